@@ -1,0 +1,1 @@
+"""What both ends of the wire share: the job's description, messages, channels and errors."""

@@ -1,0 +1,90 @@
+"""Errors that say what is wrong, where, what was expected, what came, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_PEER_LOST = 75  # EX_TEMPFAIL: "not my fault"; `launch` never takes it for the root cause
+
+
+class PushgradError(Exception):
+    """Base of every error that a user can mend.
+
+    `text` says what is wrong and where; `expected`, `got` and `remedy` are optional and become part of the message.
+    """
+
+    def __init__(self, text: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
+        super().__init__(text)
+        self.text, self.expected, self.got, self.remedy = text, expected, got, remedy
+
+    def __str__(self) -> str:
+        parts = [self.text]
+        if self.expected is not None:
+            parts.append(f": expected {self.expected}")
+        if self.got is not None:
+            parts.append(f"{', ' if self.expected is not None else ': '}got {self.got}")
+        if self.remedy:
+            parts.append(f". {self.remedy}")
+        return "".join(parts)
+
+
+class ParameterError(PushgradError, ValueError):
+    """A parameter of an operator, optimizer, iterator or function is unknown, missing or out of range."""
+
+
+class ShapeError(PushgradError, ValueError):
+    """Shapes (or dtypes) do not fit together; the text names the operator and the argument."""
+
+
+class GraphError(PushgradError, ValueError):
+    """A symbol graph cannot be composed, read or bound."""
+
+
+class DataError(PushgradError, ValueError):
+    """Training data, labels or gradients cannot be used as they are."""
+
+
+class FileFormatError(PushgradError, ValueError):
+    """A file is truncated, foreign, or does not belong to this network."""
+
+
+class DeviceError(PushgradError, RuntimeError):
+    """A device was asked for that is not there."""
+
+
+class JobError(PushgradError, RuntimeError):
+    """The job cannot start or go on: environment, addresses, keys, ranks, time limits."""
+
+
+class RemoteError(PushgradError, RuntimeError):
+    """An error that a server or the scheduler sent back; `code` is one of docs/protocol.md, `key` the key or None."""
+
+    def __init__(
+        self,
+        code: str,
+        text: str,
+        *,
+        key: object = None,
+        expected: object = None,
+        got: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(text, expected=expected, got=got, remedy=remedy)
+        self.code, self.key = code, key
+
+
+class PeerLost(SystemExit):
+    """This process gives up because another one of its job is gone.
+
+    A SystemExit, so that it ends a script without a traceback and `except Exception` does not swallow it. Under
+    `launch` the exit code is 75, which says "look for the cause elsewhere"; without a launcher it is 1.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(EXIT_PEER_LOST if os.environ.get("PUSHGRAD_LAUNCHED") else EXIT_FAILURE)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,116 @@
+"""The job as its environment describes it: dmlc's DMLC_* variables and a few of our own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import JobError
+
+ROLES = ("scheduler", "server", "worker")
+
+
+@dataclass(frozen=True)
+class JobEnv:
+    """One process's place in a job. Times are in seconds.
+
+    `rank` is DMLC_WORKER_ID or DMLC_SERVER_ID if the launcher set it; otherwise None and the scheduler chooses.
+    `job_dir` is a 0700 directory that all processes of one host share (ipc sockets), set by `launch`.
+    """
+
+    role: str
+    root_uri: str
+    root_port: int
+    num_workers: int
+    num_servers: int
+    rank: int | None = None
+    node_host: str | None = None
+    interface: str | None = None
+    job_id: str = "job"
+    job_dir: str | None = None
+    keys: str | None = None
+    insecure: bool = False
+    lease: float = 30.0
+    start_timeout: float = 60.0
+    status_fd: int | None = None
+
+    @property
+    def root(self) -> str:
+        """The scheduler's ZeroMQ endpoint."""
+        return f"tcp://{bracket(self.root_uri)}:{self.root_port}"
+
+    @staticmethod
+    def from_env(env: Mapping[str, str] | None = None) -> JobEnv | None:
+        """The job that the environment describes, or None outside of a job (no DMLC_ROLE)."""
+        env = os.environ if env is None else env
+        if not env.get("DMLC_ROLE"):
+            return None
+        role = env["DMLC_ROLE"]
+        if role not in ROLES:
+            raise JobError("DMLC_ROLE", expected=" or ".join(ROLES), got=repr(role))
+        return JobEnv(
+            role=role,
+            root_uri=_text(env, "DMLC_PS_ROOT_URI"),
+            root_port=_number(env, "DMLC_PS_ROOT_PORT", low=0, high=65535),
+            num_workers=_number(env, "DMLC_NUM_WORKER", low=1),
+            num_servers=_number(env, "DMLC_NUM_SERVER", low=1),
+            rank=_rank(env, role),
+            node_host=env.get("DMLC_NODE_HOST") or None,
+            interface=env.get("DMLC_INTERFACE") or None,
+            job_id=env.get("PUSHGRAD_JOB_ID") or "job",
+            job_dir=env.get("PUSHGRAD_JOB_DIR") or None,
+            keys=env.get("PUSHGRAD_KEYS") or None,
+            insecure=env.get("PUSHGRAD_INSECURE") == "1",
+            lease=_seconds(env, "PUSHGRAD_LEASE", 30.0),
+            start_timeout=_seconds(env, "PUSHGRAD_START_TIMEOUT", 60.0),
+            status_fd=_number(env, "PUSHGRAD_STATUS_FD", low=0) if env.get("PUSHGRAD_STATUS_FD") else None,
+        )
+
+
+def bracket(host: str) -> str:
+    """An IPv6 address in the brackets that URIs want; anything else as it is."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _text(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        raise JobError(
+            f"{name} is not set, though DMLC_ROLE={env['DMLC_ROLE']}",
+            remedy="start the job with `launch`, or set DMLC_ROLE, DMLC_PS_ROOT_URI, DMLC_PS_ROOT_PORT, "
+            "DMLC_NUM_WORKER and DMLC_NUM_SERVER for every process",
+        )
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, low: int, high: int | None = None) -> int:
+    text = _text(env, name)
+    try:
+        value = int(text)
+    except ValueError:
+        raise JobError(name, expected="a whole number", got=repr(text)) from None
+    if value < low or (high is not None and value > high):
+        raise JobError(name, expected=f"{low} or more" if high is None else f"{low} to {high}", got=value)
+    return value
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < 1e9:
+        raise JobError(name, expected="a number of seconds above 0", got=repr(text))
+    return value
+
+
+def _rank(env: Mapping[str, str], role: str) -> int | None:
+    name = {"worker": "DMLC_WORKER_ID", "server": "DMLC_SERVER_ID"}.get(role)
+    if name is None or not env.get(name):
+        return None
+    high = _number(env, "DMLC_NUM_WORKER" if role == "worker" else "DMLC_NUM_SERVER", low=1) - 1
+    return _number(env, name, low=0, high=high)
