@@ -1,0 +1,27 @@
+"""Plain names for arrays and shapes. An array is a numpy.ndarray or a cupy.ndarray; nothing wraps them."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Shape: TypeAlias = tuple[int, ...]
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
+
+
+def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
+    """An uninitialised C-ordered array whose first byte lies on a cache line, so that equal shapes compute equal bits."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + size].view(dtype).reshape(shape)
+
+
+def aligned_zeros(shape: Shape, dtype: Any = np.float32) -> Array:
+    """As `aligned_empty`, filled with zeros."""
+    array = aligned_empty(shape, dtype)
+    array.fill(0)
+    return array

@@ -1,0 +1,3 @@
+"""Operators, one file per family; importing this package registers them all."""
+
+from . import fully_connected as fully_connected

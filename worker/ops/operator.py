@@ -1,0 +1,139 @@
+"""What an operator is: typed parameters, names, shapes, and forward and backward side by side.
+
+The methods here are the specification: plain array code that runs in any precision on numpy and cupy. A compiled
+kernel for one device may stand in for `forward` and `backward` (see `pushgrad.worker.kernels`); tests hold it to this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...common.errors import GraphError
+from ..array import Array, Shape
+from .parameters import declared, parse_parameters
+
+PartialShape = Shape | None  # None: nothing known; a 0 in a shape: that extent is not known
+
+
+@dataclass
+class Step:
+    """What a computation may know beside its arrays: where in the job it stands.
+
+    `number` counts training steps from 0. `first_row` is the global batch's index of the slice's first row and
+    `global_rows` the size of the global batch, so that nothing depends on which thread or worker computes it.
+    The executor sets `node` (a key that is stable over processes) and `count` (rows, or valid labels, over which a
+    loss of this node normalises) before each call.
+    """
+
+    xp: Any = np
+    is_train: bool = False
+    seed: int = 0
+    fit: int = 0
+    number: int = 0
+    first_row: int = 0
+    global_rows: int = 1
+    node: int = 0
+    count: float = 1.0
+
+
+class Operator:
+    """One node's computation. Subclasses declare parameters as class attributes and are registered by their name."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    hint: ClassVar[str] = ""  # stem of automatic node names; the lower-case class name if empty
+    is_loss: ClassVar[bool] = False  # its backward ignores the head gradient
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__name__.startswith("_Base"):
+            for name in (cls.op_name(), *cls.__dict__.get("aliases", ())):
+                REGISTRY[name] = cls
+
+    def __init__(self, **parameters: Any) -> None:
+        values = parse_parameters(type(self), parameters)
+        self.given = tuple(values)
+        self.__dict__.update(values)
+        self.check()
+
+    @classmethod
+    def op_name(cls) -> str:
+        """The canonical name that files carry."""
+        return cls.__name__
+
+    @classmethod
+    def name_hint(cls) -> str:
+        """The stem of automatic node names, such as `convolution` in `convolution0`."""
+        return cls.hint or cls.op_name().lower()
+
+    def attrs(self) -> dict[str, str]:
+        """The parameters that were given, as strings for JSON."""
+        known = declared(type(self))
+        return {name: known[name].text(getattr(self, name)) for name in self.given}
+
+    def check(self) -> None:
+        """Raise ParameterError if the parameters do not fit together."""
+
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the inputs, in order."""
+        return ("data",)
+
+    def auxiliaries(self) -> tuple[str, ...]:
+        """Names of the states that forward updates and no gradient reaches."""
+        return ()
+
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return ("output",)
+
+    def couples_rows(self) -> bool:
+        """Whether a row of the output depends on other rows of the batch, so that slices cannot be computed apart."""
+        return False
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Complete what can be known of the shapes of inputs and outputs, in either direction.
+
+        Raises ShapeError that names the argument where what is known does not fit.
+        """
+        raise NotImplementedError
+
+    def auxiliary_shapes(self, in_shapes: list[PartialShape]) -> list[PartialShape]:
+        """Shapes of the auxiliary states."""
+        return []
+
+    def counted(self, label: Array) -> float | None:
+        """For losses that normalise over the batch: how much of the global `label` counts; None for all others."""
+        return None
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the outputs."""
+        raise NotImplementedError
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Write (never add to) the gradient of each input whose entry of `in_grads` is an array."""
+        raise NotImplementedError
+
+
+REGISTRY: dict[str, type[Operator]] = {}
+
+
+def lookup(name: str) -> type[Operator]:
+    """The operator class of that name or alias; GraphError with a suggestion if there is none."""
+    if name not in REGISTRY:
+        import difflib
+
+        close = difflib.get_close_matches(name, REGISTRY, 1)
+        raise GraphError(f"no operator {name!r}" + (f". Did you mean {close[0]}?" if close else ""))
+    return REGISTRY[name]

@@ -1,0 +1,189 @@
+"""Typed operator parameters: MXNet's names and defaults, read from Python values and from the strings of its JSON."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Generic, TypeVar, overload
+
+from ...common.errors import ParameterError
+
+T = TypeVar("T")
+_REQUIRED: Any = object()
+
+
+class Parameter(Generic[T]):
+    """One declared parameter of an operator class; reading it from an instance gives the parsed value."""
+
+    kind = "value"
+
+    def __init__(self, default: T = _REQUIRED) -> None:
+        self.default = default
+        self.name = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether the operator cannot be made without it."""
+        return self.default is _REQUIRED
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Parameter[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> T | Parameter[T]:
+        if instance is None:
+            return self
+        value: T = instance.__dict__.get(self.name, self.default)
+        return value
+
+    def parse(self, value: object) -> T:
+        """`value` (or its JSON string) as the parameter's type; ValueError if it is none."""
+        raise NotImplementedError
+
+    def text(self, value: T) -> str:
+        """`value` as MXNet's JSON spells it."""
+        return str(value)
+
+
+class Int(Parameter[int]):
+    """A whole number, at least `minimum` if one is given."""
+
+    kind = "a whole number"
+
+    def __init__(self, default: int = _REQUIRED, minimum: int | None = None) -> None:
+        super().__init__(default)
+        if minimum is not None:
+            self.kind = f"a whole number of at least {minimum}"
+        self.minimum = minimum
+
+    def parse(self, value: object) -> int:
+        """Accepts 4 and "4", not True and not 4.5."""
+        if isinstance(value, bool):
+            raise ValueError(value)
+        number = int(value) if isinstance(value, str) else value
+        if not hasattr(number, "__index__"):
+            raise ValueError(value)
+        number = number.__index__()  # type: ignore[attr-defined]
+        if self.minimum is not None and number < self.minimum:
+            raise ValueError(value)
+        return int(number)
+
+
+class Float(Parameter[float]):
+    """A number, in [low, high] where given."""
+
+    kind = "a number"
+
+    def __init__(self, default: float = _REQUIRED, low: float | None = None, high: float | None = None) -> None:
+        super().__init__(default)
+        self.low, self.high = low, high
+        if low is not None or high is not None:
+            self.kind = f"a number in [{'-inf' if low is None else low}, {'inf' if high is None else high}]"
+
+    def parse(self, value: object) -> float:
+        """Accepts 0.5, 1, "1e-3" and numpy's scalars."""
+        if isinstance(value, bool):
+            raise ValueError(value)
+        number = float(value)  # type: ignore[arg-type]
+        if (self.low is not None and not number >= self.low) or (self.high is not None and not number <= self.high):
+            raise ValueError(value)
+        return number
+
+
+class Bool(Parameter[bool]):
+    """True or False; JSON's "True", "False", "1", "0"."""
+
+    kind = "True or False"
+
+    def parse(self, value: object) -> bool:
+        """Accepts booleans, 0 and 1, and their spellings in old and new files."""
+        spellings = {"true": True, "1": True, "false": False, "0": False}
+        text = str(value).lower()
+        if text not in spellings:
+            raise ValueError(value)
+        return spellings[text]
+
+
+class Choice(Parameter[str]):
+    """One of a few words."""
+
+    def __init__(self, *choices: str, default: str = _REQUIRED) -> None:
+        super().__init__(default)
+        self.choices = choices
+        self.kind = "one of " + ", ".join(choices)
+
+    def parse(self, value: object) -> str:
+        """The word itself, spelled exactly."""
+        if value not in self.choices:
+            raise ValueError(value)
+        return str(value)
+
+
+class Ints(Parameter[tuple[int, ...]]):
+    """A tuple of whole numbers such as a kernel or a shape; JSON's "(3, 3)", "(3,3)", "[3,3]"; a lone 3 is (3,)."""
+
+    kind = "a tuple of whole numbers"
+
+    def __init__(self, default: tuple[int, ...] = _REQUIRED, minimum: int | None = None) -> None:
+        super().__init__(default)
+        self.minimum = minimum
+        if minimum is not None:
+            self.kind = f"a tuple of whole numbers of at least {minimum}"
+
+    def parse(self, value: object) -> tuple[int, ...]:
+        """Accepts tuples, lists, arrays and their text."""
+        if isinstance(value, str):
+            value = ast.literal_eval(value.strip().replace("L", "")) if len(value) < 1000 else None
+        items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
+        numbers = tuple(Int(minimum=self.minimum).parse(item) for item in items)
+        return numbers
+
+
+class Optional(Parameter[Any]):
+    """Another parameter type or None."""
+
+    def __init__(self, inner: Parameter[Any]) -> None:
+        super().__init__(None)
+        self.inner = inner
+        self.kind = f"{inner.kind} or None"
+
+    def parse(self, value: object) -> Any:
+        """None, "None", or what the inner type accepts."""
+        return None if value is None or value == "None" else self.inner.parse(value)
+
+
+def declared(owner: type) -> dict[str, Parameter[Any]]:
+    """The parameters that a class and its bases declare, by name, in order of declaration."""
+    found: dict[str, Parameter[Any]] = {}
+    for base in reversed(owner.__mro__):
+        found.update({name: item for name, item in vars(base).items() if isinstance(item, Parameter)})
+    return found
+
+
+def parse_parameters(owner: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Parsed `values`; unknown, missing and ill-typed ones are a ParameterError that names the operator."""
+    known = declared(owner)
+    for name in values:
+        if name not in known:
+            raise ParameterError(_unknown(owner.__name__, name, known))
+    missing = [name for name, item in known.items() if item.required and name not in values]
+    if missing:
+        raise ParameterError(f"{owner.__name__}: missing parameter {', '.join(missing)}")
+    return {name: _parse(owner, known[name], value) for name, value in values.items()}
+
+
+def _parse(owner: type, item: Parameter[Any], value: object) -> Any:
+    try:
+        return item.parse(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise ParameterError(f"{owner.__name__}: parameter {item.name}", expected=item.kind, got=repr(value)) from None
+
+
+def _unknown(owner: str, name: str, known: dict[str, Parameter[Any]]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f". Did you mean {close[0]}?" if close else f"; it has {', '.join(known) or 'none'}"
+    return f"{owner}: no parameter {name}{hint}"
