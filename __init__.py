@@ -1,0 +1,53 @@
+"""pushgrad: distributed training with symbol graphs and a key-value parameter server.
+
+`import pushgrad as mx` loads nothing but this page; each name is imported when it is first used.
+"""
+
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
+__version__ = "0.1.0"
+
+# public name -> (module, attribute or None for the module itself)
+_FACE: dict[str, tuple[str, str | None]] = {
+    "symbol": (".worker.sym", None),
+    "sym": (".worker.sym", None),
+    "nd": (".worker.nd", None),
+    "io": (".worker.io", None),
+    "kv": (".worker.kvstore", None),
+    "init": (".worker.initializer", None),
+    "metric": (".worker.metric", None),
+    "callback": (".worker.callback", None),
+    "optimizer": (".worker.optimizer", None),
+    "lr_scheduler": (".worker.lr_scheduler", None),
+    "random": (".worker.random", None),
+    "viz": (".worker.viz", None),
+    "name": (".worker.naming", None),
+    "FeedForward": (".worker.feedforward", "FeedForward"),
+    "mlp": (".worker.mlp", "mlp"),
+    "Executor": (".worker.executor", "Executor"),
+    "Context": (".worker.context", "Context"),
+    "cpu": (".worker.context", "cpu"),
+    "gpu": (".worker.context", "gpu"),
+    "current_context": (".worker.context", "current_context"),
+    "num_gpus": (".worker.context", "num_gpus"),
+    "rank": (".worker.session", "rank"),
+    "num_workers": (".worker.session", "num_workers"),
+    "run": (".launch.notebook", "run"),
+    "PushgradError": (".common.errors", "PushgradError"),
+}
+
+__all__ = sorted([*_FACE, "__version__"])
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _FACE[name]
+    found = _import_module(module, __name__)
+    globals()[name] = value = found if attribute is None else getattr(found, attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

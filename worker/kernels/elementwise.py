@@ -1,0 +1,93 @@
+"""Activations in place, and their slopes from their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...common.jit import kernel
+from ..array import Array
+
+# Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
+MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
+
+
+def activate(act_type: str, values: Array) -> None:
+    """Replace `values` by their activation; numpy's own vectorised functions do the work."""
+    if act_type == "relu":
+        np.maximum(values, 0, out=values)
+    elif act_type == "tanh":
+        np.tanh(values, out=values)
+    else:
+        _ACTIVATIONS[act_type](values.reshape(-1))
+
+
+def multiply_by_slope(act_type: str, out: Array, grad: Array, result: Array) -> Array:
+    """result = grad * f'(x), from out = f(x); arrays of one shape. Returns `result`."""
+    _SLOPES[act_type](out.reshape(-1), grad.reshape(-1), result.reshape(-1))
+    return result
+
+
+@kernel
+def _sigmoid(values: Array) -> None:
+    for i in range(values.size):
+        values[i] = np.float32(1) / (np.float32(1) + np.exp(-values[i]))
+
+
+@kernel
+def _softrelu(values: Array) -> None:
+    for i in range(values.size):
+        x = values[i]
+        values[i] = max(x, np.float32(0)) + np.log1p(np.exp(-abs(x)))
+
+
+@kernel
+def _softsign(values: Array) -> None:
+    for i in range(values.size):
+        values[i] = values[i] / (np.float32(1) + abs(values[i]))
+
+
+@kernel
+def _relu_slope(out: Array, grad: Array, result: Array) -> None:
+    for i in range(out.size):
+        result[i] = grad[i] if out[i] > 0 else np.float32(0)
+
+
+@kernel
+def _sigmoid_slope(out: Array, grad: Array, result: Array) -> None:
+    for i in range(out.size):
+        result[i] = grad[i] * out[i] * (np.float32(1) - out[i])
+
+
+@kernel
+def _tanh_slope(out: Array, grad: Array, result: Array) -> None:
+    for i in range(out.size):
+        result[i] = grad[i] * (np.float32(1) - out[i] * out[i])
+
+
+@kernel
+def _softrelu_slope(out: Array, grad: Array, result: Array) -> None:
+    for i in range(out.size):
+        result[i] = grad[i] * -np.expm1(-out[i])
+
+
+@kernel
+def _softsign_slope(out: Array, grad: Array, result: Array) -> None:
+    for i in range(out.size):
+        rest = np.float32(1) - abs(out[i])
+        result[i] = grad[i] * rest * rest
+
+
+_ACTIVATIONS: dict[str, Callable[[Array], None]] = {
+    "sigmoid": _sigmoid,
+    "softrelu": _softrelu,
+    "softsign": _softsign,
+}
+_SLOPES: dict[str, Callable[[Array, Array, Array], None]] = {
+    "relu": _relu_slope,
+    "sigmoid": _sigmoid_slope,
+    "tanh": _tanh_slope,
+    "softrelu": _softrelu_slope,
+    "softsign": _softsign_slope,
+}

@@ -1,0 +1,70 @@
+"""Bias and max-pooling on what a convolution's GEMM leaves, forward and back, in one pass each.
+
+A monotone activation commutes with max-pooling, so the activation is applied afterwards, to the pooled numbers only.
+`winner` keeps, per pooled number, the position of the first maximum within its window. Windows do not overlap.
+"""
+
+from __future__ import annotations
+
+from ...common.jit import kernel
+from ..array import Array
+
+
+@kernel
+def pool_rows(
+    rows: Array,
+    bias: Array,
+    out: Array,
+    winner: Array,
+    best: Array,
+    plane: tuple[int, int],
+    window: tuple[int, int],
+) -> None:
+    """rows (n * H * W, F) -> out (n, F, PH, PW) + bias; winner (n, PH, PW, F) int32; best (F,) is scratch."""
+    n, filters, pooled_h, pooled_w = out.shape
+    height, width = plane
+    for i in range(n):
+        for py in range(pooled_h):
+            for px in range(pooled_w):
+                first = (i * height + py * window[0]) * width + px * window[1]
+                kept = winner[i, py, px]
+                for f in range(filters):
+                    best[f] = rows[first, f]
+                    kept[f] = 0
+                for position in range(1, window[0] * window[1]):
+                    line = rows[first + (position // window[1]) * width + position % window[1]]
+                    for f in range(filters):
+                        larger = line[f] > best[f]
+                        best[f] = line[f] if larger else best[f]
+                        kept[f] = position if larger else kept[f]
+                for f in range(filters):
+                    out[i, f, py, px] = best[f] + bias[f]
+
+
+@kernel
+def unpool_rows(
+    grad: Array,
+    winner: Array,
+    rows: Array,
+    bias_grad: Array,
+    line: Array,
+    plane: tuple[int, int],
+    window: tuple[int, int],
+) -> None:
+    """grad (n, F, PH, PW) -> rows (n * H * W, F), all written; its sum per filter is added to bias_grad; line (F,) is scratch."""
+    n, filters, pooled_h, pooled_w = grad.shape
+    height, width = plane
+    if pooled_h * window[0] != height or pooled_w * window[1] != width:
+        rows[:] = 0.0
+    for i in range(n):
+        for py in range(pooled_h):
+            for px in range(pooled_w):
+                first = (i * height + py * window[0]) * width + px * window[1]
+                kept = winner[i, py, px]
+                for f in range(filters):
+                    line[f] = grad[i, f, py, px]
+                    bias_grad[f] += line[f]
+                for position in range(window[0] * window[1]):
+                    target = rows[first + (position // window[1]) * width + position % window[1]]
+                    for f in range(filters):
+                        target[f] = line[f] if kept[f] == position else 0.0
