@@ -1,0 +1,218 @@
+"""mx.callback: what runs between batches and between epochs.
+
+`batch_end_callback(param)` gets a BatchEnd after each global batch. `epoch_end_callback(epoch, symbol, arg_params,
+aux_params)` runs after each epoch; False ends the training. Callbacks run on rank 0, or on all ranks if they have an
+attribute `all_ranks = True`: metrics are the job's, so all ranks see the same values. An object may have further
+methods, which are used whichever way it was passed, and instead of calling it:
+
+    batch_end(param: BatchEnd)          after each batch
+    epoch_end(param: EpochEnd)          after each epoch, with the epoch's metrics; False ends the training
+    checkpoint(model, epoch)            after each epoch; may call model.save(prefix, epoch), which writes on rank 0
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..common.errors import ParameterError
+from .array import Array
+from .log import log_line, r_number
+from .metric_base import Metric
+
+
+class BatchEnd(NamedTuple):
+    """Where a training stands: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
+
+    epoch: int
+    nbatch: int
+    eval_metric: Metric | None = None
+    model: Any = None
+
+
+class EpochEnd(NamedTuple):
+    """What an epoch came to: metric values by name, `validation` empty without evaluation data."""
+
+    epoch: int
+    train: Mapping[str, float]
+    validation: Mapping[str, float]
+    model: Any = None
+
+
+class Logger:
+    """Collects what log_train_metric reports: (name, value) pairs of `train` and `eval`, one list entry each time."""
+
+    def __init__(self) -> None:
+        self.train: list[tuple[str, float]] = []
+        self.eval: list[tuple[str, float]] = []
+
+
+class log_train_metric:  # public name as in MXNet
+    """Print the training metric every `period` batches: `Batch [100] Train-accuracy=0.1066`.
+
+    It may be passed as batch_end_callback or, as R's users do, as epoch_end_callback. A `logger` also collects the
+    values at the end of each epoch.
+    """
+
+    def __init__(self, period: int, logger: Logger | None = None) -> None:
+        self.period, self.logger = _count("log_train_metric: period", period), logger
+
+    def __call__(self, param: BatchEnd) -> None:
+        """The same as `batch_end`."""
+        self.batch_end(param)
+
+    def batch_end(self, param: BatchEnd) -> None:
+        """Print if this batch is a multiple of the period."""
+        if param.eval_metric is None or param.nbatch % self.period:
+            return
+        for name, value in _values(param.eval_metric):
+            log_line(f"Batch [{param.nbatch}] Train-{name}={r_number(value)}")
+
+    def epoch_end(self, param: EpochEnd) -> None:
+        """Hand the epoch's values to the logger."""
+        if self.logger is not None:
+            self.logger.train.extend(param.train.items())
+            self.logger.eval.extend(param.validation.items())
+
+
+class Speedometer:
+    """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one."""
+
+    def __init__(self, batch_size: int, frequent: int = 50) -> None:
+        self.batch_size = _count("Speedometer: batch_size", batch_size)
+        self.frequent = _count("Speedometer: frequent", frequent)
+        self._last: tuple[int, float] | None = None  # batch and time of the last report
+
+    def __call__(self, param: BatchEnd) -> None:
+        """The same as `batch_end`."""
+        self.batch_end(param)
+
+    def batch_end(self, param: BatchEnd) -> None:
+        """Time passes from the first batch of an epoch on, so an epoch's evaluation does not count."""
+        now = time.perf_counter()
+        if self._last is None or param.nbatch <= self._last[0]:
+            self._last = (param.nbatch, now)
+        elif param.nbatch % self.frequent == 0:
+            speed = (param.nbatch - self._last[0]) * self.batch_size / max(now - self._last[1], 1e-9)
+            metrics = "".join(f" Train-{name}={r_number(value)}" for name, value in _values(param.eval_metric))
+            log_line(f"Batch [{param.nbatch}] Speed: {speed:.2f} samples/sec{metrics}")
+            self._last = (param.nbatch, now)
+
+
+class do_checkpoint:  # public name as in MXNet
+    """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and optimizer states beside them."""
+
+    def __init__(self, prefix: str, period: int = 1) -> None:
+        self.prefix, self.period = prefix, _count("do_checkpoint: period", period)
+
+    def __call__(
+        self, epoch: int, symbol: Any, arg_params: Mapping[str, Array], aux_params: Mapping[str, Array]
+    ) -> None:
+        """Save without optimizer states, for callers that have no model object."""
+        if epoch % self.period == 0:
+            from . import checkpoint
+
+            path = checkpoint.save(self.prefix, epoch, symbol, arg_params, aux_params)
+            log_line(f"Model checkpoint saved to {path}")
+
+    def checkpoint(self, model: Any, epoch: int) -> None:
+        """Let the model save itself, with its optimizer states."""
+        if epoch % self.period == 0:
+            model.save(self.prefix, epoch)
+            log_line(f"Model checkpoint saved to {self.prefix}-{epoch:04d}.params")
+
+
+class EarlyStopping:
+    """End the training when a metric has not improved by more than `min_delta` for `patience` epochs.
+
+    `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.
+    `maximize` None means: more is better for accuracies, less for everything else.
+    """
+
+    all_ranks = True  # every rank comes to the same verdict, as it sees the same values
+
+    def __init__(
+        self, metric: str | None = None, patience: int = 3, maximize: bool | None = None, min_delta: float = 0.0
+    ) -> None:
+        self.metric, self.maximize, self.min_delta = metric, maximize, min_delta
+        self.patience = _count("EarlyStopping: patience", patience)
+        self.best: float | None = None
+        self.best_epoch = 0
+
+    def epoch_end(self, param: EpochEnd) -> bool:
+        """Whether to go on."""
+        name, value = self._pick(param)
+        maximize = "acc" in name if self.maximize is None else self.maximize
+        gain = math.inf if self.best is None else (value - self.best if maximize else self.best - value)
+        if gain > self.min_delta:
+            self.best, self.best_epoch = value, param.epoch
+        return param.epoch - self.best_epoch < self.patience
+
+    def _pick(self, param: EpochEnd) -> tuple[str, float]:
+        values = param.validation or param.train
+        name = next(iter(values), None) if self.metric is None else self.metric
+        if name is not None and name in values:
+            return name, values[name]
+        known = ", ".join(values) or "no metric at all"
+        raise ParameterError("EarlyStopping: metric", expected=f"one of this training: {known}", got=repr(self.metric))
+
+
+class ProgressBar:
+    """A bar of an epoch's batches on the terminal; `total` is their number. Elsewhere one line at each epoch's end."""
+
+    def __init__(self, total: int) -> None:
+        self.total = _count("ProgressBar: total", total)
+        self._bar: Any = None
+
+    def __call__(self, param: BatchEnd) -> None:
+        """The same as `batch_end`."""
+        self.batch_end(param)
+
+    def batch_end(self, param: BatchEnd) -> None:
+        """Move the bar to this batch."""
+        if self._bar is None:
+            self._bar = _start_bar(f"epoch {param.epoch}", self.total)
+        metrics = " ".join(f"{name}={value:.4g}" for name, value in _values(param.eval_metric))
+        self._bar.update(self._bar.task_ids[0], completed=param.nbatch, metrics=metrics, refresh=True)
+        if param.nbatch >= self.total:
+            self._close()
+
+    def epoch_end(self, param: EpochEnd) -> None:
+        """Leave a finished bar behind even if the epoch had fewer batches."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            atexit.unregister(self._bar.stop)
+            self._bar = None
+
+
+def _start_bar(title: str, total: int) -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[metrics]}"),
+    )
+    bar = Progress(*columns, auto_refresh=False)  # no thread of its own
+    bar.add_task(title, total=total, metrics="")
+    bar.start()
+    atexit.register(bar.stop)  # gives the cursor back if the training breaks off
+    return bar
+
+
+def _values(metric: Metric | None) -> list[tuple[str, float]]:
+    return [leaf.get() for leaf in metric.leaves()] if metric is not None else []
+
+
+def _count(what: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ParameterError(what, expected="a whole number of 1 or more", got=repr(value))
+    return value

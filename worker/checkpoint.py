@@ -1,0 +1,208 @@
+"""A model on disk, in MXNet's three files: the graph, its parameters, and the optimizer's states beside them.
+
+    prefix-symbol.json    prefix-0001.params (arg:fc1_weight, aux:bn_moving_mean)    prefix-0001.states
+
+The states file is an array file too: `mom:fc1_weight` for a state named mom of parameter fc1_weight, and whole numbers
+such as `step`. The params file is renamed into place last: where it is, the others are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..common.errors import FileFormatError, ParameterError, PushgradError
+from . import ndfile
+from .array import Array, Shape
+from .files import PathLike, write_atomically
+
+if TYPE_CHECKING:
+    from .symbol import Symbol
+
+_INPUT_ENDINGS = ("data", "label")
+
+
+@dataclass
+class TrainingState:
+    """What a training needs beside its parameters to go on: optimizer states and whole numbers such as `step`.
+
+    `slots` holds, by parameter name, arrays of the parameter's shape by state name: {"fc1_weight": {"mom": array}}.
+    """
+
+    slots: dict[str, dict[str, Array]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint:
+    """What `load` found. `state` is None if there is no states file."""
+
+    symbol: Symbol
+    arg_params: dict[str, Array]
+    aux_params: dict[str, Array]
+    state: TrainingState | None = None
+
+
+def paths(prefix: PathLike, epoch: int) -> tuple[Path, Path, Path]:
+    """The files of graph, parameters and states. `epoch` is 0 to 9999."""
+    if not isinstance(epoch, int) or not 0 <= epoch <= 9999:
+        raise ParameterError("checkpoint: epoch", expected="a whole number from 0 to 9999", got=repr(epoch))
+    return Path(f"{prefix}-symbol.json"), Path(f"{prefix}-{epoch:04d}.params"), Path(f"{prefix}-{epoch:04d}.states")
+
+
+def save(
+    prefix: PathLike,
+    epoch: int,
+    symbol: Symbol | None,
+    arg_params: Mapping[str, Array],
+    aux_params: Mapping[str, Array],
+    state: TrainingState | None = None,
+) -> Path:
+    """Write the files, each whole or not at all, and return the params file's path. No symbol: its file is left alone.
+
+    Without `state` an older states file of that epoch is removed, as it would belong to other parameters.
+    """
+    graph_path, params_path, states_path = paths(prefix, epoch)
+    if symbol is not None:
+        text = symbol.tojson()
+        write_atomically(graph_path, lambda stream: stream.write(text.encode()))
+    if state is None:
+        states_path.unlink(missing_ok=True)
+    else:
+        ndfile.save(states_path, _flat(state))
+    args = {f"arg:{name}": value for name, value in arg_params.items()}
+    ndfile.save(params_path, args | {f"aux:{name}": value for name, value in aux_params.items()})
+    return params_path
+
+
+def load(
+    prefix: PathLike, epoch: int, symbol: Symbol | None = None, inputs: Collection[str] | None = None
+) -> Checkpoint:
+    """Read the files of that epoch and check that they belong together; the graph's file is read if `symbol` is None.
+
+    `inputs` are the arguments that are no parameters; by default those whose names end in data or label. Raises
+    FileFormatError naming the file and the first parameter that is missing, unknown, or does not fit.
+    """
+    graph_path, params_path, states_path = paths(prefix, epoch)
+    if symbol is None:
+        symbol = _load_symbol(graph_path)
+    if not params_path.exists():
+        raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
+    arg_params, aux_params = load_params(params_path)
+    check(params_path, symbol, arg_params, aux_params, inputs)
+    state = load_state(states_path, arg_params) if states_path.exists() else None
+    return Checkpoint(symbol, arg_params, aux_params, state)
+
+
+def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Arguments and auxiliary states of a params file; FileFormatError if its names are not those of parameters."""
+    arrays = ndfile.load(path)
+    if isinstance(arrays, list):
+        raise FileFormatError(f"{path} has {len(arrays)} arrays without names", expected="names such as arg:fc1_weight")
+    parts: dict[str, dict[str, Array]] = {"arg": {}, "aux": {}}
+    for name, value in arrays.items():
+        kind, _, rest = name.partition(":")
+        if kind not in parts or not rest:
+            raise FileFormatError(
+                f"{path}: array name", expected="arg:NAME or aux:NAME", got=repr(name), remedy="Is it a model's file?"
+            )
+        parts[kind][rest] = value
+    return parts["arg"], parts["aux"]
+
+
+def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState:
+    """The training state in a states file; FileFormatError if it does not fit the parameters."""
+    arrays = ndfile.load(path)
+    state = TrainingState()
+    for name, value in (arrays if isinstance(arrays, dict) else dict.fromkeys([""], np.empty(0))).items():
+        slot, colon, parameter = name.partition(":")
+        if colon and parameter in arg_params and value.shape == arg_params[parameter].shape:
+            state.slots.setdefault(parameter, {})[slot] = value
+        elif name and not colon and value.shape == (1,) and value.dtype.kind in "iu":
+            state.numbers[name] = int(value[0])
+        else:
+            raise FileFormatError(
+                f"{path}: {name!r} of shape {value.shape} is no optimizer state of this network",
+                remedy="It belongs to another training: remove it to start with fresh optimizer states",
+            )
+    return state
+
+
+def check(
+    path: PathLike,
+    symbol: Symbol,
+    arg_params: Mapping[str, Array],
+    aux_params: Mapping[str, Array],
+    inputs: Collection[str] | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+) -> None:
+    """FileFormatError unless the parameters are those of `symbol`: the same names, and shapes that fit.
+
+    `shapes` are the exact ones if they are known (a bound network); otherwise they are inferred from the parameters.
+    """
+    arguments, states = symbol.list_arguments(), symbol.list_auxiliary_states()
+    needed = [name for name in arguments if not _is_input(name, inputs)]
+    for kind, there, wanted, allowed in (("arg", arg_params, needed, arguments), ("aux", aux_params, states, states)):
+        for name in wanted:
+            if name not in there:
+                raise _foreign(path, f"{kind}:{name} is missing")
+        for name in there:
+            if name not in allowed:
+                raise _foreign(path, f"{kind}:{name} is no parameter of it")
+    if shapes is None:
+        _check_inferred(path, symbol, arg_params)
+    for name, value in (*arg_params.items(), *aux_params.items()):
+        if shapes is not None and name in shapes and value.shape != tuple(shapes[name]):
+            raise _foreign(path, f"{name} has shape {value.shape}, the network's has {tuple(shapes[name])}")
+
+
+def _check_inferred(path: PathLike, symbol: Symbol, arg_params: Mapping[str, Array]) -> None:
+    """Let shape inference find the parameter that contradicts the graph: the first that makes it fail."""
+    shapes = {name: value.shape for name, value in arg_params.items()}
+    try:
+        symbol.infer_shape_partial(**shapes)
+        return
+    except PushgradError as error:
+        reason = str(error)
+    known: dict[str, Shape] = {}
+    for name, shape in shapes.items():
+        try:
+            symbol.infer_shape_partial(**known, **{name: shape})
+        except PushgradError as error:
+            raise _foreign(path, f"{name} has shape {shape}, and {error}") from None
+        known[name] = shape
+    raise _foreign(path, reason)
+
+
+def _is_input(name: str, inputs: Collection[str] | None) -> bool:
+    return name.endswith(_INPUT_ENDINGS) if inputs is None else name in inputs
+
+
+def _foreign(path: PathLike, what: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path} belongs to another network: {what}", remedy="Load it with the symbol that it was saved with"
+    )
+
+
+def _load_symbol(path: Path) -> Symbol:
+    if not path.exists():
+        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or look at the prefix")
+    from . import sym
+
+    loaded: Any = sym.load(path)
+    return loaded  # type: ignore[no-any-return]
+
+
+def _flat(state: TrainingState) -> dict[str, Array]:
+    arrays = {f"{slot}:{name}": value for name, slots in state.slots.items() for slot, value in slots.items()}
+    return arrays | {name: np.array([number], np.int64) for name, number in state.numbers.items()}
+
+
+def _what_there_is(prefix: PathLike) -> str:
+    folder, stem = Path(prefix).parent, Path(prefix).name
+    found = sorted(path.name for path in folder.glob("*.params") if path.name.startswith(f"{stem}-"))
+    return f"There are: {', '.join(found[-5:])}" if found else f"There are no {prefix}-*.params files"

@@ -1,0 +1,130 @@
+"""Numbers from csv files, with errors that name the file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from ..common.errors import DataError
+from .array import Array, Shape
+from .inputs import check_batch_size, check_part
+from .iterators import NDArrayIter
+
+PathLike = str | os.PathLike[str]
+
+
+class CSVIter(NDArrayIter):
+    """Rows of a csv file of numbers, each reshaped to `data_shape`; labels from a second file.
+
+    `round_batch` fills a short last batch with the first rows; without it that batch is left out. Every epoch begins
+    at the first row and has equally many batches. With `num_parts` above 1 this is part `part_index`: equal numbers
+    of consecutive rows, the remainder left out; `batch_size` is then one part's. `skip_header` leaves out line 1.
+    """
+
+    def __init__(
+        self,
+        data_csv: PathLike,
+        data_shape: int | Sequence[int],
+        label_csv: PathLike | None = None,
+        label_shape: int | Sequence[int] = (1,),
+        batch_size: int = 128,
+        round_batch: bool = True,
+        num_parts: int = 1,
+        part_index: int = 0,
+        skip_header: bool = False,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+    ) -> None:
+        check_batch_size(batch_size)
+        check_part(num_parts, part_index)
+        data = _shaped(read_csv(data_csv, skip_header), data_shape, data_csv)
+        label = None if label_csv is None else _shaped(read_csv(label_csv, skip_header), label_shape, label_csv)
+        if label is not None and len(label) != len(data):
+            raise DataError(f"{label_csv}", expected=f"{len(data)} rows, as in {data_csv}", got=len(label))
+        each = len(data) // num_parts
+        rows = slice(part_index * each, (part_index + 1) * each)
+        super().__init__(
+            data[rows],
+            None if label is None else label[rows],
+            batch_size,
+            last_batch_handle="pad" if round_batch else "discard",
+            data_name=data_name,
+            label_name=label_name,
+        )
+        self.num_parts, self.part_index = num_parts, part_index
+
+
+def read_csv(path: PathLike, skip_header: bool = False) -> Array:
+    """A csv file of numbers as a float32 array (rows, columns); blank lines do not count, `.gz` is unpacked.
+
+    Raises DataError that names file, line and column of the first cell that is not a number, or the first line of
+    another length.
+    """
+    try:
+        with _open(path) as stream:
+            filled = (line for line in stream if line.strip())
+            empty = next(filled, None) is None or (skip_header and next(filled, None) is None)
+        if empty:
+            raise DataError(f"{path} has no rows of numbers")
+        return np.loadtxt(
+            path, np.float32, comments=None, delimiter=",", quotechar='"', ndmin=2, encoding="utf-8-sig",
+            skiprows=int(skip_header),
+        )  # fmt: skip
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except EOFError as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise _explain(path, skip_header, error) from None
+
+
+def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
+    """Each row as `shape`; a shape of (1,) makes a vector, as labels want it."""
+    extents: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    columns = int(np.prod(extents))
+    if rows.shape[1] != columns or columns < 1:
+        raise DataError(f"{path}", expected=f"{columns} columns for shape {extents}", got=f"{rows.shape[1]} columns")
+    return rows.reshape(-1) if extents == (1,) else rows.reshape(-1, *extents)
+
+
+def _open(path: PathLike) -> TextIO:
+    # errors="replace": what is not UTF-8 is not a number either, and the explanation will name its place.
+    if str(path).endswith(".gz"):
+        return io.TextIOWrapper(gzip.open(path, "rb"), "utf-8-sig", "replace", newline="")
+    return Path(path).open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _explain(path: PathLike, skip_header: bool, error: ValueError) -> DataError:
+    """Read the file again, slowly, to find out where it is wrong."""
+    width = 0
+    with _open(path) as stream:
+        reader = csv.reader(stream)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells) or (skip_header and reader.line_num == 1):
+                continue
+            where, width = f"{path}, line {reader.line_num}", width or len(cells)
+            for column, cell in enumerate(cells, 1):
+                if not _is_number(cell):
+                    remedy = "If line 1 holds names, pass skip_header=True" if reader.line_num == 1 else None
+                    got = repr(cell[:40]) if cell.strip() else "an empty cell"
+                    return DataError(f"{where}, column {column}", expected="a number", got=got, remedy=remedy)
+            if len(cells) != width:
+                return DataError(where, expected=f"{width} columns, as in the lines before", got=len(cells))
+    return DataError(f"{path} cannot be read as numbers: {error}")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell

@@ -1,0 +1,201 @@
+"""Batches: what a data iterator is, and the one over arrays.
+
+A batch is global: `batch_size` examples of the whole job, of which each worker takes its share. An iterator that
+yields a worker's own part of the data says so by `num_parts` above 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..common.errors import DataError, ParameterError
+from . import random
+from .array import Array, Shape
+from .inputs import Source, check_batch_size, common_length, named_arrays
+
+LAST_BATCH = ("pad", "discard", "roll_over")
+
+
+@dataclass
+class DataBatch:
+    """One global batch; the first axis of every array is the example.
+
+    The last `pad` rows are fillers: they train and count in training metrics, predict and score leave them out.
+    `index` holds each row's place in the data set, where that is known. The arrays may be views of the data set, so
+    they are not to be written to.
+    """
+
+    data: list[Array]
+    label: list[Array] = field(default_factory=list)
+    pad: int = 0
+    index: Array | None = None
+
+
+class DataIter:
+    """Base class of iterators: `next` and `reset` make one; `seek` lets a training start in the middle.
+
+    `provide_data` and `provide_label` list (name, shape) of a batch's arrays, shapes with the batch axis.
+    """
+
+    batch_size: int
+    num_parts: int = 1
+    part_index: int = 0
+    provide_data: list[tuple[str, Shape]]
+    provide_label: list[tuple[str, Shape]]
+
+    def next(self) -> DataBatch:
+        """The next batch of this epoch; StopIteration after the last."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Go on to the next epoch. Before the first batch of an epoch it changes nothing."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[DataBatch]:
+        return self
+
+    def __next__(self) -> DataBatch:
+        return self.next()
+
+
+class NDArrayIter(DataIter):
+    """Batches of rows of arrays, kept as float32.
+
+    `data` and `label` are arrays, lists of arrays or dicts by name; their first axes have equal lengths. With
+    `shuffle` every epoch has an order of its own, a function of (`seed`, epoch) alone. The last batch of an epoch
+    that is short is filled from the epoch's first rows ("pad"), left out ("discard"), or its rows begin the next
+    epoch ("roll_over"). Raises DataError or ParameterError.
+    """
+
+    def __init__(
+        self,
+        data: Source,
+        label: Source = None,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        last_batch_handle: str = "pad",
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+        seed: int | None = None,
+    ) -> None:
+        self._data = named_arrays(data, data_name)
+        self._label = named_arrays(label, label_name)
+        if not self._data:
+            raise DataError("NDArrayIter: no data", expected="an array, a list of arrays or a dict", got=repr(data))
+        if twice := self._data.keys() & self._label.keys():
+            raise ParameterError("NDArrayIter: one name for data and label", got=", ".join(sorted(twice)))
+        self.num_data = common_length(self._data | self._label)
+        self.batch_size = check_batch_size(batch_size, self.num_data)
+        if last_batch_handle not in LAST_BATCH:
+            raise ParameterError("last_batch_handle", expected=" or ".join(LAST_BATCH), got=repr(last_batch_handle))
+        self.shuffle, self.last_batch_handle = shuffle, last_batch_handle
+        self.seed = random.current_seed() if seed is None else seed
+        self._buffers = _Buffers()
+        self._orders: dict[int, Array] = {}
+        self.seek(0, 0)
+
+    @property
+    def provide_data(self) -> list[tuple[str, Shape]]:  # type: ignore[override]
+        """Names and batch shapes of the data."""
+        return self._shapes(self._data)
+
+    @property
+    def provide_label(self) -> list[tuple[str, Shape]]:  # type: ignore[override]
+        """Names and batch shapes of the labels; empty without labels."""
+        return self._shapes(self._label)
+
+    def seek(self, epoch: int, batch: int) -> None:
+        """Continue before batch `batch` of epoch `epoch`, both counted from 0."""
+        if epoch < 0 or batch < 0:
+            raise ParameterError("seek", expected="epoch and batch of 0 or more", got=(epoch, batch))
+        self.epoch, self.batch = epoch, batch
+        self._orders = {e: order for e, order in self._orders.items() if e in (epoch - 1, epoch)}
+
+    def reset(self) -> None:
+        """Begin the next epoch; nothing if no batch of this one was taken."""
+        if self.batch:
+            self.seek(self.epoch + 1, 0)
+
+    def batches(self, epoch: int) -> int:
+        """How many batches that epoch has; it differs between epochs with "roll_over" only."""
+        if self.last_batch_handle == "pad":
+            return -(-self.num_data // self.batch_size)
+        if self.last_batch_handle == "discard":
+            return self.num_data // self.batch_size
+        return (epoch + 1) * self.num_data // self.batch_size - epoch * self.num_data // self.batch_size
+
+    def next(self) -> DataBatch:
+        """The next batch, or StopIteration."""
+        if self.batch >= self.batches(self.epoch):
+            raise StopIteration
+        rows, pad = self._rows()
+        self.batch += 1
+        take = self._slice(rows) if not self.shuffle else None
+        data, label = self._gather(self._data, rows, take), self._gather(self._label, rows, take)
+        return DataBatch(data, label, pad, rows)
+
+    def _rows(self) -> tuple[Array, int]:
+        """Places in the data set of the current batch's rows, and how many of them are fillers."""
+        size, total = self.batch_size, self.num_data
+        if self.last_batch_handle == "roll_over":
+            # The epochs' orders one after the other are one stream, cut into batches of equal size.
+            first = (self.epoch * total // size + self.batch) * size
+            head = max(0, self.epoch * total - first)
+            parts = [self._order(self.epoch - 1)[total - head :]] if head else []
+            start = first + head - self.epoch * total
+            return np.concatenate([*parts, self._order(self.epoch)[start : start + size - head]]), 0
+        first = self.batch * size
+        pad = max(0, first + size - total)
+        order = self._order(self.epoch)
+        return np.concatenate([order[first : first + size], order[:pad]]) if pad else order[first : first + size], pad
+
+    def _order(self, epoch: int) -> Array:
+        """The order of the rows in that epoch."""
+        if epoch not in self._orders:
+            if self.shuffle:
+                generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+                self._orders[epoch] = generator.permutation(self.num_data)
+            else:
+                self._orders[epoch] = np.arange(self.num_data)
+        return self._orders[epoch]
+
+    def _slice(self, rows: Array) -> slice | None:
+        """Unshuffled rows as a slice, so that a batch is a view; None where they wrap around."""
+        first, last = int(rows[0]), int(rows[-1])
+        return slice(first, last + 1) if last - first + 1 == len(rows) else None
+
+    def _gather(self, arrays: dict[str, Array], rows: Array, take: slice | None) -> list[Array]:
+        if take is not None:
+            return [array[take] for array in arrays.values()]
+        # mode="clip" because numpy would copy `out` twice with the default; all indices are in range.
+        return [
+            np.take(array, rows, axis=0, out=self._buffers.get(name, (len(rows), *array.shape[1:])), mode="clip")
+            for name, array in arrays.items()
+        ]
+
+    def _shapes(self, arrays: dict[str, Array]) -> list[tuple[str, Shape]]:
+        return [(name, (self.batch_size, *array.shape[1:])) for name, array in arrays.items()]
+
+
+class _Buffers:
+    """Batch buffers by name, each used again as soon as nobody holds it any more."""
+
+    LIMIT = 4  # kept per name: a batch in use, one being made, and some slack
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Array]] = {}
+
+    def get(self, name: str, shape: Shape) -> Array:
+        """An array of that shape, contents undefined."""
+        kept = self._kept.setdefault(name, [])
+        for i in range(len(kept)):
+            if sys.getrefcount(kept[i]) <= 2:  # the list's own and the argument's: no view and no caller has it
+                return kept[i]
+        array = np.empty(shape, np.float32)
+        if len(kept) < self.LIMIT:
+            kept.append(array)
+        return array

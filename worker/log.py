@@ -1,0 +1,13 @@
+"""Lines of the training log: on standard output, flushed at once, numbers as R prints them."""
+
+from __future__ import annotations
+
+
+def r_number(value: float) -> str:
+    """`value` with up to 15 significant digits, as R's paste() shows it: 0.488888888888889."""
+    return f"{value:.15g}"
+
+
+def log_line(text: str) -> None:
+    """Print one whole line and flush, so that a launcher that reads the pipe sees it when it happens."""
+    print(text, flush=True)

@@ -1,0 +1,120 @@
+"""Files in the idx format of the MNIST data, plain or gzipped, and an iterator over a pair of them."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ..common.errors import DataError, FileFormatError
+from .array import Array, Shape
+from .inputs import check_batch_size, check_part
+from .iterators import NDArrayIter
+
+_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_CHUNK = 1 << 20
+_REMEDY = "Fetch it again; it should be an idx file such as train-images-idx3-ubyte.gz"
+
+PathLike = str | os.PathLike[str]
+
+
+class MNISTIter(NDArrayIter):
+    """Images and labels of idx files: data (batch, 1, rows, columns), or (batch, rows * columns) with `flat`.
+
+    Pixels are divided by 256, as in MXNet. With `num_parts` above 1 this is part `part_index` of the data: equal
+    numbers of consecutive images, the remainder left out, so that all parts have equally many batches;
+    `batch_size` is then one part's.
+    """
+
+    def __init__(
+        self,
+        image: PathLike,
+        label: PathLike,
+        batch_size: int = 128,
+        shuffle: bool = True,
+        flat: bool = False,
+        seed: int | None = None,
+        num_parts: int = 1,
+        part_index: int = 0,
+        last_batch_handle: str = "pad",
+    ) -> None:
+        check_batch_size(batch_size)
+        check_part(num_parts, part_index)
+        images, labels = read_idx(image), read_idx(label)
+        if images.ndim != 3:
+            raise DataError(f"{image}", expected="images, an idx file of 3 dimensions", got=f"shape {images.shape}")
+        if labels.shape != images.shape[:1]:
+            raise DataError(f"{label}", expected=f"{len(images)} labels, one per image", got=f"shape {labels.shape}")
+        each = len(images) // num_parts
+        rows = slice(part_index * each, (part_index + 1) * each)
+        shape = (-1, math.prod(images.shape[1:])) if flat else (-1, 1, *images.shape[1:])
+        pixels = images[rows].reshape(shape).astype(np.float32)
+        pixels *= np.float32(1 / 256)
+        super().__init__(pixels, labels[rows], batch_size, shuffle, last_batch_handle, seed=seed)
+        self.num_parts, self.part_index = num_parts, part_index
+
+
+def read_idx(path: PathLike) -> Array:
+    """The array of an idx file, in native byte order; gzip is recognised by its content.
+
+    Raises FileFormatError that names the file if it is missing, foreign, truncated or longer than it says.
+    """
+    try:
+        with Path(path).open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
+            return _read(stream, str(path))
+    except OSError as error:
+        if isinstance(error, gzip.BadGzipFile):
+            raise FileFormatError(f"{path} is a damaged gzip file: {error}", remedy=_REMEDY) from None
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    except (EOFError, zlib.error) as error:
+        raise FileFormatError(f"{path} is a damaged gzip file: {error}", remedy=_REMEDY) from None
+
+
+def _read(stream: IO[bytes], path: str) -> Array:
+    kind, shape = _header(stream, path)
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    content = _read_up_to(stream, size)
+    if len(content) < size:
+        raise FileFormatError(
+            f"{path} is truncated", expected=f"{size} bytes for shape {shape}", got=len(content), remedy=_REMEDY
+        )
+    if stream.read(1):
+        raise FileFormatError(f"{path} has bytes after its {size} bytes of shape {shape}", remedy=_REMEDY)
+    array = np.frombuffer(content, kind).reshape(shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _header(stream: IO[bytes], path: str) -> tuple[str, Shape]:
+    """Element type and shape."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 8:
+        raise FileFormatError(
+            f"{path} is not an idx file",
+            expected="a first word such as 00 00 08 03",
+            got=magic.hex(" "),
+            remedy=_REMEDY,
+        )
+    extents = stream.read(4 * magic[3])
+    if len(extents) < 4 * magic[3]:
+        raise FileFormatError(f"{path} is truncated within its header", remedy=_REMEDY)
+    return _TYPES[magic[2]], struct.unpack(f">{magic[3]}I", extents)
+
+
+def _read_up_to(stream: IO[bytes], size: int) -> bytearray:
+    """Up to `size` bytes, in pieces: a header's claim alone must not allocate."""
+    content = bytearray()
+    while len(content) < size:
+        piece = stream.read(min(_CHUNK, size - len(content)))
+        if not piece:
+            break
+        content += piece
+    return content

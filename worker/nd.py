@@ -1,0 +1,5 @@
+"""mx.nd: arrays in MXNet's files (.params, .nd)."""
+
+from .ndfile import load, save
+
+__all__ = ["load", "save"]

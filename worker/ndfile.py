@@ -1,0 +1,86 @@
+"""MXNet's file of named arrays (.params, .nd), all dense layouts and both sparse ones; little endian.
+
+    u64 0x112, u64 0, u64 arrays, the arrays, u64 names (0 or as many as arrays), each a u64 length and bytes
+
+An array begins with a magic word (versions 1, 2, 3) or, before MXNet 0.11, at once with its shape; see `_Reader.array`.
+Files are read piece by piece against their real size: what a file claims is never allocated before it is there.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..common.errors import FileFormatError, ParameterError
+from .array import Array
+from .files import PathLike, write_atomically
+from .ndfile_reader import CODES, LIST_MAGIC, MAGIC_V2, MAGIC_V3, Reader
+
+_CPU = (1, 0)  # device type and index
+
+
+def load(path: PathLike) -> dict[str, Array] | list[Array]:
+    """The arrays of a file: a dict by name, or a list if they have no names.
+
+    Arrays saved on a GPU come as numpy arrays too, sparse ones as dense, bfloat16 as float32. Raises FileFormatError
+    that names the file and the offset if it is missing, truncated or foreign.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            reader = Reader(stream, str(path))
+            arrays, names = reader.content()
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    return dict(zip(names, arrays, strict=True)) if names else arrays
+
+
+def save(path: PathLike, data: Mapping[str, Any] | Sequence[Any] | Array) -> None:
+    """Write a dict of arrays, a list of arrays, or one array; the file appears whole or not at all.
+
+    MXNet 1.0 and later read what is written here. Arrays without elements or dimensions are written in the layout of
+    its numpy mode, the only one that has them. Raises ParameterError for element types that the format lacks.
+    """
+    names, values = _named(data)
+    arrays = [_storable(value, names[i] if names else f"array {i}") for i, value in enumerate(values)]
+    encoded = [name.encode() for name in names]
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(struct.pack("<3Q", LIST_MAGIC, 0, len(arrays)))
+        for array in arrays:
+            _write_array(stream, array)
+        stream.write(struct.pack("<Q", len(encoded)))
+        for name in encoded:
+            stream.write(struct.pack("<Q", len(name)) + name)
+
+    write_atomically(path, write)
+
+
+def _named(data: Mapping[str, Any] | Sequence[Any] | Array) -> tuple[list[str], list[Any]]:
+    if isinstance(data, Mapping):
+        if not all(isinstance(name, str) for name in data):
+            raise ParameterError("nd.save: names", expected="strings", got=repr(list(data)[:5]))
+        return list(data), list(data.values())
+    return [], list(data) if isinstance(data, list | tuple) else [data]
+
+
+def _storable(value: Any, what: str) -> Array:
+    """`value` as a C-ordered little-endian array of a type that the format knows."""
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
+        value = value.get() if hasattr(value, "get") else np.from_dlpack(value)
+    array = np.asarray(value, order="C")
+    if array.dtype.newbyteorder("=") not in CODES:
+        known = ", ".join(str(dtype) for dtype in CODES)
+        raise ParameterError(f"nd.save: {what}", expected=f"one of the types {known}", got=str(array.dtype))
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+def _write_array(stream: IO[bytes], array: Array) -> None:
+    magic = MAGIC_V2 if array.ndim and array.size else MAGIC_V3
+    stream.write(struct.pack(f"<Iii{array.ndim}q", magic, 0, array.ndim, *array.shape))
+    stream.write(struct.pack("<iii", *_CPU, CODES[array.dtype.newbyteorder("=")]))
+    if array.size:
+        stream.write(array.reshape(-1).view(np.uint8).data)

@@ -1,0 +1,118 @@
+"""The stream of random numbers behind initial parameters and shuffles: MXNet's CPU generator of 2016, draw for draw.
+
+It is a Mersenne twister (std::mt19937) read through libstdc++'s uniform_real_distribution<float> and
+normal_distribution<float>. Equal seeds and equal calls give equal bits on every machine. What happens inside a
+training step (Dropout) does not use this stream but counter-based generators keyed by `current_seed()`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import threading
+
+import numpy as np
+
+from ..common.errors import ParameterError
+from .array import Array, Shape
+
+_SEED_FACTOR = 127  # MXNet seeds the generator of CPU 0 with 127 times the global seed
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
+
+
+class Stream:
+    """One Mersenne twister; its methods may be called from several threads."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed % 2**32
+        self._twister = np.random.RandomState(self._seed * _SEED_FACTOR % 2**32)
+        self._lock = threading.Lock()
+
+    @property
+    def seed(self) -> int:
+        """The seed it was made with, modulo 2**32."""
+        return self._seed
+
+    def uniform(self, low: float, high: float, shape: Shape) -> Array:
+        """float32 values in [low, high), one 32-bit draw each, in C order."""
+        with self._lock:
+            values = self._canonical(math.prod(shape))
+        values *= np.float32(high) - np.float32(low)
+        values += np.float32(low)
+        return values.reshape(shape)
+
+    def normal(self, loc: float, scale: float, shape: Shape) -> Array:
+        """float32 values of mean `loc` and standard deviation `scale`; a scale of 0 draws nothing."""
+        if scale == 0:
+            return np.full(shape, loc, np.float32)
+        count = math.prod(shape)
+        with self._lock:
+            values = self._polar((count + 1) // 2)[:count]
+        values *= np.float32(scale)
+        values += np.float32(loc)
+        return values.reshape(shape)
+
+    def _canonical(self, count: int) -> Array:
+        """generate_canonical<float, 24>: a draw over 2**32, rounded to float32 and kept below 1."""
+        values = self._twister.randint(0, 2**32, size=count, dtype=np.uint32).astype(np.float32)
+        values *= np.float32(2.0**-32)
+        return np.minimum(values, _BELOW_ONE, out=values)
+
+    def _polar(self, pairs: int) -> Array:
+        """Marsaglia's polar method: 2 * pairs standard normal values, y's before x's of each accepted point.
+
+        Each round draws as many points as are still wanted, so no draw is taken that a loop would not have taken.
+        """
+        found: list[Array] = []
+        while pairs > 0:
+            points = self._canonical(2 * pairs).reshape(pairs, 2) * np.float32(2) - np.float32(1)
+            square = points[:, 0] * points[:, 0] + points[:, 1] * points[:, 1]
+            inside = (square <= 1) & (square != 0)
+            points, square = points[inside], square[inside]
+            # Correctly rounded on every machine; libm's logf differs from that in some 20 of a million values.
+            logarithm = np.log(square.astype(np.float64)).astype(np.float32)
+            factor = np.sqrt(np.float32(-2) * logarithm / square)
+            found.append(points[:, ::-1] * factor[:, None])
+            pairs -= len(points)
+        return np.concatenate([*found, np.empty((0, 2), np.float32)]).reshape(-1)
+
+
+_stream = Stream(0)
+
+
+def seed(value: int) -> None:
+    """Start the stream anew, as MXNet's mx.random.seed (R: mx.set.seed) does on the CPU. The first seed is 0."""
+    global _stream
+    try:
+        _stream = Stream(operator.index(value))
+    except TypeError:
+        raise ParameterError("random.seed", expected="a whole number", got=repr(value)) from None
+
+
+def current_seed() -> int:
+    """The seed last set, in [0, 2**32): the key of generators that count instead of drawing."""
+    return _stream.seed
+
+
+def uniform(low: float = 0.0, high: float = 1.0, shape: int | Shape = (1,)) -> Array:
+    """float32 values in [low, high) of that shape."""
+    return _stream.uniform(low, high, _shape(shape))
+
+
+def normal(loc: float = 0.0, scale: float = 1.0, shape: int | Shape = (1,)) -> Array:
+    """Normally distributed float32 values of that shape; `scale` is the standard deviation, 0 or more."""
+    if not scale >= 0:
+        raise ParameterError("random.normal: scale", expected="0 or more", got=scale)
+    return _stream.normal(loc, scale, _shape(shape))
+
+
+def _shape(shape: int | Shape) -> Shape:
+    try:
+        extents = (
+            tuple(operator.index(n) for n in shape) if isinstance(shape, tuple | list) else (operator.index(shape),)
+        )
+    except TypeError:
+        extents = (-1,)
+    if any(n < 0 for n in extents):
+        raise ParameterError("random: shape", expected="whole numbers of 0 or more", got=repr(shape))
+    return extents
