@@ -1,0 +1,5 @@
+"""`python -m pushgrad.launch` is `launch`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""The `launch` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..common.errors import EXIT_FAILURE, EXIT_USAGE, JobError
+
+INTERRUPTED = 130
+
+EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script.
+
+Exit code: 0 if every worker ended with 0, otherwise that of the process that failed first (128+n if signal n
+killed it); 2 for a wrong option, 124 after --timeout, 130 after Ctrl-C, 143 after SIGTERM. A second Ctrl-C kills at
+once."""
+
+
+def _version(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"launch (pushgrad {version('pushgrad')})")
+        context.exit()
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False, "help_option_names": ["--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+@click.option("--workers", type=int, metavar="N", help="Number of workers.  [default: the number of --gpus, or 1]")
+@click.option("--servers", type=int, metavar="N", default=1, show_default=True, help="Number of servers.")
+@click.option(
+    "--gpus",
+    metavar="LIST",
+    help="GPUs, dealt evenly to the workers in order: 0,1. Repeat one to share it (0,0), mix with cpu (0,cpu). "
+    "Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs do as well.",
+)
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable for every process; may be repeated.")
+@click.option("--log-dir", metavar="DIR", help="Keep the log files, one per process, in a folder of the job in DIR.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Stop the job if it takes longer.")
+@click.option(
+    "--grace-period",
+    type=float,
+    metavar="SECONDS",
+    default=30.0,
+    show_default=True,
+    help="Time between SIGTERM and SIGKILL when the job is stopped.",
+)
+@click.option(
+    "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Replacing dead processes: only 0 yet."
+)
+@click.option("--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
+@click.option("--dry-run", is_flag=True, help="Print the command and environment of each process; start nothing.")
+@click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")
+@click.option("--verbose", is_flag=True, help="Tell what happens to each process.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.argument("script")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def command(script: str, args: tuple[str, ...], dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+    """Train with SCRIPT on several workers of this machine, with parameter servers and a scheduler beside them.
+
+    launch --workers 2 --gpus 0,1 train.py --lr 0.1
+    """
+    from .local import LocalCluster
+    from .options import make_job
+
+    job = make_job(script, args, **options)
+    specs = LocalCluster().plan(job)
+    if dry_run:
+        from .dry_run import describe
+
+        click.echo(describe(job, specs))
+        return 0
+    from .progress import choose_display
+    from .run import run_job
+
+    return run_job(job, specs, choose_display(live=not quiet), quiet=quiet, verbose=verbose)
+
+
+def main() -> None:
+    """Entry point of `launch`: run and exit."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code = command.main(prog_name="launch", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except JobError as error:
+        click.echo(f"Error: {error}", err=True)
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_FAILURE
+    return code if isinstance(code, int) else 0

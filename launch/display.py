@@ -1,0 +1,167 @@
+"""Showing a job: writers that survive a closed or blocked stream, and plain prefixed lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from .lines import shown
+from .state import Member
+
+PROGRESS_PERIOD = 10.0  # seconds between two progress lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process in the progress view. Epochs count from 1; `speed` is in samples per second."""
+
+    name: str
+    state: str
+    epoch: int | None = None
+    step: int | None = None
+    speed: float | None = None
+    metric: str = ""
+
+    @staticmethod
+    def of(member: Member) -> Row:
+        """What the last progress event of a process said; fields of a wrong type count as absent."""
+        said = member.progress
+        epoch, step, speed = (said.get(name) for name in ("epoch", "step", "samples_per_second"))
+        return Row(
+            name=member.spec.name,
+            state=member.state,
+            epoch=epoch if isinstance(epoch, int) else None,
+            step=step if isinstance(step, int) else None,
+            speed=float(speed) if isinstance(speed, int | float) else None,
+            metric=str(said.get("metric") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """The state of a job at one moment. `seconds` is its age; `waiting` says what it waits for, if anything."""
+
+    rows: Sequence[Row]
+    seconds: float
+    waiting: str = ""
+
+
+class Writer(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of it. A stream that has gone away swallows everything: the job goes on, its logs are complete."""
+        ...
+
+
+class Display(Protocol):
+    """Where the output of a job is shown."""
+
+    def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
+        """Show lines that a process wrote on its standard output or error."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Show a line of the launcher itself."""
+        ...
+
+    def show(self, view: View) -> None:
+        """Show how far the job is."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+class FileWriter:
+    """Writes to a file descriptor, also to one that someone has made non-blocking."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd: int | None = fd
+
+    def write(self, data: bytes) -> None:
+        """Write all of it, or give the stream up."""
+        rest = memoryview(data)
+        while rest and self._fd is not None:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                select.select([], [self._fd], [])
+            except OSError:
+                self._fd = None
+
+
+class TextWriter:
+    """Writes to a text stream that has no file beneath it, as notebooks and tests have."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        """Write all of it; bytes that are not UTF-8 become replacement characters."""
+        self._stream.write(data.decode("utf-8", "replace"))
+        self._stream.flush()
+
+
+class NullWriter:
+    """For a stream that was closed before the program began."""
+
+    def write(self, data: bytes) -> None:
+        """Forget it."""
+
+
+def writer(stream: TextIO | None) -> Writer:
+    """A writer for sys.stdout or sys.stderr, whatever stands there."""
+    if stream is None:
+        return NullWriter()
+    if not isinstance(stream, io.TextIOWrapper):
+        return TextWriter(stream)
+    stream.flush()
+    return FileWriter(stream.fileno())
+
+
+class PlainDisplay:
+    """Lines with prefixes: standard output to standard output, errors to standard error."""
+
+    def __init__(self, out: Writer | None = None, err: Writer | None = None) -> None:
+        self._out = writer(sys.stdout) if out is None else out
+        self._err = writer(sys.stderr) if err is None else err
+        self._next_progress = time.monotonic() + PROGRESS_PERIOD
+
+    def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
+        """Each line behind its prefix."""
+        prefix = name.encode() + b" | "
+        (self._err if is_error else self._out).write(b"".join(prefix + shown(line) + b"\n" for line in lines))
+
+    def say(self, text: str) -> None:
+        """A line on standard error."""
+        self.lines("launch", True, [line.encode("utf-8", "replace") for line in text.splitlines()])
+
+    def show(self, view: View) -> None:
+        """Now and then a line about the first worker that reports progress."""
+        row = next((row for row in view.rows if row.epoch is not None), None)
+        if row is not None and time.monotonic() >= self._next_progress:
+            self._next_progress = time.monotonic() + PROGRESS_PERIOD
+            self.say(progress_line(row, view.seconds))
+
+    def close(self) -> None:
+        """Nothing to restore."""
+
+
+def progress_line(row: Row, seconds: float) -> str:
+    """`42 s: w0 epoch 3, step 1200, 5310 samples/s, accuracy=0.93`."""
+    parts = [f"epoch {row.epoch}"]
+    if row.step is not None:
+        parts.append(f"step {row.step}")
+    if row.speed is not None:
+        parts.append(f"{row.speed:.0f} samples/s")
+    if row.metric:
+        parts.append(row.metric)
+    return f"{seconds:.0f} s: {row.name} {', '.join(parts)}"

@@ -1,0 +1,26 @@
+"""What --dry-run prints: lines for a shell, one per process."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .job import Job
+from .plan import ProcessSpec, count
+
+SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
+HIDDEN = "<hidden>"
+
+
+def describe(job: Job, specs: Sequence[ProcessSpec]) -> str:
+    """The job as a shell script with a comment above each process. Values that look like secrets are not shown."""
+    lines = [
+        f"# job {job.job_id}: {count(job.workers, 'worker')}, {count(job.servers, 'server')}",
+        f"mkdir -m 700 {shlex.quote(str(job.job_dir))}",
+    ]
+    for spec in specs:
+        shown = {name: HIDDEN if SECRET.search(name) else value for name, value in spec.env.items()}
+        lines += [f"# {spec.title} ({spec.name}) on {spec.host}", replace(spec, env=shown).shell()]
+    return "\n".join(lines)

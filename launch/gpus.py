@@ -1,0 +1,141 @@
+"""Which worker sees which GPU, found out without loading CUDA."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..common.errors import JobError
+
+CPU = "cpu"
+DRIVER = Path("/proc/driver/nvidia/gpus")
+UUID = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]+")
+
+
+@dataclass(frozen=True)
+class Present:
+    """The GPUs of this machine: how many, and the UUIDs of GPUs and of their MIG instances."""
+
+    gpus: int
+    uuids: tuple[str, ...]
+
+
+def parse_gpus(text: str) -> list[str]:
+    """`0,1`, `0,0`, `0,cpu` or UUIDs, as a list of entries; JobError if an entry is neither."""
+    entries = [entry.strip() for entry in text.split(",")]
+    for entry in entries:
+        if not (entry == CPU or UUID.fullmatch(entry) or (entry.isascii() and entry.isdigit())):
+            raise JobError("--gpus", expected="indices, UUIDs or cpu between commas, such as 0,1", got=repr(text))
+    return [str(int(entry)) if entry.isdigit() else entry for entry in entries]
+
+
+def deal(entries: Sequence[str], workers: int) -> list[list[str]]:
+    """The entries in order, equally many to each worker; JobError if that does not work out."""
+    if workers > len(entries):
+        raise JobError(
+            f"--workers {workers} with --gpus {','.join(entries)}: more workers than GPUs",
+            expected=f"at most {len(entries)} workers",
+            remedy="Repeat an entry to share a GPU (--gpus 0,0), or name cpu for workers without one (--gpus 0,cpu)",
+        )
+    each, rest = divmod(len(entries), workers)
+    if rest:
+        raise JobError(
+            f"--workers {workers} with --gpus {','.join(entries)}: {len(entries)} GPUs cannot be dealt evenly",
+            expected=f"{each * workers} or {(each + 1) * workers} GPUs",
+        )
+    hands = [list(entries[rank * each : (rank + 1) * each]) for rank in range(workers)]
+    for rank, hand in enumerate(hands):
+        _refuse_twice(rank, [entry for entry in hand if entry != CPU])
+    return hands
+
+
+def _refuse_twice(rank: int, gpus: list[str]) -> None:
+    for gpu in gpus:
+        if gpus.count(gpu) > 1:
+            raise JobError(
+                f"--gpus: worker {rank} would get GPU {gpu} twice",
+                remedy="Sharing a GPU takes as many --workers as entries; one worker uses a GPU by naming it once",
+            )
+
+
+def visible_devices(entries: Sequence[str], environ: Mapping[str, str], present: Present) -> list[str]:
+    """Each entry as CUDA_VISIBLE_DEVICES wants it; indices count within CUDA_VISIBLE_DEVICES if that is set already.
+
+    JobError names the entries that are not there.
+    """
+    allowed = _allowed(environ)
+    names = {entry: _resolve(entry, allowed) for entry in entries if entry != CPU}
+    missing = [entry for entry, name in names.items() if name is None or not _exists(name, present)]
+    if missing:
+        shown = environ.get("CUDA_VISIBLE_DEVICES")
+        where = f" within CUDA_VISIBLE_DEVICES={shown}" if allowed is not None else ""
+        raise JobError(
+            f"--gpus {','.join(entries)}: no GPU {', '.join(missing)}{where}",
+            expected=_have(present.gpus if allowed is None else len(allowed)),
+            remedy="`nvidia-smi -L` lists what is there",
+        )
+    return [CPU if entry == CPU else names[entry] or "" for entry in entries]
+
+
+def _have(number: int) -> str:
+    return "no entry, as there is no GPU" if number == 0 else "0" if number == 1 else f"0 to {number - 1}"
+
+
+def _allowed(environ: Mapping[str, str]) -> list[str] | None:
+    """The devices that CUDA_VISIBLE_DEVICES leaves, or None if it is not set. CUDA stops at the first bad entry."""
+    text = environ.get("CUDA_VISIBLE_DEVICES")
+    if text is None:
+        return None
+    allowed: list[str] = []
+    for entry in (part.strip() for part in text.split(",")):
+        if not (entry.isdigit() or UUID.fullmatch(entry)):
+            break
+        allowed.append(entry)
+    return allowed
+
+
+def _resolve(entry: str, allowed: list[str] | None) -> str | None:
+    if allowed is None:
+        return entry
+    if entry.isdigit():
+        return allowed[int(entry)] if int(entry) < len(allowed) else None
+    by_index = any(name.isdigit() for name in allowed)  # cannot be compared with a UUID: CUDA itself will judge
+    return entry if by_index or any(name.startswith(entry) or entry.startswith(name) for name in allowed) else None
+
+
+def _exists(name: str, present: Present) -> bool:
+    if name.isdigit():
+        return int(name) < present.gpus
+    return not present.uuids or any(uuid.startswith(name) for uuid in present.uuids)
+
+
+def present_gpus() -> Present:
+    """The GPUs of this machine, as `nvidia-smi -L` or else the driver's files tell; JobError without a driver."""
+    tool = shutil.which("nvidia-smi")
+    listing = _ask(tool) if tool else None
+    if listing is not None:
+        return parse_listing(listing)
+    if DRIVER.is_dir():
+        return Present(len(list(DRIVER.iterdir())), ())
+    raise JobError(
+        f"--gpus: this machine has no NVIDIA driver (neither `nvidia-smi` nor {DRIVER} is there)",
+        remedy="Install NVIDIA's driver (in a container: start it with GPUs), or leave --gpus out to train on the CPU",
+    )
+
+
+def parse_listing(listing: str) -> Present:
+    """What `nvidia-smi -L` printed, one line per GPU and an indented one per MIG instance."""
+    gpus = [line for line in listing.splitlines() if re.match(r"GPU \d+:", line)]
+    return Present(len(gpus), tuple(re.findall(r"UUID: ((?:GPU|MIG)-[^)\s]+)\)", listing)))
+
+
+def _ask(tool: str) -> str | None:
+    try:
+        done = subprocess.run([tool, "-L"], capture_output=True, text=True, errors="replace", timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

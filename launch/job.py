@@ -1,0 +1,37 @@
+"""A job as `launch` sees it, before any process exists."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# -P keeps the folder of the user's script off sys.path: a random.py beside train.py must not end up in a server.
+ROLE_COMMAND = (sys.executable, "-P", "-m", "pushgrad.ps")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a cluster needs to plan the job's processes. Times are in seconds.
+
+    `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `visible` holds for each
+    worker what CUDA_VISIBLE_DEVICES shall say, or is empty: leave it as it is. `env` is what the user adds to every
+    process, `defaults` what is set beneath it. `keys` is a 0700 directory of CURVE keys, for clusters that leave the
+    host. `job_dir` is short enough for sockets and lies on a local disk; `log_dir` holds one file per process.
+    """
+
+    command: tuple[str, ...]
+    workers: int
+    servers: int
+    job_id: str
+    job_dir: Path
+    log_dir: Path
+    visible: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    role_command: tuple[str, ...] = ROLE_COMMAND
+    keys: Path | None = None
+    keep_logs: bool = False
+    timeout: float | None = None
+    grace_period: float = 30.0

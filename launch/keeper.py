@@ -1,0 +1,93 @@
+"""A small process per host that ends a job's processes when the launcher is gone, however it went.
+
+It holds the read end of a pipe and the launcher the only write end. The launcher writes `+pid` for each process that it
+starts and `-pid` for each that is gone without a trace. When the pipe closes, the launcher has ended or died: what is
+left of the job gets TERM and, soon after, KILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from .processes import end_all
+
+PATIENCE = 1.5  # seconds between TERM and KILL: nothing may be left 5 s after the launcher's death
+
+
+class Keeper:
+    """The launcher's end. Signals to the launcher's group do not reach the keeper: it has a session of its own."""
+
+    def __init__(self, job_id: str, job_dir: Path, environ: dict[str, str]) -> None:
+        read, self._write = os.pipe()
+        argv = [sys.executable, "-P", "-m", "pushgrad.launch.keeper", job_id, str(job_dir)]
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                env=environ,
+                stdin=read,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except BaseException:
+            os.close(self._write)
+            raise
+        finally:
+            os.close(read)
+        self.pid = self._process.pid
+
+    def watch(self, leader: int) -> None:
+        """Put a session leader under the keeper's guard."""
+        self._tell(b"+%d\n" % leader)
+
+    def forget(self, leader: int) -> None:
+        """A leader has ended and left nobody behind: the system may give its number to a stranger."""
+        self._tell(b"-%d\n" % leader)
+
+    def _tell(self, line: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the launcher ends its processes itself as long as it lives
+            os.write(self._write, line)
+
+    def close(self) -> None:
+        """Let the keeper clear up and wait for its end."""
+        os.close(self._write)
+        self._process.wait()
+
+
+def guarded(lines: bytes) -> set[int]:
+    """The leaders that `+pid` and `-pid` lines leave under guard; a line cut short at the end does not count."""
+    leaders: set[int] = set()
+    for line in lines.split(b"\n")[:-1]:
+        (leaders.add if line[:1] == b"+" else leaders.discard)(int(line[1:]))
+    return leaders
+
+
+def clear(job_dir: Path) -> None:
+    """Remove what a job kept in its directory (sockets, mapped files) except the logs, and then the folder if empty."""
+    with contextlib.suppress(OSError):
+        for entry in job_dir.iterdir():
+            if entry.name != "logs":
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink()
+        job_dir.rmdir()
+
+
+def main(job_id: str, job_dir: str) -> None:
+    """Wait for the pipe on standard input to close, then end what is left."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    end_all(guarded(sys.stdin.buffer.read()), job_id, PATIENCE)
+    clear(Path(job_dir))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

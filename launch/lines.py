@@ -1,0 +1,42 @@
+"""Cutting the output of a process into lines, as bytes: nothing here assumes an encoding."""
+
+from __future__ import annotations
+
+import re
+
+PIECE = 65536  # bytes: a longer line is shown in pieces, so that memory stays bounded
+
+# Control sequences (ECMA-48) and the operating system commands of xterm.
+ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+
+
+class LineBuffer:
+    """Collects what comes in and hands out whole lines, each with its newline; a piece of an overlong one has none."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        lines = [line + b"\n" for line in whole]
+        if len(self._rest) >= PIECE:
+            lines.append(self._rest)
+            self._rest = b""
+        return lines
+
+    def finish(self) -> list[bytes]:
+        """What is left at the end, if its last line has no newline."""
+        rest, self._rest = self._rest, b""
+        return [rest] if rest else []
+
+
+def shown(line: bytes) -> bytes:
+    """A line as it may be printed among others: without newline, cursor movements and colours.
+
+    Of a line that was written over by carriage returns (a progress bar) only the last state counts.
+    """
+    line = line.rstrip(b"\r\n")
+    if b"\r" in line:
+        line = line[line.rfind(b"\r") + 1 :]
+    return ESCAPE.sub(b"", line) if b"\x1b" in line else line

@@ -1,0 +1,59 @@
+"""All processes on this machine, talking over the loopback interface."""
+
+from __future__ import annotations
+
+import socket
+
+from .job import Job
+from .plan import CHOSEN_PORT, ProcessSpec
+
+LOOPBACK = "127.0.0.1"
+
+
+class LocalCluster:
+    """One host: no keys are needed, and the scheduler chooses its port."""
+
+    def plan(self, job: Job) -> list[ProcessSpec]:
+        """Scheduler, servers, workers."""
+        host = socket.gethostname()
+        scheduler = {**_common(job, "scheduler"), "DMLC_PS_ROOT_PORT": "0"}
+        specs = [ProcessSpec("scheduler", 0, job.role_command, scheduler, host)]
+        for rank in range(job.servers):
+            env = {**_common(job, "server"), "DMLC_SERVER_ID": str(rank)}
+            specs.append(ProcessSpec("server", rank, job.role_command, env, host))
+        for rank in range(job.workers):
+            specs.append(ProcessSpec("worker", rank, job.command, _worker(job, rank), host))
+        return specs
+
+
+def _worker(job: Job, rank: int) -> dict[str, str]:
+    env = {
+        **_common(job, "worker"),
+        "DMLC_WORKER_ID": str(rank),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(job.workers),
+        "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(job.workers),
+    }
+    if job.visible:
+        env["CUDA_VISIBLE_DEVICES"] = job.visible[rank]
+    return env
+
+
+def _common(job: Job, role: str) -> dict[str, str]:
+    env = {
+        **job.defaults,
+        **job.env,
+        "DMLC_ROLE": role,
+        "DMLC_PS_ROOT_URI": LOOPBACK,
+        "DMLC_PS_ROOT_PORT": CHOSEN_PORT,
+        "DMLC_NUM_WORKER": str(job.workers),
+        "DMLC_NUM_SERVER": str(job.servers),
+        "DMLC_NODE_HOST": LOOPBACK,
+        "PUSHGRAD_JOB_ID": job.job_id,
+        "PUSHGRAD_JOB_DIR": str(job.job_dir),
+        "PUSHGRAD_LAUNCHED": "1",
+    }
+    if job.keys is not None:
+        env["PUSHGRAD_KEYS"] = str(job.keys)
+    return env

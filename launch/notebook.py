@@ -1,0 +1,42 @@
+"""Starting a job from Python, as a notebook does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from .display import PlainDisplay
+from .local import LocalCluster
+from .options import make_job
+from .run import run_job
+
+
+def run(
+    script: str | os.PathLike[str],
+    *args: object,
+    workers: int | None = None,
+    servers: int = 1,
+    gpus: str | Sequence[int | str] | None = None,
+    env: Mapping[str, str] | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+    grace_period: float = 30.0,
+) -> int:
+    """Run `script` with `args` as a job, as `launch` does, and return its exit code: 0 only if every worker ended well.
+
+    `workers` defaults to the number of `gpus`, or 1; `gpus` is a list such as [0, 1] or the text "0,1". Times are in
+    seconds. Output goes to sys.stdout and sys.stderr, line by line behind the name of its process. Raises JobError if
+    the options do not make a job.
+    """
+    job = make_job(
+        os.fspath(script),
+        [str(argument) for argument in args],
+        workers=workers,
+        servers=servers,
+        gpus=gpus if gpus is None or isinstance(gpus, str) else ",".join(map(str, gpus)),
+        env=[f"{name}={value}" for name, value in (env or {}).items()],
+        log_dir=None if log_dir is None else os.fspath(log_dir),
+        timeout=timeout,
+        grace_period=grace_period,
+    )
+    return run_job(job, LocalCluster().plan(job), PlainDisplay())

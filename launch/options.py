@@ -1,0 +1,178 @@
+"""From what a user asked for to a job; every refusal names the option and the remedy."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..common.cores import available_cores
+from ..common.errors import JobError
+from .gpus import CPU, deal, parse_gpus, present_gpus, visible_devices
+from .job import Job
+from .plan import OWNED
+
+SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, less the final zero
+ROOM_FOR_A_NAME = 40
+
+
+def make_job(
+    script: str,
+    args: Sequence[str] = (),
+    *,
+    module: bool = False,
+    workers: int | None = None,
+    servers: int = 1,
+    gpus: str | None = None,
+    env: Sequence[str] = (),
+    log_dir: str | None = None,
+    timeout: float | None = None,
+    grace_period: float = 30.0,
+    max_restarts: int = 0,
+    environ: Mapping[str, str] | None = None,
+) -> Job:
+    """Check the options of `launch` and make a job of them; nothing is created yet.
+
+    Raises JobError that names the option. `environ` stands for this process's environment.
+    """
+    environ = os.environ if environ is None else environ
+    _check_platform()
+    _check_restarts(max_restarts)
+    command = (*worker_command(script, module), *args)
+    added = parse_env(env)
+    visible = deal_gpus(gpus, workers, added, environ)
+    workers = _at_least_one("--workers", workers if workers is not None else max(1, len(visible)))
+    job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
+    return Job(
+        command=command,
+        workers=workers,
+        servers=_at_least_one("--servers", servers),
+        job_id=job_id,
+        job_dir=job_dir,
+        log_dir=job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id,
+        visible=visible,
+        env=added,
+        defaults=_defaults(workers, environ),
+        keep_logs=log_dir is not None,
+        timeout=None if timeout is None else _seconds("--timeout", timeout),
+        grace_period=_seconds("--grace-period", grace_period, zero=True),
+    )
+
+
+def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
+    """The argv that runs `script`: a .py file or a module by this Python, any other executable by itself."""
+    if module:
+        return (sys.executable, "-m", script)
+    path = Path(script)
+    if path.is_dir():
+        raise JobError(f"{script} is a folder", expected="a script, such as train.py")
+    if not path.exists():
+        return (_on_path(script),)
+    if path.suffix == ".py":
+        if not os.access(path, os.R_OK):
+            raise JobError(f"cannot read {script}", remedy="Check its permissions")
+        return (sys.executable, script)
+    if not os.access(path, os.X_OK):
+        raise JobError(
+            f"{script} is neither a .py file nor executable",
+            remedy=f"Name it {script}.py, or make it executable with `chmod +x {script}`",
+        )
+    return (script if os.sep in script else f".{os.sep}{script}",)
+
+
+def _on_path(script: str) -> str:
+    if os.sep not in script and not script.endswith(".py") and shutil.which(script):
+        return script
+    beside = f"; this folder is {Path.cwd()}" if not Path(script).is_absolute() else ""
+    raise JobError(f"there is no script {script}{beside}", remedy="Check the name and the folder")
+
+
+def parse_env(settings: Sequence[str]) -> dict[str, str]:
+    """`K=V` strings as a dict; JobError for a malformed one and for a name that belongs to `launch`."""
+    env: dict[str, str] = {}
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign or not name or "\0" in setting:
+            # The value may be a secret that lost its name: it is not repeated.
+            raise JobError("--env", expected="NAME=VALUE", got=repr(name) if sign else "no '='")
+        if name in OWNED:
+            raise JobError(f"--env {name}: `launch` sets {name} itself for every process", remedy="Leave it out")
+        env[name] = value
+    return env
+
+
+def deal_gpus(
+    gpus: str | None, workers: int | None, added: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """CUDA_VISIBLE_DEVICES of each worker, or () without --gpus."""
+    if gpus is None:
+        return ()
+    if "CUDA_VISIBLE_DEVICES" in added:
+        raise JobError("--gpus and --env CUDA_VISIBLE_DEVICES contradict each other", remedy="Use one of them")
+    entries = parse_gpus(gpus)
+    _at_least_one("--workers", len(entries) if workers is None else workers)
+    deal(entries, workers or len(entries))
+    if any(entry != CPU for entry in entries):
+        entries = visible_devices(entries, environ, present_gpus())
+    hands = deal(entries, workers or len(entries))
+    return tuple(",".join(entry for entry in hand if entry != CPU) for hand in hands)
+
+
+def _defaults(workers: int, environ: Mapping[str, str]) -> dict[str, str]:
+    threads = str(max(1, available_cores() // workers))
+    wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    return {name: value for name, value in wanted.items() if name not in environ}
+
+
+def _check_platform() -> None:
+    if not sys.platform.startswith("linux"):
+        raise JobError(
+            f"`launch` needs Linux, this is {sys.platform}",
+            remedy="`python train.py` trains here in one process",
+        )
+
+
+def _check_restarts(max_restarts: int) -> None:
+    if max_restarts != 0:
+        raise JobError(
+            f"--max-restarts {max_restarts}: dead processes cannot be replaced yet",
+            expected="0",
+            remedy="Leave the option out; a failed job continues from its last checkpoint with begin_epoch",
+        )
+
+
+def _at_least_one(option: str, value: int) -> int:
+    if value < 1:
+        raise JobError(option, expected="1 or more", got=value)
+    return value
+
+
+def _seconds(option: str, value: float, zero: bool = False) -> float:
+    if not (math.isfinite(value) and 0 <= value < 1e9) or (value == 0 and not zero):
+        raise JobError(option, expected=f"a number of seconds, {'0 or more' if zero else 'above 0'}", got=value)
+    return value
+
+
+def _log_folder(log_dir: str) -> Path:
+    """The absolute path of the folder for logs; JobError if nothing can be created there."""
+    folder = Path(log_dir).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise JobError(f"--log-dir {log_dir}: {existing} is a file", expected="a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise JobError(f"--log-dir {log_dir}: no permission to write in {existing}", remedy="Choose another folder")
+    return folder
+
+
+def _short_temp_dir() -> Path:
+    """The folder for temporary files, or /tmp where its path would be too long for a socket's name."""
+    folder = Path(tempfile.gettempdir())
+    job_name = len("pushgrad-20260101-000000-abcdef/")
+    return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

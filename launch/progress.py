@@ -1,0 +1,94 @@
+"""The live view on a terminal: the job's lines scroll by above a table of its processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .display import Display, PlainDisplay, View, Writer, writer
+from .lines import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+STYLES = {"w": "cyan", "p": "magenta", "s": "yellow", "l": "bold"}
+STATE_STYLES = {"training": "green", "done": "green", "left": "green", "starting": "dim", "waiting": "dim"}
+
+
+class LiveDisplay:
+    """Draws on standard error, a terminal. Standard output goes there too if it is a terminal, else to its file."""
+
+    def __init__(self, console: Console, out: Writer | None) -> None:
+        from rich.live import Live
+
+        self._console, self._out = console, out
+        self._live = Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._live.start()
+
+    def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
+        """Print the lines above the table, or into the file that standard output is."""
+        if self._out is not None and not is_error:
+            self._out.write(b"".join(name.encode() + b" | " + shown(line) + b"\n" for line in lines))
+            return
+        from rich.text import Text
+
+        text = Text()
+        for line in lines:
+            text.append(f"{name} | ", STYLES.get(name[0], "")).append(shown(line).decode("utf-8", "replace") + "\n")
+        self._console.print(text, soft_wrap=True, end="")
+
+    def say(self, text: str) -> None:
+        """A line of the launcher."""
+        self.lines("launch", True, [line.encode("utf-8", "replace") for line in text.splitlines()])
+
+    def show(self, view: View) -> None:
+        """Draw the table anew."""
+        self._live.update(table(view), refresh=True)
+
+    def close(self) -> None:
+        """Take the table away."""
+        self._live.stop()
+
+
+def table(view: View) -> Table:
+    """One row per process."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    caption = f"{view.seconds:.0f} s" + (f"   {view.waiting}" if view.waiting else "")
+    out = Table(box=box.SIMPLE_HEAD, caption=Text(caption), caption_justify="left", pad_edge=False)
+    for heading in ("process", "state"):
+        out.add_column(heading)
+    for heading in ("epoch", "step", "samples/s"):
+        out.add_column(heading, justify="right")
+    out.add_column("metric")
+    for row in view.rows:
+        cells = [row.epoch, row.step, None if row.speed is None else f"{row.speed:,.0f}"]
+        out.add_row(
+            Text(row.name, STYLES.get(row.name[0], "")),
+            Text(row.state, STATE_STYLES.get(row.state, "")),
+            *("" if cell is None else str(cell) for cell in cells),
+            Text(row.metric),
+        )
+    return out
+
+
+def choose_display(live: bool = True) -> Display:
+    """The live view where standard error is a capable terminal and `live` asks for it, plain lines elsewhere."""
+    if (
+        not live
+        or sys.stderr is None
+        or not sys.stderr.isatty()
+        or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    ):
+        return PlainDisplay()
+    from rich.console import Console
+
+    shared = sys.stdout is not None and sys.stdout.isatty()
+    return LiveDisplay(Console(stderr=True, highlight=False, markup=False), None if shared else writer(sys.stdout))

@@ -1,0 +1,33 @@
+"""The last words of a failed job: who failed, where, how, and what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .state import Cause
+
+
+def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence[str], log: Path) -> list[str]:
+    """The lines to print at the very end, where people look.
+
+    `errors` and `output` are the last lines of standard error and output of the process to blame, `log` its log file;
+    without such a process `log` is the folder of all logs.
+    """
+    if cause.member is None:
+        lines = [f"{cause.text}, after {seconds:.1f} s"]
+    else:
+        spec = cause.member.spec
+        pid = "" if cause.member.pid is None else f", pid {cause.member.pid}"
+        lines = _quoted(spec.name, errors, output)
+        lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s)")
+    if cause.remedy:
+        lines.append(cause.remedy)
+    return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]
+
+
+def _quoted(name: str, errors: Sequence[str], output: Sequence[str]) -> list[str]:
+    what, said = ("error", errors) if errors else ("output", output)
+    if not said:
+        return [f"{name} wrote nothing"]
+    return [f"last lines of {name} on its standard {what}:", *(f"    {line}" for line in said)]

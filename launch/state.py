@@ -1,0 +1,83 @@
+"""What is known of each process of a job, and why the job ended."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+
+from ..common.errors import EXIT_FAILURE
+from .plan import ProcessSpec
+from .status import Event
+
+
+@dataclass
+class Member:
+    """One process. `code` is its exit status as `subprocess` gives it (negative: killed by that signal)."""
+
+    spec: ProcessSpec
+    pid: int | None = None
+    code: int | None = None
+    joined: bool = False
+    left: bool = False
+    progress: Event = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Started and not ended."""
+        return self.pid is not None and self.code is None
+
+    @property
+    def inside(self) -> bool:
+        """Has joined the job and not left it."""
+        return self.joined and not self.left
+
+    @property
+    def state(self) -> str:
+        """One word for the progress view."""
+        if self.code is not None:
+            return "done" if self.code == 0 else signal_name(self.code) or f"exit {self.code}"
+        if self.pid is None:
+            return "waiting"
+        if self.left:
+            return "left"
+        if self.progress:
+            return "training"
+        return "joined" if self.joined else "starting"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why the job ended before its time: the exit code of `launch`, a text, and the process to blame, if any."""
+
+    code: int
+    text: str
+    member: Member | None = None
+    remedy: str | None = None
+
+
+def signal_name(code: int) -> str | None:
+    """`SIGKILL` for -9; None for a plain exit code."""
+    if code >= 0:
+        return None
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def shell_code(code: int) -> int:
+    """The exit code that a shell would show: 128+n for death by signal n."""
+    return 128 - code if code < 0 else code
+
+
+def exit_cause(member: Member, reason: str | None = None) -> Cause:
+    """The cause for a process that ended with an error, or with 0 before its time (`reason` says of what)."""
+    code = member.code or 0
+    if code == 0:
+        return Cause(EXIT_FAILURE, f"exited with code 0 {reason}", member)
+    name = signal_name(code)
+    text = f"was killed by {name}" if name else f"exited with code {code}"
+    remedy = None
+    if name == "SIGKILL":
+        remedy = "Killed from outside: by hand, by a cluster's limit, or for lack of memory (`dmesg` tells)"
+    return Cause(shell_code(code), text + (f" ({reason})" if reason else ""), member, remedy)

@@ -1,0 +1,56 @@
+"""What the scheduler tells the launcher: one JSON object a line, over a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+Event = dict[str, Any]
+
+LINE_LIMIT = 65536
+
+
+class StatusPipe:
+    """The read end of the status pipe. Lines that make no sense are dropped: they must not stop a training."""
+
+    def __init__(self) -> None:
+        self.fd, self.write_fd = os.pipe()
+        os.set_blocking(self.fd, False)
+        self._rest = b""
+        self.open = True
+
+    def close_write_end(self) -> None:
+        """Close the launcher's copy once the scheduler has inherited it, so that the pipe ends with the scheduler."""
+        if self.write_fd >= 0:
+            os.close(self.write_fd)
+            self.write_fd = -1
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.close_write_end()
+        os.close(self.fd)
+        self.open = False
+
+    def read(self) -> list[Event]:
+        """All events that have arrived; none once the pipe has ended."""
+        events: list[Event] = []
+        while self.open:
+            try:
+                data = os.read(self.fd, LINE_LIMIT)
+            except BlockingIOError:
+                break
+            self.open = bool(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._rest = self._rest[-LINE_LIMIT:]
+            events += [event for line in lines if (event := parse_event(line)) is not None]
+        return events
+
+
+def parse_event(line: bytes) -> Event | None:
+    """An event, or None if the line is not a JSON object with a text under `event`."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

@@ -1,0 +1,214 @@
+"""Decides what happens to a job: events and the time in, actions out. It knows neither processes nor pipes."""
+
+from __future__ import annotations
+
+import enum
+import math
+import signal
+from collections.abc import Sequence
+
+from ..common.errors import EXIT_FAILURE, EXIT_PEER_LOST
+from .plan import ProcessSpec
+from .state import Cause, Member, exit_cause
+from .status import Event
+
+PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer
+FINISH_WAIT = 5.0  # seconds that servers and scheduler have to end by themselves after the last worker
+EXIT_TIMEOUT = 124  # as timeout(1)
+
+
+class Action(enum.Enum):
+    """What the runner has to do: start servers and workers, ask all to end, kill all."""
+
+    START = "start"
+    TERM = "term"
+    KILL = "kill"
+
+
+class Supervisor:
+    """The state of a job. Each event returns the actions it leads to; `deadline` says when `tick` is due.
+
+    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer: it is blamed only if
+    nothing else turns up within PEER_WAIT.
+    """
+
+    def __init__(
+        self, specs: Sequence[ProcessSpec], now: float, timeout: float | None, grace: float, start_timeout: float
+    ) -> None:
+        self.members = {spec.name: Member(spec) for spec in specs}
+        self.cause: Cause | None = None
+        self.port: int | None = None
+        self.waiting = ""
+        self.stopping = False
+        self._finishing = False
+        self._grace, self._timeout, self._start_timeout = grace, timeout, start_timeout
+        self._suspect: Member | None = None
+        self._accusation = ""
+        self._failed: Member | None = None
+        self._gave_up: Member | None = None
+        self._timers = {"start": now + start_timeout}
+        if timeout is not None:
+            self._timers["job"] = now + timeout
+
+    @property
+    def over(self) -> bool:
+        """No process is running any more, and none is to be started."""
+        ended = not any(member.running for member in self.members.values())
+        return ended and (self.stopping or self._finishing)
+
+    @property
+    def exit_code(self) -> int:
+        """What `launch` exits with."""
+        return 0 if self.cause is None else self.cause.code
+
+    @property
+    def workers(self) -> list[Member]:
+        """The workers by rank."""
+        return [member for member in self.members.values() if member.spec.role == "worker"]
+
+    def deadline(self) -> float | None:
+        """When `tick` must be called at the latest."""
+        return min(self._timers.values(), default=None)
+
+    def started(self, name: str, pid: int) -> None:
+        """A process runs."""
+        self.members[name].pid = pid
+
+    def failed_to_start(self, name: str, why: str, now: float) -> list[Action]:
+        """A process could not be started."""
+        return self._fail(Cause(EXIT_FAILURE, f"could not be started: {why}", self.members[name]), now)
+
+    def status(self, event: Event, now: float) -> list[Action]:
+        """The scheduler said something."""
+        kind = event["event"]
+        if kind == "listening" and self.port is None and isinstance(event.get("port"), int):
+            self.port = event["port"]
+            self._timers.pop("start", None)
+            return [] if self.stopping else [Action.START]
+        if kind == "waiting":
+            self.waiting = str(event.get("text", ""))
+            return []
+        member = self._find(event)
+        return [] if member is None else self._told(kind, member, event, now)
+
+    def _find(self, event: Event) -> Member | None:
+        role, rank = event.get("role", "worker"), event.get("rank", 0)
+        return next((m for m in self.members.values() if (m.spec.role, m.spec.rank) == (role, rank)), None)
+
+    def _told(self, kind: str, member: Member, event: Event, now: float) -> list[Action]:
+        self.waiting = ""
+        if kind == "joined":
+            member.joined, member.left = True, False
+            return self._missing(now) if member.spec.role == "worker" else []
+        if kind == "left":
+            member.left = True
+        elif kind == "progress":
+            member.progress = event
+        elif kind == "aborted" and self._suspect is None and not self.stopping:
+            self._suspect, self._accusation = member, str(event.get("reason", ""))
+            return self._await_cause(now)
+        return []
+
+    def _missing(self, now: float) -> list[Action]:
+        """A job in which one worker has joined needs all of them; one that has ended already will never come."""
+        gone = next((m for m in self.workers if m.code == 0 and not m.joined), None)
+        if gone is None or self.stopping:
+            return []
+        return self._fail(exit_cause(gone, "without joining the job that other workers have joined"), now)
+
+    def exited(self, name: str, code: int, now: float) -> list[Action]:
+        """A process ended; all that it had said before through the scheduler must have been handed in already."""
+        member = self.members[name]
+        member.code = code
+        if self.stopping:
+            return []
+        if code == 0:
+            return self._ended_well(member, now)
+        if code == EXIT_PEER_LOST:
+            self._gave_up = self._gave_up or member
+            return self._settle(now) if self._failed is not None else self._await_cause(now)
+        self._failed = self._failed or member
+        if self._suspect is not None and self._suspect is not member and self._suspect.running:
+            return self._await_cause(now)
+        return self._settle(now)
+
+    def _ended_well(self, member: Member, now: float) -> list[Action]:
+        if member.spec.role != "worker":
+            if self._finishing or all(m.joined and m.left for m in self.workers):
+                return []
+            return self._fail(exit_cause(member, "before the job was over"), now)
+        if member.inside:
+            return self._fail(exit_cause(member, self._accused(member) or "before its training had ended"), now)
+        if not member.joined and any(m.joined for m in self.workers):
+            return self._missing(now)
+        return self._finish(now) if all(m.code == 0 for m in self.workers) else []
+
+    def _accused(self, member: Member) -> str:
+        return self._accusation if member is self._suspect else ""
+
+    def _finish(self, now: float) -> list[Action]:
+        """All workers are done. Servers that never saw one of them wait in vain; the others end by themselves."""
+        self._finishing = True
+        self._timers.pop("job", None)
+        if not any(worker.joined for worker in self.workers):
+            return self._stop(now, FINISH_WAIT)
+        self._timers["finish"] = now + FINISH_WAIT
+        return []
+
+    def _await_cause(self, now: float) -> list[Action]:
+        self._timers.setdefault("cause", now + PEER_WAIT)
+        return self._settle(now) if not any(member.running for member in self.members.values()) else []
+
+    def _settle(self, now: float) -> list[Action]:
+        """Blame someone: a failure named by the scheduler first, then the first process that failed of itself."""
+        suspect, failed = self._suspect, self._failed
+        if suspect is not None and suspect.code not in (None, 0, EXIT_PEER_LOST):
+            return self._fail(exit_cause(suspect, self._accusation), now)
+        if suspect is not None and (failed is None or suspect.running):
+            return self._fail(Cause(EXIT_FAILURE, f"was given up: {self._accusation}", suspect), now)
+        if failed is not None:
+            return self._fail(exit_cause(failed), now)
+        text = "gave up because of another process, but none has failed"
+        return self._fail(Cause(EXIT_FAILURE, text, self._gave_up), now)
+
+    def signalled(self, signum: int, now: float) -> list[Action]:
+        """The launcher got a signal. Ctrl-C while the job is already being stopped kills at once."""
+        if self.stopping:
+            return [Action.KILL] if signum == signal.SIGINT else []
+        how = "interrupted (Ctrl-C)" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
+        return self._fail(Cause(128 + signum, how), now)
+
+    def tick(self, now: float) -> list[Action]:
+        """Act on the deadlines that have passed."""
+        actions: list[Action] = []
+        for name in [name for name, due in self._timers.items() if due <= now]:
+            if self._timers.pop(name, None) is not None:
+                actions += self._expired(name, now)
+        return actions
+
+    def _expired(self, name: str, now: float) -> list[Action]:
+        if name == "grace":
+            return [Action.KILL]
+        if name == "finish":
+            return self._stop(now, FINISH_WAIT)
+        if name == "cause":
+            return self._settle(now)
+        if name == "job":
+            text = f"the job ran longer than --timeout {self._timeout:g} s"
+            return self._fail(Cause(EXIT_TIMEOUT, text, remedy=self._where()), now)
+        text = f"did not say within {self._start_timeout:g} s where it listens"
+        return self._fail(Cause(EXIT_FAILURE, text, self.members["sched"]), now)
+
+    def _where(self) -> str:
+        return "At that time: " + ", ".join(f"{m.spec.name} {m.state}" for m in self.members.values())
+
+    def _fail(self, cause: Cause, now: float) -> list[Action]:
+        if self.stopping:
+            return []
+        self.cause = cause
+        return self._stop(now)
+
+    def _stop(self, now: float, at_most: float = math.inf) -> list[Action]:
+        self.stopping = True
+        self._timers = {"grace": now + min(self._grace, at_most)}
+        return [Action.TERM]
