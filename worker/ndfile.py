@@ -41,17 +41,18 @@ def load(path: PathLike) -> dict[str, Array] | list[Array]:
 def save(path: PathLike, data: Mapping[str, Any] | Sequence[Any] | Array) -> None:
     """Write a dict of arrays, a list of arrays, or one array; the file appears whole or not at all.
 
-    MXNet 1.0 and later read what is written here. Arrays without elements or dimensions are written in the layout of
-    its numpy mode, the only one that has them. Raises ParameterError for element types that the format lacks.
+    MXNet 1.0 and later read what is written here. A file with an array without elements or dimensions is written in
+    the layout of its numpy mode, the only one that has them. Raises ParameterError for element types that the format lacks.
     """
     names, values = _named(data)
     arrays = [_storable(value, names[i] if names else f"array {i}") for i, value in enumerate(values)]
     encoded = [name.encode() for name in names]
+    magic = MAGIC_V2 if all(array.ndim and array.size for array in arrays) else MAGIC_V3  # MXNet refuses a mixture
 
     def write(stream: IO[bytes]) -> None:
         stream.write(struct.pack("<3Q", LIST_MAGIC, 0, len(arrays)))
         for array in arrays:
-            _write_array(stream, array)
+            _write_array(stream, array, magic)
         stream.write(struct.pack("<Q", len(encoded)))
         for name in encoded:
             stream.write(struct.pack("<Q", len(name)) + name)
@@ -78,8 +79,7 @@ def _storable(value: Any, what: str) -> Array:
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
 
 
-def _write_array(stream: IO[bytes], array: Array) -> None:
-    magic = MAGIC_V2 if array.ndim and array.size else MAGIC_V3
+def _write_array(stream: IO[bytes], array: Array, magic: int) -> None:
     stream.write(struct.pack(f"<Iii{array.ndim}q", magic, 0, array.ndim, *array.shape))
     stream.write(struct.pack("<iii", *_CPU, CODES[array.dtype.newbyteorder("=")]))
     if array.size:
