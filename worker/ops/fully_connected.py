@@ -73,5 +73,3 @@ class FullyConnected(Operator):
             grad.sum(axis=0, out=in_grads[2])
         if in_grads[0] is not None:
             step.xp.matmul(grad, weight, out=in_grads[0].reshape(flat))
-
-

@@ -41,20 +41,27 @@ class Step:
 
 
 class Operator:
-    """One node's computation. Subclasses declare parameters as class attributes and are registered by their name."""
+    """One node's computation.
 
+    Subclasses declare parameters as class attributes and are registered by their name and aliases; a base that is no
+    operator itself says `abstract=True`.
+    """
+
+    canonical: ClassVar[str] = ""  # the name that files carry, where it is not the class name
     aliases: ClassVar[tuple[str, ...]] = ()
-    hint: ClassVar[str] = ""  # stem of automatic node names; the lower-case class name if empty
-    is_loss: ClassVar[bool] = False  # its backward ignores the head gradient
+    variadic: ClassVar[bool] = False  # takes any number of inputs, counted by a parameter num_args
+    is_view: ClassVar[bool] = False  # the output is the input's memory, perhaps in another shape
+    blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
+    is_loss: bool = False  # its backward ignores the head gradient
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__name__.startswith("_Base"):
+        if not abstract:
             for name in (cls.op_name(), *cls.__dict__.get("aliases", ())):
                 REGISTRY[name] = cls
 
     def __init__(self, **parameters: Any) -> None:
-        values = parse_parameters(type(self), parameters)
+        values = parse_parameters(type(self), self.op_name(), parameters)
         self.given = tuple(values)
         self.__dict__.update(values)
         self.check()
@@ -62,12 +69,7 @@ class Operator:
     @classmethod
     def op_name(cls) -> str:
         """The canonical name that files carry."""
-        return cls.__name__
-
-    @classmethod
-    def name_hint(cls) -> str:
-        """The stem of automatic node names, such as `convolution` in `convolution0`."""
-        return cls.hint or cls.op_name().lower()
+        return cls.__dict__.get("canonical") or cls.__name__
 
     def attrs(self) -> dict[str, str]:
         """The parameters that were given, as strings for JSON."""
@@ -89,8 +91,11 @@ class Operator:
         """Names of the outputs."""
         return ("output",)
 
-    def couples_rows(self) -> bool:
-        """Whether a row of the output depends on other rows of the batch, so that slices cannot be computed apart."""
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """Whether a row of the output depends on other rows of the batch, so that slices cannot be computed apart.
+
+        The shapes of the inputs may be given; an operator that needs them to be sure says True without them.
+        """
         return False
 
     def infer_shape(

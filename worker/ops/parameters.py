@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, overload
 
 from ...common.errors import ParameterError
@@ -65,7 +66,7 @@ class Int(Parameter[int]):
         number = int(value) if isinstance(value, str) else value
         if not hasattr(number, "__index__"):
             raise ValueError(value)
-        number = number.__index__()  # type: ignore[attr-defined]
+        number = number.__index__()
         if self.minimum is not None and number < self.minimum:
             raise ValueError(value)
         return int(number)
@@ -137,8 +138,7 @@ class Ints(Parameter[tuple[int, ...]]):
         if isinstance(value, str):
             value = ast.literal_eval(value.strip().replace("L", "")) if len(value) < 1000 else None
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
-        numbers = tuple(Int(minimum=self.minimum).parse(item) for item in items)
-        return numbers
+        return tuple(Int(minimum=self.minimum).parse(item) for item in items)
 
 
 class Optional(Parameter[Any]):
@@ -162,28 +162,29 @@ def declared(owner: type) -> dict[str, Parameter[Any]]:
     return found
 
 
-def parse_parameters(owner: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Parsed `values`; unknown, missing and ill-typed ones are a ParameterError that names the operator."""
+def parse_parameters(owner: type, operator: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Parsed `values`; unknown, missing and ill-typed ones are a ParameterError that names `operator`."""
     known = declared(owner)
     for name in values:
         if name not in known:
-            raise ParameterError(_unknown(owner.__name__, name, known))
+            raise ParameterError(f"{operator}: no parameter {name}{suggestion(name, known)}")
     missing = [name for name, item in known.items() if item.required and name not in values]
     if missing:
-        raise ParameterError(f"{owner.__name__}: missing parameter {', '.join(missing)}")
-    return {name: _parse(owner, known[name], value) for name, value in values.items()}
+        raise ParameterError(f"{operator}: missing parameter {', '.join(missing)}")
+    return {name: _parse(operator, known[name], value) for name, value in values.items()}
 
 
-def _parse(owner: type, item: Parameter[Any], value: object) -> Any:
+def _parse(operator: str, item: Parameter[Any], value: object) -> Any:
     try:
         return item.parse(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise ParameterError(f"{owner.__name__}: parameter {item.name}", expected=item.kind, got=repr(value)) from None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
+        raise ParameterError(f"{operator}: parameter {item.name}", expected=item.kind, got=repr(value)[:200]) from None
 
 
-def _unknown(owner: str, name: str, known: dict[str, Parameter[Any]]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `name`: the closest known one, or all of them."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f". Did you mean {close[0]}?" if close else f"; it has {', '.join(known) or 'none'}"
-    return f"{owner}: no parameter {name}{hint}"
+    names = list(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f". Did you mean {close[0]}?" if close else f"; it has {', '.join(names) or 'none'}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ...common.errors import ShapeError
+from ..array import Shape
 from .operator import PartialShape
 
 
@@ -17,11 +19,26 @@ def merge(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
     return tuple(a or b for a, b in zip(left, right, strict=True))
 
 
+def merge_rows(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
+    """`left` with the first extent, the batch, that `right` knows."""
+    if not left or not right:
+        return left
+    return merge(left, (right[0], *left[1:]), where)
+
+
+def merge_all(shapes: Sequence[PartialShape], where: Sequence[str]) -> PartialShape:
+    """What several equal shapes together say; `where` names each."""
+    together: PartialShape = None
+    for shape, name in zip(shapes, where, strict=True):
+        together = merge(shape, together, name)
+    return together
+
+
 def known(shape: PartialShape) -> bool:
     """Whether every extent is known."""
     return shape is not None and all(shape)
 
 
-def product(extents: tuple[int, ...]) -> int:
+def product(extents: Shape) -> int:
     """The number of elements; 0 while any extent is unknown."""
     return math.prod(extents)

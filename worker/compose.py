@@ -1,0 +1,170 @@
+"""Making a symbol: a variable, a group, or an operator applied to symbols."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..common.errors import GraphError, ParameterError
+from .array import Shape
+from .graph import Entry, Node
+from .naming import attributes_of, node_attributes, node_name
+from .ops.operator import Operator, lookup
+from .ops.parameters import Ints, declared, suggestion
+from .symbol import Symbol
+
+
+def variable(
+    name: str,
+    attr: Mapping[str, str] | None = None,
+    shape: Shape | None = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: object = None,
+    init: object = None,
+    **hidden: str,
+) -> Symbol:
+    """A named input: data, a label, or a parameter that is learned.
+
+    `shape` may leave extents open with 0. `lr_mult` and `wd_mult` scale learning rate and weight decay of this
+    parameter; `init` is an initializer or its JSON description. Further keywords must look like `__key__="text"`.
+    """
+    if not isinstance(name, str) or not name:
+        raise GraphError("Variable: name", expected="a string that is not empty", got=repr(name))
+    for key in hidden:
+        if not _is_hidden(key):
+            raise ParameterError(f"Variable {name}: no parameter {key}. Attributes are written __{key}__")
+    attrs = {**node_attributes(attr, f"Variable {name}"), **attributes_of(hidden, f"Variable {name}")}
+    described = {"shape": _shape_text(shape), "lr_mult": lr_mult, "wd_mult": wd_mult, "dtype": dtype, "init": init}
+    attrs.update({f"__{key}__": _text(value) for key, value in described.items() if value is not None})
+    return Symbol(((Node(None, name, attrs), 0),))
+
+
+def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
+    """One symbol with the outputs of all, in order."""
+    for item in symbols:
+        if not isinstance(item, Symbol):
+            raise GraphError("Group", expected="a list of symbols", got=type(item).__name__)
+    if not symbols:
+        raise GraphError("Group", expected="at least one symbol", got="none")
+    return Symbol(tuple(head for item in symbols for head in item.heads))
+
+
+def apply(
+    called: str,
+    /,
+    *args: Symbol | None,
+    name: str | None = None,
+    attr: Mapping[str, str] | None = None,
+    **keywords: Any,
+) -> Symbol:
+    """The operator of the name or alias `called`, applied to symbols; missing inputs become variables `<node>_<input>`.
+
+    Keywords are inputs (symbols), parameters, or attributes `__key__="text"`.
+    """
+    hidden = {key: keywords.pop(key) for key in list(keywords) if _is_hidden(key)}
+    operator, inputs = _instantiate(called, lookup(called), args, keywords)
+    given = _bind_inputs(called, operator, args, inputs)
+    node = node_name(name, called)
+    attrs = {**node_attributes(attr, f"{called} {node}"), **attributes_of(hidden, f"{called} {node}")}
+    slots = (*operator.arguments(), *operator.auxiliaries())
+    entries = tuple(given.get(slot) or (Node(None, f"{node}_{slot}", attrs), 0) for slot in slots)
+    made = Node(operator, node, attrs, entries)
+    return Symbol(tuple((made, index) for index in range(len(operator.outputs()))))
+
+
+def function(called: str) -> Callable[..., Symbol]:
+    """`mx.sym.<called>`: a function with the operator's documentation and parameters."""
+    operator = lookup(called)
+
+    def make(
+        *args: Symbol | None, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any
+    ) -> Symbol:
+        return apply(called, *args, name=name, attr=attr, **keywords)
+
+    make.__name__ = make.__qualname__ = called
+    parameters = [
+        f"{key}: {item.kind}{', required' if item.required else f', default {item.default!r}'}"
+        for key, item in declared(operator).items()
+    ]
+    make.__doc__ = "\n".join([inspect.getdoc(operator) or called, "", "Parameters:", *(f"    {p}" for p in parameters)])
+    return make
+
+
+def _instantiate(
+    called: str, kind: type[Operator], args: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[Operator, dict[str, Any]]:
+    """The operator with its parameters, and the keywords that are inputs."""
+    known = declared(kind)
+    inputs = {key: value for key, value in keywords.items() if key not in known}
+    parameters = {key: value for key, value in keywords.items() if key in known}
+    for key, value in parameters.items():
+        if isinstance(value, Symbol):
+            raise ParameterError(f"{called}: parameter {key}", expected=known[key].kind, got="a symbol")
+    if kind.variadic and "num_args" not in parameters:
+        parameters["num_args"] = len(args) + len(inputs)
+    strangers = [key for key, value in inputs.items() if value is not None and not isinstance(value, Symbol)]
+    for key in strangers:
+        _refuse_stranger(called, kind, parameters, key, inputs[key])
+    return kind(**parameters), inputs
+
+
+def _refuse_stranger(called: str, kind: type[Operator], parameters: dict[str, Any], key: str, value: object) -> None:
+    """Say why a keyword that is neither a parameter nor a symbol cannot be used."""
+    required = {name for name, item in declared(kind).items() if item.required}
+    inputs = kind(**parameters).arguments() if required <= parameters.keys() else ()
+    if key in inputs:
+        raise GraphError(f"{called}: input {key}", expected="a symbol", got=repr(value)[:80])
+    raise ParameterError(f"{called}: no parameter {key}{suggestion(key, [*declared(kind), *inputs])}")
+
+
+def _bind_inputs(
+    called: str, operator: Operator, args: tuple[Any, ...], keywords: Mapping[str, Symbol | None]
+) -> dict[str, Entry]:
+    """The entry of every input that was given, by the input's name."""
+    slots = (*operator.arguments(), *operator.auxiliaries())
+    if len(args) > len(slots):
+        raise GraphError(f"{called}: inputs by position", expected=f"at most {len(slots)}", got=len(args))
+    given: dict[str, Any] = dict(zip(slots, args, strict=False))
+    for key, value in keywords.items():
+        if key not in slots:
+            raise GraphError(f"{called}: no input {key}{suggestion(key, slots)}")
+        if given.get(key) is not None:
+            raise GraphError(f"{called}: input {key} is given twice, by position and by name")
+        given[key] = value
+    return {key: _single(called, key, value) for key, value in given.items() if value is not None}
+
+
+def _single(called: str, key: str, value: object) -> Entry:
+    if not isinstance(value, Symbol):
+        raise GraphError(
+            f"{called}: input {key}",
+            expected="a symbol",
+            got=repr(value)[:80],
+            remedy="Parameters are given by name, such as num_hidden=10.",
+        )
+    if len(value.heads) != 1:
+        raise GraphError(f"{called}: input {key}", expected="a symbol with one output", got=value.list_outputs())
+    return value.heads[0]
+
+
+def _is_hidden(key: str) -> bool:
+    return len(key) > 4 and key.startswith("__") and key.endswith("__")
+
+
+def _shape_text(shape: Shape | None) -> str | None:
+    if shape is None:
+        return None
+    try:
+        return str(Ints(minimum=0).parse(shape))
+    except (ValueError, TypeError):
+        raise ParameterError("Variable: shape", expected="a tuple of whole numbers", got=repr(shape)) from None
+
+
+def _text(value: object) -> str:
+    """The text of an attribute: initializers describe themselves, dtypes give their name."""
+    describe = getattr(value, "dumps", None)
+    if describe is not None:
+        return str(describe())
+    return value.__name__ if isinstance(value, type) else str(value)

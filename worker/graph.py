@@ -1,0 +1,87 @@
+"""The nodes that symbols are made of, and the order in which a graph is walked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..common.errors import GraphError
+from .ops.operator import Operator
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Node:
+    """A variable (`op` is None) or one operator at work. Immutable; two nodes are equal only if they are the same.
+
+    `inputs` holds the operator's arguments and then its auxiliary states; `attrs` what the user attached, such as
+    `__shape__` or `__lr_mult__` (the operator's parameters are in `op`).
+    """
+
+    op: Operator | None
+    name: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Entry, ...] = ()
+
+    def arguments(self) -> tuple[Entry, ...]:
+        """The inputs without the auxiliary states."""
+        return self.inputs if self.op is None else self.inputs[: len(self.op.arguments())]
+
+    def auxiliaries(self) -> tuple[Entry, ...]:
+        """The auxiliary states."""
+        return () if self.op is None else self.inputs[len(self.op.arguments()) :]
+
+    def output_names(self) -> list[str]:
+        """`fc1_output`, or the plain name of a variable."""
+        return [self.name] if self.op is None else [f"{self.name}_{output}" for output in self.op.outputs()]
+
+    def parameters(self) -> dict[str, str]:
+        """The operator's parameters that were given, as strings."""
+        return {} if self.op is None else self.op.attrs()
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} ({'variable' if self.op is None else self.op.op_name()})>"
+
+
+Entry: TypeAlias = tuple[Node, int]  # output `int` of a node
+
+
+def postorder(heads: Iterable[Entry]) -> list[Node]:
+    """Every node below `heads` once, inputs before users, in MXNet's order (depth first, inputs from left to right).
+
+    Without recursion, so that a graph may be deeper than Python's stack.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for head, _ in heads:
+        stack = [(head, 0)]
+        while stack:
+            node, position = stack.pop()
+            if position == 0 and node in seen:
+                continue
+            seen.add(node)
+            if position < len(node.inputs):
+                stack.append((node, position + 1))
+                stack.append((node.inputs[position][0], 0))
+            else:
+                order.append(node)
+    return order
+
+
+def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tuple[Entry, ...]:
+    """The graph with each variable named in `replacements` replaced; GraphError if a name is no variable here."""
+    heads = tuple(heads)
+    nodes = postorder(heads)
+    unknown = replacements.keys() - {node.name for node in nodes if node.op is None}
+    if unknown:
+        raise GraphError(f"no argument {', '.join(sorted(unknown))} to replace")
+    made: dict[Entry, Entry] = {}
+    for node in nodes:
+        if node.op is None:
+            made[node, 0] = replacements.get(node.name, (node, 0))
+            continue
+        inputs = tuple(made[entry] for entry in node.inputs)
+        same = all(new == old for new, old in zip(inputs, node.inputs, strict=True))
+        copy = node if same else Node(node.op, node.name, node.attrs, inputs)
+        made.update({(node, index): (copy, index) for index in range(len(node.op.outputs()))})
+    return tuple(made[entry] for entry in heads)

@@ -1,0 +1,118 @@
+"""Shape inference: what is known of some shapes, carried through the graph in both directions until nothing changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ..common.errors import GraphError, ShapeError
+from .array import Shape
+from .graph import Entry, Node
+from .ops.operator import PartialShape
+from .ops.parameters import Ints, suggestion
+from .ops.shapes import known, merge
+
+Shapes = dict[Entry, PartialShape]
+
+
+def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
+    """What follows from the shapes of variables, `given` by name or attached as `__shape__`, for every entry.
+
+    Sweeps go forward and backward in turn, since a label tells a batch size as well as data do; each sweep only adds
+    knowledge, so they end. Raises ShapeError that names the node where two shapes contradict each other.
+    """
+    shapes = _start(nodes, given)
+    operators = [node for node in nodes if node.op is not None]
+    changed = True
+    while changed:
+        forward = [_visit(node, shapes) for node in operators]
+        backward = [_visit(node, shapes) for node in reversed(operators)] if any(forward) else []
+        changed = any(backward)
+    return shapes
+
+
+def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, Shape]:
+    """As `infer_partial`, but GraphError names the variables whose shape stays unknown."""
+    shapes = infer_partial(nodes, given)
+    complete = {entry: shape for entry, shape in shapes.items() if shape is not None and known(shape)}
+    if len(complete) < len(shapes):
+        raise GraphError(f"cannot infer the shape of {', '.join(_unknown(shapes))}", remedy="Give it by name.")
+    return complete
+
+
+def _unknown(shapes: Shapes) -> list[str]:
+    """What has no shape: variables if any, for they can be given; else nodes."""
+    missing = [node for (node, _), shape in shapes.items() if not known(shape)]
+    variables = [node.name for node in missing if node.op is None]
+    return variables or sorted({node.name for node in missing})
+
+
+def check_names(nodes: Sequence[Node]) -> None:
+    """GraphError if two variables share a name: arrays are given and kept by name."""
+    counted = Counter(node.name for node in nodes if node.op is None)
+    twice = [name for name, number in counted.items() if number > 1]
+    if twice:
+        raise GraphError(
+            f"duplicate argument name {', '.join(twice)}",
+            remedy="Use one Variable object in both places, or name them apart.",
+        )
+
+
+def _start(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
+    check_names(nodes)
+    names = [node.name for node in nodes if node.op is None]
+    for name in given:
+        if name not in names:
+            raise GraphError(f"no argument {name}{suggestion(name, names)}")
+    shapes: Shapes = {}
+    for node in nodes:
+        for index in range(len(node.output_names())):
+            shapes[node, index] = None
+        if node.op is None:
+            shapes[node, 0] = _variable_shape(node, given.get(node.name))
+    return shapes
+
+
+def _variable_shape(node: Node, given: object) -> PartialShape:
+    where = f"variable {node.name}: shape"
+    attached = _parse(node.attrs.get("__shape__"), where)
+    return merge(_parse(given, where), attached, where)
+
+
+def _parse(shape: object, where: str) -> PartialShape:
+    if shape is None:
+        return None
+    try:
+        return Ints(minimum=0).parse(shape)
+    except (ValueError, TypeError, SyntaxError):
+        raise ShapeError(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
+
+
+def _visit(node: Node, shapes: Shapes) -> bool:
+    """Let one operator add what it knows; True if anything was new."""
+    assert node.op is not None
+    arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
+    inputs = [shapes[entry] for entry in arguments]
+    try:
+        new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
+        states = node.op.auxiliary_shapes(new_inputs)
+        found = zip((*arguments, *outputs, *node.auxiliaries()), (*new_inputs, *new_outputs, *states), strict=True)
+        changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in found]
+        return any(changes)
+    except ShapeError as error:
+        raise _located(error, node) from None
+
+
+def _update(entry: Entry, shape: PartialShape, operator: str, shapes: Shapes) -> bool:
+    merged = merge(shapes[entry], shape, f"{operator}: {entry[0].name}")
+    changed = merged != shapes[entry]
+    shapes[entry] = merged
+    return changed
+
+
+def _located(error: ShapeError, node: Node) -> ShapeError:
+    """The error of an operator, with the node's name in it."""
+    assert node.op is not None
+    operator = node.op.op_name()
+    text = f"{operator} {node.name}: {error.text.removeprefix(operator).removeprefix(': ')}"
+    return ShapeError(text, expected=error.expected, got=error.got, remedy=error.remedy)

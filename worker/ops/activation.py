@@ -1,0 +1,102 @@
+"""Activation: one nonlinear function for every element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..array import Array
+from .elementwise import BaseElementwise
+from .parameters import Choice
+
+
+class Activation(BaseElementwise):
+    """y = f(data), f being relu, sigmoid, tanh, softrelu (ln(1 + e^x)) or softsign (x / (1 + |x|)).
+
+    NaN comes through every one of them, so that a training that went astray is noticed.
+    """
+
+    act_type = Choice("relu", "sigmoid", "tanh", "softrelu", "softsign")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = f(x)."""
+        _VALUES[self.act_type](xp, inputs[0], out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy f'(x), for the most part told by y."""
+        _SLOPES[self.act_type](xp, inputs[0], y, out)
+        xp.multiply(out, dy, out=out)
+
+
+def _relu(xp: Any, x: Array, out: Array) -> None:
+    xp.maximum(x, 0, out=out)
+
+
+def _relu_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
+    """1 above zero, else 0."""
+    xp.sign(y, out=out)
+
+
+def _sigmoid(xp: Any, x: Array, out: Array) -> None:
+    """1 / (1 + e^-x), as e^-ln(1 + e^-x): it cannot overflow and keeps its digits where it is small."""
+    xp.negative(x, out=out)
+    xp.logaddexp(out, 0, out=out)
+    xp.negative(out, out=out)
+    xp.exp(out, out=out)
+
+
+def _sigmoid_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
+    """y (1 - y)."""
+    xp.subtract(1, y, out=out)
+    xp.multiply(out, y, out=out)
+
+
+def _tanh(xp: Any, x: Array, out: Array) -> None:
+    xp.tanh(x, out=out)
+
+
+def _tanh_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
+    """1 - y^2."""
+    xp.multiply(y, y, out=out)
+    xp.subtract(1, out, out=out)
+
+
+def _softrelu(xp: Any, x: Array, out: Array) -> None:
+    xp.logaddexp(x, 0, out=out)
+
+
+def _softrelu_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
+    """sigmoid(x) = 1 - e^-y."""
+    xp.negative(y, out=out)
+    xp.expm1(out, out=out)
+    xp.negative(out, out=out)
+
+
+def _softsign(xp: Any, x: Array, out: Array) -> None:
+    xp.absolute(x, out=out)
+    xp.add(out, 1, out=out)
+    xp.divide(x, out, out=out)
+
+
+def _softsign_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
+    """1 / (1 + |x|)^2."""
+    xp.absolute(x, out=out)
+    xp.add(out, 1, out=out)
+    xp.multiply(out, out, out=out)
+    xp.reciprocal(out, out=out)
+
+
+_VALUES: dict[str, Callable[[Any, Array, Array], None]] = {
+    "relu": _relu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "softrelu": _softrelu,
+    "softsign": _softsign,
+}
+_SLOPES: dict[str, Callable[[Any, Array, Array, Array], None]] = {
+    "relu": _relu_slope,
+    "sigmoid": _sigmoid_slope,
+    "tanh": _tanh_slope,
+    "softrelu": _softrelu_slope,
+    "softsign": _softsign_slope,
+}

@@ -1,0 +1,102 @@
+"""Concat: arrays one after the other along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Int
+from .shapes import merge
+
+
+class Concat(Operator):
+    """arg0, arg1, ... of equal extents save along axis `dim`, where the output's extent is their sum.
+
+    num_args counts itself when the inputs are given by position. A negative `dim` counts from the last axis.
+    """
+
+    aliases = ("concat",)
+    variadic = True
+    num_args = Int(minimum=1)
+    dim = Int(1)
+
+    def arguments(self) -> tuple[str, ...]:
+        """arg0 to arg<num_args - 1>."""
+        return tuple(f"arg{i}" for i in range(self.num_args))
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True along the batch axis; for a negative `dim`, only the shapes tell."""
+        if self.dim >= 0 or not in_shapes:
+            return self.dim <= 0
+        return self.dim + len(in_shapes[0]) == 0
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Every extent save that of `dim` is shared by all; one unknown extent of `dim` follows from the others."""
+        shapes = [*in_shapes, *out_shapes]
+        axes = next((len(shape) for shape in shapes if shape is not None), None)
+        if axes is None:
+            return in_shapes, out_shapes
+        axis = self._axis(axes)
+        common: PartialShape = (0,) * axes
+        where = [*(f"Concat: {name}" for name in self.arguments()), "Concat: output"]
+        for shape, name in zip(shapes, where, strict=True):
+            common = merge(None if shape is None else _replace(shape, axis, 0, axes), common, name)
+        assert common is not None
+        lengths = self._lengths([shape[axis] if shape is not None else 0 for shape in shapes])
+        complete: list[PartialShape] = [_replace(common, axis, length, axes) for length in lengths]
+        return complete[:-1], complete[-1:]
+
+    def _axis(self, axes: int) -> int:
+        if not -axes <= self.dim < axes:
+            raise ShapeError(f"Concat: dim {self.dim}", expected=f"an axis of {axes}-dimensional inputs")
+        return self.dim % axes
+
+    def _lengths(self, lengths: list[int]) -> list[int]:
+        """The extents along `dim`, the output's last, with one unknown filled in."""
+        *parts, total = lengths
+        if all(parts):
+            if total and total != sum(parts):
+                raise ShapeError("Concat: output", expected=f"extent {sum(parts)} on axis {self.dim}", got=total)
+            return [*parts, sum(parts)]
+        if total and parts.count(0) == 1:
+            rest = total - sum(parts)
+            if rest < 1:
+                raise ShapeError("Concat: output", expected=f"extent above {sum(parts)} on axis {self.dim}", got=total)
+            return [*(part or rest for part in parts), total]
+        return lengths
+
+    def _pieces(self, whole: Array, parts: Sequence[Array]) -> list[Array]:
+        """Views of `whole`, one for each of `parts`."""
+        axis, start, pieces = self._axis(whole.ndim), 0, []
+        for part in parts:
+            stop = start + part.shape[axis]
+            pieces.append(whole[(slice(None),) * axis + (slice(start, stop),)])
+            start = stop
+        return pieces
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy each input to its place."""
+        for piece, data in zip(self._pieces(outputs[0], inputs), inputs, strict=True):
+            piece[...] = data
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Copy each piece of the gradient back."""
+        for piece, grad in zip(self._pieces(out_grads[0], inputs), in_grads, strict=True):
+            if grad is not None:
+                grad[...] = piece
+
+
+def _replace(shape: Shape, axis: int, extent: int, axes: int) -> Shape:
+    """`shape` with another extent at `axis`; left alone if its number of axes is wrong, for `merge` to refuse."""
+    return (*shape[:axis], extent, *shape[axis + 1 :]) if len(shape) == axes else shape

@@ -1,0 +1,81 @@
+"""Dropout: elements set to zero at random while training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import ParameterError, ShapeError
+from ..array import Array, Shape
+from .elementwise import BaseElementwise
+from .operator import Step
+from .parameters import Bool, Choice, Float, Ints
+from .philox import Stream
+from .shapes import product
+
+
+class Dropout(BaseElementwise):
+    """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Without training (mode="training") y = data.
+
+    Along `axes` one decision holds for the whole axis. u of element i of the global batch's row r is number
+    r * (elements per row) + i of the node's `Stream` in this step, times 2^-32: the same whichever worker computes it.
+    """
+
+    p = Float(0.5, low=0.0)
+    mode = Choice("training", "always", default="training")
+    axes = Ints((), minimum=0)
+    cudnn_off = Bool(False)
+
+    def check(self) -> None:
+        """Something must remain."""
+        if not self.p < 1:
+            raise ParameterError("Dropout: parameter p", expected="a number in [0, 1)", got=self.p)
+
+    def active(self, step: Step) -> bool:
+        """Whether anything is dropped."""
+        return self.p > 0 and (step.is_train or self.mode == "always")
+
+    def threshold(self) -> int:
+        """32 random bits r keep an element where r < threshold; as u < 1-p, for u = r * 2^-32 is exact."""
+        return math.ceil((1 - self.p) * 2**32)
+
+    def mask_shape(self, shape: Shape) -> Shape:
+        """`shape` with extent 1 along `axes`."""
+        if any(axis >= len(shape) for axis in self.axes):
+            raise ShapeError("Dropout: axes", expected=f"axes of {len(shape)}-dimensional data", got=self.axes)
+        return tuple(1 if axis in self.axes else extent for axis, extent in enumerate(shape))
+
+    def mask(self, step: Step, shape: Shape) -> Array:
+        """True where elements are kept; its shape broadcasts to `shape`."""
+        mask = self.mask_shape(shape)
+        first = 0 if 0 in self.axes else step.first_row * product(mask[1:])
+        kept: Array = Stream.of(step).bits(first, product(mask), step.xp) < np.uint64(self.threshold())
+        return kept.reshape(mask)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Drop and scale."""
+        self._apply(step, inputs[0], outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The gradient passes where data passed; the mask is made again."""
+        if in_grads[0] is not None:
+            self._apply(step, out_grads[0], in_grads[0])
+
+    def _apply(self, step: Step, source: Array, target: Array) -> None:
+        if not self.active(step):
+            target[...] = source
+            return
+        xp: Any = step.xp
+        xp.multiply(source, 1 / (1 - self.p), out=target)
+        # Not times the mask: 0 * NaN would be NaN, and a dropped element has no say.
+        xp.copyto(target, 0, where=~self.mask(step, source.shape))

@@ -1,0 +1,139 @@
+"""Arithmetic of two arrays of equal shape; results are computed where they are wanted, without temporaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..array import Array
+from .operator import Operator, PartialShape, Step
+from .shapes import merge_all
+
+
+class BaseElementwise(Operator, abstract=True):
+    """All inputs and the output have one shape. A subclass says `value` and `slope`."""
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Each from every other."""
+        where = [f"{self.op_name()}: {name}" for name in (*self.arguments(), "output")]
+        shape = merge_all([*in_shapes, *out_shapes], where)
+        return [shape] * len(in_shapes), [shape]
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """Write the result to `out`."""
+        raise NotImplementedError
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """Write the gradient of input `which` to `out`; y is the result and dy its gradient."""
+        raise NotImplementedError
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """The value."""
+        self.value(step.xp, inputs, outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The slope towards each input that wants one."""
+        for which, grad in enumerate(in_grads):
+            if grad is not None:
+                self.slope(step.xp, which, inputs, outputs[0], out_grads[0], grad)
+
+
+class _Binary(BaseElementwise, abstract=True):
+    def arguments(self) -> tuple[str, ...]:
+        """lhs and rhs."""
+        return ("lhs", "rhs")
+
+
+class ElemwiseAdd(_Binary):
+    """lhs + rhs, of equal shapes."""
+
+    canonical = "elemwise_add"
+    aliases = ("_plus", "_Plus")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a + b."""
+        xp.add(inputs[0], inputs[1], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy for both."""
+        out[...] = dy
+
+
+class ElemwiseSub(_Binary):
+    """lhs - rhs, of equal shapes."""
+
+    canonical = "elemwise_sub"
+    aliases = ("_minus", "_Minus")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a - b."""
+        xp.subtract(inputs[0], inputs[1], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy and -dy."""
+        (xp.positive, xp.negative)[which](dy, out=out)
+
+
+class ElemwiseMul(_Binary):
+    """lhs * rhs, of equal shapes."""
+
+    canonical = "elemwise_mul"
+    aliases = ("_mul", "_Mul")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a b."""
+        xp.multiply(inputs[0], inputs[1], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy b and dy a."""
+        xp.multiply(dy, inputs[1 - which], out=out)
+
+
+class ElemwiseDiv(_Binary):
+    """lhs / rhs, of equal shapes."""
+
+    canonical = "elemwise_div"
+    aliases = ("_div", "_Div")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a / b."""
+        xp.divide(inputs[0], inputs[1], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy / b and -dy y / b."""
+        xp.divide(dy, inputs[1], out=out)
+        if which == 1:
+            xp.multiply(out, y, out=out)
+            xp.negative(out, out=out)
+
+
+class Power(_Binary):
+    """lhs ** rhs, of equal shapes; the gradient of rhs needs a positive lhs."""
+
+    canonical = "_power"
+    aliases = ("_Power",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a^b."""
+        xp.power(inputs[0], inputs[1], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy b a^(b-1) and dy y ln a."""
+        base, exponent = inputs
+        if which == 0:
+            xp.subtract(exponent, 1, out=out)
+            xp.power(base, out, out=out)
+            xp.multiply(out, exponent, out=out)
+        else:
+            xp.log(base, out=out)
+            xp.multiply(out, y, out=out)
+        xp.multiply(out, dy, out=out)

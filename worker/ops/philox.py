@@ -1,0 +1,73 @@
+"""Philox4x32-10, a counter-based random generator: element i of a stream is a function of (key, i) and of nothing else.
+
+Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). No state is carried along, so a
+mask can be made again in the backward pass, by any thread on any machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..array import Array
+
+if TYPE_CHECKING:
+    from .operator import Step
+
+ROUNDS = 10
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)  # what the key's words grow by in each round
+_MASK32, _MASK64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+
+Words = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The random numbers of one node in one step: `key` of seed and fit, upper counter words of step and node.
+
+    Number e of the stream is lane e % 4 of the block whose counter is (e//4 mod 2^32, e//4 >> 32, step, node). Seeds
+    and fits are mixed into a key by splitmix64; steps and nodes (both mod 2^32) have counter words of their own, so
+    that no two nodes and no two steps of a training can share a number.
+    """
+
+    key: Words
+    step: int
+    node: int
+
+    @classmethod
+    def of(cls, step: Step) -> Stream:
+        """The stream of `step.node` in `step`."""
+        mixed = splitmix64((splitmix64(step.seed & _MASK64) + step.fit) & _MASK64)
+        return cls((mixed & _MASK32, mixed >> 32), step.number & _MASK32, step.node & _MASK32)
+
+    def bits(self, first: int, count: int, xp: Any = np) -> Array:
+        """Numbers `first` to `first + count` as uint32."""
+        start, stop = first // 4, -(-(first + count) // 4)
+        index = xp.arange(start, stop, dtype=np.uint64)
+        counter = [index & _MASK32, index >> 32, xp.full_like(index, self.step), xp.full_like(index, self.node)]
+        block = xp.stack(philox4x32(counter, self.key), axis=1).astype(np.uint32)
+        flat: Array = block.reshape(-1)[first - 4 * start :][:count]
+        return flat
+
+
+def splitmix64(value: int) -> int:
+    """A well mixed 64-bit number (Steele, Lea, Flood 2014: the finalizer of SplitMix)."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK64
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK64
+    return value ^ (value >> 31)
+
+
+def philox4x32(counter: list[Array], key: Words, rounds: int = ROUNDS) -> list[Array]:
+    """The four output words of each counter; every word a 32-bit number held in a uint64 array."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(rounds):
+        left, right = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
+        c0, c1 = (right >> 32) ^ c1 ^ k0, right & _MASK32
+        c2, c3 = (left >> 32) ^ c3 ^ k1, left & _MASK32
+        k0, k1 = (k0 + WEYL[0]) & _MASK32, (k1 + WEYL[1]) & _MASK32
+    return [c0, c1, c2, c3]

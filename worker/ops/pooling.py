@@ -1,0 +1,146 @@
+"""Pooling: the largest, the mean or the sum of each window of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import ParameterError, ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, Choice, Ints, Optional
+from .shapes import merge, merge_rows
+from .windows import Windows
+
+
+class Pooling(Operator):
+    """data (N, C, H, W) -> (N, C, OH, OW), one value per window and channel; one or three spatial axes likewise.
+
+    pooling_convention tells how many windows there are: valid floor((H + 2 pad - KH) / stride) + 1, full the same
+    with ceil, same ceil(H / stride) (without padding). global_pool takes one window over everything. A mean divides
+    by the window's size within the padded image, or within the image itself with count_include_pad=False. The
+    gradient of max goes to the first largest element of the window.
+    """
+
+    aliases = ("Pooling_v1",)
+    kernel = Ints((), minimum=1)
+    pool_type = Choice("max", "avg", "sum", default="max")
+    global_pool = Bool(False)
+    pooling_convention = Choice("valid", "full", "same", default="valid")
+    stride = Ints((), minimum=1)
+    pad = Ints((), minimum=0)
+    count_include_pad = Optional(Bool())
+    cudnn_off = Bool(False)
+    layout = Optional(Choice("NCW", "NCHW", "NCDHW"))
+
+    def check(self) -> None:
+        """A kernel, unless the pool is global; padding below the kernel, and none for `same`."""
+        if self.global_pool:
+            return
+        if not self.kernel:
+            raise ParameterError("Pooling: missing parameter kernel", remedy="Give it, or global_pool=True.")
+        windows = Windows.of("Pooling", self.kernel, self.stride, self.pad)
+        if any(p >= k for p, k in zip(windows.pad, windows.kernel, strict=True)):
+            raise ParameterError("Pooling: parameter pad", expected=f"less than kernel {self.kernel}", got=self.pad)
+        if self.pooling_convention == "same" and any(windows.pad):
+            raise ParameterError('Pooling: parameter pad with pooling_convention="same"', expected="0", got=self.pad)
+
+    def windows(self, data: Shape) -> Windows:
+        """The geometry for data of that shape."""
+        if self.global_pool:
+            return Windows.of("Pooling", data[2:], (), ())
+        return Windows.of("Pooling", self.kernel, self.stride, self.pad)
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Output from data, and the batch size from the output."""
+        data, out = in_shapes[0], out_shapes[0]
+        if data is None:
+            return [data], [out]
+        if self.global_pool and len(data) not in (3, 4, 5):
+            raise ShapeError("Pooling: data", expected="(N, C) and one to three spatial axes", got=data)
+        windows = self.windows(data)
+        windows.check_data("Pooling", data)
+        counts = (1,) * (len(data) - 2) if self.global_pool else self._counts(windows, data)
+        out = merge(out, (*data[:2], *counts), "Pooling: output")
+        return [merge_rows(data, out, "Pooling: data")], [out]
+
+    def _counts(self, windows: Windows, data: Shape) -> Shape:
+        """The number of windows along each spatial axis; 0 where the extent is not known."""
+        counts = []
+        for extent, k, s, p in zip(data[2:], windows.kernel, windows.stride, windows.pad, strict=True):
+            room = extent + 2 * p - k
+            count = {"valid": room // s, "full": -(-room // s), "same": -(-extent // s) - 1}[
+                self.pooling_convention
+            ] + 1
+            if extent and (count - 1) * s - p >= extent:
+                raise ShapeError(f"Pooling: data (the last window of kernel {k}, stride {s} lies outside)", got=data)
+            counts.append(count if extent else 0)
+        return tuple(counts)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Go over the taps of the kernel and take the maximum or the sum."""
+        xp, data, out = step.xp, inputs[0], outputs[0]
+        windows, count = self.windows(data.shape), out.shape[2:]
+        largest = self.pool_type == "max"
+        out.fill(-np.inf if largest else 0)
+        padded = windows.padded(xp, data, count, -np.inf if largest else 0)
+        for _, index in windows.taps(count):
+            (xp.maximum if largest else xp.add)(out, padded[index], out=out)
+        if self.pool_type == "avg":
+            out /= self._divisor(xp, windows, data, count)
+
+    def _divisor(self, xp: Any, windows: Windows, data: Array, count: Shape) -> Array:
+        """How many elements each window's mean is over."""
+        border = self.count_include_pad is not False
+        divisor = xp.ones((), dtype=data.dtype)
+        rules = zip(data.shape[2:], count, windows.kernel, windows.stride, windows.pad, strict=True)
+        for extent, n, k, s, p in rules:
+            start = xp.arange(n) * s
+            stop = xp.minimum(start + k, extent + 2 * p if border else extent + p)
+            size = stop - (start if border else xp.maximum(start, p))
+            divisor = divisor[..., None] * size.astype(data.dtype)
+        result: Array = divisor
+        return result
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Max: to the first tap that equals the maximum. Mean and sum: to every tap."""
+        grad = in_grads[0]
+        if grad is None:
+            return
+        xp, data = step.xp, inputs[0]
+        windows, count = self.windows(data.shape), out_grads[0].shape[2:]
+        grad.fill(0)
+        spread = windows.padded(xp, grad, count)
+        if self.pool_type == "max":
+            self._to_first_maximum(xp, windows, data, outputs[0], out_grads[0], spread)
+        else:
+            divided = (
+                out_grads[0] / self._divisor(xp, windows, data, count) if self.pool_type == "avg" else out_grads[0]
+            )
+            for _, index in windows.taps(count):
+                spread[index] += divided
+        grad[...] = spread[windows.inside(data.shape)]
+
+    @staticmethod
+    def _to_first_maximum(
+        xp: Any, windows: Windows, data: Array, largest: Array, out_grad: Array, spread: Array
+    ) -> None:
+        count = out_grad.shape[2:]
+        padded = windows.padded(xp, data, count, -np.inf)
+        waiting = xp.ones(out_grad.shape, dtype=bool)
+        for _, index in windows.taps(count):
+            here = padded[index]
+            hit = waiting & ((here == largest) | xp.isnan(here))  # a NaN is the maximum of its window
+            spread[index] += xp.where(hit, out_grad, 0)
+            waiting &= ~hit

@@ -1,0 +1,153 @@
+"""Reshape: the same elements in another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...common.errors import ParameterError, ShapeError
+from ..array import Shape
+from .operator import PartialShape
+from .parameters import Bool, Ints
+from .shapes import known, merge, product
+from .view import BaseView
+
+
+class Reshape(BaseView):
+    """data in another shape of as many elements, in row-major order.
+
+    `shape` holds extents and codes: 0 copies data's extent at that place, -1 is what remains (once), -2 copies all
+    further extents, -3 multiplies the next two, -4 splits the next one into the two extents that follow (one of them
+    may be -1). With `reverse` codes are matched from the right. `target_shape` and `keep_highest` are MXNet's older
+    form: 0 is what remains, and keep_highest keeps the first extent.
+    """
+
+    aliases = ("reshape",)
+    shape = Ints(())
+    reverse = Bool(False)
+    target_shape = Ints((), minimum=0)
+    keep_highest = Bool(False)
+
+    def check(self) -> None:
+        """Codes must be known ones."""
+        if any(code < -4 for code in self.shape):
+            raise ParameterError("Reshape: parameter shape", expected="extents or codes 0 to -4", got=self.shape)
+
+    def codes(self) -> Shape:
+        """`shape`, or what the older parameters mean in its terms."""
+        if self.shape or not self.target_shape:
+            return self.shape or (-2,)
+        older = tuple(extent or -1 for extent in self.target_shape)
+        return (0, *older[1:]) if self.keep_highest else older
+
+    def target(self, data: Shape) -> Shape:
+        """The shape that `data` gets; extents that follow from unknown ones are 0. ShapeError if it cannot."""
+        codes = self.codes()
+        if self.reverse:
+            return _read_codes(data[::-1], codes[::-1])[::-1]
+        return _read_codes(data, codes)
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """False where each row keeps its elements to itself, whatever the number of rows is."""
+        if not in_shapes or not known(in_shapes[0]):
+            return self.reverse or self.codes()[0] not in (0, -2)
+        rows, *rest = in_shapes[0]
+        try:
+            once, twice = self.target((rows, *rest)), self.target((2 * rows, *rest))
+        except ShapeError:
+            return True
+        return once[:1] != (rows,) or twice != (2 * rows, *once[1:])
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Output from data; one unknown extent of data from the output."""
+        data, out = in_shapes[0], out_shapes[0]
+        if data:
+            out = merge(out, self.target(data), "Reshape: output")
+            if known(out) and data.count(0) == 1:
+                assert out is not None
+                data = _complete(data, product(out))
+        return [data], [out]
+
+
+def _complete(data: Shape, size: int) -> Shape:
+    """`data` with its only unknown extent filled in, so that it has `size` elements."""
+    rest = product(tuple(extent for extent in data if extent))
+    if size % rest:
+        raise ShapeError("Reshape: data", expected=f"a shape of {size} elements", got=data)
+    return tuple(extent or size // rest for extent in data)
+
+
+def _read_codes(data: Shape, codes: Shape) -> Shape:
+    """The codes applied to `data` from the left."""
+    reader = _Reader(data, codes)
+    remaining = list(codes)
+    while remaining:
+        code = remaining.pop(0)
+        if code == -4:
+            if len(remaining) < 2:
+                raise reader.misfit("-4 without two extents after it")
+            reader.split(remaining.pop(0), remaining.pop(0))
+        elif code == -2:
+            reader.copy(len(data) - reader.position)
+        elif code == -3:
+            reader.merge_two()
+        elif code == 0:
+            reader.copy(1)
+        else:
+            reader.put(code)
+    return reader.finish()
+
+
+class _Reader:
+    """Collects the output's extents while it walks over the input's."""
+
+    def __init__(self, data: Shape, codes: Shape) -> None:
+        self.data, self.codes, self.position = data, codes, 0
+        self.out: list[int] = []
+
+    def misfit(self, why: str) -> ShapeError:
+        return ShapeError("Reshape: data", expected=f"a shape to which {self.codes} applies ({why})", got=self.data)
+
+    def take(self, number: int) -> Shape:
+        taken = self.data[self.position : self.position + number]
+        if len(taken) < number:
+            raise self.misfit("it has too few axes")
+        self.position += number
+        return taken
+
+    def copy(self, number: int) -> None:
+        self.out.extend(self.take(max(number, 0)))
+
+    def merge_two(self) -> None:
+        left, right = self.take(2)
+        self.out.append(left * right)
+
+    def put(self, code: int) -> None:
+        if code == -1 and -1 in self.out:
+            raise self.misfit("only one extent can be -1")
+        self.out.append(code)
+        self.position += 1
+
+    def split(self, left: int, right: int) -> None:
+        """One extent into two."""
+        (whole,) = self.take(1)
+        if left == -1 and right > 0:
+            left = whole // right
+        elif right == -1 and left > 0:
+            right = whole // left
+        if left < 0 or right < 0 or (whole and left * right != whole):
+            raise self.misfit(f"{whole} cannot be split so")
+        self.out.extend((left, right))
+
+    def finish(self) -> Shape:
+        """The shape, its -1 replaced by what remains."""
+        size, fixed = product(self.data), product(tuple(extent for extent in self.out if extent != -1))
+        if -1 not in self.out:
+            if size and fixed and size != fixed:
+                raise self.misfit(f"{size} elements cannot become {fixed}")
+            return tuple(self.out)
+        if size and fixed and size % fixed:
+            raise self.misfit(f"{size} elements cannot be divided by {fixed}")
+        rest = size // fixed if fixed else 0
+        return tuple(rest if extent == -1 else extent for extent in self.out)

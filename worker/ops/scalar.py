@@ -1,0 +1,140 @@
+"""Arithmetic of an array and a number; results are computed where they are wanted, without temporaries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..array import Array
+from .elementwise import BaseElementwise
+from .parameters import Float
+
+
+class _Scalar(BaseElementwise, abstract=True):
+    scalar = Float()
+
+
+class PlusScalar(_Scalar):
+    """data + scalar."""
+
+    canonical = "_plus_scalar"
+    aliases = ("_PlusScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = x + s."""
+        xp.add(inputs[0], self.scalar, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy."""
+        out[...] = dy
+
+
+class MinusScalar(_Scalar):
+    """data - scalar."""
+
+    canonical = "_minus_scalar"
+    aliases = ("_MinusScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = x - s."""
+        xp.subtract(inputs[0], self.scalar, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy."""
+        out[...] = dy
+
+
+class RMinusScalar(_Scalar):
+    """scalar - data."""
+
+    canonical = "_rminus_scalar"
+    aliases = ("_RMinusScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = s - x."""
+        xp.subtract(self.scalar, inputs[0], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """-dy."""
+        xp.negative(dy, out=out)
+
+
+class MulScalar(_Scalar):
+    """data * scalar."""
+
+    canonical = "_mul_scalar"
+    aliases = ("_MulScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = s x."""
+        xp.multiply(inputs[0], self.scalar, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """s dy."""
+        xp.multiply(dy, self.scalar, out=out)
+
+
+class DivScalar(_Scalar):
+    """data / scalar."""
+
+    canonical = "_div_scalar"
+    aliases = ("_DivScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = x / s."""
+        xp.divide(inputs[0], self.scalar, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy / s."""
+        xp.divide(dy, self.scalar, out=out)
+
+
+class RDivScalar(_Scalar):
+    """scalar / data."""
+
+    canonical = "_rdiv_scalar"
+    aliases = ("_RDivScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = s / x."""
+        xp.divide(self.scalar, inputs[0], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """-dy y / x."""
+        xp.divide(y, inputs[0], out=out)
+        xp.negative(out, out=out)
+        xp.multiply(out, dy, out=out)
+
+
+class PowerScalar(_Scalar):
+    """data ** scalar."""
+
+    canonical = "_power_scalar"
+    aliases = ("_PowerScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = x^s."""
+        xp.power(inputs[0], self.scalar, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy s x^(s-1)."""
+        xp.power(inputs[0], self.scalar - 1, out=out)
+        xp.multiply(out, self.scalar, out=out)
+        xp.multiply(out, dy, out=out)
+
+
+class RPowerScalar(_Scalar):
+    """scalar ** data; the gradient needs a positive scalar."""
+
+    canonical = "_rpower_scalar"
+    aliases = ("_RPowerScalar",)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = s^x."""
+        xp.power(self.scalar, inputs[0], out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy y ln s."""
+        xp.multiply(y, math.log(self.scalar) if self.scalar > 0 else math.nan, out=out)
+        xp.multiply(out, dy, out=out)

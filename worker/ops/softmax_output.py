@@ -1,0 +1,163 @@
+"""SoftmaxOutput: softmax forward, the gradient of the cross-entropy with the label backward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import DataError, ShapeError
+from ..array import Array
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, Choice, Float
+from .shapes import known, merge, merge_rows, product
+
+
+class SoftmaxOutput(Operator):
+    """output = softmax(data) over the classes; backward writes (output - onehot(label)) * grad_scale / Z.
+
+    Without options data is (N, ...), all of a row being classes, and label (N,). preserve_shape: the last axis holds
+    classes, label has data's other axes. multi_output: axis 1 holds classes, data is (N, K, ...) and label
+    (N, product of the rest), (N, ...) or (N, 1, ...). A label of data's own shape holds probabilities; normalization
+    does not apply to it.
+
+    Z is 1 (normalization "null"), the number of labels ("batch"; with multi_output of rows), or that of labels
+    other than ignore_label ("valid"), over the whole global batch. multi_output divides by the positions per row
+    also, save with "valid". use_ignore takes ignore_label to mean: no gradient here. smooth_alpha moves that much of
+    the probability from the label to the other classes (as in MXNet, not with multi_output). The head gradient is
+    ignored, unless out_grad multiplies by it. Formulas checked against MXNet 1.9.1.
+    """
+
+    aliases = ("Softmax",)
+    grad_scale = Float(1.0)
+    ignore_label = Float(-1.0)
+    multi_output = Bool(False)
+    use_ignore = Bool(False)
+    preserve_shape = Bool(False)
+    normalization = Choice("null", "batch", "valid", default="null")
+    out_grad = Bool(False)
+    smooth_alpha = Float(0.0, low=0.0, high=1.0)
+
+    def check(self) -> None:
+        """With out_grad it is no longer the end of the line."""
+        self.is_loss = not self.out_grad
+
+    def arguments(self) -> tuple[str, ...]:
+        """data and label."""
+        return ("data", "label")
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """The output has data's shape; the label follows from data, and tells it the batch size."""
+        (data, label), out = in_shapes, out_shapes[0]
+        data = out = merge(data, out, "SoftmaxOutput: data")
+        if data is None:
+            return [data, label], [out]
+        if len(data) < 2:
+            raise ShapeError("SoftmaxOutput: data", expected="rows and classes, at least 2 axes", got=data)
+        data = merge_rows(data, label, "SoftmaxOutput: label") or data
+        return [data, self._label_shape(data, label)], [data]
+
+    def _label_shape(self, data: tuple[int, ...], label: PartialShape) -> PartialShape:
+        forms = self._label_forms(data)
+        if label is None or not known(data):
+            return forms[0] if label is None else label
+        fitting = [form for form in forms if len(form) == len(label) and _agree(form, label)]
+        if not fitting:
+            raise ShapeError("SoftmaxOutput: label", expected=f"shape {' or '.join(map(str, forms))}", got=label)
+        return merge(label, fitting[0], "SoftmaxOutput: label")
+
+    def _label_forms(self, data: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The label shapes that go with data, the one that is inferred first."""
+        if self.multi_output:
+            rows, rest = data[0], data[2:]
+            forms = [(rows, product(rest)), (rows, *rest), (rows, 1, *rest), data]
+        else:
+            forms = [data[:-1] if self.preserve_shape else data[:1], data]
+        return list(dict.fromkeys(forms))
+
+    def counted(self, label: Array) -> float | None:
+        """The labels over which "batch" and "valid" normalise; None for "null"."""
+        if self.normalization == "valid":
+            return float((label != self.ignore_label).sum())
+        if self.normalization == "batch":
+            return float(label.shape[0] if self.multi_output else label.size)
+        return None
+
+    def scale(self, step: Step, data: Array) -> float:
+        """The factor of (output - onehot): grad_scale / Z; `step.count` is what `counted` gave for the global label."""
+        scale = self.grad_scale
+        if self.normalization != "null":
+            scale /= max(step.count, 1.0)
+        if self.multi_output and self.normalization != "valid":
+            scale /= product(data.shape[2:])
+        return scale
+
+    def rows(self, array: Array) -> Array:
+        """`array` of data's shape as (rows, classes, positions), sharing its memory."""
+        if self.multi_output:
+            return array.reshape(*array.shape[:2], product(array.shape[2:]))
+        rows = product(array.shape[:-1]) if self.preserve_shape else array.shape[0]
+        return array.reshape(rows, array.size // max(rows, 1), 1)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """e^(x - max) / sum."""
+        xp, data, out = step.xp, self.rows(inputs[0]), self.rows(outputs[0])
+        xp.subtract(data, data.max(axis=1, keepdims=True), out=out)
+        xp.exp(out, out=out)
+        out /= out.sum(axis=1, keepdims=True)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The cross-entropy's gradient for data, nothing for the label; DataError for labels that are no class."""
+        (data, label), out, xp = inputs, outputs[0], step.xp
+        if in_grads[1] is not None:
+            in_grads[1].fill(0)
+        if in_grads[0] is None:
+            return
+        if label.shape == out.shape:
+            xp.subtract(out, label, out=in_grads[0])
+            in_grads[0] *= self.grad_scale
+        else:
+            self._from_classes(step, label, self.rows(out), self.rows(in_grads[0]))
+            in_grads[0] *= self.scale(step, data)
+        if self.out_grad:
+            in_grads[0] *= out_grads[0]
+
+    def _from_classes(self, step: Step, label: Array, out: Array, grad: Array) -> None:
+        """out - onehot(label), smoothed; zero where the label is ignored."""
+        xp, classes = step.xp, out.shape[1]
+        check_labels(label, classes, self.ignore_label if self.use_ignore else None, step.first_row)
+        label = label.reshape(out.shape[0], 1, out.shape[2])
+        alpha = 0.0 if self.multi_output or classes < 2 else self.smooth_alpha
+        here = xp.arange(classes).reshape(1, -1, 1) == label
+        xp.subtract(out, alpha / max(classes - 1, 1), out=grad)
+        xp.subtract(out, 1 - alpha, out=grad, where=here)
+        if self.use_ignore:
+            xp.copyto(grad, 0, where=label == self.ignore_label)
+
+
+def check_labels(label: Array, classes: int, ignore_label: float | None, first_row: int = 0) -> None:
+    """DataError naming value and row unless every label is a whole number in [0, classes) or the ignored one."""
+    wrong: Any = ~((label >= 0) & (label < classes) & (label == label.astype("int64")))
+    if ignore_label is not None:
+        wrong &= label != ignore_label
+    if not wrong.any():
+        return
+    place = tuple(int(axis[0]) for axis in wrong.nonzero())
+    raise DataError(
+        f"SoftmaxOutput: label of row {first_row + place[0]}",
+        expected=f"a class, a whole number from 0 to {classes - 1}",
+        got=f"{float(label[place]):g}",
+        remedy="use_ignore=True with ignore_label leaves rows out.",
+    )
+
+
+def _agree(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
+    return all(not a or not b or a == b for a, b in zip(left, right, strict=True))

@@ -1,0 +1,39 @@
+"""The public `mx.symbol` (`mx.sym`): variables, groups, files, and every operator by MXNet's name.
+
+net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=10, name="fc1")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from .compose import function as _function
+from .compose import group as Group
+from .compose import variable as Variable
+from .naming import AttrScope
+from .ops.operator import REGISTRY
+from .symbol import Symbol
+from .symbol_json import load, loads
+
+var = Variable
+load_json = loads
+
+__all__ = ["AttrScope", "Group", "Symbol", "Variable", "load", "load_json", "var"]
+
+
+@cache
+def _operator(name: str) -> Callable[..., Symbol]:
+    return _function(name)
+
+
+def __getattr__(name: str) -> Callable[..., Symbol]:
+    if name not in REGISTRY:
+        from .ops.parameters import suggestion
+
+        raise AttributeError(f"mx.sym has no operator {name}{suggestion(name, sorted(REGISTRY))}")
+    return _operator(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *REGISTRY})

@@ -1,0 +1,180 @@
+"""Symbols as JSON, in the format of MXNet: 1.x is written; everything from 0.7 to 1.9 is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..common.errors import FileFormatError, GraphError, PushgradError
+from .graph import Entry, Node
+from .ops.operator import Operator, lookup
+from .symbol import Symbol
+from .symbol_upgrade import RawNode, read_version, upgrade
+
+WRITTEN_VERSION = 10901  # as MXNet 1.9.1 writes it, so that it loads the file without converting anything
+LONGEST = 1 << 28  # bytes of JSON; far above any network, far below what would exhaust the memory
+
+
+def dumps(symbol: Symbol) -> str:
+    """The graph as JSON text, one node a line."""
+    nodes = symbol.nodes()
+    number = {node: position for position, node in enumerate(nodes)}
+    rows = [0]
+    for node in nodes:
+        rows.append(rows[-1] + len(node.output_names()))
+    parts = {
+        "arg_nodes": [number[node] for node in nodes if node.op is None],
+        "node_row_ptr": rows,
+        "heads": [[number[node], index, 0] for node, index in symbol.heads],
+        "attrs": {"mxnet_version": ["int", WRITTEN_VERSION]},
+    }
+    lines = ",\n".join(f"    {json.dumps(_written(node, number))}" for node in nodes)
+    rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in parts.items())
+    return f'{{\n  "nodes": [\n{lines}\n  ],\n{rest}\n}}\n'
+
+
+def _written(node: Node, number: Mapping[Node, int]) -> dict[str, Any]:
+    attrs = dict(sorted({**node.parameters(), **node.attrs}.items()))
+    arguments = len(node.arguments())
+    return {
+        "op": "null" if node.op is None else node.op.op_name(),
+        "name": node.name,
+        **({"attrs": attrs} if attrs else {}),
+        # The third number is a version, which counts the updates of a state by its operator.
+        "inputs": [[number[n], index, int(i >= arguments)] for i, (n, index) in enumerate(node.inputs)],
+    }
+
+
+def save(symbol: Symbol, path: Path) -> None:
+    """Write the JSON aside, then rename, so that a file is either the old one or the new one."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_text(dumps(symbol), encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load(fname: str | Path) -> Symbol:
+    """The symbol of a JSON file; FileFormatError or GraphError name the file and what is wrong with it."""
+    path = Path(fname)
+    if path.stat().st_size > LONGEST:
+        raise FileFormatError(f"{path}: symbol file", expected=f"at most {LONGEST} bytes", got=path.stat().st_size)
+    try:
+        return loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path}: symbol file", expected="text in UTF-8") from None
+    except PushgradError as error:
+        error.text = f"{path}: {error.text}"
+        raise
+
+
+def loads(json_str: str) -> Symbol:
+    """The symbol that a JSON text describes; every field is checked before it is used."""
+    document = _parse(json_str)
+    raw = upgrade(
+        [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
+    )
+    built: list[Node] = []
+    for position, item in enumerate(raw.nodes):
+        built.append(_node(item, [_entry(pair, built, f"node {item.name}") for pair in item.inputs], position))
+    heads = [raw.moved(pair) for pair in _entries(_field(document, "heads", list), "heads")]
+    if not heads:
+        raise FileFormatError("symbol: heads", expected="at least one output", got="none")
+    return Symbol(tuple(_entry(pair, built, "heads") for pair in heads))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if len(text) > LONGEST:
+        raise FileFormatError("symbol", expected=f"at most {LONGEST} bytes of JSON", got=len(text))
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"symbol: no valid JSON ({str(error)[:200]})") from None
+    if not isinstance(document, dict):
+        raise FileFormatError("symbol", expected="a JSON object", got=type(document).__name__)
+    return document
+
+
+def _field(owner: Mapping[str, Any], key: str, kind: type, where: str = "symbol") -> Any:
+    value = owner.get(key)
+    if not isinstance(value, kind):
+        raise FileFormatError(f"{where}: field {key}", expected=f"a {kind.__name__}", got=repr(value)[:80])
+    return value
+
+
+def _raw_node(item: Any, position: int) -> RawNode:
+    """One node of the file with its types checked and its three spellings of attributes apart."""
+    where = f"node {position}"
+    if not isinstance(item, dict):
+        raise FileFormatError(where, expected="a JSON object", got=repr(item)[:80])
+    name = _field(item, "name", str, where)
+    where = f"{where} ({name})"
+    for refused in ("subgraphs", "control_deps"):
+        if item.get(refused):
+            raise GraphError(f"{where}: {refused} are not supported")
+    if item.get("backward_source_id", -1) != -1:
+        raise GraphError(f"{where}: a backward node; only forward graphs can be read")
+    parameters = _strings(item.get("param", {}), f"{where}: param")
+    attributes = {
+        **_strings(item.get("attr", {}), f"{where}: attr"),
+        **_strings(item.get("attrs", {}), f"{where}: attrs"),
+    }
+    inputs = _entries(_field(item, "inputs", list, where), where)
+    return RawNode(_field(item, "op", str, where), name, parameters, attributes, inputs)
+
+
+def _strings(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise FileFormatError(where, expected="an object of strings", got=repr(value)[:80])
+    return value
+
+
+def _entries(value: list[Any], where: str) -> list[tuple[int, int]]:
+    """Pairs of node and output; a third number, the version, is allowed and not used."""
+    for item in value:
+        numbers = isinstance(item, list) and all(type(number) is int and number >= 0 for number in item)
+        if not numbers or len(item) not in (2, 3):
+            raise FileFormatError(
+                f"{where}: input", expected="[node, output] or [node, output, version]", got=repr(item)[:80]
+            )
+    return [(item[0], item[1]) for item in value]
+
+
+def _entry(pair: tuple[int, int], built: list[Node], where: str) -> Entry:
+    """The entry that `pair` means, among the nodes before this one: no cycles."""
+    number, output = pair
+    if number >= len(built):
+        raise GraphError(f"{where}: input", expected=f"a node before it (0 to {len(built) - 1})", got=number)
+    if output >= len(built[number].output_names()):
+        raise GraphError(f"{where}: output of {built[number].name}", expected=built[number].output_names(), got=output)
+    return built[number], output
+
+
+def _node(item: RawNode, inputs: list[Entry], position: int) -> Node:
+    where = f"node {position} ({item.name})"
+    if item.op == "null":
+        if inputs:
+            raise GraphError(f"{where}: a variable with inputs")
+        return Node(None, item.name, {**item.parameters, **item.attributes})
+    try:
+        operator = lookup(item.op)(**item.parameters)
+    except PushgradError as error:
+        error.text = f"{where}: {error.text}"
+        raise
+    _check_inputs(operator, inputs, where)
+    return Node(operator, item.name, item.attributes, tuple(inputs))
+
+
+def _check_inputs(operator: Operator, inputs: list[Entry], where: str) -> None:
+    slots = (*operator.arguments(), *operator.auxiliaries())
+    if len(inputs) != len(slots):
+        raise GraphError(
+            f"{where}: inputs of {operator.op_name()}", expected=f"{len(slots)} ({', '.join(slots)})", got=len(inputs)
+        )
+    for name, (node, _) in zip(slots, inputs, strict=True):
+        if name in operator.auxiliaries() and node.op is not None:
+            raise GraphError(f"{where}: auxiliary state {name}", expected="a variable", got=node)

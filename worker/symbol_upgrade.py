@@ -1,0 +1,109 @@
+"""What older files say differently. Versions are MXNet's, as numbers: 800 is 0.8 and before, 10901 is 1.9.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.errors import FileFormatError
+from .naming import HIDDEN_KEYS, attributes_of
+from .ops.operator import REGISTRY
+from .ops.parameters import declared
+
+UNVERSIONED = 800  # files up to 0.8 carry no version
+FIRST_WITH_STATES = 900  # 0.9: all inputs are nodes, and parameters and attributes share one dictionary
+
+
+@dataclass
+class RawNode:
+    """A node of a file: its strings, not yet an operator."""
+
+    op: str
+    name: str
+    parameters: dict[str, str]
+    attributes: dict[str, str]
+    inputs: list[tuple[int, int]]
+
+
+@dataclass
+class RawGraph:
+    """Nodes in which inputs come before their users, and where each of the file's nodes went."""
+
+    nodes: list[RawNode] = field(default_factory=list)
+    place: list[int] = field(default_factory=list)
+
+    def moved(self, pair: tuple[int, int]) -> tuple[int, int]:
+        """The new number of a node, or one that is refused later if there is none."""
+        number, output = pair
+        return (self.place[number] if number < len(self.place) else len(self.nodes)), output
+
+
+def read_version(document: Mapping[str, Any]) -> int:
+    """The version of MXNet that wrote the file."""
+    attributes = document.get("attrs", {})
+    version = attributes.get("mxnet_version", ["int", UNVERSIONED]) if isinstance(attributes, dict) else None
+    if not isinstance(version, list) or len(version) != 2 or type(version[1]) is not int:
+        raise FileFormatError("symbol: attrs: mxnet_version", expected='["int", number]', got=repr(version)[:80])
+    return version[1]
+
+
+def upgrade(nodes: Sequence[RawNode], version: int) -> RawGraph:
+    """The nodes as version 1.9 would have written them."""
+    graph = RawGraph()
+    passed_on = _hidden_for_inputs(nodes)
+    for node in nodes:
+        inputs = [graph.moved(pair) for pair in node.inputs]
+        if node.op != "null":
+            _separate(node, version)
+            if version < FIRST_WITH_STATES:
+                _set_old_defaults(node)
+                inputs += _missing_inputs(node, graph)
+        node.attributes = {**passed_on.get(node.name, {}), **attributes_of(node.attributes, node.name)}
+        graph.place.append(len(graph.nodes))
+        graph.nodes.append(RawNode(node.op, node.name, node.parameters, node.attributes, inputs))
+    return graph
+
+
+def _separate(node: RawNode, version: int) -> None:
+    """Parameters and the user's attributes apart, where one dictionary holds both."""
+    known = declared(REGISTRY[node.op]) if node.op in REGISTRY else {}
+    mixed = node.attributes
+    is_parameter = {
+        key: key in known or (version >= FIRST_WITH_STATES and not key.startswith("__") and key not in HIDDEN_KEYS)
+        for key in mixed
+    }
+    node.parameters = {**node.parameters, **{key: value for key, value in mixed.items() if is_parameter[key]}}
+    node.attributes = {key: value for key, value in mixed.items() if not is_parameter[key]}
+
+
+def _hidden_for_inputs(nodes: Sequence[RawNode]) -> dict[str, dict[str, str]]:
+    """Attributes such as `weight_lr_mult` of old operators belong to the variable `<node>_weight`, as `__lr_mult__`."""
+    found: dict[str, dict[str, str]] = {}
+    for node in nodes:
+        for key in [
+            key for key in node.attributes if node.op != "null" and key.endswith(tuple(f"_{k}" for k in HIDDEN_KEYS))
+        ]:
+            hidden = next(k for k in HIDDEN_KEYS if key.endswith(f"_{k}"))
+            variable = f"{node.name}_{key.removesuffix(f'_{hidden}')}"
+            found.setdefault(variable, {})[f"__{hidden}__"] = node.attributes.pop(key)
+    return found
+
+
+def _set_old_defaults(node: RawNode) -> None:
+    """Before pooling had a convention (July 2016) it rounded up; files of that time list all parameters but that."""
+    if node.op == "Pooling" and "pooling_convention" not in node.parameters:
+        node.parameters["pooling_convention"] = "full"
+
+
+def _missing_inputs(node: RawNode, graph: RawGraph) -> list[tuple[int, int]]:
+    """Variables for the trailing inputs that old files leave out, put into the graph before the node."""
+    if node.op not in REGISTRY:
+        return []
+    operator = REGISTRY[node.op](**node.parameters)
+    slots = (*operator.arguments(), *operator.auxiliaries())
+    added = []
+    for slot in slots[len(node.inputs) :]:
+        added.append((len(graph.nodes), 0))
+        graph.nodes.append(RawNode("null", f"{node.name}_{slot}", {}, {}, []))
+    return added
