@@ -8,7 +8,6 @@ It differs from mx.io.NDArrayIter in that it
 """
 
 import numpy as np
-
 import pushgrad as mx
 
 

@@ -108,6 +108,10 @@ class NDArrayIter(DataIter):
         """Names and batch shapes of the labels; empty without labels."""
         return self._shapes(self._label)
 
+    def arrays(self) -> list[Array]:
+        """The data and label arrays, whole."""
+        return [*self._data.values(), *self._label.values()]
+
     def seek(self, epoch: int, batch: int) -> None:
         """Continue before batch `batch` of epoch `epoch`, both counted from 0."""
         if epoch < 0 or batch < 0:

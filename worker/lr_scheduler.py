@@ -1,8 +1,8 @@
 """mx.lr_scheduler: the learning rate as a function of the number of updates.
 
 `scheduler(num_update)` gives the rate of update `num_update`, counted from 1 as in MXNet. It depends on nothing else,
-so every worker, and a training that continues in the middle, computes the same rate. `base_lr` is the optimizer's
-learning rate unless it was given here.
+so every worker, and a training that continues in the middle, computes the same rate. An optimizer sets `base_lr` to
+its learning rate; a `base_lr` that was given here stands all the same.
 """
 
 from __future__ import annotations
@@ -26,10 +26,19 @@ class LRScheduler:
     ) -> None:
         if warmup_mode not in ("linear", "constant"):
             raise ParameterError("warmup_mode", expected="linear or constant", got=repr(warmup_mode))
-        self.given_lr = base_lr
-        self.base_lr = 0.01 if base_lr is None else base_lr
+        self._given_lr = base_lr
+        self._base_lr = 0.01
         self.warmup_steps = _whole("warmup_steps", warmup_steps, 0)
         self.warmup_begin_lr, self.warmup_mode = warmup_begin_lr, warmup_mode
+
+    @property
+    def base_lr(self) -> float:
+        """The rate before it is lowered: the given one, or the optimizer's."""
+        return self._base_lr if self._given_lr is None else self._given_lr
+
+    @base_lr.setter
+    def base_lr(self, learning_rate: float) -> None:
+        self._base_lr = learning_rate
 
     def __call__(self, num_update: int) -> float:
         """The learning rate of that update."""
@@ -42,11 +51,6 @@ class LRScheduler:
     def rate(self, num_update: int) -> float:
         """The rate after the warm-up."""
         return self.base_lr
-
-    def start_from(self, learning_rate: float) -> None:
-        """Take the optimizer's learning rate as base, unless a base was given."""
-        if self.given_lr is None:
-            self.base_lr = learning_rate
 
 
 class FactorScheduler(LRScheduler):
