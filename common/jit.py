@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,5 +49,5 @@ def reassociating_kernel(function: F) -> F:
 def _compile(function: F, fastmath: bool | set[str]) -> F:
     import numba
 
-    compiled: F = numba.njit(nogil=True, cache=_CACHED, fastmath=fastmath, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(nogil=True, cache=_CACHED, fastmath=fastmath, error_model="numpy")(function)
+    return cast(F, compiled)

@@ -8,7 +8,7 @@ backward: copying them costs a tenth of the GEMM, keeping them costs memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,20 +17,11 @@ from ..ops.operator import Step
 from . import patches, pooled
 from .elementwise import activate, multiply_by_slope
 
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
 CHUNK_BYTES = 768 * 1024  # of patches: leaves room for the GEMM's packed panels in 1 MiB of cache
 FEW_CHANNELS = 16  # a run of kw * C numbers shorter than this is copied faster plane by plane
-
-
-class ConvolutionParameters(Protocol):
-    """What the kernel reads of a Convolution operator."""
-
-    kernel: tuple[int, ...]
-    num_filter: int
-    no_bias: bool
-
-    def stride_pad_dilate(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """The three with MXNet's defaults filled in."""
-        ...
 
 
 class ConvolutionKernel:
@@ -41,18 +32,19 @@ class ConvolutionKernel:
 
     def __init__(
         self,
-        op: ConvolutionParameters,
+        op: Convolution,
         data: Shape,
         window: tuple[int, int] = (1, 1),
         act_type: str | None = None,
     ) -> None:
         self.act_type, self.window, self.filters = act_type, window, op.num_filter
-        stride, self.pad, dilate = op.stride_pad_dilate()
-        self.geometry: Any = (tuple(op.kernel), tuple(stride), tuple(dilate))
+        windows = op.windows()
+        self.pad, stride = windows.pad, windows.stride
+        self.geometry: Any = (windows.kernel, windows.stride, windows.dilate)
         n, self.channels, height, width = data
-        reach = [d * (k - 1) + 1 for k, d in zip(op.kernel, dilate, strict=True)]
         padded = (height + 2 * self.pad[0], width + 2 * self.pad[1])
-        self.plane = ((padded[0] - reach[0]) // stride[0] + 1, (padded[1] - reach[1]) // stride[1] + 1)
+        span = windows.span()
+        self.plane = ((padded[0] - span[0]) // stride[0] + 1, (padded[1] - span[1]) // stride[1] + 1)
         self.depth = self.channels * op.kernel[0] * op.kernel[1]
         self.by_rows = self.channels * op.kernel[1] >= FEW_CHANNELS
         pixels = self.plane[0] * self.plane[1]

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
+from ..ops.operator import Step
 
 # Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
 MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
+
+
+class ActivationKernel:
+    """Activation for float32 without a temporary."""
+
+    def __init__(self, act_type: str) -> None:
+        self.act_type = act_type
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """f(x)."""
+        np.copyto(outputs[0], inputs[0])
+        activate(self.act_type, outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy f'(x), from the output."""
+        if in_grads[0] is not None:
+            multiply_by_slope(self.act_type, outputs[0], out_grads[0], in_grads[0])
 
 
 def activate(act_type: str, values: Array) -> None:

@@ -1,0 +1,51 @@
+# Two commands do everything: `make mnist` trains the article's network, `make test` runs the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := common ps worker launch
+
+.PHONY: help mnist test lint format bench wheel-test clean
+
+help:
+	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, mypy --strict, import rules"
+	@echo "make bench   time LeNet here and in what else is installed (see benchmarks/README.md)"
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+mnist: $(VENV)/installed
+	$(BIN)/python -m pushgrad.worker.warm
+	mkdir -p out
+	$(BIN)/python examples/mnist.py --data examples/data/mnist --num-epochs 10 --submission out/submission.csv --picture out/mnist.png
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+# A clone may have any name, so the type checkers find the package through a link of the right one.
+$(VENV)/typing/pushgrad: $(VENV)/installed
+	mkdir -p $(VENV)/typing
+	ln -sfn ../.. $@
+
+lint: $(VENV)/installed $(VENV)/typing/pushgrad
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV)/typing && MYPYPATH=. ../bin/mypy --config-file ../../pyproject.toml $(foreach room,$(ROOMS),-p pushgrad.$(room))
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/lenet.py
+
+# The tests again, against the built wheel and far from the sources: what is missing in the package shows here.
+wheel-test: $(VENV)/installed
+	$(PYTHON) tests/run_against_wheel.py $(BIN)/python
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache

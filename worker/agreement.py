@@ -1,0 +1,102 @@
+"""What the workers of a job settle before they train: who computes which rows, with whose seed, and on the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import DataError, ParameterError
+from ..common.slices import round_up_slices, share, slices_of_worker
+from .array import Array
+from .iterators import DataIter, NDArrayIter
+from .session import Session
+from .symbol import Symbol
+from .threads import thread_count
+
+Rows = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How one job cuts its global batch: this worker's rows of what its iterator yields, and their slices.
+
+    `global_batch` is the number of examples per step over the whole job; `rows` index the iterator's batches;
+    `slices` are ranges within `rows`; `first_row` is the global number of the worker's first row; `seed` is the job's.
+    """
+
+    global_batch: int
+    rows: Rows
+    slices: list[Rows]
+    first_row: int
+    total_slices: int
+    seed: int
+    sharded: bool
+
+    @property
+    def local_rows(self) -> int:
+        """Examples per step on this worker."""
+        return self.rows[1] - self.rows[0]
+
+
+def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | None, seed: int) -> Shares:
+    """Compare what each rank brought and share out the batch; DataError on every rank if the ranks differ."""
+    if slices is not None and (isinstance(slices, bool) or slices < 1):
+        raise ParameterError("slices", expected="a whole number of at least 1", got=slices)
+    sharded = getattr(iterator, "num_parts", 1) > 1
+    mine = {
+        "threads": thread_count(),
+        "seed": seed,
+        "batch": iterator.batch_size,
+        "fingerprint": _fingerprint(symbol, iterator),
+    }
+    everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
+    _compare(everyone, sharded)
+    total = slices if slices is not None else sum(one["threads"] for one in everyone)
+    total = round_up_slices(total, session.num_workers)
+    each = total // session.num_workers
+    if sharded:
+        sizes = [one["batch"] for one in everyone]
+        parts = [share(iterator.batch_size, i, each) for i in range(each)]
+        first = sum(sizes[: session.rank])
+        return Shares(sum(sizes), (0, iterator.batch_size), parts, first, total, everyone[0]["seed"], True)
+    owned = slices_of_worker(iterator.batch_size, total, session.rank, session.num_workers)
+    low, high = owned[0][0], owned[-1][1]
+    local = [(first - low, last - low) for first, last in owned]
+    return Shares(iterator.batch_size, (low, high), local, low, total, everyone[0]["seed"], False)
+
+
+def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
+    """What must be equal on all ranks, each part under the name that an error message gives it."""
+    found: dict[str, Any] = {
+        "network": hashlib.sha256(symbol.tojson().encode()).hexdigest()[:16],
+        "data shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_data],
+        "label shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_label],
+    }
+    if getattr(iterator, "num_parts", 1) == 1:
+        found["batch size"] = iterator.batch_size
+        if isinstance(iterator, NDArrayIter):
+            found["number of examples"] = iterator.num_data
+            found["data checksum"] = [_checksum(array) for array in iterator.arrays()]
+    return found
+
+
+def _checksum(array: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1))
+
+
+def _compare(everyone: list[dict[str, Any]], sharded: bool) -> None:
+    reference = everyone[0]["fingerprint"]
+    for rank, one in enumerate(everyone):
+        for part, value in reference.items():
+            if one["fingerprint"].get(part) != value:
+                raise DataError(
+                    f"ranks 0 and {rank} train on different things: {part}",
+                    expected=f"{value} (rank 0)",
+                    got=f"{one['fingerprint'].get(part)} (rank {rank})",
+                    remedy="All workers of a job run the same script on the same data; the batch is shared out for them.",
+                )

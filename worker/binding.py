@@ -1,0 +1,189 @@
+"""The arrays that a symbol is bound to, checked against the shapes that its graph demands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import DeviceError, GraphError, ParameterError, ShapeError
+from .array import Array, Shape, aligned_zeros
+from .context import as_list, require
+from .graph import Entry, Node
+from .ops.operator import Operator
+from .program import node_key
+from .symbol import Symbol
+
+REQUESTS = ("write", "add", "null")
+
+
+@dataclass
+class Binding:
+    """Arrays by name. `inputs` are the shapes that the caller gave; their axis 0 is the batch."""
+
+    symbol: Symbol
+    arguments: dict[str, Array]
+    gradients: dict[str, Array]
+    auxiliaries: dict[str, Array]
+    requests: dict[str, str]
+    shapes: dict[Entry, Shape]
+    inputs: dict[str, Shape]
+    dtype: np.dtype[Any]
+    counting: list[tuple[int, Operator, str]] = field(default_factory=list)  # losses that count in a label
+
+    @classmethod
+    def allocate(
+        cls, symbol: Symbol, ctx: Any, grad_req: Any, type_dict: Mapping[str, Any] | None, inputs: Mapping[str, Shape]
+    ) -> Binding:
+        """New arrays, all zeros, for the given input shapes."""
+        require_cpu(ctx)
+        shapes = symbol.infer_all(**inputs)
+        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
+        dtype = _one_dtype(type_dict or {})
+        arguments = {name: aligned_zeros(by_name[name], dtype) for name in symbol.list_arguments()}
+        requests = request_per_argument(list(arguments), grad_req)
+        gradients = {n: aligned_zeros(by_name[n], dtype) for n, req in requests.items() if req != "null"}
+        states = {name: aligned_zeros(by_name[name], dtype) for name in symbol.list_auxiliary_states()}
+        given = {name: by_name[name] for name in inputs}
+        return cls(symbol, arguments, gradients, states, requests, shapes, given, dtype, _counting(symbol))
+
+    @classmethod
+    def adopt(cls, symbol: Symbol, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> Binding:
+        """The caller's own arrays, by name or in order; what has no gradient array gets no gradient."""
+        require_cpu(ctx)
+        arguments = _by_name("args", symbol.list_arguments(), args)
+        states = _by_name("aux_states", symbol.list_auxiliary_states(), aux_states or {})
+        given_grads = _by_name("args_grad", symbol.list_arguments(), args_grad or {}, partial=True)
+        requests = request_per_argument(list(arguments), grad_req)
+        requests = {name: req if name in given_grads else "null" for name, req in requests.items()}
+        gradients = {name: array for name, array in given_grads.items() if requests[name] != "null"}
+        shapes = symbol.infer_all(**{name: array.shape for name, array in {**arguments, **states}.items()})
+        for name, array in gradients.items():
+            if array.shape != arguments[name].shape:
+                raise ShapeError(f"args_grad {name}", expected=f"shape {arguments[name].shape}", got=array.shape)
+        dtype = _one_dtype({name: array.dtype for name, array in {**arguments, **gradients}.items()})
+        return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
+
+    def rows(self) -> int:
+        """The number of examples: axis 0 of the inputs, or of the first output where arrays were brought along."""
+        shapes = list(self.inputs.values()) or self.output_shapes()
+        return shapes[0][0] if shapes and shapes[0] else 1
+
+    def output_shapes(self) -> list[Shape]:
+        """The shapes of the heads."""
+        return [self.shapes[entry] for entry in self.symbol.heads]
+
+    def adds(self, name: str) -> bool:
+        """Whether that argument's gradient is added to what is there."""
+        return self.requests[name] == "add"
+
+    def slice_shapes(self, rows: tuple[int, int]) -> dict[Entry, Shape]:
+        """The shapes of every entry when only those rows of the inputs are computed."""
+        length = rows[1] - rows[0]
+        return self.symbol.infer_all(**{name: (length, *shape[1:]) for name, shape in self.inputs.items()})
+
+    def variables(self, rows: tuple[int, int] | None) -> dict[str, Array]:
+        """Arguments and states as one slice sees them: what follows the batch is cut, the rest shared."""
+        everything = {**self.arguments, **self.auxiliaries}
+        if rows is None:
+            return everything
+        cut = {node.name: shape for (node, _), shape in self.slice_shapes(rows).items() if node.op is None}
+        return {
+            name: array if cut[name] == array.shape else array[rows[0] : rows[1]] for name, array in everything.items()
+        }
+
+    def separable(self, slices: Sequence[tuple[int, int]]) -> bool:
+        """Whether rows can be computed apart: nothing couples them, and axis 0 is the batch wherever it matters."""
+        rows = self.rows()
+        if any(shape[:1] != (rows,) for shape in self.inputs.values()):
+            return False
+        nodes = [node for node in self.symbol.nodes() if node.op is not None]
+        if any(_couples(node) for node in nodes):
+            return False
+        return all(self._follows(first, last) for first, last in slices if first < last)
+
+    def _follows(self, first: int, last: int) -> bool:
+        cut = self.slice_shapes((first, last))
+        whole = ((self.shapes[entry], shape) for entry, shape in cut.items())
+        if any(a != b and (a[:1] != (self.rows(),) or b != (last - first, *a[1:])) for a, b in whole):
+            return False
+        return all(cut[entry][:1] == (last - first,) for entry in self.symbol.heads)
+
+
+def require_cpu(ctx: Any) -> None:
+    """DeviceError unless every context is the CPU: executors compute there for now."""
+    for context in as_list(ctx):
+        require(context)
+        if context.device_type != "cpu":
+            raise DeviceError(f"cannot bind on {context}: executors run on the CPU only", remedy="Use mx.cpu().")
+
+
+def request_per_argument(names: list[str], grad_req: Any) -> dict[str, str]:
+    """`grad_req` (a word, a list in order, or a dict by name) for each argument; others in a dict get "null"."""
+    if isinstance(grad_req, str):
+        found = dict.fromkeys(names, grad_req)
+    elif isinstance(grad_req, Mapping):
+        unknown = set(grad_req) - set(names)
+        if unknown:
+            raise ParameterError(f"grad_req: no argument named {', '.join(sorted(unknown))}", expected=", ".join(names))
+        found = {name: grad_req.get(name, "null") for name in names}
+    else:
+        if len(grad_req) != len(names):
+            raise ParameterError("grad_req", expected=f"{len(names)} entries", got=len(grad_req))
+        found = dict(zip(names, grad_req, strict=True))
+    for name, request in found.items():
+        if request not in REQUESTS:
+            raise ParameterError(f"grad_req of {name}", expected=" or ".join(REQUESTS), got=repr(request))
+    return found
+
+
+def as_array(value: Any) -> Array:
+    """`value` as a numpy array that shares its memory where it can: numpy, anything with DLPack, else a copy."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack__") and not np.isscalar(value):
+        found: Array = np.from_dlpack(value)
+        return found
+    return np.asarray(value)
+
+
+def _couples(node: Node) -> bool:
+    op = node.op
+    assert op is not None
+    computed_label = _counts(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
+    return op.couples_rows() or bool(node.auxiliaries()) or computed_label
+
+
+def _counts(op: Operator) -> bool:
+    return op.is_loss and op.counted(np.zeros(1, np.float32)) is not None
+
+
+def _counting(symbol: Symbol) -> list[tuple[int, Operator, str]]:
+    found = []
+    for node in symbol.nodes():
+        if node.op is not None and _counts(node.op) and node.inputs[-1][0].op is None:
+            found.append((node_key(node), node.op, node.inputs[-1][0].name))
+    return found
+
+
+def _one_dtype(dtypes: Mapping[str, Any]) -> np.dtype[Any]:
+    kinds = {np.dtype(dtype) for dtype in dtypes.values()} or {np.dtype(np.float32)}
+    if len(kinds) > 1 or next(iter(kinds)).kind != "f":
+        listed = ", ".join(f"{name} {np.dtype(dtype)}" for name, dtype in dtypes.items())
+        raise GraphError("arguments of a graph share one floating type", got=listed)
+    return kinds.pop()
+
+
+def _by_name(what: str, names: list[str], given: Any, partial: bool = False) -> dict[str, Array]:
+    if not isinstance(given, Mapping):
+        if len(given) != len(names):
+            raise GraphError(what, expected=f"{len(names)} arrays ({', '.join(names)})", got=len(given))
+        given = {name: array for name, array in zip(names, given, strict=True) if array is not None}
+    missing = [name for name in names if name not in given]
+    unknown = [name for name in given if name not in names]
+    if unknown or (missing and not partial):
+        problem = f"no argument named {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
+        raise GraphError(f"{what}: {problem}", expected=", ".join(names))
+    return {name: as_array(given[name]) for name in names if name in given}

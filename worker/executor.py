@@ -1,0 +1,219 @@
+"""A symbol graph bound to arrays: forward, backward, and each gradient announced the moment it is final."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import GraphError, ParameterError, ShapeError
+from ..common.slices import share
+from .array import Array, Shape, aligned_zeros
+from .binding import Binding, as_array
+from .program import Program
+from .slice_sums import SliceSums
+from .symbol import Symbol
+from .threads import shared_threads, thread_count
+
+Rows = tuple[int, int]
+Announce = Callable[[str, Array], None]
+
+
+class Executor:
+    """Arrays for every argument, gradient, auxiliary state and output of a symbol, and the program that connects them.
+
+    The batch (axis 0 of every argument in `batch_arguments`) is cut into slices that run on compute threads; a
+    gradient is the balanced binary-tree sum over slices, so that its bits depend on the slices alone and not on threads.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        binding: Binding,
+        slices: Sequence[Rows] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """`slices`: consecutive row ranges that cover the batch; None for one slice. Errors: GraphError, ShapeError."""
+        self.symbol, self._binding = symbol, binding
+        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
+        self.rows = binding.rows()
+        self.slices = self._usable(list(slices)) if slices and len(slices) > 1 else [(0, self.rows)]
+        self.outputs: list[Array] = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
+        adding = {name for name in binding.gradients if binding.adds(name)}
+        self._sums = SliceSums(binding.gradients, adding, [first < last for first, last in self.slices])
+        self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
+        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]
+        self.threads = min(len(self._programs), threads or thread_count())
+        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+
+    @classmethod
+    def simple_bind(
+        cls,
+        symbol: Symbol,
+        ctx: Any = None,
+        grad_req: Any = "write",
+        type_dict: Mapping[str, Any] | None = None,
+        slices: int | None = None,
+        **shapes: Shape,
+    ) -> Executor:
+        """Bind to new arrays, all zeros; `shapes` gives those of the inputs, the others are inferred.
+
+        `slices` cuts the inputs' axis 0 into that many parts. Raises ShapeError if the shapes do not determine the rest.
+        """
+        binding = Binding.allocate(symbol, ctx, grad_req, type_dict, shapes)
+        parts = [share(binding.rows(), i, slices) for i in range(slices)] if slices else None
+        return cls(symbol, binding, parts)
+
+    @classmethod
+    def for_share(
+        cls, symbol: Symbol, ctx: Any, grad_req: Any, slices: Sequence[Rows], shapes: Mapping[str, Shape]
+    ) -> Executor:
+        """As `simple_bind`, for a worker's share of a global batch that is cut into `slices`."""
+        return cls(symbol, Binding.allocate(symbol, ctx, grad_req, None, shapes), slices)
+
+    @classmethod
+    def bind(
+        cls,
+        symbol: Symbol,
+        ctx: Any,
+        args: Mapping[str, Any] | Sequence[Any],
+        args_grad: Mapping[str, Any] | Sequence[Any] | None = None,
+        grad_req: Any = "write",
+        aux_states: Mapping[str, Any] | Sequence[Any] | None = None,
+    ) -> Executor:
+        """Bind to the caller's arrays (anything with DLPack), by name or in the order of list_arguments()."""
+        return cls(symbol, Binding.adopt(symbol, ctx, args, args_grad, grad_req, aux_states))
+
+    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
+        """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned."""
+        for name, value in inputs.items():
+            self._feed(name, value)
+        self._prepare(is_train)
+        self._run([program.forward for program in self._programs])
+        return self.outputs
+
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """Compute the gradients of the last forward(is_train=True).
+
+        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. `announce(name, gradient)`
+        is called on a compute thread as soon as a gradient is final.
+        """
+        self._sums.begin(announce)
+        head_grads = self._head_grads(out_grads)
+        self._run(
+            [
+                partial(program.backward, [_cut(grad, rows) for grad in head_grads], self._sums.deliver)
+                for rows, program in zip(self._rows, self._programs, strict=True)
+            ]
+        )
+
+    def forward_backward(self, announce: Announce | None = None) -> None:
+        """One training step: each slice runs forward and backward on one thread, without waiting for the others."""
+        self._prepare(True)
+        self._sums.begin(announce)
+        self._run([partial(self._both, program) for program in self._programs])
+
+    @property
+    def arg_arrays(self) -> list[Array]:
+        """The arguments in the order of list_arguments()."""
+        return list(self.arg_dict.values())
+
+    @property
+    def grad_arrays(self) -> list[Array | None]:
+        """The gradients in the order of list_arguments(); None where none is computed."""
+        return list(self.grad_dict.values())
+
+    @property
+    def aux_arrays(self) -> list[Array]:
+        """The auxiliary states in the order of list_auxiliary_states()."""
+        return list(self.aux_dict.values())
+
+    @property
+    def output_dict(self) -> dict[str, Array]:
+        """The outputs by name."""
+        return dict(zip(self.symbol.list_outputs(), self.outputs, strict=True))
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, Any],
+        aux_params: Mapping[str, Any] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """Copy values into arguments and auxiliary states by name; unknown names are an error unless allowed."""
+        for target, given in ((self.arg_dict, arg_params), (self.aux_dict, aux_params or {})):
+            for name, value in given.items():
+                if name in target:
+                    _copy(name, target[name], value)
+                elif not allow_extra_params:
+                    raise ParameterError(f"no argument or state named {name!r} in this network")
+
+    def count_over(self, whole: Mapping[str, Array]) -> None:
+        """For losses that normalise over the global batch: count in its labels, given by argument name."""
+        for program in self._programs:
+            for key, op, label in self._binding.counting:
+                program.counts[key] = float(op.counted(whole[label]) or 1.0)
+
+    def _usable(self, slices: list[Rows]) -> list[Rows]:
+        """`slices`, or the whole batch as one where rows depend on each other."""
+        return slices if self._binding.separable(slices) else [(0, self.rows)]
+
+    def _compile(self, index: int, rows: Rows) -> Program:
+        whole = rows == (0, self.rows)
+        shapes = self._binding.shapes if whole else self._binding.slice_shapes(rows)
+        variables = self._binding.variables(None if whole else rows)
+        outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
+        return Program(self.symbol, shapes, variables, outputs, self._sums.parts[index], self._binding.dtype)
+
+    def _feed(self, name: str, value: Any) -> None:
+        if name not in self.arg_dict:
+            raise ParameterError(f"forward: no argument named {name!r}", expected=", ".join(self.arg_dict))
+        _copy(name, self.arg_dict[name], value)
+
+    def _prepare(self, is_train: bool) -> None:
+        for (first, _), program in zip(self._rows, self._programs, strict=True):
+            step = program.step
+            step.is_train, step.seed, step.fit, step.number = is_train, self.seed, self.fit, self.number
+            step.first_row, step.global_rows = self.first_row + first, self.global_rows
+        if self.global_rows == self.rows:
+            self.count_over(self.arg_dict)
+
+    def _both(self, program: Program) -> None:
+        program.forward()
+        program.backward([None] * len(self.outputs), self._sums.deliver)
+
+    def _run(self, tasks: list[Callable[[], None]]) -> None:
+        """Consecutive tasks on each lane, the caller's thread being the first."""
+        if tasks:
+            chunks = [tasks[slice(*share(len(tasks), lane, self.threads))] for lane in range(self.threads)]
+            shared_threads(self.threads).run([partial(_in_order, chunk) for chunk in chunks])
+
+    def _head_grads(self, out_grads: Any) -> list[Array | None]:
+        if out_grads is None:
+            return [None] * len(self.outputs)
+        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)
+        if len(given) != len(self.outputs):
+            raise GraphError("backward: out_grads", expected=f"{len(self.outputs)} arrays", got=len(given))
+        arrays = [None if grad is None else as_array(grad) for grad in given]
+        for name, array, output in zip(self.symbol.list_outputs(), arrays, self.outputs, strict=True):
+            if array is not None and array.shape != output.shape:
+                raise ShapeError(f"backward: gradient of {name}", expected=f"shape {output.shape}", got=array.shape)
+        return arrays
+
+
+def _cut(array: Array | None, rows: Rows) -> Array | None:
+    return None if array is None else array[rows[0] : rows[1]]
+
+
+def _in_order(tasks: Sequence[Callable[[], None]]) -> None:
+    for task in tasks:
+        task()
+
+
+def _copy(name: str, target: Array, value: Any) -> None:
+    array = as_array(value)
+    if array.shape != target.shape:
+        raise ShapeError(f"argument {name}", expected=f"shape {target.shape}", got=array.shape)
+    np.copyto(target, array, casting="same_kind" if array.dtype.kind == "f" else "unsafe")

@@ -1,0 +1,235 @@
+"""FeedForward: a network and its parameters, with fit, predict, score, save and load in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.errors import JobError, ParameterError
+from . import checkpoint, initializer, metric, optimizer, random
+from .agreement import agree
+from .array import Array
+from .fit_options import FitOptions, callback_list
+from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .scoring import Learned, evaluate, predict
+from .session import Session, serve_if_role
+from .symbol import Symbol
+from .training import Trainer
+
+
+class FeedForward:
+    """A trainable network.
+
+    symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. batch_size: examples per
+    step over the whole job; by default 128, or all if there are fewer. `slices` fixes into how many parts a batch is
+    cut (see docs/training.md); equal slices give equal bits on any number of workers that is a power of two.
+    Further keywords go to the optimizer, e.g. learning_rate=0.1, momentum=0.9, wd=1e-4.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        ctx: Any = None,
+        num_epoch: int = 10,
+        batch_size: int | None = None,
+        optimizer: Any = "sgd",
+        initializer: Any = None,
+        arg_params: Mapping[str, Array] | None = None,
+        aux_params: Mapping[str, Array] | None = None,
+        begin_epoch: int = 0,
+        array_layout: str = "auto",
+        slices: int | None = None,
+        **optimizer_params: Any,
+    ) -> None:
+        serve_if_role()
+        self.symbol, self.ctx, self.batch_size, self.slices = symbol, ctx, batch_size, slices
+        self.num_epoch, self.begin_epoch = num_epoch, begin_epoch
+        self.array_layout = check_layout(array_layout)
+        self.initializer = _initializer(initializer)
+        self.arg_params: dict[str, Array] = dict(arg_params or {})
+        self.aux_params: dict[str, Array] = dict(aux_params or {})
+        self.optimizer_states: dict[str, dict[str, Array]] = {}
+        self.num_update = 0
+        self._optimizer, self._optimizer_params = optimizer, optimizer_params
+        self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
+
+    @classmethod
+    def create(
+        cls,
+        symbol: Symbol,
+        X: Any,
+        y: Any = None,
+        ctx: Any = None,
+        num_epoch: int = 10,
+        batch_size: int | None = None,
+        optimizer: Any = "sgd",
+        initializer: Any = None,
+        eval_data: Any = None,
+        eval_metric: Any = "accuracy",
+        epoch_end_callback: Any = None,
+        batch_end_callback: Any = None,
+        kvstore: str = "auto",
+        begin_epoch: int = 0,
+        array_layout: str = "auto",
+        shuffle: bool = True,
+        slices: int | None = None,
+        verbose: bool = True,
+        arg_params: Mapping[str, Array] | None = None,
+        aux_params: Mapping[str, Array] | None = None,
+        **optimizer_params: Any,
+    ) -> FeedForward:
+        """Make a network and train it: the constructor and `fit` in one call."""
+        model = cls(
+            symbol,
+            ctx,
+            num_epoch,
+            batch_size,
+            optimizer,
+            initializer,
+            arg_params,
+            aux_params,
+            begin_epoch,
+            array_layout,
+            slices,
+            **optimizer_params,
+        )
+        return model.fit(
+            X, y, eval_data, eval_metric, epoch_end_callback, batch_end_callback, kvstore, shuffle, verbose
+        )
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        eval_data: Any = None,
+        eval_metric: Any = "accuracy",
+        epoch_end_callback: Any = None,
+        batch_end_callback: Any = None,
+        kvstore: str = "auto",
+        shuffle: bool = True,
+        verbose: bool = True,
+    ) -> FeedForward:
+        """Train for the epochs from begin_epoch + 1 to num_epoch; returns the model itself.
+
+        X: an array, examples first (a matrix may have them last, see array_layout), or a DataIter. Under `launch`
+        every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
+        ParameterError, PeerLost.
+        """
+        chosen = metric.create(eval_metric)
+        iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, verbose)
+        evaluation = None
+        if eval_data is not None:
+            evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
+        options = FitOptions(
+            evaluation,
+            metric.create(eval_metric) if isinstance(eval_metric, str) else chosen,
+            callback_list(epoch_end_callback),
+            callback_list(batch_end_callback),
+            verbose,
+        )
+        self._seek(iterator)
+        session = Session.current()
+        with session.running("fit"):
+            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed())
+            trainer = Trainer(self, iterator, shares, session, _store_kind(kvstore, session), chosen)
+            if verbose and session.rank == 0:
+                _announce(self.ctx, shares, session)
+            trainer.run(range(self.begin_epoch, self.num_epoch), options)
+        self.begin_epoch = self.num_epoch
+        return self
+
+    def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
+        """The outputs for X, examples first: (examples, classes); a list of arrays if the network has several outputs.
+
+        Every worker of a job computes all of it.
+        """
+        layout = check_layout(array_layout or self.array_layout)
+        found = predict(
+            self._learned(),
+            prediction_iterator(self.symbol, X, batch_size or self.batch_size, layout, self._parameters()),
+        )
+        return found[0] if len(found) == 1 else found
+
+    def score(self, X: Any, y: Any = None, eval_metric: Any = "accuracy", batch_size: int | None = None) -> Any:
+        """The metric's value over X and y; a dict by name if several metrics were given."""
+        chosen = metric.create(eval_metric)
+        pair = X if y is None else (X, y)
+        iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
+        evaluate(self._learned(), iterator, chosen, Session.current())
+        values = dict(leaf.get() for leaf in chosen.leaves())
+        return next(iter(values.values())) if len(values) == 1 else values
+
+    def save(self, prefix: str, epoch: int | None = None) -> None:
+        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; on rank 0 only, elsewhere nothing."""
+        if Session.current().rank == 0:
+            epoch = self.num_epoch if epoch is None else epoch
+            state = checkpoint.TrainingState(self.optimizer_states, {"step": self.num_update})
+            checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, state)
+
+    @classmethod
+    def load(cls, prefix: str, epoch: int, ctx: Any = None, **options: Any) -> FeedForward:
+        """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
+
+        Raises FileFormatError if a file is missing, damaged or belongs to another network.
+        """
+        found = checkpoint.load(prefix, epoch)
+        model = cls(found.symbol, ctx, begin_epoch=epoch, **{"num_epoch": epoch, **options})
+        model.arg_params, model.aux_params = found.arg_params, found.aux_params
+        if found.state is not None:
+            model.optimizer_states = found.state.slots
+            model.num_update = found.state.numbers.get("step", 0)
+        return model
+
+    def make_optimizer(self, global_batch: int) -> Any:
+        """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given."""
+        if not isinstance(self._optimizer, str):
+            if self._optimizer_params:
+                raise ParameterError(
+                    "optimizer parameters were given beside an optimizer object", got=", ".join(self._optimizer_params)
+                )
+            return self._optimizer
+        return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
+
+    def _seek(self, iterator: Any) -> None:
+        if self.begin_epoch == 0:
+            return
+        if not hasattr(iterator, "seek"):
+            raise ParameterError(
+                f"begin_epoch={self.begin_epoch} needs an iterator that can continue there",
+                remedy="Give it a method seek(epoch, batch), or start at epoch 0.",
+            )
+        iterator.seek(self.begin_epoch, 0)
+
+    def _learned(self) -> Learned:
+        if not self.arg_params:
+            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
+        return Learned(self.symbol, self.ctx, self.arg_params, self.aux_params)
+
+    def _parameters(self) -> dict[str, Array]:
+        return {**self.arg_params, **self.aux_params}
+
+
+def _initializer(given: Any) -> Any:
+    return initializer.Uniform(0.01) if given is None else given
+
+
+def _store_kind(kind: str, session: Session) -> str:
+    """The store for a fit; refuses a local one in a distributed job, whose workers would train apart."""
+    if kind == "auto":
+        return "dist_sync" if session.is_distributed else "local"
+    if session.is_distributed and not kind.startswith("dist"):
+        raise JobError(
+            f"kvstore={kind!r} in a job of {session.num_workers} workers", remedy='Use kvstore="auto" or "dist_sync".'
+        )
+    return kind
+
+
+def _announce(ctx: Any, shares: Any, session: Session) -> None:
+    from .context import as_list
+    from .log import log_line
+
+    if session.num_workers > 1:
+        size = shares.global_batch / session.num_workers
+        each = f"{size:.0f}" if size.is_integer() else f"about {size:.1f}"
+        log_line(f"global batch {shares.global_batch} = {session.num_workers} workers x {each}")
+    log_line(f"Start training with {len(as_list(ctx))} devices")

@@ -1,0 +1,83 @@
+"""From a global batch to the arrays of one worker's executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..common.errors import DataError, GraphError, ShapeError
+from .array import Array, Shape
+from .executor import Executor
+from .iterators import DataBatch, DataIter
+from .symbol import Symbol
+
+
+@dataclass(frozen=True)
+class InputNames:
+    """Which arguments of the network take an iterator's data and labels, in the iterator's order."""
+
+    data: tuple[str, ...]
+    label: tuple[str, ...]
+
+    @staticmethod
+    def match(symbol: Symbol, iterator: DataIter) -> InputNames:
+        """By name where the names agree; a lone array goes to the only argument that ends in `data` or `label`."""
+        arguments = symbol.list_arguments()
+        data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
+        label = _match(arguments, [name for name, _ in iterator.provide_label], "label")
+        for name in arguments:
+            if name.endswith("label") and name not in label and iterator.provide_label:
+                raise DataError(f"the network's argument {name} gets no label", got=f"labels for {', '.join(label)}")
+        return InputNames(data, label)
+
+    def without_labels(self) -> InputNames:
+        """For prediction, where labels are neither there nor needed."""
+        return InputNames(self.data, ())
+
+
+def only_ending(symbol: Symbol, suffix: str) -> str:
+    """The network's one argument whose name ends in `suffix`; GraphError if there is none or there are several."""
+    found = [name for name in symbol.list_arguments() if name.endswith(suffix)]
+    if len(found) != 1:
+        raise GraphError(
+            f"the network needs one argument whose name ends in {suffix!r}",
+            got=", ".join(found) or f"none among {', '.join(symbol.list_arguments())}",
+            remedy="Pass an iterator that names its arrays.",
+        )
+    return found[0]
+
+
+def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
+    """Shapes of the data arguments for `rows` examples."""
+    return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
+
+
+def feed(executor: Executor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
+    """Copy the worker's rows of a global batch into its executor; labels as (n, 1) fit arguments of (n,) and back."""
+    for name, array in zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False):
+        if name not in executor.arg_dict:
+            continue
+        target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
+        if part.shape != target.shape and part.size != target.size:
+            raise ShapeError(f"batch array for {name}", expected=f"shape {target.shape}", got=part.shape)
+        np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+
+
+def whole_labels(executor: Executor, names: InputNames, batch: DataBatch) -> dict[str, Array]:
+    """The global batch's labels by argument name, for losses that normalise over the whole batch."""
+    return dict(zip(names.label, batch.label, strict=False))
+
+
+def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+    if all(name in arguments for name in provided):
+        return tuple(provided)
+    candidates = [name for name in arguments if name.endswith(suffix)]
+    if len(provided) == 1 and len(candidates) == 1:
+        return (candidates[0],)
+    unknown = [name for name in provided if name not in arguments]
+    raise GraphError(
+        f"the iterator's {suffix} {', '.join(unknown)} is no argument of the network",
+        expected=f"one of {', '.join(candidates or arguments)}",
+    )

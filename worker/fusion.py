@@ -1,0 +1,50 @@
+"""Which neighbouring nodes of a graph run as one kernel: convolution with the activation and the max-pooling behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .kernels.elementwise import MONOTONE
+from .kernels.registry import is_plain_convolution, pooling_tiles
+from .symbol import Entry, Node
+
+
+def fuse(nodes: Sequence[Node], heads: Sequence[Entry], enabled: bool) -> list[list[Node]]:
+    """Operator nodes in order, grouped: each group is a chain that one kernel computes.
+
+    Only a node's last output leaves a group, so a chain ends at a node that is a head or is read by several others.
+    """
+    operators = [node for node in nodes if node.op is not None]
+    readers: Counter[Node] = Counter(entry[0] for node in operators for entry in node.inputs)
+    readers.update(node for node, _ in heads)
+    reader = {entry[0]: node for node in operators for entry in node.inputs[:1]}
+    groups: list[list[Node]] = []
+    taken: set[Node] = set()
+    for node in operators:
+        if node in taken:
+            continue
+        group = [node]
+        while enabled and readers[group[-1]] == 1 and group[-1] in reader and _extends(group, reader[group[-1]]):
+            group.append(reader[group[-1]])
+        taken.update(group)
+        groups.append(group)
+    return groups
+
+
+def _extends(group: Sequence[Node], node: Node) -> bool:
+    """Whether the kernel of `group` can also do `node`: one activation and one pooling, in either order."""
+    kinds = [_kind(member) for member in group]
+    return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
+
+
+def _kind(node: Node) -> str:
+    op = node.op
+    name = "" if op is None else op.op_name()
+    if name == "Convolution" and is_plain_convolution(op):
+        return "convolution"
+    if name == "Activation" and getattr(op, "act_type", None) in MONOTONE:
+        return "activation"
+    if name == "Pooling" and pooling_tiles(op):
+        return "pooling"
+    return ""

@@ -1,0 +1,117 @@
+"""Which compiled kernel stands in for an operator (or a fused chain of them) on the CPU in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..array import Array, Shape
+from ..ops.operator import Operator, Step
+
+
+class Kernel(Protocol):
+    """Forward and backward of one node, or one chain of nodes, for one slice of the batch: an Operator's own two methods."""
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the outputs."""
+        ...
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Write the gradients that are asked for."""
+        ...
+
+
+def kernel_for(
+    chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+) -> Kernel:
+    """The compiled kernel for `chain`, or the operator itself, whose plain version works everywhere."""
+    op = chain[0]
+    if np.dtype(dtype) == np.float32:
+        made = _MAKERS.get(op.op_name(), _no_kernel)(chain, in_shapes, out_shapes)
+        if made is not None:
+            return made
+    if len(chain) > 1:
+        raise ValueError(f"no kernel for the chain {[member.op_name() for member in chain]}")
+    return op
+
+
+def is_plain_convolution(op: Any) -> bool:
+    """Whether `op` is a two-dimensional convolution without groups, in the usual layout."""
+    return len(op.kernel) == 2 and op.num_group == 1 and op.layout in (None, "NCHW")
+
+
+def pooling_tiles(op: Any) -> bool:
+    """Whether `op` is a max-pooling whose windows lie side by side: nothing shared, nothing padded."""
+    return bool(
+        op.pool_type == "max"
+        and not op.global_pool
+        and len(op.kernel) == 2
+        and tuple(op.stride or (1, 1)) == tuple(op.kernel)
+        and not any(op.pad or ())
+        and op.pooling_convention == "valid"
+        and op.layout in (None, "NCHW")
+    )
+
+
+def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if not is_plain_convolution(chain[0]):
+        return None
+    from .convolution import ConvolutionKernel
+
+    window, act_type = (1, 1), None
+    for member in chain[1:]:
+        if member.op_name() == "Pooling":
+            window = tuple(member.kernel)
+        else:
+            act_type = member.act_type
+    return ConvolutionKernel(chain[0], in_shapes[0], window, act_type)
+
+
+def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .elementwise import ActivationKernel
+
+    return ActivationKernel(chain[0].act_type)
+
+
+def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if not pooling_tiles(chain[0]):
+        return None
+    from .pooling import TilingPoolKernel
+
+    return TilingPoolKernel(tuple(chain[0].kernel), out_shapes[0])
+
+
+def _softmax_output(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .softmax import SoftmaxOutputKernel, handles
+
+    return SoftmaxOutputKernel(chain[0]) if handles(chain[0], in_shapes) else None
+
+
+def _dropout(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if chain[0].axes:
+        return None
+    from .dropout import DropoutKernel
+
+    return DropoutKernel(chain[0])
+
+
+def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    return None
+
+
+_MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], Kernel | None]] = {
+    "Convolution": _convolution,
+    "Activation": _activation,
+    "Pooling": _pooling,
+    "SoftmaxOutput": _softmax_output,
+    "Dropout": _dropout,
+}

@@ -1,0 +1,106 @@
+"""Arrays as users hold them, turned into iterators: examples by rows, or by columns as in R."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import DataError, ParameterError
+from .array import Array
+from .feeding import only_ending
+from .inputs import as_float32
+from .iterators import DataIter, NDArrayIter
+from .log import log_line
+from .symbol import Symbol
+
+LAYOUTS = ("auto", "rowmajor", "colmajor")
+DEFAULT_BATCH = 128
+
+
+def check_layout(layout: str) -> str:
+    """`layout` itself; ParameterError if it is none of auto, rowmajor, colmajor."""
+    if layout not in LAYOUTS:
+        raise ParameterError("array_layout", expected=" or ".join(LAYOUTS), got=repr(layout))
+    return layout
+
+
+def training_iterator(
+    symbol: Symbol, X: Any, y: Any, batch_size: int | None, layout: str, shuffle: bool, verbose: bool = True
+) -> DataIter:
+    """X and y as an iterator; X may be one already. Raises DataError, ParameterError."""
+    if isinstance(X, DataIter):
+        if y is not None:
+            raise DataError("y was given beside an iterator", remedy="Let the iterator yield the labels.")
+        return X
+    if y is None:
+        raise DataError("labels are missing: y is None", remedy="Pass y, or an iterator that yields labels.")
+    labels = as_float32(y, "y")
+    data = by_rows(as_float32(X, "X"), len(labels), layout, verbose)
+    if len(data) != len(labels):
+        raise DataError(
+            f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}"
+        )
+    size = min(DEFAULT_BATCH, len(data)) if batch_size is None else batch_size
+    names = {"data_name": only_ending(symbol, "data"), "label_name": only_ending(symbol, "label")}
+    return NDArrayIter(data, labels, batch_size=size, shuffle=shuffle, **names)
+
+
+def evaluation_iterator(symbol: Symbol, data: Any, batch_size: int | None, layout: str) -> DataIter:
+    """`eval_data`: an iterator, a pair (X, y), or a dict of data and label."""
+    if isinstance(data, DataIter):
+        return data
+    if isinstance(data, dict) and {"data", "label"} <= data.keys():
+        data = (data["data"], data["label"])
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise DataError(
+            "eval_data", expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__
+        )
+    size = None if batch_size is None else min(batch_size, len(data[1]))
+    return training_iterator(symbol, data[0], data[1], size, layout, shuffle=False, verbose=False)
+
+
+def prediction_iterator(
+    symbol: Symbol, X: Any, batch_size: int | None, layout: str, params: dict[str, Array]
+) -> DataIter:
+    """X alone as an iterator; its layout, if "auto", is the one that fits the parameters."""
+    if isinstance(X, DataIter):
+        return X
+    data, name = as_float32(X, "X"), only_ending(symbol, "data")
+    if data.ndim == 2:
+        data = _by_fit(symbol, name, data, layout, params)
+    return NDArrayIter(data, batch_size=min(batch_size or DEFAULT_BATCH, len(data)), data_name=name)
+
+
+def by_rows(data: Array, examples: int, layout: str, verbose: bool) -> Array:
+    """A matrix with one example per row; "auto" looks which axis has as many entries as there are labels."""
+    if data.ndim != 2 or layout == "rowmajor":
+        return data
+    if layout == "auto":
+        if data.shape[0] == data.shape[1] == examples:
+            raise DataError(
+                f"cannot tell whether rows or columns of the {examples}x{examples} matrix are the examples",
+                remedy='Say array_layout="rowmajor" or "colmajor".',
+            )
+        layout = "colmajor" if data.shape[1] == examples and data.shape[0] != examples else "rowmajor"
+        if verbose and examples in data.shape:
+            log_line(f"Auto detect layout of input matrix, use {layout}..")
+    return np.ascontiguousarray(data.T) if layout == "colmajor" else data
+
+
+def _by_fit(symbol: Symbol, name: str, data: Array, layout: str, params: dict[str, Array]) -> Array:
+    if layout == "auto":
+        fits = [
+            form for form, width in (("rowmajor", 1), ("colmajor", 0)) if _fits(symbol, name, data.shape[width], params)
+        ]
+        layout = fits[0] if fits else "rowmajor"
+    return np.ascontiguousarray(data.T) if layout == "colmajor" else data
+
+
+def _fits(symbol: Symbol, name: str, features: int, params: dict[str, Array]) -> bool:
+    shapes = {key: array.shape for key, array in params.items() if key in symbol.list_arguments()}
+    try:
+        symbol.infer_all(**{name: (1, features)}, **shapes)
+    except ValueError:
+        return False
+    return True

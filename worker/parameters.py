@@ -1,0 +1,62 @@
+"""The parameters of a network at the start of a training: given, loaded, or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..common.errors import FileFormatError
+from .array import Array, Shape
+from .feeding import InputNames
+
+if TYPE_CHECKING:
+    from .feedforward import FeedForward
+
+
+@dataclass
+class Parameters:
+    """Arrays by name; `multipliers` are (lr_mult, wd_mult); `priority` orders their exchange, first layers first."""
+
+    arguments: dict[str, Array]
+    states: dict[str, Array]
+    multipliers: dict[str, tuple[float, float]]
+    empty_outputs: list[Array]
+    priority: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def prepare(model: FeedForward, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
+        """The model's parameters where it has them, the rest drawn in the order of list_arguments().
+
+        Raises FileFormatError if a parameter that the model has does not fit this network.
+        """
+        symbol = model.symbol
+        shapes = symbol.infer_all(**inputs)
+        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
+        taken = {*names.data, *names.label}
+        learned = [name for name in symbol.list_arguments() if name not in taken]
+        start = {name: _start(model, name, by_name[name], model.arg_params) for name in learned}
+        states = {n: _start(model, n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
+        attributes = symbol.attr_dict()
+        multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
+        empty = [np.zeros((0, *shapes[entry][1:]), np.float32) for entry in symbol.heads]
+        order = {name: -index for index, name in enumerate(learned)}
+        return Parameters(start, states, multipliers, empty, order)
+
+
+def _start(model: FeedForward, name: str, shape: Shape, given: Mapping[str, Array]) -> Array:
+    if name not in given:
+        return np.ascontiguousarray(model.initializer(name, shape), np.float32)
+    array = np.asarray(given[name], np.float32)
+    if array.shape != shape:
+        raise FileFormatError(f"parameter {name} does not fit this network", expected=f"shape {shape}", got=array.shape)
+    return array.copy()
+
+
+def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:
+    """MXNet's Python rule: weight decay applies to names that end in _weight or _gamma, unless the symbol says more."""
+    decays = name.endswith(("_weight", "_gamma"))
+    rate = float(attributes.get("__lr_mult__", 1.0))
+    return rate, float(attributes.get("__wd_mult__", 1.0 if decays else 0.0))

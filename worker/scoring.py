@@ -1,0 +1,107 @@
+"""Using a trained network: predictions, and metrics over evaluation data that the workers share out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.slices import share
+from .array import Array
+from .executor import Executor
+from .feeding import InputNames, feed, input_shapes
+from .iterators import DataBatch, DataIter
+from .metric_base import Metric
+from .session import Session
+from .symbol import Symbol
+from .threads import thread_count
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A network with its parameters and states."""
+
+    symbol: Symbol
+    ctx: Any
+    arguments: Mapping[str, Array]
+    states: Mapping[str, Array]
+
+    def bind(self, iterator: DataIter, names: InputNames, rows: int) -> Executor:
+        """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
+        parts = [share(rows, i, thread_count()) for i in range(thread_count())]
+        shapes = input_shapes(iterator, names, rows)
+        executor = Executor.for_share(self.symbol, self.ctx, "null", parts, shapes)
+        known = {name: array for name, array in self.arguments.items() if name in executor.arg_dict}
+        executor.copy_params_from(known, self.states)
+        return executor
+
+
+def predict(learned: Learned, iterator: DataIter) -> list[Array]:
+    """The network's outputs for every example (examples first), fillers of the last batch left out."""
+    names = InputNames.match(learned.symbol, iterator).without_labels()
+    executor = learned.bind(iterator, names, iterator.batch_size)
+    parts: list[list[Array]] = [[] for _ in executor.outputs]
+    for batch in iterator:
+        feed(executor, names, batch, (0, iterator.batch_size))
+        executor.forward(is_train=False)
+        keep = _valid(batch, iterator)
+        for kept, output in zip(parts, executor.outputs, strict=True):
+            kept.append(output[:keep].copy())
+    return [
+        np.concatenate(kept) if kept else output[:0].copy()
+        for kept, output in zip(parts, executor.outputs, strict=True)
+    ]
+
+
+def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
+    """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows."""
+    names = InputNames.match(learned.symbol, iterator)
+    alone = session.num_workers == 1 or any(leaf.statistics is None for leaf in metric.leaves())
+    rows = (0, iterator.batch_size) if alone else share(iterator.batch_size, session.rank, session.num_workers)
+    executor = learned.bind(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else None
+    found: list[Array] = []
+    for batch in iterator:
+        labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
+        if alone:
+            metric.update(labels, outputs)
+        else:
+            found.append(_statistics(metric, labels, outputs))
+    if not alone:
+        _count(metric, found, session)
+
+
+def _rows_of(
+    executor: Executor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
+) -> tuple[list[Array], list[Array]]:
+    """Labels and outputs of this worker's rows of the batch, fillers left out."""
+    if executor is None:
+        return [], []
+    feed(executor, names, batch, rows)
+    executor.forward(is_train=False)
+    keep = max(0, min(rows[1], valid) - rows[0])
+    labels = [label[rows[0] : rows[0] + keep] for label in batch.label]
+    return labels, [output[:keep] for output in executor.outputs[: len(labels)]]
+
+
+def _statistics(metric: Metric, labels: list[Array], outputs: list[Array]) -> Array:
+    """The statistics of all leaves, one after the other; zeros where this worker has no row."""
+    has_rows = bool(labels) and len(labels[0]) > 0
+    parts = [leaf.statistics(labels, outputs) if has_rows else np.zeros(leaf.count) for leaf in metric.leaves()]
+    return np.concatenate(parts)
+
+
+def _count(metric: Metric, found: list[Array], session: Session) -> None:
+    everyone = session.gather(np.asarray(found, np.float64).tobytes())
+    width = sum(leaf.count for leaf in metric.leaves())
+    total = np.sum([np.frombuffer(one, np.float64).reshape(-1, width) for one in everyone], axis=0)
+    for row in total:
+        start = 0
+        for leaf in metric.leaves():
+            leaf.add(leaf.value(row[start : start + leaf.count]))
+            start += leaf.count
+
+
+def _valid(batch: DataBatch, iterator: DataIter) -> int:
+    return iterator.batch_size - (batch.pad or 0)

@@ -1,0 +1,191 @@
+"""One fit: batches in, gradients to the key-value store as they become final, weights back, metrics and callbacks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..common.errors import DataError
+from . import kvstore
+from .agreement import Shares
+from .array import Array
+from .batch_metric import BatchMetric
+from .callback import BatchEnd, EpochEnd
+from .executor import Executor
+from .feeding import InputNames, feed, input_shapes, whole_labels
+from .iterators import DataBatch, DataIter
+from .log import log_line, r_number
+from .metric_base import Metric
+from .parameters import Parameters
+from .scoring import Learned, evaluate
+from .session import Session
+
+if TYPE_CHECKING:
+    from .feedforward import FeedForward
+    from .fit_options import FitOptions
+
+
+class Trainer:
+    """Everything that one call of fit holds. Keys of the store are the parameters' names."""
+
+    def __init__(
+        self,
+        model: FeedForward,
+        iterator: DataIter,
+        shares: Shares,
+        session: Session,
+        kind: str,
+        metric: Metric,
+    ) -> None:
+        self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
+        self.names = InputNames.match(model.symbol, iterator)
+        self.parameters = Parameters.prepare(model, self.names, input_shapes(iterator, self.names, shares.global_batch))
+        self.executor = self._bind() if shares.local_rows else None
+        # The arrays that training changes: the executor's own, or plain ones on a worker without rows.
+        self._weights, self._states = self.parameters.arguments, self.parameters.states
+        if self.executor is not None:
+            self._weights = {name: self.executor.arg_dict[name] for name in self.parameters.arguments}
+            self._states = self.executor.aux_dict
+        self.optimizer = model.make_optimizer(shares.global_batch)
+        self.store = kvstore.create(kind)
+        self.steps = 0  # of this fit; the model's own count goes on from earlier fits
+        self._sums = kvstore.create(kind) if session.num_workers > 1 else None
+        self._batch_metric = BatchMetric(metric, shares, self._sums)
+        self._started = time.perf_counter()
+
+    def run(self, epochs: range, options: FitOptions) -> None:
+        """Train for those epochs, counted from 0; the model has what was learned even if an error ends it early."""
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            self._publish()
+            stack.callback(self._give_back_weights)
+            for epoch in epochs:
+                self.metric.reset()
+                self._epoch(epoch, options)
+                if not self._end_of_epoch(epoch, options):
+                    break
+                self.iterator.reset()
+            self._give_back_optimizer_states()
+
+    def _bind(self) -> Executor:
+        """Bind this worker's share of the batch; the weights of the executor are the store's where that is local."""
+        shapes = input_shapes(self.iterator, self.names, self.shares.local_rows)
+        inputs = {*self.names.data, *self.names.label}
+        learned = {n: "null" if n in inputs else "write" for n in self.model.symbol.list_arguments()}
+        executor = Executor.for_share(self.model.symbol, self.model.ctx, learned, self.shares.slices, shapes)
+        executor.seed, executor.first_row = self.shares.seed, self.shares.first_row
+        executor.global_rows = self.shares.global_batch
+        executor.copy_params_from(self.parameters.arguments, self.parameters.states)
+        return executor
+
+    def _publish(self) -> None:
+        """Hand the initial parameters to the store and take back what rank 0 sent."""
+        self.store.set_optimizer(self.optimizer)
+        for index, (name, array) in enumerate(self._weights.items()):
+            multipliers = self.parameters.multipliers[name]
+            if self.store.is_distributed:
+                self.store.init(name, array, *multipliers)
+            else:
+                self.store.adopt(name, array, *multipliers)
+            if name in self.model.optimizer_states:
+                self.store.init_states(name, self.model.optimizer_states[name])
+            self.parameters.priority[name] = -index
+        for name, array in self._weights.items():
+            self.store.pull(name, out=array)
+
+    def _epoch(self, epoch: int, options: FitOptions) -> None:
+        count = 0
+        for count, batch in enumerate(self.iterator, 1):
+            self._check(batch)
+            self._step(batch)
+            self._report(epoch, count)
+            options.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
+        if not count:
+            raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
+
+    def _step(self, batch: DataBatch) -> None:
+        """One update of every parameter."""
+        rate = self.optimizer.rate(self.model.num_update)
+        self.steps += 1
+        exchange = partial(self._exchange, n=self.steps, rate=rate)
+        if self.executor is None:
+            for name, array in self._weights.items():
+                exchange(name, np.zeros_like(array))
+        else:
+            feed(self.executor, self.names, batch, self.shares.rows)
+            self.executor.fit, self.executor.number = self.store.fit, self.model.num_update
+            self.executor.count_over(whole_labels(self.executor, self.names, batch))
+            self.executor.forward_backward(exchange)
+        low, high = self.shares.rows
+        outputs = self.executor.outputs if self.executor else self.parameters.empty_outputs
+        self._batch_metric.update([label[low:high] for label in batch.label], outputs)
+        self.store.wait()
+        self.model.num_update += 1
+
+    def _exchange(self, name: str, gradient: Array, n: int, rate: float) -> None:
+        self.store.push_gradient(name, gradient, n, rate, priority=self.parameters.priority[name])
+        self.store.pull_weight(name, self._weights[name])
+
+    def _check(self, batch: DataBatch) -> None:
+        rows = self.iterator.batch_size
+        for array in (*batch.data, *batch.label):
+            if len(array) != rows:
+                raise DataError(f"a batch of {len(array)} rows", expected=f"{rows}, the iterator's batch_size")
+
+    def _report(self, epoch: int, count: int) -> None:
+        examples = self.steps * self.shares.global_batch
+        speed = examples / max(time.perf_counter() - self._started, 1e-9)
+        self.session.progress(
+            fit=self.store.fit, epoch=epoch + 1, step=count, samples_per_second=speed, metric=_brief(self.metric)
+        )
+
+    def _end_of_epoch(self, epoch: int, options: FitOptions) -> bool:
+        """Log, evaluate, call back; whether to go on, which is rank 0's verdict."""
+        train = _values(self.metric)
+        validation = self._validate(options)
+        if options.verbose and self.session.rank == 0:
+            for kind, values in (("Train", train), ("Validation", validation)):
+                for name, value in values.items():
+                    log_line(f"[{epoch + 1}] {kind}-{name}={r_number(value)}")
+        if not options.has_epoch_callbacks:
+            return True
+        self._give_back_weights()
+        self._give_back_optimizer_states()
+        end = EpochEnd(epoch + 1, train, validation, self.model)
+        proceed = options.after_epoch(end, self.session.rank == 0)
+        return all(verdict == b"1" for verdict in self.session.gather(b"1" if proceed else b"0"))
+
+    def _validate(self, options: FitOptions) -> dict[str, float]:
+        if options.evaluation is None:
+            return {}
+        options.evaluation_metric.reset()
+        options.evaluation.reset()
+        parameters = Learned(self.model.symbol, self.model.ctx, self._weights, self._states)
+        evaluate(parameters, options.evaluation, options.evaluation_metric, self.session)
+        return _values(options.evaluation_metric)
+
+    def _give_back_weights(self) -> None:
+        self.model.arg_params = {name: array.copy() for name, array in self._weights.items()}
+        self.model.aux_params = {name: array.copy() for name, array in self._states.items()}
+
+    def _give_back_optimizer_states(self) -> None:
+        """Rank 0 alone saves, and its states are those that a later fit starts from, so it alone asks for them."""
+        if self.session.rank == 0:
+            self.model.optimizer_states = {name: self.store.states(name) for name in self._weights}
+
+    def _close(self) -> None:
+        self.store.close()
+        if self._sums is not None:
+            self._sums.close()
+
+
+def _values(metric: Metric) -> dict[str, float]:
+    return dict(leaf.get() for leaf in metric.leaves())
+
+
+def _brief(metric: Metric) -> str:
+    return " ".join(f"{name}={value:.4g}" for name, value in _values(metric).items())
