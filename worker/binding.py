@@ -84,6 +84,12 @@ class Binding:
         length = rows[1] - rows[0]
         return self.symbol.infer_all(**{name: (length, *shape[1:]) for name, shape in self.inputs.items()})
 
+    def batched(self) -> set[str]:
+        """The arguments whose axis 0 follows the batch."""
+        rows = self.rows()
+        cut = {node.name: shape for (node, _), shape in self.slice_shapes((0, 1)).items() if node.op is None}
+        return {name for name, array in self.arguments.items() if rows > 1 and cut[name] != array.shape}
+
     def variables(self, rows: tuple[int, int] | None) -> dict[str, Array]:
         """Arguments and states as one slice sees them: what follows the batch is cut, the rest shared."""
         everything = {**self.arguments, **self.auxiliaries}

@@ -43,7 +43,8 @@ class Executor:
         self.slices = self._usable(list(slices)) if slices and len(slices) > 1 else [(0, self.rows)]
         self.outputs: list[Array] = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
         adding = {name for name in binding.gradients if binding.adds(name)}
-        self._sums = SliceSums(binding.gradients, adding, [first < last for first, last in self.slices])
+        batched = binding.batched() if len(self.slices) > 1 else set()
+        self._sums = SliceSums(binding.gradients, adding, batched, self.slices)
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
         self._rows = [rows for rows in self.slices if rows[0] < rows[1]]
         self.threads = min(len(self._programs), threads or thread_count())

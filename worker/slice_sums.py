@@ -14,22 +14,27 @@ from .array import Array, aligned_zeros
 class SliceSums:
     """Gradient buffers of every slice, and the count of slices that are still to deliver each gradient.
 
-    The first slice writes straight into the gradient itself unless it is to be added to what is there.
+    A parameter's gradient is the sum over slices, of which the first writes into the result itself. The gradient of an
+    input that is cut with the batch needs no sum: every slice writes its own rows. Requests to add go by a buffer.
     """
 
-    def __init__(self, gradients: Mapping[str, Array], adding: set[str], live: Sequence[bool]) -> None:
-        """`live[i]` tells whether slice i has rows; one without contributes zeros, so that the tree keeps its shape."""
-        self._gradients, self._adding, self._live = gradients, adding, list(live)
-        self.parts = [
-            {
-                name: array if index == 0 and name not in adding else aligned_zeros(array.shape, array.dtype)
-                for name, array in gradients.items()
-            }
-            for index in range(len(live))
-        ]
+    def __init__(
+        self, gradients: Mapping[str, Array], adding: set[str], batched: set[str], slices: Sequence[tuple[int, int]]
+    ) -> None:
+        """`slices` are row ranges; one without rows contributes zeros, so that the tree of sums keeps its shape."""
+        self._gradients, self._adding, self._batched = gradients, adding, batched
+        self._live = [first < last for first, last in slices]
+        self._totals = {n: aligned_zeros(a.shape, a.dtype) if n in adding else a for n, a in gradients.items()}
+        self.parts = [{name: self._part(name, index, rows) for name in gradients} for index, rows in enumerate(slices)]
         self._lock = threading.Lock()
         self._missing: dict[str, int] = {}
         self._announce: Callable[[str, Array], None] | None = None
+
+    def _part(self, name: str, index: int, rows: tuple[int, int]) -> Array:
+        total = self._totals[name]
+        if name in self._batched:
+            return total[rows[0] : rows[1]]
+        return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
     def begin(self, announce: Callable[[str, Array], None] | None) -> None:
         """A new backward: no slice has delivered anything yet; `announce(name, gradient)` hears of each final one."""
@@ -52,10 +57,11 @@ class SliceSums:
             self._finish(name)
 
     def _finish(self, name: str) -> None:
-        total = tree_reduce([part[name] for part in self.parts], _add_into_left)
+        if name not in self._batched:
+            tree_reduce([part[name] for part in self.parts], _add_into_left)
         gradient = self._gradients[name]
         if name in self._adding:
-            np.add(gradient, total, out=gradient)
+            np.add(gradient, self._totals[name], out=gradient)
         if self._announce is not None:
             self._announce(name, gradient)
 
