@@ -121,10 +121,12 @@ def writer(stream: TextIO | None) -> Writer:
     """A writer for sys.stdout or sys.stderr, whatever stands there."""
     if stream is None:
         return NullWriter()
-    if not isinstance(stream, io.TextIOWrapper):
-        return TextWriter(stream)
+    try:  # a notebook's stream has a fileno that leads elsewhere
+        fd = stream.fileno() if isinstance(stream, io.TextIOWrapper) else None
+    except OSError:
+        fd = None
     stream.flush()
-    return FileWriter(stream.fileno())
+    return TextWriter(stream) if fd is None else FileWriter(fd)
 
 
 class PlainDisplay:

@@ -26,9 +26,9 @@ class LineBuffer:
         return lines
 
     def finish(self) -> list[bytes]:
-        """What is left at the end, if its last line has no newline."""
+        """What is left at the end, if its last line has no newline; it gets one, so that nothing is glued to it."""
         rest, self._rest = self._rest, b""
-        return [rest] if rest else []
+        return [rest + b"\n"] if rest else []
 
 
 def shown(line: bytes) -> bytes:

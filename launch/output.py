@@ -118,6 +118,8 @@ class Output:
         self._wake()
         while self._thread.is_alive() and not impatient():
             self._thread.join(0.1)
+        if not self._thread.is_alive():
+            os.close(self._wake_write)
         for log in self._logs.values():
             log.close()
 

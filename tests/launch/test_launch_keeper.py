@@ -1,0 +1,79 @@
+"""The keeper's book, its clearing up, and finding the processes of a job."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from pushgrad.launch.keeper import clear, guarded
+from pushgrad.launch.processes import end_all, members
+
+PAUSE = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()",
+]
+
+
+def start(argv, job_id=None, own_session=True):
+    env = {name: value for name, value in os.environ.items() if name != "PUSHGRAD_JOB_ID"}
+    if job_id:
+        env["PUSHGRAD_JOB_ID"] = job_id
+    child = subprocess.Popen(argv, env=env, start_new_session=own_session, stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"up\n"
+    child.stdout.close()
+    return child
+
+
+def test_book():
+    assert guarded(b"+12\n+13\n-12\n+14\n") == {13, 14}
+    assert guarded(b"+12\n+1") == {12}, "a line cut short by the launcher's death"
+    assert guarded(b"") == set()
+
+
+def test_members_by_group_and_by_job():
+    child, marked, other = start(PAUSE), start(PAUSE, "job-x"), start(PAUSE, "job-xy")
+    try:
+        assert members([child.pid], "job-x") == sorted([child.pid, marked.pid])
+        assert members([], "job-none") == []
+    finally:
+        for process in (child, marked, other):
+            process.kill()
+            process.wait()
+
+
+def test_the_dead_do_not_count():
+    child = start(PAUSE, "job-dead")
+    child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert members([child.pid], "job-dead") == []
+    child.wait()
+
+
+def test_end_all():
+    gentle, stubborn, stranger = start(PAUSE, "job-end"), start(STUBBORN, "job-end"), start(PAUSE)
+    assert end_all([], "job-end", patience=0.2) == 2
+    assert (gentle.wait(), stubborn.wait()) == (-signal.SIGTERM, -signal.SIGKILL)
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_end_all_in_a_hurry():
+    stubborn = start(STUBBORN, "job-hurry")
+    end_all([stubborn.pid], "job-hurry", patience=1000.0, hurry=lambda: True)
+    assert stubborn.wait() == -signal.SIGKILL
+
+
+def test_clear_keeps_logs(tmp_path):
+    for name in ("logs", "segments"):
+        (tmp_path / "job" / name).mkdir(parents=True)
+    (tmp_path / "job" / "segments" / "a").write_text("")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "job" / "link").symlink_to(tmp_path / "elsewhere")
+    clear(tmp_path / "job")
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["logs"] and (tmp_path / "elsewhere").is_dir()
+    (tmp_path / "job" / "logs").rmdir()
+    clear(tmp_path / "job")
+    assert not (tmp_path / "job").exists()

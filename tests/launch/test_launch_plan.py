@@ -1,0 +1,75 @@
+"""Planning is pure; --dry-run prints what a shell can run."""
+
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pushgrad.common.job import JobEnv
+from pushgrad.launch.dry_run import describe
+from pushgrad.launch.job import Job
+from pushgrad.launch.local import LocalCluster
+from pushgrad.launch.plan import CHOSEN_PORT, OWNED, inherited
+
+JOB = Job(
+    command=("python", "train.py", "a b"),
+    workers=2,
+    servers=2,
+    job_id="j1",
+    job_dir=Path("/tmp/pushgrad-j1"),
+    log_dir=Path("/tmp/pushgrad-j1/logs"),
+    visible=("0", "1"),
+    env={"COLOUR": "blue", "OMP_NUM_THREADS": "7", "AWS_SECRET_ACCESS_KEY": "hunter2"},
+    defaults={"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+)
+
+
+@pytest.fixture
+def specs():
+    return LocalCluster().plan(JOB)
+
+
+def test_scheduler_first_then_servers_then_workers(specs):
+    assert [spec.name for spec in specs] == ["sched", "ps0", "ps1", "w0", "w1"]
+    assert [spec.title for spec in specs] == ["scheduler", "server 0", "server 1", "worker 0", "worker 1"]
+    assert specs == LocalCluster().plan(JOB)
+
+
+def test_every_process_finds_its_place(specs):
+    for spec in specs:
+        job = JobEnv.from_env(spec.with_port(4711).env)
+        assert (job.role, job.num_workers, job.num_servers) == (spec.role, 2, 2)
+        assert job.root == ("tcp://127.0.0.1:0" if spec.role == "scheduler" else "tcp://127.0.0.1:4711")
+        assert job.rank == (None if spec.role == "scheduler" else spec.rank)
+        assert (job.node_host, job.job_id, job.job_dir, job.keys) == ("127.0.0.1", "j1", "/tmp/pushgrad-j1", None)
+
+
+def test_the_environment_of_a_worker(specs):
+    env = specs[-1].env
+    assert (env["CUDA_VISIBLE_DEVICES"], env["LOCAL_RANK"], env["COLOUR"]) == ("1", "1", "blue")
+    assert env["OMP_NUM_THREADS"] == "7", "the user's word counts"
+    assert "CUDA_VISIBLE_DEVICES" not in specs[1].env
+    assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - {"CUDA_VISIBLE_DEVICES"} <= OWNED
+
+
+def test_keys_reach_every_process():
+    assert {spec.env["PUSHGRAD_KEYS"] for spec in LocalCluster().plan(replace(JOB, keys=Path("/k")))} == {"/k"}
+
+
+def test_another_job_is_forgotten():
+    assert inherited({"PATH": "/bin", "DMLC_ROLE": "worker", "PUSHGRAD_JOB_ID": "x", "PUSHGRAD_LEASE": "3"}) == {
+        "PATH": "/bin",
+        "PUSHGRAD_LEASE": "3",
+    }
+
+
+def test_dry_run_is_a_shell_script(specs):
+    text = describe(JOB, specs)
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
+    commands = [words for words in lines if words and words[0] == "env"]
+    assert [words[-3:] for words in commands[3:]] == [["python", "train.py", "a b"]] * 2
+    assert f"DMLC_PS_ROOT_PORT={CHOSEN_PORT}" in commands[1] and "DMLC_PS_ROOT_PORT=0" in commands[0]
+    assert "hunter2" not in text and "AWS_SECRET_ACCESS_KEY=<hidden>" in commands[0]

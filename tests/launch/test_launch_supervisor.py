@@ -1,0 +1,248 @@
+"""The supervisor alone: events in, actions out, on a clock of its own."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from pushgrad.launch.job import Job
+from pushgrad.launch.local import LocalCluster
+from pushgrad.launch.supervisor import FINISH_WAIT, PEER_WAIT, Action, Supervisor
+
+START, TERM, KILL = [Action.START], [Action.TERM], [Action.KILL]
+
+
+class Story:
+    """A job whose processes do what the test says."""
+
+    def __init__(self, workers=2, servers=1, timeout=None, grace=30.0):
+        job = Job(("train",), workers, servers, "j", Path("/x"), Path("/x/logs"))
+        self.now = 100.0
+        specs = LocalCluster().plan(job)
+        self.supervisor = Supervisor(specs, self.now, timeout, grace, start_timeout=60.0)
+        self.supervisor.started("sched", 1)
+        self.names = [spec.name for spec in specs]
+
+    def running(self, joined=True):
+        assert self.says("listening", port=5) == START
+        for pid, name in enumerate(self.names[1:], 2):
+            self.supervisor.started(name, pid)
+        if joined:
+            for rank in range(len(self.supervisor.workers)):
+                assert self.says("joined", rank=rank) == []
+        return self
+
+    def says(self, event, **fields):
+        role = {} if event == "listening" else {"role": "worker"}
+        return self.supervisor.status({"event": event, **role, **fields}, self.now)
+
+    def exits(self, name, code):
+        return self.supervisor.exited(name, code, self.now)
+
+    def signal(self, signum):
+        return self.supervisor.signalled(signum, self.now)
+
+    def later(self, seconds):
+        self.now += seconds
+        return self.supervisor.tick(self.now)
+
+    def end(self):
+        for name, member in self.supervisor.members.items():
+            if member.running:
+                self.exits(name, -15)
+        assert self.supervisor.over
+        return self.supervisor
+
+    def blamed(self):
+        cause = self.end().cause
+        return cause.member and cause.member.spec.name, cause.code
+
+
+def test_all_well():
+    story = Story().running()
+    for rank in (0, 1):
+        story.says("left", rank=rank)
+        assert story.exits(f"w{rank}", 0) == []
+    assert story.exits("ps0", 0) == [] and not story.supervisor.over
+    assert story.exits("sched", 0) == [] and story.supervisor.over
+    assert story.supervisor.exit_code == 0
+
+
+def test_servers_may_end_before_a_worker_that_has_left():
+    story = Story(workers=1).running()
+    story.says("left", rank=0)
+    assert story.exits("ps0", 0) == [] and story.exits("sched", 0) == []
+    assert story.exits("w0", 0) == [] and story.supervisor.over and story.supervisor.exit_code == 0
+
+
+def test_lingering_servers_get_time_then_term():
+    story = Story(workers=1).running()
+    story.says("left", rank=0)
+    assert story.exits("w0", 0) == []
+    assert story.later(FINISH_WAIT - 0.1) == [] and story.later(0.2) == TERM
+    assert story.end().exit_code == 0
+
+
+def test_a_server_that_fails_at_the_very_end_is_an_error():
+    story = Story(workers=1).running()
+    story.says("left", rank=0)
+    story.exits("w0", 0)
+    assert story.exits("ps0", -11) == TERM
+    assert story.blamed() == ("ps0", 139)
+
+
+def test_workers_that_never_join():
+    story = Story().running(joined=False)
+    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == TERM
+    assert story.end().exit_code == 0
+
+
+@pytest.mark.parametrize("code, shown", [(1, 1), (3, 3), (-9, 137), (-15, 143), (255, 255)])
+def test_first_failure(code, shown):
+    story = Story().running()
+    assert story.exits("w1", code) == TERM
+    assert story.exits("w0", 1) == [] and story.blamed() == ("w1", shown)
+
+
+def test_zero_before_the_end():
+    story = Story().running()
+    story.says("left", rank=0)
+    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == TERM
+    assert story.blamed() == ("w1", 1)
+
+
+def test_joining_twice():
+    story = Story(workers=1).running()
+    story.says("left", rank=0)
+    story.says("joined", rank=0)
+    assert story.exits("w0", 0) == TERM
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_zero_without_joining(late):
+    story = Story().running(joined=False)
+    if late:
+        assert story.exits("w1", 0) == [] and story.says("joined", rank=0) == TERM
+    else:
+        assert story.says("joined", rank=0) == [] and story.exits("w1", 0) == TERM
+    assert story.blamed() == ("w1", 1)
+
+
+@pytest.mark.parametrize("name", ["sched", "ps0"])
+def test_a_server_that_ends_early(name):
+    story = Story().running()
+    assert story.exits(name, 0) == TERM and story.blamed() == (name, 1)
+
+
+def test_the_real_cause_comes_after_those_who_gave_up():
+    story = Story(workers=3).running()
+    assert story.exits("w0", 75) == [] and story.exits("w2", 75) == []
+    assert story.later(PEER_WAIT / 2) == [] and story.exits("ps0", -9) == TERM
+    assert story.blamed() == ("ps0", 137)
+
+
+def test_nobody_but_those_who_gave_up():
+    story = Story().running()
+    story.exits("w0", 75)
+    assert story.later(PEER_WAIT) == TERM and story.blamed() == ("w0", 1)
+
+
+def test_all_gave_up():
+    story = Story(workers=1).running()
+    for name in ("w0", "ps0"):
+        assert story.exits(name, 75) == []
+    assert story.exits("sched", 75) == TERM and story.supervisor.over and story.supervisor.exit_code == 1
+
+
+def test_the_scheduler_knows_who_was_first():
+    story = Story().running()
+    story.says("aborted", rank=1, reason="NaN in fc1_weight")
+    assert story.exits("w0", 1) == [], "the accused may still end by itself"
+    assert story.exits("w1", 1) == TERM
+    assert "NaN in fc1_weight" in story.supervisor.cause.text and story.blamed() == ("w1", 1)
+
+
+def test_the_accused_hangs():
+    story = Story().running()
+    story.says("aborted", rank=1, reason="lease")
+    assert story.exits("w0", 75) == [] and story.later(PEER_WAIT) == TERM
+    assert story.supervisor.cause.text == "was given up: lease" and story.blamed() == ("w1", 1)
+
+
+def test_the_accused_gave_up_itself_after_another_failure():
+    story = Story().running()
+    story.says("aborted", rank=1, reason="lease")
+    assert story.exits("w0", 5) == [] and story.exits("w1", 75) == TERM
+    assert story.blamed() == ("w0", 5)
+
+
+def test_timeout():
+    story = Story(timeout=10.0).running()
+    assert story.supervisor.deadline() == 110.0
+    assert story.later(9.9) == [] and story.later(0.2) == TERM
+    assert "w0 joined" in story.supervisor.cause.remedy and story.blamed() == (None, 124)
+
+
+def test_no_timeout_once_the_workers_are_done():
+    story = Story(workers=1, timeout=10.0).running()
+    story.says("left", rank=0)
+    story.now += 9.9
+    story.exits("w0", 0)
+    assert story.later(0.2) == [] and story.supervisor.cause is None
+
+
+def test_the_scheduler_never_listens():
+    story = Story()
+    assert story.later(60.0) == TERM and story.blamed() == ("sched", 1)
+
+
+def test_the_scheduler_fails_before_the_others_start():
+    story = Story()
+    assert story.exits("sched", 2) == TERM and story.supervisor.over and story.supervisor.exit_code == 2
+
+
+def test_a_late_word_of_the_scheduler_starts_nothing():
+    story = Story()
+    assert story.signal(signal.SIGTERM) == TERM and story.says("listening", port=5) == []
+    assert story.blamed() == (None, 143)
+
+
+def test_grace_then_kill():
+    story = Story(grace=7.0).running()
+    story.exits("w0", 1)
+    assert story.later(6.9) == [] and story.later(0.2) == KILL
+
+
+def test_ctrl_c_twice():
+    story = Story().running()
+    assert story.signal(signal.SIGINT) == TERM and story.signal(signal.SIGTERM) == []
+    assert story.signal(signal.SIGINT) == KILL and story.blamed() == (None, 130)
+
+
+def test_ctrl_c_during_the_end_of_a_failure_keeps_the_cause():
+    story = Story().running()
+    story.exits("w0", 9)
+    assert story.signal(signal.SIGINT) == KILL and story.blamed() == ("w0", 9)
+
+
+def test_junk_from_the_scheduler_is_no_harm():
+    story = Story().running()
+    for event in ({"event": "joined", "role": [1], "rank": {}}, {"event": "?"}, {"event": "left", "rank": 99}):
+        assert story.supervisor.status(event, story.now) == []
+    assert story.says("listening", port="x") == [] and story.says("listening", port=6) == []
+
+
+def test_states_for_the_view():
+    story = Story()
+    member = story.supervisor.workers[0]
+    assert member.state == "waiting"
+    story.running(joined=False)
+    assert member.state == "starting"
+    story.says("joined", rank=0)
+    assert member.state == "joined"
+    story.says("progress", rank=0, epoch=2, step=10)
+    assert member.state == "training"
+    story.says("left", rank=0)
+    assert member.state == "left"
+    story.exits("w0", -9)
+    assert member.state == "SIGKILL"
