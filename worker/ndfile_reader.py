@@ -27,6 +27,7 @@ _DTYPES = {code: dtype.newbyteorder("<") for dtype, code in CODES.items()} | {_B
 _DENSE, _ROW_SPARSE, _CSR = 0, 1, 2
 _INDEX_ARRAYS = {_DENSE: 0, _ROW_SPARSE: 1, _CSR: 2}
 _MAX_NDIM = 32
+_MOST_ELEMENTS = 1 << 48  # a shape with a 0 among its extents may claim anything else, but numpy could not hold it
 _LARGEST_DENSE = 1 << 31  # bytes to which a sparse array may grow when it is made dense
 _NONE_SHAPE = (0,)  # how an array that was never set is read
 _REMEDY = "It should be a file written by MXNet or mx.nd.save; fetch or write it again"
@@ -118,6 +119,8 @@ class Reader:
         shape = self._numbers(kind, ndim)
         if any(extent < 0 for extent in shape):
             self._fail(f"a shape with negative extents: {shape}")
+        if math.prod(extent or 1 for extent in shape) > _MOST_ELEMENTS:
+            self._fail(f"a shape beyond all bounds: {shape}")
         return shape
 
     def _dtype(self) -> int:
@@ -173,7 +176,8 @@ def _fill_csr(dense: Array, values: Array, indices: list[Array]) -> None:
     starts, columns = indices
     if dense.ndim != 2 or starts.shape != (dense.shape[0] + 1,) or values.ndim != 1 or columns.shape != values.shape:
         raise ValueError(f"shapes {starts.shape}, {columns.shape}, {values.shape} for a matrix {dense.shape}")
-    counts = np.diff(starts)
+    _check_range(starts, len(values) + 1)
+    counts = np.diff(starts.astype(np.int64))
     if starts[0] != 0 or starts[-1] != len(values) or (counts < 0).any():
         raise ValueError("row starts that do not rise from 0 to the number of values")
     _check_range(columns, dense.shape[1])
@@ -181,5 +185,7 @@ def _fill_csr(dense: Array, values: Array, indices: list[Array]) -> None:
 
 
 def _check_range(places: Array, extent: int) -> None:
+    if places.dtype.kind not in "iu":
+        raise ValueError(f"places of type {places.dtype}")
     if places.size and not (places.min() >= 0 and places.max() < extent):
         raise ValueError(f"places {places.min()} to {places.max()} in an extent of {extent}")
