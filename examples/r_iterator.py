@@ -8,6 +8,7 @@ It differs from mx.io.NDArrayIter in that it
 """
 
 import numpy as np
+
 import pushgrad as mx
 
 

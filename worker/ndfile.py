@@ -42,7 +42,8 @@ def save(path: PathLike, data: Mapping[str, Any] | Sequence[Any] | Array) -> Non
     """Write a dict of arrays, a list of arrays, or one array; the file appears whole or not at all.
 
     MXNet 1.0 and later read what is written here. A file with an array without elements or dimensions is written in
-    the layout of its numpy mode, the only one that has them. Raises ParameterError for element types that the format lacks.
+    the layout of its numpy mode, the only one that has them. Raises ParameterError for element types that the format
+    lacks.
     """
     names, values = _named(data)
     arrays = [_storable(value, names[i] if names else f"array {i}") for i, value in enumerate(values)]

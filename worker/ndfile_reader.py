@@ -177,7 +177,7 @@ def _fill_csr(dense: Array, values: Array, indices: list[Array]) -> None:
     if dense.ndim != 2 or starts.shape != (dense.shape[0] + 1,) or values.ndim != 1 or columns.shape != values.shape:
         raise ValueError(f"shapes {starts.shape}, {columns.shape}, {values.shape} for a matrix {dense.shape}")
     _check_range(starts, len(values) + 1)
-    counts = np.diff(starts.astype(np.int64))
+    counts: Array = np.diff(starts.astype(np.int64))
     if starts[0] != 0 or starts[-1] != len(values) or (counts < 0).any():
         raise ValueError("row starts that do not rise from 0 to the number of values")
     _check_range(columns, dense.shape[1])
