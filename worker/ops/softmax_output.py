@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ...common.errors import DataError, ShapeError
 from ..array import Array
 from .operator import Operator, PartialShape, Step
@@ -145,7 +147,7 @@ class SoftmaxOutput(Operator):
 
 def check_labels(label: Array, classes: int, ignore_label: float | None, first_row: int = 0) -> None:
     """DataError naming value and row unless every label is a whole number in [0, classes) or the ignored one."""
-    wrong: Any = ~((label >= 0) & (label < classes) & (label == label.astype("int64")))
+    wrong: Any = ~((label >= 0) & (label < classes) & (label == np.trunc(label)))
     if ignore_label is not None:
         wrong &= label != ignore_label
     if not wrong.any():

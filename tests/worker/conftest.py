@@ -1,0 +1,94 @@
+"""What tests of operators share: running one operator, and comparing its gradients with numeric ones."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from pushgrad.worker.array import Array
+from pushgrad.worker.ops.operator import Operator, Step
+
+Loss = Callable[[Sequence[Array], Sequence[Array]], float]
+
+
+def run_forward(op: Operator, inputs: Sequence[Array], step: Step | None = None) -> list[Array]:
+    """The outputs of `op`, whose arrays start as NaN so that every element must be written."""
+    _, shapes = op.infer_shape([array.shape for array in inputs], [None] * len(op.outputs()))
+    outputs = [np.full(shape, np.nan, inputs[0].dtype) for shape in shapes]
+    op.forward(step or Step(is_train=True), inputs, outputs)
+    return outputs
+
+
+def run_backward(
+    op: Operator,
+    inputs: Sequence[Array],
+    outputs: Sequence[Array],
+    out_grads: Sequence[Array],
+    step: Step | None = None,
+    wanted: Sequence[int] | None = None,
+) -> list[Array | None]:
+    """The gradients of the `wanted` inputs (all by default), written over NaN."""
+    wanted = range(len(inputs)) if wanted is None else wanted
+    grads = [np.full_like(array, np.nan) if i in wanted else None for i, array in enumerate(inputs)]
+    op.backward(step or Step(is_train=True), out_grads, inputs, outputs, grads)
+    return grads
+
+
+def check_gradients(
+    op: Operator,
+    inputs: Sequence[Array],
+    *,
+    wrt: Sequence[int] | None = None,
+    loss: Loss | None = None,
+    step: Step | None = None,
+) -> None:
+    """Compare every gradient with central differences, in float64, to 1e-6.
+
+    `loss(inputs, outputs)` is the number whose gradient is meant; by default the sum of the outputs times random
+    head gradients. Losses ignore the head gradient, so theirs must be given.
+    """
+    assert all(array.dtype == np.float64 for array in inputs)
+    inputs = [array.copy() for array in inputs]
+    outputs = run_forward(op, inputs, step)
+    random = np.random.default_rng(1)
+    heads = [random.normal(size=array.shape) for array in outputs]
+    if loss is None:
+
+        def loss(_: Sequence[Array], outputs: Sequence[Array]) -> float:
+            return sum(float((head * output).sum()) for head, output in zip(heads, outputs, strict=True))
+
+    wrt = range(len(inputs)) if wrt is None else wrt
+    together = run_backward(op, inputs, outputs, heads, step, wrt)
+    for which in wrt:
+        expected = _numeric(op, inputs, which, loss, step)
+        np.testing.assert_allclose(together[which], expected, rtol=1e-6, atol=1e-6)
+        (alone,) = [grad for grad in run_backward(op, inputs, outputs, heads, step, [which]) if grad is not None]
+        np.testing.assert_array_equal(alone, together[which])
+
+
+def _numeric(op: Operator, inputs: list[Array], which: int, loss: Loss, step: Step | None) -> Array:
+    array, gradient, width = inputs[which], np.empty_like(inputs[which]), 1e-6
+    for index in np.ndindex(array.shape):
+        value = array[index]
+        array[index] = value + width
+        above = loss(inputs, run_forward(op, inputs, step))
+        array[index] = value - width
+        below = loss(inputs, run_forward(op, inputs, step))
+        array[index] = value
+        gradient[index] = (above - below) / (2 * width)
+    return gradient
+
+
+@pytest.fixture
+def gradcheck() -> Callable[..., None]:
+    return check_gradients
+
+
+@pytest.fixture
+def forward() -> Callable[..., list[Array]]:
+    return run_forward
+
+
+@pytest.fixture
+def backward() -> Callable[..., list[Array | None]]:
+    return run_backward
