@@ -92,12 +92,12 @@ class Supervisor:
         return [] if member is None else self._told(kind, member, event, now)
 
     def _find(self, event: Event) -> Member | None:
-        role, rank = event.get("role", "worker"), event.get("rank", 0)
+        role, rank = event.get("role", "worker"), event.get("rank") or 0
         return next((m for m in self.members.values() if (m.spec.role, m.spec.rank) == (role, rank)), None)
 
     def _told(self, kind: str, member: Member, event: Event, now: float) -> list[Action]:
         self.waiting = ""
-        if kind == "joined":
+        if kind in ("arrived", "joined"):  # the scheduler knows it; the job is complete
             member.joined, member.left = True, False
             return self._missing(now) if member.spec.role == "worker" else []
         if kind == "left":
@@ -124,13 +124,17 @@ class Supervisor:
             return []
         if code == 0:
             return self._ended_well(member, now)
-        if code == EXIT_PEER_LOST:
+        if code == EXIT_PEER_LOST or self._ends_the_job_for_another(member):
             self._gave_up = self._gave_up or member
             return self._settle(now) if self._failed is not None else self._await_cause(now)
         self._failed = self._failed or member
         if self._suspect is not None and self._suspect is not member and self._suspect.running:
             return self._await_cause(now)
         return self._settle(now)
+
+    def _ends_the_job_for_another(self, member: Member) -> bool:
+        """The scheduler fails after it has named the process that is to blame: its own exit code is a consequence."""
+        return member.spec.role == "scheduler" and self._suspect is not None and self._suspect is not member
 
     def _ended_well(self, member: Member, now: float) -> list[Action]:
         if member.spec.role != "worker":

@@ -169,6 +169,27 @@ def test_the_accused_hangs():
     assert story.supervisor.cause.text == "was given up: lease" and story.blamed() == ("w1", 1)
 
 
+def test_the_scheduler_that_ends_the_job_is_not_to_blame():
+    story = Story().running()
+    story.says("aborted", rank=1, reason="lease")
+    assert story.exits("sched", 1) == [] and story.exits("w1", 75) == []
+    assert story.later(PEER_WAIT) == TERM and story.blamed() == ("w1", 1)
+
+
+def test_the_scheduler_blames_itself():
+    story = Story().running(joined=False)
+    event = {"event": "aborted", "role": "scheduler", "rank": None, "reason": "worker 1 did not come within 60 s"}
+    assert story.supervisor.status(event, story.now) == []
+    assert story.exits("sched", 1) == TERM and story.blamed() == ("sched", 1)
+    assert "worker 1 did not come" in story.supervisor.cause.text
+
+
+def test_arriving_is_enough_to_need_the_others():
+    story = Story().running(joined=False)
+    assert story.says("arrived", rank=0) == [] and story.exits("w1", 0) == TERM
+    assert story.blamed() == ("w1", 1)
+
+
 def test_the_accused_gave_up_itself_after_another_failure():
     story = Story().running()
     story.says("aborted", rank=1, reason="lease")
