@@ -1,0 +1,35 @@
+"""Two classes from 60 sonar readings: mx.mlp, as in the article "mxnet: deep learning with R and GPUs" (2016).
+
+python examples/sonar.py
+launch --workers 2 examples/sonar.py
+"""
+
+import numpy as np
+import pushgrad as mx
+from r_iterator import RArrayIter
+from tables import sonar
+
+X, y = sonar()
+train = np.r_[0:50, 99:150]
+test = np.setdiff1d(np.arange(len(X)), train)
+
+mx.random.seed(0)
+model = mx.mlp(
+    RArrayIter(X[train], y[train], batch_size=15),
+    None,
+    hidden_node=10,
+    out_node=2,
+    out_activation="softmax",
+    num_epoch=20,
+    learning_rate=0.07,
+    momentum=0.9,
+    eval_metric="accuracy",
+)
+
+predicted = model.predict(X[test]).argmax(axis=1)
+if mx.rank() == 0:
+    print("          test.y")
+    print("pred.label  0  1")
+    for label in (0, 1):
+        counts = [int(np.sum((predicted == label) & (y[test] == truth))) for truth in (0, 1)]
+        print(f"         {label} {counts[0]:2d} {counts[1]:2d}", flush=True)

@@ -1,0 +1,30 @@
+"""Reading the examples' csv files."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).parent / "data"
+
+
+def read_table(path):
+    """Column names, and the rows as lists of text."""
+    with Path(path).open(newline="") as file:
+        names, *rows = csv.reader(file)
+    return names, rows
+
+
+def sonar():
+    """Features (208, 60) and classes (208,): 0 for mines (M), 1 for rocks (R)."""
+    _, rows = read_table(DATA / "sonar.csv")
+    X = np.array([row[:60] for row in rows], np.float32)
+    return X, np.array([row[60] == "R" for row in rows], np.float32)
+
+
+def boston_housing():
+    """Features (506, 13) and median values (506,); chas counts from 1, as R's data.matrix makes of a factor."""
+    names, rows = read_table(DATA / "boston_housing.csv")
+    table = np.array(rows, np.float32)
+    table[:, names.index("chas")] += 1
+    return table[:, :13], table[:, 13]
