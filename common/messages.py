@@ -1,0 +1,201 @@
+"""The messages between the scheduler and every other process. docs/protocol.md describes each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .codec import Message, checked, message
+from .wire import (
+    KEY_BYTES,
+    MEMBERS,
+    PAYLOAD_BYTES,
+    TEXT_BYTES,
+    choice,
+    integer,
+    number,
+    optional,
+    record,
+    sequence,
+    text,
+)
+
+KEY, NAME, SHORT, COUNT = text(KEY_BYTES, low=1), text(64, low=1), text(256), integer()
+RANK = integer(0, MEMBERS - 1)
+LEASE = number(0.0, 1e9)
+SAYING = text(TEXT_BYTES)
+MAYBE_SAYING = optional(SAYING)
+
+
+# ---- to the scheduler
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Hello(Message):
+    """A process asks to join. `rank` is the wanted one or None; `endpoint` is where a server listens."""
+
+    op: ClassVar[str] = "hello"
+    job: str = checked(SHORT)
+    role: str = checked(choice("server", "worker"))
+    rank: int | None = checked(optional(RANK))
+    incarnation: str = checked(NAME)
+    host: str = checked(SHORT)
+    pid: int = checked(COUNT)
+    endpoint: str | None = checked(optional(SHORT), default=None)
+    workers: int = checked(integer(1, MEMBERS))
+    servers: int = checked(integer(1, MEMBERS))
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Gather(Message):
+    """The worker's contribution (one frame) to its n-th collective."""
+
+    op: ClassVar[str] = "gather"
+    n: int = checked(integer(1))
+
+    def frame_sizes(self) -> tuple[tuple[int, int], ...]:
+        """See Message."""
+        return ((0, PAYLOAD_BYTES),)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Leave(Message):
+    """The process has done its work and asks to go; answered by `left`."""
+
+    op: ClassVar[str] = "leave"
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Fail(Message):
+    """The process ends through an error; the scheduler aborts the job with this reason."""
+
+    op: ClassVar[str] = "fail"
+    reason: str = checked(SAYING)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Progress(Message):
+    """How far a worker is; one-way."""
+
+    op: ClassVar[str] = "progress"
+    fit: int = checked(COUNT)
+    epoch: int = checked(COUNT)
+    step: int = checked(COUNT)
+    samples_per_second: float = checked(number())
+    metric: str = checked(SHORT)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Report(Message):
+    """A server says who it waits for; one-way."""
+
+    op: ClassVar[str] = "report"
+    text: str = checked(SAYING)
+
+
+# ---- from the scheduler
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Registered(Message):
+    """The scheduler knows the process; `welcome` follows when all are there. Signs of life are due from now on."""
+
+    op: ClassVar[str] = "registered"
+    lease: float = checked(LEASE)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Welcome(Message):
+    """The job is complete. In rank order: (incarnation, host) of the workers, (endpoint, host) of the servers."""
+
+    op: ClassVar[str] = "welcome"
+    rank: int = checked(RANK)
+    lease: float = checked(LEASE)
+    workers: tuple[tuple[str, str], ...] = checked(sequence(record(NAME, SHORT), MEMBERS, 1))
+    servers: tuple[tuple[str, str], ...] = checked(sequence(record(SHORT, SHORT), MEMBERS, 1))
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Ping(Message):
+    """A sign of life that the receiver sends back as it is."""
+
+    op: ClassVar[str] = "ping"
+    n: int = checked(COUNT)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Gathered(Message):
+    """All contributions to the n-th collective, one frame per worker in rank order."""
+
+    op: ClassVar[str] = "gathered"
+    n: int = checked(integer(1))
+    workers: int = checked(integer(1, MEMBERS))
+
+    def frame_sizes(self) -> tuple[tuple[int, int], ...]:
+        """See Message."""
+        return ((0, PAYLOAD_BYTES),) * self.workers
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Left(Message):
+    """The answer to `leave`."""
+
+    op: ClassVar[str] = "left"
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Gone(Message):
+    """A worker has left in order; what still needs it fails."""
+
+    op: ClassVar[str] = "gone"
+    rank: int = checked(RANK)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Abort(Message):
+    """The job ends now. The process that is the cause, and why."""
+
+    op: ClassVar[str] = "abort"
+    role: str = checked(choice("scheduler", "server", "worker"))
+    rank: int | None = checked(optional(RANK))
+    host: str = checked(SHORT)
+    reason: str = checked(SAYING)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Stop(Message):
+    """To servers: all workers have left, end with 0."""
+
+    op: ClassVar[str] = "stop"
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Error(Message):
+    """A refusal. `seq`, or (fit, key, lo, n), name the request that is refused, where it could be read."""
+
+    op: ClassVar[str] = "error"
+    code: str = checked(NAME)
+    text: str = checked(SAYING)
+    expected: str | None = checked(optional(SHORT), default=None)
+    got: str | None = checked(optional(SHORT), default=None)
+    remedy: str | None = checked(MAYBE_SAYING, default=None)
+    seq: int | None = checked(optional(COUNT), default=None)
+    fit: int | None = checked(optional(COUNT), default=None)
+    key: str | None = checked(optional(KEY), default=None)
+    lo: int | None = checked(optional(COUNT), default=None)
+    n: int | None = checked(optional(COUNT), default=None)

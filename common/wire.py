@@ -1,0 +1,159 @@
+"""Bytes to checked values and back: MessagePack maps under strict limits, and the checks that fields go through.
+
+Nothing here allocates by what a length field claims: every limit is compared before anything is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgpack
+
+from .errors import RemoteError
+
+VERSION = 1  # of the protocol; docs/protocol.md says what it means
+
+HEADER_BYTES = 1 << 20  # of one MessagePack header
+TENSORS = 1024  # per message
+RANGE_ELEMENTS = 1 << 20  # per tensor frame: 4 MiB of float32
+PAYLOAD_BYTES = 64 << 20  # of one collective's contribution
+TEXT_BYTES = 4096
+KEY_BYTES = 255
+MEMBERS = 4096  # processes per job
+
+ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}  # the dtypes that travel, little endian
+
+Frame: TypeAlias = bytes | memoryview
+Check: TypeAlias = Callable[[Any], Any]
+
+
+class WireError(RemoteError):
+    """A message that cannot be taken as it is; `code` is one of docs/protocol.md."""
+
+
+def malformed(text: str, *, expected: object = None, got: object = None) -> WireError:
+    """The error for bytes that are no message of this protocol. `got` is shortened."""
+    return WireError("malformed", text, expected=expected, got=None if got is None else repr(got)[:80])
+
+
+def pack(header: Mapping[str, Any]) -> bytes:
+    """One header as MessagePack."""
+    data: bytes = msgpack.packb(header, use_bin_type=True)
+    if len(data) > HEADER_BYTES:
+        raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=len(data))
+    return data
+
+
+def unpack(data: Frame) -> dict[str, Any]:
+    """The header in `data`; WireError if it is not one map with text keys within the limits."""
+    size = len(data) if isinstance(data, bytes) else data.nbytes
+    if size > HEADER_BYTES:
+        raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=size)
+    try:
+        header = msgpack.unpackb(
+            data,
+            raw=False,
+            use_list=False,
+            strict_map_key=True,
+            max_str_len=TEXT_BYTES,
+            max_bin_len=TEXT_BYTES,
+            max_array_len=MEMBERS,
+            max_map_len=64,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise malformed("message header is no MessagePack map within the limits", got=str(error)) from None
+    if not isinstance(header, dict) or not all(isinstance(key, str) for key in header):
+        raise malformed("message header", expected="a map with text keys", got=header)
+    return header
+
+
+def integer(low: int = 0, high: int = 2**63 - 1) -> Check:
+    """Accepts whole numbers from `low` to `high`."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise malformed("", expected=f"a whole number from {low} to {high}", got=value)
+        return value
+
+    return check
+
+
+def number(low: float = -math.inf, high: float = math.inf) -> Check:
+    """Accepts finite numbers in [low, high]; gives floats."""
+
+    def check(value: Any) -> float:
+        if type(value) not in (int, float) or not low <= value <= high or not abs(value) <= 1.8e308:
+            raise malformed("", expected="a finite number", got=value)
+        return float(value)
+
+    return check
+
+
+def text(limit: int = TEXT_BYTES, low: int = 0) -> Check:
+    """Accepts text of `low` to `limit` bytes of UTF-8."""
+
+    def check(value: Any) -> str:
+        if type(value) is not str or not low <= len(value.encode("utf-8", "replace")) <= limit:
+            raise malformed("", expected=f"text of {low} to {limit} bytes", got=value)
+        return value
+
+    return check
+
+
+def choice(*words: str) -> Check:
+    """Accepts one of `words`."""
+
+    def check(value: Any) -> str:
+        if type(value) is not str or value not in words:
+            raise malformed("", expected=" or ".join(repr(word) for word in words), got=value)
+        return value
+
+    return check
+
+
+def optional(inner: Check) -> Check:
+    """Accepts None and what `inner` accepts."""
+    return lambda value: None if value is None else inner(value)
+
+
+def sequence(inner: Check, limit: int, low: int = 0) -> Check:
+    """Accepts arrays of `low` to `limit` values that `inner` accepts; gives tuples."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        if type(value) not in (tuple, list) or not low <= len(value) <= limit:
+            raise malformed("", expected=f"an array of {low} to {limit} items", got=value)
+        return tuple([inner(item) for item in value])
+
+    return check
+
+
+def record(*checks: Check) -> Check:
+    """Accepts arrays with one value for each of `checks`; gives tuples."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        if type(value) not in (tuple, list) or len(value) != len(checks):
+            raise malformed("", expected=f"an array of {len(checks)} items", got=value)
+        return tuple([inner(item) for inner, item in zip(checks, value, strict=True)])
+
+    return check
+
+
+def plain_map(limit: int = 32) -> Check:
+    """Accepts maps from short text to None, booleans, finite numbers and short text: an optimizer's description."""
+    value_number, value_text, key_text = number(), text(256), text(64, low=1)
+
+    def check(value: Any) -> dict[str, Any]:
+        if type(value) is not dict or len(value) > limit:
+            raise malformed("", expected=f"a map of at most {limit} entries", got=value)
+        for key, item in value.items():
+            key_text(key)
+            if type(item) is str:
+                value_text(item)
+            elif item is not None and type(item) is not bool:
+                value_number(item)
+        return value
+
+    return check

@@ -1,0 +1,54 @@
+"""`python -m pushgrad.ps`: be the scheduler or a server of the job that the environment describes."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+
+from ..common.errors import EXIT_FAILURE, JobError, PeerLost, PushgradError
+from ..common.job import JobEnv
+
+
+def main() -> int:
+    """Run the role; the exit code. Errors are one line on standard error."""
+    name = "ps"
+    try:
+        env = JobEnv.from_env()
+        if env is None or env.role == "worker":
+            raise JobError(
+                "python -m pushgrad.ps",
+                expected="DMLC_ROLE=scheduler or DMLC_ROLE=server",
+                got="no DMLC_ROLE" if env is None else "DMLC_ROLE=worker",
+                remedy="Workers run the training script itself",
+            )
+        name = env.role if env.rank is None else f"{env.role} {env.rank}"
+        _allow_many_files()
+        return _run(env)
+    except PeerLost as lost:
+        print(f"pushgrad {name}: {lost}", file=sys.stderr, flush=True)
+        return int(lost.code or 0)
+    except PushgradError as error:
+        print(f"pushgrad {name}: error: {error}", file=sys.stderr, flush=True)
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(env: JobEnv) -> int:
+    if env.role == "scheduler":
+        from .scheduler import run
+    else:
+        from .server import run
+    return run(env)
+
+
+def _allow_many_files() -> None:
+    """Every connection is a file, also that of a stranger: take as many as the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""What a server holds of one fit: its ranges, each with the gradients that wait in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..common.tensor import Tensor
+from ..common.wire import WireError
+from .ledger import Ledger
+from .store import Entry, Store
+from .update import Array
+
+Name = tuple[str, int]  # key, lo
+
+
+class Range(Entry):
+    """One range of one key: weight, states, one gradient slot per worker (reserved now), and the ledger."""
+
+    def __init__(self, tensor: Tensor, weight: Array, fit: Fit, workers: int, lr_mult: float, wd_mult: float) -> None:
+        super().__init__(weight, lr_mult, wd_mult)
+        self.tensor = tensor
+        self.ledger = Ledger(workers, fit.mode, fit.staleness)
+        self.slots: Array = np.zeros((workers if fit.mode == "sync" else 1, weight.size), weight.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weight, states and gradient slots."""
+        return super().nbytes + self.slots.nbytes
+
+    def check(self, tensor: Tensor) -> None:
+        """WireError unless `tensor` is exactly this range."""
+        if tensor[:5] != self.tensor[:5]:
+            raise WireError(
+                "shape",
+                f"key {tensor.key!r}",
+                key=tensor.key,
+                expected="dtype {1} shape {2} range {3}:{4}".format(*self.tensor),
+                got="dtype {1} shape {2} range {3}:{4}".format(*tensor),
+            )
+        if tensor.rows is not None:
+            raise WireError(
+                "unsupported", "row-sparse values", key=tensor.key, remedy="Push or pull the whole range densely"
+            )
+
+    def slot(self, rank: int) -> Array:
+        """Where the gradient of worker `rank` goes."""
+        slot: Array = self.slots[rank if len(self.slots) > 1 else 0]
+        return slot
+
+
+@dataclass
+class Fit:
+    """One fit or kv.create of the script."""
+
+    mode: str
+    staleness: int
+    store: Store[Name] = field(default_factory=Store)
+    dropped: set[int] = field(default_factory=set)
+
+    def find(self, tensor: Tensor) -> Range:
+        """The range that `tensor` names; WireError if there is none or it is another one."""
+        entry = self.store.entries.get((tensor.key, tensor.lo))
+        if not isinstance(entry, Range):
+            raise WireError(
+                "unknown_key", f"key {tensor.key!r} has not been initialised", key=tensor.key, remedy="init it first"
+            )
+        entry.check(tensor)
+        return entry
+
+    def ranges(self) -> Iterator[Range]:
+        """All of them."""
+        for entry in self.store.entries.values():
+            assert isinstance(entry, Range)
+            yield entry
+
+    def waits(self, number: int, now: float, patience: float) -> str | None:
+        """Who the oldest step under way waits for, if it does so for `patience` seconds or more."""
+        found = [item.ledger for item in self.ranges() if item.ledger.absent()]
+        if not found:
+            return None
+        oldest = min(found, key=lambda ledger: ledger.since)
+        if now - oldest.since < patience:
+            return None
+        absent = ", ".join(map(str, oldest.absent()))
+        return f"fit {number} step {oldest.version + 1} waits for worker {absent}, {now - oldest.since:.0f} s"

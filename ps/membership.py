@@ -1,0 +1,263 @@
+"""Who belongs to the job and how it stands: the scheduler as a state machine. Events in, actions out, no sockets.
+
+gathering -> running -> stopping -> end. Any process that fails or falls silent
+aborts the job for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..common.codec import Message
+from ..common.errors import EXIT_FAILURE
+from ..common.messages import (
+    Abort,
+    Error,
+    Fail,
+    Gather,
+    Gathered,
+    Gone,
+    Hello,
+    Leave,
+    Left,
+    Ping,
+    Progress,
+    Registered,
+    Report,
+    Stop,
+    Welcome,
+)
+from ..common.wire import WireError
+from .collectives import Collectives
+from .refusal import refusal
+from .roster import Member, Roster
+
+
+@dataclass(frozen=True)
+class Send:
+    """Action: send `message` to the process behind `identity`."""
+
+    identity: bytes
+    message: Message
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Action: one event for the status pipe."""
+
+    event: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class End:
+    """Action: the scheduler ends with this exit code, after saying `text` (if any) on standard error."""
+
+    code: int
+    text: str = ""
+
+
+Action = Send | Tell | End
+
+
+LAST_WORDS = 2.0  # seconds that everyone gets to learn of the end of the job
+
+
+class Membership:
+    """The job's processes, their leases and their collectives. Times are seconds of a monotonic clock."""
+
+    def __init__(self, roster: Roster, lease: float, start_timeout: float, now: float) -> None:
+        self.roster, self.lease, self.start_timeout = roster, lease, start_timeout
+        self.collectives = Collectives(roster.wanted["worker"])
+        self.phase = "gathering"
+        self.started = self.looked = now
+        self.patience = lease / 3
+
+    # ---- events
+
+    def handle(self, identity: bytes, message: Message, now: float) -> list[Action]:
+        """What to do about a message from `identity`."""
+        if self.phase == "aborted":
+            return self._after_abort(identity, message)
+        if isinstance(message, Hello):
+            return self._hello(identity, message, now)
+        member = self.roster.members.get(identity)
+        if member is None:
+            return [Send(identity, Error(code="unknown_process", text=f"{message.op}: say hello first"))]
+        member.heard = now
+        handler = _HANDLERS.get(type(message))
+        if handler is None:
+            return [Send(identity, Error(code="unknown_op", text=f"{message.op} is not for the scheduler"))]
+        return handler(self, member, message, now)
+
+    def heard(self, identity: bytes, now: float) -> None:
+        """A pulse came back from `identity`."""
+        member = self.roster.members.get(identity)
+        if member is not None:
+            member.heard = now
+
+    def tick(self, now: float) -> list[Action]:
+        """What time alone brings about: missing peers at the start, silent ones later, lines about who waits."""
+        stood_still = now - self.looked
+        self.looked = now
+        if stood_still > self.lease / 2:
+            for member in self.roster.members.values():
+                member.heard += stood_still  # it was us who did not listen
+        if self.phase == "aborted":
+            return [self.end] if now > self.deadline or not self.unaware else []
+        if self.phase == "gathering" and now - self.started > self.start_timeout:
+            return self._abort("scheduler", None, self.roster.host, self._missing(), now)
+        for member in self.roster.present():
+            if now - member.heard > self.lease:
+                member.left = True  # it need not be told
+                return self._lost(member, f"no sign of life for {self.lease:g} s", now)
+        text = self.collectives.waits(now, self.patience)
+        return [Tell("waiting", {"text": text})] if text else []
+
+    def ping(self, n: int) -> list[Send]:
+        """A ping for everyone who is here."""
+        return [Send(member.identity, Ping(n=n)) for member in self.roster.present()]
+
+    # ---- joining
+
+    def _hello(self, identity: bytes, hello: Hello, now: float) -> list[Action]:
+        member = self.roster.members.get(identity)
+        if member is not None and member.left:
+            return []
+        if member is None:
+            try:
+                member = self.roster.admit(identity, hello, now)
+            except WireError as error:
+                return [Send(identity, refusal(error))]
+        member.heard = now
+        answer: list[Action] = [Send(identity, Registered(lease=self.lease))]
+        if self.phase == "gathering" and self.roster.complete():
+            return answer + self._start()
+        if self.phase != "gathering":
+            answer.append(Send(identity, self._welcome(member)))
+            answer += [Send(identity, Gone(rank=item.rank or 0)) for item in self.roster.of("worker") if item.left]
+        if self.phase == "stopping":
+            answer.append(Send(identity, Stop()))
+        return answer
+
+    def _start(self) -> list[Action]:
+        self.phase = "running"
+        self.roster.give_ranks()
+        actions: list[Action] = []
+        for member in self.roster.ordered():
+            fields = {"role": member.role, "rank": member.rank, "pid": member.pid, "host": member.host}
+            actions += [Tell("joined", fields), Send(member.identity, self._welcome(member))]
+        return actions
+
+    def _welcome(self, member: Member) -> Welcome:
+        workers, servers = self.roster.of("worker"), self.roster.of("server")
+        return Welcome(
+            rank=member.rank or 0,
+            lease=self.lease,
+            workers=tuple((item.incarnation, item.host) for item in workers),
+            servers=tuple((item.endpoint or "", item.host) for item in servers),
+        )
+
+    def _missing(self) -> str:
+        return f"{self.roster.missing()} did not come within {self.start_timeout:g} s of the start"
+
+    # ---- running
+
+    def _gather(self, member: Member, message: Gather, now: float) -> list[Action]:
+        if member.role != "worker" or member.rank is None:
+            return [Send(member.identity, Error(code="role", text="gather: only workers, and only after the welcome"))]
+        before = self.collectives.done
+        try:
+            result = self.collectives.contribute(member.rank, message.n, message.frames[0], now)
+        except WireError as error:
+            return [Send(member.identity, refusal(error, n=message.n))]
+        if result is None:
+            return []
+        answer = Gathered(n=message.n, workers=len(result), frames=result)
+        receivers = [member] if before == self.collectives.done else self.roster.of("worker")
+        return [Send(item.identity, answer) for item in receivers]
+
+    def _progress(self, member: Member, message: Progress, now: float) -> list[Action]:
+        fields = {
+            "rank": member.rank,
+            "fit": message.fit,
+            "epoch": message.epoch,
+            "step": message.step,
+            "samples_per_second": message.samples_per_second,
+            "metric": message.metric,
+        }
+        return [Tell("progress", fields)]
+
+    def _report(self, member: Member, message: Report, now: float) -> list[Action]:
+        return [Tell("waiting", {"text": f"{member.role} {member.rank}: {message.text}"})]
+
+    def _pong(self, member: Member, message: Ping, now: float) -> list[Action]:
+        return []
+
+    # ---- ending
+
+    def _leave(self, member: Member, message: Leave, now: float) -> list[Action]:
+        if member.left:
+            return [Send(member.identity, Left())]
+        if self.phase == "gathering":
+            return self._lost(member, "left before the job was complete", now)
+        if member.role == "server":
+            return self._server_left(member, now)
+        member.left = True
+        assert member.rank is not None
+        actions: list[Action] = [Tell("left", {"role": "worker", "rank": member.rank}), Send(member.identity, Left())]
+        number = self.collectives.done + 1
+        for rank in self.collectives.leave(member.rank):
+            waiting = self.roster.of("worker")[rank]
+            actions.append(Send(waiting.identity, refusal(self.collectives.missing(), n=number)))
+        actions += [Send(item.identity, Gone(rank=member.rank)) for item in self.roster.present()]
+        if not any(item.role == "worker" for item in self.roster.present()):
+            self.phase = "stopping"
+            actions += [Send(item.identity, Stop()) for item in self.roster.present()]
+        return actions
+
+    def _server_left(self, member: Member, now: float) -> list[Action]:
+        if self.phase != "stopping":
+            return self._lost(member, "left while workers still need it", now)
+        member.left = True
+        actions: list[Action] = [
+            Tell("left", {"role": "server", "rank": member.rank}),
+            Send(member.identity, Left()),
+        ]
+        if not self.roster.present():
+            actions += [Tell("done", {}), End(0)]
+        return actions
+
+    def _fail(self, member: Member, message: Fail, now: float) -> list[Action]:
+        return self._lost(member, message.reason, now)
+
+    def _lost(self, member: Member, reason: str, now: float) -> list[Action]:
+        return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now)
+
+    def _abort(self, role: str, rank: int | None, host: str, reason: str, now: float) -> list[Action]:
+        """Tell everyone, and stay until everyone knows: what is sent in the last moment may be lost."""
+        self.phase, self.deadline = "aborted", now + LAST_WORDS
+        self.bad_news = Abort(role=role, rank=rank, host=host, reason=reason)
+        self.unaware = {item.identity for item in self.roster.present()}
+        who = role if rank is None else f"{role} {rank}"
+        self.end = End(EXIT_FAILURE, f"the job ends because of {who} on {host}: {reason}")
+        tell = Tell("aborted", {"role": role, "rank": rank, "host": host, "reason": reason})
+        return [tell, *(Send(identity, self.bad_news) for identity in self.unaware)]
+
+    def _after_abort(self, identity: bytes, message: Message) -> list[Action]:
+        if isinstance(message, Leave):
+            self.unaware.discard(identity)
+            return []
+        return [Send(identity, self.bad_news)]
+
+
+_HANDLERS: dict[type[Message], Callable[[Membership, Member, Any, float], list[Action]]] = {
+    Gather: Membership._gather,
+    Progress: Membership._progress,
+    Report: Membership._report,
+    Ping: Membership._pong,
+    Leave: Membership._leave,
+    Fail: Membership._fail,
+}

@@ -1,0 +1,21 @@
+"""An error on its way to a peer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..common.messages import Error
+from ..common.wire import WireError
+
+
+def refusal(error: WireError, **request: Any) -> Error:
+    """`error` as the message that tells the peer, with what is known of the request; long values are cut."""
+    key = error.key if isinstance(error.key, str) else None
+    return Error(
+        code=error.code,
+        text=error.text[:1000],
+        expected=None if error.expected is None else str(error.expected)[:200],
+        got=None if error.got is None else str(error.got)[:200],
+        remedy=error.remedy,
+        **{"key": key, **request},
+    )

@@ -1,0 +1,102 @@
+"""Replies on their way to one worker: kept as names, made into messages only when the worker can take them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+
+from ..common.codec import Message
+from ..common.messages import Error
+from ..common.requests import Ack, Values
+from ..common.tensor import Tensor
+from ..common.wire import TENSORS, Frame
+from .fit import Name
+from .service import Acked, Ready, Reply, Say, Service
+
+TOGETHER = 1 << 18  # bytes: small values travel together up to this
+
+
+class Replies:
+    """The queue towards worker `rank`. What is asked twice is in it once, so it is never longer than its ranges."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.messages: deque[Message] = deque()
+        self.acks: dict[tuple[int, int, str], dict[Name, None]] = {}
+        self.ready: dict[Ready, None] = {}
+
+    def add(self, reply: Reply) -> None:
+        """Put one reply in."""
+        if isinstance(reply, Say):
+            self.messages.append(reply.message)
+        elif isinstance(reply, Acked):
+            self.acks.setdefault((reply.fit, reply.n, reply.part), {})[reply.name] = None
+        else:
+            self.ready[reply] = None
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.acks or self.ready)
+
+    def flush(self, send: Callable[[Message], bool]) -> bool:
+        """Send what there is, acknowledgements before values; False if the worker cannot take more now."""
+        while self.messages:
+            if not send(self.messages[0]):
+                return False
+            self.messages.popleft()
+        return self._flush_acks(send) and self._flush_values(send)
+
+    def _flush_acks(self, send: Callable[[Message], bool]) -> bool:
+        while self.acks:
+            (fit, n, part), names = next(iter(self.acks.items()))
+            some = tuple(islice(names, TENSORS))
+            if not send(Ack(fit=fit, n=n, part=part, ranges=some)):
+                return False
+            for name in some:
+                del names[name]
+            if not names:
+                del self.acks[fit, n, part]
+        return True
+
+    def _flush_values(self, send: Callable[[Message], bool]) -> bool:
+        while self.ready:
+            some, message = self._next_values()
+            if not send(message):
+                return False
+            for item in some:
+                del self.ready[item]
+        return True
+
+    def _next_values(self) -> tuple[list[Ready], Message]:
+        """The next message of values and what it answers: one big range, or small ones of one pull together."""
+        first = next(iter(self.ready))
+        some: list[Ready] = []
+        tensors: list[Tensor] = []
+        frames: list[Frame] = []
+        version = size = 0
+        for item in self.ready:
+            found = self.service.value(item)
+            if found is None:
+                return (some, self._values(first, version, tensors, frames)) if some else ([item], _no_more(item))
+            entry, array = found
+            alike = (item.fit, item.n, item.part) == (first.fit, first.n, first.part)
+            if some and not (alike and entry.version == version):
+                break
+            if some and (size + array.nbytes > TOGETHER or len(some) == TENSORS):
+                break
+            version, size = entry.version, size + array.nbytes
+            some.append(item)
+            tensors.append(entry.tensor)
+            frames.append(array.data.cast("B") if array.size else b"")
+        return some, self._values(first, version, tensors, frames)
+
+    def _values(self, first: Ready, version: int, tensors: list[Tensor], frames: list[Frame]) -> Values:
+        return Values(
+            fit=first.fit, n=first.n, part=first.part, version=version, tensors=tuple(tensors), frames=tuple(frames)
+        )
+
+
+def _no_more(item: Ready) -> Error:
+    """The worker went on to the next step before it took the answer of this one."""
+    key, lo = item.name
+    return Error(code="gone", text="pull of a version that is no more", fit=item.fit, key=key, lo=lo, n=item.n)

@@ -1,0 +1,113 @@
+"""The list of a job's processes: who may join, under which rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..common.messages import Hello
+from ..common.wire import WireError
+
+
+@dataclass
+class Member:
+    """One process of the job. `heard` is when it last gave a sign of life."""
+
+    identity: bytes
+    role: str
+    rank: int | None
+    incarnation: str
+    host: str
+    pid: int
+    endpoint: str | None
+    heard: float
+    left: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}, pid {self.pid}"
+
+
+class Roster:
+    """The members of job `job`, which wants so many `workers` and `servers`; `host` is the scheduler's."""
+
+    def __init__(self, job: str, workers: int, servers: int, host: str = "") -> None:
+        self.job, self.host = job, host
+        self.wanted = {"worker": workers, "server": servers}
+        self.members: dict[bytes, Member] = {}
+
+    def admit(self, identity: bytes, hello: Hello, now: float) -> Member:
+        """The new member, or a WireError that names the field which does not fit."""
+        self._check_job(hello)
+        self._check_place(hello)
+        if hello.role == "server" and hello.endpoint is None:
+            raise WireError("malformed", "hello: a server must say its endpoint")
+        member = Member(identity, hello.role, hello.rank, hello.incarnation, hello.host, hello.pid, hello.endpoint, now)
+        self.members[identity] = member
+        return member
+
+    def _check_job(self, hello: Hello) -> None:
+        if hello.job != self.job:
+            raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(hello.job))
+        for role, said, variable in (
+            ("worker", hello.workers, "DMLC_NUM_WORKER"),
+            ("server", hello.servers, "DMLC_NUM_SERVER"),
+        ):
+            if said != self.wanted[role]:
+                raise WireError("numbers", variable, expected=f"{self.wanted[role]} as the scheduler has it", got=said)
+
+    def _check_place(self, hello: Hello) -> None:
+        name = f"{hello.host}, pid {hello.pid}"
+        peers = [item for item in self.members.values() if item.role == hello.role]
+        for item in peers:
+            if hello.rank is not None and item.rank == hello.rank:
+                raise WireError(
+                    "rank", f"{hello.role} rank {hello.rank} is taken", expected=f"only {item}", got=f"also {name}"
+                )
+        wanted = self.wanted[hello.role]
+        if hello.rank is not None and hello.rank >= wanted:
+            raise WireError("rank", f"{hello.role} rank", expected=f"0 to {wanted - 1}", got=hello.rank)
+        if len(peers) >= wanted:
+            raise WireError(
+                "too_many",
+                f"the job has all of its {hello.role}s",
+                expected=f"{wanted}: " + "; ".join(map(str, peers[:4])) + ("; ..." if wanted > 4 else ""),
+                got=f"also {name}",
+            )
+
+    def complete(self) -> bool:
+        """Whether everyone is there."""
+        return len(self.members) == sum(self.wanted.values())
+
+    def give_ranks(self) -> None:
+        """Ranks for those who did not ask for one, in the order in which they came."""
+        for role, wanted in self.wanted.items():
+            peers = [item for item in self.members.values() if item.role == role]
+            free = iter(sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None}))
+            for item in peers:
+                if item.rank is None:
+                    item.rank = next(free)
+
+    def of(self, role: str) -> list[Member]:
+        """The members of a role in rank order (once ranks are given), those who left included."""
+        return sorted((item for item in self.members.values() if item.role == role), key=lambda item: item.rank or 0)
+
+    def ordered(self) -> list[Member]:
+        """Servers, then workers, in rank order."""
+        return self.of("server") + self.of("worker")
+
+    def present(self) -> list[Member]:
+        """Everyone who is here and has not left."""
+        return [item for item in self.members.values() if not item.left]
+
+    def missing(self) -> str:
+        """Who is not there yet, in words."""
+        parts = []
+        for role, wanted in self.wanted.items():
+            peers = [item for item in self.members.values() if item.role == role]
+            if len(peers) < wanted:
+                absent = wanted - len(peers)
+                named = sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None})
+                if all(item.rank is not None for item in peers) and peers:
+                    parts.append(f"{role} {', '.join(map(str, named))}")
+                else:
+                    parts.append(f"{absent} of {wanted} {role}{'s' if wanted > 1 else ''}")
+        return " and ".join(parts)

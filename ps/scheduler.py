@@ -1,0 +1,113 @@
+"""The scheduler's process: one ROUTER around the `Membership` state machine."""
+
+from __future__ import annotations
+
+import socket as network
+import sys
+import time
+
+import zmq
+
+from ..common.address import host_of, is_loopback, resolve, tcp
+from ..common.channel import Context, receive, router, send
+from ..common.codec import decode, encode
+from ..common.curve import keys_for
+from ..common.errors import JobError
+from ..common.job import JobEnv
+from ..common.pulse import PREFIX
+from ..common.status import StatusPipe
+from ..common.wire import Frame, WireError
+from .membership import Action, End, Membership, Send, Tell
+from .refusal import refusal
+from .roster import Roster
+
+LAST_WORDS = 1.0  # seconds that messages get to leave when the scheduler ends
+
+
+class Scheduler:
+    """Listens at the job's root address until the job is over."""
+
+    def __init__(self, env: JobEnv) -> None:
+        self.context: Context = zmq.Context()
+        address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
+        endpoint = tcp(address, env.root_port)
+        variable = "DMLC_PS_ROOT_PORT" if env.root_port and is_loopback(address) else "DMLC_PS_ROOT_URI"
+        self.socket, self.endpoint = router(self.context, endpoint, variable, keys_for(env, endpoint))
+        self.status = StatusPipe(env.status_fd)
+        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
+        self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
+        self.beat = min(env.lease / 5, 2.0)
+        self.pings = 0
+        self.next_ping = time.monotonic()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.endpoint.rpartition(":")[2])
+
+    def run(self) -> int:
+        """Serve until the job is over; the exit code."""
+        self.status.tell("listening", port=self.port, host=host_of(self.endpoint))
+        try:
+            while True:
+                self.socket.poll(max(0, min(200, int(1000 * (self.next_ping - time.monotonic())))))
+                end = self._round()
+                if end is not None:
+                    if end.text:
+                        print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
+                    return end.code
+        finally:
+            self.context.destroy(linger=int(1000 * LAST_WORDS))
+
+    def _round(self) -> End | None:
+        for _ in range(1000):  # then look at the clock, however many messages there are
+            frames = receive(self.socket)
+            if frames is None:
+                break
+            end = self._carry_out(self._take(bytes(frames[0]), frames[1:]))
+            if end is not None:
+                return end
+        now = time.monotonic()
+        if now >= self.next_ping:
+            self.next_ping = now + self.beat
+            self._ping()
+        return self._carry_out(self.membership.tick(now))
+
+    def _take(self, identity: bytes, frames: list[Frame]) -> list[Action]:
+        now = time.monotonic()
+        if identity.startswith(PREFIX):
+            self.membership.heard(identity[len(PREFIX) :], now)
+            return []
+        try:
+            message = decode(frames)
+        except WireError as error:
+            return [Send(identity, refusal(error))]
+        return self.membership.handle(identity, message, now)
+
+    def _ping(self) -> None:
+        self.pings += 1
+        for action in self.membership.ping(self.pings):
+            frames = encode(action.message)
+            send(self.socket, [action.identity, *frames])
+            send(self.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
+
+    def _carry_out(self, actions: list[Action]) -> End | None:
+        for action in actions:
+            if isinstance(action, End):
+                return action
+            if isinstance(action, Tell):
+                if action.event == "waiting":
+                    print(f"pushgrad scheduler: {action.fields['text']}", file=sys.stderr, flush=True)
+                self.status.tell(action.event, **action.fields)
+            else:
+                send(self.socket, [action.identity, *encode(action.message)])
+        return None
+
+
+def run(env: JobEnv) -> int:
+    """Be the scheduler of the job; the exit code."""
+    if env.root_port == 0 and env.status_fd is None:
+        raise JobError(
+            "DMLC_PS_ROOT_PORT", expected="a port", got=0, remedy="0 only works where PUSHGRAD_STATUS_FD tells the port"
+        )
+    return Scheduler(env).run()

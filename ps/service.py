@@ -1,0 +1,294 @@
+"""What a server does about each request: the state machine around the stores. No sockets here.
+
+Replies are events for a worker; `server.py` turns `Acked` and `Ready` into messages when the worker can take them, so
+a slow reader costs a few words per range and never a copy of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..common.codec import Message
+from ..common.errors import ParameterError
+from ..common.requests import Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
+from ..common.wire import Frame, WireError
+from .fit import Fit, Name, Range
+from .ledger import left
+from .optimizer import from_description
+from .refusal import refusal
+from .update import Array
+
+
+class Acked(NamedTuple):
+    """Reply: push n (0: the first value of `part`) of a range is in the store."""
+
+    rank: int
+    fit: int
+    n: int
+    part: str
+    name: Name
+
+
+class Ready(NamedTuple):
+    """Reply: pull n of a range can be answered."""
+
+    rank: int
+    fit: int
+    n: int
+    part: str
+    name: Name
+
+
+class Say(NamedTuple):
+    """Reply: a message as it is."""
+
+    rank: int
+    message: Message
+
+
+Reply = Acked | Ready | Say
+
+
+class Service:
+    """All fits of one server. `incarnations` are those of the workers, in rank order."""
+
+    def __init__(self, job: str, incarnations: Iterable[str]) -> None:
+        self.job, self.incarnations = job, list(incarnations)
+        self.workers = len(self.incarnations)
+        self.fits: dict[int, Fit] = {}
+        self.gone: set[int] = set()
+        self.pushes, self.pulls = [0] * self.workers, [0] * self.workers
+        self.stalls = [0.0] * self.workers
+
+    def handle(self, message: Message, now: float) -> list[Reply]:
+        """What to answer. WireError if the request cannot be granted; nothing is written then."""
+        handler = _HANDLERS.get(type(message))
+        if handler is None or not isinstance(message, FromWorker):
+            raise WireError("unknown_op", f"{message.op} is not for a server")
+        self._check_sender(message)
+        return handler(self, message, now)
+
+    def _check_sender(self, message: FromWorker) -> None:
+        if message.job != self.job:
+            raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(message.job))
+        if message.rank >= self.workers:
+            raise WireError("rank", "worker rank", expected=f"0 to {self.workers - 1}", got=message.rank)
+        if message.incarnation != self.incarnations[message.rank]:
+            raise WireError("superseded", f"another process is worker {message.rank} of this job")
+        if message.rank in self.gone:
+            raise WireError("left", f"worker {message.rank} has left the job")
+
+    def _fit(self, message: FromWorker) -> Fit:
+        if message.fit not in self.fits:
+            raise WireError("unknown_fit", f"fit {message.fit} has not been set up or is closed")
+        return self.fits[message.fit]
+
+    # ---- fits
+
+    def _setup(self, message: Setup, now: float) -> list[Reply]:
+        fit = self.fits.get(message.fit) or Fit(message.mode, message.staleness)
+        if (fit.mode, fit.staleness) != (message.mode, message.staleness):
+            raise WireError(
+                "setup",
+                f"fit {message.fit}: workers disagree on the mode",
+                expected=f"{fit.mode} (staleness {fit.staleness})",
+                got=f"{message.mode} (staleness {message.staleness})",
+            )
+        if message.optimizer is not None:
+            try:
+                fit.store.set_optimizer(from_description(message.optimizer))
+            except ParameterError as error:
+                raise WireError("optimizer", str(error)) from None
+        self.fits[message.fit] = fit
+        return [Say(message.rank, Ok(seq=message.seq))]
+
+    def _drop(self, message: Drop, now: float) -> list[Reply]:
+        if message.fit in self.fits:
+            self.fits[message.fit].dropped.add(message.rank)
+            self._free()
+        return [Say(message.rank, Ok(seq=message.seq))]
+
+    def _free(self) -> None:
+        for number, fit in list(self.fits.items()):
+            if len(fit.dropped | self.gone) == self.workers:
+                del self.fits[number]
+
+    def _stats(self, message: Stats, now: float) -> list[Reply]:
+        answer = Statistics(
+            seq=message.seq,
+            entries=sum(len(fit.store.entries) for fit in self.fits.values()),
+            bytes=sum(fit.store.nbytes for fit in self.fits.values()),
+            pushes=tuple(self.pushes),
+            pulls=tuple(self.pulls),
+            stalls=tuple(self.stalls),
+        )
+        return [Say(message.rank, answer)]
+
+    # ---- values
+
+    def _init(self, message: Init, now: float) -> list[Reply]:
+        if message.rank != 0:
+            raise WireError("rank", "init", expected="worker 0", got=f"worker {message.rank}")
+        fit = self._fit(message)
+        _refuse_repetition(message)
+        entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
+        for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
+            target = entry.part(message.part)
+            if entry.ledger.version == 0 and not any(entry.ledger.pushed) and target is not None:
+                target[:] = values(frame, tensor.dtype)
+            fit.store.entries.setdefault((tensor.key, tensor.lo), entry)
+        return self._acks(message, 0, message.part)
+
+    def _initial(self, fit: Fit, message: Init, index: int) -> Range:
+        """The range to be initialised; new ones are not in the store yet."""
+        tensor = message.tensors[index]
+        if message.part != "weight":
+            entry = fit.find(tensor)
+            _part(entry, message.part)
+            return entry
+        if (tensor.key, tensor.lo) in fit.store.entries:
+            return fit.find(tensor)
+        weight: Array = np.zeros(tensor.hi - tensor.lo, tensor.dtype)
+        entry = Range(tensor, weight, fit, self.workers, message.lr_mult, message.wd_mult)
+        entry.check(tensor)
+        entry.prepare(fit.store.optimizer)
+        return entry
+
+    def _push(self, message: Push, now: float) -> list[Reply]:
+        fit, rank, n = self._fit(message), message.rank, message.n
+        if fit.mode != "sync" and fit.store.optimizer is None:
+            raise WireError("setup", f"dist_{fit.mode} needs an optimizer", remedy="Call set_optimizer before push")
+        _refuse_repetition(message)
+        entries = [fit.find(tensor) for tensor in message.tensors]
+        fresh = [self._accept(entry, message) for entry in entries]
+        replies: list[Reply] = []
+        for entry, new, frame in zip(entries, fresh, message.frames, strict=True):
+            if new:
+                entry.slot(rank)[:] = values(frame, entry.tensor.dtype)
+                self.pushes[rank] += 1
+                replies += self._enter(fit, message, entry, now)
+            elif entry.ledger.acknowledged(rank, n):
+                replies.append(Acked(rank, message.fit, n, "weight", (entry.tensor.key, entry.tensor.lo)))
+        return replies
+
+    def _accept(self, entry: Range, message: Push) -> bool:
+        try:
+            return entry.ledger.accept(message.rank, message.n, message.lr, self.gone)
+        except WireError as error:
+            error.key = entry.tensor.key
+            raise
+
+    def _enter(self, fit: Fit, message: Push, entry: Range, now: float) -> list[Reply]:
+        """A new gradient is in its slot: update if it was the last one, and tell everyone whom that serves."""
+        ledger, rank = entry.ledger, message.rank
+        complete = ledger.enter(rank, message.n, message.lr, now)
+        if complete:
+            fit.store.push((entry.tensor.key, entry.tensor.lo), entry.slots, message.lr)
+            self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
+            ranks = range(self.workers) if fit.mode == "sync" else (rank,)
+            name = (entry.tensor.key, entry.tensor.lo)
+            return [Acked(item, message.fit, message.n, "weight", name) for item in ranks] + self._released(
+                message.fit, entry
+            )
+        return []
+
+    def _pull(self, message: Pull, now: float) -> list[Reply]:
+        fit = self._fit(message)
+        entries = [fit.find(tensor) for tensor in message.tensors]
+        for entry in entries:
+            _part(entry, message.part)
+            entry.ledger.ready(message.rank, message.n, self.gone)
+        replies: list[Reply] = []
+        for entry in entries:
+            entry.ledger.parked.setdefault(message.rank, set()).add((message.n, message.part))
+            replies += self._released(message.fit, entry, message.rank)
+        self.pulls[message.rank] += len(entries)
+        return replies
+
+    def _released(self, number: int, entry: Range, only: int | None = None) -> list[Reply]:
+        """The parked pulls of a range that can be answered now, or never."""
+        replies: list[Reply] = []
+        for rank in list(entry.ledger.parked) if only is None else [only]:
+            for n, part in sorted(entry.ledger.parked[rank]):
+                name = (entry.tensor.key, entry.tensor.lo)
+                try:
+                    if not entry.ledger.ready(rank, n, self.gone):
+                        continue
+                    replies.append(Ready(rank, number, n, part, name))
+                except WireError as error:
+                    replies.append(Say(rank, refusal(error, fit=number, key=name[0], lo=name[1], n=n)))
+                entry.ledger.parked[rank].discard((n, part))
+        return replies
+
+    def value(self, reply: Ready) -> tuple[Range, Array] | None:
+        """The range and the array that answer `reply`; None if that version is no more."""
+        fit = self.fits.get(reply.fit)
+        entry = fit.store.entries.get(reply.name) if fit else None
+        if fit is None or not isinstance(entry, Range) or (fit.mode == "sync" and entry.ledger.version != reply.n):
+            return None
+        part = entry.part(reply.part)
+        return None if part is None else (entry, part)
+
+    # ---- peers and time
+
+    def worker_left(self, rank: int) -> list[Reply]:
+        """Worker `rank` has left: whatever needs it fails now."""
+        self.gone.add(rank)
+        self._free()
+        replies: list[Reply] = []
+        for number, fit in self.fits.items():
+            for entry in fit.ranges():
+                replies += self._fail_waiting(number, fit, entry) + self._released(number, entry)
+        return [reply for reply in replies if reply.rank not in self.gone]
+
+    def _fail_waiting(self, number: int, fit: Fit, entry: Range) -> list[Reply]:
+        absent = sorted(self.gone.intersection(entry.ledger.absent())) if fit.mode == "sync" else []
+        if not absent:
+            return []
+        n = entry.ledger.version + 1
+        error = refusal(left(absent, n), fit=number, key=entry.tensor.key, lo=entry.tensor.lo, n=n)
+        return [Say(rank, error) for rank in entry.ledger.waiting()]
+
+    def waits(self, now: float, patience: float) -> list[str]:
+        """One line per fit whose step waits for somebody for `patience` seconds or more."""
+        lines = (fit.waits(number, now, patience) for number, fit in self.fits.items() if fit.mode == "sync")
+        return [line for line in lines if line]
+
+    def _acks(self, message: OfTensors, n: int, part: str) -> list[Reply]:
+        assert isinstance(message, FromWorker)
+        return [Acked(message.rank, message.fit, n, part, (item.key, item.lo)) for item in message.tensors]
+
+
+def values(frame: Frame, dtype: str) -> Array:
+    """The numbers in a data frame, little endian, without a copy."""
+    found: Array = np.frombuffer(frame, np.dtype(dtype).newbyteorder("<"))
+    return found
+
+
+def _part(entry: Range, part: str) -> None:
+    if entry.part(part) is None:
+        raise WireError(
+            "unknown_part",
+            f"key {entry.tensor.key!r} has no {part!r}",
+            key=entry.tensor.key,
+            expected=" or ".join(["weight", *entry.states]),
+            got=part,
+        )
+
+
+def _refuse_repetition(message: OfTensors) -> None:
+    if len({(item.key, item.lo) for item in message.tensors}) < len(message.tensors):
+        raise WireError("malformed", f"{message.op}: a range comes twice in one message")
+
+
+_HANDLERS: dict[type[Message], Callable[[Service, Any, float], list[Reply]]] = {
+    Setup: Service._setup,
+    Drop: Service._drop,
+    Stats: Service._stats,
+    Init: Service._init,
+    Push: Service._push,
+    Pull: Service._pull,
+}

@@ -1,0 +1,137 @@
+"""Keys and values as callers give them: one or a list, int or str, any array that speaks DLPack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import DataError, ParameterError, ShapeError
+from ..common.wire import ITEM_BYTES, KEY_BYTES
+from ..ps.assignment import Part
+from .array import Array, Shape
+
+Key = int | str
+
+
+@dataclass
+class KeyInfo:
+    """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1."""
+
+    key: Key
+    name: str
+    shape: Shape
+    dtype: np.dtype[Any]
+    n: int = 0
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class KeyTable:
+    """The keys of one store. All of them are ints, or all of them are strs, as in MXNet."""
+
+    def __init__(self) -> None:
+        self._infos: dict[str, KeyInfo] = {}
+        self._type: type | None = None
+
+    def new(self, key: Key, value: Array) -> KeyInfo:
+        """Note a key that is to be initialised."""
+        name = self._name(key)
+        if name in self._infos:
+            raise ParameterError(f"key {key!r} has been initialised already", remedy="Each key is initialised once")
+        if value.dtype.name not in ITEM_BYTES:
+            raise ParameterError(f"key {key!r}: dtype", expected=" or ".join(ITEM_BYTES), got=value.dtype)
+        info = self._infos[name] = KeyInfo(key, name, value.shape, value.dtype.newbyteorder("="))
+        return info
+
+    def __getitem__(self, key: Key) -> KeyInfo:
+        name = self._name(key)
+        if name not in self._infos:
+            raise ParameterError(f"key {key!r} has not been initialised", remedy="Call init with its first value")
+        return self._infos[name]
+
+    def _name(self, key: Key) -> str:
+        if isinstance(key, bool) or not isinstance(key, int | str):
+            raise ParameterError("key", expected="an int or a str", got=repr(key))
+        kind = int if isinstance(key, int) else str
+        if self._type is None:
+            self._type = kind
+        if kind is not self._type:
+            raise ParameterError(
+                f"key {key!r}: int and str keys cannot be mixed in one store", expected=self._type.__name__
+            )
+        name = str(key)
+        if not 1 <= len(name.encode("utf-8", "replace")) <= KEY_BYTES:
+            raise ParameterError("key", expected=f"1 to {KEY_BYTES} bytes", got=repr(name[:60]))
+        return name
+
+
+def pairs(key: Any, value: Any) -> list[tuple[Key, Any]]:
+    """(key, value) pairs from one of each or from two lists of equal length."""
+    if not isinstance(key, list | tuple):
+        return [(key, value)]
+    if not isinstance(value, list | tuple) or len(value) != len(key):
+        got = f"{len(value)}" if isinstance(value, list | tuple) else type(value).__name__
+        raise ParameterError("values for a list of keys", expected=f"a list of {len(key)}", got=got)
+    return list(zip(key, value, strict=True))
+
+
+def several(value: Any) -> list[Any]:
+    """One array, or the arrays of several devices, as a list."""
+    if isinstance(value, list | tuple) and value and not np.isscalar(value[0]):
+        return list(value)
+    return [value]
+
+
+def to_numpy(value: Any) -> Array:
+    """`value` as a numpy array: itself, a view through DLPack, or a copy if it lives on a GPU or is a list."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack_device__"):
+        if int(value.__dlpack_device__()[0]) == 1:  # kDLCPU
+            return np.from_dlpack(value)
+        if hasattr(value, "get"):  # cupy
+            copied: Array = value.get()
+            return copied
+    return np.asarray(value)
+
+
+def fitting(info: KeyInfo, value: Any) -> Array:
+    """`value` as a contiguous array of the key's shape and dtype; ShapeError naming the key if it is another."""
+    array = to_numpy(value)
+    check(info, array)
+    return np.ascontiguousarray(array, info.dtype).reshape(info.shape)
+
+
+def check(info: KeyInfo, array: Array) -> None:
+    """ShapeError naming the key unless shape and dtype are the key's."""
+    if array.shape != info.shape or array.dtype.name != info.dtype.name:
+        raise ShapeError(
+            f"key {info.key!r}", expected=f"shape {info.shape} {info.dtype}", got=f"{array.shape} {array.dtype}"
+        )
+
+
+def deliver(info: KeyInfo, value: Array, out: Any) -> None:
+    """Write `value` into `out`, wherever that lives."""
+    if hasattr(out, "set") and hasattr(out, "get"):  # cupy
+        out.set(value)
+        return
+    target = writable(info, out)
+    check(info, target)
+    target[...] = value
+
+
+def writable(info: KeyInfo, out: Any) -> Array:
+    """`out` as a numpy array that shares its memory; DataError if it cannot be written."""
+    target = to_numpy(out)
+    if not target.flags.writeable and hasattr(out, "__array__"):
+        target = np.asarray(out)
+    if not target.flags.writeable or isinstance(out, Sequence):
+        raise DataError(f"key {info.key!r}: out cannot be written", expected="a writable array", got=type(out).__name__)
+    return target

@@ -1,0 +1,229 @@
+"""mx.kv: the key-value store. `create` gives the local one or the distributed one; both are a KVStore."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import DataError, JobError, ParameterError, ShapeError
+from ..common.slices import tree_reduce
+from ..ps.optimizer import Optimizer
+from ..ps.optimizer import create as make_optimizer
+from ..ps.update import all_finite
+from .array import Array, aligned_empty
+from .keys import KeyInfo, KeyTable, check, deliver, fitting, pairs, several, to_numpy
+from .session import Session
+
+LOCAL, DISTRIBUTED = ("local", "device"), ("dist_sync", "dist_async", "dist_ssp")
+
+
+class KVStore(ABC):
+    """Keys to arrays that all workers share.
+
+    A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
+    arrays. Arrays are numpy's or anything else that speaks DLPack; dtype float32 or float64 (int32 and int64 can be
+    summed, but no optimizer takes them).
+    """
+
+    is_distributed = False
+
+    def __init__(self, kind: str, session: Session) -> None:
+        self.type, self.session = kind, session
+        self.fit = session.next_fit()
+        self.optimizer: Optimizer | None = None
+        self.keys = KeyTable()
+
+    # ---- what users call
+
+    @property
+    def rank(self) -> int:
+        """This worker's rank."""
+        return self.session.rank
+
+    @property
+    def num_workers(self) -> int:
+        """Workers in the job."""
+        return self.session.num_workers
+
+    def barrier(self) -> None:
+        """Wait until every worker is here."""
+        self.wait()
+        self.session.barrier()
+
+    def init(self, key: Any, value: Any, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
+        """Give keys their first value: rank 0's, whatever the others pass. Every worker calls it, in the same order.
+
+        `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys.
+        """
+        found = [(name, np.asarray(to_numpy(array), order="C")) for name, array in pairs(key, value)]
+        self._init([(self.keys.new(name, array), array) for name, array in found], lr_mult, wd_mult)
+
+    def push(self, key: Any, value: Any, priority: int = 0) -> None:
+        """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
+        its arrays at once. Keys of higher `priority` travel first. DataError if a value is NaN or infinite.
+        """
+        for name, item in pairs(key, value):
+            info = self.keys[name]
+            total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
+            rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
+            self._push(info, self._own(total, item), info.n + 1, rate, priority)
+
+    def pull(self, key: Any, out: Any, priority: int = 0) -> None:
+        """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each."""
+        fetched = []
+        for name, item in pairs(key, out):
+            info = self.keys[name]
+            buffer = np.empty(info.shape, info.dtype)
+            self._pull(info, buffer, "weight", priority)
+            fetched.append((info, buffer, several(item)))
+        self.wait()
+        for info, buffer, targets in fetched:
+            for target in targets:
+                deliver(info, buffer, target)
+
+    def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
+        """Push, then pull into `out` (into `value` if None)."""
+        self.push(key, value, priority)
+        self.pull(key, value if out is None else out, priority)
+
+    def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
+        """out[i] = row row_ids[i] of the key's value."""
+        for (name, target), (_, rows) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
+            info = self.keys[name]
+            ids = to_numpy(rows).astype(np.int64).reshape(-1)
+            if not info.shape or (ids.size and not 0 <= ids.min() <= ids.max() < info.shape[0]):
+                raise ParameterError(f"key {name!r}: row_ids", expected=f"rows of shape {info.shape}", got=ids[:8])
+            whole = np.empty(info.shape, info.dtype)
+            self.pull(name, whole, priority)
+            picked = KeyInfo(info.key, info.name, (ids.size, *info.shape[1:]), info.dtype)
+            deliver(picked, whole[ids], target)
+
+    def set_optimizer(self, optimizer: Any) -> None:
+        """Let the store update values by `optimizer` (an object or a name) instead of keeping the pushed sum.
+
+        Every worker calls it. Learning rate and schedule stay on the workers, which must agree on every step's rate.
+        """
+        self.optimizer = make_optimizer(optimizer)
+        self._set_optimizer(self.optimizer)
+
+    def empty(self, key: Any) -> Array:
+        """A new, uninitialised array of the key's shape and dtype, aligned as push likes it."""
+        info = self.keys[key]
+        return aligned_empty(info.shape, info.dtype)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Wait for what is under way and free the keys. Every worker calls it; the job goes on."""
+
+    # ---- what fit calls
+
+    def init_states(self, key: Any, states: dict[str, Any]) -> None:
+        """Give the optimizer's states of an initialised key their first values: rank 0's. Every worker calls it."""
+        info = self.keys[key]
+        for name, value in states.items():
+            self._init_state(info, name, fitting(info, value))
+
+    def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
+        """Hand in the gradient of step `n` (from 1, without gaps) and return; the step's learning rate is `lr`.
+
+        `array` must stay as it is until `wait` has returned. DataError naming rank, key and step if it is not finite.
+        """
+        info = self.keys[key]
+        check(info, array)
+        self._push(info, array if array.flags.c_contiguous else np.ascontiguousarray(array), n, lr, priority)
+
+    def pull_weight(self, key: Any, out: Array, priority: int = 0) -> None:
+        """Have the value after the last push written to `out`, and return; it is there when `wait` returns."""
+        info = self.keys[key]
+        check(info, out)
+        if not (out.flags.c_contiguous and out.flags.writeable):
+            raise ShapeError(f"key {key!r}: out", expected="a contiguous writable array", got=f"strides {out.strides}")
+        self._pull(info, out, "weight", priority)
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Until every push and pull is done. Raises RemoteError, PeerLost or JobError if one of them failed."""
+
+    def states(self, key: Any) -> dict[str, Array]:
+        """The optimizer's states of a key, by name, after this worker's last push."""
+        info = self.keys[key]
+        found = {name: np.empty(info.shape, info.dtype) for name in self._state_names()}
+        for name, array in found.items():
+            self._pull(info, array, name, 0)
+        self.wait()
+        return found
+
+    def adopt(self, key: Any, array: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
+        """As init, but the store keeps `array` itself and updates it in place. Local stores only."""
+        raise JobError("adopt works in a local store only", got=self.type)
+
+    # ---- what the two kinds of store do differently
+
+    @abstractmethod
+    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None: ...
+
+    @abstractmethod
+    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None: ...
+
+    @abstractmethod
+    def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None: ...
+
+    @abstractmethod
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None: ...
+
+    @abstractmethod
+    def _set_optimizer(self, optimizer: Optimizer) -> None: ...
+
+    def _own(self, total: Array, given: Any) -> Array:
+        """`total` in memory that the caller does not have, so that the push may go on when this returns."""
+        return total
+
+    def _state_names(self) -> tuple[str, ...]:
+        return self.optimizer.state_names if self.optimizer else ()
+
+    def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
+        """ParameterError if `n` is not the next step, DataError if a gradient is not finite."""
+        if n != info.n + 1:
+            raise ParameterError(f"key {info.key!r}: step of a push", expected=info.n + 1, got=n)
+        if array.dtype.kind != "f":
+            if self.optimizer is not None:
+                raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
+        elif not all_finite(array):
+            kind = "NaN" if np.isnan(array).any() else "an infinite value"
+            raise DataError(
+                f"worker {self.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
+                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
+            )
+        info.n = n
+
+
+def create(name: str = "local", staleness: int = 3) -> KVStore:
+    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job.
+
+    dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
+    but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
+    same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
+    """
+    kind = name.lower() if isinstance(name, str) else name
+    if kind not in LOCAL + DISTRIBUTED:
+        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
+    session = Session.current()
+    if kind in LOCAL and session.is_distributed:
+        raise JobError(
+            f"kvstore {kind!r} in a job of {session.num_workers} workers: they would train apart",
+            remedy='Use "dist_sync", or "auto" in FeedForward',
+        )
+    if kind in LOCAL:
+        from .kvstore_local import KVStoreLocal
+
+        return KVStoreLocal(kind, session)
+    if not session.is_distributed:
+        raise JobError(
+            f"kvstore {kind!r} outside of a job: DMLC_ROLE is not set",
+            remedy='Start the script with `launch`, or use "local"',
+        )
+    from .kvstore_dist import KVStoreDist
+
+    return KVStoreDist(kind, session, staleness)

@@ -1,0 +1,172 @@
+"""The store of a job: keys live on the servers, in ranges; see docs/protocol.md for what is said to them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from ..common.codec import Message
+from ..common.errors import DataError, JobError, ParameterError
+from ..common.requests import Drop, Setup, Stats
+from ..common.tensor import Tensor
+from ..ps.assignment import BIG_ARRAY, Assignment
+from ..ps.optimizer import Optimizer
+from .array import Array
+from .flight import Flight
+from .job_session import JobSession
+from .keys import KeyInfo
+from .kvstore import KVStore
+from .outbox import Request
+from .session import Session
+
+_SEQUENCE = count(1)
+
+
+class KVStoreDist(KVStore):
+    """Pushes and pulls return at once; the transport thread carries them out, `wait` waits for it."""
+
+    is_distributed = True
+
+    def __init__(self, kind: str, session: Session, staleness: int) -> None:
+        assert isinstance(session, JobSession)
+        super().__init__(kind, session)
+        self._session = session
+        self._transport = session.transport
+        self._flight = Flight()
+        self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
+        if self._staleness < 0 or isinstance(staleness, bool) or not isinstance(staleness, int):
+            raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
+        self._assignment = Assignment(session.num_servers, _bound())
+        self._closed = False
+        self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
+
+    def wait(self) -> None:
+        """See KVStore."""
+        with self._session.saying():
+            self._flight.wait()
+
+    def close(self) -> None:
+        """See KVStore. After an error it only forgets."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._flight.failure is None and self._transport.failure is None:
+                self.wait()
+                self._call(lambda seq: Drop(**self._me, seq=seq))
+        finally:
+            self._transport.retire(self._flight)
+
+    def stats(self) -> list[Any]:
+        """Each server's counters: entries, bytes, pushes, pulls and seconds of stalls per worker."""
+        return self._call(lambda seq: Stats(**self._me, seq=seq))
+
+    # ---- values
+
+    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+        for info, _ in items:
+            info.parts = self._assignment.place(info.size, info.dtype.itemsize)
+        said = "; ".join(f"{info.name} {info.shape} {info.dtype}" for info, _ in items)
+
+        def send() -> None:
+            for info, array in items:
+                self._submit(self._requests("init", info, array, lr_mult=lr_mult, wd_mult=wd_mult))
+            self.wait()
+
+        self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+
+    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
+        def send() -> None:
+            self._submit(self._requests("init", info, value, part=name))
+            self.wait()
+
+        self._agree("init_states", f"{info.name} {name}", send)
+
+    def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
+        self._check_push(info, array, n)
+        self._submit(self._requests("push", info, array, n=n, lr=float(lr), priority=priority))
+
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
+        self._submit(self._requests("pull", info, out, n=info.n, part=part, priority=priority))
+
+    def _own(self, total: Array, given: Any) -> Array:
+        return total.copy()
+
+    def _requests(self, kind: str, info: KeyInfo, array: Array, **fields: Any) -> list[tuple[int, Request]]:
+        flat = array.reshape(-1)
+        placed = []
+        for part in info.parts:
+            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
+            values = flat[part.lo : part.hi]
+            placed.append((part.server, Request(kind, self._flight, self.fit, tensor, values, **fields)))
+        return placed
+
+    def _submit(self, requests: list[tuple[int, Request]]) -> None:
+        if self._closed:
+            raise ParameterError("the key-value store is closed")
+        with self._session.saying():
+            self._flight.launch(len(requests))
+            self._transport.submit(requests)
+
+    # ---- what concerns all servers
+
+    @property
+    def _me(self) -> dict[str, Any]:
+        link = self._transport.link
+        return {"job": link.env.job_id, "rank": self.rank, "incarnation": link.incarnation, "fit": self.fit}
+
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        said = repr(sorted(optimizer.description().items()))
+        self._agree("optimizer", said, lambda: self._setup(optimizer.description()))
+
+    def _setup(self, description: dict[str, Any] | None) -> None:
+        self._call(
+            lambda seq: Setup(**self._me, seq=seq, mode=self._mode, staleness=self._staleness, optimizer=description)
+        )
+
+    def _call(self, make: Callable[[int], Message]) -> list[Any]:
+        """Ask every server, wait, and give their answers in rank order."""
+        flight = Flight()
+        calls = [
+            Request("call", flight, self.fit, message=make(next(_SEQUENCE)), priority=1 << 40)
+            for _ in range(self._session.num_servers)
+        ]
+        with self._session.saying():
+            flight.launch(len(calls))
+            self._transport.submit(enumerate(calls))
+            flight.wait()
+        self._transport.retire(flight)
+        return [call.answer for call in calls]
+
+    def _agree(self, what: str, said: str, action: Callable[[], None]) -> None:
+        """Rank 0 acts; then all workers wait for each other and compare what they were asked to do."""
+        if self.rank == 0:
+            action()
+        digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+        everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode())
+        for rank, other in enumerate(everyone):
+            if other.split(b" ")[:2] != everyone[0].split(b" ")[:2]:
+                raise DataError(
+                    f"workers 0 and {rank} do not do the same to their key-value store {self.fit}",
+                    expected=_readable(everyone[0]),
+                    got=_readable(other),
+                    remedy="All workers must create stores, set optimizers and initialise keys alike and in one order",
+                )
+
+
+def _readable(said: bytes) -> str:
+    what, _, rest = said.decode("utf-8", "replace").partition(" ")
+    return f"{what} {rest.partition(' ')[2]}"
+
+
+def _bound() -> int:
+    """MXNET_KVSTORE_BIGARRAY_BOUND: keys of more elements than that are split over the servers."""
+    text = os.environ.get("MXNET_KVSTORE_BIGARRAY_BOUND", "")
+    if not text:
+        return BIG_ARRAY
+    if not text.isdecimal() or int(text) < 1:
+        raise JobError("MXNET_KVSTORE_BIGARRAY_BOUND", expected="a whole number of at least 1", got=repr(text))
+    return int(text)

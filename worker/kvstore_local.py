@@ -1,0 +1,70 @@
+"""The store of a process on its own: the servers' store, without a socket."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..common.errors import ParameterError, ShapeError
+from ..ps.optimizer import Optimizer
+from ..ps.store import Entry, Store
+from .array import Array, aligned_empty
+from .keys import KeyInfo
+from .kvstore import KVStore
+from .session import Session
+
+
+class KVStoreLocal(KVStore):
+    """Updates happen in the thread that pushes; one key must be pushed by one thread at a time."""
+
+    def __init__(self, kind: str, session: Session) -> None:
+        super().__init__(kind, session)
+        self._store: Store[str] = Store()
+
+    def wait(self) -> None:
+        """Nothing is ever under way."""
+
+    def close(self) -> None:
+        """See KVStore."""
+        self._store = Store()
+
+    def adopt(self, key: int | str, array: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
+        """See KVStore. `array` must be contiguous and writable."""
+        info = self.keys.new(key, array)
+        self._store.add(info.name, Entry(_flat(array), lr_mult, wd_mult))
+
+    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+        for info, array in items:
+            weight = aligned_empty((info.size,), info.dtype)
+            weight[:] = array.reshape(-1)
+            self._store.add(info.name, Entry(weight, lr_mult, wd_mult))
+
+    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
+        _known_state(self, name)
+        self._store.entries[info.name].states[name][:] = value.reshape(-1)
+
+    def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
+        self._check_push(info, array, n)
+        rows = array.reshape(1, -1)
+        self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
+
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
+        source = self._store.entries[info.name].part(part)
+        assert source is not None
+        flat = out.reshape(-1)
+        if flat.ctypes.data != source.ctypes.data:
+            np.copyto(flat, source)
+
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        self._store.set_optimizer(optimizer)
+
+
+def _flat(array: Array) -> Array:
+    if not (array.flags.c_contiguous and array.flags.writeable):
+        raise ShapeError("adopt", expected="a contiguous writable array", got=f"strides {array.strides}")
+    return array.reshape(-1)
+
+
+def _known_state(store: KVStore, name: str) -> None:
+    names = store._state_names()
+    if name not in names:
+        raise ParameterError(f"optimizer state {name!r}", expected=" or ".join(names) or "none without an optimizer")

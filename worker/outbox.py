@@ -1,0 +1,243 @@
+"""What a worker still has to ask one server, and what it waits for. No sockets, no threads.
+
+Requests leave by priority. Of one range, push n + 1 leaves only when push n is acknowledged and every pull has been
+answered, so a server needs one gradient slot per worker and range. Every request can be said again: after a lost
+connection all unanswered ones are.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..common.codec import Message
+from ..common.errors import RemoteError
+from ..common.link import remote
+from ..common.messages import Error
+from ..common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
+from ..common.tensor import Tensor
+from ..common.wire import TENSORS, Frame
+from .array import Array
+from .flight import Flight
+
+TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
+Range = tuple[int, str, int]  # fit, key, lo
+
+
+@dataclass(eq=False)
+class Request:
+    """One range to be initialised, pushed or pulled. `array` is flat: the source, or where values go.
+
+    `flight` is told when it is done. For kind "call", `message` is sent as it is and answered by its seq.
+    """
+
+    kind: str
+    flight: Flight
+    fit: int = 0
+    tensor: Tensor | None = None
+    array: Array | None = None
+    n: int = 0
+    part: str = "weight"
+    lr: float = 0.0
+    lr_mult: float = 1.0
+    wd_mult: float = 1.0
+    priority: int = 0
+    message: Any = None
+    answer: Any = None
+    order: int = 0
+    sent: bool = False
+
+    @property
+    def range(self) -> Range:
+        """Which range it is about; calls are about none that exists."""
+        if self.tensor is None:
+            return (-1, "", int(self.message.seq))
+        return (self.fit, self.tensor.key, self.tensor.lo)
+
+    def alike(self) -> tuple[object, ...]:
+        """Requests that are equal in this may share a message."""
+        return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of data that it sends."""
+        return 0 if self.kind == "pull" or self.array is None else self.array.nbytes
+
+    def __lt__(self, other: Request) -> bool:
+        return (-self.priority, self.order) < (-other.priority, other.order)
+
+
+@dataclass
+class Outbox:
+    """Requests of worker `rank` for one server."""
+
+    job: str
+    rank: int
+    incarnation: str
+    heap: list[Request] = field(default_factory=list)
+    active: dict[Range, list[Request]] = field(default_factory=dict)  # in the heap, or sent and not answered
+    later: dict[Range, deque[Request]] = field(default_factory=dict)
+    numbers: Any = field(default_factory=count)
+
+    def add(self, request: Request) -> None:
+        """Take a request; it leaves when its turn has come."""
+        request.order = next(self.numbers)
+        where = request.range
+        if self.later.get(where) or not _may_join(request, self.active.get(where, ())):
+            self.later.setdefault(where, deque()).append(request)
+        else:
+            self._activate(request)
+
+    def _activate(self, request: Request) -> None:
+        self.active.setdefault(request.range, []).append(request)
+        heapq.heappush(self.heap, request)
+
+    def __bool__(self) -> bool:
+        """Whether something could be sent now."""
+        return bool(self.heap)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be sent or answered."""
+        return not self.active
+
+    # ---- out
+
+    def take(self) -> list[Request]:
+        """The next requests that travel together; they count as sent."""
+        first = heapq.heappop(self.heap)
+        found, size = [first], first.nbytes
+        while self.heap and first.kind != "call" and len(found) < TENSORS:
+            other = self.heap[0]
+            size += other.nbytes
+            if other.alike() != first.alike() or size > TOGETHER:
+                break
+            found.append(heapq.heappop(self.heap))
+        for request in found:
+            request.sent = True
+        return found
+
+    def put_back(self, requests: list[Request]) -> None:
+        """They could not be sent after all."""
+        for request in requests:
+            request.sent = False
+            heapq.heappush(self.heap, request)
+
+    def again(self) -> None:
+        """The connection is a new one: whatever is unanswered must be said again."""
+        self.put_back([item for items in self.active.values() for item in items if item.sent])
+
+    def message(self, requests: list[Request]) -> Message:
+        """`requests` (from `take`) as one message."""
+        first = requests[0]
+        if first.kind == "call":
+            made: Message = first.message
+            return made
+        tensors = tuple(item.tensor for item in requests if item.tensor is not None)
+        common = {"job": self.job, "rank": self.rank, "incarnation": self.incarnation, "fit": first.fit}
+        if first.kind == "pull":
+            return Pull(**common, n=first.n, part=first.part, tensors=tensors)  # type: ignore[arg-type]
+        frames: tuple[Frame, ...] = tuple(_bytes_of(item.array) for item in requests if item.array is not None)
+        if first.kind == "push":
+            return Push(**common, n=first.n, lr=first.lr, tensors=tensors, frames=frames)  # type: ignore[arg-type]
+        mults = {"lr_mult": first.lr_mult, "wd_mult": first.wd_mult}
+        return Init(**common, **mults, part=first.part, tensors=tensors, frames=frames)  # type: ignore[arg-type]
+
+    # ---- in
+
+    def answer(self, message: Message) -> None:
+        """Take a server's reply. RemoteError if it concerns the worker as a whole and not one fit."""
+        if isinstance(message, Ack):
+            for key, lo in message.ranges:
+                kind = "push" if message.n else "init"
+                self._finish((message.fit, key, lo), kind, message.n, message.part)
+        elif isinstance(message, Values):
+            for tensor, frame in zip(message.tensors, message.frames, strict=True):
+                self._value(message, tensor, frame)
+        elif isinstance(message, Ok | Statistics):
+            self._finish((-1, "", message.seq), "call", 0, "weight", message)
+        elif isinstance(message, Error):
+            self._refused(message)
+
+    def _value(self, message: Values, tensor: Tensor, frame: Frame) -> None:
+        for request in self.active.get((message.fit, tensor.key, tensor.lo), ()):
+            if (request.kind, request.n, request.part) == ("pull", message.n, message.part):
+                assert request.array is not None and request.tensor is not None
+                if tensor[:5] != request.tensor[:5]:
+                    request.flight.fail(RemoteError("shape", f"server sent {tensor}, not {request.tensor}"))
+                    return
+                np.copyto(request.array, np.frombuffer(frame, np.dtype(tensor.dtype).newbyteorder("<")))
+                self._finish(request.range, "pull", message.n, message.part)
+                return
+
+    def _finish(self, where: Range, kind: str, n: int, part: str, answer: Any = None) -> None:
+        """The request is answered; what waited for that may leave. Nothing if nobody waits for it (any more)."""
+        for request in self.active.get(where, ()):
+            if (request.kind, request.n, request.part) == (kind, n, part):
+                request.answer = answer
+                self._remove(request)
+                request.flight.land()
+                return
+
+    def _remove(self, request: Request) -> None:
+        where = request.range
+        self.active[where].remove(request)
+        if not request.sent:  # answered by an earlier saying
+            self.heap.remove(request)
+            heapq.heapify(self.heap)
+        if not self.active[where]:
+            del self.active[where]
+        waiting = self.later.get(where)
+        while waiting and _may_join(waiting[0], self.active.get(where, ())):
+            self._activate(waiting.popleft())
+        if where in self.later and not self.later[where]:
+            del self.later[where]
+
+    def _refused(self, error: Error) -> None:
+        exception = remote(error)
+        if error.fit is None:
+            raise exception
+        hit = [item for items in self.active.values() for item in items if _concerns(error, item)]
+        for request in hit:
+            request.flight.fail(exception)
+
+    def forget(self, flight: Flight) -> None:
+        """Drop all requests of a failed flight."""
+        self.active = _without(flight, self.active, list)
+        self.later = _without(flight, self.later, deque)
+        self.heap = [item for item in self.heap if item.flight is not flight]
+        heapq.heapify(self.heap)
+
+
+def _without(flight: Flight, queues: dict[Range, Any], kind: type[Any]) -> dict[Range, Any]:
+    kept = {where: kind(item for item in queue if item.flight is not flight) for where, queue in queues.items()}
+    return {where: queue for where, queue in kept.items() if queue}
+
+
+def _may_join(request: Request, active: Any) -> bool:
+    """Whether `request` may leave while `active` of the same range are unanswered."""
+    if request.kind == "pull":
+        return all(item.kind == "push" for item in active)
+    return not active
+
+
+def _concerns(error: Error, request: Request) -> bool:
+    if error.seq is not None:
+        return request.kind == "call" and request.message.seq == error.seq
+    if request.kind == "call" or request.fit != error.fit or request.tensor is None:
+        return False
+    return (
+        (error.key is None or request.tensor.key == error.key)
+        and (error.lo is None or request.tensor.lo == error.lo)
+        and (error.n is None or request.n == error.n)
+    )
+
+
+def _bytes_of(array: Array) -> Frame:
+    """The array's memory, without a copy."""
+    return array.data.cast("B") if array.size else b""

@@ -1,0 +1,106 @@
+"""This process's place in the job: rank, collectives, and how it leaves. Outside of a job it is a job of one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..common.errors import ParameterError
+from ..common.job import JobEnv
+from ..common.wire import PAYLOAD_BYTES
+
+
+class Session:
+    """A job of one worker without servers; `JobSession` is the place in a real one."""
+
+    _current: Session | None = None
+    _making = threading.Lock()
+
+    def __init__(self, rank: int = 0, num_workers: int = 1, is_distributed: bool = False) -> None:
+        self.rank, self.num_workers, self.is_distributed = rank, num_workers, is_distributed
+        self._fits = 0
+
+    @staticmethod
+    def current() -> Session:
+        """The session of this process; the first call joins the job that the environment describes, if any.
+
+        Blocks until the job is complete. In a process whose DMLC_ROLE is server or scheduler it does not return.
+        Errors: JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
+        """
+        with Session._making:
+            if Session._current is None:
+                serve_if_role()
+                Session._current = _join()
+            return Session._current
+
+    @property
+    def local_size(self) -> int:
+        """How many workers of the job share this host (LOCAL_WORLD_SIZE), 1 if unknown."""
+        text = os.environ.get("LOCAL_WORLD_SIZE", "")
+        return max(1, int(text)) if text.isdecimal() else 1
+
+    def next_fit(self) -> int:
+        """The ordinal of this fit or kv.create, from 1; the same on all ranks if they run the same script."""
+        self._fits += 1
+        return self._fits
+
+    def gather(self, payload: bytes) -> list[bytes]:
+        """Every worker's `payload` in rank order. Blocks until all have called it; at most 64 MiB each.
+
+        Errors: PeerLost if the job is lost, RemoteError `left` if a worker has left without taking part.
+        """
+        if len(payload) > PAYLOAD_BYTES:
+            raise ParameterError("gather: payload", expected=f"at most {PAYLOAD_BYTES} bytes", got=len(payload))
+        return self._gather(bytes(payload)) if self.is_distributed else [bytes(payload)]
+
+    def barrier(self) -> None:
+        """Wait until every worker is here."""
+        self.gather(b"")
+
+    def progress(self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: str = "") -> None:
+        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through."""
+
+    @contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """While inside, leaving the process early is an error that names `what`; locally it is nobody's business."""
+        yield
+
+    def close(self) -> None:
+        """Leave the job in order; the next `current` joins anew."""
+        Session._current = None
+
+    def _gather(self, payload: bytes) -> list[bytes]:
+        raise NotImplementedError
+
+
+def _join() -> Session:
+    env = JobEnv.from_env()
+    if env is None:
+        return Session()
+    from .job_session import JobSession
+
+    return JobSession.join(env)
+
+
+def serve_if_role() -> None:
+    """Become the server or scheduler that DMLC_ROLE asks for; returns only if it asks for neither.
+
+    Under a tracker that runs one command for all roles, the script gets here in each of them.
+    """
+    if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "pushgrad.ps"])
+
+
+def rank() -> int:
+    """This worker's rank in the job; 0 outside of one."""
+    return Session.current().rank
+
+
+def num_workers() -> int:
+    """The number of workers in the job; 1 outside of one."""
+    return Session.current().num_workers

@@ -1,0 +1,267 @@
+"""The one thread of a worker that owns its sockets: requests in from any thread, answers out to whoever waits.
+
+Everything that may take time on the wire goes through here, so the computing threads only ever append to a list.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+
+import zmq
+
+from ..common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
+from ..common.codec import Message, decode, encode
+from ..common.curve import keys_for
+from ..common.errors import JobError, PeerLost
+from ..common.job import JobEnv
+from ..common.link import Link, remote
+from ..common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
+from ..common.wire import Frame
+from .flight import Flight
+from .outbox import Outbox, Request
+
+
+class ServerLine:
+    """The connection to one server and what is queued for it."""
+
+    def __init__(self, context: Context, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
+        keys = keys_for(env, endpoint)
+        self.outbox = outbox
+        self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
+        self.watch = Watch(self.socket, endpoint, keys is not None)
+        self.socket.connect(endpoint)
+
+    def read(self) -> None:
+        """Take all answers; if the connection is a new one, say again what is unanswered."""
+        before = self.watch.connections
+        if self.watch.drain() and before:
+            self.outbox.again()
+        while (frames := receive(self.socket)) is not None:
+            self.outbox.answer(decode(frames))
+
+    def write(self) -> None:
+        """Send while the server takes it."""
+        while self.outbox:
+            requests = self.outbox.take()
+            if not send(self.socket, encode(self.outbox.message(requests))):
+                self.outbox.put_back(requests)
+                return
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.socket.disable_monitor()
+        self.watch.monitor.close(0)
+        self.socket.close(0)
+
+
+class Transport(threading.Thread):
+    """Runs from the welcome to the orderly leave, or until the job is lost."""
+
+    def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
+        super().__init__(name="pushgrad-transport", daemon=True)
+        self.link, self.context = link, context
+        self.lines = [
+            ServerLine(
+                context,
+                link.env,
+                endpoint,
+                Outbox(link.env.job_id, welcome.rank, link.incarnation),
+                f"worker-{welcome.rank}-{link.incarnation}".encode(),
+            )
+            for endpoint, _ in welcome.servers
+        ]
+        self.failure: BaseException | None = None
+        self._lock = threading.Lock()
+        self._inbox: deque[tuple[int, Request]] = deque()
+        self._flights: set[Flight] = set()
+        self._letters: deque[Message] = deque()  # to the scheduler
+        self._collective: tuple[Gather, Flight, list[tuple[Frame, ...]]] | None = None
+        self._left, self._over = Flight(), threading.Event()
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_in, False)
+        os.set_blocking(self._wake_out, False)
+        self._pid = os.getpid()
+        self._stopping = self._awake = False
+        self._asked_to_leave = self._said_goodbye = False
+        self._greeted = link.watch.connections
+
+    # ---- any thread
+
+    def submit(self, requests: Iterable[tuple[int, Request]]) -> None:
+        """Queue requests, each for a server. Their flights must count them already. Raises what ended the job."""
+        with self._lock:
+            self._check()
+            for server, request in requests:
+                self._flights.add(request.flight)
+                self._inbox.append((server, request))
+        self._wake()
+
+    def retire(self, flight: Flight) -> None:
+        """Nothing will be asked on behalf of `flight` any more."""
+        with self._lock:
+            self._flights.discard(flight)
+
+    def gather(self, n: int, payload: bytes) -> tuple[Frame, ...]:
+        """Contribute to collective n and wait for everyone's part. One at a time."""
+        flight, result = Flight(), []  # type: tuple[Flight, list[tuple[Frame, ...]]]
+        flight.launch()
+        with self._lock:
+            self._check()
+            self._flights.add(flight)
+            self._collective = (Gather(n=n, frames=(payload,)), flight, result)
+            self._letters.append(self._collective[0])
+        self._wake()
+        try:
+            flight.wait()
+        finally:
+            self.retire(flight)
+        return result[0]
+
+    def post(self, message: Message) -> None:
+        """Send a one-way message to the scheduler, as soon as that goes."""
+        with self._lock:
+            if self.failure is None:
+                self._letters.append(message)
+        self._wake()
+
+    def leave(self) -> None:
+        """Orderly end: wait for every answer that is due, tell the scheduler, end the thread."""
+        with self._lock:
+            self._check()
+            self._flights.add(self._left)
+            self._left.launch()
+            self._stopping = True
+        self._wake()
+        self._left.wait()
+        self._over.wait(5.0)
+
+    def fail(self, reason: str, timeout: float) -> None:
+        """Tell the scheduler that this process fails; returns when the job is aborted, or after `timeout` seconds."""
+        self.post(Fail(reason=_shorten(reason)))
+        self._over.wait(timeout)
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise JobError(
+                "a forked child of a worker cannot use the worker's place in the job",
+                remedy="Use the key-value store and barriers in the worker's own process only",
+            )
+        if self.failure is not None:
+            raise self.failure
+
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            with suppress(BlockingIOError):  # a full pipe wakes as well
+                os.write(self._wake_in, b"w")
+
+    # ---- this thread
+
+    def run(self) -> None:
+        """Poll until the end; whatever goes wrong is handed to everyone who waits."""
+        try:
+            poller = zmq.Poller()
+            for item in self._readable():
+                poller.register(item, zmq.POLLIN)
+            while self._round(poller):
+                pass
+        except BaseException as error:
+            self._end(error)
+        finally:
+            self._close()
+            self._over.set()
+
+    def _readable(self) -> list[Socket | int]:
+        sockets: list[Socket | int] = [self._wake_out, *self.link.sockets()]
+        for line in self.lines:
+            sockets += [line.socket, line.watch.monitor]
+        return sockets
+
+    def _round(self, poller: zmq.Poller) -> bool:
+        for line in self.lines:
+            poller.modify(line.socket, zmq.POLLIN | (zmq.POLLOUT if line.outbox else 0))
+        poller.poll(20 if self._letters else 200)
+        with suppress(BlockingIOError):
+            os.read(self._wake_out, 4096)
+        self._awake = False  # after the read and before the look: no wake-up is lost
+        self._take_in()
+        for line in self.lines:
+            line.read()
+        for message in self.link.receive():
+            self._heed(message)
+        self.link.check()
+        self._forget_failed()
+        for line in self.lines:
+            line.write()
+        self._send_letters()
+        return not self._said_goodbye
+
+    def _take_in(self) -> None:
+        with self._lock:
+            fresh, self._inbox = self._inbox, deque()
+        for server, request in fresh:
+            if request.flight.failure is None:
+                self.lines[server].outbox.add(request)
+
+    def _forget_failed(self) -> None:
+        with self._lock:
+            failed = [flight for flight in self._flights if flight.failure is not None]
+            self._flights.difference_update(failed)
+        for flight in failed:
+            for line in self.lines:
+                line.outbox.forget(flight)
+
+    def _send_letters(self) -> None:
+        with self._lock:
+            if self.link.watch.connections != self._greeted:  # connected anew: what went out may not have come in
+                self._greeted = self.link.watch.connections
+                self._letters.extend([Leave()] if self._asked_to_leave else [])
+                self._letters.extend([self._collective[0]] if self._collective else [])
+            quiet = self._stopping and not self._inbox and all(line.outbox.idle for line in self.lines)
+            if quiet and not self._asked_to_leave:
+                self._asked_to_leave = True
+                self._letters.append(Leave())
+            while self._letters and self.link.send(self._letters[0]):
+                self._letters.popleft()
+
+    def _heed(self, message: Message) -> None:
+        if isinstance(message, Left):
+            self._said_goodbye = True
+            self._left.land()
+        elif isinstance(message, Gathered | Error):
+            self._collected(message)
+
+    def _collected(self, message: Gathered | Error) -> None:
+        with self._lock:
+            if self._collective is None or self._collective[0].n != message.n:
+                return
+            _, flight, result = self._collective
+            self._collective = None
+        if isinstance(message, Gathered):
+            result.append(message.frames)
+            flight.land()
+        else:
+            flight.fail(remote(message))
+
+    def _end(self, error: BaseException) -> None:
+        if not isinstance(error, PeerLost):
+            self.link.send(Fail(reason=_shorten(f"{type(error).__name__}: {error}")))
+        with self._lock:
+            self.failure = error
+            flights, self._flights = self._flights, set()
+        for flight in flights:
+            flight.fail(error)
+
+    def _close(self) -> None:
+        for line in self.lines:
+            line.close()
+        self.link.close(linger=1.0)
+        self.context.term()
+
+
+def _shorten(reason: str) -> str:
+    return reason.encode("utf-8", "replace")[:1000].decode("utf-8", "ignore")
