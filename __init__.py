@@ -37,7 +37,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "PushgradError": (".common.errors", "PushgradError"),
 }
 
-__all__ = sorted([*_FACE, "__version__"])
+__all__ = list(_FACE)
 
 
 def __getattr__(name: str) -> _Any:
@@ -50,4 +50,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*_FACE, "__version__"])

@@ -5,9 +5,10 @@ launch --workers 2 examples/boston.py
 """
 
 import numpy as np
-import pushgrad as mx
 from r_iterator import RArrayIter
 from tables import boston_housing
+
+import pushgrad as mx
 
 X, y = boston_housing()
 train = np.arange(0, len(X), 3)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
+
 import pushgrad as mx
 
 

@@ -11,8 +11,9 @@ from time import perf_counter
 
 import click
 import numpy as np
-import pushgrad as mx
 from digits import load
+
+import pushgrad as mx
 
 EMBEDDED = Path(__file__).parent / "data" / "mnist"
 

@@ -5,9 +5,10 @@ launch --workers 2 examples/sonar.py
 """
 
 import numpy as np
-import pushgrad as mx
 from r_iterator import RArrayIter
 from tables import sonar
+
+import pushgrad as mx
 
 X, y = sonar()
 train = np.r_[0:50, 99:150]

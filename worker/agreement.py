@@ -1,4 +1,4 @@
-"""What the workers of a job settle before they train: who computes which rows, with whose seed, and on the same data."""
+"""What the workers of a job settle before they train: who computes which rows, with whose seed, on the same data."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
 
 
 def _checksum(array: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1))
+    return zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
 
 
 def _compare(everyone: list[dict[str, Any]], sharded: bool) -> None:
@@ -98,5 +98,5 @@ def _compare(everyone: list[dict[str, Any]], sharded: bool) -> None:
                     f"ranks 0 and {rank} train on different things: {part}",
                     expected=f"{value} (rank 0)",
                     got=f"{one['fingerprint'].get(part)} (rank {rank})",
-                    remedy="All workers of a job run the same script on the same data; the batch is shared out for them.",
+                    remedy="All workers run the same script on the same data; the batch is shared out for them.",
                 )

@@ -13,11 +13,12 @@ ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 
 
 def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
-    """An uninitialised C-ordered array whose first byte lies on a cache line, so that equal shapes compute equal bits."""
+    """An uninitialised C-ordered array that starts on a cache line, so that equal shapes compute equal bits."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT
-    return raw[offset : offset + size].view(dtype).reshape(shape)
+    array: Array = raw[offset : offset + size].view(dtype).reshape(shape)
+    return array
 
 
 def aligned_zeros(shape: Shape, dtype: Any = np.float32) -> Array:

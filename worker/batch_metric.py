@@ -32,7 +32,7 @@ class BatchMetric:
             return
         whole: tuple[list[Array], list[Array]] | None = None
         for index, leaf in enumerate(self.metric.leaves()):
-            if leaf.statistics is not None:
+            if leaf.sums:
                 found = leaf.statistics(labels, outputs) if self._shares.local_rows else np.zeros(leaf.count)
                 leaf.add(leaf.value(self._summed(f"metric{index}", found)))
                 continue

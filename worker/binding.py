@@ -175,11 +175,12 @@ def _counting(symbol: Symbol) -> list[tuple[int, Operator, str]]:
 
 
 def _one_dtype(dtypes: Mapping[str, Any]) -> np.dtype[Any]:
-    kinds = {np.dtype(dtype) for dtype in dtypes.values()} or {np.dtype(np.float32)}
+    kinds: set[np.dtype[Any]] = {np.dtype(dtype) for dtype in dtypes.values()} or {np.dtype(np.float32)}
     if len(kinds) > 1 or next(iter(kinds)).kind != "f":
         listed = ", ".join(f"{name} {np.dtype(dtype)}" for name, dtype in dtypes.items())
         raise GraphError("arguments of a graph share one floating type", got=listed)
-    return kinds.pop()
+    (only,) = kinds
+    return only
 
 
 def _by_name(what: str, names: list[str], given: Any, partial: bool = False) -> dict[str, Array]:

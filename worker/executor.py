@@ -24,8 +24,8 @@ Announce = Callable[[str, Array], None]
 class Executor:
     """Arrays for every argument, gradient, auxiliary state and output of a symbol, and the program that connects them.
 
-    The batch (axis 0 of every argument in `batch_arguments`) is cut into slices that run on compute threads; a
-    gradient is the balanced binary-tree sum over slices, so that its bits depend on the slices alone and not on threads.
+    The batch (axis 0 of the inputs) is cut into slices that run on compute threads; a gradient is the balanced
+    binary-tree sum over slices, so that its bits depend on the slices alone and not on threads.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Executor:
     ) -> Executor:
         """Bind to new arrays, all zeros; `shapes` gives those of the inputs, the others are inferred.
 
-        `slices` cuts the inputs' axis 0 into that many parts. Raises ShapeError if the shapes do not determine the rest.
+        `slices` cuts the inputs' axis 0 into that many parts. GraphError if the shapes do not determine the rest.
         """
         binding = Binding.allocate(symbol, ctx, grad_req, type_dict, shapes)
         parts = [share(binding.rows(), i, slices) for i in range(slices)] if slices else None
@@ -99,8 +99,8 @@ class Executor:
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
 
-        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. `announce(name, gradient)`
-        is called on a compute thread as soon as a gradient is final.
+        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. As soon as a gradient is
+        final, `announce(name, gradient)` is called on a compute thread.
         """
         self._sums.begin(announce)
         head_grads = self._head_grads(out_grads)

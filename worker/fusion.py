@@ -1,4 +1,4 @@
-"""Which neighbouring nodes of a graph run as one kernel: convolution with the activation and the max-pooling behind it."""
+"""Which neighbouring nodes run as one kernel: convolution with the activation and the max-pooling behind it."""
 
 from __future__ import annotations
 

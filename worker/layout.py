@@ -42,8 +42,8 @@ def training_iterator(
             f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}"
         )
     size = min(DEFAULT_BATCH, len(data)) if batch_size is None else batch_size
-    names = {"data_name": only_ending(symbol, "data"), "label_name": only_ending(symbol, "label")}
-    return NDArrayIter(data, labels, batch_size=size, shuffle=shuffle, **names)
+    data_name, label_name = only_ending(symbol, "data"), only_ending(symbol, "label")
+    return NDArrayIter(data, labels, size, shuffle, data_name=data_name, label_name=label_name)
 
 
 def evaluation_iterator(symbol: Symbol, data: Any, batch_size: int | None, layout: str) -> DataIter:

@@ -1,7 +1,7 @@
 """What a metric is: one value per global batch, averaged over batches, as in R.
 
 A built-in metric turns its share of a batch's rows into a few numbers that can be added up over workers
-(`statistics`); `value` makes the batch's figure of the sum. A custom metric has no such numbers (`statistics` is None)
+(`statistics`); `value` makes the batch's figure of the sum. A custom metric has no such numbers (`sums` is False)
 and sees whole labels and outputs.
 """
 
@@ -27,6 +27,7 @@ class Metric:
 
     count: ClassVar[int] = 2
     maximize: ClassVar[bool] = False  # whether more is better
+    sums: ClassVar[bool] = True  # whether `statistics` of shares can be added up
     name: str
 
     def __init__(self, name: str) -> None:
@@ -89,7 +90,7 @@ class Custom(Metric):
     means what it says. Several pairs of labels and outputs are averaged.
     """
 
-    statistics = None  # type: ignore[assignment]  # nothing to add up over workers: labels and outputs travel
+    sums = False  # nothing to add up over workers: labels and outputs travel
 
     def __init__(self, name: str, function: Callable[[Array, Array], Any], maximize: bool = False) -> None:
         self.function = function
@@ -110,7 +111,7 @@ class Custom(Metric):
 class CompositeMetric(Metric):
     """Several metrics at once. `get` gives a list of names and a list of values."""
 
-    statistics = None  # type: ignore[assignment]  # each leaf has its own
+    sums = False  # each leaf has statistics of its own
 
     def __init__(self, metrics: Sequence[Metric], name: str = "composite") -> None:
         self.metrics = [leaf for metric in metrics for leaf in metric.leaves()]

@@ -1,4 +1,4 @@
-"""A symbol graph compiled for one slice of the batch: calls in order, with every buffer laid out before the first step."""
+"""A symbol graph compiled for one slice of the batch: calls in order, every buffer laid out before the first step."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Program:
         gradients: Mapping[str, Array],
         dtype: np.dtype[np.floating],
     ) -> None:
-        """`variables`: arguments and auxiliary states; `outputs`: where the heads go; `gradients`: where arguments' go."""
+        """`variables`: arguments and states; `outputs`: where the heads go; `gradients`: where the arguments' go."""
         self.step = Step()
         self.counts: dict[int, float] = {}
         self._shapes, self._dtype = shapes, dtype

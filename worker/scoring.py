@@ -58,7 +58,7 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
 def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
     """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows."""
     names = InputNames.match(learned.symbol, iterator)
-    alone = session.num_workers == 1 or any(leaf.statistics is None for leaf in metric.leaves())
+    alone = session.num_workers == 1 or not all(leaf.sums for leaf in metric.leaves())
     rows = (0, iterator.batch_size) if alone else share(iterator.batch_size, session.rank, session.num_workers)
     executor = learned.bind(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else None
     found: list[Array] = []

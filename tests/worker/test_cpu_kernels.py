@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from pushgrad.worker.kernels.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
@@ -61,8 +62,7 @@ def test_convolution_and_what_is_fused_with_it(channels, extent, kernel, stride,
     parts = {"act": Activation(act_type="tanh"), "pool": Pooling(kernel=(2, 2), stride=(2, 2), pool_type="max")}
     ops = [conv, *(parts[name] for name in tail.split("+") if name)]
     inputs = [
-        rng.standard_normal(shape, np.float32)
-        for shape in ((6, channels, *extent), (5, channels, *kernel), (5,))
+        rng.standard_normal(shape, np.float32) for shape in ((6, channels, *extent), (5, channels, *kernel), (5,))
     ]
     shape = (6, channels, *extent)
     for index, op in enumerate(ops):

@@ -5,24 +5,22 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from pushgrad.common.errors import GraphError, ParameterError, ShapeError
 
 import pushgrad as mx
+from pushgrad.common.errors import GraphError, ParameterError, ShapeError
 
 
 def network():
     data = mx.sym.Variable("data")
     conv = mx.sym.Convolution(data, kernel=(3, 3), num_filter=4, name="conv")
-    pool = mx.sym.Pooling(
-        mx.sym.Activation(conv, act_type="tanh"), pool_type="max", kernel=(2, 2), stride=(2, 2)
-    )
+    pool = mx.sym.Pooling(mx.sym.Activation(conv, act_type="tanh"), pool_type="max", kernel=(2, 2), stride=(2, 2))
     hidden = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.Flatten(pool), num_hidden=8, name="fc1"), act_type="relu")
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=3, name="fc2"), name="softmax")
 
 
 def bound(rows=8, slices=None, dtype=np.float32, symbol=None, **options):
     symbol = symbol or network()
-    types = {name: dtype for name in symbol.list_arguments()}
+    types = dict.fromkeys(symbol.list_arguments(), dtype)
     executor = symbol.simple_bind(data=(rows, 2, 8, 8), slices=slices, type_dict=types, **options)
     rng = np.random.default_rng(7)
     for name, array in executor.arg_dict.items():

@@ -51,7 +51,7 @@ def unpool_rows(
     plane: tuple[int, int],
     window: tuple[int, int],
 ) -> None:
-    """grad (n, F, PH, PW) -> rows (n * H * W, F), all written; its sum per filter is added to bias_grad; line (F,) is scratch."""
+    """grad (n, F, PH, PW) -> rows (n * H * W, F), all written; bias_grad += its sums; line (F,) is scratch."""
     n, filters, pooled_h, pooled_w = grad.shape
     height, width = plane
     if pooled_h * window[0] != height or pooled_w * window[1] != width:

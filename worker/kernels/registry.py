@@ -12,7 +12,7 @@ from ..ops.operator import Operator, Step
 
 
 class Kernel(Protocol):
-    """Forward and backward of one node, or one chain of nodes, for one slice of the batch: an Operator's own two methods."""
+    """Forward and backward of one node or chain of nodes, for one slice of the batch: an Operator's two methods."""
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Write the outputs."""

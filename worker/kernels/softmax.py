@@ -44,7 +44,7 @@ class SoftmaxOutputKernel:
             return
         scale = self.op.scale(step, inputs[0])
         ignored = self.op.ignore_label if self.op.use_ignore else np.nan
-        bad = _gradient(outputs[0], inputs[1], in_grads[0], np.float32(scale), np.float32(ignored))
+        bad = _gradient(outputs[0], inputs[1], in_grads[0], float(scale), float(ignored))
         if bad:
             from ..ops.softmax_output import check_labels
 
@@ -75,9 +75,9 @@ def _divide_by_sum(out: Array) -> None:
 
 
 @kernel
-def _gradient(out: Array, label: Array, grad: Array, scale: float, ignored: float) -> int:
+def _gradient(out: Array, label: Array, grad: Array, factor: float, ignored: float) -> int:
     """Number of labels that name no class; their rows are zero."""
-    bad = 0
+    bad, scale = 0, np.float32(factor)
     for i in range(out.shape[0]):
         row, target = out[i], grad[i]
         value = label[i]
