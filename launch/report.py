@@ -20,7 +20,8 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
         spec = cause.member.spec
         pid = "" if cause.member.pid is None else f", pid {cause.member.pid}"
         lines = _quoted(spec.name, errors, output)
-        lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s)")
+        reason = f": {cause.reason}" if cause.reason else ""
+        lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")
     if cause.remedy:
         lines.append(cause.remedy)
     return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]

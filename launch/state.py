@@ -47,12 +47,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why the job ended before its time: the exit code of `launch`, a text, and the process to blame, if any."""
+    """Why the job ended before its time: the exit code of `launch`, what happened, and the process to blame, if any.
+
+    `reason` is what the scheduler said about it.
+    """
 
     code: int
     text: str
     member: Member | None = None
-    remedy: str | None = None
+    reason: str = ""
+    remedy: str = ""
 
 
 def signal_name(code: int) -> str | None:
@@ -70,14 +74,16 @@ def shell_code(code: int) -> int:
     return 128 - code if code < 0 else code
 
 
-def exit_cause(member: Member, reason: str | None = None) -> Cause:
-    """The cause for a process that ended with an error, or with 0 before its time (`reason` says of what)."""
-    code = member.code or 0
-    if code == 0:
-        return Cause(EXIT_FAILURE, f"exited with code 0 {reason}", member)
+def exit_cause(member: Member, reason: str = "") -> Cause:
+    """The cause for a process that ended with an error."""
+    code = member.code or EXIT_FAILURE
     name = signal_name(code)
-    text = f"was killed by {name}" if name else f"exited with code {code}"
-    remedy = None
-    if name == "SIGKILL":
-        remedy = "Killed from outside: by hand, by a cluster's limit, or for lack of memory (`dmesg` tells)"
-    return Cause(shell_code(code), text + (f" ({reason})" if reason else ""), member, remedy)
+    remedy = "Killed from outside: by hand, by a limit, or for lack of memory (`dmesg` tells)" if code == -9 else ""
+    return Cause(
+        shell_code(code), f"was killed by {name}" if name else f"exited with code {code}", member, reason, remedy
+    )
+
+
+def early_exit(member: Member, when: str, reason: str = "") -> Cause:
+    """The cause for a process that ended with 0 when the job still needed it."""
+    return Cause(EXIT_FAILURE, f"exited with code 0 {when}", member, reason)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..common.errors import EXIT_FAILURE, EXIT_PEER_LOST
 from .plan import ProcessSpec
-from .state import Cause, Member, exit_cause
+from .state import Cause, Member, early_exit, exit_cause
 from .status import Event
 
 PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer
@@ -114,7 +114,7 @@ class Supervisor:
         gone = next((m for m in self.workers if m.code == 0 and not m.joined), None)
         if gone is None or self.stopping:
             return []
-        return self._fail(exit_cause(gone, "without joining the job that other workers have joined"), now)
+        return self._fail(early_exit(gone, "without joining the job that other workers have joined"), now)
 
     def exited(self, name: str, code: int, now: float) -> list[Action]:
         """A process ended; all that it had said before through the scheduler must have been handed in already."""
@@ -140,9 +140,9 @@ class Supervisor:
         if member.spec.role != "worker":
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
-            return self._fail(exit_cause(member, "before the job was over"), now)
+            return self._fail(early_exit(member, "before the job was over"), now)
         if member.inside:
-            return self._fail(exit_cause(member, self._accused(member) or "before its training had ended"), now)
+            return self._fail(early_exit(member, "before its training had ended", self._accused(member)), now)
         if not member.joined and any(m.joined for m in self.workers):
             return self._missing(now)
         return self._finish(now) if all(m.code == 0 for m in self.workers) else []
@@ -169,7 +169,7 @@ class Supervisor:
         if suspect is not None and suspect.code not in (None, 0, EXIT_PEER_LOST):
             return self._fail(exit_cause(suspect, self._accusation), now)
         if suspect is not None and (failed is None or suspect.running):
-            return self._fail(Cause(EXIT_FAILURE, f"was given up: {self._accusation}", suspect), now)
+            return self._fail(Cause(EXIT_FAILURE, "was given up", suspect, self._accusation), now)
         if failed is not None:
             return self._fail(exit_cause(failed), now)
         text = "gave up because of another process, but none has failed"

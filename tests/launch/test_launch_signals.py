@@ -49,10 +49,10 @@ def test_under_nohup_a_hangup_changes_nothing(launch, script):
     name = script(
         """
         import fake_job, signal
-        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         fake_job.join()
         print("ready", signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, flush=True)
-        signal.pause()
+        signal.sigwait({signal.SIGUSR1})
         fake_job.leave()
         """
     )
@@ -141,9 +141,9 @@ def test_a_job_goes_on_without_its_keeper(launch, script, left_behind):
     name = script(
         """
         import fake_job, signal
-        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         fake_job.join(); print("ready", flush=True)
-        signal.pause()
+        signal.sigwait({signal.SIGUSR1})
         fake_job.leave()
         """
     )

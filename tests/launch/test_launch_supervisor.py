@@ -159,14 +159,14 @@ def test_the_scheduler_knows_who_was_first():
     story.says("aborted", rank=1, reason="NaN in fc1_weight")
     assert story.exits("w0", 1) == [], "the accused may still end by itself"
     assert story.exits("w1", 1) == TERM
-    assert "NaN in fc1_weight" in story.supervisor.cause.text and story.blamed() == ("w1", 1)
+    assert "NaN in fc1_weight" in story.supervisor.cause.reason and story.blamed() == ("w1", 1)
 
 
 def test_the_accused_hangs():
     story = Story().running()
     story.says("aborted", rank=1, reason="lease")
     assert story.exits("w0", 75) == [] and story.later(PEER_WAIT) == TERM
-    assert story.supervisor.cause.text == "was given up: lease" and story.blamed() == ("w1", 1)
+    assert story.supervisor.cause.reason == "lease" and story.blamed() == ("w1", 1)
 
 
 def test_the_scheduler_that_ends_the_job_is_not_to_blame():
@@ -181,7 +181,7 @@ def test_the_scheduler_blames_itself():
     event = {"event": "aborted", "role": "scheduler", "rank": None, "reason": "worker 1 did not come within 60 s"}
     assert story.supervisor.status(event, story.now) == []
     assert story.exits("sched", 1) == TERM and story.blamed() == ("sched", 1)
-    assert "worker 1 did not come" in story.supervisor.cause.text
+    assert "worker 1 did not come" in story.supervisor.cause.reason
 
 
 def test_arriving_is_enough_to_need_the_others():
