@@ -64,10 +64,13 @@ def apply(
     Keywords are inputs (symbols), parameters, or attributes `__key__="text"`.
     """
     hidden = {key: keywords.pop(key) for key in list(keywords) if _is_hidden(key)}
+    for position, value in enumerate(args, 1):
+        if value is not None:
+            _single(called, f"{position} by position", value)
     operator, inputs = _instantiate(called, lookup(called), args, keywords)
     given = _bind_inputs(called, operator, args, inputs)
     node = node_name(name, called)
-    attrs = {**node_attributes(attr, f"{called} {node}"), **attributes_of(hidden, f"{called} {node}")}
+    attrs = _operator_attributes(attr, hidden, f"{called} {node}")
     slots = (*operator.arguments(), *operator.auxiliaries())
     entries = tuple(given.get(slot) or (Node(None, f"{node}_{slot}", attrs), 0) for slot in slots)
     made = Node(operator, node, attrs, entries)
@@ -147,6 +150,15 @@ def _single(called: str, key: str, value: object) -> Entry:
     if len(value.heads) != 1:
         raise GraphError(f"{called}: input {key}", expected="a symbol with one output", got=value.list_outputs())
     return value.heads[0]
+
+
+def _operator_attributes(attr: Mapping[str, str] | None, hidden: Mapping[str, str], where: str) -> dict[str, str]:
+    """Attributes of an operator: all `__key__`, since files keep them among its parameters."""
+    attrs = {**node_attributes(attr, where), **attributes_of(hidden, where)}
+    for key in attrs:
+        if not _is_hidden(key):
+            raise GraphError(f"{where}: attribute {key}", expected=f"__{key}__")
+    return attrs
 
 
 def _is_hidden(key: str) -> bool:

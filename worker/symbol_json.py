@@ -10,7 +10,7 @@ from typing import Any
 
 from ..common.errors import FileFormatError, GraphError, PushgradError
 from .graph import Entry, Node
-from .ops.operator import Operator, lookup
+from .ops.operator import Operator
 from .symbol import Symbol
 from .symbol_upgrade import RawNode, read_version, upgrade
 
@@ -79,8 +79,8 @@ def loads(json_str: str) -> Symbol:
         [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
     )
     built: list[Node] = []
-    for position, item in enumerate(raw.nodes):
-        built.append(_node(item, [_entry(pair, built, f"node {item.name}") for pair in item.inputs], position))
+    for item in raw.nodes:
+        built.append(_node(item, [_entry(pair, built, item.where) for pair in item.inputs]))
     heads = [raw.moved(pair) for pair in _entries(_field(document, "heads", list), "heads")]
     if not heads:
         raise FileFormatError("symbol: heads", expected="at least one output", got="none")
@@ -124,7 +124,7 @@ def _raw_node(item: Any, position: int) -> RawNode:
         **_strings(item.get("attrs", {}), f"{where}: attrs"),
     }
     inputs = _entries(_field(item, "inputs", list, where), where)
-    return RawNode(_field(item, "op", str, where), name, parameters, attributes, inputs)
+    return RawNode(_field(item, "op", str, where), name, parameters, attributes, inputs, where)
 
 
 def _strings(value: Any, where: str) -> dict[str, str]:
@@ -154,17 +154,13 @@ def _entry(pair: tuple[int, int], built: list[Node], where: str) -> Entry:
     return built[number], output
 
 
-def _node(item: RawNode, inputs: list[Entry], position: int) -> Node:
-    where = f"node {position} ({item.name})"
+def _node(item: RawNode, inputs: list[Entry]) -> Node:
+    where = item.where
     if item.op == "null":
         if inputs:
             raise GraphError(f"{where}: a variable with inputs")
         return Node(None, item.name, {**item.parameters, **item.attributes})
-    try:
-        operator = lookup(item.op)(**item.parameters)
-    except PushgradError as error:
-        error.text = f"{where}: {error.text}"
-        raise
+    operator = item.operator()
     _check_inputs(operator, inputs, where)
     return Node(operator, item.name, item.attributes, tuple(inputs))
 

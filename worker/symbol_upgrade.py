@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..common.errors import FileFormatError
+from ..common.errors import FileFormatError, PushgradError
 from .naming import HIDDEN_KEYS, attributes_of
-from .ops.operator import REGISTRY
+from .ops.operator import REGISTRY, Operator, lookup
 from .ops.parameters import declared
 
 UNVERSIONED = 800  # files up to 0.8 carry no version
@@ -24,6 +24,15 @@ class RawNode:
     parameters: dict[str, str]
     attributes: dict[str, str]
     inputs: list[tuple[int, int]]
+    where: str = ""
+
+    def operator(self) -> Operator:
+        """The operator with its parameters; errors name the node."""
+        try:
+            return lookup(self.op)(**self.parameters)
+        except PushgradError as error:
+            error.text = f"{self.where}: {error.text}"
+            raise
 
 
 @dataclass
@@ -61,7 +70,7 @@ def upgrade(nodes: Sequence[RawNode], version: int) -> RawGraph:
                 inputs += _missing_inputs(node, graph)
         node.attributes = {**passed_on.get(node.name, {}), **attributes_of(node.attributes, node.name)}
         graph.place.append(len(graph.nodes))
-        graph.nodes.append(RawNode(node.op, node.name, node.parameters, node.attributes, inputs))
+        graph.nodes.append(replace(node, inputs=inputs))
     return graph
 
 
@@ -74,7 +83,13 @@ def _separate(node: RawNode, version: int) -> None:
         for key in mixed
     }
     node.parameters = {**node.parameters, **{key: value for key, value in mixed.items() if is_parameter[key]}}
-    node.attributes = {key: value for key, value in mixed.items() if not is_parameter[key]}
+    rest = {key: value for key, value in mixed.items() if not is_parameter[key]}
+    node.attributes = {_hidden(key): value for key, value in rest.items()}
+
+
+def _hidden(key: str) -> str:
+    """`__key__`, as newer files spell the attributes of operators."""
+    return key if key.startswith("__") else f"__{key}__"
 
 
 def _hidden_for_inputs(nodes: Sequence[RawNode]) -> dict[str, dict[str, str]]:
@@ -100,7 +115,7 @@ def _missing_inputs(node: RawNode, graph: RawGraph) -> list[tuple[int, int]]:
     """Variables for the trailing inputs that old files leave out, put into the graph before the node."""
     if node.op not in REGISTRY:
         return []
-    operator = REGISTRY[node.op](**node.parameters)
+    operator = node.operator()
     slots = (*operator.arguments(), *operator.auxiliaries())
     added = []
     for slot in slots[len(node.inputs) :]:

@@ -19,7 +19,7 @@ class Concat(Operator):
 
     aliases = ("concat",)
     variadic = True
-    num_args = Int(minimum=1)
+    num_args = Int(minimum=1, maximum=1 << 16)
     dim = Int(1)
 
     def arguments(self) -> tuple[str, ...]:

@@ -139,6 +139,6 @@ def lookup(name: str) -> type[Operator]:
     if name not in REGISTRY:
         import difflib
 
-        close = difflib.get_close_matches(name, REGISTRY, 1)
-        raise GraphError(f"no operator {name!r}" + (f". Did you mean {close[0]}?" if close else ""))
+        close = difflib.get_close_matches(name[:80], REGISTRY, 1)
+        raise GraphError(f"no operator {name[:80]!r}" + (f". Did you mean {close[0]}?" if close else ""))
     return REGISTRY[name]

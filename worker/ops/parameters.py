@@ -49,15 +49,17 @@ class Parameter(Generic[T]):
 
 
 class Int(Parameter[int]):
-    """A whole number, at least `minimum` if one is given."""
+    """A whole number, from `minimum` to `maximum` where given."""
 
     kind = "a whole number"
 
-    def __init__(self, default: int = _REQUIRED, minimum: int | None = None) -> None:
+    def __init__(self, default: int = _REQUIRED, minimum: int | None = None, maximum: int | None = None) -> None:
         super().__init__(default)
         if minimum is not None:
             self.kind = f"a whole number of at least {minimum}"
-        self.minimum = minimum
+        if maximum is not None:
+            self.kind += f" and at most {maximum}"
+        self.minimum, self.maximum = minimum, maximum
 
     def parse(self, value: object) -> int:
         """Accepts 4 and "4", not True and not 4.5."""
@@ -68,6 +70,8 @@ class Int(Parameter[int]):
             raise ValueError(value)
         number = number.__index__()
         if self.minimum is not None and number < self.minimum:
+            raise ValueError(value)
+        if self.maximum is not None and number > self.maximum:
             raise ValueError(value)
         return int(number)
 
@@ -186,5 +190,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     import difflib
 
     names = list(known)
-    close = difflib.get_close_matches(name, names, 1)
+    close = difflib.get_close_matches(name[:80], names, 1)
     return f". Did you mean {close[0]}?" if close else f"; it has {', '.join(names) or 'none'}"
