@@ -1,0 +1,52 @@
+# The names of `import pushgrad as mx`, for type checkers and editors; __init__.py loads the same ones when they are used.
+
+from .common.errors import PushgradError
+from .launch.notebook import run
+from .worker import callback as callback
+from .worker import initializer as init
+from .worker import io as io
+from .worker import kvstore as kv
+from .worker import lr_scheduler as lr_scheduler
+from .worker import metric as metric
+from .worker import naming as name
+from .worker import nd as nd
+from .worker import optimizer as optimizer
+from .worker import random as random
+from .worker import sym as sym
+from .worker import sym as symbol
+from .worker import viz as viz
+from .worker.context import Context, cpu, current_context, gpu, num_gpus
+from .worker.executor import Executor
+from .worker.feedforward import FeedForward
+from .worker.mlp import mlp
+from .worker.session import num_workers, rank
+
+__version__: str
+
+__all__ = [
+    "Context",
+    "Executor",
+    "FeedForward",
+    "PushgradError",
+    "callback",
+    "cpu",
+    "current_context",
+    "gpu",
+    "init",
+    "io",
+    "kv",
+    "lr_scheduler",
+    "metric",
+    "mlp",
+    "name",
+    "nd",
+    "num_gpus",
+    "num_workers",
+    "optimizer",
+    "random",
+    "rank",
+    "run",
+    "sym",
+    "symbol",
+    "viz",
+]
