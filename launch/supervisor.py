@@ -128,9 +128,12 @@ class Supervisor:
             self._gave_up = self._gave_up or member
             return self._settle(now) if self._failed is not None else self._await_cause(now)
         self._failed = self._failed or member
-        if self._suspect is not None and self._suspect is not member and self._suspect.running:
-            return self._await_cause(now)
-        return self._settle(now)
+        return self._await_cause(now) if self._others_may_be_first(member) else self._settle(now)
+
+    def _others_may_be_first(self, member: Member) -> bool:
+        """Whether a process that is still ending was in trouble before this one: accused, or a worker that has left."""
+        others = [worker for worker in self.workers if worker.left]
+        return any(other.running and other is not member for other in [*others, self._suspect] if other)
 
     def _ends_the_job_for_another(self, member: Member) -> bool:
         """The scheduler fails after it has named the process that is to blame: its own exit code is a consequence."""
@@ -145,6 +148,8 @@ class Supervisor:
             return self._fail(early_exit(member, "before its training had ended", self._accused(member)), now)
         if not member.joined and any(m.joined for m in self.workers):
             return self._missing(now)
+        if self._failed is not None and not self._others_may_be_first(self._failed):
+            return self._settle(now)
         return self._finish(now) if all(m.code == 0 for m in self.workers) else []
 
     def _accused(self, member: Member) -> str:
@@ -166,6 +171,9 @@ class Supervisor:
     def _settle(self, now: float) -> list[Action]:
         """Blame someone: a failure named by the scheduler first, then the first process that failed of itself."""
         suspect, failed = self._suspect, self._failed
+        leaver = next((m for m in self.workers if m.left and m.code not in (None, 0, EXIT_PEER_LOST)), None)
+        if leaver is not None:  # it left because it was failing, before the others missed it
+            return self._fail(exit_cause(leaver), now)
         if suspect is not None and suspect.code not in (None, 0, EXIT_PEER_LOST):
             return self._fail(exit_cause(suspect, self._accusation), now)
         if suspect is not None and (failed is None or suspect.running):

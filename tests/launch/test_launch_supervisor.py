@@ -162,6 +162,29 @@ def test_the_scheduler_knows_who_was_first():
     assert "NaN in fc1_weight" in story.supervisor.cause.reason and story.blamed() == ("w1", 1)
 
 
+def test_a_worker_that_leaves_with_an_error_was_first():
+    story = Story().running()
+    story.says("left", rank=1)
+    story.says("aborted", rank=0, reason="worker 1 left before step 2")
+    assert story.exits("w0", 1) == [] and story.exits("w1", 3) == TERM
+    assert story.blamed() == ("w1", 3)
+
+
+def test_a_worker_that_leaves_well_is_not_to_blame():
+    story = Story().running()
+    story.says("left", rank=1)
+    story.says("aborted", rank=0, reason="worker 1 left before step 2")
+    assert story.exits("w0", 1) == [] and story.exits("w1", 0) == TERM
+    assert story.blamed() == ("w0", 1)
+
+
+def test_a_worker_that_has_left_and_works_on_is_not_waited_for_long():
+    story = Story().running()
+    story.says("left", rank=1)
+    assert story.exits("w0", 1) == [] and story.later(PEER_WAIT) == TERM
+    assert story.blamed() == ("w0", 1)
+
+
 def test_the_accused_hangs():
     story = Story().running()
     story.says("aborted", rank=1, reason="lease")
