@@ -124,6 +124,7 @@ class Membership:
 
     def _hello(self, identity: bytes, hello: Hello, now: float) -> list[Action]:
         member = self.roster.members.get(identity)
+        answer: list[Action] = []
         if member is not None and member.left:
             return []
         if member is None:
@@ -131,8 +132,13 @@ class Membership:
                 member = self.roster.admit(identity, hello, now)
             except WireError as error:
                 return [Send(identity, refusal(error))]
+            answer.append(
+                Tell("arrived", {"role": hello.role, "rank": hello.rank, "pid": hello.pid, "host": hello.host})
+            )
+            if hello.role == "worker":
+                self.started = min(self.started, now)
         member.heard = now
-        answer: list[Action] = [Send(identity, Registered(lease=self.lease))]
+        answer.append(Send(identity, Registered(lease=self.lease)))
         if self.phase == "gathering" and self.roster.complete():
             return answer + self._start()
         if self.phase != "gathering":
