@@ -40,6 +40,8 @@ class SoftmaxOutputKernel:
         in_grads: Sequence[Array | None],
     ) -> None:
         """The head gradient is not read: this is a loss."""
+        if in_grads[1] is not None:
+            in_grads[1].fill(0)
         if in_grads[0] is None:
             return
         scale = self.op.scale(step, inputs[0])

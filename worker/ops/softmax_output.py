@@ -26,7 +26,8 @@ class SoftmaxOutput(Operator):
     other than ignore_label ("valid"), over the whole global batch. multi_output divides by the positions per row
     also, save with "valid". use_ignore takes ignore_label to mean: no gradient here. smooth_alpha moves that much of
     the probability from the label to the other classes (as in MXNet, not with multi_output). The head gradient is
-    ignored, unless out_grad multiplies by it. Formulas checked against MXNet 1.9.1.
+    ignored, unless out_grad multiplies by it. Formulas checked against MXNet 1.9.1 (which, against its documentation,
+    multiplies by the output where out_grad is set).
     """
 
     aliases = ("Softmax",)
