@@ -20,6 +20,7 @@ def resolve(host: str, variable: str) -> str:
         raise JobError(
             f"{variable}: cannot resolve {host!r} ({error})", remedy="Give an address or a name that this host knows"
         ) from None
+    found.sort(key=lambda item: item[0] != socket.AF_INET)  # stable: every host of the job takes the same one
     return str(found[0][4][0])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
@@ -56,9 +58,11 @@ def router(context: Context, endpoint: str, variable: str, keys: Keys | None, **
 
 
 def _bind_error(error: zmq.ZMQError, endpoint: str, variable: str) -> JobError:
+    if variable == "DMLC_PS_ROOT_URI" and error.errno in (zmq.EADDRINUSE, errno.EACCES):
+        variable = "DMLC_PS_ROOT_PORT"
     if error.errno == zmq.EADDRINUSE:
         remedy = "Another process listens there; choose another port or end it"
-    elif error.errno == 99:  # EADDRNOTAVAIL
+    elif error.errno in (errno.EADDRNOTAVAIL, zmq.ENODEV):
         remedy = f"{variable} must name an address of this host"
     else:
         remedy = f"Check {variable}"
@@ -138,9 +142,9 @@ class Watch:
         return connected
 
     def _failed(self, event: int) -> None:
-        # A peer that ends in the middle of a handshake looks like one that refuses: believe it the third time.
+        # A peer that ends in the middle of a handshake looks like one that refuses a key: believe it the third time.
         self.failures += 1
-        if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and self.failures < 3:
+        if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and not (self.secured and self.failures >= 3):
             return
         if self.secured:
             raise JobError(

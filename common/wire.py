@@ -85,7 +85,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Check:
     """Accepts finite numbers in [low, high]; gives floats."""
 
     def check(value: Any) -> float:
-        if type(value) not in (int, float) or not low <= value <= high or not abs(value) <= 1.8e308:
+        if type(value) not in (int, float) or not low <= value <= high or not math.isfinite(value):
             raise malformed("", expected="a finite number", got=value)
         return float(value)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import socket as network
 import sys
 import time
 
 import zmq
 
-from ..common.address import host_of, is_loopback, resolve, tcp
+from ..common.address import host_of, resolve, tcp
 from ..common.channel import Context, receive, router, send
 from ..common.codec import decode, encode
 from ..common.curve import keys_for
@@ -31,11 +32,13 @@ class Scheduler:
         self.context: Context = zmq.Context()
         address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
         endpoint = tcp(address, env.root_port)
-        variable = "DMLC_PS_ROOT_PORT" if env.root_port and is_loopback(address) else "DMLC_PS_ROOT_URI"
-        self.socket, self.endpoint = router(self.context, endpoint, variable, keys_for(env, endpoint))
+        keys = keys_for(env, endpoint)
+        self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
         self.status = StatusPipe(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
+        if env.status_fd is not None:  # a launcher watches the processes: the start is when the first worker comes
+            self.membership.started = math.inf
         self.beat = min(env.lease / 5, 2.0)
         self.pings = 0
         self.next_ping = time.monotonic()

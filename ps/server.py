@@ -16,7 +16,7 @@ from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
-from ..common.messages import Gone, Report, Stop
+from ..common.messages import Fail, Gone, Report, Stop
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, Frame, WireError
 from .refusal import refusal
@@ -24,7 +24,7 @@ from .replies import Replies
 from .service import Reply, Service
 from .update import kernels
 
-BUSY_ROUNDS = 64  # messages taken in before replies go out
+BUSY_ROUNDS = 8  # messages taken in before replies go out
 RETRY = 1  # milliseconds until a worker whose queue was full is tried again
 
 
@@ -51,6 +51,9 @@ class Server:
         self.next_look = time.monotonic() + self.patience
         try:
             self._loop()
+        except Exception as error:
+            self.link.send(Fail(reason=f"{type(error).__name__}: {error}"[:1000]))
+            raise
         finally:
             self.context.destroy(linger=500)
         return 0

@@ -200,7 +200,6 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         for entry in entries:
             _part(entry, message.part)
-            entry.ledger.ready(message.rank, message.n, self.gone)
         replies: list[Reply] = []
         for entry in entries:
             entry.ledger.parked.setdefault(message.rank, set()).add((message.n, message.part))

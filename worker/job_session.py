@@ -105,8 +105,7 @@ class JobSession(Session):
             self._inside.pop()
 
     def close(self) -> None:
-        """Wait until the servers have everything, leave the job, and let the next `current` join anew."""
-        super().close()
+        """Wait until the servers have everything and leave the job; there is no way back in."""
         if self._over:
             return
         with self.saying():

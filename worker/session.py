@@ -69,7 +69,7 @@ class Session:
         yield
 
     def close(self) -> None:
-        """Leave the job in order; the next `current` joins anew."""
+        """Leave the job in order, once everything that was pushed is with the servers."""
         Session._current = None
 
     def _gather(self, payload: bytes) -> list[bytes]:

@@ -37,8 +37,8 @@ class ServerLine:
 
     def read(self) -> None:
         """Take all answers; if the connection is a new one, say again what is unanswered."""
-        before = self.watch.connections
-        if self.watch.drain() and before:
+        first = self.watch.connections == 0
+        if self.watch.drain() > first:
             self.outbox.again()
         while (frames := receive(self.socket)) is not None:
             self.outbox.answer(decode(frames))
@@ -138,6 +138,7 @@ class Transport(threading.Thread):
         self._wake()
         self._left.wait()
         self._over.wait(5.0)
+        self.failure = JobError("this process has left its job", remedy="A worker joins a job once")
 
     def fail(self, reason: str, timeout: float) -> None:
         """Tell the scheduler that this process fails; returns when the job is aborted, or after `timeout` seconds."""
