@@ -1,4 +1,4 @@
-# The names of `import pushgrad as mx`, for type checkers and editors; __init__.py loads the same ones when they are used.
+# The names of `import pushgrad as mx` for type checkers and editors; __init__.py loads the same ones on first use.
 
 from .common.errors import PushgradError
 from .launch.notebook import run

@@ -47,7 +47,7 @@ def load_keys(directory: str) -> Keys:
 
     folder = Path(directory)
     if not folder.is_dir():
-        raise JobError(f"PUSHGRAD_KEYS: no such directory: {directory}", remedy="`launch` makes one for its job")
+        raise JobError(f"PUSHGRAD_KEYS: no such directory: {directory}", remedy="`pushgrad keys FOLDER` makes one")
     _require_private(folder)
     pairs = []
     for name in ("server", "client"):
@@ -55,9 +55,14 @@ def load_keys(directory: str) -> Keys:
         try:
             public, secret = zmq.auth.load_certificate(path)
         except (OSError, ValueError) as error:
-            raise JobError(f"PUSHGRAD_KEYS: cannot read {path} ({error})", remedy="Make the keys anew") from None
+            raise JobError(
+                f"PUSHGRAD_KEYS: cannot read {path} ({error})",
+                remedy="Make the keys anew: `pushgrad keys --renew FOLDER`",
+            ) from None
         if secret is None or len(public) != 40 or len(secret) != 40:
-            raise JobError(f"PUSHGRAD_KEYS: {path} is no secret key", remedy="Make the keys anew")
+            raise JobError(
+                f"PUSHGRAD_KEYS: {path} is no secret key", remedy="Make the keys anew: `pushgrad keys --renew FOLDER`"
+            )
         pairs += [public, secret]
     return Keys(*pairs)
 
@@ -84,7 +89,7 @@ def keys_for(env: JobEnv, endpoint: str) -> Keys | None:
     raise JobError(
         f"{endpoint} can be reached from other hosts and the job has no keys",
         remedy="Set PUSHGRAD_KEYS to a directory of mode 0700 with the job's keys, the same for every process "
-        "(pushgrad.common.curve.make_keys makes it), or PUSHGRAD_INSECURE=1 to go without",
+        "(`pushgrad keys FOLDER` makes it), or PUSHGRAD_INSECURE=1 to go without",
     )
 
 
