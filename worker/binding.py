@@ -106,7 +106,7 @@ class Binding:
         if any(shape[:1] != (rows,) for shape in self.inputs.values()):
             return False
         nodes = [node for node in self.symbol.nodes() if node.op is not None]
-        if any(_couples(node) for node in nodes):
+        if any(_couples(node, self.shapes) for node in nodes):
             return False
         return all(self._follows(first, last) for first, last in slices if first < last)
 
@@ -155,15 +155,16 @@ def as_array(value: Any) -> Array:
     return np.asarray(value)
 
 
-def _couples(node: Node) -> bool:
+def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
     op = node.op
     assert op is not None
     computed_label = _counts(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
-    return op.couples_rows() or bool(node.auxiliaries()) or computed_label
+    in_shapes = [shapes[entry] for entry in node.arguments()]
+    return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
 
 
 def _counts(op: Operator) -> bool:
-    return op.is_loss and op.counted(np.zeros(1, np.float32)) is not None
+    return op.counted(np.zeros(1, np.float32)) is not None
 
 
 def _counting(symbol: Symbol) -> list[tuple[int, Operator, str]]:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+import pushgrad as mx
 from pushgrad.common.errors import ParameterError, ShapeError
+from pushgrad.worker.binding import Binding
 from pushgrad.worker.ops.operator import Step, lookup
 from pushgrad.worker.ops.reshape import Reshape
 
@@ -146,3 +148,15 @@ def test_concat_along_the_batch_couples_rows():
     assert not concat(num_args=2, dim=1).couples_rows()
     assert not concat(num_args=2, dim=-1).couples_rows([(2, 3)])
     assert concat(num_args=2, dim=-2).couples_rows([(2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("code", "separable"), [((-1, 1, 2, 3), True), ((0, -1), True), ((-1, 3), False), ((4, -1), False)]
+)
+def test_a_network_that_reshapes_is_cut_into_slices_where_rows_stay_apart(code, separable):
+    net = mx.sym.Reshape(mx.sym.Variable("data"), shape=code) * 2
+    data = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    binding = Binding.allocate(net, mx.cpu(), "write", None, {"data": (4, 6)})
+    assert binding.separable([(0, 2), (2, 4)]) is separable
+    (out,) = net.simple_bind(mx.cpu(), slices=2, data=(4, 6)).forward(data=data)
+    np.testing.assert_array_equal(out.ravel(), 2 * data.ravel())
