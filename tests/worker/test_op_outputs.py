@@ -202,3 +202,12 @@ def test_fully_connected(forward, gradcheck):
         expected = (flat @ arrays[1].T + (0 if op.no_bias else arrays[2])).reshape(out)
         np.testing.assert_allclose(forward(op, arrays)[0], expected, rtol=1e-13)
         gradcheck(op, arrays)
+
+
+@pytest.mark.parametrize("options", [{}, {"preserve_shape": True}, {"multi_output": True}, {"normalization": "valid"}])
+def test_an_empty_share_of_a_batch(options, backward):
+    op, data = SoftmaxOutput(**options), np.empty((0, 3, 2))
+    label = np.empty(op.infer_shape([(1, 3, 2), None], [None])[0][1])[:0]
+    out = np.empty_like(data)
+    op.forward(Step(), [data, label], [out])
+    assert backward(op, [data, label], [out], [out])[0].shape == data.shape

@@ -100,8 +100,8 @@ class SoftmaxOutput(Operator):
         """`array` of data's shape as (rows, classes, positions), sharing its memory."""
         if self.multi_output:
             return array.reshape(*array.shape[:2], product(array.shape[2:]))
-        rows = product(array.shape[:-1]) if self.preserve_shape else array.shape[0]
-        return array.reshape(rows, array.size // max(rows, 1), 1)
+        axes = array.ndim - 1 if self.preserve_shape else 1
+        return array.reshape(product(array.shape[:axes]), product(array.shape[axes:]), 1)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """e^(x - max) / sum."""
