@@ -26,7 +26,8 @@ class Shares:
     """How one job cuts its global batch: this worker's rows of what its iterator yields, and their slices.
 
     `global_batch` is the number of examples per step over the whole job; `rows` index the iterator's batches;
-    `slices` are ranges within `rows`; `first_row` is the global number of the worker's first row; `seed` is the job's.
+    `slices` are ranges within `rows`; `first_row` is the global number of the worker's first row. `seed` and `training`
+    are the keys of the job's random numbers, both rank 0's.
     """
 
     global_batch: int
@@ -35,7 +36,7 @@ class Shares:
     first_row: int
     total_slices: int
     seed: int
-    sharded: bool
+    training: int
 
     @property
     def local_rows(self) -> int:
@@ -43,19 +44,24 @@ class Shares:
         return self.rows[1] - self.rows[0]
 
 
-def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | None, seed: int) -> Shares:
-    """Compare what each rank brought and share out the batch; DataError on every rank if the ranks differ."""
+def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | None, seed: int, training: int) -> Shares:
+    """Compare what each rank brought and share out the batch; DataError on every rank if the ranks differ.
+
+    Where all ranks shuffle the same data, they do it in rank 0's order.
+    """
     if slices is not None and (isinstance(slices, bool) or slices < 1):
         raise ParameterError("slices", expected="a whole number of at least 1", got=slices)
     sharded = getattr(iterator, "num_parts", 1) > 1
     mine = {
         "threads": thread_count(),
-        "seed": seed,
+        "keys": {"seed": seed, "training": training},
+        "order": getattr(iterator, "seed", 0),
         "batch": iterator.batch_size,
         "fingerprint": _fingerprint(symbol, iterator),
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
-    _compare(everyone, sharded)
+    _compare(everyone)
+    keys = everyone[0]["keys"]
     total = slices if slices is not None else sum(one["threads"] for one in everyone)
     total = round_up_slices(total, session.num_workers)
     each = total // session.num_workers
@@ -63,11 +69,13 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
         sizes = [one["batch"] for one in everyone]
         parts = [share(iterator.batch_size, i, each) for i in range(each)]
         first = sum(sizes[: session.rank])
-        return Shares(sum(sizes), (0, iterator.batch_size), parts, first, total, everyone[0]["seed"], True)
+        return Shares(sum(sizes), (0, iterator.batch_size), parts, first, total, **keys)
+    if isinstance(iterator, NDArrayIter):
+        iterator.reseed(everyone[0]["order"])
     owned = slices_of_worker(iterator.batch_size, total, session.rank, session.num_workers)
     low, high = owned[0][0], owned[-1][1]
     local = [(first - low, last - low) for first, last in owned]
-    return Shares(iterator.batch_size, (low, high), local, low, total, everyone[0]["seed"], False)
+    return Shares(iterator.batch_size, (low, high), local, low, total, **keys)
 
 
 def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def _checksum(array: Array) -> int:
     return zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
 
 
-def _compare(everyone: list[dict[str, Any]], sharded: bool) -> None:
+def _compare(everyone: list[dict[str, Any]]) -> None:
     reference = everyone[0]["fingerprint"]
     for rank, one in enumerate(everyone):
         for part, value in reference.items():

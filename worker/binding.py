@@ -13,7 +13,7 @@ from .array import Array, Shape, aligned_zeros
 from .context import as_list, require
 from .graph import Entry, Node
 from .ops.operator import Operator
-from .program import node_key
+from .program import counts_labels, node_key
 from .symbol import Symbol
 
 REQUESTS = ("write", "add", "null")
@@ -158,19 +158,15 @@ def as_array(value: Any) -> Array:
 def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
     op = node.op
     assert op is not None
-    computed_label = _counts(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
+    computed_label = counts_labels(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
     in_shapes = [shapes[entry] for entry in node.arguments()]
     return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
-
-
-def _counts(op: Operator) -> bool:
-    return op.counted(np.zeros(1, np.float32)) is not None
 
 
 def _counting(symbol: Symbol) -> list[tuple[int, Operator, str]]:
     found = []
     for node in symbol.nodes():
-        if node.op is not None and _counts(node.op) and node.inputs[-1][0].op is None:
+        if node.op is not None and counts_labels(node.op) and node.inputs[-1][0].op is None:
             found.append((node_key(node), node.op, node.inputs[-1][0].name))
     return found
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from ..common.errors import JobError, ParameterError
 from . import checkpoint, initializer, metric, optimizer, random
-from .agreement import agree
+from .agreement import Shares, agree
 from .array import Array
+from .context import as_list
 from .fit_options import FitOptions, callback_list
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .log import log_line
 from .scoring import Learned, evaluate, predict
 from .session import Session, serve_if_role
 from .symbol import Symbol
@@ -50,6 +52,7 @@ class FeedForward:
         self.aux_params: dict[str, Array] = dict(aux_params or {})
         self.optimizer_states: dict[str, dict[str, Array]] = {}
         self.num_update = 0
+        self.training = 0  # which training since the seed was set: a key of its random numbers
         self._optimizer, self._optimizer_params = optimizer, optimizer_params
         self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
 
@@ -115,8 +118,9 @@ class FeedForward:
         every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
         ParameterError, PeerLost.
         """
+        notes: list[str] = []
         chosen = metric.create(eval_metric)
-        iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, verbose)
+        iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, notes)
         evaluation = None
         if eval_data is not None:
             evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
@@ -130,10 +134,12 @@ class FeedForward:
         self._seek(iterator)
         session = Session.current()
         with session.running("fit"):
-            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed())
+            self.training = self.training or random.next_training()
+            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training)
+            self.training = shares.training
             trainer = Trainer(self, iterator, shares, session, _store_kind(kvstore, session), chosen)
             if verbose and session.rank == 0:
-                _announce(self.ctx, shares, session)
+                _announce(self.ctx, shares, session, notes)
             trainer.run(range(self.begin_epoch, self.num_epoch), options)
         self.begin_epoch = self.num_epoch
         return self
@@ -163,7 +169,9 @@ class FeedForward:
         """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; on rank 0 only, elsewhere nothing."""
         if Session.current().rank == 0:
             epoch = self.num_epoch if epoch is None else epoch
-            state = checkpoint.TrainingState(self.optimizer_states, {"step": self.num_update})
+            state = checkpoint.TrainingState(
+                self.optimizer_states, {"step": self.num_update, "training": self.training}
+            )
             checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, state)
 
     @classmethod
@@ -178,6 +186,7 @@ class FeedForward:
         if found.state is not None:
             model.optimizer_states = found.state.slots
             model.num_update = found.state.numbers.get("step", 0)
+            model.training = found.state.numbers.get("training", 0)
         return model
 
     def make_optimizer(self, global_batch: int) -> Any:
@@ -224,12 +233,11 @@ def _store_kind(kind: str, session: Session) -> str:
     return kind
 
 
-def _announce(ctx: Any, shares: Any, session: Session) -> None:
-    from .context import as_list
-    from .log import log_line
-
+def _announce(ctx: Any, shares: Shares, session: Session, notes: list[str]) -> None:
     if session.num_workers > 1:
         size = shares.global_batch / session.num_workers
         each = f"{size:.0f}" if size.is_integer() else f"about {size:.1f}"
         log_line(f"global batch {shares.global_batch} = {session.num_workers} workers x {each}")
+    for note in notes:
+        log_line(note)
     log_line(f"Start training with {len(as_list(ctx))} devices")

@@ -112,6 +112,11 @@ class NDArrayIter(DataIter):
         """The data and label arrays, whole."""
         return [*self._data.values(), *self._label.values()]
 
+    def reseed(self, seed: int) -> None:
+        """Shuffle by another seed from the next batch on."""
+        self.seed = seed
+        self._orders = {}
+
     def seek(self, epoch: int, batch: int) -> None:
         """Continue before batch `batch` of epoch `epoch`, both counted from 0."""
         if epoch < 0 or batch < 0:

@@ -11,7 +11,6 @@ from .array import Array
 from .feeding import only_ending
 from .inputs import as_float32
 from .iterators import DataIter, NDArrayIter
-from .log import log_line
 from .symbol import Symbol
 
 LAYOUTS = ("auto", "rowmajor", "colmajor")
@@ -26,9 +25,12 @@ def check_layout(layout: str) -> str:
 
 
 def training_iterator(
-    symbol: Symbol, X: Any, y: Any, batch_size: int | None, layout: str, shuffle: bool, verbose: bool = True
+    symbol: Symbol, X: Any, y: Any, batch_size: int | None, layout: str, shuffle: bool, notes: list[str]
 ) -> DataIter:
-    """X and y as an iterator; X may be one already. Raises DataError, ParameterError."""
+    """X and y as an iterator; X may be one already. What the user should hear is added to `notes`.
+
+    Raises DataError, ParameterError.
+    """
     if isinstance(X, DataIter):
         if y is not None:
             raise DataError("y was given beside an iterator", remedy="Let the iterator yield the labels.")
@@ -36,7 +38,7 @@ def training_iterator(
     if y is None:
         raise DataError("labels are missing: y is None", remedy="Pass y, or an iterator that yields labels.")
     labels = as_float32(y, "y")
-    data = by_rows(as_float32(X, "X"), len(labels), layout, verbose)
+    data = by_rows(as_float32(X, "X"), len(labels), layout, notes)
     if len(data) != len(labels):
         raise DataError(
             f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}"
@@ -57,7 +59,7 @@ def evaluation_iterator(symbol: Symbol, data: Any, batch_size: int | None, layou
             "eval_data", expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__
         )
     size = None if batch_size is None else min(batch_size, len(data[1]))
-    return training_iterator(symbol, data[0], data[1], size, layout, shuffle=False, verbose=False)
+    return training_iterator(symbol, data[0], data[1], size, layout, False, [])
 
 
 def prediction_iterator(
@@ -72,7 +74,7 @@ def prediction_iterator(
     return NDArrayIter(data, batch_size=min(batch_size or DEFAULT_BATCH, len(data)), data_name=name)
 
 
-def by_rows(data: Array, examples: int, layout: str, verbose: bool) -> Array:
+def by_rows(data: Array, examples: int, layout: str, notes: list[str]) -> Array:
     """A matrix with one example per row; "auto" looks which axis has as many entries as there are labels."""
     if data.ndim != 2 or layout == "rowmajor":
         return data
@@ -83,8 +85,8 @@ def by_rows(data: Array, examples: int, layout: str, verbose: bool) -> Array:
                 remedy='Say array_layout="rowmajor" or "colmajor".',
             )
         layout = "colmajor" if data.shape[1] == examples and data.shape[0] != examples else "rowmajor"
-        if verbose and examples in data.shape:
-            log_line(f"Auto detect layout of input matrix, use {layout}..")
+        if examples in data.shape:
+            notes.append(f"Auto detect layout of input matrix, use {layout}..")
     return np.ascontiguousarray(data.T) if layout == "colmajor" else data
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from .array import Array, Shape, aligned_empty, aligned_zeros
 from .fusion import fuse
 from .kernels.registry import Kernel, kernel_for
-from .ops.operator import Step
+from .ops.operator import Operator, Step
 from .symbol import Entry, Node, Symbol
 
 
@@ -110,7 +110,7 @@ class Program:
         self._values.update(zip(entries, outputs, strict=True))
         chain = [node.op for node in group if node.op is not None]
         kernel = kernel_for(chain, [a.shape for a in inputs], [a.shape for a in outputs], self._dtype)
-        computed = first.op.is_loss and len(inputs) > 1 and first.inputs[1][0].op is not None
+        computed = counts_labels(first.op) and len(inputs) > 1 and first.inputs[1][0].op is not None
         return Call(last, kernel, inputs, outputs, is_alias, node_key(first), inputs[1] if computed else None)
 
     def _output(self, entry: Entry) -> Array:
@@ -152,6 +152,11 @@ class Program:
                 call.sums.append((total, target))
         for entry in outs:
             layout.release(entry)
+
+
+def counts_labels(op: Operator) -> bool:
+    """Whether `op` is a loss that normalises by something it counts in its labels."""
+    return op.counted(np.zeros(1, np.float32)) is not None
 
 
 def node_key(node: Node) -> int:

@@ -27,6 +27,7 @@ class Stream:
         self._seed = seed % 2**32
         self._twister = np.random.RandomState(self._seed * _SEED_FACTOR % 2**32)
         self._lock = threading.Lock()
+        self.trainings = 0
 
     @property
     def seed(self) -> int:
@@ -92,6 +93,12 @@ def seed(value: int) -> None:
 def current_seed() -> int:
     """The seed last set, in [0, 2**32): the key of generators that count instead of drawing."""
     return _stream.seed
+
+
+def next_training() -> int:
+    """The ordinal of a training since the seed was last set: two trainings of one script drop different elements."""
+    _stream.trainings += 1
+    return _stream.trainings
 
 
 def uniform(low: float = 0.0, high: float = 1.0, shape: int | Shape = (1,)) -> Array:

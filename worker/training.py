@@ -77,8 +77,8 @@ class Trainer:
         inputs = {*self.names.data, *self.names.label}
         learned = {n: "null" if n in inputs else "write" for n in self.model.symbol.list_arguments()}
         executor = Executor.for_share(self.model.symbol, self.model.ctx, learned, self.shares.slices, shapes)
-        executor.seed, executor.first_row = self.shares.seed, self.shares.first_row
-        executor.global_rows = self.shares.global_batch
+        executor.seed, executor.fit = self.shares.seed, self.shares.training
+        executor.first_row, executor.global_rows = self.shares.first_row, self.shares.global_batch
         executor.copy_params_from(self.parameters.arguments, self.parameters.states)
         return executor
 
@@ -117,7 +117,7 @@ class Trainer:
                 exchange(name, np.zeros_like(array))
         else:
             feed(self.executor, self.names, batch, self.shares.rows)
-            self.executor.fit, self.executor.number = self.store.fit, self.model.num_update
+            self.executor.number = self.model.num_update
             self.executor.count_over(whole_labels(self.executor, self.names, batch))
             self.executor.forward_backward(exchange)
         low, high = self.shares.rows
@@ -173,9 +173,7 @@ class Trainer:
         self.model.aux_params = {name: array.copy() for name, array in self._states.items()}
 
     def _give_back_optimizer_states(self) -> None:
-        """Rank 0 alone saves, and its states are those that a later fit starts from, so it alone asks for them."""
-        if self.session.rank == 0:
-            self.model.optimizer_states = {name: self.store.states(name) for name in self._weights}
+        self.model.optimizer_states = {name: self.store.states(name) for name in self._weights}
 
     def _close(self) -> None:
         self.store.close()
