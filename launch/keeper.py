@@ -70,7 +70,9 @@ def guarded(lines: bytes) -> set[int]:
 
 
 def clear(job_dir: Path) -> None:
-    """Remove what a job kept in its directory (sockets, mapped files) except the logs, and then the folder if empty."""
+    """Remove what a job kept in its directory (sockets, mapped files) except logs, and then the folder if empty."""
+    with contextlib.suppress(OSError):
+        (job_dir / "logs").rmdir()  # works if there are none
     with contextlib.suppress(OSError):
         for entry in job_dir.iterdir():
             if entry.name != "logs":

@@ -126,14 +126,16 @@ class Supervisor:
             return self._ended_well(member, now)
         if code == EXIT_PEER_LOST or self._ends_the_job_for_another(member):
             self._gave_up = self._gave_up or member
-            return self._settle(now) if self._failed is not None else self._await_cause(now)
-        self._failed = self._failed or member
-        return self._await_cause(now) if self._others_may_be_first(member) else self._settle(now)
+        else:
+            self._failed = self._failed or member
+        return self._settle(now) if self._is_clear() else self._await_cause(now)
 
-    def _others_may_be_first(self, member: Member) -> bool:
-        """Whether a process that is still ending was in trouble before this one: accused, or a worker that has left."""
-        others = [worker for worker in self.workers if worker.left]
-        return any(other.running and other is not member for other in [*others, self._suspect] if other)
+    def _is_clear(self) -> bool:
+        """Whether a process has failed and none that still runs was in trouble before it: accused, or gone already."""
+        if self._failed is None:
+            return False
+        earlier = [self._suspect, *(worker for worker in self.workers if worker.left)]
+        return not any(other.running and other is not self._failed for other in earlier if other)
 
     def _ends_the_job_for_another(self, member: Member) -> bool:
         """The scheduler fails after it has named the process that is to blame: its own exit code is a consequence."""
@@ -148,7 +150,7 @@ class Supervisor:
             return self._fail(early_exit(member, "before its training had ended", self._accused(member)), now)
         if not member.joined and any(m.joined for m in self.workers):
             return self._missing(now)
-        if self._failed is not None and not self._others_may_be_first(self._failed):
+        if self._is_clear():
             return self._settle(now)
         return self._finish(now) if all(m.code == 0 for m in self.workers) else []
 

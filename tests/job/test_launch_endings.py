@@ -160,3 +160,17 @@ def test_progress_of_a_job_in_the_output(launch, script):
     assert job.finish() == 0, job.text
     for text in ("sched is pid", "event=listening port=", "event=joined role=worker rank=0", "event=left role=worker"):
         assert text in job.text
+
+
+def test_a_slow_start_is_no_failure(launch, script, left_behind):
+    """The time limit for the start runs from the first worker that joins: a launcher sees who is alive."""
+    name = script("import select\nselect.select([], [], [], 1.5)\n" + TRAINS + "print(float(weight[0]))")
+    job = launch("--env", "PUSHGRAD_START_TIMEOUT=1", name, real=True)
+    check_ended(job, left_behind, 0)
+    assert job.lines == ["w0 | 1.0"]
+
+
+def test_a_worker_that_comes_too_late(launch, script, left_behind):
+    name = script("import os, signal\nif os.environ['RANK'] == '1':\n    signal.pause()\n" + TRAINS)
+    job = launch("--workers", 2, "--env", "PUSHGRAD_START_TIMEOUT=1", name, real=True)
+    check_ended(job, left_behind, 1, "worker 1", "did not come within 1 s")

@@ -15,10 +15,14 @@ LIMIT = 60.0  # seconds; a test that needs more has hung
 class Launched:
     """A running `launch`. Its output is collected by threads; `wait_for` blocks until a text has appeared."""
 
-    def __init__(self, argv, cwd, env=None, **popen):
+    def __init__(self, argv, cwd, env=None, ignored=(), **popen):
+        """`ignored` are names of signals that are ignored from the start, as nohup does; the others are not, even if
+        the tests run in the background of a shell.
+        """
         self.begin = time.monotonic()
+        signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
         self.process = subprocess.Popen(
-            argv,
+            [*signals, *argv],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -15,6 +15,8 @@ STUBBORN = [
     "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()",
 ]
 
+JOB = f"test-{os.getpid()}"
+
 
 def start(argv, job_id=None, own_session=True):
     env = {name: value for name, value in os.environ.items() if name != "PUSHGRAD_JOB_ID"}
@@ -33,10 +35,10 @@ def test_book():
 
 
 def test_members_by_group_and_by_job():
-    child, marked, other = start(PAUSE), start(PAUSE, "job-x"), start(PAUSE, "job-xy")
+    child, marked, other = start(PAUSE), start(PAUSE, f"{JOB}-x"), start(PAUSE, f"{JOB}-xy")
     try:
-        assert members([child.pid], "job-x") == sorted([child.pid, marked.pid])
-        assert members([], "job-none") == []
+        assert members([child.pid], f"{JOB}-x") == sorted([child.pid, marked.pid])
+        assert members([], f"{JOB}-none") == []
     finally:
         for process in (child, marked, other):
             process.kill()
@@ -44,16 +46,16 @@ def test_members_by_group_and_by_job():
 
 
 def test_the_dead_do_not_count():
-    child = start(PAUSE, "job-dead")
+    child = start(PAUSE, f"{JOB}-dead")
     child.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert members([child.pid], "job-dead") == []
+    assert members([child.pid], f"{JOB}-dead") == []
     child.wait()
 
 
 def test_end_all():
-    gentle, stubborn, stranger = start(PAUSE, "job-end"), start(STUBBORN, "job-end"), start(PAUSE)
-    assert end_all([], "job-end", patience=0.2) == 2
+    gentle, stubborn, stranger = start(PAUSE, f"{JOB}-end"), start(STUBBORN, f"{JOB}-end"), start(PAUSE)
+    assert end_all([], f"{JOB}-end", patience=0.2) == 2
     assert (gentle.wait(), stubborn.wait()) == (-signal.SIGTERM, -signal.SIGKILL)
     assert stranger.poll() is None
     stranger.kill()
@@ -61,8 +63,8 @@ def test_end_all():
 
 
 def test_end_all_in_a_hurry():
-    stubborn = start(STUBBORN, "job-hurry")
-    end_all([stubborn.pid], "job-hurry", patience=1000.0, hurry=lambda: True)
+    stubborn = start(STUBBORN, f"{JOB}-hurry")
+    end_all([stubborn.pid], f"{JOB}-hurry", patience=1000.0, hurry=lambda: True)
     assert stubborn.wait() == -signal.SIGKILL
 
 
@@ -70,10 +72,11 @@ def test_clear_keeps_logs(tmp_path):
     for name in ("logs", "segments"):
         (tmp_path / "job" / name).mkdir(parents=True)
     (tmp_path / "job" / "segments" / "a").write_text("")
+    (tmp_path / "job" / "logs" / "w0.log").write_text("")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "job" / "link").symlink_to(tmp_path / "elsewhere")
     clear(tmp_path / "job")
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["logs"] and (tmp_path / "elsewhere").is_dir()
-    (tmp_path / "job" / "logs").rmdir()
+    (tmp_path / "job" / "logs" / "w0.log").unlink()
     clear(tmp_path / "job")
     assert not (tmp_path / "job").exists()

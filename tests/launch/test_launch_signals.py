@@ -56,7 +56,7 @@ def test_under_nohup_a_hangup_changes_nothing(launch, script):
         fake_job.leave()
         """
     )
-    job = launch("--verbose", name, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    job = launch("--verbose", name, ignored=["HUP"])
     job.wait_for("w0 | ready True")
     job.send(signal.SIGHUP)
     os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGUSR1)
@@ -64,8 +64,7 @@ def test_under_nohup_a_hangup_changes_nothing(launch, script):
 
 
 def test_inherited_ignored_sigchld_loses_no_exit_code(launch, script):
-    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)}
-    job = launch(script("raise SystemExit(3)"), **ignore)
+    job = launch(script("raise SystemExit(3)"), ignored=["CHLD"])
     assert job.finish() == 3, job.text
 
 

@@ -166,7 +166,8 @@ def test_a_worker_that_leaves_with_an_error_was_first():
     story = Story().running()
     story.says("left", rank=1)
     story.says("aborted", rank=0, reason="worker 1 left before step 2")
-    assert story.exits("w0", 1) == [] and story.exits("w1", 3) == TERM
+    assert story.exits("w0", 1) == [] and story.exits("ps0", 75) == [] and story.exits("sched", 1) == []
+    assert story.exits("w1", 3) == TERM
     assert story.blamed() == ("w1", 3)
 
 
