@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := common ps worker launch
 
-.PHONY: help mnist test lint format bench wheel-test clean
+.PHONY: help mnist test lint format bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
@@ -41,7 +41,12 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/lenet.py
+	$(BIN)/python benchmarks/lenet.py --json out/lenet.json
+
+# What the benchmarks compare with; kept apart, as their needs and ours differ.
+peers:
+	$(PYTHON) -m venv .venv-torch && .venv-torch/bin/pip install --quiet torch==2.13.0 numpy
+	$(PYTHON) -m venv .venv-mxnet && .venv-mxnet/bin/pip install --quiet mxnet==1.9.1 'numpy<1.24'
 
 # The tests again, against the built wheel and far from the sources: what is missing in the package shows here.
 wheel-test: $(VENV)/installed

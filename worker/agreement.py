@@ -57,7 +57,7 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
         "keys": {"seed": seed, "training": training},
         "order": getattr(iterator, "seed", 0),
         "batch": iterator.batch_size,
-        "fingerprint": _fingerprint(symbol, iterator),
+        "fingerprint": _fingerprint(symbol, iterator) if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
     _compare(everyone)

@@ -1,0 +1,26 @@
+"""Warming the cache compiles every kernel there is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pushgrad
+from pushgrad.worker import kernels
+
+ROOMS = (Path(kernels.__file__).parent, Path(pushgrad.__file__).parent / "ps")
+
+
+def test_the_cache_holds_every_kernel_afterwards(tmp_path):
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pushgrad.worker.warm"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    compiled = {path.name.split("-")[0].split(".")[-1] for path in tmp_path.rglob("*.nbi")}
+    written = set()
+    for room in ROOMS:
+        for path in room.glob("*.py"):
+            written |= set(re.findall(r"@(?:reassociating_)?kernel\ndef (\w+)", path.read_text()))
+    assert len(written) > 20
+    assert written - compiled <= {"add_scaled"}  # the optimizer of the conformance test alone

@@ -1,0 +1,52 @@
+"""Fill the cache of compiled kernels, so that no training waits for the compiler: python -m pushgrad.worker.warm"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from . import kvstore, sym
+from .feedforward import FeedForward
+from .symbol import Symbol
+
+
+def warm() -> float:
+    """Train networks that use every kernel for a step or two; seconds that it took."""
+    started = time.perf_counter()
+    for act_type in ("relu", "sigmoid", "tanh", "softrelu", "softsign"):
+        _train(_network(act_type))
+    _exchange()
+    return time.perf_counter() - started
+
+
+def _network(act_type: str) -> Symbol:
+    """Few channels and many, with padding and without, pooling with a convolution and without one."""
+    layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=16)
+    layer = sym.Pooling(sym.Activation(layer, act_type=act_type), kernel=(2, 2), stride=(2, 2), pool_type="max")
+    layer = sym.Pooling(sym.Convolution(layer, kernel=(3, 3), num_filter=4), kernel=(1, 1), pool_type="max")
+    layer = sym.Convolution(sym.Dropout(layer), kernel=(1, 1), num_filter=2)
+    layer = sym.Activation(sym.FullyConnected(sym.Flatten(layer), num_hidden=4), act_type=act_type)
+    return sym.SoftmaxOutput(layer)
+
+
+def _train(symbol: Symbol) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.random((4, 1, 8, 8), np.float32), np.zeros(4, np.float32)
+    for momentum in (0.0, 0.9):
+        FeedForward.create(symbol, X, y, num_epoch=1, batch_size=4, momentum=momentum, kvstore="local", verbose=False)
+
+
+def _exchange() -> None:
+    """Sums without an optimizer, as metrics and plain key-value stores use them."""
+    store = kvstore.create("local")
+    for dtype in (np.float32, np.float64):
+        value = np.zeros(3, dtype)
+        store.init(str(np.dtype(dtype)), value)
+        store.pushpull(str(np.dtype(dtype)), value)
+    store.close()
+
+
+if __name__ == "__main__":
+    print(f"Kernels compiled or found in {os.environ['NUMBA_CACHE_DIR']} ({warm():.1f} s)")
