@@ -1,4 +1,5 @@
 import importlib.resources
+import re
 import shutil
 import subprocess
 import sys
@@ -109,3 +110,16 @@ def test_worker_knows_only_the_store_of_ps():
     """A contract for each module, so that a new one of ps/ is out of bounds until someone decides otherwise."""
     out_of_bounds = {target for source, target in forbidden() if source == "pushgrad.worker"}
     assert modules("ps") - STORE == {name for name in out_of_bounds if name.startswith("pushgrad.ps.")}
+
+
+def requirements():
+    """Names of all distributions that pyproject.toml asks for."""
+    project = PROJECT["project"]
+    listed = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {re.match(r"[\w-]+", item)[0] for group in listed for item in group}
+
+
+@pytest.mark.parametrize("name", sorted(requirements()))
+def test_every_dependency_earns_its_place(name):
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    assert re.search(rf"^\| .*\b{re.sub(r'-cu(da)?1[23]x?$', '', name)}\b.*\|.+\|$", page, re.MULTILINE)
