@@ -6,23 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from ..common.cores import available_cores
 from ..common.errors import ParameterError
 
 Task = Callable[[], None]
-
-
-def available_cores() -> int:
-    """Cores that this process may use: its affinity, less if a cgroup grants it a smaller share of time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, -(-int(quota) // int(period))))
 
 
 def thread_count() -> int:
