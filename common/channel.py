@@ -62,7 +62,7 @@ def _bind_error(error: zmq.ZMQError, endpoint: str, variable: str) -> JobError:
         variable = "DMLC_PS_ROOT_PORT"
     if error.errno == zmq.EADDRINUSE:
         remedy = "Another process listens there; choose another port or end it"
-    elif error.errno in (errno.EADDRNOTAVAIL, zmq.ENODEV):
+    elif error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
         remedy = f"{variable} must name an address of this host"
     else:
         remedy = f"Check {variable}"

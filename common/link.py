@@ -62,6 +62,7 @@ class Link:
         self.lease = env.lease
         self.registered = False
         self._heard = self._looked = clock()
+        self._early: list[Message] = []  # what came together with the welcome
 
     def sockets(self) -> list[Socket]:
         """What to poll for reading."""
@@ -84,7 +85,7 @@ class Link:
             if now >= again and not self.registered:
                 again = now + (HELLO_AGAIN if self.send(self.hello) else 0.05)
             poller.poll(int(1000 * max(0.01, min(again - now, 0.2))))
-            self.receive()
+            self._early = self.receive()
             self.check()
         return self.welcome
 
@@ -106,7 +107,7 @@ class Link:
         """
         if self.watch.drain() and self.registered:
             self.send(self.hello)  # connected anew: make the scheduler answer what it may have said meanwhile
-        found = []
+        found, self._early = self._early, []
         while (frames := receive(self.socket)) is not None:
             self._heard = self.clock()
             item = decode(frames)

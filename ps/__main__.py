@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
 
@@ -12,7 +13,7 @@ from ..common.job import JobEnv
 
 def main() -> int:
     """Run the role; the exit code. Errors are one line on standard error."""
-    name = "ps"
+    name = os.environ.get("DMLC_ROLE") or "ps"
     try:
         env = JobEnv.from_env()
         if env is None or env.role == "worker":

@@ -60,7 +60,8 @@ class Scheduler:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.context.destroy(linger=int(1000 * LAST_WORDS))
+            self.socket.close(int(1000 * LAST_WORDS))
+            self.context.term()
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are

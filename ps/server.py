@@ -55,7 +55,9 @@ class Server:
             self.link.send(Fail(reason=f"{type(error).__name__}: {error}"[:1000]))
             raise
         finally:
-            self.context.destroy(linger=500)
+            self.socket.close(500)
+            self.link.close(linger=0.5)
+            self.context.term()
         return 0
 
     def _loop(self) -> None:

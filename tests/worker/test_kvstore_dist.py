@@ -1,0 +1,246 @@
+"""The distributed store against real servers; what the workers print is what is compared."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+
+from pushgrad.ps.optimizer import SGD
+from pushgrad.ps.store import Entry
+
+TRAIN = """
+    import json, sys, zlib
+    import numpy as np
+    import pushgrad as mx
+
+    SHAPES = {"w": (7, 5), "b": (), "big": (1211, 1211), "e": (0, 4)}
+    kv = mx.kv.create("dist_sync")
+    kv.set_optimizer(mx.optimizer.SGD(0.1, momentum=0.9, wd=0.01, rescale_grad=0.5, clip_gradient=1.0))
+    weights = {key: np.full(shape, kv.rank + 1, np.float32) for key, shape in SHAPES.items()}
+    for key, array in weights.items():
+        kv.init(key, array, wd_mult=0.0 if key == "b" else 1.0)
+    for n in range(1, 9):
+        for key, array in weights.items():
+            random = np.random.default_rng([kv.rank, n, len(key)])
+            kv.push_gradient(key, random.normal(size=array.shape).astype(np.float32), n, 0.1 / n, priority=n % 3)
+            kv.pull_weight(key, array)
+        kv.wait()
+    sums = {key: zlib.crc32(array.tobytes()) for key, array in weights.items()}
+    states = {key: zlib.crc32(kv.states(key)["mom"].tobytes()) for key in SHAPES}
+    kv.close()
+    print(json.dumps([sums, states]))
+"""
+
+
+def expected(workers):
+    sgd = SGD(momentum=0.9, wd=0.01, rescale_grad=0.5, clip_gradient=1.0)
+    sums, states = {}, {}
+    for key, shape in {"w": (7, 5), "b": (), "big": (1211, 1211), "e": (0, 4)}.items():
+        entry = Entry(np.ones(int(np.prod(shape)), np.float32), wd_mult=0.0 if key == "b" else 1.0)
+        entry.prepare(sgd)
+        for n in range(1, 9):
+            rows = [np.random.default_rng([rank, n, len(key)]).normal(size=shape) for rank in range(workers)]
+            entry.apply(sgd, np.stack(rows).astype(np.float32).reshape(workers, -1), 0.1 / n)
+        sums[key], states[key] = zlib.crc32(entry.weight.tobytes()), zlib.crc32(entry.states["mom"].tobytes())
+    return [sums, states]
+
+
+@pytest.mark.parametrize(("workers", "servers", "ipc"), [(1, 1, True), (2, 1, True), (2, 3, False), (3, 2, True)])
+def test_training_has_the_bits_of_one_process(new_job, workers, servers, ipc):
+    job = new_job(workers, servers, ipc=ipc).start(TRAIN)
+    job.succeed()
+    for rank in range(workers):
+        assert json.loads(job.out(f"worker{rank}")) == expected(workers)
+
+
+CONFORMANCE = """
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create("dist_sync")
+    kv.set_optimizer(mx.optimizer.create("test", rescale_grad=2))
+    for key, shape in {3: (2, 3), 5: (1211, 1211), 7: (1200, 1200)}.items():
+        kv.init(key, np.ones(shape, np.float32))
+        for _ in range(3):
+            kv.push(key, np.full(shape, kv.rank + 1, np.float32))
+        out = np.empty(shape, np.float32)
+        kv.pull(key, out=out)
+        n = kv.num_workers
+        assert (out == (n + 1) * n * 2 / 2 * 3 + 1).all(), out
+    kv.barrier()
+    print("passed")
+"""
+
+
+def test_mxnet_s_conformance_test(new_job):
+    job = new_job(3, 2).start(CONFORMANCE)
+    job.succeed()
+    assert [job.out(f"worker{rank}") for rank in range(3)] == ["passed\n"] * 3
+
+
+SEVERAL = """
+    import numpy as np
+    import pushgrad as mx
+
+    for fit in range(4):
+        kv = mx.kv.create("dist_sync")
+        assert kv.fit == fit + 1
+        kv.init("w", np.full(3, fit + 10.0 * kv.rank))
+        kv.push("w", np.full(3, kv.rank + 1.0))
+        kv.pull("w", out=(out := np.empty(3)))
+        np.testing.assert_array_equal(out, np.full(3, 3.0))
+        if fit != 2:
+            kv.close()
+    last = mx.kv.create("dist_sync")  # waits until all workers have closed theirs
+    print(sum(server.entries for server in last.stats()))
+"""
+
+
+def test_stores_of_one_script_are_apart_and_freed_when_closed(new_job):
+    job = new_job(2, 2).start(SEVERAL)
+    job.succeed()
+    assert [job.out(f"worker{rank}") for rank in range(2)] == ["1\n", "1\n"]
+
+
+ASYNCHRONOUS = """
+    import sys, time
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create(sys.argv[1], staleness=2)
+    kv.set_optimizer(mx.optimizer.create("test"))
+    kv.init("w", np.zeros(4, np.float32))
+    out = np.empty(4, np.float32)
+    ahead = 0
+    for n in range(1, 21):
+        if kv.rank == 1:
+            time.sleep(0.005)
+        kv.push("w", np.full(4, 1.0 if kv.rank == 0 else 100.0, np.float32))
+        kv.pull("w", out=out)
+        mine, other = (out[0] % 100, out[0] // 100) if kv.rank == 0 else (out[0] // 100, out[0] % 100)
+        assert mine >= n % 100, (mine, n)
+        ahead = max(ahead, n - other)
+    kv.barrier()
+    kv.pull("w", out=out)
+    print(int(out[0]), int(ahead))
+"""
+
+
+@pytest.mark.parametrize("kind", ["dist_async", "dist_ssp"])
+def test_asynchronous_modes_lose_nothing(new_job, kind):
+    job = new_job(2, 1).start(ASYNCHRONOUS, kind)
+    job.succeed()
+    totals = [job.out(f"worker{rank}").split() for rank in range(2)]
+    assert [total for total, _ in totals] == ["2020", "2020"]
+    if kind == "dist_ssp":
+        assert max(int(ahead) for _, ahead in totals) <= 2
+
+
+def test_workers_that_do_not_do_the_same_are_told_apart(new_job):
+    code = """
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        try:
+            kv.init("w", np.zeros(3 + kv.rank, np.float32))
+        except mx.PushgradError as error:
+            print(error)
+    """
+    job = new_job(2, 1).start(code)
+    job.succeed()
+    for rank in range(2):
+        assert "workers 0 and 1 do not do the same to their key-value store 1" in job.out(f"worker{rank}")
+        assert "expected init w (3,) float32" in job.out(f"worker{rank}")
+
+
+def failing(new_job, code, workers=2, **options):
+    """A job that must fail; gives it once all have ended, and none by a hang."""
+    job = new_job(workers, 1, **options).start(code)
+    codes = job.wait(40)
+    assert codes["scheduler"] == 1
+    assert all(codes.values()), codes
+    return job
+
+
+def test_workers_must_agree_on_the_learning_rate(new_job):
+    code = """
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        kv.set_optimizer(mx.optimizer.SGD(0.1))
+        kv.init("w", np.zeros(3, np.float32))
+        kv.push_gradient("w", np.zeros(3, np.float32), 1, 0.1 + kv.rank)
+        kv.wait()
+    """
+    job = failing(new_job, code)
+    assert "workers disagree on the learning rate" in job.err("scheduler")
+
+
+def test_nan_is_named_and_ends_the_job(new_job):
+    code = """
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        kv.init("w", np.zeros(3, np.float32))
+        kv.push("w", np.zeros(3, np.float32))
+        kv.push("w", np.full(3, np.nan if kv.rank == 1 else 0, np.float32))
+        kv.pull("w", out=np.empty(3, np.float32))
+    """
+    job = failing(new_job, code)
+    text = "worker 1: the gradient of key 'w' at step 2 has NaN"
+    assert text in job.err("worker1")
+    assert text in job.err("worker0")  # as the reason why it gave up
+    assert text in job.err("scheduler")
+
+
+def test_a_local_store_in_a_job_is_refused(new_job):
+    code = """
+        import pushgrad as mx
+        mx.kv.create("local")
+    """
+    job = failing(new_job, code, workers=1)
+    assert "they would train apart" in job.err("worker0")
+
+
+def test_a_step_without_a_worker_that_left_fails_at_once(new_job):
+    code = """
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        kv.init("w", np.zeros(3, np.float32))
+        for n in range(3 - kv.rank):
+            kv.push("w", np.zeros(3, np.float32))
+            kv.pull("w", out=np.empty(3, np.float32))
+    """
+    job = new_job(2, 1, lease=60).start(code)
+    codes = job.wait(30)
+    assert codes["worker1"] == 0 or "worker 0" in job.err("worker1")
+    assert codes["worker0"] == 1
+    assert "worker 1 left the job before step 3, which needs every worker's gradient" in job.err("worker0")
+
+
+def test_a_forked_child_cannot_use_the_worker_s_place(new_job):
+    code = """
+        import os, sys
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        kv.init("w", np.zeros(3, np.float32))
+        pid = os.fork()
+        if pid == 0:
+            try:
+                kv.barrier()
+            except mx.PushgradError as error:
+                print(error, flush=True)
+                sys.exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        kv.push("w", np.ones(3, np.float32))
+        kv.pull("w", out=(out := np.empty(3, np.float32)))
+        print(out[0])
+    """
+    job = new_job(1, 1).start(code)
+    job.succeed()
+    child, *parent = job.out("worker0").splitlines()
+    assert "forked child" in child
+    assert parent == ["7", "1.0"]

@@ -1,0 +1,195 @@
+"""How a worker leaves: in order, too early, by an error, by a signal, and because of others."""
+
+import signal
+
+import pytest
+
+from pushgrad.worker.session import Session
+
+JOIN = """
+    import os, sys
+    from pushgrad.worker.session import Session
+    session = Session.current()
+"""
+
+
+def code(text):
+    return JOIN + "".join(f"    {line}\n" for line in text.splitlines())
+
+
+def test_gather_and_barrier(new_job):
+    job = new_job(3, 1)
+    job.start(
+        code(
+            "for n in range(20):\n"
+            "    parts = session.gather(b'%d %d' % (session.rank, n))\n"
+            "    assert parts == [b'%d %d' % (rank, n) for rank in range(3)], parts\n"
+            "assert session.gather(bytes(5_000_000 + session.rank))[2] == bytes(5_000_002)\n"
+            "session.barrier()\n"
+            "print(session.rank, session.num_workers, session.is_distributed)"
+        )
+    )
+    job.succeed()
+    assert [job.out(f"worker{rank}") for rank in range(3)] == [f"{rank} 3 True\n" for rank in range(3)]
+
+
+def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
+    job = new_job(1, 1)
+    job.start(code("session.progress(fit=1, epoch=2, step=3, samples_per_second=4.0, metric='accuracy=0.5')"))
+    assert job.event("joined", role="worker")["pid"] == job.processes["worker0"].pid
+    progress = job.event("progress")
+    assert progress == {
+        "event": "progress",
+        "rank": 0,
+        "fit": 1,
+        "epoch": 2,
+        "step": 3,
+        "samples_per_second": 4.0,
+        "metric": "accuracy=0.5",
+    }
+    assert job.event("left", role="worker")["rank"] == 0
+    assert job.event("done")
+    job.succeed()
+
+
+def test_an_uncaught_exception_ends_the_job_at_once_and_is_named(new_job):
+    job = new_job(2, 1, lease=60)
+    job.start(code("if session.rank == 1:\n    raise ValueError('no such luck')\nsession.barrier()"))
+    codes = job.wait(30)
+    assert set(codes.values()) == {1}
+    assert "ValueError: no such luck" in job.err("worker1")
+    reason = "the job ends because of worker 1"
+    for name in ("scheduler", "server0", "worker0"):
+        assert reason in job.err(name), name
+        assert "ValueError: no such luck (worker1.py:6)" in job.err(name), name
+    assert "Traceback" not in job.err("worker0")
+
+
+def test_giving_up_because_of_a_peer_is_75_under_a_launcher(new_job):
+    job = new_job(2, 1, PUSHGRAD_LAUNCHED="1")
+    job.start(code("if session.rank == 1:\n    raise ValueError('no such luck')\nsession.barrier()"))
+    codes = job.wait(30)
+    assert codes == {"scheduler": 1, "server0": 75, "worker0": 75, "worker1": 1}
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(0)", "sys.exit()", "raise SystemExit"])
+def test_leaving_in_the_middle_of_a_fit_is_an_error(new_job, ending):
+    job = new_job(2, 1, lease=60)
+    job.start(code(f"with session.running('fit'):\n    if session.rank == 0:\n        {ending}\n    session.barrier()"))
+    codes = job.wait(30)
+    assert set(codes.values()) == {1}
+    assert "error: exited before its fit had ended" in job.err("worker0")
+    assert "exited before its fit had ended" in job.err("worker1")
+
+
+def test_an_exception_that_is_caught_around_a_fit_is_no_error(new_job):
+    job = new_job(1, 1)
+    job.start(
+        code("try:\n    with session.running('fit'):\n        raise ValueError\nexcept ValueError:\n    print('on')")
+    )
+    job.succeed()
+
+
+def test_exit_codes_of_scripts_stay(new_job):
+    job = new_job(1, 1)
+    job.start(code("sys.exit(3)"))
+    assert job.wait(30) == {"scheduler": 0, "server0": 0, "worker0": 3}
+
+
+def test_a_barrier_that_a_worker_has_left_behind_fails_at_once(new_job):
+    job = new_job(2, 1, lease=60)
+    job.start(code("session.barrier()\nif session.rank == 0:\n    session.barrier()"))
+    codes = job.wait(30)
+    assert codes["worker0"] == 1
+    assert "worker 1 left the job before this collective or barrier" in job.err("worker0")
+
+
+def test_a_closed_session_cannot_be_used(new_job):
+    job = new_job(1, 1)
+    job.start(code("session.close()\ntry:\n    session.barrier()\nexcept Exception as error:\n    print(error)"))
+    job.succeed()
+    assert "this process has left its job" in job.out("worker0")
+
+
+LONG = """
+session.barrier()
+session.progress(fit=1, epoch=1, step=1, samples_per_second=1.0)
+if session.rank == 1:
+    import time
+    time.sleep(600)
+session.barrier()
+"""
+
+
+@pytest.mark.parametrize(
+    ("victim", "how", "survivors", "told"),
+    [
+        ("worker1", signal.SIGKILL, ["scheduler", "server0", "worker0"], "worker 1 on"),
+        ("worker1", signal.SIGSTOP, ["scheduler", "server0", "worker0"], "worker 1 on"),
+        ("server0", signal.SIGKILL, ["scheduler", "worker0"], "server 0 on"),
+        ("scheduler", signal.SIGKILL, ["server0", "worker0"], "the scheduler at tcp://127.0.0.1:"),
+    ],
+)
+def test_a_death_ends_everyone_within_a_lease(new_job, victim, how, survivors, told):
+    job = new_job(2, 1, lease=2)
+    job.start(code(LONG))
+    job.event("progress", rank=1)
+    job.processes[victim].send_signal(how)
+    codes = job.wait(20, survivors)
+    assert set(codes.values()) == {1}
+    for name in survivors:
+        assert told in job.err(name)
+        assert "no sign of life for 2 s" in job.err(name)
+
+
+def test_waiting_is_told_by_name(new_job):
+    job = new_job(2, 1, lease=1)
+    job.start(code("if session.rank == 1:\n    import time; time.sleep(1.5)\nsession.barrier()"))
+    event = job.event("waiting")
+    assert event["text"].startswith("barrier 1 waits for worker 1 (0 s)")
+    job.succeed()
+    assert "barrier 1 waits for worker 1" in job.err("scheduler")
+
+
+HELD = """
+import re, time
+start, n = time.monotonic(), 20
+while time.monotonic() - start < 3:  # in C, and no other thread runs meanwhile
+    re.match('(a+)+$', 'a' * n + 'b')
+    n += 1
+session.barrier()
+print('alive')
+"""
+
+
+def test_a_held_gil_is_not_taken_for_death(new_job):
+    job = new_job(1, 1, lease=1)
+    job.start(code(HELD))
+    job.succeed(90)
+    assert job.out("worker0") == "alive\n"
+
+
+def test_alone_a_session_is_a_job_of_one(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    session = Session.current()
+    assert (session.rank, session.num_workers, session.is_distributed, session.local_size) == (0, 1, False, 1)
+    assert session.gather(b"x") == [b"x"]
+    session.barrier()
+    first = session.next_fit()
+    assert session.next_fit() == first + 1
+    with session.running("fit"):
+        session.progress(fit=1, epoch=1, step=1, samples_per_second=1.0)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert session.local_size == 4
+
+
+def test_a_script_that_is_started_as_a_server_serves(new_job):
+    job = new_job(1, 1)
+    job.start_scheduler()
+    (job.folder / "train.py").write_text("import pushgrad as mx\nkv = mx.kv.create('dist_sync')\nprint('trained')\n")
+    import sys
+
+    for name, role in (("server0", "server"), ("worker0", "worker")):
+        job.spawn(name, [sys.executable, "train.py"], role)
+    job.succeed()
+    assert (job.out("worker0"), job.out("server0")) == ("trained\n", "")
