@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ class Job:
             "PUSHGRAD_LEASE": str(lease),
             "PUSHGRAD_START_TIMEOUT": str(start_timeout),
             "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
             **({"PUSHGRAD_JOB_DIR": str(scratch)} if ipc else {}),
             **env,
         }
@@ -78,15 +80,18 @@ class Job:
                 return event
         raise AssertionError(f"the scheduler ended without {kind} {fields}: {self.err('scheduler')}")
 
-    def wait(self, timeout=60.0):
-        """Exit codes by name, once all have ended."""
+    def wait(self, timeout=60.0, names=None):
+        """Exit codes by name, once all (or those of `names`) have ended."""
         deadline = time.monotonic() + timeout
-        for name, process in self.processes.items():
+        for name in names or self.processes:
+            process = self.processes[name]
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                raise AssertionError(f"{name} still runs; it said {self.err(name)!r} and {self.out(name)!r}") from None
-        return {name: process.returncode for name, process in self.processes.items()}
+                process.send_signal(signal.SIGABRT)  # makes it say where it stands
+                process.wait()
+                raise AssertionError(f"{name} still ran; it said {self.out(name)} and {self.err(name)}") from None
+        return {name: self.processes[name].returncode for name in names or self.processes}
 
     def succeed(self, timeout=60.0):
         codes = self.wait(timeout)
