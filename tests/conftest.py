@@ -47,10 +47,10 @@ class Job:
         self.processes[name] = process
         return process
 
-    def start_scheduler(self, **env):
+    def start_scheduler(self, argv=ROLE, **env):
         reading, writing = os.pipe()
         self.status = os.fdopen(reading, "rb")
-        self.spawn("scheduler", ROLE, "scheduler", pass_fds=[writing], PUSHGRAD_STATUS_FD=str(writing), **env)
+        self.spawn("scheduler", argv, "scheduler", pass_fds=[writing], PUSHGRAD_STATUS_FD=str(writing), **env)
         os.close(writing)
         self.env["DMLC_PS_ROOT_PORT"] = str(self.event("listening")["port"])
         return self

@@ -119,13 +119,10 @@ def test_its_commands_and_environments_train(new_job):
     job = new_job(ipc=False)
     job.env = with_our_python({key: job.env[key] for key in os.environ if key in job.env})
     (job.folder / "examples").symlink_to(ROOT / "examples")
-    reading, writing = os.pipe()
-    job.status = os.fdopen(reading, "rb")
     here = {"DMLC_PS_ROOT_URI": "127.0.0.1", "PUSHGRAD_KEYS": str(job.folder / "keys")}
-    scheduler = {**environment("scheduler"), **here, "DMLC_PS_ROOT_PORT": "0", "PUSHGRAD_STATUS_FD": str(writing)}
-    job.spawn("scheduler", argv("scheduler"), pass_fds=[writing], **scheduler)
-    os.close(writing)
-    here["DMLC_PS_ROOT_PORT"] = str(job.event("listening")["port"])
+    scheduler = {**environment("scheduler"), **here, "DMLC_PS_ROOT_PORT": "0"}
+    job.start_scheduler(argv("scheduler"), **scheduler)
+    here["DMLC_PS_ROOT_PORT"] = job.env["DMLC_PS_ROOT_PORT"]
     for name in ROLES:
         if name != "scheduler":
             job.spawn(name, argv(name, MNIST_ARGS="--network mlp --num-epochs 1"), **{**environment(name), **here})
