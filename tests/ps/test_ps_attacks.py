@@ -87,9 +87,9 @@ def test_bytes_that_are_no_zeromq(training):
             + b"\x06\xff" * 200,
             *(generator.randbytes(generator.randint(1, 5000)) for _ in range(20)),
         ):
-            with socket.create_connection(address(endpoint), timeout=5) as stranger:
-                with contextlib.suppress(ConnectionError):
-                    stranger.sendall(data)
+            stranger = socket.create_connection(address(endpoint), timeout=5)
+            with stranger, contextlib.suppress(ConnectionError):
+                stranger.sendall(data)
     finish(job)
 
 
