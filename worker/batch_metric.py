@@ -16,42 +16,58 @@ class BatchMetric:
     """Feeds a metric with global batches.
 
     Alone, a worker has the whole batch. Otherwise built-in metrics travel as sums, and for custom ones every worker
-    sends its rows of labels and outputs, the other rows being zero: their sum is the batch. All ranks see the result.
+    sends its rows of labels and outputs, the other rows being zero: their sum is the batch. The sums travel beside the
+    last gradients of the step, so `begin` hands them in and `end` is called when the step has ended. All ranks see the
+    same metric.
     """
 
     def __init__(self, metric: Metric, shares: Shares, store: Any = None) -> None:
         """`store`: a KVStore without an optimizer, None for a job of one worker."""
         self.metric, self._shares, self._store = metric, shares, store
-        self._sums: dict[str, Array] = {}
+        self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
+        self._step = 0
 
-    def update(self, labels: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def begin(self, labels: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Count one global batch, given this worker's rows of it."""
         outputs = outputs[: len(labels)]
         if self._store is None:
             self.metric.update(labels, outputs)
             return
-        whole: tuple[list[Array], list[Array]] | None = None
+        self._step += 1
         for index, leaf in enumerate(self.metric.leaves()):
             if leaf.sums:
-                found = leaf.statistics(labels, outputs) if self._shares.local_rows else np.zeros(leaf.count)
-                leaf.add(leaf.value(self._summed(f"metric{index}", found)))
-                continue
-            if whole is None:
-                whole = self._assemble("label", labels), self._assemble("output", outputs)
-            leaf.add(leaf.measure(*whole))
+                mine = leaf.statistics(labels, outputs) if self._shares.local_rows else np.zeros(leaf.count)
+                self._send(f"metric{index}", mine)
+        if not all(leaf.sums for leaf in self.metric.leaves()):
+            self._send_rows("label", labels)
+            self._send_rows("output", outputs)
 
-    def _assemble(self, kind: str, parts: Sequence[Array]) -> list[Array]:
+    def end(self) -> None:
+        """Take the sums that `begin` asked for."""
+        if self._store is None:
+            return
+        self._store.wait()
+        for index, leaf in enumerate(self.metric.leaves()):
+            if leaf.sums:
+                leaf.add(leaf.value(self._sums[f"metric{index}"][1]))
+            else:
+                leaf.add(leaf.measure(self._whole("label"), self._whole("output")))
+
+    def _send_rows(self, kind: str, parts: Sequence[Array]) -> None:
         first = self._shares.first_row
-        arrays = []
         for index, part in enumerate(parts):
             array = np.zeros((self._shares.global_batch, *part.shape[1:]), part.dtype)
             array[first : first + len(part)] = part
-            arrays.append(self._summed(f"{kind}{index}", array).copy())
-        return arrays
+            self._send(f"{kind}{index}", array)
 
-    def _summed(self, key: str, mine: Array) -> Array:
+    def _whole(self, kind: str) -> list[Array]:
+        return [total.copy() for key, (_, total) in self._sums.items() if key.startswith(kind)]
+
+    def _send(self, key: str, mine: Array) -> None:
         if key not in self._sums:
-            self._sums[key] = np.zeros_like(mine)
-            self._store.init(key, self._sums[key])
-        self._store.pushpull(key, mine, out=self._sums[key])
-        return self._sums[key]
+            self._sums[key] = np.empty_like(mine), np.zeros_like(mine)
+            self._store.init(key, self._sums[key][1])
+        kept, total = self._sums[key]
+        np.copyto(kept, mine)  # stays untouched until the step has ended
+        self._store.push_gradient(key, kept, self._step, 0.0)
+        self._store.pull_weight(key, total)

@@ -122,8 +122,9 @@ class Trainer:
             self.executor.forward_backward(exchange)
         low, high = self.shares.rows
         outputs = self.executor.outputs if self.executor else self.parameters.empty_outputs
-        self._batch_metric.update([label[low:high] for label in batch.label], outputs)
+        self._batch_metric.begin([label[low:high] for label in batch.label], outputs)
         self.store.wait()
+        self._batch_metric.end()
         self.model.num_update += 1
 
     def _exchange(self, name: str, gradient: Array, n: int, rate: float) -> None:
