@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -59,8 +60,10 @@ class Request:
             return (-1, "", int(self.message.seq))
         return (self.fit, self.tensor.key, self.tensor.lo)
 
-    def alike(self) -> tuple[object, ...]:
+    def alike(self) -> Hashable:
         """Requests that are equal in this may share a message."""
+        if self.kind == "call":
+            return self
         return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult)
 
     @property
@@ -79,8 +82,8 @@ class Outbox:
     job: str
     rank: int
     incarnation: str
-    heap: list[Request] = field(default_factory=list)
-    active: dict[Range, list[Request]] = field(default_factory=dict)  # in the heap, or sent and not answered
+    ready: dict[Hashable, list[Request]] = field(default_factory=dict)  # heaps of requests that may share a message
+    active: dict[Range, list[Request]] = field(default_factory=dict)  # to be sent, or sent and not answered
     later: dict[Range, deque[Request]] = field(default_factory=dict)
     numbers: Any = field(default_factory=count)
 
@@ -95,11 +98,14 @@ class Outbox:
 
     def _activate(self, request: Request) -> None:
         self.active.setdefault(request.range, []).append(request)
-        heapq.heappush(self.heap, request)
+        self._line_up(request)
+
+    def _line_up(self, request: Request) -> None:
+        heapq.heappush(self.ready.setdefault(request.alike(), []), request)
 
     def __bool__(self) -> bool:
         """Whether something could be sent now."""
-        return bool(self.heap)
+        return bool(self.ready)
 
     @property
     def idle(self) -> bool:
@@ -109,24 +115,25 @@ class Outbox:
     # ---- out
 
     def take(self) -> list[Request]:
-        """The next requests that travel together; they count as sent."""
-        first = heapq.heappop(self.heap)
-        found, size = [first], first.nbytes
-        while self.heap and first.kind != "call" and len(found) < TENSORS:
-            other = self.heap[0]
-            size += other.nbytes
-            if other.alike() != first.alike() or size > TOGETHER:
-                break
-            found.append(heapq.heappop(self.heap))
-        for request in found:
-            request.sent = True
+        """The most urgent request and those that travel with it; they count as sent.
+
+        Small ones share a message though others were more urgent: that costs those less than a message of their own.
+        """
+        alike, heap = min(self.ready.items(), key=lambda item: item[1][0])
+        found, size = [], 0
+        while heap and len(found) < TENSORS and (not found or size + heap[0].nbytes <= TOGETHER):
+            size += heap[0].nbytes
+            found.append(heapq.heappop(heap))
+            found[-1].sent = True
+        if not heap:
+            del self.ready[alike]
         return found
 
     def put_back(self, requests: list[Request]) -> None:
         """They could not be sent after all."""
         for request in requests:
             request.sent = False
-            heapq.heappush(self.heap, request)
+            self._line_up(request)
 
     def again(self) -> None:
         """The connection is a new one: whatever is unanswered must be said again."""
@@ -188,8 +195,7 @@ class Outbox:
         where = request.range
         self.active[where].remove(request)
         if not request.sent:  # answered by an earlier saying
-            self.heap.remove(request)
-            heapq.heapify(self.heap)
+            self._step_out(request)
         if not self.active[where]:
             del self.active[where]
         waiting = self.later.get(where)
@@ -197,6 +203,13 @@ class Outbox:
             self._activate(waiting.popleft())
         if where in self.later and not self.later[where]:
             del self.later[where]
+
+    def _step_out(self, request: Request) -> None:
+        heap = self.ready[request.alike()]
+        heap.remove(request)
+        heapq.heapify(heap)
+        if not heap:
+            del self.ready[request.alike()]
 
     def _refused(self, error: Error) -> None:
         exception = remote(error)
@@ -210,11 +223,12 @@ class Outbox:
         """Drop all requests of a failed flight."""
         self.active = _without(flight, self.active, list)
         self.later = _without(flight, self.later, deque)
-        self.heap = [item for item in self.heap if item.flight is not flight]
-        heapq.heapify(self.heap)
+        self.ready = _without(flight, self.ready, list)
+        for heap in self.ready.values():
+            heapq.heapify(heap)
 
 
-def _without(flight: Flight, queues: dict[Range, Any], kind: type[Any]) -> dict[Range, Any]:
+def _without(flight: Flight, queues: dict[Any, Any], kind: type[Any]) -> dict[Any, Any]:
     kept = {where: kind(item for item in queue if item.flight is not flight) for where, queue in queues.items()}
     return {where: queue for where, queue in kept.items() if queue}
 

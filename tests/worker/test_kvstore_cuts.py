@@ -1,0 +1,117 @@
+"""Connections that are cut in the middle of a frame: requests are said again and the result has the same bits."""
+
+import contextlib
+import random
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+TRAIN = """
+    import sys
+    import numpy as np
+    import pushgrad as mx
+    from pushgrad.worker import transport
+
+    class Detour(transport.ServerLine):  # through the proxy of the test
+        def __init__(self, context, env, endpoint, outbox, identity):
+            host, _, port = endpoint.rpartition(":")
+            with open("server_port", "w") as file:
+                file.write(port)
+            super().__init__(context, env, f"{host}:{sys.argv[1]}", outbox, identity)
+
+    transport.ServerLine = Detour
+    kv = mx.kv.create("dist_sync")
+    kv.set_optimizer(mx.optimizer.SGD(0.1, momentum=0.9))
+    weights = {"a": np.zeros(300_000, np.float32), "b": np.zeros(7, np.float32)}
+    for key, array in weights.items():
+        kv.init(key, array)
+    for n in range(1, 31):
+        for key, array in weights.items():
+            kv.push_gradient(key, np.full_like(array, n * (kv.rank + 1)), n, 0.1)
+            kv.pull_weight(key, array)
+        kv.wait()
+        assert kv.session.gather(b"%d" % n) == [b"%d" % n] * 2
+    print(float(weights["a"][0]), float(weights["a"][-1]), float(weights["b"][3]))
+"""
+
+
+class Proxy:
+    """Forwards connections to the port that `target` gives, and cuts them after a random number of bytes."""
+
+    def __init__(self, target, seed, cuts, low, high):
+        self.target, self.random, self.cuts, self.limits, self.cut = target, random.Random(seed), cuts, (low, high), 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.threads = [threading.Thread(target=self.accept)]
+        self.threads[0].start()
+
+    def accept(self):
+        with self.listener:
+            while True:
+                near, _ = self.listener.accept()
+                if self.target is None:
+                    near.close()
+                    return
+                self.cuts -= 1
+                budget = [self.random.randint(*self.limits) if self.cuts >= 0 else 1 << 60]
+                self.threads.append(threading.Thread(target=self.serve, args=(near, budget)))
+                self.threads[-1].start()
+
+    def serve(self, near, budget):
+        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.target())) as far:
+            back = threading.Thread(target=self.forward, args=(far, near, budget))
+            back.start()
+            self.forward(near, far, budget)
+            back.join()
+
+    def forward(self, source, target, budget):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                budget[0] -= len(data)
+                if budget[0] < 0:
+                    self.cut += 1
+                    data = data[: len(data) + budget[0]]  # the rest is lost, in the middle of whatever it was
+                if data:
+                    target.sendall(data)
+                if budget[0] < 0:
+                    break
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.target = None
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self.threads:
+            thread.join()
+
+
+def expected():
+    weight = momentum = np.float32(0)
+    for n in range(1, 31):
+        momentum = np.float32(0.9) * momentum - np.float32(0.1) * np.float32(3 * n)
+        weight += momentum
+    return float(weight)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cut_connections_change_nothing(new_job, seed):
+    job = new_job(2, 1, ipc=False).start_scheduler()
+    root = int(job.env["DMLC_PS_ROOT_PORT"])
+    job.start_server(0)
+    to_scheduler = Proxy(lambda: root, seed, 6, 200, 3_000)
+    to_server = Proxy(lambda: int((job.folder / "server_port").read_text()), seed + 100, 12, 10_000, 8_000_000)
+    for rank in range(2):
+        job.start_worker(rank, TRAIN, to_server.port, DMLC_PS_ROOT_PORT=str(to_scheduler.port))
+    try:
+        job.succeed(90)
+    finally:
+        job.stop()
+        to_scheduler.close()
+        to_server.close()
+    for rank in range(2):
+        assert [float(text) for text in job.out(f"worker{rank}").split()] == [expected()] * 3
+    assert to_scheduler.cut > 2
+    assert to_server.cut > 2
