@@ -49,15 +49,15 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
 
     Where all ranks shuffle the same data, they do it in rank 0's order.
     """
-    if slices is not None and (isinstance(slices, bool) or slices < 1):
-        raise ParameterError("slices", expected="a whole number of at least 1", got=slices)
+    if slices is not None and (isinstance(slices, bool) or not isinstance(slices, int) or slices < 1):
+        raise ParameterError("slices", expected="a whole number of at least 1", got=repr(slices))
     sharded = getattr(iterator, "num_parts", 1) > 1
     mine = {
         "threads": thread_count(),
         "keys": {"seed": seed, "training": training},
         "order": getattr(iterator, "seed", 0),
         "batch": iterator.batch_size,
-        "fingerprint": _fingerprint(symbol, iterator) if session.num_workers > 1 else {},
+        "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
     _compare(everyone)
@@ -89,6 +89,7 @@ def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
         found["batch size"] = iterator.batch_size
         if isinstance(iterator, NDArrayIter):
             found["number of examples"] = iterator.num_data
+            found["order of examples"] = [iterator.shuffle, iterator.last_batch_handle]
             found["data checksum"] = [_checksum(array) for array in iterator.arrays()]
     return found
 
@@ -98,13 +99,15 @@ def _checksum(array: Array) -> int:
 
 
 def _compare(everyone: list[dict[str, Any]]) -> None:
-    reference = everyone[0]["fingerprint"]
-    for rank, one in enumerate(everyone):
-        for part, value in reference.items():
-            if one["fingerprint"].get(part) != value:
-                raise DataError(
-                    f"ranks 0 and {rank} train on different things: {part}",
-                    expected=f"{value} (rank 0)",
-                    got=f"{one['fingerprint'].get(part)} (rank {rank})",
-                    remedy="All workers run the same script on the same data; the batch is shared out for them.",
-                )
+    """DataError that names every rank which differs from rank 0, in the first part in which one does."""
+    for part, value in everyone[0]["fingerprint"].items():
+        found = {rank: one["fingerprint"].get(part) for rank, one in enumerate(everyone)}
+        other = {rank: said for rank, said in found.items() if said != value}
+        if other:
+            listed = [f"{said} (rank {rank})" for rank, said in other.items()]
+            raise DataError(
+                f"ranks 0 and {', '.join(map(str, other))} train on different things: {part}",
+                expected=f"{value} (rank 0)",
+                got=", ".join(listed[:3]) + (", ..." if len(listed) > 3 else ""),
+                remedy="All workers run the same script on the same data; the batch is shared out for them.",
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.errors import JobError, ParameterError
+from ..common.errors import ParameterError
 from . import checkpoint, initializer, metric, optimizer, random
 from .agreement import Shares, agree
 from .array import Array
@@ -44,8 +44,10 @@ class FeedForward:
         **optimizer_params: Any,
     ) -> None:
         serve_if_role()
+        if not isinstance(symbol, Symbol):
+            raise ParameterError("FeedForward: symbol", expected="a Symbol", got=type(symbol).__name__)
         self.symbol, self.ctx, self.batch_size, self.slices = symbol, ctx, batch_size, slices
-        self.num_epoch, self.begin_epoch = num_epoch, begin_epoch
+        self.num_epoch, self.begin_epoch = _epoch("num_epoch", num_epoch), _epoch("begin_epoch", begin_epoch)
         self.array_layout = check_layout(array_layout)
         self.initializer = _initializer(initializer)
         self.arg_params: dict[str, Array] = dict(arg_params or {})
@@ -118,6 +120,12 @@ class FeedForward:
         every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
         ParameterError, PeerLost.
         """
+        if self.num_epoch <= self.begin_epoch:
+            raise ParameterError(
+                "num_epoch: nothing is left to train",
+                expected=f"more than the {self.begin_epoch} epochs that are done (begin_epoch)",
+                got=self.num_epoch,
+            )
         notes: list[str] = []
         chosen = metric.create(eval_metric)
         iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, notes)
@@ -219,17 +227,21 @@ class FeedForward:
 
 
 def _initializer(given: Any) -> Any:
-    return initializer.Uniform(0.01) if given is None else given
+    """Anything that can be called with name and shape, or what `mx.init.create` makes one of."""
+    if given is None:
+        return initializer.Uniform(0.01)
+    return given if callable(given) and not isinstance(given, type) else initializer.create(given)
+
+
+def _epoch(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ParameterError(name, expected="a whole number of 0 or more", got=repr(value))
+    return value
 
 
 def _store_kind(kind: str, session: Session) -> str:
-    """The store for a fit; refuses a local one in a distributed job, whose workers would train apart."""
     if kind == "auto":
         return "dist_sync" if session.is_distributed else "local"
-    if session.is_distributed and not kind.startswith("dist"):
-        raise JobError(
-            f"kvstore={kind!r} in a job of {session.num_workers} workers", remedy='Use kvstore="auto" or "dist_sync".'
-        )
     return kind
 
 

@@ -22,19 +22,22 @@ class InputNames:
     label: tuple[str, ...]
 
     @staticmethod
-    def match(symbol: Symbol, iterator: DataIter) -> InputNames:
-        """By name where the names agree; a lone array goes to the only argument that ends in `data` or `label`."""
+    def match(symbol: Symbol, iterator: DataIter, labelled: bool = True) -> InputNames:
+        """By name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
+
+        DataError if one of the network's labels is missing, unless `labelled` is False: predictions need none.
+        """
         arguments = symbol.list_arguments()
         data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
         label = _match(arguments, [name for name, _ in iterator.provide_label], "label")
         for name in arguments:
-            if name.endswith("label") and name not in label and iterator.provide_label:
-                raise DataError(f"the network's argument {name} gets no label", got=f"labels for {', '.join(label)}")
-        return InputNames(data, label)
-
-    def without_labels(self) -> InputNames:
-        """For prediction, where labels are neither there nor needed."""
-        return InputNames(self.data, ())
+            if labelled and name.endswith("label") and name not in label:
+                raise DataError(
+                    f"the network's argument {name} gets no label",
+                    got=f"labels for {', '.join(label)}" if label else "an iterator without labels",
+                    remedy="Pass labels to the iterator, under that name if there are several",
+                )
+        return InputNames(data, label if labelled else ())
 
 
 def only_ending(symbol: Symbol, suffix: str) -> str:

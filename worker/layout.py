@@ -41,7 +41,8 @@ def training_iterator(
     data = by_rows(as_float32(X, "X"), len(labels), layout, notes)
     if len(data) != len(labels):
         raise DataError(
-            f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}"
+            f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}",
+            remedy="The first axis of X is the example; a matrix may have it last",
         )
     size = min(DEFAULT_BATCH, len(data)) if batch_size is None else batch_size
     data_name, label_name = only_ending(symbol, "data"), only_ending(symbol, "label")

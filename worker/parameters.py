@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,15 @@ class Parameters:
     def prepare(model: FeedForward, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
         """The model's parameters where it has them, the rest drawn in the order of list_arguments().
 
-        Raises FileFormatError if a parameter that the model has does not fit this network.
+        Raises FileFormatError if a parameter that the model has does not fit this network, or is none of it.
         """
         symbol = model.symbol
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         taken = {*names.data, *names.label}
         learned = [name for name in symbol.list_arguments() if name not in taken]
+        _refuse_unknown("arg_params", model.arg_params, symbol.list_arguments())
+        _refuse_unknown("aux_params", model.aux_params, symbol.list_auxiliary_states())
         start = {name: _start(model, name, by_name[name], model.arg_params) for name in learned}
         states = {n: _start(model, n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
         attributes = symbol.attr_dict()
@@ -53,6 +55,16 @@ def _start(model: FeedForward, name: str, shape: Shape, given: Mapping[str, Arra
     if array.shape != shape:
         raise FileFormatError(f"parameter {name} does not fit this network", expected=f"shape {shape}", got=array.shape)
     return array.copy()
+
+
+def _refuse_unknown(what: str, given: Mapping[str, Array], known: Sequence[str]) -> None:
+    """A parameter under another name would silently start from a random value."""
+    if unknown := [name for name in given if name not in known]:
+        raise FileFormatError(
+            f"{what}: the network has no {', '.join(unknown)}",
+            expected=", ".join(known) or "none",
+            remedy="Leave out what belongs to another network",
+        )
 
 
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..common.errors import ShapeError
 from ..common.slices import share
-from .array import Array
+from .array import Array, Shape
 from .executor import Executor
 from .feeding import InputNames, feed, input_shapes
 from .iterators import DataBatch, DataIter
@@ -32,15 +33,26 @@ class Learned:
         """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
         parts = [share(rows, i, thread_count()) for i in range(thread_count())]
         shapes = input_shapes(iterator, names, rows)
+        self._check(shapes)
         executor = Executor.for_share(self.symbol, self.ctx, "null", parts, shapes)
         known = {name: array for name, array in self.arguments.items() if name in executor.arg_dict}
         executor.copy_params_from(known, self.states)
         return executor
 
+    def _check(self, inputs: Mapping[str, Shape]) -> None:
+        """ShapeError unless the parameters fit data of these shapes: the data are wrong then, not the parameters."""
+        arguments = self.symbol.list_arguments()
+        known = {name: array.shape for name, array in self.arguments.items() if name in arguments}
+        try:
+            self.symbol.infer_shape_partial(**{**known, **inputs})
+        except ShapeError as error:
+            listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
+            raise ShapeError(f"the network was not trained on data such as {listed}: {error}") from None
+
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     """The network's outputs for every example (examples first), fillers of the last batch left out."""
-    names = InputNames.match(learned.symbol, iterator).without_labels()
+    names = InputNames.match(learned.symbol, iterator, labelled=False)
     executor = learned.bind(iterator, names, iterator.batch_size)
     parts: list[list[Array]] = [[] for _ in executor.outputs]
     for batch in iterator:
