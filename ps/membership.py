@@ -7,7 +7,6 @@ aborts the job for all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..common.codec import Message
@@ -30,37 +29,10 @@ from ..common.messages import (
     Welcome,
 )
 from ..common.wire import WireError
+from .actions import Action, End, Send, Tell
 from .collectives import Collectives
 from .refusal import refusal
 from .roster import Member, Roster
-
-
-@dataclass(frozen=True)
-class Send:
-    """Action: send `message` to the process behind `identity`."""
-
-    identity: bytes
-    message: Message
-
-
-@dataclass(frozen=True)
-class Tell:
-    """Action: one event for the status pipe."""
-
-    event: str
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class End:
-    """Action: the scheduler ends with this exit code, after saying `text` (if any) on standard error."""
-
-    code: int
-    text: str = ""
-
-
-Action = Send | Tell | End
-
 
 LAST_WORDS = 2.0  # seconds that everyone gets to learn of the end of the job
 

@@ -11,8 +11,9 @@ from ..common.messages import Error
 from ..common.requests import Ack, Values
 from ..common.tensor import Tensor
 from ..common.wire import TENSORS, Frame
+from .answers import Acked, Ready, Reply, Say
 from .fit import Name
-from .service import Acked, Ready, Reply, Say, Service
+from .service import Service
 
 TOGETHER = 1 << 18  # bytes: small values travel together up to this
 

@@ -18,7 +18,8 @@ from ..common.job import JobEnv
 from ..common.pulse import PREFIX
 from ..common.status import StatusPipe
 from ..common.wire import Frame, WireError
-from .membership import Action, End, Membership, Send, Tell
+from .actions import Action, End, Send, Tell
+from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
 

@@ -19,9 +19,10 @@ from ..common.link import Link
 from ..common.messages import Fail, Gone, Report, Stop
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, Frame, WireError
+from .answers import Reply
 from .refusal import refusal
 from .replies import Replies
-from .service import Reply, Service
+from .service import Service
 from .update import kernels
 
 BUSY_ROUNDS = 8  # messages taken in before replies go out

@@ -7,7 +7,7 @@ a slow reader costs a few words per range and never a copy of the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,41 +15,12 @@ from ..common.codec import Message
 from ..common.errors import ParameterError
 from ..common.requests import Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
 from ..common.wire import Frame, WireError
-from .fit import Fit, Name, Range
+from .answers import Acked, Ready, Reply, Say
+from .fit import Fit, Range
 from .ledger import left
 from .optimizer import from_description
 from .refusal import refusal
 from .update import Array
-
-
-class Acked(NamedTuple):
-    """Reply: push n (0: the first value of `part`) of a range is in the store."""
-
-    rank: int
-    fit: int
-    n: int
-    part: str
-    name: Name
-
-
-class Ready(NamedTuple):
-    """Reply: pull n of a range can be answered."""
-
-    rank: int
-    fit: int
-    n: int
-    part: str
-    name: Name
-
-
-class Say(NamedTuple):
-    """Reply: a message as it is."""
-
-    rank: int
-    message: Message
-
-
-Reply = Acked | Ready | Say
 
 
 class Service:

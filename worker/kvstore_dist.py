@@ -19,7 +19,7 @@ from .flight import Flight
 from .job_session import JobSession
 from .keys import KeyInfo
 from .kvstore import KVStore
-from .outbox import Request
+from .request import Request
 from .session import Session
 
 _SEQUENCE = count(1)

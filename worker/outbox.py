@@ -25,54 +25,9 @@ from ..common.tensor import Tensor
 from ..common.wire import TENSORS, Frame
 from .array import Array
 from .flight import Flight
+from .request import Range, Request
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
-Range = tuple[int, str, int]  # fit, key, lo
-
-
-@dataclass(eq=False)
-class Request:
-    """One range to be initialised, pushed or pulled. `array` is flat: the source, or where values go.
-
-    `flight` is told when it is done. For kind "call", `message` is sent as it is and answered by its seq.
-    """
-
-    kind: str
-    flight: Flight
-    fit: int = 0
-    tensor: Tensor | None = None
-    array: Array | None = None
-    n: int = 0
-    part: str = "weight"
-    lr: float = 0.0
-    lr_mult: float = 1.0
-    wd_mult: float = 1.0
-    priority: int = 0
-    message: Any = None
-    answer: Any = None
-    order: int = 0
-    sent: bool = False
-
-    @property
-    def range(self) -> Range:
-        """Which range it is about; calls are about none that exists."""
-        if self.tensor is None:
-            return (-1, "", int(self.message.seq))
-        return (self.fit, self.tensor.key, self.tensor.lo)
-
-    def alike(self) -> Hashable:
-        """Requests that are equal in this may share a message."""
-        if self.kind == "call":
-            return self
-        return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of data that it sends."""
-        return 0 if self.kind == "pull" or self.array is None else self.array.nbytes
-
-    def __lt__(self, other: Request) -> bool:
-        return (-self.priority, self.order) < (-other.priority, other.order)
 
 
 @dataclass
@@ -120,7 +75,8 @@ class Outbox:
         Small ones share a message though others were more urgent: that costs those less than a message of their own.
         """
         alike, heap = min(self.ready.items(), key=lambda item: item[1][0])
-        found, size = [], 0
+        found: list[Request] = []
+        size = 0
         while heap and len(found) < TENSORS and (not found or size + heap[0].nbytes <= TOGETHER):
             size += heap[0].nbytes
             found.append(heapq.heappop(heap))

@@ -13,49 +13,16 @@ from contextlib import suppress
 
 import zmq
 
-from ..common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
-from ..common.codec import Message, decode, encode
-from ..common.curve import keys_for
+from ..common.channel import Context, Socket
+from ..common.codec import Message
 from ..common.errors import JobError, PeerLost
-from ..common.job import JobEnv
 from ..common.link import Link, remote
 from ..common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
 from ..common.wire import Frame
 from .flight import Flight
-from .outbox import Outbox, Request
-
-
-class ServerLine:
-    """The connection to one server and what is queued for it."""
-
-    def __init__(self, context: Context, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
-        keys = keys_for(env, endpoint)
-        self.outbox = outbox
-        self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
-        self.watch = Watch(self.socket, endpoint, keys is not None)
-        self.socket.connect(endpoint)
-
-    def read(self) -> None:
-        """Take all answers; if the connection is a new one, say again what is unanswered."""
-        first = self.watch.connections == 0
-        if self.watch.drain() > first:
-            self.outbox.again()
-        while (frames := receive(self.socket)) is not None:
-            self.outbox.answer(decode(frames))
-
-    def write(self) -> None:
-        """Send while the server takes it."""
-        while self.outbox:
-            requests = self.outbox.take()
-            if not send(self.socket, encode(self.outbox.message(requests))):
-                self.outbox.put_back(requests)
-                return
-
-    def close(self) -> None:
-        """Give the sockets back."""
-        self.socket.disable_monitor()
-        self.watch.monitor.close(0)
-        self.socket.close(0)
+from .outbox import Outbox
+from .request import Request
+from .server_line import ServerLine
 
 
 class Transport(threading.Thread):

@@ -17,7 +17,8 @@ from pushgrad.common.messages import (
     Stop,
     Welcome,
 )
-from pushgrad.ps.membership import End, Membership, Send, Tell
+from pushgrad.ps.actions import End, Send, Tell
+from pushgrad.ps.membership import Membership
 from pushgrad.ps.roster import Roster
 
 LEASE, START = 30.0, 60.0

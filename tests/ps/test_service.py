@@ -5,8 +5,9 @@ from pushgrad.common.messages import Error
 from pushgrad.common.requests import Drop, Init, Ok, Pull, Push, Setup, Stats
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import WireError
+from pushgrad.ps.answers import Acked, Ready, Say
 from pushgrad.ps.replies import Replies
-from pushgrad.ps.service import Acked, Ready, Say, Service
+from pushgrad.ps.service import Service
 
 SGD = {"name": "sgd", "momentum": 0.9, "wd": 0.0, "rescale_grad": 1.0, "clip_gradient": None}
 TENSOR = Tensor("w", "float32", (4,), 0, 4)

@@ -9,6 +9,7 @@ from pushgrad.common import requests
 from pushgrad.common.codec import decode, encode
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import WireError
+from pushgrad.ps.answers import Say
 from pushgrad.ps.assignment import Assignment
 from pushgrad.ps.optimizer import SGD
 from pushgrad.ps.refusal import refusal
@@ -16,7 +17,8 @@ from pushgrad.ps.replies import Replies
 from pushgrad.ps.service import Service
 from pushgrad.ps.store import Entry
 from pushgrad.worker.flight import Flight
-from pushgrad.worker.outbox import Outbox, Request
+from pushgrad.worker.outbox import Outbox
+from pushgrad.worker.request import Request
 
 SIZES = {"a": 3, "b": 40, "c": 1, "d": 17}
 STEPS = 6
@@ -77,8 +79,6 @@ class Server:
 
 
 def refusal_to(message, error):
-    from pushgrad.ps.service import Say
-
     return Say(message.rank, refusal(error, fit=message.fit, n=getattr(message, "n", None)))
 
 
