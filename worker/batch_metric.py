@@ -24,6 +24,8 @@ class BatchMetric:
     def __init__(self, metric: Metric, shares: Shares, store: Any = None) -> None:
         """`store`: a KVStore without an optimizer, None for a job of one worker."""
         self.metric, self._shares, self._store = metric, shares, store
+        if store is not None:
+            store.must_be_finite = False  # a metric that is NaN is no reason to end a training
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
         self._step = 0
 

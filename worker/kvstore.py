@@ -28,6 +28,7 @@ class KVStore(ABC):
     """
 
     is_distributed = False
+    must_be_finite = True  # whether a push of NaN or infinity is refused
 
     def __init__(self, kind: str, session: Session) -> None:
         self.type, self.session = kind, session
@@ -190,7 +191,7 @@ class KVStore(ABC):
         if array.dtype.kind != "f":
             if self.optimizer is not None:
                 raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
-        elif not all_finite(array):
+        elif self.must_be_finite and not all_finite(array):
             kind = "NaN" if np.isnan(array).any() else "an infinite value"
             raise DataError(
                 f"worker {self.rank}: the gradient of key {info.key!r} at step {n} has {kind}",

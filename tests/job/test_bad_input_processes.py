@@ -1,5 +1,7 @@
 """Wrong input that shows only among several workers: who is wrong, what differs, exit code 1, and nothing left."""
 
+import textwrap
+
 import pytest
 
 SETUP = """
@@ -69,6 +71,19 @@ def test_a_gradient_that_is_not_a_number_on_one_worker(failing):
     told = "worker 1: the gradient of key 'fc_weight' at step 3 has NaN. Lower the learning rate, clip gradients"
     assert f"w1 | pushgrad.common.errors.DataError: {told}" in job.text
     assert "launch | worker 1 exited with code 1" in job.text
+
+
+def test_a_metric_that_is_not_a_number_ends_nothing(launch, script):
+    """The root mean squared logarithmic error of labels below -1."""
+    lines = """
+    net = mx.sym.LinearRegressionOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1))
+    options.update(eval_metric="rmsle", learning_rate=1e-6, num_epoch=1, verbose=True)
+    X, y = X * 0, y - 9
+    """
+    job = launch("--workers", 2, script(SETUP + textwrap.dedent(lines) + TRAIN), real=True)
+    assert job.finish() == 0, job.text
+    assert "w0 | [1] Train-rmsle=nan" in job.lines
+    assert job.lines.count("w0 | trained") == job.lines.count("w1 | trained") == 1
 
 
 def test_a_label_that_is_no_class_on_one_worker(failing):
