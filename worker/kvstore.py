@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,10 @@ class KVStore(ABC):
         if not (out.flags.c_contiguous and out.flags.writeable):
             raise ShapeError(f"key {key!r}: out", expected="a contiguous writable array", got=f"strides {out.strides}")
         self._pull(info, out, "weight", priority)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is pushed and pulled inside leaves at the end of the block, in as few messages as possible."""
+        return nullcontext()
 
     @abstractmethod
     def wait(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -41,6 +42,7 @@ class KVStoreDist(KVStore):
             raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
         self._assignment = Assignment(session.num_servers, _bound())
         self._closed = False
+        self._held: list[tuple[int, Request]] | None = None  # what `together` collects
         self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
@@ -85,6 +87,16 @@ class KVStoreDist(KVStore):
 
         self._agree("init_states", f"{info.name} {name}", send)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See KVStore. One thread at a time."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+        self._submit(held)
+
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         self._submit(self._requests("push", info, array, n=n, lr=float(lr), priority=priority))
@@ -107,6 +119,9 @@ class KVStoreDist(KVStore):
     def _submit(self, requests: list[tuple[int, Request]]) -> None:
         if self._closed:
             raise ParameterError("the key-value store is closed")
+        if self._held is not None:
+            self._held += requests
+            return
         with self._session.saying():
             self._flight.launch(len(requests))
             self._transport.submit(requests)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Parameters:
-    """Arrays by name; `multipliers` are (lr_mult, wd_mult); `priority` orders their exchange, first layers first."""
+    """Arrays by name; `multipliers` are (lr_mult, wd_mult)."""
 
     arguments: dict[str, Array]
     states: dict[str, Array]
     multipliers: dict[str, tuple[float, float]]
     empty_outputs: list[Array]
-    priority: dict[str, int] = field(default_factory=dict)
 
     @staticmethod
     def prepare(model: FeedForward, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
@@ -44,8 +43,7 @@ class Parameters:
         attributes = symbol.attr_dict()
         multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
         empty = [np.zeros((0, *shapes[entry][1:]), np.float32) for entry in symbol.heads]
-        order = {name: -index for index, name in enumerate(learned)}
-        return Parameters(start, states, multipliers, empty, order)
+        return Parameters(start, states, multipliers, empty)
 
 
 def _start(model: FeedForward, name: str, shape: Shape, given: Mapping[str, Array]) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,9 @@ import numpy as np
 from ..common.errors import DataError
 from . import kvstore
 from .agreement import Shares
-from .array import Array
 from .batch_metric import BatchMetric
 from .callback import BatchEnd, EpochEnd
+from .exchange import Exchange
 from .executor import Executor
 from .feeding import InputNames, feed, input_shapes, whole_labels
 from .iterators import DataBatch, DataIter
@@ -52,8 +51,9 @@ class Trainer:
             self._states = self.executor.aux_dict
         self.optimizer = model.make_optimizer(shares.global_batch)
         self.store = kvstore.create(kind)
+        self.exchange = Exchange(self.store, self._weights)
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
-        self._sums = kvstore.create(kind) if session.num_workers > 1 else None
+        self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
         self._batch_metric = BatchMetric(metric, shares, self._sums)
         self._started = time.perf_counter()
 
@@ -69,6 +69,7 @@ class Trainer:
                 if not self._end_of_epoch(epoch, options):
                     break
                 self.iterator.reset()
+            self._settle()
             self._give_back_optimizer_states()
 
     def _bind(self) -> Executor:
@@ -85,7 +86,7 @@ class Trainer:
     def _publish(self) -> None:
         """Hand the initial parameters to the store and take back what rank 0 sent."""
         self.store.set_optimizer(self.optimizer)
-        for index, (name, array) in enumerate(self._weights.items()):
+        for name, array in self._weights.items():
             multipliers = self.parameters.multipliers[name]
             if self.store.is_distributed:
                 self.store.init(name, array, *multipliers)
@@ -93,9 +94,17 @@ class Trainer:
                 self.store.adopt(name, array, *multipliers)
             if name in self.model.optimizer_states:
                 self.store.init_states(name, self.model.optimizer_states[name])
-            self.parameters.priority[name] = -index
+        self._fetch()
+
+    def _fetch(self) -> None:
         for name, array in self._weights.items():
             self.store.pull(name, out=array)
+
+    def _settle(self) -> None:
+        """All ranks end with equal parameters, also where updates were applied as they came."""
+        if self.store.type in ("dist_async", "dist_ssp"):
+            self.store.barrier()
+            self._fetch()
 
     def _epoch(self, epoch: int, options: FitOptions) -> None:
         count = 0
@@ -111,25 +120,21 @@ class Trainer:
         """One update of every parameter."""
         rate = self.optimizer.rate(self.model.num_update)
         self.steps += 1
-        exchange = partial(self._exchange, n=self.steps, rate=rate)
+        self.exchange.begin(self.steps, rate)
         if self.executor is None:
             for name, array in self._weights.items():
-                exchange(name, np.zeros_like(array))
+                self.exchange.announce(name, np.zeros_like(array))
         else:
             feed(self.executor, self.names, batch, self.shares.rows)
             self.executor.number = self.model.num_update
             self.executor.count_over(whole_labels(self.executor, self.names, batch))
-            self.executor.forward_backward(exchange)
+            self.executor.forward_backward(self.exchange.announce)
         low, high = self.shares.rows
         outputs = self.executor.outputs if self.executor else self.parameters.empty_outputs
         self._batch_metric.begin([label[low:high] for label in batch.label], outputs)
         self.store.wait()
         self._batch_metric.end()
         self.model.num_update += 1
-
-    def _exchange(self, name: str, gradient: Array, n: int, rate: float) -> None:
-        self.store.push_gradient(name, gradient, n, rate, priority=self.parameters.priority[name])
-        self.store.pull_weight(name, self._weights[name])
 
     def _check(self, batch: DataBatch) -> None:
         rows = self.iterator.batch_size

@@ -112,3 +112,16 @@ print("digest", digest(model))
 """
     digests = {line.split("digest ")[1] for n in (1, 2, 4) for line in output(text, n) if "digest" in line}
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("kind", ["dist_async", "dist_ssp"])
+def test_ranks_end_with_equal_parameters_where_updates_are_applied_as_they_come(output, kind):
+    lines = output(
+        f"""
+model = mx.FeedForward.create(net, X, y, kvstore="{kind}", **{{**options, "num_epoch": 10, "learning_rate": 0.2}})
+print("digest", digest(model), model.score(X, y) > 0.9)
+"""
+    )
+    found = {line.split("digest ")[1] for line in lines if "digest" in line}
+    assert len(found) == 1
+    assert found.pop().endswith("True")

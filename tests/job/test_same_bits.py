@@ -9,7 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-# Every rank writes its parameters, rank 0 also the training metric of each epoch.
+# Every rank writes its parameters, rank 0 also the training metric of each epoch and what each server holds.
 TRAINS = """
 import json, sys
 import numpy as np
@@ -19,6 +19,15 @@ options = json.loads(sys.argv[1])
 sys.path.insert(0, options.pop("examples"))
 import mnist
 from digits import load
+from pushgrad.worker import kvstore
+
+stores, create = [], kvstore.create
+kvstore.create = lambda kind: stores.append(create(kind)) or stores[-1]
+
+def record(epoch, symbol, arg_params, aux_params):
+    if stores[0].is_distributed:
+        with open(f"{folder}/servers.json", "w") as file:
+            json.dump([server.bytes for server in stores[0].stats()], file)
 
 folder, network, rows, start = (options.pop(name) for name in ("folder", "network", "rows", "start"))
 digits = load(mnist.EMBEDDED)
@@ -28,7 +37,7 @@ model = mx.FeedForward.create(
     getattr(mnist, network)(), digits.train_images[:rows], digits.train_labels[:rows],
     arg_params=start and dict(np.load(start)), initializer=mx.init.Uniform(0.07),
     learning_rate=0.05, momentum=0.9, wd=1e-5, num_epoch=1,
-    batch_end_callback=mx.callback.log_train_metric(1000, logger), **options,
+    batch_end_callback=mx.callback.log_train_metric(1000, logger), epoch_end_callback=record, **options,
 )
 np.savez(f"{folder}/{mx.rank()}.npz", **model.arg_params)
 if mx.rank() == 0:
@@ -102,8 +111,13 @@ def nearly_the_same(left, right):
     assert abs(left[1][0] - right[1][0]) <= 0.002
 
 
-def test_sixteen_workers_and_four_servers(train):
+def test_sixteen_workers_and_four_servers(train, tmp_path):
+    """The servers hold what docs/protocol.md says: weights, momentum, and a gradient slot for each worker."""
     options = {"network": "mlp", "batch_size": 32, "rows": 640, "slices": 16}
     alone, _ = train(**options)
     shared, _ = train(16, 4, **options)
     assert same_bits(shared, alone)
+    held = json.loads((tmp_path / "out-16-4" / "servers.json").read_text())
+    parameters = sum(array.nbytes for array in alone.values())
+    metric = 2 * 8 * (1 + 16)  # correct and counted, float64, summed without momentum
+    assert sum(held) == parameters * (1 + 1 + 16) + metric

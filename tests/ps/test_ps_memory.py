@@ -29,11 +29,11 @@ TRAIN = """
     base, seen = resident(server), []
     for key in [key for key in weights if key != "warm"]:
         kv.init(key, weights[key])
-    for n in range(1, 301):
+    for n in range(1, 201):
         step(n, [key for key in weights if key != "warm"])
         seen.append(resident(server))
     third = len(seen) // 3
-    print(json.dumps([base, max(seen[:third]), max(seen[-third:]), kv.stats()[0].bytes]))
+    print(json.dumps([base, max(seen[: 2 * third]), max(seen[-third:]), kv.stats()[0].bytes]))
 """
 FRAME, QUEUED = 4 << 20, 8
 
