@@ -1,6 +1,11 @@
 """What a fit does beyond updating weights when several workers share it: metrics, evaluation, files, own iterators."""
 
+import os
+import signal
+
 import pytest
+
+import pushgrad as mx
 
 SETUP = """
 import hashlib, os, sys
@@ -125,3 +130,20 @@ print("digest", digest(model), model.score(X, y) > 0.9)
     found = {line.split("digest ")[1] for line in lines if "digest" in line}
     assert len(found) == 1
     assert found.pop().endswith("True")
+
+
+def test_files_written_before_a_kill_are_whole(launch, script, tmp_path):
+    text = """
+options["num_epoch"] = 9000
+print("pid", os.getpid(), flush=True)
+mx.FeedForward.create(net, X, y, epoch_end_callback=mx.callback.do_checkpoint("net"), **options)
+"""
+    job = launch("--workers", 1, script(SETUP + text), real=True)
+    job.wait_for("net-0003.params")
+    os.kill(int(job.lines[0].split("pid ")[1]), signal.SIGKILL)
+    assert job.finish() == 137, job.text
+    saved = sorted(tmp_path.glob("net-*.params"))
+    assert len(saved) >= 3
+    for path in saved:
+        model = mx.FeedForward.load(tmp_path / "net", int(path.stem[-4:]), num_epoch=9001)
+        assert model.num_update == 6 * int(path.stem[-4:])
