@@ -13,9 +13,6 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What may be reordered without deleting the checks for NaN that "fast" would delete.
-REASSOCIATE = {"reassoc", "contract", "arcp", "nsz"}
-
 
 def _choose_cache() -> bool:
     """Point numba at a folder that can be written, so that an installed read-only package is cached all the same."""
@@ -37,17 +34,8 @@ _CACHED = _choose_cache()
 
 
 def kernel(function: F) -> F:
-    """Compile `function` so that its results do not depend on how the compiler groups a sum."""
-    return _compile(function, False)
-
-
-def reassociating_kernel(function: F) -> F:
-    """Compile `function`, letting the compiler vectorise its sums; NaN and Inf still come through."""
-    return _compile(function, REASSOCIATE)
-
-
-def _compile(function: F, fastmath: bool | set[str]) -> F:
+    """Compile `function` without fastmath: every operation rounds as numpy's does, and NaN and Inf come through."""
     import numba
 
-    compiled: Any = numba.njit(nogil=True, cache=_CACHED, fastmath=fastmath, error_model="numpy")(function)
+    compiled: Any = numba.njit(nogil=True, cache=_CACHED, error_model="numpy")(function)
     return cast(F, compiled)
