@@ -60,6 +60,7 @@ class ConvolutionKernel:
         self.patches, self.rows = aligned_empty(patch_shape), aligned_empty((chunk, pixels, filters))
         self.winner = aligned_empty((n, pooled_h, pooled_w, filters), np.int32)
         self.line, self.no_bias = aligned_empty((filters,)), aligned_zeros((filters,))
+        self.unused_bias_grad = aligned_empty((filters,))  # where nobody asks for it, or there is no bias
         self.weight_t, self.weight_rows = aligned_empty((depth, filters)), aligned_empty((filters, depth))
         self.partial = aligned_empty((filters, depth) if self.by_rows else (chunk, depth, filters))
         self.sum = aligned_empty((filters, depth) if self.by_rows else (depth, filters))
@@ -101,7 +102,7 @@ class ConvolutionKernel:
         grad = out_grads[0]
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, self.slope)
-        bias_grad = in_grads[2] if len(inputs) > 2 and in_grads[2] is not None else self.line_sum()
+        bias_grad = in_grads[2] if len(inputs) > 2 and in_grads[2] is not None else self.unused_bias_grad
         bias_grad.fill(0)
         self.sum.fill(0)
         for first in range(0, len(grad), self.chunk):
@@ -122,10 +123,6 @@ class ConvolutionKernel:
                 self._data_grad(rows, in_grads[0][first:last])
         if in_grads[1] is not None:
             self._give_weight_grad(in_grads[1])
-
-    def line_sum(self) -> Array:
-        """A place for a bias gradient that nobody asked for."""
-        return np.empty(self.filters, np.float32)
 
     def _arrange_weight(self, weight: Array) -> None:
         if self.by_rows:
