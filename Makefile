@@ -33,7 +33,7 @@ $(VENV)/typing/pushgrad: $(VENV)/installed
 lint: $(VENV)/installed $(VENV)/typing/pushgrad
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd $(VENV)/typing && MYPYPATH=. ../bin/mypy --config-file ../../pyproject.toml $(foreach room,$(ROOMS),-p pushgrad.$(room))
+	cd $(VENV)/typing && MYPYPATH=. ../bin/mypy --config-file ../../pyproject.toml $(foreach room,$(ROOMS),-p pushgrad.$(room)) -m pushgrad.cli
 	$(BIN)/lint-imports
 
 format: $(VENV)/installed

@@ -1,22 +1,15 @@
-"""The `pushgrad` command: what a job may need beside `launch`."""
+"""`pushgrad keys`: what a job that spans hosts needs beside `launch`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from ..common.errors import EXIT_USAGE, JobError
+from ..common.errors import JobError
 
 
-@click.group(context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name="pushgrad", prog_name="pushgrad")
-def command() -> None:
-    """Helpers for jobs of pushgrad; `launch` starts one."""
-
-
-@command.command()
+@click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--renew", is_flag=True, help="Replace keys that are there.")
 def keys(folder: Path, renew: bool) -> None:
@@ -35,12 +28,3 @@ def keys(folder: Path, renew: bool) -> None:
     except OSError as error:
         raise JobError(f"cannot make keys in {folder}: {error.strerror}") from None
     click.echo(f"Made keys in {folder}")
-
-
-def main() -> None:
-    """Entry point of `pushgrad`."""
-    try:
-        command()
-    except JobError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_USAGE)

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("common", "launch", "ps", "worker")
+AT_THE_ROOT = ("__init__.py", "__init__.pyi", "cli.py", "py.typed")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LISTED = PROJECT["tool"]["setuptools"]["packages"]
 
@@ -46,7 +47,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     for room in ROOMS:
         shutil.copytree(ROOT / room, folder / "src" / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "__init__.py", "__init__.pyi", "py.typed"):
+    for name in ("pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", *AT_THE_ROOT):
         shutil.copy(ROOT / name, folder / "src")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", folder / "src"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
@@ -59,7 +60,7 @@ def wheel(tmp_path_factory):
 @from_sources
 def test_the_wheel_has_every_module_and_nothing_else(wheel):
     expected = {f"pushgrad/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.py")}
-    expected |= {"pushgrad/__init__.py", "pushgrad/__init__.pyi", "pushgrad/py.typed"}
+    expected |= {f"pushgrad/{name}" for name in AT_THE_ROOT}
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == expected
 

@@ -4,8 +4,8 @@ import stat
 import pytest
 from click.testing import CliRunner
 
+from pushgrad.cli import command, main
 from pushgrad.common.curve import load_keys
-from pushgrad.launch.commands import command, main
 
 
 def run(*arguments):
@@ -58,8 +58,3 @@ def test_broken_keys_are_not_passed_over(tmp_path, monkeypatch, capsys):
 def test_a_place_where_nothing_can_be_made(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     assert "cannot make keys" in refused(monkeypatch, capsys, "keys", tmp_path / "file" / "keys")
-
-
-def test_version_and_unknown_command(monkeypatch, capsys):
-    assert run("--version").output.startswith("pushgrad, version 0.")
-    assert "No such command" in refused(monkeypatch, capsys, "key")

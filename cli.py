@@ -1,0 +1,58 @@
+"""The `pushgrad` command: files, pictures and keys around a training; `launch` starts one.
+
+Each subcommand lives in the room that does the work and is imported when it is called: `pushgrad --help` loads none.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from .common.errors import EXIT_USAGE, PushgradError
+
+# name -> (module, attribute, what the list of commands says about it)
+COMMANDS = {
+    "convert": (".worker.formats.command", "convert", "Turn a network of one file format into another."),
+    "im2rec": (".worker.images.command", "im2rec", "Pack pictures into a RecordIO file."),
+    "keys": (".launch.commands", "keys", "Make the keys of a job that spans hosts."),
+    "summary": (".worker.viz_command", "summary", "Show the layers of a network."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands stand in `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in alphabetical order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        found = getattr(import_module(module, __package__), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name="pushgrad", prog_name="pushgrad")
+def command() -> None:
+    """Tools around trainings with pushgrad; `launch` starts one."""
+
+
+def main() -> None:
+    """Entry point of `pushgrad`: errors that the user can mend end it with 2 and one message."""
+    try:
+        command(prog_name="pushgrad")
+    except PushgradError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_USAGE)
