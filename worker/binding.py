@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..common.errors import DeviceError, GraphError, ParameterError, ShapeError
 from .array import Array, Shape, aligned_zeros
+from .calls import counts_labels, node_key
 from .context import as_list, require
 from .graph import Entry, Node
 from .ops.operator import Operator
-from .program import counts_labels, node_key
 from .symbol import Symbol
 
 REQUESTS = ("write", "add", "null")
@@ -86,9 +87,8 @@ class Binding:
 
     def batched(self) -> set[str]:
         """The arguments whose axis 0 follows the batch."""
-        rows = self.rows()
-        cut = {node.name: shape for (node, _), shape in self.slice_shapes((0, 1)).items() if node.op is None}
-        return {name for name, array in self.arguments.items() if rows > 1 and cut[name] != array.shape}
+        cut = {node.name: shape for (node, _), shape in self._one_row.items() if node.op is None}
+        return {name for name, array in self.arguments.items() if self.rows() > 1 and cut[name] != array.shape}
 
     def variables(self, rows: tuple[int, int] | None) -> dict[str, Array]:
         """Arguments and states as one slice sees them: what follows the batch is cut, the rest shared."""
@@ -101,14 +101,43 @@ class Binding:
         }
 
     def separable(self, slices: Sequence[tuple[int, int]]) -> bool:
-        """Whether rows can be computed apart: nothing couples them, and axis 0 is the batch wherever it matters."""
-        rows = self.rows()
-        if any(shape[:1] != (rows,) for shape in self.inputs.values()):
+        """Whether rows can be computed apart, but for nodes that couple them: axis 0 is the batch where it matters."""
+        if any(shape[:1] != (self.rows(),) for shape in self.inputs.values()):
             return False
-        nodes = [node for node in self.symbol.nodes() if node.op is not None]
-        if any(_couples(node, self.shapes) for node in nodes):
+        if not all(self._follows(first, last) for first, last in slices if first < last):
             return False
-        return all(self._follows(first, last) for first, last in slices if first < last)
+        return not self.couplers() or self._can_meet()
+
+    def couplers(self) -> set[Node]:
+        """The nodes that need the whole batch."""
+        return {node for node in self.symbol.nodes() if node.op is not None and _couples(node, self.shapes)}
+
+    def learned_whole(self) -> set[str]:
+        """The arguments whose gradient only nodes that need the whole batch compute."""
+        couplers = self.couplers()
+        readers = [node for node in self.symbol.nodes() if node.op is not None]
+        read = {entry[0].name for node in readers if node in couplers for entry in node.inputs if entry[0].op is None}
+        apart = {entry[0].name for node in readers if node not in couplers for entry in node.inputs}
+        return {name for name in read - apart if name in self.gradients}
+
+    def _can_meet(self) -> bool:
+        """Whether the slices can meet at the nodes that need the whole batch: what these read and write is cut by rows,
+        or is a parameter that they alone read.
+        """
+        couplers, batched = self.couplers(), self.batched()
+        computed = {entry for node in couplers for entry in node.arguments() if entry[0].op is not None}
+        computed |= {(node, index) for node in couplers if node.op for index in range(len(node.op.outputs()))}
+        given = {entry[0].name for node in couplers for entry in node.inputs if entry[0].op is None}
+        wanted = given & self.gradients.keys()
+        return all(self.follows_batch(entry) for entry in computed) and wanted <= self.learned_whole() - batched
+
+    def follows_batch(self, entry: Entry) -> bool:
+        """Whether axis 0 of that entry is the batch, for a batch that can be cut at all."""
+        return self._one_row[entry] != self.shapes[entry]
+
+    @cached_property
+    def _one_row(self) -> dict[Entry, Shape]:
+        return self.slice_shapes((0, 1))
 
     def _follows(self, first: int, last: int) -> bool:
         cut = self.slice_shapes((first, last))

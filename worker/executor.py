@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,12 @@ from ..common.errors import GraphError, ParameterError, ShapeError
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
 from .binding import Binding, as_array
-from .program import Program
+from .lanes import Lanes
+from .meeting import Meeting
+from .program import Outline, Program
 from .slice_sums import SliceSums
 from .symbol import Symbol
-from .threads import shared_threads, thread_count
+from .threads import thread_count
 
 Rows = tuple[int, int]
 Announce = Callable[[str, Array], None]
@@ -43,11 +44,20 @@ class Executor:
         self.slices = self._usable(list(slices)) if slices and len(slices) > 1 else [(0, self.rows)]
         self.outputs: list[Array] = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
         adding = {name for name in binding.gradients if binding.adds(name)}
-        batched = binding.batched() if len(self.slices) > 1 else set()
-        self._sums = SliceSums(binding.gradients, adding, batched, self.slices)
-        self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
+        cut = len(self.slices) > 1
+        self._sums = SliceSums(
+            binding.gradients,
+            adding,
+            binding.batched() if cut else set(),
+            binding.learned_whole() if cut else set(),
+            self.slices,
+        )
         self._rows = [rows for rows in self.slices if rows[0] < rows[1]]
-        self.threads = min(len(self._programs), threads or thread_count())
+        self.threads = min(len(self._rows), threads or thread_count())
+        self._outline = Outline(symbol, binding.gradients, binding.dtype)
+        self._meeting = self._arrange_meeting() if cut else None
+        self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
+        self._lanes = Lanes(self._programs, self._meeting, self.threads)
         self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
 
     @classmethod
@@ -93,7 +103,7 @@ class Executor:
         for name, value in inputs.items():
             self._feed(name, value)
         self._prepare(is_train)
-        self._run([program.forward for program in self._programs])
+        self._lanes.forward()
         return self.outputs
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
@@ -103,19 +113,13 @@ class Executor:
         final, `announce(name, gradient)` is called on a compute thread.
         """
         self._sums.begin(announce)
-        head_grads = self._head_grads(out_grads)
-        self._run(
-            [
-                partial(program.backward, [_cut(grad, rows) for grad in head_grads], self._sums.deliver)
-                for rows, program in zip(self._rows, self._programs, strict=True)
-            ]
-        )
+        self._lanes.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
 
     def forward_backward(self, announce: Announce | None = None) -> None:
-        """One training step: each slice runs forward and backward on one thread, without waiting for the others."""
+        """One training step: a slice goes on to backward without waiting for the others, unless nodes couple rows."""
         self._prepare(True)
         self._sums.begin(announce)
-        self._run([partial(self._both, program) for program in self._programs])
+        self._lanes.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
     @property
     def arg_arrays(self) -> list[Array]:
@@ -153,20 +157,32 @@ class Executor:
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in its labels, given by argument name."""
-        for program in self._programs:
-            for key, op, label in self._binding.counting:
-                program.counts[key] = float(op.counted(whole[label]) or 1.0)
+        for key, op, label in self._binding.counting:
+            count = float(op.counted(whole[label]) or 1.0)
+            for part in self._parts():
+                part.counts[key] = count
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
-        """`slices`, or the whole batch as one where rows depend on each other."""
+        """`slices`, or the whole batch as one where rows cannot be computed apart."""
         return slices if self._binding.separable(slices) else [(0, self.rows)]
+
+    def _arrange_meeting(self) -> Meeting | None:
+        couplers = self._binding.couplers()
+        if not couplers:
+            return None
+        variables = self._binding.variables(None)
+        return Meeting(self._outline, couplers, self._binding.shapes, variables, self._sums.whole, self.threads)
 
     def _compile(self, index: int, rows: Rows) -> Program:
         whole = rows == (0, self.rows)
         shapes = self._binding.shapes if whole else self._binding.slice_shapes(rows)
         variables = self._binding.variables(None if whole else rows)
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
-        return Program(self.symbol, shapes, variables, outputs, self._sums.parts[index], self._binding.dtype)
+        common = self._meeting.common(rows, self._binding.follows_batch) if self._meeting else None
+        return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common)
+
+    def _parts(self) -> list[Program | Meeting]:
+        return [*self._programs, self._meeting] if self._meeting else [*self._programs]
 
     def _feed(self, name: str, value: Any) -> None:
         if name not in self.arg_dict:
@@ -174,22 +190,17 @@ class Executor:
         _copy(name, self.arg_dict[name], value)
 
     def _prepare(self, is_train: bool) -> None:
-        for (first, _), program in zip(self._rows, self._programs, strict=True):
-            step = program.step
+        first_rows = [first for first, _ in self._rows] + [0]  # the meeting's is the worker's first
+        for first, part in zip(first_rows, self._parts(), strict=False):
+            step = part.step
             step.is_train, step.seed, step.fit, step.number = is_train, self.seed, self.fit, self.number
             step.first_row, step.global_rows = self.first_row + first, self.global_rows
         if self.global_rows == self.rows:
             self.count_over(self.arg_dict)
 
-    def _both(self, program: Program) -> None:
-        program.forward()
-        program.backward([None] * len(self.outputs), self._sums.deliver)
-
-    def _run(self, tasks: list[Callable[[], None]]) -> None:
-        """Consecutive tasks on each lane, the caller's thread being the first."""
-        if tasks:
-            chunks = [tasks[slice(*share(len(tasks), lane, self.threads))] for lane in range(self.threads)]
-            shared_threads(self.threads).run([partial(_in_order, chunk) for chunk in chunks])
+    def _cut_heads(self, head_grads: list[Array | None]) -> list[list[Array | None]]:
+        """The gradients of the outputs for each slice."""
+        return [[_cut(grad, rows) for grad in head_grads] for rows in self._rows]
 
     def _head_grads(self, out_grads: Any) -> list[Array | None]:
         if out_grads is None:
@@ -206,11 +217,6 @@ class Executor:
 
 def _cut(array: Array | None, rows: Rows) -> Array | None:
     return None if array is None else array[rows[0] : rows[1]]
-
-
-def _in_order(tasks: Sequence[Callable[[], None]]) -> None:
-    for task in tasks:
-        task()
 
 
 def _copy(name: str, target: Array, value: Any) -> None:

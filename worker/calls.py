@@ -1,0 +1,114 @@
+"""A kernel with the arrays that it reads and writes, and the memory of gradients, which is used again and again."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .array import Array, Shape, aligned_empty, aligned_zeros
+from .backward_plan import PlannedCall, Write
+from .graph import Entry, Node
+from .kernels.registry import Kernel
+from .ops.operator import Operator, Step
+
+
+@dataclass
+class Call:
+    """One kernel with its arrays; `kernel` computes the node, or the chain of nodes that ends in it."""
+
+    node: Node
+    kernel: Kernel
+    inputs: list[Array]
+    outputs: list[Array]
+    key: int
+    is_alias: bool = False  # the output is the input's memory: forward has nothing to do
+    counted: Array | None = None  # the label of a normalising loss, where it is computed and not an argument
+    out_grads: list[Array] = field(default_factory=list)
+    in_grads: list[Array | None] = field(default_factory=list)
+    sums: list[tuple[Array, Array]] = field(default_factory=list)  # (total, addend) after backward
+    finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
+
+    def enter(self, step: Step, counts: Mapping[int, float]) -> None:
+        """Tell `step` which node is at work, and over how much it normalises."""
+        step.node = self.key
+        step.count = counts.get(self.key, 1.0)
+        if self.counted is not None and self.node.op is not None:
+            step.count = self.node.op.counted(self.counted) or 1.0
+
+    def lay_out_backward(self, planned: PlannedCall, buffers: GradientBuffers) -> None:
+        """Take the arrays that backward reads and writes."""
+        self.out_grads = [
+            aligned_zeros(array.shape, array.dtype) if entry is None else buffers.array(entry, array.shape)
+            for entry, array in zip(planned.reads, self.outputs, strict=True)
+        ]
+        for write, array in zip(planned.writes, self.inputs, strict=True):
+            target, total = buffers.target(write, array.shape)
+            self.in_grads.append(target)
+            if target is not None and total is not None:
+                self.sums.append((total, target))
+        self.finished = planned.finished
+        for entry in planned.reads:
+            if entry is not None:
+                buffers.release(entry)
+
+    def add_up(self, finished: Callable[[str], None]) -> None:
+        """After backward: add what comes on top of other gradients, and tell which arguments' are final."""
+        for total, addend in self.sums:
+            np.add(total, addend, out=total)
+        for name in self.finished:
+            finished(name)
+
+
+def counts_labels(op: Operator) -> bool:
+    """Whether `op` is a loss that normalises by something it counts in its labels."""
+    return op.counted(np.zeros(1, np.float32)) is not None
+
+
+def computed_label(node: Node, inputs: Sequence[Array]) -> Array | None:
+    """The label of a normalising loss if the graph computes it, so that it can only be counted when it is there."""
+    assert node.op is not None
+    is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
+    return inputs[1] if is_computed else None
+
+
+def node_key(node: Node) -> int:
+    """A number for the node that is the same in every process."""
+    return zlib.crc32(node.name.encode())
+
+
+class GradientBuffers:
+    """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run."""
+
+    def __init__(self, dtype: np.dtype[np.floating], fixed: Mapping[Entry, Array]) -> None:
+        """`fixed`: gradients that have a place already."""
+        self._dtype, self._fixed = dtype, fixed
+        self._live: dict[Entry, Array] = {}
+        self._free: defaultdict[int, list[Array]] = defaultdict(list)
+
+    def array(self, entry: Entry, shape: Shape) -> Array:
+        """The place of an entry's gradient."""
+        fixed = self._fixed.get(entry)
+        if fixed is not None:
+            return fixed
+        if entry not in self._live:
+            spare = self._free[int(np.prod(shape, dtype=np.int64))]
+            self._live[entry] = spare.pop().reshape(shape) if spare else aligned_empty(shape, self._dtype)
+        return self._live[entry]
+
+    def target(self, write: Write | None, shape: Shape) -> tuple[Array | None, Array | None]:
+        """Where a gradient is written, and the total to which it is then added (None: it is the total)."""
+        if write is None:
+            return None, None
+        entry, adds = write
+        array = self.array(entry, shape)
+        return (aligned_empty(shape, self._dtype), array) if adds else (array, None)
+
+    def release(self, entry: Entry) -> None:
+        """The gradient has been read by the one that made the entry, and is read no more."""
+        array = self._live.pop(entry, None)
+        if array is not None:
+            self._free[array.size].append(array)
