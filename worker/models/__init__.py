@@ -1,0 +1,41 @@
+"""Networks by name: `mx.models.resnet(depth=18)`, or `mx.models.get("resnet18", num_classes=10)`.
+
+Each is a function that builds a Symbol with the input `data` and the output `softmax`; a file per family.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ...common.errors import ParameterError
+from ..ops.parameters import suggestion
+from ..symbol import Symbol
+from .efficientnet_lite import efficientnet_lite
+from .resnet import resnet
+
+_MODELS: dict[str, Callable[..., Symbol]] = {
+    model.__name__: model
+    for model in (
+        resnet,
+        efficientnet_lite,
+    )
+}
+_NUMBER = {"vgg": "depth", "resnet": "depth", "efficientnet_lite": "variant"}  # what a number after the name means
+
+__all__ = ["get", "names", *_MODELS]
+
+
+def names() -> list[str]:
+    """The names that `get` knows; vgg, resnet and efficientnet_lite take a number as well, as in resnet18."""
+    return sorted(_MODELS)
+
+
+def get(name: str, **options: Any) -> Symbol:
+    """The network of that name; `options` are those of its function. ParameterError if there is none."""
+    if name not in _MODELS and (match := re.fullmatch(r"(\w+?)(\d+)", name)) and match[1] in _NUMBER:
+        name, options = match[1], {_NUMBER[match[1]]: int(match[2]), **options}
+    if name not in _MODELS:
+        raise ParameterError(f"no model {name!r}{suggestion(str(name), names())}")
+    return _MODELS[name](**options)
