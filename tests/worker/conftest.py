@@ -13,7 +13,8 @@ Loss = Callable[[Sequence[Array], Sequence[Array]], float]
 
 def run_forward(op: Operator, inputs: Sequence[Array], step: Step | None = None) -> list[Array]:
     """The outputs of `op`, whose arrays start as NaN so that every element must be written."""
-    _, shapes = op.infer_shape([array.shape for array in inputs], [None] * len(op.outputs()))
+    arguments = inputs[: len(op.arguments())]  # what follows are auxiliary states
+    _, shapes = op.infer_shape([array.shape for array in arguments], [None] * len(op.outputs()))
     outputs = [np.full(shape, np.nan, inputs[0].dtype) for shape in shapes]
     op.forward(step or Step(is_train=True), inputs, outputs)
     return outputs
