@@ -22,6 +22,7 @@ from .metric_base import Metric
 from .parameters import Parameters
 from .scoring import Learned, evaluate
 from .session import Session
+from .shared_states import SharedStates
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward
@@ -55,6 +56,7 @@ class Trainer:
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
         self._batch_metric = BatchMetric(metric, shares, self._sums)
+        self._shared_states = SharedStates(self._states, shares, self._sums)
         self._started = time.perf_counter()
 
     def run(self, epochs: range, options: FitOptions) -> None:
@@ -94,6 +96,7 @@ class Trainer:
                 self.store.adopt(name, array, *multipliers)
             if name in self.model.optimizer_states:
                 self.store.init_states(name, self.model.optimizer_states[name])
+        self._shared_states.publish()
         self._fetch()
 
     def _fetch(self) -> None:
@@ -129,6 +132,7 @@ class Trainer:
             self.executor.number = self.model.num_update
             self.executor.count_over(whole_labels(self.executor, self.names, batch))
             self.executor.forward_backward(self.exchange.announce)
+        self._shared_states.average()
         low, high = self.shares.rows
         outputs = self.executor.outputs if self.executor else self.parameters.empty_outputs
         self._batch_metric.begin([label[low:high] for label in batch.label], outputs)

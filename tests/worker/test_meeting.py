@@ -1,0 +1,162 @@
+"""Nodes that couple the rows of a batch: slices meet there, and nothing but rounding depends on the slices."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.errors import DataError
+from pushgrad.worker.array import aligned_zeros
+from pushgrad.worker.executor import Executor
+
+
+def normalised(data, name):
+    return mx.sym.BatchNorm(data, fix_gamma=False, momentum=0.5, name=name)
+
+
+def convolved(data, filters, name):
+    return mx.sym.Convolution(data, kernel=(3, 3), pad=(1, 1), num_filter=filters, no_bias=True, name=name)
+
+
+def residual():
+    """BatchNorm on a sum that is also read by the next sum, as in residual networks, and a loss behind it."""
+    start = convolved(mx.sym.Variable("data"), 4, "conv0")
+    branch = mx.sym.Activation(normalised(start, "bn1"), act_type="relu")
+    total = start + convolved(branch, 4, "conv1")
+    branch = mx.sym.Activation(normalised(total, "bn2"), act_type="relu")
+    total = total + convolved(branch, 4, "conv2") * 0.5
+    flat = mx.sym.Flatten(normalised(total, "bn3"))
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(flat, num_hidden=3, name="fc"), name="softmax")
+
+
+def bound(slices=1, dtype=np.float32, threads=None, symbol=None):
+    symbol, rows = symbol or residual(), 10
+    requests = {name: "null" if name in ("data", "softmax_label") else "write" for name in symbol.list_arguments()}
+    executor = symbol.simple_bind(
+        data=(rows, 2, 6, 6), slices=slices, grad_req=requests, type_dict=dict.fromkeys(symbol.list_arguments(), dtype)
+    )
+    rng = np.random.default_rng(7)
+    for name, array in executor.arg_dict.items():
+        array[...] = rng.integers(0, 3, array.shape) if name.endswith("label") else rng.uniform(-1, 1, array.shape)
+    for name, array in executor.aux_dict.items():
+        array[...] = 1 if name.endswith("var") else 0
+    return executor
+
+
+def results(executor, steps=2):
+    for _ in range(steps):
+        executor.forward_backward()
+    gradients = {name: array.copy() for name, array in executor.grad_dict.items() if array is not None}
+    states = {name: array.copy() for name, array in executor.aux_dict.items()}
+    return {"output": executor.outputs[0].copy(), **gradients, **states}
+
+
+def assert_equal(found, expected):
+    for name, array in expected.items():
+        assert np.array_equal(found[name], array), name
+
+
+@pytest.mark.parametrize("slices", [2, 3, 4, 10, 16])
+def test_slices_that_meet_compute_what_the_whole_batch_computes(slices):
+    executor = bound(slices)
+    assert len(executor.slices) == slices
+    found = results(executor)
+    for name, array in results(bound(dtype=np.float64)).items():
+        np.testing.assert_allclose(found[name], array, rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+def test_every_state_moves_once_a_step_whatever_the_slices():
+    states = {name: array.copy() for name, array in bound().aux_dict.items()}
+    moved = results(bound(4), steps=1)
+    assert all(not np.array_equal(moved[name], array) for name, array in states.items())
+
+
+def test_threads_do_not_change_bits(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    many = bound(4)
+    assert many.threads == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert_equal(results(bound(4)), results(many))
+
+
+def test_forward_then_backward_gives_the_bits_of_both_at_once():
+    together, apart = bound(3), bound(3)
+    expected = results(together, steps=1)
+    apart.forward(is_train=True)
+    apart.backward()
+    found = {"output": apart.outputs[0], **apart.grad_dict, **apart.aux_dict}
+    assert_equal(found, expected)
+
+
+def test_inference_leaves_the_states_alone():
+    executor = bound(4)
+    before = {name: array.copy() for name, array in executor.aux_dict.items()}
+    executor.forward(is_train=False)
+    assert_equal(executor.aux_dict, before)
+
+
+def test_gradients_add_up_over_slices_and_calls():
+    executor, symbol = bound(2), residual()
+    requests = {name: "null" if name in ("data", "softmax_label") else "add" for name in symbol.list_arguments()}
+    adding = symbol.simple_bind(data=(10, 2, 6, 6), slices=2, grad_req=requests)
+    adding.copy_params_from(executor.arg_dict, executor.aux_dict)
+    once = results(executor, steps=1)
+    for name, array in results(adding, steps=2).items():
+        if name in symbol.list_arguments():
+            np.testing.assert_allclose(array, 2 * once[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_each_gradient_is_announced_once_when_it_is_final():
+    executor, heard, lock = bound(4), {}, threading.Lock()
+
+    def announce(name, gradient):
+        with lock:
+            assert name not in heard
+            heard[name] = gradient.copy()
+
+    executor.forward_backward(announce)
+    assert heard.keys() == {name for name, array in executor.grad_dict.items() if array is not None}
+    assert_equal(heard, {name: executor.grad_dict[name] for name in heard})
+
+
+def test_head_gradients_reach_a_node_that_couples_rows():
+    symbol = normalised(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, name="fc"), "bn")
+    rng = np.random.default_rng(3)
+    head, values = rng.normal(size=(6, 4)).astype(np.float32), {}
+    gradients = []
+    for slices in (1, 3):
+        requests = {name: "null" if name == "data" else "write" for name in symbol.list_arguments()}
+        executor = symbol.simple_bind(data=(6, 5), slices=slices, grad_req=requests)
+        for name, array in executor.arg_dict.items():
+            array[...] = values.setdefault(name, rng.normal(size=array.shape))
+        executor.forward(is_train=True)
+        executor.backward(head)
+        gradients.append({name: array.copy() for name, array in executor.grad_dict.items() if array is not None})
+    assert len(executor.slices) == 3
+    for name, array in gradients[0].items():
+        np.testing.assert_allclose(gradients[1][name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_an_error_in_one_slice_ends_the_step_and_not_the_executor(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    hidden = mx.sym.FullyConnected(mx.sym.Flatten(normalised(mx.sym.Variable("data"), "bn1")), num_hidden=3, name="fc")
+    executor = bound(2, symbol=normalised(mx.sym.SoftmaxOutput(hidden, name="softmax"), "bn2"))
+    executor.arg_dict["softmax_label"][-1] = 99
+    executor.forward(is_train=True)
+    with pytest.raises(DataError):
+        executor.backward()  # while the other slice waits for this one at bn1
+    executor.arg_dict["softmax_label"][-1] = 2
+    executor.forward_backward()
+    assert np.isfinite(executor.outputs[0]).all()
+
+
+def test_a_state_is_not_cut_where_its_length_is_the_batch():
+    symbol = normalised(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=6, no_bias=True, name="fc"), "bn")
+    executor = Executor.for_share(symbol, None, "null", [(0, 3), (3, 6)], {"data": (6, 6)})
+    assert executor.aux_dict["bn_moving_mean"].shape == (6,)
+    executor.arg_dict["data"][...] = np.arange(36).reshape(6, 6)
+    executor.arg_dict["fc_weight"][...] = np.eye(6)
+    executor.forward(is_train=True)
+    expected = aligned_zeros((6,)) + np.arange(36).reshape(6, 6).mean(axis=0) / 2
+    np.testing.assert_allclose(executor.aux_dict["bn_moving_mean"], expected, rtol=1e-6)

@@ -1,0 +1,45 @@
+"""Auxiliary states, such as BatchNorm's averages, that all workers of a job hold alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .agreement import Shares
+from .array import Array
+from .kvstore import KVStore
+
+
+class SharedStates:
+    """Every worker moves its states by what its rows say; after the step each state is the workers' mean.
+
+    The mean is weighted by rows, so a worker without rows follows the others. It is computed as a sum on the servers,
+    in the order of ranks, so all workers hold the same bits.
+    """
+
+    def __init__(self, states: Mapping[str, Array], shares: Shares, store: KVStore | None) -> None:
+        """`states`: the arrays by name, written in place. `store`: one without an optimizer, None for one worker."""
+        self._states, self._store = states, store if states else None
+        self._weight = np.float32(shares.local_rows / shares.global_batch)
+        self._scaled = {name: np.empty_like(array) for name, array in states.items()}
+        self._step = 0
+
+    def publish(self) -> None:
+        """All workers begin with rank 0's states."""
+        if self._store is None:
+            return
+        for name, array in self._states.items():
+            self._store.init(f"aux:{name}", array)
+            self._store.pull(f"aux:{name}", out=array)
+
+    def average(self) -> None:
+        """Hand in this worker's states after a step; they hold the mean when the store's `wait` has returned."""
+        if self._store is None:
+            return
+        self._step += 1
+        with self._store.together():
+            for name, array in self._states.items():
+                np.multiply(array, self._weight, out=self._scaled[name])
+                self._store.push_gradient(f"aux:{name}", self._scaled[name], self._step, 0.0)
+                self._store.pull_weight(f"aux:{name}", array)
