@@ -20,11 +20,11 @@ class Activation(BaseElementwise):
 
     def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
         """y = f(x)."""
-        _VALUES[self.act_type](xp, inputs[0], out)
+        VALUES[self.act_type](xp, inputs[0], out)
 
     def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
         """dy f'(x), for the most part told by y."""
-        _SLOPES[self.act_type](xp, inputs[0], y, out)
+        SLOPES[self.act_type](xp, inputs[0], y, out)
         xp.multiply(out, dy, out=out)
 
 
@@ -86,14 +86,14 @@ def _softsign_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
     xp.reciprocal(out, out=out)
 
 
-_VALUES: dict[str, Callable[[Any, Array, Array], None]] = {
+VALUES: dict[str, Callable[[Any, Array, Array], None]] = {
     "relu": _relu,
     "sigmoid": _sigmoid,
     "tanh": _tanh,
     "softrelu": _softrelu,
     "softsign": _softsign,
 }
-_SLOPES: dict[str, Callable[[Any, Array, Array, Array], None]] = {
+SLOPES: dict[str, Callable[[Any, Array, Array, Array], None]] = {
     "relu": _relu_slope,
     "sigmoid": _sigmoid_slope,
     "tanh": _tanh_slope,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..array import Array
 from .operator import Operator, PartialShape, Step
@@ -57,7 +57,7 @@ class ElemwiseAdd(_Binary):
     """lhs + rhs, of equal shapes."""
 
     canonical = "elemwise_add"
-    aliases = ("_plus", "_Plus")
+    aliases: ClassVar[tuple[str, ...]] = ("_plus", "_Plus", "_add")
 
     def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
         """y = a + b."""
@@ -72,7 +72,7 @@ class ElemwiseSub(_Binary):
     """lhs - rhs, of equal shapes."""
 
     canonical = "elemwise_sub"
-    aliases = ("_minus", "_Minus")
+    aliases: ClassVar[tuple[str, ...]] = ("_minus", "_Minus", "_sub")
 
     def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
         """y = a - b."""

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, overload
 
+import numpy as np
+
 from ...common.errors import ParameterError
 
 T = TypeVar("T")
@@ -143,6 +145,23 @@ class Ints(Parameter[tuple[int, ...]]):
             value = ast.literal_eval(value.strip().replace("L", "")) if len(value) < 1000 else None
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
         return tuple(Int(minimum=self.minimum).parse(item) for item in items)
+
+
+class DType(Parameter[str]):
+    """The name of an element type: "float32", or what numpy takes for one, such as np.float32."""
+
+    names = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
+    kind = "one of " + ", ".join(names)
+
+    def __init__(self, default: str = _REQUIRED) -> None:
+        super().__init__(default)
+
+    def parse(self, value: object) -> str:
+        """The name, spelled as MXNet spells it."""
+        name = value if isinstance(value, str) else np.dtype(value).name  # type: ignore[call-overload]
+        if name not in self.names:
+            raise ValueError(value)
+        return str(name)
 
 
 class Optional(Parameter[Any]):

@@ -42,3 +42,10 @@ def known(shape: PartialShape) -> bool:
 def product(extents: Shape) -> int:
     """The number of elements; 0 while any extent is unknown."""
     return math.prod(extents)
+
+
+def normal_axis(operator: str, axis: int, axes: int, what: str = "axis") -> int:
+    """`axis` counted from the front; ShapeError naming the operator's parameter `what` if there is no such axis."""
+    if not -axes <= axis < axes:
+        raise ShapeError(f"{operator}: {what} {axis}", expected=f"an axis of {axes}-dimensional data")
+    return axis % axes

@@ -1,0 +1,99 @@
+"""Arithmetic of two arrays where an extent of 1 is stretched to the other's; `broadcast_add` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from .elementwise import BaseElementwise, ElemwiseAdd, ElemwiseDiv, ElemwiseMul, ElemwiseSub, Power
+from .operator import PartialShape, Step
+
+
+class Broadcast(BaseElementwise, abstract=True):
+    """Put before an operator of equal shapes: the gradient of what was stretched is summed over it."""
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True if one input's single row meets many rows of the other."""
+        if not in_shapes:
+            return True
+        left, right = in_shapes
+        return len(left) != len(right) or left[:1] != right[:1]
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """The output, once both inputs are known; axes are matched from the last."""
+        left, right = in_shapes
+        if left is None or right is None:
+            return in_shapes, out_shapes
+        axes = max(len(left), len(right))
+        left, right = (1,) * (axes - len(left)) + left, (1,) * (axes - len(right)) + right
+        return in_shapes, [tuple(map(self._extent, left, right))]
+
+    def _extent(self, left: int, right: int) -> int:
+        if left in (0, 1):
+            return right if left == 1 or right > 1 else 0
+        if right not in (0, 1, left):
+            raise ShapeError(f"{self.op_name()}: rhs", expected=f"extent {left} or 1", got=right)
+        return left
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The slope towards each input that wants one, summed where it was stretched."""
+        dy, y = out_grads[0], outputs[0]
+        for which, grad in enumerate(in_grads):
+            if grad is None:
+                continue
+            if grad.shape == dy.shape:
+                self.slope(step.xp, which, inputs, y, dy, grad)
+            else:
+                whole = step.xp.empty_like(dy)
+                self.slope(step.xp, which, inputs, y, dy, whole)
+                sum_to(step.xp, whole, grad)
+
+
+def sum_to(xp: Any, whole: Array, part: Array) -> None:
+    """Write `whole` to `part`, summed over the axes that stretching `part` to whole's shape would add or stretch."""
+    kept = part.reshape((1,) * (whole.ndim - part.ndim) + part.shape)
+    axes = tuple(axis for axis, extent in enumerate(kept.shape) if extent != whole.shape[axis])
+    xp.sum(whole, axis=axes, keepdims=True, out=kept)
+
+
+class BroadcastAdd(Broadcast, ElemwiseAdd):
+    """lhs + rhs, extents of 1 stretched."""
+
+    canonical = "broadcast_add"
+    aliases = ("broadcast_plus",)
+
+
+class BroadcastSub(Broadcast, ElemwiseSub):
+    """lhs - rhs, extents of 1 stretched."""
+
+    canonical = "broadcast_sub"
+    aliases = ("broadcast_minus",)
+
+
+class BroadcastMul(Broadcast, ElemwiseMul):
+    """lhs * rhs, extents of 1 stretched."""
+
+    canonical = "broadcast_mul"
+
+
+class BroadcastDiv(Broadcast, ElemwiseDiv):
+    """lhs / rhs, extents of 1 stretched."""
+
+    canonical = "broadcast_div"
+
+
+class BroadcastPower(Broadcast, Power):
+    """lhs ** rhs, extents of 1 stretched; the gradient of rhs needs a positive lhs."""
+
+    canonical = "broadcast_power"

@@ -1,0 +1,33 @@
+"""clip: values held between two bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ParameterError
+from ..array import Array
+from .elementwise import BaseElementwise
+from .parameters import Float
+
+
+class Clip(BaseElementwise):
+    """y = min(max(data, a_min), a_max). The gradient passes where data lies within the bounds, these included."""
+
+    canonical = "clip"
+    a_min = Float()
+    a_max = Float()
+
+    def check(self) -> None:
+        """The bounds must be in order."""
+        if not self.a_min <= self.a_max:
+            raise ParameterError("clip: parameter a_max", expected=f"at least a_min {self.a_min:g}", got=self.a_max)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = min(max(x, a_min), a_max)."""
+        xp.clip(inputs[0], self.a_min, self.a_max, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy where y is x, else 0."""
+        xp.equal(inputs[0], y, out=out)
+        xp.multiply(out, dy, out=out)

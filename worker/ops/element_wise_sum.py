@@ -1,0 +1,36 @@
+"""ElementWiseSum: the sum of any number of arrays of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..array import Array
+from .elementwise import BaseElementwise
+from .parameters import Int
+
+
+class ElementWiseSum(BaseElementwise):
+    """arg0 + arg1 + ..., added from left to right. num_args counts itself when the inputs are given by position."""
+
+    canonical = "add_n"
+    aliases = ("ElementWiseSum", "_sum")
+    variadic = True
+    num_args = Int(minimum=1, maximum=1 << 16)
+
+    def arguments(self) -> tuple[str, ...]:
+        """arg0 to arg<num_args - 1>."""
+        return tuple(f"arg{i}" for i in range(self.num_args))
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """y = a + b + ..."""
+        if len(inputs) == 1:
+            out[...] = inputs[0]
+            return
+        xp.add(inputs[0], inputs[1], out=out)
+        for data in inputs[2:]:
+            xp.add(out, data, out=out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy for each."""
+        out[...] = dy

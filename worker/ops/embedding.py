@@ -1,0 +1,78 @@
+"""Embedding: a table's row for each number in an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DataError
+from ..array import Array
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, DType, Int
+from .shapes import merge
+
+
+class Embedding(Operator):
+    """data (...) of ids 0 to input_dim - 1, weight (input_dim, output_dim) -> (..., output_dim).
+
+    An id outside the table is a DataError. The gradient of a row is the sum over all places where it is used; data
+    gets none. dtype and sparse_grad change nothing here: a graph has one dtype, and its gradients are dense.
+    """
+
+    input_dim = Int(minimum=1)
+    output_dim = Int(minimum=1)
+    dtype = DType(default="float32")
+    sparse_grad = Bool(False)
+
+    def arguments(self) -> tuple[str, ...]:
+        """data and weight."""
+        return ("data", "weight")
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Weight from the parameters, output and data from each other."""
+        data, out = in_shapes[0], out_shapes[0]
+        weight = merge(in_shapes[1], (self.input_dim, self.output_dim), "Embedding: weight")
+        if out:
+            data = merge(data, out[:-1], "Embedding: data")
+        if data is not None:
+            out = merge(out, (*data, self.output_dim), "Embedding: output")
+        return [data, weight], [out]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy the rows."""
+        ids = whole_numbers(inputs[0], self.input_dim, "Embedding: data", step.first_row)
+        step.xp.take(inputs[1], ids, axis=0, out=outputs[0], mode="clip")
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Add each place's gradient to its row; zero for data."""
+        if in_grads[0] is not None:
+            in_grads[0].fill(0)
+        if in_grads[1] is not None:
+            in_grads[1].fill(0)
+            ids = inputs[0].reshape(-1).astype(np.intp)
+            step.xp.add.at(in_grads[1], ids, out_grads[0].reshape(-1, self.output_dim))
+
+
+def whole_numbers(values: Array, limit: int, what: str, first_row: int = 0) -> Array:
+    """`values` as indices; DataError naming `what`, row and value unless all are whole numbers in [0, limit)."""
+    wrong: Any = ~((values >= 0) & (values < limit) & (values == np.trunc(values)))
+    if wrong.any():
+        place = tuple(int(axis[0]) for axis in wrong.nonzero())
+        raise DataError(
+            f"{what}: row {first_row + place[0]}",
+            expected=f"a whole number from 0 to {limit - 1}",
+            got=f"{float(values[place]):g}",
+        )
+    indices: Array = values.astype(np.intp)
+    return indices

@@ -1,0 +1,88 @@
+"""SliceChannel: one array cut into equal parts, each an output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, Int
+from .shapes import merge_all, normal_axis
+
+
+class SliceChannel(Operator):
+    """data cut along `axis` into num_outputs parts of equal extent: output0, output1, ...
+
+    squeeze_axis drops the axis from the outputs; its extent must then be num_outputs.
+    """
+
+    aliases = ("split",)
+    num_outputs = Int(minimum=1, maximum=1 << 16)
+    axis = Int(1)
+    squeeze_axis = Bool(False)
+
+    def outputs(self) -> tuple[str, ...]:
+        """output0 to output<num_outputs - 1>."""
+        return tuple(f"output{i}" for i in range(self.num_outputs))
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True along the batch axis; for a negative axis, only the shapes tell."""
+        if self.axis >= 0 or not in_shapes:
+            return self.axis <= 0
+        return self.axis + len(in_shapes[0]) == 0
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Outputs from data, or all from any output."""
+        where = [f"SliceChannel: {name}" for name in (*self.outputs(), "data")]
+        part = merge_all([*out_shapes, self._part(in_shapes[0])], where)
+        if part is None:
+            return in_shapes, out_shapes
+        return [self._whole(part)], [part] * self.num_outputs
+
+    def _part(self, data: PartialShape) -> PartialShape:
+        if data is None:
+            return None
+        axis = normal_axis("SliceChannel", self.axis, len(data))
+        extent, parts = data[axis], self.num_outputs
+        if extent % parts or (self.squeeze_axis and extent not in (0, parts)):
+            wanted = f"extent {parts}" if self.squeeze_axis else f"an extent divisible by {parts}"
+            raise ShapeError("SliceChannel: data", expected=f"{wanted} on axis {axis}", got=data)
+        inside = () if self.squeeze_axis else (extent // parts,)
+        return (*data[:axis], *inside, *data[axis + 1 :])
+
+    def _whole(self, part: Shape) -> Shape:
+        axis = normal_axis("SliceChannel", self.axis, len(part) + self.squeeze_axis)
+        extent = self.num_outputs * (1 if self.squeeze_axis else part[axis])
+        return (*part[:axis], extent, *part[axis + (not self.squeeze_axis) :])
+
+    def _pieces(self, whole: Array) -> list[Array]:
+        """Views of `whole`, one for each output."""
+        axis = self.axis % whole.ndim
+        width = whole.shape[axis] // self.num_outputs
+        before: tuple[Any, ...] = (slice(None),) * axis
+        starts = range(0, whole.shape[axis], width)
+        if self.squeeze_axis:
+            return [whole[(*before, start)] for start in starts]
+        return [whole[(*before, slice(start, start + width))] for start in starts]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy each part."""
+        for piece, out in zip(self._pieces(inputs[0]), outputs, strict=True):
+            out[...] = piece
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Copy each part's gradient to its place."""
+        if in_grads[0] is not None:
+            for piece, grad in zip(self._pieces(in_grads[0]), out_grads, strict=True):
+                piece[...] = grad
