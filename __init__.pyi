@@ -8,6 +8,7 @@ from .worker import io as io
 from .worker import kvstore as kv
 from .worker import lr_scheduler as lr_scheduler
 from .worker import metric as metric
+from .worker import models as models
 from .worker import naming as name
 from .worker import nd as nd
 from .worker import optimizer as optimizer
@@ -19,11 +20,13 @@ from .worker.context import Context, cpu, current_context, gpu, num_gpus
 from .worker.executor import Executor
 from .worker.feedforward import FeedForward
 from .worker.mlp import mlp
+from .worker.naming import AttrScope
 from .worker.session import num_workers, rank
 
 __version__: str
 
 __all__ = [
+    "AttrScope",
     "Context",
     "Executor",
     "FeedForward",
@@ -38,6 +41,7 @@ __all__ = [
     "lr_scheduler",
     "metric",
     "mlp",
+    "models",
     "name",
     "nd",
     "num_gpus",

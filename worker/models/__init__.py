@@ -12,19 +12,52 @@ from typing import Any
 from ...common.errors import ParameterError
 from ..ops.parameters import suggestion
 from ..symbol import Symbol
+from .alexnet import alexnet
 from .efficientnet_lite import efficientnet_lite
+from .googlenet import googlenet
+from .inception_bn import inception_bn, inception_bn_28_small
+from .lenet import lenet
+from .lstm_unroll import lstm_unroll
+from .mlp import mlp
+from .mobilenet import mobilenet, mobilenet_v2
 from .resnet import resnet
+from .vgg import vgg
 
 _MODELS: dict[str, Callable[..., Symbol]] = {
     model.__name__: model
     for model in (
+        mlp,
+        lenet,
+        alexnet,
+        vgg,
+        googlenet,
+        inception_bn,
+        inception_bn_28_small,
         resnet,
+        mobilenet,
+        mobilenet_v2,
         efficientnet_lite,
+        lstm_unroll,
     )
 }
 _NUMBER = {"vgg": "depth", "resnet": "depth", "efficientnet_lite": "variant"}  # what a number after the name means
 
-__all__ = ["get", "names", *_MODELS]
+__all__ = [
+    "alexnet",
+    "efficientnet_lite",
+    "get",
+    "googlenet",
+    "inception_bn",
+    "inception_bn_28_small",
+    "lenet",
+    "lstm_unroll",
+    "mlp",
+    "mobilenet",
+    "mobilenet_v2",
+    "names",
+    "resnet",
+    "vgg",
+]
 
 
 def names() -> list[str]:

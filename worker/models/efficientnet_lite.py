@@ -45,8 +45,8 @@ def efficientnet_lite(
 ) -> Symbol:
     """EfficientNet-Lite0 to -Lite4 (2020), on EfficientNet by Tan and Le (2019).
 
-    data (N, 3, S, S) with S = image_size (by default the variant's own: 224, 240, 260, 280, 300), as (pixel - 127) / 128
-    in RGB -> softmax (N, num_classes). Lite0 has 4 652 008 parameters, as its authors count (4.7 million).
+    data (N, 3, S, S) with S = image_size (by default the variant's own: 224, 240, 260, 280, 300), RGB as
+    (pixel - 127) / 128 -> softmax (N, num_classes). Lite0 has 4 652 008 parameters, as its authors count (4.7 million).
     Convolutions that stride pad as TensorFlow's SAME does, one more row below and one more column to the right where
     the padding is odd, so that weights trained there give the same results; this is why the image size must be known.
     Blocks are numbered through: block0_depthwise_conv_weight, block1_expand_bn_gamma, ... Stochastic depth, which the
@@ -68,7 +68,9 @@ def efficientnet_lite(
             channels, number, size = filters, number + 1, -(-size // step)
     net = _conv_bn(net, "head", _HEAD, 1, 1, size)
     net = sym.Pooling(net, global_pool=True, pool_type="avg", kernel=(1, 1), name="pool")
-    net = sym.Dropout(sym.Flatten(net, name="flatten"), p=chosen.dropout if dropout is None else dropout, name="dropout")
+    net = sym.Dropout(
+        sym.Flatten(net, name="flatten"), p=chosen.dropout if dropout is None else dropout, name="dropout"
+    )
     return sym.SoftmaxOutput(sym.FullyConnected(net, num_hidden=num_classes, name="fc"), name="softmax")
 
 

@@ -1,0 +1,63 @@
+"""A language model: long short-term memory, unrolled over the steps of a piece of text."""
+
+from __future__ import annotations
+
+from .. import sym
+from ..symbol import Symbol
+
+
+def lstm_unroll(
+    num_classes: int,
+    seq_len: int = 32,
+    num_layers: int = 1,
+    num_hidden: int = 128,
+    num_embed: int = 64,
+    dropout: float = 0.0,
+) -> Symbol:
+    """What comes next, after each of seq_len tokens out of num_classes (Hochreiter and Schmidhuber 1997).
+
+    data (N, seq_len) holds numbers of tokens, softmax_label (N, seq_len) those that follow. For each layer i the inputs
+    l<i>_init_h and l<i>_init_c (N, num_hidden) are the state before the first step. Outputs: softmax_output
+    (N, seq_len, num_classes), then for each layer l<i>_last_h_output and l<i>_last_c_output, through which no gradient
+    passes: feed them back as the next piece's state. All steps share their weights: embed_weight, l<i>_i2h_weight,
+    l<i>_h2h_weight and biases, with the gates in MXNet's order (input, transform, forget, output), and cls_weight.
+    """
+    net = sym.Embedding(sym.Variable("data"), input_dim=num_classes, output_dim=num_embed, name="embed")
+    states = []
+    for layer in range(num_layers):
+        if dropout > 0:
+            net = sym.Dropout(net, p=dropout, name=f"l{layer}_dropout")
+        net, hidden, cell = _layer(net, f"l{layer}", seq_len, num_hidden)
+        states += [sym.BlockGrad(hidden, name=f"l{layer}_last_h"), sym.BlockGrad(cell, name=f"l{layer}_last_c")]
+    if dropout > 0:
+        net = sym.Dropout(net, p=dropout, name="dropout")
+    net = sym.FullyConnected(net, num_hidden=num_classes, flatten=False, name="cls")
+    return sym.Group([sym.SoftmaxOutput(net, preserve_shape=True, name="softmax"), *states])
+
+
+def _layer(data: Symbol, name: str, seq_len: int, num_hidden: int) -> tuple[Symbol, Symbol, Symbol]:
+    """(N, seq_len, inputs) -> the hidden states (N, seq_len, num_hidden), and the last hidden state and cell.
+
+    What the inputs contribute does not depend on the state, so that one product serves all steps.
+    """
+    weight, bias = sym.Variable(f"{name}_h2h_weight"), sym.Variable(f"{name}_h2h_bias")
+    hidden, cell = sym.Variable(f"{name}_init_h"), sym.Variable(f"{name}_init_c")
+    inputs = sym.FullyConnected(data, num_hidden=4 * num_hidden, flatten=False, name=f"{name}_i2h")
+    steps = sym.SliceChannel(inputs, num_outputs=seq_len, axis=1, squeeze_axis=True, name=f"{name}_steps")
+    found = []
+    for t in range(seq_len):
+        at = f"{name}_t{t}"
+        gates = steps[t] + sym.FullyConnected(hidden, weight, bias, num_hidden=4 * num_hidden, name=f"{at}_h2h")
+        enter, transform, forget, leave = sym.SliceChannel(gates, num_outputs=4, axis=1, name=f"{at}_gates")
+        cell = _sigmoid(forget, f"{at}_f") * cell + _sigmoid(enter, f"{at}_i") * _tanh(transform, f"{at}_g")
+        hidden = _sigmoid(leave, f"{at}_o") * _tanh(cell, f"{at}_c")
+        found.append(sym.expand_dims(hidden, axis=1, name=f"{at}_h"))
+    return sym.Concat(*found, dim=1, name=f"{name}_hidden"), hidden, cell
+
+
+def _sigmoid(data: Symbol, name: str) -> Symbol:
+    return sym.Activation(data, act_type="sigmoid", name=name)
+
+
+def _tanh(data: Symbol, name: str) -> Symbol:
+    return sym.Activation(data, act_type="tanh", name=name)
