@@ -1,26 +1,48 @@
-"""Max-pooling whose windows lie side by side, where no convolution in front of it does it on the way."""
+"""Pooling in two dimensions: windows that overlap or stand in a border, and one window over the whole plane."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape, aligned_empty
 from ..ops.operator import Step
+from .phases import PhasePlan, collect, deal, lay_out
+from .scratch import scratch
+
+if TYPE_CHECKING:
+    from ..ops.pooling import Pooling
+
+BLOCK = 2048  # windows at a time: their running maxima stay in the first-level cache
 
 
-class TilingPoolKernel:
-    """data (n, C, H, W) -> (n, C, PH, PW); the gradient goes to the first maximum of each window."""
+class PoolKernel:
+    """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version."""
 
-    def __init__(self, window: tuple[int, int], out: Shape) -> None:
-        self.window = window
-        self.winner = aligned_empty(out, np.int32)
+    def __init__(self, op: Pooling, data: Shape, out: Shape) -> None:
+        windows = op.windows(data)
+        self.largest = op.pool_type == "max"
+        self.plan = PhasePlan.of(windows, out[2:])
+        self.divisor = np.ones(out[2:], np.float32)
+        if op.pool_type == "avg":
+            self.divisor[...] = op.divisor(np, windows, data[2:], out[2:], np.float32)
+        kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)
+        self.winner = aligned_empty(kept, np.int16)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """The largest of each window."""
-        _pool(inputs[0], outputs[0], self.winner, self.window)
+        """One value per window; of a maximum, its place is remembered."""
+        phases = scratch("phases", self.plan.shape)
+        phases.fill(-np.inf if self.largest else 0)
+        line, data, out = scratch("line", (self.plan.length,)), _planes(inputs[0]), _planes(outputs[0])
+        plan = self.plan
+        if self.largest:
+            _largest(data, out, self.winner, phases, plan.offsets, line, scratch("kept", (BLOCK,), np.int32), plan.pad)
+        else:
+            _sums(data, out, self.divisor, phases, plan.offsets, line, plan.pad)
 
     def backward(
         self,
@@ -30,37 +52,146 @@ class TilingPoolKernel:
         outputs: Sequence[Array],
         in_grads: Sequence[Array | None],
     ) -> None:
-        """Each gradient to where the maximum was, zero elsewhere."""
-        if in_grads[0] is not None:
-            in_grads[0].fill(0)
-            _unpool(out_grads[0], in_grads[0], self.winner, self.window)
+        """To the first maximum of each window, or in equal parts to all of it."""
+        if in_grads[0] is None:
+            return
+        phases, line = scratch("phases", self.plan.shape), scratch("line", (self.plan.length,))
+        grad, target, plan = _planes(out_grads[0]), _planes(in_grads[0]), self.plan
+        if self.largest:
+            _to_largest(grad, self.winner, target, phases, plan.offsets, line, plan.pad)
+        else:
+            _to_all(grad, self.divisor, target, phases, plan.offsets, line, plan.pad)
+
+
+class WholePlanePoolKernel:
+    """data (n, C, H, W) -> (n, C, 1, 1), one window over each plane."""
+
+    def __init__(self, op: Pooling, data: Shape) -> None:
+        self.pool_type = op.pool_type
+        self.pixels = math.prod(data[2:])
+        self.winner = np.zeros(data[0] * data[1] if op.pool_type == "max" else 0, np.intp)
+        self.every = np.arange(self.winner.size)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """One value per plane."""
+        planes, out = inputs[0].reshape(-1, self.pixels), outputs[0].reshape(-1)
+        if self.pool_type == "max":
+            np.argmax(planes, axis=1, out=self.winner)
+            np.maximum.reduce(planes, axis=1, out=out)
+            return
+        np.add.reduce(planes, axis=1, out=out)
+        if self.pool_type == "avg":
+            out /= self.pixels
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """To the first maximum of each plane, or in equal parts to all of it."""
+        if in_grads[0] is None:
+            return
+        grad, target = out_grads[0].reshape(-1), in_grads[0].reshape(-1, self.pixels)
+        if self.pool_type == "max":
+            target.fill(0)
+            target[self.every, self.winner] = grad
+        elif self.pool_type == "avg":
+            np.divide(grad[:, None], self.pixels, out=target)
+        else:
+            np.copyto(target, grad[:, None])
+
+
+def _planes(array: Array) -> Array:
+    return array.reshape(-1, *array.shape[2:])
 
 
 @kernel
-def _pool(data: Array, out: Array, winner: Array, window: tuple[int, int]) -> None:
-    n, channels, pooled_h, pooled_w = out.shape
-    for i in range(n):
-        for c in range(channels):
-            for py in range(pooled_h):
-                for px in range(pooled_w):
-                    best, kept = data[i, c, py * window[0], px * window[1]], 0
-                    for position in range(1, window[0] * window[1]):
-                        value = data[
-                            i, c, py * window[0] + position // window[1], px * window[1] + position % window[1]
-                        ]
-                        if value > best:
-                            best, kept = value, position
-                    out[i, c, py, px] = best
-                    winner[i, c, py, px] = kept
+def _largest(
+    data: Array,
+    out: Array,
+    winner: Array,
+    phases: Array,
+    offsets: Array,
+    line: Array,
+    kept: Array,
+    pad: tuple[int, int],
+) -> None:
+    flat, pitch = phases.reshape(-1), phases.shape[3]
+    for p in range(len(data)):
+        deal(data[p], phases, pad)
+        for start in range(0, line.size, kept.size):
+            best = line[start : start + kept.size]
+            first = flat[offsets[0] + start : offsets[0] + start + best.size]
+            for q in range(best.size):
+                best[q] = first[q]
+                kept[q] = 0
+            for t in range(1, len(offsets)):
+                values = flat[offsets[t] + start : offsets[t] + start + best.size]
+                for q in range(best.size):
+                    # The first maximum wins, and a NaN is larger than any number.
+                    larger = (not values[q] <= best[q]) and best[q] == best[q]
+                    best[q] = values[q] if larger else best[q]
+                    kept[q] = t if larger else kept[q]
+            place = winner[p, start : start + best.size]
+            for q in range(best.size):
+                place[q] = kept[q]
+        for y in range(out.shape[1]):
+            result, source = out[p, y], line[y * pitch :]
+            for x in range(result.size):
+                result[x] = source[x]
 
 
 @kernel
-def _unpool(grad: Array, data_grad: Array, winner: Array, window: tuple[int, int]) -> None:
-    n, channels, pooled_h, pooled_w = grad.shape
-    for i in range(n):
-        for c in range(channels):
-            for py in range(pooled_h):
-                for px in range(pooled_w):
-                    position = winner[i, c, py, px]
-                    y, x = py * window[0] + position // window[1], px * window[1] + position % window[1]
-                    data_grad[i, c, y, x] = grad[i, c, py, px]
+def _to_largest(
+    grad: Array, winner: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
+) -> None:
+    flat = phases.reshape(-1)
+    for p in range(len(grad)):
+        flat[:] = 0
+        lay_out(grad[p], line, phases.shape[3])
+        kept = winner[p]
+        for t in range(len(offsets)):
+            place = flat[offsets[t] : offsets[t] + line.size]
+            for q in range(line.size):
+                place[q] += line[q] if kept[q] == t else np.float32(0)
+        collect(phases, target[p], pad)
+
+
+@kernel
+def _sums(
+    data: Array, out: Array, divisor: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
+) -> None:
+    flat, pitch = phases.reshape(-1), phases.shape[3]
+    for p in range(len(data)):
+        deal(data[p], phases, pad)
+        line[:] = 0
+        for t in range(len(offsets)):
+            values = flat[offsets[t] : offsets[t] + line.size]
+            for q in range(line.size):
+                line[q] += values[q]
+        for y in range(out.shape[1]):
+            result, source = out[p, y], line[y * pitch :]
+            for x in range(result.size):
+                result[x] = source[x] / divisor[y, x]
+
+
+@kernel
+def _to_all(
+    grad: Array, divisor: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
+) -> None:
+    flat, pitch = phases.reshape(-1), phases.shape[3]
+    line[:] = 0
+    for p in range(len(grad)):
+        flat[:] = 0
+        for y in range(grad.shape[1]):
+            place, source = line[y * pitch :], grad[p, y]
+            for x in range(source.size):
+                place[x] = source[x] / divisor[y, x]
+        for t in range(len(offsets)):
+            place = flat[offsets[t] : offsets[t] + line.size]
+            for q in range(line.size):
+                place[q] += line[q]
+        collect(phases, target[p], pad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -83,11 +84,14 @@ def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Se
 
 
 def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    if not pooling_tiles(chain[0]):
-        return None
-    from .pooling import TilingPoolKernel
+    op, data, out = chain[0], in_shapes[0], out_shapes[0]
+    from .pooling import PoolKernel, WholePlanePoolKernel
 
-    return TilingPoolKernel(tuple(chain[0].kernel), out_shapes[0])
+    if op.pool_type == "lp":
+        return None
+    if op.global_pool or (out[2:] == (1, 1) and tuple(op.kernel) == data[2:] and not any(op.pad)):
+        return WholePlanePoolKernel(op, data)
+    return PoolKernel(op, data, out) if len(data) == 4 and math.prod(op.kernel) < 1 << 15 else None
 
 
 def _softmax_output(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:

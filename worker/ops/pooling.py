@@ -91,18 +91,18 @@ class Pooling(Operator):
         for _, index in windows.taps(count):
             (xp.maximum if largest else xp.add)(out, padded[index], out=out)
         if self.pool_type == "avg":
-            out /= self._divisor(xp, windows, data, count)
+            out /= self.divisor(xp, windows, data.shape[2:], count, data.dtype)
 
-    def _divisor(self, xp: Any, windows: Windows, data: Array, count: Shape) -> Array:
-        """How many elements each window's mean is over."""
+    def divisor(self, xp: Any, windows: Windows, extents: Shape, count: Shape, dtype: Any) -> Array:
+        """How many elements each window's mean is over, for planes of those extents."""
         border = self.count_include_pad is not False
-        divisor = xp.ones((), dtype=data.dtype)
-        rules = zip(data.shape[2:], count, windows.kernel, windows.stride, windows.pad, strict=True)
+        divisor = xp.ones((), dtype=dtype)
+        rules = zip(extents, count, windows.kernel, windows.stride, windows.pad, strict=True)
         for extent, n, k, s, p in rules:
             start = xp.arange(n) * s
             stop = xp.minimum(start + k, extent + 2 * p if border else extent + p)
             size = stop - (start if border else xp.maximum(start, p))
-            divisor = divisor[..., None] * size.astype(data.dtype)
+            divisor = divisor[..., None] * size.astype(dtype)
         result: Array = divisor
         return result
 
@@ -125,9 +125,9 @@ class Pooling(Operator):
         if self.pool_type == "max":
             self._to_first_maximum(xp, windows, data, outputs[0], out_grads[0], spread)
         else:
-            divided = (
-                out_grads[0] / self._divisor(xp, windows, data, count) if self.pool_type == "avg" else out_grads[0]
-            )
+            divided = out_grads[0]
+            if self.pool_type == "avg":
+                divided = divided / self.divisor(xp, windows, data.shape[2:], count, data.dtype)
             for _, index in windows.taps(count):
                 spread[index] += divided
         grad[...] = spread[windows.inside(data.shape)]
