@@ -49,7 +49,7 @@ def test_expand_dims(axis, forward, gradcheck):
     gradcheck(op, [array])
     assert op.infer_shape([None], [out.shape]) == ([(2, 3, 2)], [out.shape])
     assert op.couples_rows([array.shape]) is (axis in (0, -4))
-    with pytest.raises(ShapeError, match="expand_dims: (data|output)"):
+    with pytest.raises(ShapeError, match=r"expand_dims: (data|output)"):
         op.infer_shape([(2, 3, 2)], [(2, 3, 2, 2)])
 
 
