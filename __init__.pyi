@@ -3,16 +3,19 @@
 from .common.errors import PushgradError
 from .launch.notebook import run
 from .worker import callback as callback
+from .worker import formats as formats
 from .worker import initializer as init
 from .worker import io as io
 from .worker import kvstore as kv
 from .worker import lr_scheduler as lr_scheduler
 from .worker import metric as metric
+from .worker import model as model
 from .worker import models as models
 from .worker import naming as name
 from .worker import nd as nd
 from .worker import optimizer as optimizer
 from .worker import random as random
+from .worker import recordio as recordio
 from .worker import sym as sym
 from .worker import sym as symbol
 from .worker import viz as viz
@@ -34,6 +37,7 @@ __all__ = [
     "callback",
     "cpu",
     "current_context",
+    "formats",
     "gpu",
     "init",
     "io",
@@ -41,6 +45,7 @@ __all__ = [
     "lr_scheduler",
     "metric",
     "mlp",
+    "model",
     "models",
     "name",
     "nd",
@@ -49,6 +54,7 @@ __all__ = [
     "optimizer",
     "random",
     "rank",
+    "recordio",
     "run",
     "sym",
     "symbol",

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..common.errors import DataError, ParameterError
 from ..common.slices import round_up_slices, share, slices_of_worker
-from .array import Array
-from .iterators import DataIter, NDArrayIter
+from .iterators import DataIter
 from .session import Session
 from .symbol import Symbol
 from .threads import thread_count
@@ -57,11 +53,15 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
         "keys": {"seed": seed, "training": training},
         "order": getattr(iterator, "seed", 0),
         "batch": iterator.batch_size,
+        "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
         "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
     _compare(everyone)
+    _check_parts([one["part"] for one in everyone])
     keys = everyone[0]["keys"]
+    if hasattr(iterator, "reseed"):
+        iterator.reseed(everyone[0]["order"])
     total = slices if slices is not None else sum(one["threads"] for one in everyone)
     total = round_up_slices(total, session.num_workers)
     each = total // session.num_workers
@@ -70,8 +70,6 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
         parts = [share(iterator.batch_size, i, each) for i in range(each)]
         first = sum(sizes[: session.rank])
         return Shares(sum(sizes), (0, iterator.batch_size), parts, first, total, **keys)
-    if isinstance(iterator, NDArrayIter):
-        iterator.reseed(everyone[0]["order"])
     owned = slices_of_worker(iterator.batch_size, total, session.rank, session.num_workers)
     low, high = owned[0][0], owned[-1][1]
     local = [(first - low, last - low) for first, last in owned]
@@ -87,15 +85,21 @@ def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
     }
     if getattr(iterator, "num_parts", 1) == 1:
         found["batch size"] = iterator.batch_size
-        if isinstance(iterator, NDArrayIter):
-            found["number of examples"] = iterator.num_data
-            found["order of examples"] = [iterator.shuffle, iterator.last_batch_handle]
-            found["data checksum"] = [_checksum(array) for array in iterator.arrays()]
-    return found
+    return found | getattr(iterator, "fingerprint", dict)()
 
 
-def _checksum(array: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
+def _check_parts(parts: list[list[int]]) -> None:
+    """DataError unless all iterators yield the whole data, or each of them another part."""
+    if all(count == 1 for count, _ in parts):
+        return
+    if len({count for count, _ in parts}) > 1 or len({index for _, index in parts}) < len(parts):
+        listed = ", ".join(f"{index} of {count} (rank {rank})" for rank, (count, index) in enumerate(parts[:8]))
+        raise DataError(
+            "the workers' parts of the data do not make up a whole",
+            expected=f"num_parts={len(parts)} everywhere, and part_index equal to the rank",
+            got=f"part {listed}" + (", ..." if len(parts) > 8 else ""),
+            remedy="Pass num_parts=mx.num_workers(), part_index=mx.rank()",
+        )
 
 
 def _compare(everyone: list[dict[str, Any]]) -> None:

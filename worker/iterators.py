@@ -7,8 +7,10 @@ yields a worker's own part of the data says so by `num_parts` above 1.
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +56,13 @@ class DataIter:
     def reset(self) -> None:
         """Go on to the next epoch. Before the first batch of an epoch it changes nothing."""
         raise NotImplementedError
+
+    def reseed(self, seed: int) -> None:
+        """Use rank 0's seed for what this iterator does at random; it has nothing to do if it does nothing so."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be equal on all workers of a job, by the names that an error gives it; for JSON, and cheap."""
+        return {}
 
     def __iter__(self) -> Iterator[DataBatch]:
         return self
@@ -108,9 +117,18 @@ class NDArrayIter(DataIter):
         """Names and batch shapes of the labels; empty without labels."""
         return self._shapes(self._label)
 
-    def arrays(self) -> list[Array]:
-        """The data and label arrays, whole."""
-        return [*self._data.values(), *self._label.values()]
+    def fingerprint(self) -> dict[str, Any]:
+        """Whether all workers have the same data in the same order; parts of the data (`num_parts`) may differ."""
+        if self.num_parts > 1:
+            return {}
+        return {
+            "number of examples": self.num_data,
+            "order of examples": [self.shuffle, self.last_batch_handle],
+            "data checksum": [
+                zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
+                for array in (*self._data.values(), *self._label.values())
+            ],
+        }
 
     def reseed(self, seed: int) -> None:
         """Shuffle by another seed from the next batch on."""

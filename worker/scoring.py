@@ -68,10 +68,14 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
 
 
 def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
-    """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows."""
+    """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows.
+
+    An iterator over a part of the data (`num_parts` above 1) yields a worker's own rows, all of which count.
+    """
     names = InputNames.match(learned.symbol, iterator)
     alone = session.num_workers == 1 or not all(leaf.sums for leaf in metric.leaves())
-    rows = (0, iterator.batch_size) if alone else share(iterator.batch_size, session.rank, session.num_workers)
+    whole = alone or getattr(iterator, "num_parts", 1) > 1
+    rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
     executor = learned.bind(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else None
     found: list[Array] = []
     for batch in iterator:

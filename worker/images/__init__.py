@@ -1,0 +1,1 @@
+"""Pictures: RecordIO files and folders of them, decoded and augmented into batches by threads that work ahead."""

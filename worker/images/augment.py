@@ -1,0 +1,142 @@
+"""From a picture of any size to one of the network's, cut out at the centre or at random."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import ParameterError
+from ..array import Array, Shape
+from .pixels import MODES, pillow, to_array
+
+_ATTEMPTS = 10  # to find a random part that lies within the picture, as in MXNet
+_METHODS = {0: "NEAREST", 1: "BILINEAR", 2: "BICUBIC", 3: "BOX", 4: "LANCZOS"}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to each picture, in this order; names and defaults are those of MXNet's ImageRecordIter.
+
+    `resize`: the shorter edge becomes that many pixels (-1: as it is). `max_rotate_angle`: turned by up to so many
+    degrees to either side. `pad`: so many pixels of `fill_value` around it. Then, with `random_resized_crop`, a part
+    of `min_random_area` to `max_random_area` of the picture whose width over height is `min_aspect_ratio` to
+    `max_aspect_ratio` (1 - max to 1 + max if only the latter is given) becomes the network's size; without it a part
+    of just that size is cut out, at the centre or (`rand_crop`) anywhere, a smaller picture being enlarged first. At
+    last it is mirrored (`mirror`), or every second one at random (`rand_mirror`). `inter_method` is how pixels are
+    interpolated: 0 nearest, 1 bilinear, 2 cubic, 3 area, 4 Lanczos.
+    """
+
+    data_shape: Shape
+    resize: int = -1
+    max_rotate_angle: int = 0
+    pad: int = 0
+    fill_value: int = 255
+    random_resized_crop: bool = False
+    min_random_area: float = 1.0
+    max_random_area: float = 1.0
+    min_aspect_ratio: float | None = None
+    max_aspect_ratio: float = 0.0
+    rand_crop: bool = False
+    mirror: bool = False
+    rand_mirror: bool = False
+    inter_method: int = 1
+
+    def __post_init__(self) -> None:
+        shape = self.data_shape
+        if len(shape) != 3 or shape[0] not in MODES or min(shape) < 1:
+            raise ParameterError("data_shape", expected="(1, 3 or 4 channels, rows, columns)", got=shape)
+        if self.resize != -1 and self.resize < 1:
+            raise ParameterError("resize", expected="-1, or 1 or more pixels", got=self.resize)
+        if not 0 <= self.max_rotate_angle <= 360 or self.pad < 0 or not 0 <= self.fill_value <= 255:
+            raise ParameterError(
+                "max_rotate_angle, pad, fill_value",
+                expected="0 to 360, 0 or more, 0 to 255",
+                got=(self.max_rotate_angle, self.pad, self.fill_value),
+            )
+        if self.inter_method not in _METHODS:
+            raise ParameterError("inter_method", expected=f"one of {list(_METHODS)}", got=self.inter_method)
+        self._check_random_part()
+
+    def _check_random_part(self) -> None:
+        low, high = self.aspect_ratios
+        if self.random_resized_crop and not (0 < self.min_random_area <= self.max_random_area <= 1 and 0 < low <= high):
+            raise ParameterError(
+                "random_resized_crop",
+                expected="0 < min_random_area <= max_random_area <= 1 and 0 < min_aspect_ratio <= max_aspect_ratio",
+                got=(self.min_random_area, self.max_random_area, low, high),
+            )
+
+    @property
+    def aspect_ratios(self) -> tuple[float, float]:
+        """Least and greatest width over height of a random part."""
+        if self.min_aspect_ratio is None:
+            return 1 - self.max_aspect_ratio, 1 + self.max_aspect_ratio
+        return self.min_aspect_ratio, self.max_aspect_ratio
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a picture may come differently in each epoch."""
+        return bool(self.rand_crop or self.rand_mirror or self.random_resized_crop or self.max_rotate_angle)
+
+    def apply(self, image: Any, random: np.random.Generator | None) -> Array:
+        """Pixels uint8 (rows, columns, channels) of a Pillow image in the mode of `data_shape`'s channels."""
+        channels, rows, columns = self.data_shape
+        if self.resize > 0:
+            image = self._scaled(image, self.resize / min(image.size))
+        if self.max_rotate_angle and random is not None:
+            angle = random.uniform(-self.max_rotate_angle, self.max_rotate_angle)
+            image = image.rotate(angle, pillow().Resampling.BILINEAR, fillcolor=self._fill())
+        if self.pad:
+            image = self._padded(image)
+        if self.random_resized_crop and random is not None and (box := self._random_part(image.size, random)):
+            image = image.resize((columns, rows), self._method(), box=box)
+        else:
+            image = self._cut_out(image, random)
+        pixels = to_array(image).reshape(rows, columns, channels)
+        flip = self.mirror or (self.rand_mirror and random is not None and random.random() < 0.5)
+        return pixels[:, ::-1] if flip else pixels
+
+    def _method(self) -> Any:
+        return getattr(pillow().Resampling, _METHODS[self.inter_method])
+
+    def _fill(self) -> int | tuple[int, ...]:
+        channels = self.data_shape[0]
+        return self.fill_value if channels == 1 else (self.fill_value,) * channels
+
+    def _scaled(self, image: Any, factor: float) -> Any:
+        size = tuple(max(1, int(extent * factor + 1e-6)) for extent in image.size)
+        return image if size == image.size else image.resize(size, self._method())
+
+    def _padded(self, image: Any) -> Any:
+        around = pillow().new(image.mode, tuple(extent + 2 * self.pad for extent in image.size), self._fill())
+        around.paste(image, (self.pad, self.pad))
+        return around
+
+    def _random_part(self, size: tuple[int, int], random: np.random.Generator) -> tuple[int, int, int, int] | None:
+        """Left, upper, right and lower edge of a part of random area and aspect ratio; None if none was found."""
+        for _ in range(_ATTEMPTS):
+            area = size[0] * size[1] * random.uniform(self.min_random_area, self.max_random_area)
+            ratio = random.uniform(*self.aspect_ratios)
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= size[0] and 0 < height <= size[1]:
+                left = int(random.integers(size[0] - width + 1))
+                upper = int(random.integers(size[1] - height + 1))
+                return left, upper, left + width, upper + height
+        return None
+
+    def _cut_out(self, image: Any, random: np.random.Generator | None) -> Any:
+        """A part of the network's size, of an enlarged picture if need be."""
+        _, rows, columns = self.data_shape
+        if image.height < rows:
+            image = image.resize((max(1, image.width * rows // image.height), rows), self._method())
+        if image.width < columns:
+            image = image.resize((columns, max(1, image.height * columns // image.width)), self._method())
+        left, upper = image.width - columns, image.height - rows
+        if self.rand_crop and random is not None:
+            left, upper = int(random.integers(left + 1)), int(random.integers(upper + 1))
+        else:
+            left, upper = left // 2, upper // 2
+        return image.crop((left, upper, left + columns, upper + rows))

@@ -1,0 +1,106 @@
+"""What a record holds in MXNet's files of pictures: a header with labels, then the bytes of a picture's file.
+
+u32 flag, f32 label, u64 id, u64 id2       flag > 0: that many f32 labels follow, and `label` is 0
+"""
+
+from __future__ import annotations
+
+import numbers
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...common.errors import DataError, FileFormatError, ParameterError
+from ..array import Array
+from .pixels import FORMATS, decode, encode, pillow, to_array
+
+_HEADER = struct.Struct("<IfQQ")
+_COLOURS = {-1: None, 0: "L", 1: "RGB"}
+
+
+class IRHeader(NamedTuple):
+    """Header of a picture's record; `label` is a number, or an array of `flag` float32 numbers."""
+
+    flag: int
+    label: Any
+    id: int
+    id2: int
+
+
+def pack(header: IRHeader | tuple[int, Any, int, int], s: bytes) -> bytes:
+    """A record's content: the header (its flag follows from its label) and the bytes `s`.
+
+    Raises ParameterError if the header does not fit its fields.
+    """
+    _, label, number, number2 = header
+    try:
+        if isinstance(label, numbers.Number):
+            return _HEADER.pack(0, label, number, number2) + s
+        labels = np.asarray(label, "<f4").reshape(-1)
+        return _HEADER.pack(labels.size, 0.0, number, number2) + labels.tobytes() + s
+    except (struct.error, OverflowError, TypeError, ValueError) as error:
+        raise ParameterError(
+            f"recordio.pack: {error}", expected="(flag, label or labels, id, id2) and bytes", got=repr(tuple(header))
+        ) from None
+
+
+def unpack(s: bytes) -> tuple[IRHeader, bytes]:
+    """Header and remaining bytes of a record's content; FileFormatError if it is too short for its header."""
+    if len(s) < _HEADER.size:
+        raise FileFormatError("a record without the header of a picture", expected="24 bytes or more", got=len(s))
+    header = IRHeader(*_HEADER.unpack_from(s))
+    if not header.flag:
+        return header, s[_HEADER.size :]
+    end = _HEADER.size + 4 * header.flag
+    if end > len(s):
+        raise FileFormatError(
+            f"a record whose header announces {header.flag} labels", expected=f"{end} bytes or more", got=len(s)
+        )
+    return header._replace(label=np.frombuffer(s, "<f4", header.flag, _HEADER.size)), s[end:]
+
+
+def pack_img(
+    header: IRHeader | tuple[int, Any, int, int],
+    img: Array,
+    quality: int = 95,
+    img_fmt: str = ".jpg",
+    channels: str = "BGR",
+) -> bytes:
+    """A record's content for pixels: uint8 (rows, columns), or (rows, columns, 3 or 4).
+
+    `quality` is JPEG's, 1 to 100, or PNG's compression, 0 to 9 (more counts as 9). As in MXNet, whose pictures came
+    from OpenCV, blue comes first; `channels="RGB"` for pixels from anywhere else. Raises ParameterError, DataError.
+    """
+    pixels = np.asarray(img)
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
+        raise DataError(
+            "recordio.pack_img", expected="uint8 pixels (rows, columns[, 1, 3 or 4])", got=f"{pixels.dtype} {pixels.shape}"
+        )  # fmt: skip
+    pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else _swapped(pixels, channels)
+    image = pillow().fromarray(np.ascontiguousarray(pixels))
+    is_png = FORMATS.get(img_fmt.lower()) == "PNG"
+    return pack(header, encode(image, img_fmt, min(quality, 9) if is_png else quality))
+
+
+def unpack_img(s: bytes, iscolor: int = -1, channels: str = "BGR") -> tuple[IRHeader, Array]:
+    """Header and uint8 pixels of a record's content; 3 or 4 channels come with blue first unless `channels="RGB"`.
+
+    `iscolor`: 1 makes colours of every picture, 0 grey, -1 takes it as it is (with alpha if it has one). Pictures are
+    turned upright as their EXIF orientation says. Raises FileFormatError, DataError, ParameterError.
+    """
+    if iscolor not in _COLOURS:
+        raise ParameterError("recordio.unpack_img: iscolor", expected="-1, 0 or 1", got=repr(iscolor))
+    header, content = unpack(s)
+    pixels = to_array(decode(content, _COLOURS[iscolor], f"the record with id {header.id}"))
+    return header, np.ascontiguousarray(_swapped(pixels, channels))
+
+
+def _swapped(pixels: Array, channels: str) -> Array:
+    """Pixels with red and blue exchanged if `channels` is BGR."""
+    if channels not in ("BGR", "RGB"):
+        raise ParameterError("recordio: channels", expected="'BGR' or 'RGB'", got=repr(channels))
+    if channels == "RGB" or pixels.ndim == 2:
+        return pixels
+    order = [2, 1, 0, 3][: pixels.shape[2]]
+    return pixels[..., order]

@@ -1,0 +1,116 @@
+"""Pictures as bytes of a file and as arrays of pixels; Pillow reads and writes them."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DataError, ParameterError
+from ..array import Array
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's names, by number of channels
+_WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+_GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N")
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+
+def pillow() -> ModuleType:
+    """The module PIL.Image; DataError that says how to install it if it is not there."""
+    try:
+        import PIL.Image
+        import PIL.ImageOps
+    except ImportError:
+        raise DataError("pictures cannot be read without Pillow", remedy="pip install pushgrad[images]") from None
+    return PIL.Image
+
+
+def decode(content: bytes, mode: str | None, what: str, shorter_edge: int | None = None) -> Any:
+    """The picture in a file's bytes as a Pillow image of 8 bits per channel, upright as its EXIF orientation says.
+
+    `mode` is one of `MODES`, or None for the one of these that loses nothing. Where only `shorter_edge` pixels are
+    wanted, a JPEG may come smaller than it is (never below twice that), which is faster. Only the first frame of an
+    animation counts, and alpha is left out where `mode` has none. Raises DataError that begins with `what` if the
+    bytes are no whole picture, or one of more pixels than Pillow's limit (PIL.Image.MAX_IMAGE_PIXELS).
+    """
+    image_module = pillow()
+    try:
+        image = image_module.open(io.BytesIO(content))
+        limit = image_module.MAX_IMAGE_PIXELS
+        if limit is not None and image.width * image.height > limit:
+            raise _too_large(what, f"{image.width} x {image.height}", limit)
+        if shorter_edge is not None:
+            image.draft(None, (2 * shorter_edge, 2 * shorter_edge))
+        upright = sys.modules["PIL.ImageOps"].exif_transpose(image)
+        return _in_mode(upright, mode or _lossless_mode(upright), what)
+    except DataError:
+        raise
+    except (image_module.DecompressionBombError, image_module.DecompressionBombWarning) as error:
+        raise _too_large(what, str(error), image_module.MAX_IMAGE_PIXELS) from None
+    except Exception as error:  # foreign bytes make Pillow's readers fail in every way there is
+        raise DataError(f"{what} cannot be read as a picture: {_brief(error, content)}") from None
+
+
+def encode(image: Any, suffix: str, quality: int | None = None) -> bytes:
+    """A Pillow image as the bytes of a file, `.jpg` or `.png`.
+
+    `quality` is JPEG's, 1 to 100 (95 by default), or the compression of PNG, 0 to 9 (3 by default).
+    """
+    if suffix.lower() not in FORMATS:
+        raise ParameterError("encoding of pictures", expected=" or ".join(FORMATS), got=repr(suffix))
+    out, kind = io.BytesIO(), FORMATS[suffix.lower()]
+    low, high, usual = (1, 100, 95) if kind == "JPEG" else (0, 9, 3)
+    level = usual if quality is None else quality
+    if not low <= level <= high:
+        raise ParameterError(f"quality of {kind}", expected=f"{low} to {high}", got=level)
+    if kind == "JPEG":
+        flat = image.convert("RGB") if image.mode == "RGBA" else image
+        flat.save(out, kind, quality=level)
+    else:
+        image.save(out, kind, compress_level=level)
+    return out.getvalue()
+
+
+def to_array(image: Any) -> Array:
+    """Pixels of a Pillow image: uint8 (rows, columns, channels), without the last axis where it is grey."""
+    array: Array = np.asarray(image)
+    return array
+
+
+def _in_mode(image: Any, mode: str, what: str) -> Any:
+    """`image` in one of `MODES`."""
+    image.load()
+    if image.mode == "F":
+        raise DataError(f"{what}: a picture of floating-point pixels, whose range is unknown")
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
+        high_bytes = np.clip(np.asarray(image), 0, 65535).astype(np.uint16) >> 8
+        image = pillow().fromarray(high_bytes.astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _lossless_mode(image: Any) -> str:
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        return "RGBA"
+    return "L" if image.mode in _GREY else "RGB"
+
+
+def _too_large(what: str, got: str, limit: int) -> DataError:
+    return DataError(
+        f"{what} has too many pixels",
+        expected=f"at most {limit}",
+        got=got,
+        remedy="If it is to be trusted, set PIL.Image.MAX_IMAGE_PIXELS higher",
+    )
+
+
+def _brief(error: Exception, content: bytes) -> str:
+    """What is wrong; Pillow's own text for unknown content only names a BytesIO object."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return f"its {len(content)} bytes are of no known format (they begin with {content[:8]!r})"
+    return str(error) or type(error).__name__

@@ -1,0 +1,176 @@
+"""MXNet's objects over RecordIO files: one record after the other, or by key with an index beside the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from ...common.errors import FileFormatError, ParameterError
+from ..files import PathLike
+from .records import RecordFile, read_index, write_record
+
+
+class MXRecordIO:
+    """A RecordIO file open for reading (flag "r") or writing (flag "w", which empties it).
+
+    Also a context manager. A process that was forked off opens the file anew for reading and refuses to write, as two
+    processes would write over each other.
+    """
+
+    def __init__(self, uri: PathLike, flag: str) -> None:
+        if flag not in ("r", "w"):
+            raise ParameterError("MXRecordIO: flag", expected="'r' or 'w'", got=repr(flag))
+        self.uri, self.flag, self.writable = os.fspath(uri), flag, flag == "w"
+        self.is_open = False
+        self.open()
+
+    def open(self) -> None:
+        """Open the file at its beginning; for writing this empties it."""
+        self._source: RecordFile | None = None
+        self._stream: IO[bytes] | None = None
+        try:
+            if self.writable:
+                self._stream = Path(self.uri).open("wb")  # noqa: SIM115: closed by close()
+            else:
+                self._source = RecordFile(self.uri)
+        except OSError as error:
+            raise FileFormatError(f"{self.uri} cannot be written: {error.strerror}") from None
+        self._position, self.pid, self.is_open = 0, os.getpid(), True
+
+    def close(self) -> None:
+        """Close the file; more than once does no harm."""
+        self.is_open = False
+        for file in (self._source, self._stream):
+            if file is not None:
+                file.close()
+
+    def reset(self) -> None:
+        """Go back to the first record; for writing this empties the file."""
+        self.close()
+        self.open()
+
+    def write(self, buf: bytes) -> None:
+        """Append one record."""
+        if not isinstance(buf, bytes | bytearray | memoryview):
+            raise ParameterError("MXRecordIO.write", expected="bytes", got=type(buf).__name__)
+        self._position += write_record(self._writing(), bytes(buf))
+
+    def read(self) -> bytes | None:
+        """The next record, or None after the last."""
+        source = self._reading()
+        if self._position >= source.size:
+            return None
+        content, self._position = source.read(self._position)
+        return content
+
+    def tell(self) -> int:
+        """The byte at which the next record begins."""
+        return self._position
+
+    def __enter__(self) -> MXRecordIO:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "is_open", False):
+            self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.writable:
+            raise ParameterError(f"{self.uri} is open for writing, which only this process can go on with")
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_source", "_stream", "_index_stream")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        was_open, position = state["is_open"], state["_position"]
+        vars(self).update(state, is_open=False, _source=None, _stream=None)
+        if was_open:
+            self.open()
+            self._position = position
+
+    def _writing(self) -> IO[bytes]:
+        if self._stream is None or not self.is_open:
+            raise ParameterError(f"{self.uri} is not open for writing")
+        if self.pid != os.getpid():
+            raise ParameterError(
+                f"{self.uri} was opened for writing by process {self.pid}", got=f"process {os.getpid()}"
+            )
+        return self._stream
+
+    def _reading(self) -> RecordFile:
+        if self._source is None or not self.is_open:
+            raise ParameterError(f"{self.uri} is not open for reading")
+        return self._source
+
+
+class MXIndexedRecordIO(MXRecordIO):
+    """A RecordIO file with an index file of lines "key, tab, offset", so that records can be read by key.
+
+    `idx` maps keys to offsets, `keys` lists them in the file's order; `key_type` makes a key of its text.
+    """
+
+    def __init__(self, idx_path: PathLike, uri: PathLike, flag: str, key_type: Callable[[Any], Any] = int) -> None:
+        self.idx_path, self.key_type = os.fspath(idx_path), key_type
+        super().__init__(uri, flag)
+
+    def open(self) -> None:
+        """Open both files at their beginnings; for writing this empties them."""
+        super().open()
+        self.idx: dict[Any, int] = {}
+        self._index_stream: IO[str] | None = None
+        try:
+            if self.writable:
+                self._index_stream = Path(self.idx_path).open("w")  # noqa: SIM115: closed by close()
+            else:
+                self.idx = {self._key(text): offset for text, offset in read_index(self.idx_path).items()}
+        except OSError as error:
+            self.close()
+            raise FileFormatError(f"{self.idx_path} cannot be written: {error.strerror}") from None
+        except BaseException:
+            self.close()
+            raise
+        self.keys = list(self.idx)
+
+    def close(self) -> None:
+        """Close both files."""
+        super().close()
+        if getattr(self, "_index_stream", None) is not None:
+            self._index_stream.close()  # type: ignore[union-attr]
+
+    def seek(self, idx: Any) -> None:
+        """Let `read` go on at the record with that key."""
+        if idx not in self.idx:
+            raise ParameterError(f"{self.idx_path} has no record {idx!r}", expected=f"one of its {len(self.idx)} keys")
+        self._position = self.idx[idx]
+
+    def read_idx(self, idx: Any) -> bytes:
+        """The record with that key."""
+        self.seek(idx)
+        content = self.read()
+        if content is None:
+            raise FileFormatError(f"{self.idx_path}: record {idx!r} lies beyond the end of {self.uri}")
+        return content
+
+    def write_idx(self, idx: Any, buf: bytes) -> None:
+        """Append a record under a key that no other has."""
+        key = self.key_type(idx)
+        if key in self.idx:
+            raise ParameterError(f"{self.idx_path} has a record {key!r} already")
+        position = self.tell()
+        self.write(buf)
+        assert self._index_stream is not None  # or write() had refused
+        self._index_stream.write(f"{key}\t{position}\n")
+        self.idx[key] = position
+        self.keys.append(key)
+
+    def _key(self, text: str) -> Any:
+        try:
+            return self.key_type(text)
+        except ValueError:
+            wanted = getattr(self.key_type, "__name__", "of key_type")
+            raise FileFormatError(f"{self.idx_path}: a key that is no {wanted}", got=repr(text[:60])) from None

@@ -1,0 +1,6 @@
+"""mx.recordio: RecordIO files and the records of pictures in them, as MXNet's Python has them."""
+
+from .images.image_record import IRHeader, pack, pack_img, unpack, unpack_img
+from .images.record_io import MXIndexedRecordIO, MXRecordIO
+
+__all__ = ["IRHeader", "MXIndexedRecordIO", "MXRecordIO", "pack", "pack_img", "unpack", "unpack_img"]
