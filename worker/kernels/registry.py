@@ -64,17 +64,25 @@ def pooling_tiles(op: Any) -> bool:
 
 
 def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    if not is_plain_convolution(chain[0]):
+    op, data = chain[0], in_shapes[0]
+    if len(op.kernel) != 2:
         return None
-    from .convolution import ConvolutionKernel
+    if op.num_group == op.num_filter == data[1] > 1:
+        from .depthwise import DepthwiseKernel
 
-    window, act_type = (1, 1), None
-    for member in chain[1:]:
-        if member.op_name() == "Pooling":
-            window = tuple(member.kernel)
-        else:
-            act_type = member.act_type
-    return ConvolutionKernel(chain[0], in_shapes[0], window, act_type)
+        return DepthwiseKernel(op, data, out_shapes[0])
+    pooling = next((member for member in chain[1:] if member.op_name() == "Pooling"), None)
+    act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
+    if pooling is None:
+        from .convolution_columns import ColumnsKernel
+
+        return ColumnsKernel(op, data, out_shapes[0], act_type)
+    from .convolution import ConvolutionKernel, patches_fit
+    from .convolution_pooled import PooledConvolutionKernel
+
+    if patches_fit(op, data):
+        return ConvolutionKernel(op, data, tuple(pooling.kernel), act_type)
+    return PooledConvolutionKernel(op, pooling, data, act_type)
 
 
 def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
@@ -108,6 +116,12 @@ def _dropout(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seque
     return DropoutKernel(chain[0])
 
 
+def _batch_norm(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .batch_norm import BatchNormKernel
+
+    return BatchNormKernel(chain[0], in_shapes[1][0])
+
+
 def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     return None
 
@@ -118,4 +132,6 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "Pooling": _pooling,
     "SoftmaxOutput": _softmax_output,
     "Dropout": _dropout,
+    "BatchNorm": _batch_norm,
+    "CuDNNBatchNorm": _batch_norm,
 }

@@ -1,0 +1,101 @@
+"""The compiled BatchNorm against the plain one."""
+
+import numpy as np
+import pytest
+
+from pushgrad.worker.kernels.batch_norm import BatchNormKernel
+from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.ops.batch_norm import BatchNorm, CuDNNBatchNorm
+from pushgrad.worker.ops.operator import Step
+
+TRAINING = Step(is_train=True)
+SHAPES = [
+    ((7, 3, 5, 4), 1),
+    ((2, 3, 17, 19), 1),  # rows of one channel longer than a block
+    ((2, 2, 16, 16), 1),
+    ((5, 130, 3), 1),  # several blocks of several channels
+    ((9, 600), 1),
+    ((1, 4), 1),
+    ((4, 3, 5), -1),
+    ((6, 11), 0),
+]
+
+
+def arrays(shape, axis):
+    """data (far from zero), gamma, beta, moving mean, moving variance, in float32; and a head gradient."""
+    rng, channels = np.random.default_rng(sum(shape)), shape[axis]
+    data = rng.normal(30, 2, shape)
+    states = [rng.uniform(0.5, 2, channels), *rng.normal(size=(2, channels)), rng.uniform(0.5, 2, channels)]
+    return [array.astype(np.float32) for array in (data, *states)], rng.standard_normal(shape, np.float32)
+
+
+def run(workers, op, step, inputs, head, wanted=(0, 1, 2)):
+    """Outputs, gradients and states that `workers` compute together, in the dtype of `inputs`."""
+    inputs = [array.copy() for array in inputs]
+    _, shapes = op.infer_shape([array.shape for array in inputs[:3]], [None] * len(op.outputs()))
+    outputs = [np.full(shape, np.nan, inputs[0].dtype) for shape in shapes]
+    for worker in workers:
+        worker.forward(step, inputs, outputs)
+    grads = [np.full_like(array, np.nan) if i in wanted else None for i, array in enumerate(inputs)]
+    for worker in workers:
+        worker.backward(step, [head], inputs, outputs, grads)
+    return [*outputs, *(grad for grad in grads if grad is not None), *inputs[3:]]
+
+
+@pytest.mark.parametrize("step", [TRAINING, Step()])
+@pytest.mark.parametrize("global_stats", [False, True])
+@pytest.mark.parametrize("fix_gamma", [False, True])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_same_as_the_plain_version(shape, axis, fix_gamma, global_stats, step):
+    op = BatchNorm(axis=axis, fix_gamma=fix_gamma, use_global_stats=global_stats, output_mean_var=True)
+    inputs, head = arrays(shape, axis)
+    fast = kernel_for([op], [a.shape for a in inputs], [shape], np.float32)
+    assert isinstance(fast, BatchNormKernel)
+    found = run([fast], op, step, inputs, head)
+    expected = run([op], op, step, [array.astype(np.float64) for array in inputs], head.astype(np.float64))
+    for got, want in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5 * max(1, np.abs(want).max()))
+
+
+@pytest.mark.parametrize("lanes", [2, 3, 8])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_lanes_give_the_same_bits(shape, axis, lanes):
+    op = BatchNorm(axis=axis, fix_gamma=False, output_mean_var=True)
+    inputs, head = arrays(shape, axis)
+    whole = BatchNormKernel(op, shape[axis])
+    parts = BatchNormKernel(op, shape[axis]).split(lanes)
+    assert len(parts) == lanes
+    together, apart = run([whole], op, TRAINING, inputs, head), run(parts, op, TRAINING, inputs, head)
+    assert all((a == b).all() for a, b in zip(together, apart, strict=True))
+
+
+def test_only_the_gradients_that_are_wanted():
+    op = CuDNNBatchNorm()
+    inputs, head = arrays((4, 3, 2), 1)
+    fast = kernel_for([op], [a.shape for a in inputs], [(4, 3, 2)], np.float32)
+    everything = run([fast], op, TRAINING, inputs, head)
+    for which in range(3):
+        alone = run([fast], op, TRAINING, inputs, head, wanted=(which,))
+        assert (alone[1] == everything[1 + which]).all()
+
+
+def test_a_large_mean_and_a_constant_channel():
+    data = (1e4 + np.random.default_rng(0).normal(size=(500, 2, 3))).astype(np.float32)
+    data[:, 1] = 12345.678
+    inputs = [data, *(np.full(2, value, np.float32) for value in (1, 0.5, 0, 1))]
+    op = BatchNorm(eps=1e-5)
+    out = run([BatchNormKernel(op, 2)], op, TRAINING, inputs, data)[0]
+    np.testing.assert_allclose(out[:, 0].std(), 1, rtol=1e-3)
+    np.testing.assert_allclose(out[:, 0].mean(), 0.5, atol=1e-5)
+    assert (out[:, 1] == 0.5).all()
+
+
+def test_an_empty_batch_and_nan():
+    op = BatchNorm(fix_gamma=False)
+    inputs, head = arrays((0, 3, 2), 1)
+    found = run([BatchNormKernel(op, 3)], op, TRAINING, inputs, head)
+    assert (found[2] == 0).all() and (found[3] == 0).all() and (found[4] == inputs[3]).all()
+    inputs, head = arrays((4, 3, 2), 1)
+    inputs[0][0, 1, 0] = np.nan
+    out = run([BatchNormKernel(op, 3)], op, TRAINING, inputs, head)[0]
+    assert np.isnan(out[:, 1]).all() and np.isfinite(out[:, [0, 2]]).all()
