@@ -19,6 +19,7 @@ from ..common.errors import FileFormatError, ParameterError, PushgradError
 from . import ndfile
 from .array import Array, Shape
 from .files import PathLike, write_atomically
+from .log import log_line
 
 if TYPE_CHECKING:
     from .symbol import Symbol
@@ -80,22 +81,47 @@ def save(
 
 
 def load(
-    prefix: PathLike, epoch: int, symbol: Symbol | None = None, inputs: Collection[str] | None = None
+    prefix: PathLike,
+    epoch: int,
+    symbol: Symbol | None = None,
+    inputs: Collection[str] | None = None,
+    allow_extra_params: bool = False,
 ) -> Checkpoint:
     """Read the files of that epoch and check that they belong together; the graph's file is read if `symbol` is None.
 
-    `inputs` are the arguments that are no parameters; by default those whose names end in data or label. Raises
-    FileFormatError naming the file and the first parameter that is missing, unknown, or does not fit.
+    `inputs` are the arguments that are no parameters; by default those whose names end in data or label. With
+    `allow_extra_params`, arrays that the network has no use for are left out with a note; otherwise they are an error.
+    Raises FileFormatError naming the file and the first parameter that is missing, unknown, or does not fit.
     """
-    graph_path, params_path, states_path = paths(prefix, epoch)
+    _, params_path, states_path = paths(prefix, epoch)
+    symbol, arg_params, aux_params = load_parts(prefix, epoch, symbol)
+    if allow_extra_params:
+        _leave_out(arg_params, symbol.list_arguments(), params_path)
+        _leave_out(aux_params, symbol.list_auxiliary_states(), params_path)
+    check(params_path, symbol, arg_params, aux_params, inputs)
+    state = load_state(states_path, arg_params) if states_path.exists() else None
+    return Checkpoint(symbol, arg_params, aux_params, state)
+
+
+def load_parts(
+    prefix: PathLike, epoch: int, symbol: Symbol | None = None
+) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
+    """Graph, arguments and auxiliary states of that epoch, without a check that they belong together."""
+    graph_path, params_path, _ = paths(prefix, epoch)
     if symbol is None:
         symbol = _load_symbol(graph_path)
     if not params_path.exists():
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
-    arg_params, aux_params = load_params(params_path)
-    check(params_path, symbol, arg_params, aux_params, inputs)
-    state = load_state(states_path, arg_params) if states_path.exists() else None
-    return Checkpoint(symbol, arg_params, aux_params, state)
+    return symbol, *load_params(params_path)
+
+
+def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike) -> None:
+    """Remove what the network does not know, and say so."""
+    extra = sorted(params.keys() - set(known))
+    for name in extra:
+        del params[name]
+    if extra:
+        log_line(f"{path}: left out {', '.join(extra)}, which the network does not use")
 
 
 def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -183,12 +183,15 @@ class FeedForward:
             checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, state)
 
     @classmethod
-    def load(cls, prefix: str, epoch: int, ctx: Any = None, **options: Any) -> FeedForward:
+    def load(
+        cls, prefix: str, epoch: int, ctx: Any = None, allow_extra_params: bool = False, **options: Any
+    ) -> FeedForward:
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
-        Raises FileFormatError if a file is missing, damaged or belongs to another network.
+        With `allow_extra_params`, arrays that the network does not use are left out with a note. Raises
+        FileFormatError if a file is missing, damaged or belongs to another network.
         """
-        found = checkpoint.load(prefix, epoch)
+        found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
         model = cls(found.symbol, ctx, begin_epoch=epoch, **{"num_epoch": epoch, **options})
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
         if found.state is not None:

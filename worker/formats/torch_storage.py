@@ -1,0 +1,70 @@
+"""The memory of tensors in a torch file: read once, checked against the file's size, and seen through strided views."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ...common.errors import FileFormatError
+from ..array import Array, aligned_empty
+from .pickled import Storage, View
+
+_BFLOAT16 = "BFloat16Storage"
+_TYPES = {
+    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", _BFLOAT16: "<u2",
+    "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1",
+    "ByteStorage": "<u1", "BoolStorage": "?",
+}  # fmt: skip
+_MAX_NDIM = 32
+_MOST_ELEMENTS = 1 << 48  # an empty tensor may claim anything beside its 0, but numpy could not hold it
+
+
+def element_type(storage: Storage, where: str) -> np.dtype[Any]:
+    """The type of the elements in the file; FileFormatError for one that numpy has not."""
+    name = storage.kind.name
+    if storage.kind.module != "torch" or name not in _TYPES:
+        raise FileFormatError(f"{where}: elements of type {storage.kind}", expected=f"one of {', '.join(_TYPES)}")
+    return np.dtype(_TYPES[name])
+
+
+def size_of(storage: Storage, where: str) -> int:
+    """Bytes that the storage takes in the file."""
+    return storage.count * element_type(storage, where).itemsize
+
+
+def read_storage(storage: Storage, content: bytes, where: str) -> Array:
+    """The elements of a storage, all of `content`; bfloat16 as float32. FileFormatError if their number differs."""
+    dtype = element_type(storage, where)
+    if len(content) != size_of(storage, where):
+        raise FileFormatError(
+            f"{where}: storage {storage.key[:40]!r}", expected=f"{size_of(storage, where)} bytes", got=len(content)
+        )
+    array = aligned_empty((storage.count,), dtype)
+    array[...] = np.frombuffer(content, dtype)
+    if storage.kind.name == _BFLOAT16:  # the upper half of a float32
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def view(tensor: View, values: Array, where: str) -> Array:
+    """The tensor as a view into its storage; FileFormatError unless it stays inside and repeats nothing."""
+
+    def refuse(what: str) -> NoReturn:
+        raise FileFormatError(f"{where}: {what}", expected=f"a part of its storage of {len(values)} elements")
+
+    if len(tensor.shape) != len(tensor.strides) or len(tensor.shape) > _MAX_NDIM:
+        refuse(f"{len(tensor.shape)} extents and {len(tensor.strides)} strides")
+    if min((0, tensor.offset, *tensor.shape, *tensor.strides)) < 0:
+        refuse("negative extents, strides or offset")
+    if math.prod(extent or 1 for extent in tensor.shape) > _MOST_ELEMENTS:
+        refuse(f"a shape beyond all bounds: {tensor.shape[:_MAX_NDIM]}")
+    count = math.prod(tensor.shape)
+    last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
+    if count > len(values) or tensor.offset > len(values) or (count and last >= len(values)):
+        refuse("a tensor reaches beyond it")
+    if not count:
+        return np.empty(tensor.shape, values.dtype)
+    strides = [stride * values.itemsize if n > 1 else 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True)]
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
