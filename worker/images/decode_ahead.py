@@ -14,9 +14,7 @@ import numpy as np
 
 from ..array import Array, Shape
 
-Prepare: TypeAlias = Callable[
-    [int, Array, Array], None
-]  # index of the picture, its row of the data, its row of the labels
+Prepare: TypeAlias = Callable[[int, Array, Array], None]  # number of the picture, its rows of data and labels
 
 _teams: weakref.WeakSet[DecodeThreads] = weakref.WeakSet()
 

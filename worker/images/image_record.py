@@ -75,8 +75,10 @@ def pack_img(
     pixels = np.asarray(img)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
         raise DataError(
-            "recordio.pack_img", expected="uint8 pixels (rows, columns[, 1, 3 or 4])", got=f"{pixels.dtype} {pixels.shape}"
-        )  # fmt: skip
+            "recordio.pack_img",
+            expected="uint8 pixels (rows, columns[, 1, 3 or 4])",
+            got=f"{pixels.dtype} {pixels.shape}",
+        )
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else _swapped(pixels, channels)
     image = pillow().fromarray(np.ascontiguousarray(pixels))
     is_png = FORMATS.get(img_fmt.lower()) == "PNG"

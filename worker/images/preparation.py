@@ -22,7 +22,7 @@ _AUGMENTATIONS = [field.name for field in fields(Augmentation) if field.name != 
 
 
 class Preparation:
-    """Options by MXNet's names: those of `Augmentation`, and mean_r, mean_g, mean_b, mean_a, std_r ..., mean_img, scale.
+    """What makes rows; `options` are those of `Augmentation`, and mean_r (g, b, a), std_r (g, b, a), mean_img, scale.
 
     A row is (pixels - mean) * scale / std, in float32 (channels, rows, columns), channels in the order red, green,
     blue, alpha; pixels are 0 to 255, and a grey picture's mean and std are those of red. `mean_img` is a file of
