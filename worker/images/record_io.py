@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from ...common.errors import FileFormatError, ParameterError
 from ..files import PathLike
@@ -13,10 +13,9 @@ from .records import RecordFile, read_index, write_record
 
 
 class MXRecordIO:
-    """A RecordIO file open for reading (flag "r") or writing (flag "w", which empties it).
+    """A RecordIO file open for reading (flag "r") or writing (flag "w", which empties it); also a context manager.
 
-    Also a context manager. A process that was forked off opens the file anew for reading and refuses to write, as two
-    processes would write over each other.
+    A process that was forked off reads on by itself; it must not write, as both would write over each other.
     """
 
     def __init__(self, uri: PathLike, flag: str) -> None:
@@ -30,13 +29,10 @@ class MXRecordIO:
         """Open the file at its beginning; for writing this empties it."""
         self._source: RecordFile | None = None
         self._stream: IO[bytes] | None = None
-        try:
-            if self.writable:
-                self._stream = Path(self.uri).open("wb")  # noqa: SIM115: closed by close()
-            else:
-                self._source = RecordFile(self.uri)
-        except OSError as error:
-            raise FileFormatError(f"{self.uri} cannot be written: {error.strerror}") from None
+        if self.writable:
+            self._stream = _open_empty(self.uri)
+        else:
+            self._source = RecordFile(self.uri)
         self._position, self.pid, self.is_open = 0, os.getpid(), True
 
     def close(self) -> None:
@@ -69,7 +65,7 @@ class MXRecordIO:
         """The byte at which the next record begins."""
         return self._position
 
-    def __enter__(self) -> MXRecordIO:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,9 +78,7 @@ class MXRecordIO:
     def __getstate__(self) -> dict[str, Any]:
         if self.writable:
             raise ParameterError(f"{self.uri} is open for writing, which only this process can go on with")
-        return {
-            name: value for name, value in vars(self).items() if name not in ("_source", "_stream", "_index_stream")
-        }
+        return {name: value for name, value in vars(self).items() if not name.endswith(("_source", "_stream"))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         was_open, position = state["is_open"], state["_position"]
@@ -97,9 +91,7 @@ class MXRecordIO:
         if self._stream is None or not self.is_open:
             raise ParameterError(f"{self.uri} is not open for writing")
         if self.pid != os.getpid():
-            raise ParameterError(
-                f"{self.uri} was opened for writing by process {self.pid}", got=f"process {os.getpid()}"
-            )
+            raise ParameterError(f"{self.uri} was opened for writing by process {self.pid}, which forked this one off")
         return self._stream
 
     def _reading(self) -> RecordFile:
@@ -122,15 +114,12 @@ class MXIndexedRecordIO(MXRecordIO):
         """Open both files at their beginnings; for writing this empties them."""
         super().open()
         self.idx: dict[Any, int] = {}
-        self._index_stream: IO[str] | None = None
+        self._index_stream: IO[bytes] | None = None
         try:
             if self.writable:
-                self._index_stream = Path(self.idx_path).open("w")  # noqa: SIM115: closed by close()
+                self._index_stream = _open_empty(self.idx_path)
             else:
                 self.idx = {self._key(text): offset for text, offset in read_index(self.idx_path).items()}
-        except OSError as error:
-            self.close()
-            raise FileFormatError(f"{self.idx_path} cannot be written: {error.strerror}") from None
         except BaseException:
             self.close()
             raise
@@ -164,7 +153,7 @@ class MXIndexedRecordIO(MXRecordIO):
         position = self.tell()
         self.write(buf)
         assert self._index_stream is not None  # or write() had refused
-        self._index_stream.write(f"{key}\t{position}\n")
+        self._index_stream.write(f"{key}\t{position}\n".encode())
         self.idx[key] = position
         self.keys.append(key)
 
@@ -174,3 +163,10 @@ class MXIndexedRecordIO(MXRecordIO):
         except ValueError:
             wanted = getattr(self.key_type, "__name__", "of key_type")
             raise FileFormatError(f"{self.idx_path}: a key that is no {wanted}", got=repr(text[:60])) from None
+
+
+def _open_empty(path: str) -> IO[bytes]:
+    try:
+        return Path(path).open("wb")
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be written: {error.strerror}") from None
