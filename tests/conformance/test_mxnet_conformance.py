@@ -1,4 +1,4 @@
-"""Names, shapes, outputs and gradients against what MXNet 1.9.1 gave (see record.py)."""
+"""Names, shapes, outputs, gradients and states against what MXNet 1.9.1 gave (see record.py)."""
 
 import json
 from functools import cache
@@ -30,41 +30,56 @@ def recorded_arrays():
     return found
 
 
-def arrays(case):
-    return recorded_arrays()[case]
+def arrays(case, kind):
+    return recorded_arrays()[case].get(kind, {})
 
 
-def interpret(symbol, values, heads):
-    """Outputs and gradients by the operators' plain versions, in float64, node by node."""
-    nodes = symbol.nodes()
-    shapes = symbol.infer_all(**{name: array.shape for name, array in values.items()})
-    entries = {(n, 0): values[n.name].astype(np.float64) for n in nodes if n.op is None}
-    steps = {}
-    for node in nodes:
-        if node.op is not None:
-            inputs = [entries[entry] for entry in node.inputs]
-            entries[node, 0] = np.empty(shapes[node, 0])
-            steps[node] = Step(is_train=True, count=node.op.counted(inputs[-1]) or 1.0)
-            node.op.forward(steps[node], inputs, [entries[node, 0]])
-    grads = {entry: np.zeros(shape) for entry, shape in shapes.items()}
-    for head, grad in zip(symbol.heads, heads, strict=True):
-        grads[head] += grad
-    for node in reversed(nodes):
-        if node.op is not None:
-            inputs = [entries[entry] for entry in node.inputs]
-            parts = [np.empty_like(array) for array in inputs]
-            node.op.backward(steps[node], [grads[node, 0]], inputs, [entries[node, 0]], parts)
-            for entry, part in zip(node.inputs, parts, strict=True):
-                grads[entry] += part
-    return [entries[head] for head in symbol.heads], {n.name: grads[n, 0] for n in nodes if n.op is None}
+def copies(case, kind, dtype=np.float32):
+    return {name: array.astype(dtype) for name, array in arrays(case, kind).items()}
 
 
-def compare(case, outputs, gradients):
-    recorded = arrays(case)
-    for index, expected in recorded["output"].items():
-        np.testing.assert_allclose(outputs[index], expected, rtol=2e-5, atol=2e-6, err_msg=f"output {index}")
-    for name, expected in recorded["gradient"].items():
-        np.testing.assert_allclose(gradients[name], expected, rtol=2e-5, atol=5e-6, err_msg=f"gradient of {name}")
+class Plain:
+    """A graph computed by the operators' plain versions, in float64, node by node."""
+
+    def __init__(self, symbol, inputs, states):
+        self.symbol, self.nodes, self.states = symbol, symbol.nodes(), states
+        given = {**inputs, **states}
+        self.shapes = symbol.infer_all(**{name: array.shape for name, array in given.items()})
+        self.entries = {(n, 0): given[n.name] for n in self.nodes if n.op is None}
+        self.steps = {}
+
+    def outputs(self, node):
+        return [(node, index) for index in range(len(node.op.outputs()))]
+
+    def forward(self, is_train):
+        for node in self.nodes:
+            if node.op is not None:
+                inputs = [self.entries[entry] for entry in node.inputs]
+                self.entries.update({entry: np.empty(self.shapes[entry]) for entry in self.outputs(node)})
+                self.steps[node] = Step(is_train=is_train, count=node.op.counted(inputs[-1]) or 1.0)
+                node.op.forward(self.steps[node], inputs, [self.entries[entry] for entry in self.outputs(node)])
+        return [self.entries[head].copy() for head in self.symbol.heads]
+
+    def backward(self, heads):
+        grads = {entry: np.zeros(shape) for entry, shape in self.shapes.items()}
+        for head, grad in zip(self.symbol.heads, heads, strict=True):
+            grads[head] += grad
+        for node in reversed(self.nodes):
+            if node.op is not None:
+                self._backward(node, grads)
+        return {n.name: grads[n, 0] for n in self.nodes if n.op is None}
+
+    def _backward(self, node, grads):
+        inputs, outputs = [[self.entries[entry] for entry in part] for part in (node.inputs, self.outputs(node))]
+        parts = [np.empty_like(self.entries[entry]) for entry in node.arguments()] + [None] * len(node.auxiliaries())
+        node.op.backward(self.steps[node], [grads[entry] for entry in self.outputs(node)], inputs, outputs, parts)
+        for entry, part in zip(node.arguments(), parts, strict=False):
+            grads[entry] += part
+
+
+def compare(case, kind, found):
+    for name, expected in arrays(case, kind).items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5, err_msg=f"{kind} {name}")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -72,6 +87,7 @@ def test_names_and_shapes(case):
     facts = CASES[case]
     symbol = mx.sym.load_json(facts["symbol"])
     assert symbol.list_arguments() == list(facts["arguments"])
+    assert symbol.list_auxiliary_states() == facts["states"]
     assert symbol.list_outputs() == facts["outputs"]
     assert symbol.get_internals().list_outputs() == facts["internals"]
     given = {name: tuple(facts["arguments"][name]) for name in facts["given"]}
@@ -80,17 +96,25 @@ def test_names_and_shapes(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_plain_operators(case):
-    recorded = arrays(case)
-    compare(case, *interpret(mx.sym.load_json(CASES[case]["symbol"]), recorded["input"], recorded["head"].values()))
+    symbol = mx.sym.load_json(CASES[case]["symbol"])
+    plain = Plain(symbol, copies(case, "input", np.float64), copies(case, "before", np.float64))
+    compare(case, "predicted", plain.forward(is_train=False))
+    if arrays(case, "output"):
+        compare(case, "output", plain.forward(is_train=True))
+        compare(case, "gradient", plain.backward(arrays(case, "head").values()))
+        compare(case, "after", plain.states)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_executor(case):
-    recorded = arrays(case)
     symbol = mx.sym.load_json(CASES[case]["symbol"])
-    gradients = {name: np.full_like(array, np.nan) for name, array in recorded["input"].items()}
-    values = {name: array.copy() for name, array in recorded["input"].items()}
-    executor = symbol.bind(mx.cpu(), values, gradients)
-    executor.forward(is_train=True)
-    executor.backward([head.copy() for head in recorded["head"].values()])
-    compare(case, executor.outputs, executor.grad_dict)
+    gradients = {name: np.full_like(array, np.nan) for name, array in arrays(case, "gradient").items()}
+    executor = symbol.bind(
+        mx.cpu(), copies(case, "input"), gradients or None, aux_states=copies(case, "before") or None
+    )
+    compare(case, "predicted", [output.copy() for output in executor.forward(is_train=False)])
+    if arrays(case, "output"):
+        compare(case, "output", executor.forward(is_train=True))
+        executor.backward(list(copies(case, "head").values()))
+        compare(case, "gradient", executor.grad_dict)
+        compare(case, "after", executor.aux_dict)
