@@ -8,7 +8,6 @@ elements (i64) and the elements. Nothing in the pickles is executed, see pickled
 from __future__ import annotations
 
 import io
-import mmap
 import struct
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ from typing import Any
 from ...common.errors import FileFormatError
 from ..array import Array
 from ..files import PathLike
+from .bounded import BoundedFile
 from .pickled import Storage, View, read_pickle
 from .torch_storage import read_storage, size_of, view
 
@@ -38,25 +38,27 @@ def load_torch(path: PathLike) -> dict[str, Array]:
     """
     try:
         with Path(path).open("rb") as stream:
-            return _load(stream, Path(path).stat().st_size, str(path))
+            return _load(BoundedFile(stream), str(path))
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _load(stream: Any, size: int, where: str, inside: bool = False) -> dict[str, Array]:
-    head = stream.read(4)
-    stream.seek(0)
+def _load(file: BoundedFile, where: str, inside: bool = False) -> dict[str, Array]:
+    head = file.read(4)
+    file.seek(0)
     if head != b"PK\x03\x04":
-        return _load_old(stream, size, where)
+        return _load_old(file, where)
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with zipfile.ZipFile(file) as archive:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
             if len(pickles) == 1:
-                return _load_zip(archive, pickles[0].removesuffix("data.pkl"), size, where)
+                return _load_zip(archive, pickles[0].removesuffix("data.pkl"), file.size, where)
             if inside:
                 raise FileFormatError(f"{where}: no torch file, there is no data.pkl in it", remedy=_REMEDY)
             return _load_inside(archive, where)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except FileFormatError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, OverflowError, RuntimeError, EOFError) as error:
         raise FileFormatError(f"{where}: a damaged zip archive ({error})", remedy=_REMEDY) from None
 
 
@@ -73,7 +75,7 @@ def _load_inside(archive: zipfile.ZipFile, where: str) -> dict[str, Array]:
         )
     with archive.open(item) as stream:
         content = stream.read(item.file_size)
-    return _load(io.BytesIO(content), len(content), f"{where}, {item.filename}", inside=True)
+    return _load(BoundedFile(io.BytesIO(content)), f"{where}, {item.filename}", inside=True)
 
 
 def _load_zip(archive: zipfile.ZipFile, folder: str, size: int, where: str) -> dict[str, Array]:
@@ -101,21 +103,17 @@ def _load_zip(archive: zipfile.ZipFile, folder: str, size: int, where: str) -> d
     return _tensors(content, fetch, where)
 
 
-def _load_old(stream: Any, size: int, where: str) -> dict[str, Array]:
-    if size < 16:
-        raise FileFormatError(f"{where}: no torch file, it has {size} bytes", remedy=_REMEDY)
-    # A mapping never allocates for more than is there, whatever length it is asked for.
-    with stream if isinstance(stream, io.BytesIO) else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
-        _check_head(file, where)
-        content, keys = read_pickle(file, where), read_pickle(file, where)
-        described = _storages(content)
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*described}:
-            raise FileFormatError(f"{where}: other storages than its tensors refer to", remedy=_REMEDY)
-        arrays = {key: _read_old(described[key], file, where) for key in keys}
+def _load_old(file: BoundedFile, where: str) -> dict[str, Array]:
+    _check_head(file, where)
+    content, keys = read_pickle(file, where), read_pickle(file, where)
+    described = _storages(content)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*described}:
+        raise FileFormatError(f"{where}: other storages than its tensors refer to", remedy=_REMEDY)
+    arrays = {key: _read_old(described[key], file, where) for key in keys}
     return _tensors(content, lambda storage: arrays[storage.key], where)
 
 
-def _check_head(file: Any, where: str) -> None:
+def _check_head(file: BoundedFile, where: str) -> None:
     """The first three pickles: magic number, version, system."""
     magic = file.read(2)
     file.seek(0)
@@ -126,7 +124,7 @@ def _check_head(file: Any, where: str) -> None:
         raise FileFormatError(f"{where}: byte order", expected="little")
 
 
-def _read_old(storage: Storage, file: Any, where: str) -> Array:
+def _read_old(storage: Storage, file: BoundedFile, where: str) -> Array:
     """The next storage: its count, which must be the announced one, and its elements."""
     head = file.read(8)
     if len(head) < 8 or struct.unpack("<q", head) != (storage.count,):

@@ -1,0 +1,21 @@
+"""Makes data/torch_new.pth and data/torch_old.pth: run with a Python that has torch, `python record_torch.py`."""
+
+from pathlib import Path
+
+import torch
+
+FOLDER = Path(__file__).with_name("data")
+
+if __name__ == "__main__":
+    tensors = {
+        "transposed": torch.arange(12.0).reshape(3, 4).t(),
+        "part": torch.arange(6).half()[2:4],
+        "scalar": torch.tensor(3.0),
+        "empty": torch.zeros(0, 3),
+        "bfloat": torch.tensor([1.5, -2.0]).bfloat16(),
+        "bool": torch.tensor([True, False]),
+        "long": torch.tensor([2**40, -1]),
+    }
+    tensors["shared"] = tensors["transposed"][1]
+    torch.save({"state_dict": tensors, "epoch": 3}, FOLDER / "torch_new.pth")
+    torch.save(tensors, FOLDER / "torch_old.pth", _use_new_zipfile_serialization=False)
