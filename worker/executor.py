@@ -199,7 +199,9 @@ class Executor:
             self.count_over(self.arg_dict)
 
     def _cut_heads(self, head_grads: list[Array | None]) -> list[list[Array | None]]:
-        """The gradients of the outputs for each slice."""
+        """The gradients of the outputs for each slice; a lone slice takes them whole, whatever rows each has."""
+        if len(self._rows) == 1:
+            return [head_grads]
         return [[_cut(grad, rows) for grad in head_grads] for rows in self._rows]
 
     def _head_grads(self, out_grads: Any) -> list[Array | None]:
