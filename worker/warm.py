@@ -22,11 +22,16 @@ def warm() -> float:
 
 
 def _network(act_type: str) -> Symbol:
-    """Few channels and many, with padding and without, pooling with a convolution and without one."""
+    """Few channels and many, pooling with a convolution and without one, windows side by side and overlapping."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=16)
     layer = sym.Pooling(sym.Activation(layer, act_type=act_type), kernel=(2, 2), stride=(2, 2), pool_type="max")
-    layer = sym.Dropout(sym.Convolution(layer, kernel=(3, 3), num_filter=4))
-    layer = sym.Convolution(sym.Pooling(layer, kernel=(1, 1), pool_type="max"), kernel=(1, 1), num_filter=2)
+    layer = sym.Dropout(sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4))
+    layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=4)
+    layer = sym.BatchNorm(layer)
+    for pool_type in ("max", "avg"):
+        layer = sym.Pooling(layer, kernel=(3, 3), pad=(1, 1), pool_type=pool_type)
+    layer = sym.Pooling(sym.Convolution(layer, kernel=(3, 3), num_filter=8), kernel=(1, 1), pool_type="max")
+    layer = sym.Pooling(sym.Convolution(layer, kernel=(2, 2), num_filter=2), kernel=(1, 1), pool_type="max")
     layer = sym.Activation(sym.FullyConnected(sym.Flatten(layer), num_hidden=4), act_type=act_type)
     return sym.SoftmaxOutput(layer)
 

@@ -24,6 +24,13 @@ CHUNK_BYTES = 768 * 1024  # of patches: leaves room for the GEMM's packed panels
 FEW_CHANNELS = 16  # a run of kw * C numbers shorter than this is copied faster plane by plane
 
 
+def patches_fit(op: Convolution, data: Shape) -> bool:
+    """Whether the patches of one image stay in the cache; without that, this kernel has no advantage."""
+    out = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
+    depth = data[1] * op.kernel[0] * op.kernel[1]
+    return out is not None and 4 * out[2] * out[3] * depth <= CHUNK_BYTES
+
+
 class ConvolutionKernel:
     """Forward and backward of convolution -> max-pooling with `window` -> activation, for one slice of the batch.
 

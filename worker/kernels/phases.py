@@ -1,8 +1,8 @@
 """Planes laid out so that what every window reads at one tap of its kernel is one run of memory, whatever the stride.
 
-A padded plane is dealt into stride_h * stride_w phases: phase (a, b) holds the pixels (r * stride_h + a, j * stride_w + b)
-in `rows` lines of `pitch` numbers. Window number q = y * pitch + x then reads flat[offset + q] at each tap, with one
-offset per tap. Windows with x >= out_w do not exist: they compute numbers that nobody reads.
+A padded plane is dealt into stride_h * stride_w phases, each with `rows` lines of `pitch` numbers: place j of line r of
+phase (a, b) holds pixel (r * stride_h + a, j * stride_w + b). Then window y * pitch + x reads the number at that place
+plus an offset, one for each tap. Windows with x >= out_w do not exist: they compute numbers that nobody reads.
 """
 
 from __future__ import annotations

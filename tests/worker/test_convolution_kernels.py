@@ -1,0 +1,118 @@
+"""Compiled convolutions against the plain operator over random shapes and options."""
+
+import numpy as np
+import pytest
+
+from pushgrad.worker.kernels import convolution_columns
+from pushgrad.worker.kernels.convolution_columns import ColumnsKernel
+from pushgrad.worker.kernels.convolution_pooled import PooledConvolutionKernel
+from pushgrad.worker.kernels.depthwise import DepthwiseKernel
+from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.ops.activation import Activation
+from pushgrad.worker.ops.convolution import Convolution
+from pushgrad.worker.ops.operator import Step
+from pushgrad.worker.ops.pooling import Pooling
+
+
+def random_options(rng, kernel):
+    pad, stride, dilate = ((int(rng.integers(low, high)), int(rng.integers(low, high))) for low, high in RANGES)
+    return {"kernel": kernel, "pad": pad, "stride": stride, "dilate": dilate, "no_bias": bool(rng.integers(2))}
+
+
+RANGES = ((0, 3), (1, 4), (1, 3))  # of pad, stride, dilate
+
+
+def plain(chain, inputs, out_grad):
+    """Output and gradients of the plain operators in float64."""
+    stages, current = [], [array.astype(np.float64) for array in inputs]
+    for op in chain:
+        out = np.empty(op.infer_shape([array.shape for array in current], [None])[1][0])
+        op.forward(Step(is_train=True), current, [out])
+        stages.append((op, current, out))
+        current = [out]
+    grad = out_grad.astype(np.float64)
+    for op, given, out in reversed(stages):
+        in_grads = [np.empty_like(array) for array in given]
+        op.backward(Step(is_train=True), [grad], given, [out], in_grads)
+        grad = in_grads[0]
+    return current[0], in_grads
+
+
+def agree(chain, data, kind, seed=0):
+    """The kernel of `chain` is a `kind` and computes what the plain operators do, each gradient alone or together."""
+    rng = np.random.default_rng(seed)
+    shapes, (out_shape,) = chain[0].infer_shape([data] + [None] * (len(chain[0].arguments()) - 1), [None])
+    for op in chain[1:]:
+        (out_shape,) = op.infer_shape([out_shape], [None])[1]
+    inputs = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    grad = rng.standard_normal(out_shape).astype(np.float32)
+    fast = kernel_for(chain, shapes, [out_shape], np.float32)
+    assert isinstance(fast, kind)
+    want_out, want_grads = plain(chain, inputs, grad)
+    for asked in [range(len(inputs)), *([i] for i in range(len(inputs)))]:
+        out = np.full(out_shape, np.nan, np.float32)
+        fast.forward(Step(is_train=True), inputs, [out])
+        np.testing.assert_allclose(out, want_out, rtol=1e-4, atol=1e-4, err_msg=str(chain[0].attrs()))
+        found = [np.full_like(array, np.nan) if i in asked else None for i, array in enumerate(inputs)]
+        fast.backward(Step(is_train=True), [grad], inputs, [out], found)
+        for i in asked:
+            np.testing.assert_allclose(found[i], want_grads[i], rtol=1e-3, atol=1e-3, err_msg=str(chain[0].attrs()))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_depthwise(seed):
+    rng = np.random.default_rng(seed)
+    channels = int(rng.integers(2, 5))
+    options = random_options(rng, tuple(int(k) for k in rng.choice([1, 3, 5], 2)))
+    op = Convolution(num_filter=channels, num_group=channels, **options)
+    agree([op], (2, channels, *(int(e) for e in rng.integers(9, 14, 2))), DepthwiseKernel, seed)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), 1), ((3, 3), 2), ((5, 5), 1), ((5, 5), 2)])
+def test_depthwise_on_planes_of_several_blocks(kernel, stride):
+    pad = (kernel[0] // 2,) * 2
+    op = Convolution(kernel=kernel, stride=(stride, stride), pad=pad, num_filter=2, num_group=2)
+    agree([op], (2, 2, 70, 67), DepthwiseKernel)
+
+
+@pytest.fixture
+def narrow_bands(monkeypatch):
+    """So little room for columns that small planes are cut into bands as well."""
+    monkeypatch.setattr(convolution_columns, "BAND_BYTES", 2000)
+    monkeypatch.setattr(convolution_columns, "FEWEST_COLUMNS", 30)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_columns(seed):
+    rng = np.random.default_rng(100 + seed)
+    options = random_options(rng, tuple(int(k) for k in rng.integers(1, 5, 2)))
+    op = Convolution(num_filter=6, num_group=int(rng.choice([1, 2])), **options)
+    agree([op], (5, 4, *(int(e) for e in rng.integers(8, 13, 2))), ColumnsKernel, seed)
+
+
+@pytest.mark.usefixtures("narrow_bands")
+@pytest.mark.parametrize("seed", range(20))
+def test_columns_in_bands(seed):
+    rng = np.random.default_rng(200 + seed)
+    options = random_options(rng, tuple(int(k) for k in rng.integers(1, 5, 2)))
+    op = Convolution(num_filter=6, num_group=int(rng.choice([1, 2])), **options)
+    agree([op], (3, 4, *(int(e) for e in rng.integers(8, 13, 2))), ColumnsKernel, seed)
+
+
+@pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 4)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_pointwise(data, groups):
+    agree([Convolution(kernel=(1, 1), num_filter=6, num_group=groups)], data, ColumnsKernel)
+
+
+@pytest.mark.parametrize("act_type", ["relu", "tanh"])
+@pytest.mark.parametrize("pool_first", [False, True])
+def test_large_planes_with_pooling_and_activation(act_type, pool_first, monkeypatch):
+    monkeypatch.setattr("pushgrad.worker.kernels.convolution.CHUNK_BYTES", 1000)
+    tail = [Pooling(kernel=(2, 2), stride=(2, 2)), Activation(act_type=act_type)]
+    chain = [Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4), *(tail if pool_first else reversed(tail))]
+    agree(chain, (3, 3, 9, 12), PooledConvolutionKernel)
+
+
+def test_activation_without_pooling():
+    agree([Convolution(kernel=(3, 3), num_filter=4), Activation(act_type="tanh")], (3, 3, 9, 12), ColumnsKernel)

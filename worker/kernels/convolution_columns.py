@@ -1,0 +1,175 @@
+"""Convolution as weight x columns for float32 on the CPU, where no pooling is fused with it; groups, too.
+
+Weight and output stay as they lie in memory. Large planes are worked off in bands of rows whose columns fit the
+second-level cache, small ones several images at a time, since a GEMM of few columns is slow. Of a 1x1 convolution with
+stride 1 the image itself is the matrix. Columns are made again in backward, as copying them is cheap beside the GEMM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..array import Array, Shape
+from ..ops.operator import Step
+from .columns import add_columns_to_image, image_to_columns
+from .elementwise import activate, multiply_by_slope
+from .scratch import scratch
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+BAND_BYTES = 768 * 1024  # of columns: leaves room for the GEMM's packed panels in 1 MiB of cache
+FEWEST_COLUMNS = 320  # below this a GEMM loses speed, and adding up weight gradients costs as much as making them
+
+
+class Band(NamedTuple):
+    """What one GEMM computes: output rows from `top` to `bottom` of images from `first` to `last`."""
+
+    first: int
+    last: int
+    top: int
+    bottom: int
+
+
+class ColumnsKernel:
+    """Forward and backward of convolution -> activation, for one slice of the batch.
+
+    data (n, C, H, W), weight (F, C / groups, kh, kw), bias (F,) -> (n, F, OH, OW).
+    """
+
+    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+        windows = op.windows()
+        self.act_type, self.groups = act_type, op.num_group
+        self.images, self.plane = out[0], (out[2], out[3])
+        self.depth = data[1] // op.num_group * op.kernel[0] * op.kernel[1]
+        self.geometry: Any = (windows.kernel, windows.stride, windows.pad, windows.dilate)
+        self.pointwise: bool = self.geometry[:3] == ((1, 1), (1, 1), (0, 0))
+        self.bands = list(self._cut())
+
+    def _cut(self) -> Iterator[Band]:
+        out_h, out_w = self.plane
+        wanted = max(BAND_BYTES // (4 * self.depth), FEWEST_COLUMNS)
+        if self.pointwise:
+            wanted = max(FEWEST_COLUMNS, out_h * out_w)  # nothing is copied, so that a band may be a whole image
+        if out_h * out_w > wanted:
+            rows = max(1, wanted // out_w)
+            for image in range(self.images):
+                for top in range(0, out_h, rows):
+                    yield Band(image, image + 1, top, min(top + rows, out_h))
+        else:
+            together = wanted // (out_h * out_w)
+            for first in range(0, self.images, together):
+                yield Band(first, min(first + together, self.images), 0, out_h)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the activated output."""
+        data, weight, out = inputs[0], inputs[1], outputs[0]
+        for channels, filters in self._group_ranges(data.shape[1], len(weight)):
+            for band in self.bands:
+                columns = self._columns(data[:, channels], band)
+                self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band)
+        if len(inputs) > 2:
+            np.add(out, inputs[2][:, None, None], out=out)
+        if self.act_type:
+            activate(self.act_type, out)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        data, weight, grad = inputs[0], inputs[1], out_grads[0]
+        if self.act_type:
+            grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
+        if len(inputs) > 2 and in_grads[2] is not None:
+            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+        for channels, filters in self._group_ranges(data.shape[1], len(weight)):
+            if in_grads[1] is not None:
+                self._weight_gradient(data[:, channels], grad[:, filters], _as_matrix(in_grads[1][filters]))
+            if in_grads[0] is not None:
+                self._data_gradient(_as_matrix(weight[filters]), grad[:, filters], in_grads[0][:, channels])
+
+    def _group_ranges(self, channels: int, filters: int) -> Iterator[tuple[slice, slice]]:
+        inputs, outputs = channels // self.groups, filters // self.groups
+        for g in range(self.groups):
+            yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
+
+    def _width(self, band: Band) -> int:
+        return (band.last - band.first) * (band.bottom - band.top) * self.plane[1]
+
+    def _columns(self, data: Array, band: Band) -> Array:
+        """The (depth, pixels) matrix of a band."""
+        if self.pointwise:
+            return self._side_by_side(data, band, "columns")
+        columns = scratch("columns", (self.depth, self._width(band)))
+        rows, pixels = (band.top, band.bottom), (band.bottom - band.top) * self.plane[1]
+        for index in range(band.first, band.last):
+            start = (index - band.first) * pixels
+            image_to_columns(data[index], columns, start, rows, self.plane[1], *self.geometry)
+        return columns
+
+    def _side_by_side(self, planes: Array, band: Band, name: str) -> Array:
+        """The band of planes (n, P, OH, OW) as a (P, pixels) matrix: a view of one image, a copy of several."""
+        if band.last - band.first == 1:
+            return self._view(planes, band)
+        made = scratch(name, (planes.shape[1], self._width(band)))
+        np.copyto(self._per_image(made, band), planes[band.first : band.last].reshape(-1, len(made), self._pixels()))
+        return made
+
+    def _view(self, planes: Array, band: Band) -> Array:
+        image, out_w = planes[band.first], self.plane[1]
+        view: Array = image.reshape(len(image), -1)[:, band.top * out_w : band.bottom * out_w]
+        return view
+
+    def _per_image(self, matrix: Array, band: Band) -> Array:
+        """(P, images * pixels) as (images, P, pixels)."""
+        return matrix.reshape(len(matrix), band.last - band.first, -1).swapaxes(0, 1)
+
+    def _pixels(self) -> int:
+        return self.plane[0] * self.plane[1]
+
+    def _multiply(self, left: Array, right: Array, out: Array, band: Band) -> None:
+        """left @ right into the band of `out`."""
+        if band.last - band.first == 1:
+            np.matmul(left, right, out=self._view(out, band))
+            return
+        made = scratch("product", (len(left), right.shape[1]))
+        np.matmul(left, right, out=made)
+        target = out[band.first : band.last]
+        np.copyto(target.reshape(len(target), len(left), -1), self._per_image(made, band))
+
+    def _weight_gradient(self, data: Array, grad: Array, target: Array) -> None:
+        partial = scratch("partial", target.shape)
+        for number, band in enumerate(self.bands):
+            columns, rows = self._columns(data, band), self._side_by_side(grad, band, "rows")
+            np.matmul(rows, columns.T, out=partial if number else target)
+            if number:
+                np.add(target, partial, out=target)
+
+    def _data_gradient(self, weight: Array, grad: Array, target: Array) -> None:
+        if not self.pointwise:
+            target.fill(0)
+        for band in self.bands:
+            rows = self._side_by_side(grad, band, "rows")
+            if self.pointwise:
+                self._multiply(weight.T, rows, target, band)
+                continue
+            columns = scratch("columns", (self.depth, self._width(band)))
+            np.matmul(weight.T, rows, out=columns)
+            pixels = (band.bottom - band.top) * self.plane[1]
+            for index in range(band.first, band.last):
+                start = (index - band.first) * pixels
+                add_columns_to_image(
+                    columns, target[index], start, (band.top, band.bottom), self.plane[1], *self.geometry
+                )
+
+
+def _as_matrix(weight: Array) -> Array:
+    return weight.reshape(len(weight), -1)

@@ -1,0 +1,53 @@
+"""Convolution, max-pooling and a monotone activation, where the planes are too large to pool what is in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..array import Array, Shape, aligned_empty
+from ..ops.operator import Step
+from .convolution_columns import ColumnsKernel
+from .elementwise import activate, multiply_by_slope
+from .pooling import PoolKernel
+from .scratch import scratch
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+    from ..ops.pooling import Pooling
+
+
+class PooledConvolutionKernel:
+    """Forward and backward of convolution -> max-pooling -> activation, which equals activation -> max-pooling."""
+
+    def __init__(self, op: Convolution, pooling: Pooling, data: Shape, act_type: str | None) -> None:
+        plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
+        pooled = pooling.infer_shape([plane], [None])[1][0]
+        assert plane is not None and pooled is not None
+        self.act_type = act_type
+        self.convolution = ColumnsKernel(op, data, plane)
+        self.pooling = PoolKernel(pooling, plane, pooled)
+        self.convolved = aligned_empty(plane)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the pooled, activated output."""
+        self.convolution.forward(step, inputs, [self.convolved])
+        self.pooling.forward(step, [self.convolved], outputs)
+        if self.act_type:
+            activate(self.act_type, outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        grad = out_grads[0]
+        if self.act_type:
+            grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
+        # The convolved numbers are read no more: their array takes their gradient.
+        self.pooling.backward(step, [grad], [self.convolved], outputs, [self.convolved])
+        self.convolution.backward(step, [self.convolved], inputs, [], in_grads)
