@@ -38,9 +38,8 @@ def residual():
     yield "residual_block", _head(S.Activation(block + first, act_type="relu")), _inputs(4, 2, 6, 6)
     before = S.Activation(S.BatchNorm(DATA, fix_gamma=True, name="bn_data"), act_type="relu")
     short = S.Convolution(before, num_filter=4, kernel=(1, 1), stride=(2, 2), no_bias=True, name="short")
-    long = S.Convolution(
-        _conv(before, 4, (3, 3), "d", stride=(2, 2)), num_filter=4, kernel=(3, 3), pad=(1, 1), name="e"
-    )
+    long = _conv(before, 4, (3, 3), "d", stride=(2, 2))
+    long = S.Convolution(long, num_filter=4, kernel=(3, 3), pad=(1, 1), name="e")
     yield "residual_block_v2", _head(long + short), _inputs(3, 2, 6, 6)
 
 
@@ -67,17 +66,13 @@ def alexnet():
     net = S.LRN(net, alpha=0.1, beta=0.75, knorm=1, nsize=3)
     net = S.Pooling(net, kernel=(3, 3), stride=(2, 2), pool_type="max", pooling_convention="full")
     net = S.Dropout(S.FullyConnected(S.Flatten(net), num_hidden=5, name="fc1"), p=0)
-    yield (
-        "alexnet_head",
-        S.SoftmaxOutput(S.FullyConnected(net, num_hidden=4, name="fc2"), name="softmax"),
-        _inputs(3, 2, 9, 9),
-    )
+    net = S.FullyConnected(net, num_hidden=4, name="fc2")
+    yield "alexnet_head", S.SoftmaxOutput(net, name="softmax"), _inputs(3, 2, 9, 9)
 
 
 def segmentation():
-    small = S.Activation(
-        S.Convolution(DATA, kernel=(3, 3), stride=(2, 2), pad=(1, 1), num_filter=3, name="conv"), act_type="relu"
-    )
+    small = S.Convolution(DATA, kernel=(3, 3), stride=(2, 2), pad=(1, 1), num_filter=3, name="conv")
+    small = S.Activation(small, act_type="relu")
     large = S.Deconvolution(small, kernel=(4, 4), stride=(2, 2), pad=(1, 1), num_filter=4, name="up")
     cut = S.Crop(large, DATA, num_args=2)
     inputs = {"data": normal(2, 2, 5, 6), "softmax_label": classes(4, 2, 30)}

@@ -5,12 +5,12 @@ import json
 from draws import classes, normal, positive
 
 ALIASES_OF_TWO = (
-    "_plus _Plus _add _minus _Minus _sub _mul _Mul _div _Div _power _Power _maximum _Maximum _minimum _Minimum _Mod _Hypot "
-    "_Equal _Not_Equal _Greater _Greater_Equal _Lesser _Lesser_Equal broadcast_plus broadcast_minus"
+    "_plus _Plus _add _minus _Minus _sub _mul _Mul _div _Div _power _Power _maximum _Maximum _minimum _Minimum _Mod "
+    "_Hypot _Equal _Not_Equal _Greater _Greater_Equal _Lesser _Lesser_Equal broadcast_plus broadcast_minus"
 )
 ALIASES_WITH_NUMBER = (
-    "_PlusScalar _MinusScalar _RMinusScalar _MulScalar _DivScalar _RDivScalar _PowerScalar _RPowerScalar _MaximumScalar "
-    "_MinimumScalar _ModScalar _RModScalar _EqualScalar _GreaterScalar"
+    "_PlusScalar _MinusScalar _RMinusScalar _MulScalar _DivScalar _RDivScalar _PowerScalar _RPowerScalar "
+    "_MaximumScalar _MinimumScalar _ModScalar _RModScalar _EqualScalar _GreaterScalar"
 )
 ALIASES_OF_ONE = "flatten stop_gradient _copy identity sum_axis max_axis min_axis make_loss"
 WITH_PARAMETERS = {
@@ -81,11 +81,8 @@ def first_versions():
     yield "alias_Convolution_v1", _file(data, weight, bias, convolution), {"data": image}
     for pool_type in ("max", "avg"):
         parameters = {"kernel": "(2,2)", "stride": "(2,2)", "pool_type": pool_type, "pooling_convention": "full"}
-        yield (
-            f"alias_Pooling_v1_{pool_type}",
-            _file(data, _node("Pooling_v1", "p", (0,), **parameters)),
-            {"data": image},
-        )
+        pooling = _node("Pooling_v1", "p", (0,), **parameters)
+        yield f"alias_Pooling_v1_{pool_type}", _file(data, pooling), {"data": image}
     gamma, beta = _variable("b_gamma"), _variable("b_beta")
     norm = _node("BatchNorm_v1", "b", (0, 1, 2), eps="0.001", fix_gamma="False")
     yield "alias_BatchNorm_v1", _file(data, gamma, beta, norm), {"data": image}

@@ -12,10 +12,8 @@ STEPS, ROWS, FEATURES, HIDDEN = 3, 2, 3, 4
 
 def _inputs(mode, layers, directions):
     """Data, parameters small enough to keep gates open, and states that are not zero."""
-    per_gate = sum(
-        directions * HIDDEN * ((FEATURES if layer == 0 else directions * HIDDEN) + HIDDEN + 2)
-        for layer in range(layers)
-    )
+    widths = [FEATURES] + [directions * HIDDEN] * (layers - 1)
+    per_gate = sum(directions * HIDDEN * (width + HIDDEN + 2) for width in widths)
     state = (layers * directions, ROWS, HIDDEN)
     found = {"data": normal(STEPS, ROWS, FEATURES), "r_parameters": normal(GATES[mode] * per_gate) / 2}
     found["r_state"] = normal(*state) / 2
@@ -51,15 +49,11 @@ def unrolled():
         hidden, cell = _lstm_step(steps[i], hidden, cell, weights)
         found.append(hidden)
     scores = S.FullyConnected(S.Concat(*found, dim=0), num_hidden=5, name="scores")
-    label = S.Reshape(S.transpose(S.Variable("label")), target_shape=(0,))
+    label = S.BlockGrad(S.Reshape(S.transpose(S.Variable("label")), shape=(-1,)))
     loss = S.SoftmaxOutput(scores, label, name="softmax")
     shape = (ROWS, HIDDEN)
-    inputs = {
-        "ids": classes(5, ROWS, 2),
-        "label": classes(5, ROWS, 2),
-        "hidden": normal(*shape),
-        "cell": normal(*shape),
-    }
+    inputs = {"ids": classes(5, ROWS, 2), "label": classes(5, ROWS, 2)}
+    inputs |= {"hidden": normal(*shape), "cell": normal(*shape)}
     yield "lstm_unrolled", S.Group([loss, S.BlockGrad(hidden), S.BlockGrad(cell)]), inputs
 
 

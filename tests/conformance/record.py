@@ -26,7 +26,7 @@ WITHOUT_GRADIENT = ("ids", "rois")  # inputs for which MXNet refuses to compute 
 def states_of(symbol, shapes, given):
     """Auxiliary states as given, or as a new network has them: means 0, variances 1."""
     names = symbol.list_auxiliary_states()
-    fresh = {name: np.full(shape, float(name.endswith("var")), np.float32) for name, shape in zip(names, shapes)}
+    fresh = {name: np.full(shape, name.endswith("var"), np.float32) for name, shape in zip(names, shapes, strict=True)}
     return {name: given.get(name, array) for name, array in fresh.items()}
 
 
@@ -49,7 +49,7 @@ def run(symbol, inputs, states, heads):
 def worth_recording(found):
     """`found` without what says nothing new: predictions that equal the outputs of training."""
     outputs = found.get("output", ())
-    if outputs and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(found["predicted"], outputs)):
+    if outputs and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(found["predicted"], outputs, strict=True)):
         return {kind: arrays for kind, arrays in found.items() if kind != "predicted"}
     return found
 
@@ -68,14 +68,15 @@ def record(case, symbol, given):
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     known = {name: array.shape for name, array in given.items() if name in names}
     shapes, out_shapes, state_shapes = symbol.infer_shape(**known)
-    inputs = {name: given[name] if name in given else draws.normal(*shape) for name, shape in zip(names, shapes)}
+    needed = zip(names, shapes, strict=True)
+    inputs = {name: given[name] if name in given else draws.normal(*shape) for name, shape in needed}
     heads = None if case.startswith("predict_") else [draws.normal(*shape) for shape in out_shapes]
     before = states_of(symbol, state_shapes, given)
     found = {"input": inputs, "before": before, "head": heads or []}
     found.update(worth_recording(run(symbol, inputs, before, heads)))
     facts = {
         "symbol": json.dumps(json.loads(text), separators=(",", ":")),
-        "arguments": dict(zip(names, map(list, shapes))),
+        "arguments": dict(zip(names, map(list, shapes), strict=True)),
         "outputs": symbol.list_outputs(),
         "states": states,
         "internals": symbol.get_internals().list_outputs(),
@@ -100,10 +101,8 @@ def main():
         assert name not in cases, name
         cases[name], found = record(name, symbol, given)
         arrays += found
-    lines = ",\n".join(
-        f"{json.dumps(name)}:{json.dumps(facts, separators=(',', ':'))}" for name, facts in cases.items()
-    )
-    (HERE / "cases.json").write_text(f"{{\n{lines}\n}}\n")
+    lines = [f"{json.dumps(name)}:{json.dumps(facts, separators=(',', ':'))}" for name, facts in cases.items()]
+    (HERE / "cases.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     np.savez_compressed(HERE / "arrays.npz", numbers=np.concatenate(arrays))
     print(f"{len(cases)} cases of MXNet {mx.__version__}")
 
