@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..common.errors import ParameterError
-from . import checkpoint, initializer, metric, optimizer, random
-from .agreement import Shares, agree
+from . import checkpoint, metric, optimizer, random
+from .agreement import agree
 from .array import Array
-from .context import as_list
 from .fit_options import FitOptions, callback_list
+from .fit_start import (
+    announce,
+    check_epoch,
+    check_epochs_left,
+    check_names,
+    chosen_initializer,
+    seek_epoch,
+    store_kind,
+)
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .log import log_line
 from .scoring import Learned, evaluate, predict
 from .session import Session, serve_if_role
 from .symbol import Symbol
@@ -25,7 +32,10 @@ class FeedForward:
     symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. batch_size: examples per
     step over the whole job; by default 128, or all if there are fewer. `slices` fixes into how many parts a batch is
     cut (see docs/training.md); equal slices give equal bits on any number of workers that is a power of two.
-    Further keywords go to the optimizer, e.g. learning_rate=0.1, momentum=0.9, wd=1e-4.
+    arg_params and aux_params are values to start from; the initializer draws the others. Parameters of another network
+    among them are an error unless allow_extra_params. fixed_param_names are names or patterns such as "conv*" of
+    parameters that training leaves as they are. Further keywords go to the optimizer, e.g. learning_rate=0.1,
+    momentum=0.9, wd=1e-4.
     """
 
     def __init__(
@@ -41,15 +51,18 @@ class FeedForward:
         begin_epoch: int = 0,
         array_layout: str = "auto",
         slices: int | None = None,
+        allow_extra_params: bool = False,
+        fixed_param_names: Sequence[str] | None = None,
         **optimizer_params: Any,
     ) -> None:
         serve_if_role()
         if not isinstance(symbol, Symbol):
             raise ParameterError("FeedForward: symbol", expected="a Symbol", got=type(symbol).__name__)
         self.symbol, self.ctx, self.batch_size, self.slices = symbol, ctx, batch_size, slices
-        self.num_epoch, self.begin_epoch = _epoch("num_epoch", num_epoch), _epoch("begin_epoch", begin_epoch)
+        self.num_epoch, self.begin_epoch = check_epoch("num_epoch", num_epoch), check_epoch("begin_epoch", begin_epoch)
         self.array_layout = check_layout(array_layout)
-        self.initializer = _initializer(initializer)
+        self.initializer = chosen_initializer(initializer)
+        self.allow_extra_params, self.fixed_param_names = allow_extra_params, check_names(fixed_param_names)
         self.arg_params: dict[str, Array] = dict(arg_params or {})
         self.aux_params: dict[str, Array] = dict(aux_params or {})
         self.optimizer_states: dict[str, dict[str, Array]] = {}
@@ -81,6 +94,8 @@ class FeedForward:
         verbose: bool = True,
         arg_params: Mapping[str, Array] | None = None,
         aux_params: Mapping[str, Array] | None = None,
+        allow_extra_params: bool = False,
+        fixed_param_names: Sequence[str] | None = None,
         **optimizer_params: Any,
     ) -> FeedForward:
         """Make a network and train it: the constructor and `fit` in one call."""
@@ -96,6 +111,8 @@ class FeedForward:
             begin_epoch,
             array_layout,
             slices,
+            allow_extra_params,
+            fixed_param_names,
             **optimizer_params,
         )
         return model.fit(
@@ -120,12 +137,7 @@ class FeedForward:
         every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
         ParameterError, PeerLost.
         """
-        if self.num_epoch <= self.begin_epoch:
-            raise ParameterError(
-                "num_epoch: nothing is left to train",
-                expected=f"more than the {self.begin_epoch} epochs that are done (begin_epoch)",
-                got=self.num_epoch,
-            )
+        check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         chosen = metric.create(eval_metric)
         iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, notes)
@@ -139,15 +151,16 @@ class FeedForward:
             callback_list(batch_end_callback),
             verbose,
         )
-        self._seek(iterator)
+        seek_epoch(iterator, self.begin_epoch)
         session = Session.current()
         with session.running("fit"):
             self.training = self.training or random.next_training()
             shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training)
             self.training = shares.training
-            trainer = Trainer(self, iterator, shares, session, _store_kind(kvstore, session), chosen)
+            trainer = Trainer(self, iterator, shares, session, store_kind(kvstore, session), chosen)
             if verbose and session.rank == 0:
-                _announce(self.ctx, shares, session, notes)
+                notes += [trainer.parameters.note] if trainer.parameters.note else []
+                announce(self.ctx, shares, session, notes)
             trainer.run(range(self.begin_epoch, self.num_epoch), options)
         self.begin_epoch = self.num_epoch
         return self
@@ -210,16 +223,6 @@ class FeedForward:
             return self._optimizer
         return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
 
-    def _seek(self, iterator: Any) -> None:
-        if self.begin_epoch == 0:
-            return
-        if not hasattr(iterator, "seek"):
-            raise ParameterError(
-                f"begin_epoch={self.begin_epoch} needs an iterator that can continue there",
-                remedy="Give it a method seek(epoch, batch), or start at epoch 0.",
-            )
-        iterator.seek(self.begin_epoch, 0)
-
     def _learned(self) -> Learned:
         if not self.arg_params:
             raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
@@ -227,32 +230,3 @@ class FeedForward:
 
     def _parameters(self) -> dict[str, Array]:
         return {**self.arg_params, **self.aux_params}
-
-
-def _initializer(given: Any) -> Any:
-    """Anything that can be called with name and shape, or what `mx.init.create` makes one of."""
-    if given is None:
-        return initializer.Uniform(0.01)
-    return given if callable(given) and not isinstance(given, type) else initializer.create(given)
-
-
-def _epoch(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ParameterError(name, expected="a whole number of 0 or more", got=repr(value))
-    return value
-
-
-def _store_kind(kind: str, session: Session) -> str:
-    if kind == "auto":
-        return "dist_sync" if session.is_distributed else "local"
-    return kind
-
-
-def _announce(ctx: Any, shares: Shares, session: Session, notes: list[str]) -> None:
-    if session.num_workers > 1:
-        size = shares.global_batch / session.num_workers
-        each = f"{size:.0f}" if size.is_integer() else f"about {size:.1f}"
-        log_line(f"global batch {shares.global_batch} = {session.num_workers} workers x {each}")
-    for note in notes:
-        log_line(note)
-    log_line(f"Start training with {len(as_list(ctx))} devices")

@@ -1,16 +1,19 @@
-"""The parameters of a network at the start of a training: given, loaded, or drawn."""
+"""The parameters of a network at the start of a training: given, loaded, or drawn; learned, or fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..common.errors import FileFormatError
+from ..common.errors import FileFormatError, ParameterError
+from . import initializer
 from .array import Array, Shape
 from .feeding import InputNames
+from .ops.parameters import suggestion
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward
@@ -18,51 +21,126 @@ if TYPE_CHECKING:
 
 @dataclass
 class Parameters:
-    """Arrays by name; `multipliers` are (lr_mult, wd_mult)."""
+    """Arrays by name; `multipliers` are (lr_mult, wd_mult); what is in `fixed` keeps its value.
+
+    `note` says what came from where, if parameters were given that are not just those of this network.
+    """
 
     arguments: dict[str, Array]
     states: dict[str, Array]
     multipliers: dict[str, tuple[float, float]]
     empty_outputs: list[Array]
+    fixed: frozenset[str] = frozenset()
+    note: str | None = None
 
     @staticmethod
     def prepare(model: FeedForward, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
         """The model's parameters where it has them, the rest drawn in the order of list_arguments().
 
-        Raises FileFormatError if a parameter that the model has does not fit this network, or is none of it.
+        Raises FileFormatError if a parameter that the model has does not fit this network, or is none of it and
+        allow_extra_params is False; ParameterError if a name in fixed_param_names fits none of the network's.
         """
         symbol = model.symbol
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         taken = {*names.data, *names.label}
         learned = [name for name in symbol.list_arguments() if name not in taken]
-        _refuse_unknown("arg_params", model.arg_params, symbol.list_arguments())
-        _refuse_unknown("aux_params", model.aux_params, symbol.list_auxiliary_states())
-        start = {name: _start(model, name, by_name[name], model.arg_params) for name in learned}
-        states = {n: _start(model, n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
+        tally = _Tally()
+        for what, given, known in (
+            ("arg_params", model.arg_params, symbol.list_arguments()),
+            ("aux_params", model.aux_params, symbol.list_auxiliary_states()),
+        ):
+            tally.ignored += _extra(what, given, known, model.allow_extra_params)
         attributes = symbol.attr_dict()
+        draw = _Start(model, attributes, tally)
+        start = {name: draw(name, by_name[name], model.arg_params) for name in learned}
+        states = {n: draw(n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
         multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
         empty = [np.zeros((0, *shapes[entry][1:]), np.float32) for entry in symbol.heads]
-        return Parameters(start, states, multipliers, empty)
+        fixed = matching(model.fixed_param_names, learned)
+        return Parameters(start, states, multipliers, empty, fixed, tally.note(len(fixed)))
 
 
-def _start(model: FeedForward, name: str, shape: Shape, given: Mapping[str, Array]) -> Array:
-    if name not in given:
-        return np.ascontiguousarray(model.initializer(name, shape), np.float32)
-    array = np.asarray(given[name], np.float32)
+@dataclass
+class _Tally:
+    """Where parameters came from."""
+
+    taken: int = 0
+    drawn: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    def note(self, fixed: int) -> str | None:
+        """One line, unless nothing was given or everything is as it was."""
+        if not (self.taken or self.ignored) or not (self.drawn or self.ignored or fixed):
+            return None
+        parts = [f"{self.taken} taken", _listed("drawn", self.drawn), _listed("ignored", self.ignored)]
+        return "Parameters: " + ", ".join([*parts, f"{fixed} fixed"] if fixed else parts)
+
+
+@dataclass
+class _Start:
+    """The first value of a parameter: as given, by its own initializer, or by the model's."""
+
+    model: FeedForward
+    attributes: Mapping[str, Mapping[str, str]]
+    tally: _Tally
+
+    def __call__(self, name: str, shape: Shape, given: Mapping[str, Array]) -> Array:
+        if name in given:
+            self.tally.taken += 1
+            return _fitting(name, shape, given[name])
+        self.tally.drawn.append(name)
+        own = self.attributes.get(name, {}).get("__init__")
+        value = self.model.initializer(name, shape) if own is None else initializer.create(own).weight(name, shape)
+        return np.ascontiguousarray(value, np.float32)
+
+
+def matching(patterns: Sequence[str], names: Sequence[str]) -> frozenset[str]:
+    """Those of `names` that a pattern fits, as file names are matched: "fc1_weight", "conv*", "stage[12]_*".
+
+    Raises ParameterError for a pattern that fits none, and if all fit.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        fitting = [name for name in names if fnmatchcase(name, pattern)]
+        if not fitting:
+            raise ParameterError(f"fixed_param_names: no parameter {pattern!r}{suggestion(pattern, names)}")
+        found.update(fitting)
+    if names and len(found) == len(names):
+        raise ParameterError("fixed_param_names: nothing is left to learn", got=", ".join(patterns))
+    return frozenset(found)
+
+
+def _fitting(name: str, shape: Shape, value: Array) -> Array:
+    array = np.asarray(value, np.float32)
     if array.shape != shape:
-        raise FileFormatError(f"parameter {name} does not fit this network", expected=f"shape {shape}", got=array.shape)
+        raise FileFormatError(
+            f"parameter {name} does not fit this network",
+            expected=f"shape {shape}",
+            got=array.shape,
+            remedy="A layer that replaces a trained one needs another name, or its parameters left out",
+        )
     return array.copy()
 
 
-def _refuse_unknown(what: str, given: Mapping[str, Array], known: Sequence[str]) -> None:
-    """A parameter under another name would silently start from a random value."""
-    if unknown := [name for name in given if name not in known]:
+def _extra(what: str, given: Mapping[str, Array], known: Sequence[str], allowed: bool) -> list[str]:
+    """Parameters of other networks; an error unless allowed: under another name one would start from a random value."""
+    unknown = [name for name in given if name not in known]
+    if unknown and not allowed:
         raise FileFormatError(
             f"{what}: the network has no {', '.join(unknown)}",
             expected=", ".join(known) or "none",
-            remedy="Leave out what belongs to another network",
+            remedy="Leave out what belongs to another network, or pass allow_extra_params=True",
         )
+    return unknown
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    """`2 drawn (fc_weight, fc_bias)`, with at most four names."""
+    if not names:
+        return f"0 {what}"
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return f"{len(names)} {what} ({shown})"
 
 
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:

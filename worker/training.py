@@ -52,7 +52,8 @@ class Trainer:
             self._states = self.executor.aux_dict
         self.optimizer = model.make_optimizer(shares.global_batch)
         self.store = kvstore.create(kind)
-        self.exchange = Exchange(self.store, self._weights)
+        self._learned = {n: array for n, array in self._weights.items() if n not in self.parameters.fixed}
+        self.exchange = Exchange(self.store, self._learned)
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
         self._batch_metric = BatchMetric(metric, shares, self._sums)
@@ -77,8 +78,8 @@ class Trainer:
     def _bind(self) -> Executor:
         """Bind this worker's share of the batch; the weights of the executor are the store's where that is local."""
         shapes = input_shapes(self.iterator, self.names, self.shares.local_rows)
-        inputs = {*self.names.data, *self.names.label}
-        learned = {n: "null" if n in inputs else "write" for n in self.model.symbol.list_arguments()}
+        still = {*self.names.data, *self.names.label, *self.parameters.fixed}
+        learned = {n: "null" if n in still else "write" for n in self.model.symbol.list_arguments()}
         executor = Executor.for_share(self.model.symbol, self.model.ctx, learned, self.shares.slices, shapes)
         executor.seed, executor.fit = self.shares.seed, self.shares.training
         executor.first_row, executor.global_rows = self.shares.first_row, self.shares.global_batch
@@ -94,7 +95,7 @@ class Trainer:
                 self.store.init(name, array, *multipliers)
             else:
                 self.store.adopt(name, array, *multipliers)
-            if name in self.model.optimizer_states:
+            if name in self.model.optimizer_states and name in self._learned:
                 self.store.init_states(name, self.model.optimizer_states[name])
         self._shared_states.publish()
         self._fetch()
@@ -125,7 +126,7 @@ class Trainer:
         self.steps += 1
         self.exchange.begin(self.steps, rate)
         if self.executor is None:
-            for name, array in self._weights.items():
+            for name, array in self._learned.items():
                 self.exchange.announce(name, np.zeros_like(array))
         else:
             feed(self.executor, self.names, batch, self.shares.rows)
@@ -183,7 +184,7 @@ class Trainer:
         self.model.aux_params = {name: array.copy() for name, array in self._states.items()}
 
     def _give_back_optimizer_states(self) -> None:
-        self.model.optimizer_states = {name: self.store.states(name) for name in self._weights}
+        self.model.optimizer_states = {name: self.store.states(name) for name in self._learned}
 
     def _close(self) -> None:
         self.store.close()

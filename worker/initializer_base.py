@@ -1,0 +1,60 @@
+"""How parameters begin: by the ending of their names, as in MXNet.
+
+Names ending in `weight` follow the initializer's rule and are the only ones that draw random numbers, in the order in
+which the caller asks for them (the order of list_arguments). Biases, beta and moving means begin at 0, gamma and
+moving variances at 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import ParameterError
+from .array import Array, Shape
+
+_ZERO = ("bias", "beta", "moving_mean")
+_ONE = ("gamma", "moving_var")
+
+
+class Initializer:
+    """Base class: `initializer(name, shape)` gives the array. Subclasses say what a weight is."""
+
+    def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
+        """The first value of parameter `name`. Raises ParameterError if its name says nothing of its kind."""
+        if name.endswith("weight"):
+            return self.weight(name, shape).astype(dtype, copy=False)
+        if name.endswith(_ZERO):
+            return np.zeros(shape, dtype)
+        if name.endswith(_ONE):
+            return np.ones(shape, dtype)
+        raise ParameterError(
+            f"no rule for the first value of parameter {name!r}",
+            expected="a name ending in weight, bias, gamma, beta, moving_mean or moving_var",
+            remedy="Rename it, give it an initializer with Variable(init=...), or pass its value in arg_params",
+        )
+
+    def weight(self, name: str, shape: Shape) -> Array:
+        """float32 values of a weight (or of a variable that asked for this initializer by name)."""
+        raise NotImplementedError
+
+    def dumps(self) -> str:
+        """What a variable keeps as its attribute `__init__`: name and options in JSON, as MXNet writes them."""
+        return json.dumps([type(self).__name__.lower(), self.options()])
+
+    def options(self) -> dict[str, Any]:
+        """The keywords that make this initializer again."""
+        return dict(vars(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+def positive(what: str, value: float) -> float:
+    """`value` if it is 0 or more; ParameterError that names `what` otherwise."""
+    if not (0 <= value < math.inf):
+        raise ParameterError(what, expected="a number of 0 or more", got=value)
+    return float(value)
