@@ -23,6 +23,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "optimizer": (".worker.optimizer", None),
     "lr_scheduler": (".worker.lr_scheduler", None),
     "random": (".worker.random", None),
+    "profiler": (".worker.profiler", None),
     "viz": (".worker.viz", None),
     "model": (".worker.model", None),
     "name": (".worker.naming", None),

@@ -14,6 +14,7 @@ from .worker import models as models
 from .worker import naming as name
 from .worker import nd as nd
 from .worker import optimizer as optimizer
+from .worker import profiler as profiler
 from .worker import random as random
 from .worker import recordio as recordio
 from .worker import sym as sym
@@ -52,6 +53,7 @@ __all__ = [
     "num_gpus",
     "num_workers",
     "optimizer",
+    "profiler",
     "random",
     "rank",
     "recordio",

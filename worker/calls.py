@@ -14,6 +14,7 @@ from .backward_plan import PlannedCall, Write
 from .graph import Entry, Node
 from .kernels.registry import Kernel
 from .ops.operator import Operator, Step
+from .spans import recorder
 
 
 @dataclass
@@ -25,12 +26,31 @@ class Call:
     inputs: list[Array]
     outputs: list[Array]
     key: int
+    operators: str  # for profiles: "Convolution+Activation"
+    work: float = 0.0  # floating-point operations of forward
     is_alias: bool = False  # the output is the input's memory: forward has nothing to do
     counted: Array | None = None  # the label of a normalising loss, where it is computed and not an argument
     out_grads: list[Array] = field(default_factory=list)
     in_grads: list[Array | None] = field(default_factory=list)
     sums: list[tuple[Array, Array]] = field(default_factory=list)  # (total, addend) after backward
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
+
+    def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
+        """Compute the outputs; `kernel`: only what that part of the kernel computes."""
+        self.enter(step, counts)
+        start = recorder.now() if recorder.on else None
+        (kernel or self.kernel).forward(step, self.inputs, self.outputs)
+        if start is not None:
+            recorder.note(self.node.name, self.operators, "forward", start, self.work)
+
+    def run_backward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
+        """Compute the gradients, before they are added to others."""
+        self.enter(step, counts)
+        start = recorder.now() if recorder.on else None
+        (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
+        if start is not None:
+            gradients = sum(grad is not None for grad in self.in_grads[:2])  # of data and weight; a bias costs little
+            recorder.note(self.node.name, self.operators, "backward", start, gradients * self.work)
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
         """Tell `step` which node is at work, and over how much it normalises."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from .array import Array
 from .kvstore import KVStore
+from .spans import recorder
 
 BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
 
@@ -34,7 +35,8 @@ class Exchange:
     def announce(self, name: str, gradient: Array) -> None:
         """The gradient of `name` is final and stays as it is until the store's `wait` has returned."""
         if not self._store.is_distributed:
-            self._store.push_gradient(name, gradient, self._n, self._rate)
+            with recorder.span("update", name):
+                self._store.push_gradient(name, gradient, self._n, self._rate)
             return
         with self._lock:
             self._bundle.append((name, gradient))
@@ -45,7 +47,7 @@ class Exchange:
 
     def _send(self) -> None:
         bundle, self._bundle, self._bytes = self._bundle, [], 0
-        with self._store.together():
+        with recorder.span("push"), self._store.together():
             for name, gradient in bundle:
                 self._store.push_gradient(name, gradient, self._n, self._rate, self._priority[name])
             for name, _ in bundle:

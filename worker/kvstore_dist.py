@@ -22,6 +22,7 @@ from .keys import KeyInfo
 from .kvstore import KVStore
 from .request import Request
 from .session import Session
+from .spans import recorder
 
 _SEQUENCE = count(1)
 
@@ -47,7 +48,7 @@ class KVStoreDist(KVStore):
 
     def wait(self) -> None:
         """See KVStore."""
-        with self._session.saying():
+        with self._session.saying(), recorder.span("wait"):
             self._flight.wait()
 
     def close(self) -> None:
@@ -102,7 +103,8 @@ class KVStoreDist(KVStore):
         self._submit(self._requests("push", info, array, n=n, lr=float(lr), priority=priority))
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
-        self._submit(self._requests("pull", info, out, n=info.n, part=part, priority=priority))
+        asked = recorder.now() if recorder.on else None
+        self._submit(self._requests("pull", info, out, n=info.n, part=part, priority=priority, asked=asked))
 
     def _own(self, total: Array, given: Any) -> Array:
         return total.copy()

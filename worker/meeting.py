@@ -14,6 +14,7 @@ from .graph import Entry, Node
 from .kernels.registry import Kernel, kernel_for
 from .ops.operator import Step
 from .program import Common, Outline
+from .work import operations
 
 Rows = tuple[int, int]
 
@@ -54,15 +55,13 @@ class Meeting:
         """This lane's part of the node's outputs."""
         call, parts = self._calls[number], self._parts[number]
         if lane < len(parts):
-            call.enter(self.step, self.counts)
-            parts[lane].forward(self.step, call.inputs, call.outputs)
+            call.run_forward(self.step, self.counts, parts[lane])
 
     def backward(self, number: int, lane: int) -> None:
         """This lane's part of the node's gradients."""
         call, parts = self._calls[number], self._parts[number]
         if lane < len(parts) and call.in_grads:
-            call.enter(self.step, self.counts)
-            parts[lane].backward(self.step, call.out_grads, call.inputs, call.outputs, call.in_grads)
+            call.run_backward(self.step, self.counts, parts[lane])
 
     def add_up(self, number: int, finished: Callable[[str], None]) -> None:
         """After every lane's part: add to other gradients, and announce the arguments'."""
@@ -110,8 +109,11 @@ class Meeting:
         assert node.op is not None
         inputs = [self.values[entry] for entry in node.inputs]
         outputs = [self.values[node, index] for index in range(len(node.op.outputs()))]
-        kernel = kernel_for([node.op], [a.shape for a in inputs], [a.shape for a in outputs], self._outline.dtype)
-        return Call(node, kernel, inputs, outputs, node_key(node), counted=computed_label(node, inputs))
+        in_shapes, out_shapes = [array.shape for array in inputs], [array.shape for array in outputs]
+        kernel = kernel_for([node.op], in_shapes, out_shapes, self._outline.dtype)
+        work = operations(node.op, in_shapes, out_shapes)
+        name, counted = node.op.op_name(), computed_label(node, inputs)
+        return Call(node, kernel, inputs, outputs, node_key(node), name, work, counted=counted)
 
     def _lay_out_backward(self, gradients: Mapping[str, Array]) -> None:
         arguments = {entry: gradients[name] for entry, name in self._outline.arguments.items() if name in gradients}

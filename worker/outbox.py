@@ -26,6 +26,7 @@ from ..common.wire import TENSORS, Frame
 from .array import Array
 from .flight import Flight
 from .request import Range, Request
+from .spans import recorder
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
 
@@ -135,6 +136,8 @@ class Outbox:
                     request.flight.fail(RemoteError("shape", f"server sent {tensor}, not {request.tensor}"))
                     return
                 np.copyto(request.array, np.frombuffer(frame, np.dtype(tensor.dtype).newbyteorder("<")))
+                if request.asked is not None:
+                    recorder.note(tensor.key, "", "pull", request.asked)
                 self._finish(request.range, "pull", message.n, message.part)
                 return
 

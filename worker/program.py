@@ -15,6 +15,7 @@ from .graph import Entry, Node
 from .kernels.registry import kernel_for
 from .ops.operator import Step
 from .symbol import Symbol
+from .work import operations
 
 
 class Outline:
@@ -69,8 +70,7 @@ class Program:
         """Run calls `first` to `last` (excluded); after the last of all, every output is there."""
         for call in self.calls[first:last]:
             if call is not None and not call.is_alias:
-                call.enter(self.step, self.counts)
-                call.kernel.forward(self.step, call.inputs, call.outputs)
+                call.run_forward(self.step, self.counts)
         if last is None:
             for index, target in self._copied_heads:
                 np.copyto(target, self._values[self._outline.heads[index]])
@@ -92,8 +92,7 @@ class Program:
         """
         for call in reversed(self.calls[first:last]):
             if call is not None and call.in_grads:
-                call.enter(self.step, self.counts)
-                call.kernel.backward(self.step, call.out_grads, call.inputs, call.outputs, call.in_grads)
+                call.run_backward(self.step, self.counts)
                 call.add_up(finished)
 
     def _place_heads(self, outputs: Sequence[Array]) -> None:
@@ -114,8 +113,12 @@ class Program:
         outputs = [inputs[0].reshape(self._shapes[entries[0]])] if is_alias else [self._output(e) for e in entries]
         self._values.update(zip(entries, outputs, strict=True))
         chain = [node.op for node in group if node.op is not None]
-        kernel = kernel_for(chain, [a.shape for a in inputs], [a.shape for a in outputs], self._outline.dtype)
-        return Call(last, kernel, inputs, outputs, node_key(first), is_alias, computed_label(first, inputs))
+        in_shapes = [array.shape for array in inputs]
+        kernel = kernel_for(chain, in_shapes, [array.shape for array in outputs], self._outline.dtype)
+        operators = "+".join(op.op_name() for op in chain)
+        work = operations(first.op, in_shapes, [self._shapes[first, 0]])
+        counted = computed_label(first, inputs)
+        return Call(last, kernel, inputs, outputs, node_key(first), operators, work, is_alias, counted)
 
     def _output(self, entry: Entry) -> Array:
         found = self._values.get(entry, self._head_arrays.get(entry))

@@ -35,6 +35,7 @@ class Request:
     answer: Any = None
     order: int = 0
     sent: bool = False
+    asked: float | None = None  # when, for profiles
 
     @property
     def range(self) -> Range:
