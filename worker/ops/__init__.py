@@ -1,23 +1,35 @@
 """Operators, one file per family; importing this package registers them all."""
 
 from . import activation as activation
+from . import argmax as argmax
 from . import axes as axes
 from . import batch_norm as batch_norm
 from . import broadcast as broadcast
+from . import cast as cast
 from . import clip as clip
 from . import concat as concat
+from . import constants as constants
 from . import convolution as convolution
+from . import crop as crop
 from . import dropout as dropout
 from . import element_wise_sum as element_wise_sum
 from . import elementwise as elementwise
 from . import embedding as embedding
 from . import fully_connected as fully_connected
+from . import indexing as indexing
+from . import matrix as matrix
+from . import pad as pad
+from . import pairs as pairs
 from . import pooling as pooling
 from . import reduction as reduction
 from . import regression_output as regression_output
 from . import reshape as reshape
 from . import scalar as scalar
+from . import sequence as sequence
 from . import slice_channel as slice_channel
+from . import slicing as slicing
 from . import softmax_output as softmax_output
+from . import stack as stack
+from . import stretch as stretch
 from . import unary as unary
 from . import view as view

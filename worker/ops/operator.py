@@ -50,8 +50,8 @@ class Operator:
     canonical: ClassVar[str] = ""  # the name that files carry, where it is not the class name
     aliases: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False  # takes any number of inputs, counted by a parameter num_args
-    is_view: ClassVar[bool] = False  # the output is the input's memory, perhaps in another shape
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
+    is_view: bool = False  # the output is the input's memory, perhaps in another shape
     is_loss: bool = False  # its backward ignores the head gradient
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...common.errors import ParameterError, ShapeError
+from ...common.errors import ShapeError
 from ..array import Array, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Int, Ints, Optional
@@ -207,11 +207,6 @@ class Norm(_Reduction):
     canonical = "norm"
     ord = Int(2, minimum=1, maximum=2)
     out_dtype = Optional(DType())
-
-    def check(self) -> None:
-        """MXNet's matrix norms (ord 1 over two axes) are another thing, which is not computed here."""
-        if self.ord == 1 and self.axis is not None and len(self.axis) > 1:
-            raise ParameterError("norm: parameter axis", expected="one axis with ord 1", got=self.axis)
 
     def fold(self, xp: Any, data: Array, axes: Shape, out: Array) -> None:
         """y = sum |x|, or sqrt(sum x^2)."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..array import Array
 from .elementwise import BaseElementwise
-from .parameters import Float
+from .parameters import Bool, Float
 
 
 class _Scalar(BaseElementwise, abstract=True):
-    scalar = Float()
+    scalar = Float(1.0)
+    is_int = Bool(True)  # written by newer files; arrays here are of one floating type
 
 
 class PlusScalar(_Scalar):

@@ -1,0 +1,83 @@
+"""Cast and what stands for a move between devices or precisions: a graph has one element type and one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from .operator import Step
+from .parameters import DType
+from .view import Identity
+
+_LARGEST_HALF = 65520.0  # from here on, float16 rounds to infinity
+
+
+class Cast(Identity):
+    """data rounded to what an element of `dtype` can hold, in the graph's own type. The gradient passes unchanged.
+
+    Whole numbers are cut towards zero and wrap around; the floating types of 32 and 64 bits change nothing, and NaN
+    stays NaN.
+    """
+
+    canonical = "Cast"
+    aliases = ("cast",)
+    dtype = DType()
+
+    def check(self) -> None:
+        """Data itself is the output where nothing is rounded."""
+        self.is_view = self.dtype in ("float32", "float64")
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy, rounded."""
+        data, out = inputs[0], outputs[0]
+        if self.is_view:
+            super().forward(step, inputs, outputs)
+        elif self.dtype == "bool":
+            step.xp.not_equal(data, 0, out=out)
+        elif self.dtype == "float16":
+            _to_half(step.xp, data, out)
+        elif self.dtype == "bfloat16":
+            _to_brain(step.xp, data, out)
+        else:
+            _to_whole(step.xp, data, np.iinfo(self.dtype), out)
+
+
+class AmpCast(Identity):
+    """data: the precision is the graph's."""
+
+    canonical = "amp_cast"
+    dtype = DType()
+
+
+class CrossDeviceCopy(Identity):
+    """data: executors keep a graph on one device."""
+
+    canonical = "_CrossDeviceCopy"
+
+
+def _to_half(xp: Any, data: Array, out: Array) -> None:
+    """The nearest float16; what is too large becomes infinite first, since the conversion would warn."""
+    out[...] = data
+    xp.copyto(out, np.inf, where=data >= _LARGEST_HALF)
+    xp.copyto(out, -np.inf, where=data <= -_LARGEST_HALF)
+    out[...] = out.astype(np.float16)
+
+
+def _to_brain(xp: Any, data: Array, out: Array) -> None:
+    """The nearest bfloat16 (the upper half of a float32), ties to even; NaN stays as it is."""
+    bits = data.astype(np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    out[...] = rounded.view(np.float32)
+    xp.copyto(out, data, where=xp.isnan(data))
+
+
+def _to_whole(xp: Any, data: Array, kind: Any, out: Array) -> None:
+    """Cut towards zero; those outside the type's range are taken modulo 2^bits."""
+    lowest, count = float(kind.min), 2.0**kind.bits
+    xp.trunc(data, out=out)
+    outside = (out < lowest) | (out >= lowest + count)
+    wrapped = out - xp.floor((out - lowest) / count) * count
+    xp.copyto(out, wrapped, where=outside)

@@ -1,0 +1,120 @@
+"""Operators without inputs: _zeros, _ones, _full and _arange. Old LSTM files begin with such states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...common.errors import ParameterError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, DType, Float, Int, Ints, Optional, Parameter
+from .shapes import merge
+
+
+class _Text(Parameter[str]):
+    """Any text."""
+
+    def parse(self, value: object) -> str:
+        """The text itself."""
+        return str(value)
+
+
+class _Constant(Operator, abstract=True):
+    ctx = _Text("")
+    dtype = DType(default="float32")
+
+    def arguments(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def extents(self) -> Shape:
+        """The output's shape as far as the parameters tell it."""
+        raise NotImplementedError
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """From the parameters; an extent of 0 is left for those who read the output to tell."""
+        return [], [merge(out_shapes[0], self.extents() or None, f"{self.op_name()}: output")]
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Nothing depends on anything."""
+
+
+class Zeros(_Constant):
+    """Zeros of that `shape`, in which 0 stands for an extent that follows from where the output is used."""
+
+    canonical = "_zeros"
+    shape = Ints((), minimum=0)
+    fill = 0.0
+
+    def extents(self) -> Shape:
+        """`shape`."""
+        return self.shape
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Fill."""
+        outputs[0].fill(self.fill)
+
+
+class Ones(Zeros):
+    """Ones of that `shape`, in which 0 stands for an extent that follows from where the output is used."""
+
+    canonical = "_ones"
+    fill = 1.0
+
+
+class Full(Zeros):
+    """`value` everywhere; `shape` as in _zeros."""
+
+    canonical = "_full"
+    value = Float()
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Fill."""
+        outputs[0].fill(self.value)
+
+
+class Arange(_Constant):
+    """start, start + step, ... below stop (0 to start if there is no stop), each `repeat` times."""
+
+    canonical = "_arange"
+    start = Float()
+    stop = Optional(Float())
+    step = Float(1.0)
+    repeat = Int(1, minimum=1)
+    infer_range = Bool(False)
+
+    def check(self) -> None:
+        """At least one number; where the reader of the output says how many (infer_range) cannot be told here."""
+        if self.infer_range:
+            raise ParameterError("_arange: parameter infer_range", expected="False", got=True)
+        if not self.step or not 0 < self._count() < 1 << 31:
+            raise ParameterError("_arange", expected="a step that leads from start to stop", got=self.attrs())
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True: its numbers count along axis 0."""
+        return True
+
+    def _count(self) -> int:
+        first, last = (0.0, self.start) if self.stop is None else (self.start, self.stop)
+        steps = (last - first) / self.step
+        return math.ceil(steps) if math.isfinite(steps) else 0
+
+    def extents(self) -> Shape:
+        """(count * repeat,)."""
+        return (self._count() * self.repeat,)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """first + step * i."""
+        first = 0.0 if self.stop is None else self.start
+        numbers = first + self.step * step.xp.arange(self._count())
+        outputs[0].reshape(-1, self.repeat)[...] = numbers[:, None]

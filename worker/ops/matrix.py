@@ -1,0 +1,147 @@
+"""Products of matrices: dot of two, batch_dot of two stacks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, Choice, Optional
+from .shapes import product
+
+
+class _Product(Operator, abstract=True):
+    transpose_a = Bool(False)
+    transpose_b = Bool(False)
+    forward_stype = Optional(Choice("default", "row_sparse", "csr"))
+
+    def arguments(self) -> tuple[str, ...]:
+        """lhs and rhs."""
+        return ("lhs", "rhs")
+
+    def matrices(self, which: int, array: Array) -> Array:
+        """`array` in lhs's (`which` 0) or rhs's (1) shape, as a view of matrices as they are stored."""
+        return array
+
+    def stored(self, which: int, array: Array) -> Array:
+        """A view of the matrices as they are multiplied: (..., M, K) or (..., K, N)."""
+        matrices = self.matrices(which, array)
+        return matrices.swapaxes(-1, -2) if (self.transpose_a, self.transpose_b)[which] else matrices
+
+    def product(self, lhs: Array, rhs: Array, out: Array) -> Array:
+        """`out` as matrices (..., M, N)."""
+        return out
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Y = A B."""
+        left, right = self.stored(0, inputs[0]), self.stored(1, inputs[1])
+        step.xp.matmul(left, right, out=self.product(left, right, outputs[0]))
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dA = dY B^T and dB = A^T dY, each transposed where its input is stored so."""
+        left, right = self.stored(0, inputs[0]), self.stored(1, inputs[1])
+        dy = self.product(left, right, out_grads[0])
+        if in_grads[0] is not None:
+            pair = (dy, right.swapaxes(-1, -2))
+            _multiply(step.xp, pair, self.transpose_a, self.matrices(0, in_grads[0]))
+        if in_grads[1] is not None:
+            pair = (left.swapaxes(-1, -2), dy)
+            _multiply(step.xp, pair, self.transpose_b, self.matrices(1, in_grads[1]))
+
+
+def _multiply(xp: Any, pair: tuple[Array, Array], transposed: bool, out: Array) -> None:
+    """Write the product, or its transpose, to `out`."""
+    first, second = pair
+    if transposed:
+        first, second = second.swapaxes(-1, -2), first.swapaxes(-1, -2)
+    xp.matmul(first, second, out=out)
+
+
+class Dot(_Product):
+    """Sums over lhs's last axis and rhs's first one; with transpose_a over lhs's first, with transpose_b rhs's last.
+
+    The output has the remaining axes of lhs and then those of rhs; two vectors give (1,).
+    """
+
+    canonical = "dot"
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True: axis 0 of rhs, or of a transposed lhs, may be the batch."""
+        return True
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """The output from both inputs."""
+        if in_shapes[0] is None or in_shapes[1] is None:
+            return in_shapes, out_shapes
+        (left, summed), (right, also) = self._parts(in_shapes[0], 0), self._parts(in_shapes[1], 1)
+        if summed and also and summed != also:
+            raise ShapeError("dot: rhs", expected=f"extent {summed} where it is summed over", got=in_shapes[1])
+        return in_shapes, [(*left, *right) or (1,)]
+
+    def _parts(self, shape: Shape, which: int) -> tuple[Shape, int]:
+        """The axes that stay and the extent that is summed over."""
+        if not shape:
+            raise ShapeError(f"dot: {self.arguments()[which]}", expected="at least one axis", got=shape)
+        return (shape[:-1], shape[-1]) if self._sums_last(which) else (shape[1:], shape[0])
+
+    def _sums_last(self, which: int) -> bool:
+        return self.transpose_b if which else not self.transpose_a
+
+    def matrices(self, which: int, array: Array) -> Array:
+        """Two axes: the summed one apart, the others as one."""
+        if self._sums_last(which):
+            return array.reshape(product(array.shape[:-1]), array.shape[-1])
+        return array.reshape(array.shape[0], product(array.shape[1:]))
+
+    def product(self, lhs: Array, rhs: Array, out: Array) -> Array:
+        """(M, N)."""
+        return out.reshape(lhs.shape[0], rhs.shape[1])
+
+
+class BatchDot(_Product):
+    """lhs (..., M, K) times rhs (..., K, N), matrix by matrix, -> (..., M, N).
+
+    transpose_a: lhs is (..., K, M); transpose_b: rhs is (..., N, K).
+    """
+
+    canonical = "batch_dot"
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """The output from both inputs; how many matrices there are, and the summed extent, from each other."""
+        left, right = in_shapes
+        if left is None or right is None:
+            return in_shapes, out_shapes
+        if len(left) < 3 or len(left) != len(right):
+            raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as lhs {left} has", got=right)
+        m, k = _turned(left, self.transpose_a)
+        also_k, n = _turned(right, self.transpose_b)
+        stack = tuple(map(_both, left[:-2], right[:-2]))
+        if None in stack or _both(k, also_k) is None:
+            raise ShapeError("batch_dot: rhs", expected=f"a stack of matrices that fits lhs {left}", got=right)
+        k = _both(k, also_k) or 0
+        counts = tuple(extent or 0 for extent in stack)
+        shapes: list[PartialShape] = [(*counts, *_turned((m, k), self.transpose_a))]
+        return [*shapes, (*counts, *_turned((k, n), self.transpose_b))], [(*counts, m, n)]
+
+
+def _turned(shape: Shape, transposed: bool) -> tuple[int, int]:
+    rows, columns = shape[-2:]
+    return (columns, rows) if transposed else (rows, columns)
+
+
+def _both(left: int, right: int) -> int | None:
+    """What both say of an extent; None if they contradict each other."""
+    return (left or right) if not left or not right or left == right else None

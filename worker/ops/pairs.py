@@ -1,0 +1,139 @@
+"""Functions of two arrays that exist in three forms: for equal shapes (`_maximum`), with extents of 1 stretched
+(`broadcast_maximum`) and with a number (`_maximum_scalar`): extrema, hypot, mod, comparisons and logic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..array import Array
+from .broadcast import Broadcast
+from .elementwise import BaseElementwise
+from .parameters import Bool, Float
+
+Value = Callable[[Any, Any, Any, Array], None]  # (xp, a, b, out): write f(a, b)
+Slope = Callable[[Any, Any, Any, Array, Array], None]  # (xp, a, b, y, out): write the derivative, y being f(a, b)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A function of two numbers and its two derivatives; none where these are zero wherever there is one."""
+
+    value: Value
+    slopes: tuple[Slope, Slope] | None = None
+
+    def gradient(self, xp: Any, which: int, a: Any, b: Any, y: Array, dy: Array, out: Array) -> None:
+        """dy times the derivative by a (`which` 0) or b (1)."""
+        if self.slopes is None:
+            out.fill(0)
+            return
+        self.slopes[which](xp, a, b, y, out)
+        xp.multiply(out, dy, out=out)
+
+
+class _TwoArrays(BaseElementwise, abstract=True):
+    pair: ClassVar[Pair]
+
+    def arguments(self) -> tuple[str, ...]:
+        """lhs and rhs."""
+        return ("lhs", "rhs")
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """f(lhs, rhs)."""
+        self.pair.value(xp, inputs[0], inputs[1], out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy times the derivative."""
+        self.pair.gradient(xp, which, inputs[0], inputs[1], y, dy, out)
+
+
+class _Stretched(Broadcast, _TwoArrays, abstract=True):
+    pass
+
+
+class _WithNumber(BaseElementwise, abstract=True):
+    pair: ClassVar[Pair]
+    scalar = Float(1.0)
+    is_int = Bool(True)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """f(data, scalar)."""
+        self.pair.value(xp, inputs[0], self.scalar, out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy times the derivative by data."""
+        self.pair.gradient(xp, 0, inputs[0], self.scalar, y, dy, out)
+
+
+class _NumberFirst(_WithNumber, abstract=True):
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """f(scalar, data)."""
+        self.pair.value(xp, self.scalar, inputs[0], out)
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """dy times the derivative by data."""
+        self.pair.gradient(xp, 1, self.scalar, inputs[0], y, dy, out)
+
+
+def define(words: str, doc: str, pair: Pair) -> None:
+    """Register the three forms of a function named by lower-case words: "greater equal" gives `_greater_equal`,
+    `broadcast_greater_equal`, `_greater_equal_scalar`, and the names `_Greater_Equal`, `_GreaterEqualScalar`."""
+    parts = words.split()
+    name = "_".join(parts)
+    capital = [part.capitalize() for part in parts]
+    _register(_TwoArrays, f"_{name}", pair, doc.format("lhs", "rhs") + ", of equal shapes.", "_" + "_".join(capital))
+    _register(_Stretched, f"broadcast_{name}", pair, doc.format("lhs", "rhs") + ", extents of 1 stretched.")
+    described = doc.format("data", "scalar") + "."
+    _register(_WithNumber, f"_{name}_scalar", pair, described, f"_{''.join(capital)}Scalar")
+
+
+def _register(base: type[BaseElementwise], name: str, pair: Pair, doc: str, *aliases: str) -> None:
+    members = {"canonical": name, "aliases": aliases, "pair": pair, "blocks_gradient": pair.slopes is None}
+    type(name.title().replace("_", ""), (base,), {**members, "__doc__": doc, "__module__": __name__})
+
+
+def _ufunc(name: str) -> Value:
+    return lambda xp, a, b, out: getattr(xp, name)(a, b, out=out)
+
+
+def _where(name: str) -> Slope:
+    """1 where the comparison of that name holds, else 0."""
+    return lambda xp, a, b, y, out: getattr(xp, name)(a, b, out=out)
+
+
+def _one(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
+    out.fill(1)
+
+
+def _quotient_down(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
+    """-floor(a / b)."""
+    xp.divide(a, b, out=out)
+    xp.floor(out, out=out)
+    xp.negative(out, out=out)
+
+
+# Where both are equal, maximum and minimum give the gradient to the first.
+define("maximum", "The larger of {} and {}", Pair(_ufunc("maximum"), (_where("greater_equal"), _where("less"))))
+define("minimum", "The smaller of {} and {}", Pair(_ufunc("minimum"), (_where("less_equal"), _where("greater"))))
+define(
+    "hypot",
+    "sqrt({}^2 + {}^2)",
+    Pair(
+        _ufunc("hypot"),
+        (lambda xp, a, b, y, out: xp.divide(a, y, out=out), lambda xp, a, b, y, out: xp.divide(b, y, out=out)),
+    ),
+)
+_MOD = Pair(_ufunc("mod"), (_one, _quotient_down))
+define("mod", "{} minus the largest whole multiple of {} towards minus infinity", _MOD)
+_register(_NumberFirst, "_rmod_scalar", _MOD, "scalar modulo data.", "_RModScalar")
+
+define("equal", "1 where {} is {}, else 0", Pair(_ufunc("equal")))
+define("not equal", "1 where {} is not {}, else 0", Pair(_ufunc("not_equal")))
+define("greater", "1 where {} is greater than {}, else 0", Pair(_ufunc("greater")))
+define("greater equal", "1 where {} is at least {}, else 0", Pair(_ufunc("greater_equal")))
+define("lesser", "1 where {} is less than {}, else 0", Pair(_ufunc("less")))
+define("lesser equal", "1 where {} is at most {}, else 0", Pair(_ufunc("less_equal")))
+define("logical and", "1 where neither {} nor {} is 0, else 0", Pair(_ufunc("logical_and")))
+define("logical or", "1 where {} or {} is not 0, else 0", Pair(_ufunc("logical_or")))
+define("logical xor", "1 where one of {} and {} is 0 and the other is not, else 0", Pair(_ufunc("logical_xor")))

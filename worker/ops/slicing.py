@@ -1,0 +1,186 @@
+"""Operators that take a regular part of an array: slice, slice_axis, slice_like and reverse."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from ...common.errors import ParameterError, ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Int, Ints, Optional, Parameter
+from .shapes import merge, normal_axis
+
+
+class Bounds(Parameter[tuple[int | None, ...]]):
+    """Where a slice begins, ends or steps on each axis; None leaves that to the slice. JSON's "(0, None)"."""
+
+    kind = "a tuple of whole numbers or None"
+
+    def parse(self, value: object) -> tuple[int | None, ...]:
+        """Accepts tuples, lists and their text; a lone number or None is a tuple of one."""
+        if isinstance(value, str):
+            value = ast.literal_eval(value.strip()) if len(value) < 1000 else ""
+        items = (value,) if value is None or hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
+        return tuple(Optional(Int()).parse(item) for item in items)
+
+
+class _Part(Operator, abstract=True):
+    """A subclass says with `index` which part it takes."""
+
+    def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
+        """The slice of each of data's axes, whose extents are `data` and perhaps unknown; `shapes` of all inputs."""
+        raise NotImplementedError
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Output from data, and from the output the extents of the axes that are taken whole."""
+        if in_shapes[0] is None or any(shape is None for shape in in_shapes):
+            return in_shapes, out_shapes
+        data = in_shapes[0]
+        index = self.index(data, [shape or () for shape in in_shapes])
+        found = tuple(map(self._extent, range(len(data)), data, index))
+        out = merge(out_shapes[0], found, f"{self.op_name()}: output")
+        assert out is not None
+        whole = (
+            n or (m if part in (slice(None), slice(None, None, -1)) else 0)
+            for n, m, part in zip(data, out, index, strict=True)
+        )
+        return [tuple(whole), *in_shapes[1:]], [out]
+
+    def _extent(self, axis: int, extent: int, part: slice) -> int:
+        length = len(range(*part.indices(extent)))
+        if extent and not length:
+            raise ShapeError(
+                f"{self.op_name()}: data", expected=f"something left of axis {axis}", got=f"extent {extent}"
+            )
+        return length
+
+    def _view(self, array: Array, inputs: Sequence[Array]) -> Array:
+        return array[self.index(array.shape, [item.shape for item in inputs])]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy the part."""
+        outputs[0][...] = self._view(inputs[0], inputs)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The gradient at its place, zero elsewhere."""
+        for grad in in_grads:
+            if grad is not None:
+                grad.fill(0)
+        if in_grads[0] is not None:
+            self._view(in_grads[0], inputs)[...] = out_grads[0]
+
+
+class Slice(_Part):
+    """data[begin[0]:end[0]:step[0], begin[1]:end[1]:step[1], ...] with Python's rules; axes not named stay whole."""
+
+    canonical = "slice"
+    aliases = ("crop",)
+    begin = Bounds()
+    end = Bounds()
+    step = Bounds(())
+
+    def check(self) -> None:
+        """As many ends as beginnings, and no step of 0."""
+        if len(self.end) != len(self.begin):
+            raise ParameterError("slice: parameter end", expected=f"{len(self.begin)} numbers", got=self.end)
+        if len(self.step) not in (0, len(self.begin)) or 0 in self.step:
+            raise ParameterError("slice: parameter step", expected=f"{len(self.begin)} numbers, not 0", got=self.step)
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True unless the batch axis stays whole."""
+        return self._named()[:1] not in ([], [slice(None)])
+
+    def _named(self) -> list[slice]:
+        steps = self.step or (None,) * len(self.begin)
+        parts = zip(self.begin, self.end, steps, strict=True)
+        return [slice(begin, end, None if step == 1 else step) for begin, end, step in parts]
+
+    def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
+        """As named; ShapeError if data has fewer axes."""
+        named = self._named()
+        if len(named) > len(data):
+            raise ShapeError("slice: data", expected=f"at least {len(named)} axes", got=data)
+        return (*named, *(slice(None),) * (len(data) - len(named)))
+
+
+class SliceAxis(_Part):
+    """data from `begin` to `end` (None: to the end) along `axis`; negative numbers count from the end."""
+
+    canonical = "slice_axis"
+    axis = Int()
+    begin = Int()
+    end = Optional(Int())
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True along the batch axis; for a negative axis, only the shapes tell."""
+        if self.axis >= 0 or not in_shapes:
+            return self.axis <= 0
+        return self.axis + len(in_shapes[0]) == 0
+
+    def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
+        """The slice on its axis; ShapeError if it leaves data."""
+        axis = normal_axis("slice_axis", self.axis, len(data))
+        extent = data[axis]
+        if extent and not (-extent <= self.begin < extent and (self.end is None or -extent <= self.end <= extent)):
+            bounds = f"{self.begin}:{'' if self.end is None else self.end}"
+            raise ShapeError("slice_axis: data", expected=f"an axis {axis} that holds {bounds}", got=data)
+        parts = [slice(None)] * len(data)
+        parts[axis] = slice(self.begin or None, self.end)
+        return tuple(parts)
+
+
+class SliceLike(_Part):
+    """The first elements of data, as many as shape_like has along `axes` (all axes if none is named)."""
+
+    canonical = "slice_like"
+    axes = Ints(())
+
+    def arguments(self) -> tuple[str, ...]:
+        """data and shape_like, of which only the shape matters."""
+        return ("data", "shape_like")
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True if the batch axis is cut."""
+        return not in_shapes or in_shapes[0][0] != self.index(in_shapes[0], in_shapes)[0].indices(in_shapes[0][0])[1]
+
+    def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
+        """From the start to shape_like's extent."""
+        like, parts = shapes[1], [slice(None)] * len(data)
+        for named in self.axes or range(len(data)):
+            axis = normal_axis("slice_like", named, len(data))
+            limit = like[normal_axis("slice_like", named, len(like))]
+            if data[axis] and limit > data[axis]:
+                raise ShapeError(f"slice_like: shape_like on axis {axis}", expected=f"at most {data[axis]}", got=limit)
+            parts[axis] = slice(limit)
+        return tuple(parts)
+
+
+class Reverse(_Part):
+    """data with the order along each of `axis` turned round."""
+
+    canonical = "reverse"
+    aliases = ("flip",)
+    axis = Ints()
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True along the batch axis; for a negative axis, only the shapes tell."""
+        if not in_shapes:
+            return any(axis <= 0 for axis in self.axis)
+        return any(normal_axis("reverse", axis, len(in_shapes[0])) == 0 for axis in self.axis)
+
+    def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
+        """Backwards on each axis."""
+        parts = [slice(None)] * len(data)
+        for axis in self.axis:
+            parts[normal_axis("reverse", axis, len(data))] = slice(None, None, -1)
+        return tuple(parts)

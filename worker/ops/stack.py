@@ -1,0 +1,67 @@
+"""stack: arrays of one shape along a new axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Int
+from .shapes import merge, merge_all, normal_axis
+
+
+class Stack(Operator):
+    """arg0, arg1, ... of one shape become the places along a new axis, `axis` of the output."""
+
+    canonical = "stack"
+    variadic = True
+    num_args = Int(minimum=1, maximum=1 << 16)
+    axis = Int(0)
+
+    def arguments(self) -> tuple[str, ...]:
+        """arg0 to arg<num_args - 1>."""
+        return tuple(f"arg{i}" for i in range(self.num_args))
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """True if the new axis comes before the batch; for a negative axis, only the shapes tell."""
+        if self.axis >= 0 or not in_shapes:
+            return self.axis <= 0
+        return self.axis + len(in_shapes[0]) + 1 == 0
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Each from every other."""
+        out, part = out_shapes[0], None
+        if out:
+            axis = normal_axis("stack", self.axis, len(out))
+            part = (*out[:axis], *out[axis + 1 :])
+        where = [*(f"stack: {name}" for name in self.arguments()), "stack: output"]
+        part = merge_all([*in_shapes, part], where)
+        if part is not None:
+            axis = normal_axis("stack", self.axis, len(part) + 1)
+            out = merge(out, (*part[:axis], self.num_args, *part[axis:]), "stack: output")
+        return [part] * self.num_args, [out]
+
+    def _places(self, whole: Array) -> list[Array]:
+        before: tuple[Any, ...] = (slice(None),) * (self.axis % whole.ndim)
+        return [whole[(*before, place, ...)] for place in range(self.num_args)]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy each input to its place."""
+        for place, data in zip(self._places(outputs[0]), inputs, strict=True):
+            place[...] = data
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Copy each place's gradient back."""
+        for place, grad in zip(self._places(out_grads[0]), in_grads, strict=True):
+            if grad is not None:
+                grad[...] = place
