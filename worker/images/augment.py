@@ -82,7 +82,7 @@ class Augmentation:
         return bool(self.rand_crop or self.rand_mirror or self.random_resized_crop or self.max_rotate_angle)
 
     def apply(self, image: Any, random: np.random.Generator | None) -> Array:
-        """Pixels uint8 (rows, columns, channels) of a Pillow image in the mode of `data_shape`'s channels."""
+        """Pixels uint8 (rows, columns, channels), not mirrored yet, of a Pillow image with that many channels."""
         channels, rows, columns = self.data_shape
         if self.resize > 0:
             image = self._scaled(image, self.resize / min(image.size))
@@ -95,9 +95,11 @@ class Augmentation:
             image = image.resize((columns, rows), self._method(), box=box)
         else:
             image = self._cut_out(image, random)
-        pixels = to_array(image).reshape(rows, columns, channels)
-        flip = self.mirror or (self.rand_mirror and random is not None and random.random() < 0.5)
-        return pixels[:, ::-1] if flip else pixels
+        return to_array(image).reshape(rows, columns, channels)
+
+    def mirrors(self, random: np.random.Generator | None) -> bool:
+        """Whether this picture is to be mirrored; to be asked after `apply`."""
+        return self.mirror or (self.rand_mirror and random is not None and random.random() < 0.5)
 
     def _method(self) -> Any:
         return getattr(pillow().Resampling, _METHODS[self.inter_method])

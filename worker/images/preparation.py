@@ -54,7 +54,9 @@ class Preparation:
         edge = self.augmentation.resize if self.augmentation.resize > 0 else None
         image = decode(content, MODES[self.augmentation.data_shape[0]], what, edge)
         pixels = self.augmentation.apply(image, random)
-        np.subtract(pixels.transpose(2, 0, 1), self._mean, out=out)
+        # As in MXNet, a mean image belongs to the picture before it is mirrored.
+        target = out[:, :, ::-1] if self.augmentation.mirrors(random) else out
+        np.subtract(pixels.transpose(2, 0, 1), self._mean, out=target)
         out *= self._factor
 
     def fingerprint(self) -> list[Any]:

@@ -1,0 +1,57 @@
+"""Lists of pictures: lines of number, label or labels, and path below a root folder, with tabs between them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...common.errors import FileFormatError
+from ..files import PathLike, write_atomically
+
+
+class Listed(NamedTuple):
+    """One picture of a list: its number, its labels, and its path below the root."""
+
+    number: int
+    labels: tuple[float, ...]
+    path: str
+
+
+def write_list(path: PathLike, pictures: Sequence[Listed]) -> None:
+    """Write a list, whole or not at all. Names that are not UTF-8 stay as they are."""
+    lines = (
+        "\t".join([str(one.number), *(f"{label:.9g}" for label in one.labels), one.path]) + "\n" for one in pictures
+    )
+    write_atomically(path, lambda stream: stream.writelines(map(os.fsencode, lines)))
+
+
+def read_list(path: PathLike) -> list[Listed]:
+    """The pictures of a list; FileFormatError that names the line which is none, or repeats a number."""
+    try:
+        lines = os.fsdecode(Path(path).read_bytes()).split("\n")
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    found: dict[int, Listed] = {}
+    for place, line in enumerate(lines, 1):
+        if line.strip():
+            picture = _parse(line.rstrip("\r"), f"{path}, line {place}")
+            if picture.number in found:
+                raise FileFormatError(f"{path}, line {place}: number {picture.number} stands in an earlier line, too")
+            found[picture.number] = picture
+    return list(found.values())
+
+
+def _parse(line: str, where: str) -> Listed:
+    cells = line.split("\t")
+    try:
+        number, labels, path = int(cells[0]), tuple(float(cell) for cell in cells[1:-1]), cells[-1]
+        if number < 0 or number >= 2**64 or not labels or not path or not all(map(math.isfinite, labels)):
+            raise ValueError
+    except ValueError:
+        raise FileFormatError(
+            where, expected="number, tab, label or labels, tab, path of a picture", got=repr(line[:80])
+        ) from None
+    return Listed(number, labels, path)

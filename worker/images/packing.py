@@ -1,0 +1,173 @@
+"""Making RecordIO files of pictures: which ones, in which order, and in which form."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar
+
+from ...common.errors import DataError, FileFormatError, ParameterError
+from ..files import PathLike, write_atomically
+from .class_folders import find_pictures
+from .image_record import IRHeader, pack
+from .list_file import Listed, write_list
+from .pixels import FORMATS, decode, encode, pillow
+from .records import write_record
+
+_AHEAD = 4  # pictures in memory per thread
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a picture is stored: `resize` pixels on its shorter edge (None: as it is), cut to a square
+    (`center_crop`), encoded as `.jpg` or `.png` of that quality (see `encode`).
+
+    `pass_through` stores the bytes of its file unchanged instead, once they were found to be a picture.
+    """
+
+    resize: int | None = None
+    center_crop: bool = False
+    encoding: str = ".jpg"
+    quality: int | None = None
+    pass_through: bool = False
+
+    def __post_init__(self) -> None:
+        if self.encoding not in FORMATS:
+            raise ParameterError("encoding", expected=" or ".join(FORMATS), got=self.encoding)
+        if self.pass_through and (self.resize or self.center_crop or self.quality is not None):
+            raise ParameterError("pass_through stores pictures as they are: no resize, center_crop or quality with it")
+
+    def apply(self, content: bytes, what: str) -> bytes:
+        """The bytes to be stored for those of a picture's file; DataError that begins with `what`."""
+        image = decode(content, None, what, self.resize)
+        if self.pass_through:
+            return content
+        if self.center_crop:
+            edge = min(image.size)
+            left, upper = (image.width - edge) // 2, (image.height - edge) // 2
+            image = image.crop((left, upper, left + edge, upper + edge))
+        if self.resize:
+            size = tuple(max(1, extent * self.resize // min(image.size)) for extent in image.size)
+            image = image.resize(size, pillow().Resampling.BICUBIC)
+        return encode(image, self.encoding, self.quality)
+
+
+def make_lists(
+    prefix: PathLike,
+    root: PathLike,
+    shuffle_seed: int | None = 0,
+    train_ratio: float = 1.0,
+    test_ratio: float = 0.0,
+    recursive: bool = False,
+) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Write lists of the pictures in `root` (see `find_pictures`); returns the classes and (file, pictures) of each.
+
+    One list PREFIX.lst; or, by ratio, PREFIX_train.lst, PREFIX_test.lst and PREFIX_val.lst with the rest. The order is
+    random by `shuffle_seed`, or alphabetical if that is None. PREFIX_classes.txt names the classes, one per line.
+    Raises DataError, ParameterError, FileFormatError.
+    """
+    if not (0 < train_ratio <= 1 and 0 <= test_ratio <= 1 and train_ratio + test_ratio <= 1 + 1e-9):
+        raise ParameterError(
+            "train_ratio and test_ratio", expected="0 to 1, together at most 1", got=(train_ratio, test_ratio)
+        )
+    classes, found = find_pictures(root, recursive)
+    if not found:
+        raise DataError(
+            f"{root} has no pictures in folders of classes",
+            remedy=None if recursive else "Other folders than those in it, and itself, count with --recursive",
+        )
+    pictures = [Listed(number, (float(label),), path) for number, (path, label) in enumerate(found)]
+    if shuffle_seed is not None:
+        random.Random(shuffle_seed).shuffle(pictures)
+    made = []
+    for ending, part in _split(pictures, train_ratio, test_ratio).items():
+        path = Path(f"{prefix}{ending}.lst")
+        write_list(path, part)
+        made.append((path, len(part)))
+    names = "".join(f"{name}\n" for name in classes)
+    write_atomically(f"{prefix}_classes.txt", lambda stream: stream.write(names.encode(errors="surrogateescape")))
+    return classes, made
+
+
+def pack_list(
+    pictures: Iterable[Listed],
+    root: PathLike,
+    target: PathLike,
+    form: Form,
+    threads: int = 1,
+    on_unreadable: Callable[[DataError], None] | None = None,
+) -> int:
+    """Write `target` and its index (.idx beside it) with these pictures in this order; returns how many there are.
+
+    A picture that cannot be read is an error, or is handed to `on_unreadable` and left out. Both files appear whole or
+    not at all. DataError also if no picture is left, FileFormatError if the files cannot be written.
+    """
+    index: list[str] = []
+
+    def write(stream: IO[bytes]) -> None:
+        offset = 0
+        for listed, made in _in_order(lambda one: _record(one, Path(root), form), pictures, threads):
+            if isinstance(made, DataError):
+                if on_unreadable is None:
+                    raise made
+                on_unreadable(made)
+                continue
+            index.append(f"{listed.number}\t{offset}\n")
+            offset += write_record(stream, made)
+        if not index:
+            raise DataError(f"{target}: no picture could be read")
+        index_path.unlink(missing_ok=True)  # so that no old index is ever beside a new file
+
+    index_path = Path(target).with_suffix(".idx")
+    try:
+        write_atomically(target, write)
+        write_atomically(index_path, lambda stream: stream.write("".join(index).encode()))
+    except OSError as error:
+        raise FileFormatError(f"{target} cannot be written: {error.strerror}") from None
+    return len(index)
+
+
+def _split(pictures: list[Listed], train_ratio: float, test_ratio: float) -> dict[str, list[Listed]]:
+    """Lists by what is added to the prefix."""
+    if train_ratio == 1:
+        return {"": pictures}
+    test = round(len(pictures) * test_ratio)
+    train = test + round(len(pictures) * train_ratio)
+    parts = {"_test": pictures[:test], "_train": pictures[test:train], "_val": pictures[train:]}
+    return {ending: part for ending, part in parts.items() if part}
+
+
+def _record(one: Listed, root: Path, form: Form) -> bytes | DataError:
+    """A picture's record, or why there is none."""
+    path = root / one.path
+    try:
+        content = form.apply(path.read_bytes(), str(path))
+    except OSError as error:
+        return DataError(f"{path} cannot be read: {error.strerror}")
+    except DataError as error:
+        return error
+    label = one.labels[0] if len(one.labels) == 1 else one.labels
+    return pack(IRHeader(0, label, one.number, 0), content)
+
+
+def _in_order(make: Callable[[_Item], _Made], items: Iterable[_Item], threads: int) -> Iterator[tuple[_Item, _Made]]:
+    """(item, make(item)) of each, made on `threads` threads, a few ahead of the caller."""
+    waiting: deque[tuple[_Item, Future[_Made]]] = deque()
+    pool = ThreadPoolExecutor(threads, "pushgrad-pack")
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(make, item)))
+            if len(waiting) > _AHEAD * threads:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        while waiting:
+            first, made = waiting.popleft()
+            yield first, made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
