@@ -122,6 +122,12 @@ def _batch_norm(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Se
     return BatchNormKernel(chain[0], in_shapes[1][0])
 
 
+def _rnn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .rnn import RnnKernel
+
+    return RnnKernel(chain[0])
+
+
 def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     return None
 
@@ -132,6 +138,7 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "Pooling": _pooling,
     "SoftmaxOutput": _softmax_output,
     "Dropout": _dropout,
+    "RNN": _rnn,
     "BatchNorm": _batch_norm,
     "CuDNNBatchNorm": _batch_norm,
 }

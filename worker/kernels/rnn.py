@@ -1,0 +1,40 @@
+"""RNN that remembers its forward pass, so that backward need not compute it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..array import Array
+from ..ops.operator import Step
+
+if TYPE_CHECKING:
+    from ..ops.recurrent_layer import Tape
+    from ..ops.rnn import RNN
+
+
+class RnnKernel:
+    """The plain version with its tapes kept from forward to backward."""
+
+    def __init__(self, op: RNN) -> None:
+        self.op = op
+        self.tapes: list[Tape] = []
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Layer by layer; kept while training."""
+        tapes = self.op.recorded(step, inputs, outputs)
+        self.tapes = tapes if step.is_train else []
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Back through time."""
+        if not self.tapes:
+            self.op.backward(step, out_grads, inputs, outputs, in_grads)
+            return
+        self.op.backward_from(self.tapes, step, out_grads, inputs, in_grads)

@@ -1,0 +1,123 @@
+"""One time step of each recurrent cell, forward and backward, on gates whose matrix products are already made.
+
+`x` is W data + b, `h` is R state + b', both (N, gates * H); state and cell are (N, H).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from ..array import Array
+
+
+class CellGradients(NamedTuple):
+    """Gradients with respect to what a step read; `state` is only what does not pass through R."""
+
+    x: Array
+    h: Array
+    state: Array | None
+    cell: Array | None
+
+
+class Cell(Protocol):
+    """A kind of recurrent cell."""
+
+    gates: int
+
+    def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
+        """The next state, the next cell (None but for LSTM), and what `back` wants to know."""
+        ...
+
+    def back(
+        self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
+    ) -> CellGradients:
+        """The gradients, from those of the next state and cell; `state` and `cell` are what the step read."""
+        ...
+
+
+class Vanilla:
+    """state' = f(x + h), f being tanh or relu."""
+
+    gates = 1
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
+        """The next state; kept for the way back."""
+        total = x + h
+        new = xp.tanh(total) if self.function == "tanh" else xp.maximum(total, 0)
+        return new, None, new
+
+    def back(
+        self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
+    ) -> CellGradients:
+        """The slope from the new state."""
+        grad = state_grad * (1 - kept * kept if self.function == "tanh" else kept > 0)
+        return CellGradients(grad, grad, None, None)
+
+
+class Lstm:
+    """i, f, o = sigmoid(x + h), g = tanh(x + h), in the order i f g o; cell' = f cell + i g, state' = o tanh(cell')."""
+
+    gates = 4
+
+    def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
+        """The next state and cell; the gates and tanh(cell') are kept."""
+        i, f, g, o = _parts(x + h, 4)
+        i, f, g, o = _sigmoid(xp, i), _sigmoid(xp, f), xp.tanh(g), _sigmoid(xp, o)
+        new_cell = f * cell + i * g
+        squashed = xp.tanh(new_cell)
+        return o * squashed, new_cell, (i, f, g, o, squashed)
+
+    def back(
+        self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
+    ) -> CellGradients:
+        """Hochreiter, Schmidhuber 1997, with the forget gate of Gers et al. 2000: the chain rule through both."""
+        i, f, g, o, squashed = kept
+        total = cell_grad + state_grad * o * (1 - squashed * squashed)
+        gates = [
+            total * g * i * (1 - i),
+            total * cell * f * (1 - f),
+            total * i * (1 - g * g),
+            state_grad * squashed * o * (1 - o),
+        ]
+        grad = xp.concatenate(gates, axis=1)
+        return CellGradients(grad, grad, None, total * f)
+
+
+class Gru:
+    """r, z = sigmoid(x + h), n = tanh(x_n + r h_n), in the order r z n; state' = (1 - z) n + z state."""
+
+    gates = 3
+
+    def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
+        """The next state; the gates and h_n are kept."""
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(h, 3)
+        r, z = _sigmoid(xp, x_r + h_r), _sigmoid(xp, x_z + h_z)
+        n = xp.tanh(x_n + r * h_n)
+        return (1 - z) * n + z * state, None, (r, z, n, h_n)
+
+    def back(
+        self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
+    ) -> CellGradients:
+        """The gate r stands behind the matrix product of h_n, as in cuDNN, so x and h get different gradients."""
+        r, z, n, h_n = kept
+        d_n = state_grad * (1 - z) * (1 - n * n)
+        d_z = state_grad * (state - n) * z * (1 - z)
+        d_r = d_n * h_n * r * (1 - r)
+        x, h = xp.concatenate([d_r, d_z, d_n], axis=1), xp.concatenate([d_r, d_z, d_n * r], axis=1)
+        return CellGradients(x, h, state_grad * z, None)
+
+
+CELLS: dict[str, Cell] = {"rnn_relu": Vanilla("relu"), "rnn_tanh": Vanilla("tanh"), "lstm": Lstm(), "gru": Gru()}
+
+
+def _parts(gates: Array, count: int) -> list[Array]:
+    width = gates.shape[1] // count
+    return [gates[:, k * width : (k + 1) * width] for k in range(count)]
+
+
+def _sigmoid(xp: Any, x: Array) -> Array:
+    y: Array = 0.5 * xp.tanh(0.5 * x) + 0.5  # never overflows
+    return y
