@@ -101,9 +101,9 @@ def test_different_shapes_are_refused_by_name():
         lookup("elemwise_add")().infer_shape([(2, 3), (2, 4)], [None])
 
 
-def test_scalar_is_required():
-    with pytest.raises(ParameterError, match="_plus_scalar: missing parameter scalar"):
-        lookup("_plus_scalar")()
+def test_scalar_is_one_unless_given(forward):
+    assert forward(lookup("_plus_scalar")(), [np.ones(1)])[0] == 2
+    assert forward(lookup("_plus_scalar")(scalar="2", is_int="1"), [np.ones(1)])[0] == 3
 
 
 def test_unknown_activation_lists_the_known():

@@ -119,6 +119,16 @@ def test_hard_sigmoid(forward, backward, gradcheck):
     assert backward(op, [edge], forward(op, [edge]), [np.ones(1)])[0][0] == 0
 
 
+@pytest.mark.parametrize("scalar", [1.0, 2.0, 0.5])
+def test_smooth_l1(scalar, forward, gradcheck):
+    op = lookup("smooth_l1")(scalar=scalar)
+    array = np.array([-5, -1.1, -0.2, 0, 0.1, 0.9, 3])
+    near = np.abs(array) < scalar**-2
+    expected = np.where(near, (scalar * array) ** 2 / 2, np.abs(array) - 0.5 / scalar**2)
+    np.testing.assert_allclose(forward(op, [array])[0], expected)
+    gradcheck(op, [array])
+
+
 def test_constants_in_the_shape_of_data(forward, gradcheck):
     array = np.array([[np.pi, -1.0]])
     assert forward(lookup("zeros_like")(), [array])[0].tolist() == [[0, 0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,12 @@ _LARGEST_HALF = 65520.0  # from here on, float16 rounds to infinity
 
 
 class Cast(Identity):
-    """data rounded to what an element of `dtype` can hold, in the graph's own type. The gradient passes unchanged.
+    """data rounded to what an element of `dtype` can hold, in the graph's own type.
 
-    Whole numbers are cut towards zero and wrap around; the floating types of 32 and 64 bits change nothing, and NaN
-    stays NaN.
+    Whole numbers are cut towards zero and wrap around; their gradient passes unchanged. The gradient of float16 and
+    bfloat16 is rounded likewise, as it would be of that type. float32 and float64 change nothing. NaN stays NaN.
     """
 
-    canonical = "Cast"
     aliases = ("cast",)
     dtype = DType()
 
@@ -32,17 +31,28 @@ class Cast(Identity):
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Copy, rounded."""
-        data, out = inputs[0], outputs[0]
         if self.is_view:
             super().forward(step, inputs, outputs)
+        elif self.dtype in _HALVES:
+            _HALVES[self.dtype](step.xp, inputs[0], outputs[0])
         elif self.dtype == "bool":
-            step.xp.not_equal(data, 0, out=out)
-        elif self.dtype == "float16":
-            _to_half(step.xp, data, out)
-        elif self.dtype == "bfloat16":
-            _to_brain(step.xp, data, out)
+            step.xp.not_equal(inputs[0], 0, out=outputs[0])
         else:
-            _to_whole(step.xp, data, np.iinfo(self.dtype), out)
+            _to_whole(step.xp, inputs[0], np.iinfo(self.dtype), outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy, rounded to half precision where the output is."""
+        if self.dtype in _HALVES and in_grads[0] is not None:
+            _HALVES[self.dtype](step.xp, out_grads[0], in_grads[0])
+        else:
+            super().backward(step, out_grads, inputs, outputs, in_grads)
 
 
 class AmpCast(Identity):
@@ -81,3 +91,6 @@ def _to_whole(xp: Any, data: Array, kind: Any, out: Array) -> None:
     outside = (out < lowest) | (out >= lowest + count)
     wrapped = out - xp.floor((out - lowest) / count) * count
     xp.copyto(out, wrapped, where=outside)
+
+
+_HALVES: dict[str, Callable[[Any, Array, Array], None]] = {"float16": _to_half, "bfloat16": _to_brain}
