@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from ...common.errors import DataError, FileFormatError, ParameterError
 from ..files import PathLike, write_atomically
 from .class_folders import find_pictures
 from .image_record import IRHeader, pack
-from .list_file import Listed, write_list
+from .list_file import Listed, read_list, write_list
 from .pixels import FORMATS, decode, encode, pillow
 from .records import write_record
 
@@ -93,6 +93,28 @@ def make_lists(
     names = "".join(f"{name}\n" for name in classes)
     write_atomically(f"{prefix}_classes.txt", lambda stream: stream.write(names.encode(errors="surrogateescape")))
     return classes, made
+
+
+def pack_folder(
+    prefix: PathLike,
+    root: PathLike,
+    train_ratio: float = 1.0,
+    test_ratio: float = 0.0,
+    seed: int | None = 0,
+    recursive: bool = False,
+    threads: int = 1,
+    **form: Any,
+) -> list[str]:
+    """Lists and RecordIO files of the pictures in `root`, as `pushgrad im2rec` makes them; returns the classes.
+
+    See `make_lists` for the files, and `Form` for `form`: resize, center_crop, encoding, quality, pass_through.
+    A picture that cannot be read is an error.
+    """
+    chosen = Form(**form)
+    classes, lists = make_lists(prefix, root, seed, train_ratio, test_ratio, recursive)
+    for path, _ in lists:
+        pack_list(read_list(path), root, path.with_suffix(".rec"), chosen, threads)
+    return classes
 
 
 def pack_list(
