@@ -122,10 +122,32 @@ def _batch_norm(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Se
     return BatchNormKernel(chain[0], in_shapes[1][0])
 
 
+def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .deconvolution import DeconvolutionKernel
+
+    data, weight, out = in_shapes[0], in_shapes[1], out_shapes[0]
+    convolution = _convolution([chain[0].convolution(data)], [out, weight], [data])
+    return convolution and DeconvolutionKernel(convolution)
+
+
 def _rnn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .rnn import RnnKernel
 
     return RnnKernel(chain[0])
+
+
+def _leaky_relu(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if chain[0].act_type == "rrelu":
+        return None
+    from .leaky_relu import LeakyReLUKernel
+
+    return LeakyReLUKernel(chain[0])
+
+
+def _lrn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .lrn import LRNKernel
+
+    return LRNKernel(chain[0], in_shapes[0])
 
 
 def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
@@ -139,6 +161,9 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "SoftmaxOutput": _softmax_output,
     "Dropout": _dropout,
     "RNN": _rnn,
+    "Deconvolution": _deconvolution,
     "BatchNorm": _batch_norm,
     "CuDNNBatchNorm": _batch_norm,
+    "LeakyReLU": _leaky_relu,
+    "LRN": _lrn,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ...common.errors import ParameterError, ShapeError
 from ..array import Array, Shape
@@ -12,6 +13,27 @@ from .shapes import merge, product
 from .windows import Windows
 
 LAYOUTS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}  # number of spatial axes -> the only layout that is computed
+
+
+class Filtering(Protocol):
+    """The parameters that a convolution and its transpose have in common."""
+
+    kernel: Any
+    layout: Any
+    num_filter: Any
+    num_group: Any
+
+
+def check_filters(operator: str, op: Filtering) -> None:
+    """ParameterError unless kernel and layout have one to three axes and the filters divide into groups."""
+    if len(op.kernel) not in LAYOUTS:
+        raise ParameterError(f"{operator}: parameter kernel", expected="1 to 3 numbers", got=op.kernel)
+    if op.layout not in (None, LAYOUTS[len(op.kernel)]):
+        raise ParameterError(f"{operator}: parameter layout", expected=LAYOUTS[len(op.kernel)], got=op.layout)
+    if op.num_filter % op.num_group:
+        raise ParameterError(
+            f"{operator}: parameter num_filter", expected=f"a multiple of num_group {op.num_group}", got=op.num_filter
+        )
 
 
 class Convolution(Operator):
@@ -37,16 +59,7 @@ class Convolution(Operator):
 
     def check(self) -> None:
         """Kernel of one to three axes, and filters that divide into groups."""
-        if len(self.kernel) not in LAYOUTS:
-            raise ParameterError("Convolution: parameter kernel", expected="1 to 3 numbers", got=self.kernel)
-        if self.layout not in (None, LAYOUTS[len(self.kernel)]):
-            raise ParameterError("Convolution: parameter layout", expected=LAYOUTS[len(self.kernel)], got=self.layout)
-        if self.num_filter % self.num_group:
-            raise ParameterError(
-                "Convolution: parameter num_filter",
-                expected=f"a multiple of num_group {self.num_group}",
-                got=self.num_filter,
-            )
+        check_filters("Convolution", self)
         self.windows()
 
     def windows(self) -> Windows:
