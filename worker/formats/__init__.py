@@ -1,6 +1,7 @@
 """`mx.formats`: networks and weights in the files of other programs; see docs/files.md."""
 
 from .efficientnet import efficientnet_lite0
+from .safetensors_file import load_safetensors, save_safetensors
 from .torch_file import load_torch
 
-__all__ = ["efficientnet_lite0", "load_torch"]
+__all__ = ["efficientnet_lite0", "load_safetensors", "load_torch", "save_safetensors"]

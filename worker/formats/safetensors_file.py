@@ -1,0 +1,78 @@
+"""safetensors files: arrays by name, and a network's graph as text beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import FileFormatError, ParameterError
+from ..array import Array
+from ..files import PathLike, write_atomically
+from ..symbol import Symbol
+from .extras import needed
+
+_SYMBOL = "pushgrad.symbol"  # key of the metadata
+_BFLOAT16 = "BF16"
+_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", _BFLOAT16: "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "<u1", "BOOL": "?",
+}  # fmt: skip
+
+
+def save_safetensors(path: PathLike, arrays: Mapping[str, Array], symbol: Symbol | None = None) -> None:
+    """Write arrays by name, whole or not at all; `symbol` goes into the metadata as JSON.
+
+    Raises ParameterError for element types that the format lacks.
+    """
+    library = needed("safetensors.numpy", "writing safetensors")
+    plain = {name: _storable(np.asarray(array), name) for name, array in arrays.items()}
+    content = library.save(plain, {"format": "np", **({} if symbol is None else {_SYMBOL: symbol.tojson()})})
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+def load_safetensors(path: PathLike) -> dict[str, Array]:
+    """The arrays of the file by name; bfloat16 comes as float32. FileFormatError if it is damaged or foreign."""
+    library = needed("safetensors", "reading safetensors")
+    try:
+        entries = library.deserialize(Path(path).read_bytes())
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    except library.SafetensorError as error:
+        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+    return {name: _array(entry, f"{path}: {name[:80]}") for name, entry in entries}
+
+
+def load_symbol(path: PathLike) -> Symbol | None:
+    """The graph that `save_safetensors` put beside the arrays, or None."""
+    library = needed("safetensors", "reading safetensors")
+    try:
+        with library.safe_open(Path(path), "numpy") as file:
+            text = (file.metadata() or {}).get(_SYMBOL)
+    except (OSError, library.SafetensorError) as error:
+        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+    if text is None:
+        return None
+    from ..symbol_json import loads
+
+    return loads(text)
+
+
+def _storable(array: Array, name: str) -> Array:
+    """C-ordered and in the machine's byte order, which is little endian wherever this runs."""
+    native = array.dtype.newbyteorder("=")
+    if native not in {np.dtype(text).newbyteorder("=") for text in _TYPES.values()}:
+        raise ParameterError(f"{name}: elements that safetensors has not", got=array.dtype)
+    return np.array(array, native, order="C", copy=None)
+
+
+def _array(entry: Mapping[str, Any], where: str) -> Array:
+    if entry["dtype"] not in _TYPES:
+        raise FileFormatError(f"{where}: elements", expected=f"one of {', '.join(_TYPES)}", got=entry["dtype"])
+    dtype = np.dtype(_TYPES[entry["dtype"]])
+    array: Array = np.frombuffer(entry["data"], dtype).reshape(entry["shape"])
+    if entry["dtype"] == _BFLOAT16:  # the upper half of a float32
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array.astype(dtype.newbyteorder("="), copy=False)
