@@ -46,7 +46,7 @@ def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
     for item in symbols:
         if not isinstance(item, Symbol):
             raise GraphError("Group", expected="a list of symbols", got=type(item).__name__)
-    if not symbols:
+    if len(symbols) == 0:
         raise GraphError("Group", expected="at least one symbol", got="none")
     return Symbol(tuple(head for item in symbols for head in item.heads))
 
@@ -54,25 +54,27 @@ def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
 def apply(
     called: str,
     /,
-    *args: Symbol | None,
+    *args: Any,
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
     **keywords: Any,
 ) -> Symbol:
     """The operator of the name or alias `called`, applied to symbols; missing inputs become variables `<node>_<input>`.
 
-    Keywords are inputs (symbols), parameters, or attributes `__key__="text"`.
+    Keywords are inputs (symbols), parameters, or attributes `__key__="text"`. By position come the inputs (for an
+    operator of any number of them, all outputs of each symbol) and, once these are complete, parameters in order.
     """
+    kind = lookup(called)
     hidden = {key: keywords.pop(key) for key in list(keywords) if _is_hidden(key)}
-    for position, value in enumerate(args, 1):
-        if value is not None:
-            _single(called, f"{position} by position", value)
-    operator, inputs = _instantiate(called, lookup(called), args, keywords)
-    given = _bind_inputs(called, operator, args, inputs)
+    inputs, parameters = _split_positions(called, kind, args, keywords)
+    operator, by_name = _instantiate(called, kind, inputs, {**keywords, **parameters})
+    if parameters and len(inputs) < len(operator.arguments()):
+        _single(called, f"{len(inputs) + 1} by position", args[len(inputs)])
+    given = _bind_inputs(called, operator, inputs, by_name)
     node = node_name(name, called)
     attrs = _operator_attributes(attr, hidden, f"{called} {node}")
     slots = (*operator.arguments(), *operator.auxiliaries())
-    entries = tuple(given.get(slot) or (Node(None, f"{node}_{slot}", attrs), 0) for slot in slots)
+    entries = tuple(given.get(slot) or _made_input(operator, node, slot, attrs) for slot in slots)
     made = Node(operator, node, attrs, entries)
     return Symbol(tuple((made, index) for index in range(len(operator.outputs()))))
 
@@ -81,9 +83,7 @@ def function(called: str) -> Callable[..., Symbol]:
     """`mx.sym.<called>`: a function with the operator's documentation and parameters."""
     operator = lookup(called)
 
-    def make(
-        *args: Symbol | None, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any
-    ) -> Symbol:
+    def make(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any) -> Symbol:
         return apply(called, *args, name=name, attr=attr, **keywords)
 
     make.__name__ = make.__qualname__ = called
@@ -93,6 +93,29 @@ def function(called: str) -> Callable[..., Symbol]:
     ]
     make.__doc__ = "\n".join([inspect.getdoc(operator) or called, "", "Parameters:", *(f"    {p}" for p in parameters)])
     return make
+
+
+def _split_positions(
+    called: str, kind: type[Operator], args: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> tuple[tuple[Symbol | None, ...], dict[str, Any]]:
+    """The inputs among `args`, and by name the parameters that follow them."""
+    count = next((i for i, value in enumerate(args) if not (value is None or isinstance(value, Symbol))), len(args))
+    names = list(declared(kind))
+    if kind.variadic:
+        if count < len(args):
+            _single(called, f"{count + 1} by position", args[count])
+        return tuple(Symbol((head,)) for value in args for head in _heads(value)), {}
+    for position, value in enumerate(args[:count], 1):
+        if value is not None:
+            _single(called, f"{position} by position", value)
+    parameters = dict(zip(names, args[count:], strict=False))
+    if len(args) - count > len(names) or parameters.keys() & keywords.keys():
+        _single(called, f"{count + 1} by position", args[count])
+    return args[:count], parameters
+
+
+def _heads(value: Symbol | None) -> tuple[Entry, ...]:
+    return () if value is None else value.heads
 
 
 def _instantiate(
@@ -137,6 +160,11 @@ def _bind_inputs(
             raise GraphError(f"{called}: input {key} is given twice, by position and by name")
         given[key] = value
     return {key: _single(called, key, value) for key, value in given.items() if value is not None}
+
+
+def _made_input(operator: Operator, node: str, slot: str, attrs: Mapping[str, str]) -> Entry:
+    """A variable for an input that was left out."""
+    return Node(None, f"{node}_{slot}", {**operator.variable_attributes(slot), **attrs}), 0
 
 
 def _single(called: str, key: str, value: object) -> Entry:

@@ -87,6 +87,10 @@ class Operator:
         """Names of the states that forward updates and no gradient reaches."""
         return ()
 
+    def variable_attributes(self, argument: str) -> dict[str, str]:
+        """Attributes of the variable that is made where that input is left out, such as an `__init__` of its own."""
+        return {}
+
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
         return ("output",)

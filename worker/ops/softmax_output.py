@@ -146,7 +146,9 @@ class SoftmaxOutput(Operator):
             xp.copyto(grad, 0, where=label == self.ignore_label)
 
 
-def check_labels(label: Array, classes: int, ignore_label: float | None, first_row: int = 0) -> None:
+def check_labels(
+    label: Array, classes: int, ignore_label: float | None, first_row: int = 0, operator: str = "SoftmaxOutput"
+) -> None:
     """DataError naming value and row unless every label is a whole number in [0, classes) or the ignored one."""
     wrong: Any = ~((label >= 0) & (label < classes) & (label == np.trunc(label)))
     if ignore_label is not None:
@@ -155,10 +157,10 @@ def check_labels(label: Array, classes: int, ignore_label: float | None, first_r
         return
     place = tuple(int(axis[0]) for axis in wrong.nonzero())
     raise DataError(
-        f"SoftmaxOutput: label of row {first_row + place[0]}",
+        f"{operator}: label of row {first_row + place[0]}",
         expected=f"a class, a whole number from 0 to {classes - 1}",
         got=f"{float(label[place]):g}",
-        remedy="use_ignore=True with ignore_label leaves rows out.",
+        remedy="use_ignore=True with ignore_label leaves rows out." if operator == "SoftmaxOutput" else "",
     )
 
 

@@ -1,0 +1,131 @@
+"""LeakyReLU for float32 in one pass; rrelu is left to the plain version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.jit import kernel
+from ..array import Array
+from ..ops.leaky_relu import LeakyReLU
+from ..ops.operator import Step
+
+
+class LeakyReLUKernel:
+    """leaky and prelu are one function with a slope for each channel; elu and selu one with two factors; gelu."""
+
+    def __init__(self, op: LeakyReLU) -> None:
+        self.op = op
+        self.above, self.below = np.float32(op.above()), np.float32(op.steepness())
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """The function."""
+        x, y = inputs[0], outputs[0]
+        if self.op.act_type == "gelu":
+            _gelu(x.reshape(-1), y.reshape(-1))
+        elif self.op.act_type in ("elu", "selu"):
+            _exponential(x.reshape(-1), y.reshape(-1), self.above, self.below)
+        else:
+            slopes = self._slopes(inputs)
+            _leaky(_by_slope(x, slopes), _by_slope(y, slopes), slopes)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The head gradient times the slope; gamma's gradient."""
+        x, head, grad = inputs[0], out_grads[0], in_grads[0]
+        if grad is not None:
+            self._data_gradient(inputs, outputs[0], head, grad)
+        if len(in_grads) > 1 and in_grads[1] is not None:
+            slopes = self._slopes(inputs)
+            sums = np.zeros(slopes.size)
+            _gamma_sums(_by_slope(x, slopes), _by_slope(head, slopes), sums)
+            in_grads[1][:] = sums
+
+    def _data_gradient(self, inputs: Sequence[Array], y: Array, head: Array, grad: Array) -> None:
+        x = inputs[0]
+        if self.op.act_type == "gelu":
+            _gelu_gradient(x.reshape(-1), head.reshape(-1), grad.reshape(-1))
+        elif self.op.act_type in ("elu", "selu"):
+            _exponential_gradient(y.reshape(-1), head.reshape(-1), grad.reshape(-1), self.above, self.below)
+        else:
+            slopes = self._slopes(inputs)
+            _leaky_gradient(_by_slope(x, slopes), _by_slope(head, slopes), _by_slope(grad, slopes), slopes)
+
+    def _slopes(self, inputs: Sequence[Array]) -> Array:
+        """One slope, or one for each channel."""
+        return inputs[1] if self.op.act_type == "prelu" else np.full(1, self.op.slope, np.float32)
+
+
+def _by_slope(array: Array, slopes: Array) -> Array:
+    """`array` as (rows, slopes, elements), sharing its memory."""
+    rows = len(array) if slopes.size > 1 else 1
+    return array.reshape(rows, slopes.size, array.size // max(1, rows * slopes.size))
+
+
+@kernel
+def _leaky(x: Array, y: Array, slopes: Array) -> None:
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            source, target, slope = x[i, c], y[i, c], slopes[c]
+            for k in range(source.size):
+                value = source[k]
+                target[k] = value if value > 0 else value * slope
+
+
+@kernel
+def _leaky_gradient(x: Array, head: Array, grad: Array, slopes: Array) -> None:
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            source, above, target, slope = x[i, c], head[i, c], grad[i, c], slopes[c]
+            for k in range(source.size):
+                target[k] = above[k] if source[k] > 0 else above[k] * slope
+
+
+@kernel
+def _gamma_sums(x: Array, head: Array, sums: Array) -> None:
+    """Per slope the sum of head * min(x, 0)."""
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            source, above = x[i, c], head[i, c]
+            total = 0.0
+            for k in range(source.size):
+                if not source[k] > 0:
+                    total += np.float64(source[k]) * above[k]
+            sums[c] += total
+
+
+@kernel
+def _exponential(x: Array, y: Array, above: Any, below: Any) -> None:
+    for k in range(x.size):
+        value = x[k]
+        y[k] = value * above if value > 0 else below * np.expm1(value)
+
+
+@kernel
+def _exponential_gradient(y: Array, head: Array, grad: Array, above: Any, below: Any) -> None:
+    for k in range(y.size):
+        grad[k] = head[k] * (above if y[k] > 0 else y[k] + below)
+
+
+@kernel
+def _gelu(x: Array, y: Array) -> None:
+    half, root = np.float32(0.5), np.float32(math.sqrt(0.5))
+    for k in range(x.size):
+        y[k] = x[k] * half * (np.float32(1) + np.float32(math.erf(x[k] * root)))
+
+
+@kernel
+def _gelu_gradient(x: Array, head: Array, grad: Array) -> None:
+    half, root, density = np.float32(0.5), np.float32(math.sqrt(0.5)), np.float32(1 / math.sqrt(2 * math.pi))
+    for k in range(x.size):
+        below = half * (np.float32(1) + np.float32(math.erf(x[k] * root)))
+        grad[k] = head[k] * (below + x[k] * density * np.exp(-half * x[k] * x[k]))

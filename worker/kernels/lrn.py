@@ -1,0 +1,109 @@
+"""LRN for float32: row by row, with what is needed of a row in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.jit import kernel
+from ..array import Array, Shape
+from ..ops.lrn import LRN
+from ..ops.operator import Step
+from ..ops.shapes import product
+
+
+class LRNKernel:
+    """data (rows, channels, ...); keeps two rows of scratch memory."""
+
+    def __init__(self, op: LRN, data: Shape) -> None:
+        self.op = op
+        self.scratch = np.empty((2, data[1], product(data[2:])), np.float32)
+        self.numbers = tuple(np.float32(v) for v in (op.alpha / op.nsize, op.beta, op.knorm))
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """x s^-beta, s = knorm + alpha / nsize * window sum of x^2."""
+        _forward(_planes(inputs[0]), _planes(outputs[0]), self.scratch[0], self.op.nsize // 2, self.numbers)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy s^-beta - 2 alpha beta / nsize * x * window sum of dy x s^(-beta - 1)."""
+        if in_grads[0] is not None:
+            arrays = (_planes(inputs[0]), _planes(out_grads[0]), _planes(in_grads[0]))
+            _backward(*arrays, self.scratch[0], self.scratch[1], self.op.nsize // 2, self.numbers)
+
+
+def _planes(array: Array) -> Array:
+    """(rows, channels, positions), sharing the memory."""
+    return array.reshape(*array.shape[:2], product(array.shape[2:]))
+
+
+@kernel
+def _forward(x: Array, y: Array, factor: Array, reach: int, numbers: tuple[Any, ...]) -> None:
+    for i in range(x.shape[0]):
+        row, out = x[i], y[i]
+        for c in range(row.shape[0]):
+            _window_of_squares(row, c, reach, factor[c], numbers)
+            _inverse_power(factor[c], numbers[1])
+            for k in range(row.shape[1]):
+                out[c, k] = row[c, k] * factor[c, k]
+
+
+@kernel
+def _backward(
+    x: Array,
+    head: Array,
+    grad: Array,
+    factor: Array,
+    shared: Array,
+    reach: int,
+    numbers: tuple[Any, ...],
+) -> None:
+    share = np.float32(2) * numbers[0] * numbers[1]
+    for i in range(x.shape[0]):
+        row, above, out = x[i], head[i], grad[i]
+        for c in range(row.shape[0]):
+            _window_of_squares(row, c, reach, shared[c], numbers)
+            factor[c] = shared[c]
+            _inverse_power(factor[c], numbers[1])
+            for k in range(row.shape[1]):
+                shared[c, k] = above[c, k] * row[c, k] * factor[c, k] / shared[c, k]
+        for c in range(row.shape[0]):
+            for k in range(row.shape[1]):
+                out[c, k] = 0
+            for other in range(max(c - reach, 0), min(c + reach + 1, row.shape[0])):
+                for k in range(row.shape[1]):
+                    out[c, k] += shared[other, k]
+            for k in range(row.shape[1]):
+                out[c, k] = above[c, k] * factor[c, k] - share * row[c, k] * out[c, k]
+
+
+@kernel
+def _window_of_squares(row: Array, c: int, reach: int, sums: Array, numbers: tuple[Any, ...]) -> None:
+    """s of channel c, for every position."""
+    for k in range(sums.size):
+        sums[k] = 0
+    for other in range(max(c - reach, 0), min(c + reach + 1, row.shape[0])):
+        for k in range(sums.size):
+            sums[k] += row[other, k] * row[other, k]
+    for k in range(sums.size):
+        sums[k] = numbers[2] + numbers[0] * sums[k]
+
+
+@kernel
+def _inverse_power(values: Array, beta: Any) -> None:
+    """values^-beta; the usual beta of 3/4 takes two roots, which run in vectors, as pow does not."""
+    if beta == 0.75:
+        for k in range(values.size):
+            root = np.sqrt(values[k])
+            values[k] = np.float32(1) / (root * np.sqrt(root))
+    else:
+        for k in range(values.size):
+            values[k] = values[k] ** -beta

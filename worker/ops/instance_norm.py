@@ -1,0 +1,170 @@
+"""Normalisation within a row: InstanceNorm over each channel's positions, LayerNorm along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from .operator import Operator, PartialShape, Step
+from .parameters import Bool, Float, Int
+from .shapes import merge, merge_all
+
+
+class BaseRowNorm(Operator, abstract=True):
+    """y = (x - mean) / sqrt(variance + eps) * gamma + beta, mean and (biased) variance over `reduced(axes)`.
+
+    gamma and beta hold a number for each extent of axis `scaled(axes)`.
+    """
+
+    eps = Float(1e-3, low=0.0)
+
+    def scaled(self, axes: int) -> int:
+        """The axis that gamma and beta belong to, of data with that many axes."""
+        raise NotImplementedError
+
+    def reduced(self, axes: int) -> tuple[int, ...]:
+        """The axes over which mean and variance are taken."""
+        raise NotImplementedError
+
+    def check_axes(self, data: Shape) -> None:
+        """Raise ShapeError if data has not the axes that are needed."""
+        raise NotImplementedError
+
+    def arguments(self) -> tuple[str, ...]:
+        """data, gamma, beta."""
+        return ("data", "gamma", "beta")
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Data and output from each other, and the scaled axis from wherever it is known."""
+        name = self.op_name()
+        data = merge(in_shapes[0], out_shapes[0], f"{name}: data")
+        scale = merge_all(in_shapes[1:], [f"{name}: gamma", f"{name}: beta"])
+        if data is not None:
+            self.check_axes(data)
+            axis = self.scaled(len(data))
+            scale = merge(scale, (data[axis],), f"{name}: gamma")
+            data = data if scale is None else (*data[:axis], scale[0], *data[axis + 1 :])
+        return [data, scale, scale], [data]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Normalise, scale, shift."""
+        data, gamma, beta = inputs
+        out = outputs[0]
+        statistics = self._normalise(step.xp, data, out)
+        out *= self._beside(gamma, data)
+        out += self._beside(beta, data)
+        for target, value in zip(outputs[1:], statistics, strict=False):
+            target[...] = value
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """With h the normalised data, d = dy gamma: gamma's is sum dy h, beta's sum dy, data's as in BatchNorm.
+
+        That is (d - mean d - h mean(d h)) / sqrt(variance + eps).
+        """
+        xp, data, head = step.xp, inputs[0], out_grads[0]
+        normal = xp.empty_like(data)
+        _, deviation = self._normalise(xp, data, normal)
+        others = tuple(axis for axis in range(data.ndim) if axis != self.scaled(data.ndim))
+        if in_grads[1] is not None:
+            in_grads[1][...] = (head * normal).sum(axis=others)
+        if in_grads[2] is not None:
+            in_grads[2][...] = head.sum(axis=others)
+        grad = in_grads[0]
+        if grad is not None:
+            over = self.reduced(data.ndim)
+            xp.multiply(head, self._beside(inputs[1], data), out=grad)
+            normal *= (grad * normal).mean(axis=over, keepdims=True)
+            grad -= grad.mean(axis=over, keepdims=True)
+            grad -= normal
+            grad /= deviation
+
+    def _normalise(self, xp: Any, data: Array, out: Array) -> tuple[Array, Array]:
+        """Write (data - mean) / deviation to `out`; mean and deviation, sqrt(variance + eps), with extents of 1."""
+        over = self.reduced(data.ndim)
+        mean = data.mean(axis=over, dtype=np.float64, keepdims=True)
+        xp.subtract(data, mean, out=out)
+        deviation = xp.sqrt(xp.square(out).mean(axis=over, keepdims=True) + self.eps)
+        out /= deviation
+        return mean, deviation
+
+    def _beside(self, vector: Array, data: Array) -> Array:
+        """gamma or beta in a shape that broadcasts to data."""
+        axis = self.scaled(data.ndim)
+        return vector.reshape(*(-1 if each == axis else 1 for each in range(data.ndim)))
+
+
+class InstanceNorm(BaseRowNorm):
+    """y = (x - mean) / sqrt(variance + eps) * gamma + beta, for each row and channel (axis 1) over its positions.
+
+    Ulyanov, Vedaldi, Lempitsky: "Instance normalization" (2016).
+    """
+
+    def scaled(self, axes: int) -> int:
+        """The channels."""
+        return 1
+
+    def reduced(self, axes: int) -> tuple[int, ...]:
+        """The positions."""
+        return tuple(range(2, axes))
+
+    def check_axes(self, data: Shape) -> None:
+        """Without positions there is nothing to normalise."""
+        if len(data) < 3:
+            raise ShapeError("InstanceNorm: data", expected="rows, channels, positions: at least 3 axes", got=data)
+
+
+class LayerNorm(BaseRowNorm):
+    """y = (x - mean) / sqrt(variance + eps) * gamma + beta along `axis`, for all other places apart.
+
+    output_mean_var adds the outputs mean and std (the latter sqrt(variance + eps)), with extent 1 along `axis`; no
+    gradient passes through them. Ba, Kiros, Hinton: "Layer normalization" (2016).
+    """
+
+    eps = Float(1e-5, low=0.0)
+    axis = Int(-1)
+    output_mean_var = Bool(False)
+
+    def outputs(self) -> tuple[str, ...]:
+        """One, or three."""
+        return ("output", "mean", "std") if self.output_mean_var else ("output",)
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """Where the batch itself is normalised."""
+        return self.axis == 0 or (self.axis < 0 and (not in_shapes or self.axis + len(in_shapes[0]) == 0))
+
+    def scaled(self, axes: int) -> int:
+        """`axis`, counted from the front."""
+        return self.axis % axes
+
+    def reduced(self, axes: int) -> tuple[int, ...]:
+        """`axis`."""
+        return (self.axis % axes,)
+
+    def check_axes(self, data: Shape) -> None:
+        """`axis` must exist."""
+        if not -len(data) <= self.axis < len(data):
+            raise ShapeError("LayerNorm: data", expected=f"a shape with axis {self.axis}", got=data)
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """As without statistics, which have extent 1 along `axis`."""
+        inputs, outputs = super().infer_shape(in_shapes, out_shapes[:1])
+        data, kept = inputs[0], None
+        if data is not None:
+            axis = self.scaled(len(data))
+            kept = (*data[:axis], 1, *data[axis + 1 :])
+        return inputs, [*outputs, *[kept] * (len(out_shapes) - 1)]

@@ -1,0 +1,59 @@
+"""L2Normalization: vectors scaled to length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ShapeError
+from ..array import Array
+from .elementwise import BaseElementwise
+from .operator import PartialShape, Step
+from .parameters import Choice, Float
+
+
+class L2Normalization(BaseElementwise):
+    """y = x / sqrt(sum of x^2 + eps), summed over a row (mode instance), axis 1 (channel), or axes 2 on (spatial)."""
+
+    eps = Float(1e-10, low=0.0)
+    mode = Choice("instance", "channel", "spatial", default="instance")
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Data and output from each other."""
+        inputs, outputs = super().infer_shape(in_shapes, out_shapes)
+        least = 2 if self.mode == "instance" else 3
+        if inputs[0] is not None and len(inputs[0]) < least:
+            where = f"L2Normalization: data in mode {self.mode}"
+            raise ShapeError(where, expected=f"at least {least} axes", got=inputs[0])
+        return inputs, outputs
+
+    def _axes(self, x: Array) -> tuple[int, ...]:
+        ends = {"instance": (1, x.ndim), "channel": (1, 2), "spatial": (2, x.ndim)}
+        return tuple(range(*ends[self.mode]))
+
+    def _inverse_norm(self, xp: Any, x: Array) -> Array:
+        norm: Array = xp.sqrt(xp.square(x).sum(axis=self._axes(x), keepdims=True) + self.eps)
+        return 1 / norm
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """x / norm."""
+        step.xp.multiply(inputs[0], self._inverse_norm(step.xp, inputs[0]), out=outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """(dy - y sum(y dy)) / norm."""
+        grad, y, head = in_grads[0], outputs[0], out_grads[0]
+        if grad is None:
+            return
+        step.xp.multiply(y, head, out=grad)
+        step.xp.multiply(y, grad.sum(axis=self._axes(y), keepdims=True), out=grad)
+        step.xp.subtract(head, grad, out=grad)
+        grad *= self._inverse_norm(step.xp, inputs[0])

@@ -1,0 +1,69 @@
+"""MakeLoss: what was computed is the loss; training makes it smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..array import Array, Shape
+from .elementwise import BaseElementwise
+from .operator import Step
+from .parameters import Choice, Float
+from .shapes import product
+
+
+class MakeLoss(BaseElementwise):
+    """The output is data; its gradient is grad_scale / Z everywhere, whatever the head gradient.
+
+    Z is 1 (normalization "null"), the product of all extents but the last ("batch": that of rows, for 2 axes; a vector
+    counts as one row, as in MXNet), or the number of elements above valid_thresh, at least 1 ("valid"). With
+    several workers each counts in its own share of the batch.
+    """
+
+    is_loss = True
+    grad_scale = Float(1.0)
+    valid_thresh = Float(0.0)
+    normalization = Choice("null", "batch", "valid", default="null")
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """Where something is counted in the batch."""
+        return self.normalization != "null"
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Pass data on."""
+        outputs[0][...] = inputs[0]
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """grad_scale / Z."""
+        if in_grads[0] is not None:
+            in_grads[0].fill(self.grad_scale / max(self._divisor(inputs[0]), 1))
+
+    def _divisor(self, data: Array) -> int:
+        if self.normalization == "batch":
+            return product(data.shape[:-1])
+        return int((data > self.valid_thresh).sum()) if self.normalization == "valid" else 1
+
+
+class MakeLossNoScale(BaseElementwise):
+    """The output is data; its gradient is 1, whatever the head gradient."""
+
+    canonical = "make_loss"
+    is_loss = True
+
+    def outputs(self) -> tuple[str, ...]:
+        """Called a loss, as in MXNet."""
+        return ("loss",)
+
+    def value(self, xp: object, inputs: Sequence[Array], out: Array) -> None:
+        """y = x."""
+        out[...] = inputs[0]
+
+    def slope(self, xp: object, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """1."""
+        out.fill(1)

@@ -1,0 +1,36 @@
+"""smooth_l1: absolute value with a round bottom, the loss of box regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..array import Array
+from .elementwise import BaseElementwise
+from .parameters import Float
+
+
+class SmoothL1(BaseElementwise):
+    """y = (s x)^2 / 2 where |x| < 1 / s^2, else |x| - 1 / (2 s^2); s is `scalar`. Girshick: "Fast R-CNN" (2015)."""
+
+    canonical = "smooth_l1"
+    scalar = Float(1.0)
+
+    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+        """With m the smaller of |x| and 1 / s^2: s^2 m^2 / 2 + |x| - m."""
+        square = self.scalar**2
+        size = xp.absolute(inputs[0])
+        xp.minimum(size, self._bound(), out=out)
+        size -= out
+        xp.multiply(out, out, out=out)
+        out *= square / 2
+        out += size
+
+    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+        """s^2 x, kept within -1 and 1."""
+        xp.multiply(inputs[0], self.scalar**2, out=out)
+        xp.clip(out, -1, 1, out=out)
+        out *= dy
+
+    def _bound(self) -> float:
+        return 1 / self.scalar**2 if self.scalar else float("inf")

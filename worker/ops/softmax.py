@@ -1,0 +1,125 @@
+"""softmax, log_softmax and softmin along an axis, with their true gradients (SoftmaxOutput is a loss)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...common.errors import ParameterError, ShapeError
+from ..array import Array, Shape
+from .elementwise import BaseElementwise
+from .operator import PartialShape, Step
+from .parameters import Bool, Choice, Float, Int, Optional
+
+
+class BaseSoftmax(BaseElementwise, abstract=True):
+    """Parameters of the three. The values keep the graph's type; `dtype` is accepted and changes nothing."""
+
+    axis = Int(-1)
+    temperature = Optional(Float())
+    dtype = Optional(Choice("float16", "float32", "float64"))
+    use_length = Optional(Bool())
+    sign = 1.0
+
+    def check(self) -> None:
+        """A temperature that divides, and no second input."""
+        if self.temperature is not None and not self.temperature > 0:
+            where = f"{self.op_name()}: parameter temperature"
+            raise ParameterError(where, expected="a number above 0", got=self.temperature)
+        if self.use_length:
+            raise ParameterError(f"{self.op_name()}: parameter use_length", expected="False", got=True)
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Data and output from each other."""
+        inputs, outputs = super().infer_shape(in_shapes, out_shapes)
+        if inputs[0] is not None and not -len(inputs[0]) <= self.axis < len(inputs[0]):
+            raise ShapeError(f"{self.op_name()}: data", expected=f"a shape with axis {self.axis}", got=inputs[0])
+        return inputs, outputs
+
+    def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
+        """Along the batch."""
+        return self.axis == 0 or (self.axis < 0 and (not in_shapes or self.axis + len(in_shapes[0]) == 0))
+
+    def factor(self) -> float:
+        """What multiplies the data."""
+        return self.sign / (self.temperature or 1.0)
+
+    def scaled(self, xp: Any, data: Array, out: Array) -> None:
+        """Write data * factor, less its maximum, to `out`."""
+        xp.multiply(data, self.factor(), out=out)
+        out -= out.max(axis=self.axis, keepdims=True)
+
+
+class Softmax(BaseSoftmax):
+    """y = e^(x / temperature) / sum of the same, along `axis`."""
+
+    canonical = "softmax"
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """e^(x - max) / sum."""
+        self.scaled(step.xp, inputs[0], outputs[0])
+        exponentials(step.xp, outputs[0], self.axis)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """y (dy - sum(y dy)) / temperature."""
+        if in_grads[0] is not None:
+            softmax_gradient(step.xp, outputs[0], out_grads[0], self.axis, in_grads[0])
+            in_grads[0] *= self.factor()
+
+
+class Softmin(Softmax):
+    """y = e^(-x / temperature) / sum of the same, along `axis`."""
+
+    canonical = "softmin"
+    sign = -1.0
+
+
+class LogSoftmax(BaseSoftmax):
+    """y = x / temperature - ln(sum of e^(x / temperature)), along `axis`."""
+
+    canonical = "log_softmax"
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """x - max - ln(sum e^(x - max))."""
+        xp, out = step.xp, outputs[0]
+        self.scaled(xp, inputs[0], out)
+        out -= xp.log(xp.exp(out).sum(axis=self.axis, keepdims=True))
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """(dy - e^y sum(dy)) / temperature."""
+        grad, xp, head = in_grads[0], step.xp, out_grads[0]
+        if grad is not None:
+            xp.exp(outputs[0], out=grad)
+            grad *= -head.sum(axis=self.axis, keepdims=True)
+            grad += head
+            grad *= self.factor()
+
+
+def exponentials(xp: Any, values: Array, axis: int) -> None:
+    """Replace values of at most 0 by e^value / sum along `axis`."""
+    xp.exp(values, out=values)
+    values /= values.sum(axis=axis, keepdims=True)
+
+
+def softmax_gradient(xp: Any, y: Array, head: Array, axis: int, grad: Array) -> None:
+    """grad = y (head - sum of y head along `axis`)."""
+    xp.multiply(y, head, out=grad)
+    total = grad.sum(axis=axis, keepdims=True)
+    xp.subtract(head, total, out=grad)
+    grad *= y

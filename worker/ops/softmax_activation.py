@@ -1,0 +1,53 @@
+"""SoftmaxActivation: the softmax of older networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...common.errors import ShapeError
+from ..array import Array
+from .elementwise import BaseElementwise
+from .operator import PartialShape, Step
+from .parameters import Choice
+from .softmax import exponentials, softmax_gradient
+
+
+class SoftmaxActivation(BaseElementwise):
+    """Softmax along the last axis (mode instance, data with at least 2 axes) or axis 1 (channel, at least 3).
+
+    For data with more than two axes in mode instance, this is what MXNet 1.9.1 computes forward; its gradient there is
+    that of another function, here it is the right one.
+    """
+
+    mode = Choice("instance", "channel", default="instance")
+
+    def infer_shape(
+        self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
+    ) -> tuple[list[PartialShape], list[PartialShape]]:
+        """Data and output from each other."""
+        inputs, outputs = super().infer_shape(in_shapes, out_shapes)
+        least = 2 if self.mode == "instance" else 3
+        if inputs[0] is not None and len(inputs[0]) < least:
+            where = f"SoftmaxActivation: data in mode {self.mode}"
+            raise ShapeError(where, expected=f"at least {least} axes", got=inputs[0])
+        return inputs, outputs
+
+    def _axis(self) -> int:
+        return -1 if self.mode == "instance" else 1
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """e^(x - max) / sum."""
+        step.xp.subtract(inputs[0], inputs[0].max(axis=self._axis(), keepdims=True), out=outputs[0])
+        exponentials(step.xp, outputs[0], self._axis())
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """y (dy - sum(y dy))."""
+        if in_grads[0] is not None:
+            softmax_gradient(step.xp, outputs[0], out_grads[0], self._axis(), in_grads[0])
