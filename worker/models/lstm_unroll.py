@@ -47,11 +47,14 @@ def _layer(data: Symbol, name: str, seq_len: int, num_hidden: int) -> tuple[Symb
     found = []
     for t in range(seq_len):
         at = f"{name}_t{t}"
-        gates = steps[t] + sym.FullyConnected(hidden, weight, bias, num_hidden=4 * num_hidden, name=f"{at}_h2h")
+        gates = sym.FullyConnected(hidden, weight, bias, num_hidden=4 * num_hidden, name=f"{at}_h2h")
+        gates = sym.elemwise_add(steps[t], gates, name=f"{at}_sum")
         enter, transform, forget, leave = sym.SliceChannel(gates, num_outputs=4, axis=1, name=f"{at}_gates")
-        cell = _sigmoid(forget, f"{at}_f") * cell + _sigmoid(enter, f"{at}_i") * _tanh(transform, f"{at}_g")
-        hidden = _sigmoid(leave, f"{at}_o") * _tanh(cell, f"{at}_c")
-        found.append(sym.expand_dims(hidden, axis=1, name=f"{at}_h"))
+        kept = sym.elemwise_mul(_sigmoid(forget, f"{at}_forget"), cell, name=f"{at}_kept")
+        new = sym.elemwise_mul(_sigmoid(enter, f"{at}_enter"), _tanh(transform, f"{at}_transform"), name=f"{at}_new")
+        cell = sym.elemwise_add(kept, new, name=f"{at}_c")
+        hidden = sym.elemwise_mul(_sigmoid(leave, f"{at}_leave"), _tanh(cell, f"{at}_tanh"), name=f"{at}_h")
+        found.append(sym.expand_dims(hidden, axis=1, name=f"{at}_row"))
     return sym.Concat(*found, dim=1, name=f"{name}_hidden"), hidden, cell
 
 
