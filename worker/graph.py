@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -85,3 +85,14 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
         copy = node if same else Node(node.op, node.name, node.attrs, inputs)
         made.update({(node, index): (copy, index) for index in range(len(node.op.outputs()))})
     return tuple(made[entry] for entry in heads)
+
+
+def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Entry, ...]:
+    """The graph with every node replaced by what `change` makes of it; the inputs of the new nodes are set here."""
+    heads = tuple(heads)
+    made: dict[Node, Node] = {}
+    for node in postorder(heads):
+        new = change(node)
+        inputs = tuple((made[source], index) for source, index in node.inputs)
+        made[node] = new if inputs == new.inputs else Node(new.op, new.name, new.attrs, inputs)
+    return tuple((made[node], index) for node, index in heads)

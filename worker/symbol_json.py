@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .symbol_upgrade import RawNode, read_version, upgrade
 
 WRITTEN_VERSION = 10901  # as MXNet 1.9.1 writes it, so that it loads the file without converting anything
 LONGEST = 1 << 28  # bytes of JSON; far above any network, far below what would exhaust the memory
+MOST_OUTPUTS = 1 << 20  # of all nodes together: a few bytes of a file can claim thousands
 
 
 def dumps(symbol: Symbol) -> str:
@@ -78,13 +80,13 @@ def loads(json_str: str) -> Symbol:
     raw = upgrade(
         [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
     )
-    built: list[Node] = []
+    built = _Built()
     for item in raw.nodes:
-        built.append(_node(item, [_entry(pair, built, item.where) for pair in item.inputs]))
+        built.nodes.append(_node(item, [built.entry(pair, item.where) for pair in item.inputs]))
     heads = [raw.moved(pair) for pair in _entries(_field(document, "heads", list), "heads")]
     if not heads:
         raise FileFormatError("symbol: heads", expected="at least one output", got="none")
-    return Symbol(tuple(_entry(pair, built, "heads") for pair in heads))
+    return Symbol(tuple(built.entry(pair, "heads") for pair in heads))
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -144,14 +146,33 @@ def _entries(value: list[Any], where: str) -> list[tuple[int, int]]:
     return [(item[0], item[1]) for item in value]
 
 
-def _entry(pair: tuple[int, int], built: list[Node], where: str) -> Entry:
-    """The entry that `pair` means, among the nodes before this one: no cycles."""
-    number, output = pair
-    if number >= len(built):
-        raise GraphError(f"{where}: input", expected=f"a node before it (0 to {len(built) - 1})", got=number)
-    if output >= len(built[number].output_names()):
-        raise GraphError(f"{where}: output of {built[number].name}", expected=built[number].output_names(), got=output)
-    return built[number], output
+@dataclass
+class _Built:
+    """The nodes so far, and how many outputs those have that are used: counted once, as a file may claim many."""
+
+    nodes: list[Node] = field(default_factory=list)
+    outputs: dict[int, int] = field(default_factory=dict)
+    total: int = 0
+
+    def entry(self, pair: tuple[int, int], where: str) -> Entry:
+        """The entry that `pair` means, among the nodes before this one: no cycles."""
+        number, output = pair
+        if number >= len(self.nodes):
+            before = f"0 to {len(self.nodes) - 1}" if self.nodes else "there is none"
+            raise GraphError(f"{where}: input", expected=f"a node before it ({before})", got=number)
+        if number not in self.outputs:
+            self._count(number)
+        node = self.nodes[number]
+        if output >= self.outputs[number]:
+            raise GraphError(f"{where}: output of {node.name}", expected=f"0 to {self.outputs[number] - 1}", got=output)
+        return node, output
+
+    def _count(self, number: int) -> None:
+        node = self.nodes[number]
+        self.outputs[number] = 1 if node.op is None else len(node.op.outputs())
+        self.total += self.outputs[number]
+        if self.total > MOST_OUTPUTS:
+            raise GraphError(f"{node.name}: outputs of all nodes", expected=f"at most {MOST_OUTPUTS}", got=self.total)
 
 
 def _node(item: RawNode, inputs: list[Entry]) -> Node:
@@ -168,8 +189,9 @@ def _node(item: RawNode, inputs: list[Entry]) -> Node:
 def _check_inputs(operator: Operator, inputs: list[Entry], where: str) -> None:
     slots = (*operator.arguments(), *operator.auxiliaries())
     if len(inputs) != len(slots):
+        listed = ", ".join(slots[:8]) + (", ..." if len(slots) > 8 else "")
         raise GraphError(
-            f"{where}: inputs of {operator.op_name()}", expected=f"{len(slots)} ({', '.join(slots)})", got=len(inputs)
+            f"{where}: inputs of {operator.op_name()}", expected=f"{len(slots)} ({listed})", got=len(inputs)
         )
     for name, (node, _) in zip(slots, inputs, strict=True):
         if name in operator.auxiliaries() and node.op is not None:

@@ -13,6 +13,11 @@ from .ops.parameters import declared
 
 UNVERSIONED = 800  # files up to 0.8 carry no version
 FIRST_WITH_STATES = 900  # 0.9: all inputs are nodes, and parameters and attributes share one dictionary
+FIRST_WITH_INITIAL_STATES = 904
+FIRST_WITH_LAST_AXIS = 905
+POOLINGS = ("Pooling", "Pooling_v1")
+BATCH_NORMS = ("BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm")
+ASSUMED = "__assumed__"  # the attribute of a node that names a parameter which its file did not state
 
 
 @dataclass
@@ -65,9 +70,11 @@ def upgrade(nodes: Sequence[RawNode], version: int) -> RawGraph:
         inputs = [graph.moved(pair) for pair in node.inputs]
         if node.op != "null":
             _separate(node, version)
+            _set_old_defaults(node, version)
             if version < FIRST_WITH_STATES:
-                _set_old_defaults(node)
                 inputs += _missing_inputs(node, graph)
+            if version < FIRST_WITH_INITIAL_STATES:
+                _describe_states(node, inputs, graph)
         node.attributes = {**passed_on.get(node.name, {}), **attributes_of(node.attributes, node.name)}
         graph.place.append(len(graph.nodes))
         graph.nodes.append(replace(node, inputs=inputs))
@@ -105,15 +112,34 @@ def _hidden_for_inputs(nodes: Sequence[RawNode]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _set_old_defaults(node: RawNode) -> None:
-    """Before pooling had a convention (July 2016) it rounded up; files of that time list all parameters but that."""
-    if node.op == "Pooling" and "pooling_convention" not in node.parameters:
+def _set_old_defaults(node: RawNode, version: int) -> None:
+    """Parameters whose meaning changed.
+
+    Before pooling had a convention (July 2016) it rounded up, and files of that time list all parameters but that; the
+    node is marked, since a model's shapes may tell otherwise (see `settle`). axis -1 of argmax meant all axes.
+    """
+    if version < FIRST_WITH_STATES and node.op in POOLINGS and "pooling_convention" not in node.parameters:
         node.parameters["pooling_convention"] = "full"
+        node.attributes[ASSUMED] = "pooling_convention"
+    if version < FIRST_WITH_LAST_AXIS and node.op in ("argmax", "argmin") and node.parameters.get("axis") == "-1":
+        del node.parameters["axis"]
+
+
+def _describe_states(node: RawNode, inputs: Sequence[tuple[int, int]], graph: RawGraph) -> None:
+    """Tell the states of BatchNorm how they begin, as files of 0.9.4 and later do: means 0, variances 1."""
+    if node.op not in BATCH_NORMS:
+        return
+    for kind, (number, _) in zip(("zero", "one"), inputs[3:5], strict=False):
+        if number < len(graph.nodes):
+            graph.nodes[number].attributes.setdefault("__init__", f'["{kind}", {{}}]')
 
 
 def _missing_inputs(node: RawNode, graph: RawGraph) -> list[tuple[int, int]]:
-    """Variables for the trailing inputs that old files leave out, put into the graph before the node."""
-    if node.op not in REGISTRY:
+    """Variables for the trailing inputs that old files leave out, put into the graph before the node.
+
+    Operators with any number of inputs list them all; a file that claims more than it lists is refused later.
+    """
+    if node.op not in REGISTRY or REGISTRY[node.op].variadic:
         return []
     operator = node.operator()
     slots = (*operator.arguments(), *operator.auxiliaries())

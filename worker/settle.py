@@ -1,0 +1,130 @@
+"""What old files leave open about a graph, settled with the help of the model's parameters.
+
+Pooling rounded up until July 2016, and files do not say so; CuDNNBatchNorm kept the inverse deviation under a name of
+its own. A loader that has a graph and its parameters calls both functions; each returns what it was given if nothing
+is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..common.errors import ShapeError
+from .array import Array, Shape
+from .graph import Node, rebuilt
+from .infer import infer_partial
+from .ops.batch_norm import BatchNorm, CuDNNBatchNorm
+from .ops.operator import PartialShape
+from .ops.pooling import Pooling
+from .symbol import Symbol
+from .symbol_upgrade import ASSUMED
+
+USUAL_CHANNELS = (3, 1)
+USUAL_EXTENTS = (224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512)  # of square pictures, in pixels
+
+
+def settle_pooling(symbol: Symbol, shapes: Mapping[str, Shape]) -> Symbol:
+    """`symbol` with the convention of its unstated poolings ("valid" down, "full" up) that fits `shapes`.
+
+    `shapes` are those of the parameters by name, and of the inputs where they are known; an input of unknown extents is
+    tried with usual ones. What the file says or `load` assumed stays if it fits, or if neither convention does.
+    """
+    unstated = {node for node in symbol.nodes() if _is_unstated(node)}
+    names = set(symbol.list_inputs())
+    known = {name: shape for name, shape in shapes.items() if name in names}
+    if not unstated or _fits(symbol, known):
+        return symbol
+    assumed = {node.op.pooling_convention for node in unstated if isinstance(node.op, Pooling)}
+    for convention in sorted({"valid", "full"} - assumed) or ("valid", "full"):
+        other = Symbol(rebuilt(symbol.heads, lambda node, to=convention: _with_convention(node, to, unstated)))
+        if _fits(other, known):
+            return other
+    return symbol
+
+
+def settle_states(symbol: Symbol, aux_params: Mapping[str, Array]) -> tuple[Symbol, dict[str, Array]]:
+    """The graph with BatchNorm in place of CuDNNBatchNorm, and its `moving_inv_var` as `moving_var`.
+
+    cuDNN 4 kept averages of 1 / sqrt(variance + eps) there, later versions the variance itself. A value above the
+    greatest possible inverse, 1 / sqrt(eps), tells that a layer has variances; otherwise it is taken at its name.
+    """
+    renamed: dict[str, str] = {}
+    values = dict(aux_params)
+    for node in symbol.nodes():
+        if isinstance(node.op, CuDNNBatchNorm):
+            name = node.auxiliaries()[1][0].name
+            renamed[name] = f"{name.removesuffix('moving_inv_var')}moving_var" if "moving_inv_var" in name else name
+            if name in values:
+                values[renamed[name]] = variance(values.pop(name), node.op.eps)
+    if not renamed:
+        return symbol, values
+    return Symbol(rebuilt(symbol.heads, lambda node: _modern(node, renamed))), values
+
+
+def variance(inverse: Array, eps: float) -> Array:
+    """The variance that `inverse` = 1 / sqrt(variance + eps) comes from; `inverse` itself where it cannot be that."""
+    limit = 1.001 * eps**-0.5 if eps > 0 else np.inf
+    if inverse.size == 0 or inverse.max() > limit or inverse.min() <= 0:
+        return inverse
+    found: Array = np.maximum(inverse.astype(np.float64) ** -2 - eps, 0).astype(inverse.dtype)
+    return found
+
+
+def _is_unstated(node: Node) -> bool:
+    if not isinstance(node.op, Pooling) or node.op.global_pool:
+        return False
+    return "pooling_convention" not in node.op.given or node.attrs.get(ASSUMED) == "pooling_convention"
+
+
+def _with_convention(node: Node, convention: str, among: set[Node]) -> Node:
+    if node not in among or node.op is None:
+        return node
+    attrs = {key: text for key, text in node.attrs.items() if key != ASSUMED}
+    op = type(node.op)(**{**node.op.attrs(), "pooling_convention": convention})
+    return Node(op, node.name, attrs, node.inputs)
+
+
+def _modern(node: Node, renamed: Mapping[str, str]) -> Node:
+    if node.op is None and node.name in renamed:
+        return Node(None, renamed[node.name], node.attrs)
+    if not isinstance(node.op, CuDNNBatchNorm):
+        return node
+    parameters = {"fix_gamma": str(node.op.fix_gamma), **node.op.attrs()}
+    return Node(BatchNorm(**parameters), node.name, node.attrs, node.inputs)
+
+
+def _fits(symbol: Symbol, known: Mapping[str, Shape]) -> bool:
+    """Whether some extents of the open inputs agree with all that is known."""
+    shapes = _inferred(symbol, known)
+    if shapes is None:
+        return False
+    unknown = [name for name, shape in shapes.items() if shape is None and name.endswith("data")]
+    if unknown:
+        pictures = [dict.fromkeys(unknown, (0, channels, 0, 0)) for channels in USUAL_CHANNELS]
+        return any(_fits(symbol, {**known, **picture}) for picture in pictures)
+    open_inputs = {name: shape for name, shape in shapes.items() if _is_open(shape)}
+    if not open_inputs:
+        return True
+    sizes = (_filled(open_inputs, extent) for extent in USUAL_EXTENTS)
+    return any(_inferred(symbol, {**known, **filled}) is not None for filled in sizes)
+
+
+def _inferred(symbol: Symbol, known: Mapping[str, Shape]) -> dict[str, PartialShape] | None:
+    """What follows for the variables from `known`; None if it contradicts itself."""
+    try:
+        found = infer_partial(symbol.nodes(), known)
+    except ShapeError:
+        return None
+    return {node.name: shape for (node, _), shape in found.items() if node.op is None}
+
+
+def _is_open(shape: PartialShape) -> bool:
+    """Whether channels are known and the extents behind them are not: a picture's input, of any size."""
+    return shape is not None and len(shape) > 2 and shape[1] > 0 and 0 in shape[2:]
+
+
+def _filled(shapes: Mapping[str, PartialShape], extent: int) -> dict[str, Shape]:
+    """The open shapes with `extent` where theirs are not known."""
+    return {name: (*shape[:2], *(n or extent for n in shape[2:])) for name, shape in shapes.items() if shape}
