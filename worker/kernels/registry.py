@@ -130,6 +130,12 @@ def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes:
     return convolution and DeconvolutionKernel(convolution)
 
 
+def _upsampling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if chain[0].sample_type != "bilinear":
+        return None
+    return _deconvolution([chain[0].deconvolution(in_shapes[0][1])], in_shapes, out_shapes)
+
+
 def _rnn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .rnn import RnnKernel
 
@@ -161,6 +167,7 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "SoftmaxOutput": _softmax_output,
     "Dropout": _dropout,
     "RNN": _rnn,
+    "UpSampling": _upsampling,
     "Deconvolution": _deconvolution,
     "BatchNorm": _batch_norm,
     "CuDNNBatchNorm": _batch_norm,

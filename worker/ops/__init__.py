@@ -43,4 +43,5 @@ from . import stack as stack
 from . import stretch as stretch
 from . import svm_output as svm_output
 from . import unary as unary
+from . import upsampling as upsampling
 from . import view as view
