@@ -99,3 +99,36 @@ def test_many_ranks_that_differ_are_cut_short():
     outcomes = settle((iterator(), None, 0, 1), *[(iterator(rows=30), None, 0, 1)] * 6)
     assert str(outcomes[0]).count("(rank ") == 4  # rank 0 and three others
     assert "ranks 0 and 1, 2, 3, 4, 5, 6" in str(outcomes[0])
+
+
+@pytest.mark.parametrize("parts", [[(2, 0), (2, 0)], [(2, 0), (3, 1)], [(2, 0), (1, 0)], [(1, 0), (2, 1)]])
+def test_parts_that_do_not_make_up_a_whole(parts):
+    iterators = [iterator() for _ in parts]
+    for one, (num_parts, part_index) in zip(iterators, parts, strict=True):
+        one.num_parts, one.part_index = num_parts, part_index
+    outcomes = settle(*[(one, None, 0, 1) for one in iterators])
+    assert len({str(error) for error in outcomes}) == 1
+    assert "do not make up a whole" in str(outcomes[0]) or "train on different things" in str(outcomes[0])
+
+
+class Own(mx.io.DataIter):
+    """An iterator of a user's that says what must be equal, and does something at random."""
+
+    batch_size, provide_data, provide_label = 4, [("data", (4, 3))], [("softmax_label", (4,))]
+
+    def __init__(self, seed, made_of):
+        self.seed, self.made_of = seed, made_of
+
+    def reseed(self, seed):
+        self.seed = seed
+
+    def fingerprint(self):
+        return {"made of": self.made_of}
+
+
+def test_iterators_say_what_must_be_equal_and_take_rank_0s_seed():
+    iterators = [Own(seed, "wood") for seed in (5, 6)]
+    assert [share.rows for share in settle(*[(one, None, 0, 1) for one in iterators])] == [(0, 2), (2, 4)]
+    assert iterators[1].seed == 5
+    outcomes = settle((Own(5, "wood"), None, 0, 1), (Own(5, "iron"), None, 0, 1))
+    assert "different things: made of: expected wood (rank 0), got iron (rank 1)" in str(outcomes[0])
