@@ -27,7 +27,9 @@ def _network(act_type: str) -> Symbol:
     layer = sym.Pooling(sym.Activation(layer, act_type=act_type), kernel=(2, 2), stride=(2, 2), pool_type="max")
     layer = sym.Dropout(sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4))
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=4)
-    layer = sym.BatchNorm(layer)
+    layer = sym.LRN(sym.BatchNorm(layer), nsize=3)
+    for kind in ("leaky", "prelu", "elu", "gelu"):
+        layer = sym.LeakyReLU(layer, act_type=kind)
     for pool_type in ("max", "avg"):
         layer = sym.Pooling(layer, kernel=(3, 3), pad=(1, 1), pool_type=pool_type)
     layer = sym.Pooling(sym.Convolution(layer, kernel=(3, 3), num_filter=8), kernel=(1, 1), pool_type="max")
