@@ -14,12 +14,30 @@ from .compose import variable as Variable
 from .naming import AttrScope
 from .ops.operator import REGISTRY
 from .symbol import Symbol
+from .symbol_functions import arange, full, hypot, maximum, minimum, ones, pow, power, zeros
 from .symbol_json import load, loads
 
 var = Variable
 load_json = loads
 
-__all__ = ["AttrScope", "Group", "Symbol", "Variable", "load", "load_json", "var"]
+__all__ = [
+    "AttrScope",
+    "Group",
+    "Symbol",
+    "Variable",
+    "arange",
+    "full",
+    "hypot",
+    "load",
+    "load_json",
+    "maximum",
+    "minimum",
+    "ones",
+    "pow",
+    "power",
+    "var",
+    "zeros",
+]
 
 
 @cache

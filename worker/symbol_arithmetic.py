@@ -1,16 +1,22 @@
-"""Arithmetic on symbols: each expression is one operator, under MXNet's names."""
+"""Arithmetic and comparisons of symbols: each expression is one operator, under MXNet's names."""
 
 from __future__ import annotations
 
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
+from ..common.errors import GraphError
+from .symbol_methods import Methods
+
 if TYPE_CHECKING:
     from .symbol import Symbol
 
 
-class Arithmetic:
-    """What makes `a + b`, `2 * a` and `-a` symbols. The names give the automatic node names, such as `_plus0`."""
+class Arithmetic(Methods):
+    """What makes `a + b`, `2 * a`, `-a` and `a == b` symbols. The names give automatic node names, such as `_plus0`.
+
+    Two symbols are the same entry of a dictionary or set only if they are the same object.
+    """
 
     __slots__ = ()
     __array_ufunc__ = None  # so that numpy's scalars on the left leave the work to the symbol on the right
@@ -43,8 +49,42 @@ class Arithmetic:
     def __rpow__(self, other: Any) -> Symbol:
         return _combine(self, other, "_Power", "_rpower_scalar")
 
+    def __mod__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_Mod", "_ModScalar")
+
+    def __rmod__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_Mod", "_RModScalar")
+
     def __neg__(self) -> Symbol:
         return self * -1.0
+
+    def __abs__(self) -> Symbol:
+        return self.abs()
+
+    def __eq__(self, other: object) -> Symbol:  # type: ignore[override]
+        return _combine(self, other, "_equal", "_equal_scalar")
+
+    def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
+        return _combine(self, other, "_not_equal", "_not_equal_scalar")
+
+    def __gt__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_greater", "_greater_scalar")
+
+    def __ge__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_greater_equal", "_greater_equal_scalar")
+
+    def __lt__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_lesser", "_lesser_scalar")
+
+    def __le__(self, other: Any) -> Symbol:
+        return _combine(self, other, "_lesser_equal", "_lesser_equal_scalar")
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise GraphError(
+            "a symbol is neither true nor false", remedy="Compare with `is`, or compute with mx.sym.where."
+        )
 
 
 def _combine(left: Arithmetic, right: object, with_symbol: str, with_number: str) -> Symbol:

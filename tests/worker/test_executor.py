@@ -19,7 +19,7 @@ def network():
 
 
 def bound(rows=8, slices=None, dtype=np.float32, symbol=None, **options):
-    symbol = symbol or network()
+    symbol = network() if symbol is None else symbol
     types = dict.fromkeys(symbol.list_arguments(), dtype)
     executor = symbol.simple_bind(data=(rows, 2, 8, 8), slices=slices, type_dict=types, **options)
     rng = np.random.default_rng(7)

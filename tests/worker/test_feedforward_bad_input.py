@@ -25,7 +25,7 @@ def network(classes=3, name="fc"):
 
 def train(symbol=None, X=X, y=Y, **options):
     options = {"num_epoch": 1, "batch_size": 10, "verbose": False, "shuffle": False, **options}
-    return mx.FeedForward.create(symbol or network(), X, y, **options)
+    return mx.FeedForward.create(network() if symbol is None else symbol, X, y, **options)
 
 
 def refused(kind, action, *told):

@@ -24,7 +24,9 @@ def network(head="fc", classes=2):
 def train(symbol=None, num_epoch=2, verbose=False, **options):
     mx.random.seed(3)
     options = {"learning_rate": 0.1, "momentum": 0.9, "initializer": mx.init.Xavier(), "batch_size": 10, **options}
-    return mx.FeedForward.create(symbol or network(), X, Y, num_epoch=num_epoch, verbose=verbose, **options)
+    return mx.FeedForward.create(
+        network() if symbol is None else symbol, X, Y, num_epoch=num_epoch, verbose=verbose, **options
+    )
 
 
 @pytest.fixture(scope="module")

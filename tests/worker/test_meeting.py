@@ -31,7 +31,7 @@ def residual():
 
 
 def bound(slices=1, dtype=np.float32, threads=None, symbol=None):
-    symbol, rows = symbol or residual(), 10
+    symbol, rows = (residual() if symbol is None else symbol), 10
     requests = {name: "null" if name in ("data", "softmax_label") else "write" for name in symbol.list_arguments()}
     executor = symbol.simple_bind(
         data=(rows, 2, 6, 6), slices=slices, grad_req=requests, type_dict=dict.fromkeys(symbol.list_arguments(), dtype)

@@ -178,10 +178,13 @@ class Optional(Parameter[Any]):
 
 
 def declared(owner: type) -> dict[str, Parameter[Any]]:
-    """The parameters that a class and its bases declare, by name, in order of declaration."""
+    """The parameters that a class and its bases declare, by name, in order of their last declaration."""
     found: dict[str, Parameter[Any]] = {}
     for base in reversed(owner.__mro__):
-        found.update({name: item for name, item in vars(base).items() if isinstance(item, Parameter)})
+        for name, item in vars(base).items():
+            if isinstance(item, Parameter):
+                found.pop(name, None)
+                found[name] = item
     return found
 
 

@@ -206,7 +206,9 @@ class Norm(_Reduction):
 
     canonical = "norm"
     ord = Int(2, minimum=1, maximum=2)
+    axis = Optional(Ints())
     out_dtype = Optional(DType())
+    keepdims = Bool(False)
 
     def fold(self, xp: Any, data: Array, axes: Shape, out: Array) -> None:
         """y = sum |x|, or sqrt(sum x^2)."""

@@ -80,6 +80,7 @@ class SequenceMask(_OfLengths):
     """data with `value` in every step after a row's length."""
 
     value = Float(0.0)
+    axis = Int(0, minimum=0, maximum=1)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Copy, then mask."""

@@ -218,28 +218,6 @@ class HardSigmoid(BaseElementwise):
         xp.multiply(out, dy, out=out)
 
 
-class SmoothL1(BaseElementwise):
-    """With s = scalar: (s data)^2 / 2 where |data| < 1 / s^2, else |data| - 0.5 / s^2."""
-
-    canonical = "smooth_l1"
-    scalar = Float(1.0)
-
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
-        """With c = min(|x|, 1/s^2): s^2 c^2 / 2 + |x| - c."""
-        size = xp.absolute(inputs[0])
-        held = xp.minimum(size, self.scalar**-2)
-        xp.multiply(held, held, out=out)
-        xp.multiply(out, self.scalar**2 / 2, out=out)
-        xp.add(out, size, out=out)
-        xp.subtract(out, held, out=out)
-
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
-        """dy times s^2 x, held between -1 and 1."""
-        xp.multiply(inputs[0], self.scalar**2, out=out)
-        xp.clip(out, -1, 1, out=out)
-        xp.multiply(out, dy, out=out)
-
-
 class ZerosLike(BaseElementwise):
     """Zeros in data's shape."""
 
