@@ -8,6 +8,7 @@ is open.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def settle_pooling(symbol: Symbol, shapes: Mapping[str, Shape]) -> Symbol:
         return symbol
     assumed = {node.op.pooling_convention for node in unstated if isinstance(node.op, Pooling)}
     for convention in sorted({"valid", "full"} - assumed) or ("valid", "full"):
-        other = Symbol(rebuilt(symbol.heads, lambda node, to=convention: _with_convention(node, to, unstated)))
+        other = Symbol(rebuilt(symbol.heads, partial(_with_convention, convention, unstated)))
         if _fits(other, known):
             return other
     return symbol
@@ -60,7 +61,7 @@ def settle_states(symbol: Symbol, aux_params: Mapping[str, Array]) -> tuple[Symb
                 values[renamed[name]] = variance(values.pop(name), node.op.eps)
     if not renamed:
         return symbol, values
-    return Symbol(rebuilt(symbol.heads, lambda node: _modern(node, renamed))), values
+    return Symbol(rebuilt(symbol.heads, partial(_modern, renamed))), values
 
 
 def variance(inverse: Array, eps: float) -> Array:
@@ -78,7 +79,7 @@ def _is_unstated(node: Node) -> bool:
     return "pooling_convention" not in node.op.given or node.attrs.get(ASSUMED) == "pooling_convention"
 
 
-def _with_convention(node: Node, convention: str, among: set[Node]) -> Node:
+def _with_convention(convention: str, among: set[Node], node: Node) -> Node:
     if node not in among or node.op is None:
         return node
     attrs = {key: text for key, text in node.attrs.items() if key != ASSUMED}
@@ -86,7 +87,7 @@ def _with_convention(node: Node, convention: str, among: set[Node]) -> Node:
     return Node(op, node.name, attrs, node.inputs)
 
 
-def _modern(node: Node, renamed: Mapping[str, str]) -> Node:
+def _modern(renamed: Mapping[str, str], node: Node) -> Node:
     if node.op is None and node.name in renamed:
         return Node(None, renamed[node.name], node.attrs)
     if not isinstance(node.op, CuDNNBatchNorm):

@@ -79,8 +79,8 @@ def first_versions():
     image = normal(2, 2, 5, 6)
     convolution = _node("Convolution_v1", "c", (0, 1, 2), kernel="(3,3)", num_filter="3", pad="(1,1)", stride="(2,2)")
     yield "alias_Convolution_v1", _file(data, weight, bias, convolution), {"data": image}
-    for pool_type in ("max", "avg"):
-        parameters = {"kernel": "(2,2)", "stride": "(2,2)", "pool_type": pool_type, "pooling_convention": "full"}
+    for pool_type, convention in (("max", "full"), ("avg", "valid")):
+        parameters = {"kernel": "(2,2)", "stride": "(2,2)", "pool_type": pool_type, "pooling_convention": convention}
         pooling = _node("Pooling_v1", "p", (0,), **parameters)
         yield f"alias_Pooling_v1_{pool_type}", _file(data, pooling), {"data": image}
     gamma, beta = _variable("b_gamma"), _variable("b_beta")
