@@ -9,7 +9,7 @@ import pytest
 import pushgrad as mx
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "folder_of_images.py"
-OPTIONS = ("--count", 200, "--num-epochs", 2, "--batch-size", 24, "--slices", 4, "--save", "net")
+OPTIONS = ("--count", 250, "--num-epochs", 2, "--batch-size", 24, "--slices", 4, "--save", "net")
 
 
 @pytest.fixture
