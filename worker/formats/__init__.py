@@ -1,7 +1,8 @@
 """`mx.formats`: networks and weights in the files of other programs; see docs/files.md."""
 
 from .efficientnet import efficientnet_lite0
+from .onnx_export import export_onnx
 from .safetensors_file import load_safetensors, save_safetensors
 from .torch_file import load_torch
 
-__all__ = ["efficientnet_lite0", "load_safetensors", "load_torch", "save_safetensors"]
+__all__ = ["efficientnet_lite0", "export_onnx", "load_safetensors", "load_torch", "save_safetensors"]

@@ -1,0 +1,137 @@
+"""Networks as ONNX files, for inference: losses become what they predict, dropout disappears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import GraphError, ParameterError, ShapeError
+from ..array import Array, Shape
+from ..files import PathLike, write_atomically
+from ..graph import Entry, Node
+from ..symbol import Symbol
+from . import onnx_export_arrays, onnx_export_layers, onnx_export_math, onnx_export_norms  # noqa: F401  (EXPORTERS)
+from .extras import needed
+from .onnx_writer import EXPORTERS, OPSET, Call, Writer
+
+_BATCH = "N"
+
+
+def export_onnx(
+    symbol: Symbol,
+    params: Mapping[str, Array],
+    shapes: Mapping[str, Shape],
+    path: PathLike,
+    dynamic_batch: bool = False,
+) -> None:
+    """Write the network as an ONNX file (opset 17, float32).
+
+    `params` are arguments and auxiliary states together, by name (a leading arg: or aux: is ignored). `shapes` are
+    those of the inputs, such as {"data": (1, 3, 224, 224)}; labels may be left out. With `dynamic_batch` the file takes
+    any number of rows. GraphError names node and operator where ONNX has nothing that fits, ShapeError what is wrong
+    with a parameter.
+    """
+    arrays = {name.removeprefix("arg:").removeprefix("aux:"): value for name, value in params.items()}
+    export = _Export(symbol, arrays, shapes, dynamic_batch)
+    model = export.model()
+    write_atomically(path, lambda stream: stream.write(model.SerializeToString()))
+
+
+class _Export:
+    """The translation of one graph."""
+
+    def __init__(
+        self, symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape], dynamic_batch: bool
+    ) -> None:
+        self.helper = needed("onnx.helper", "exporting to ONNX")
+        self.symbol, self.arrays, self.dynamic_batch = symbol, arrays, dynamic_batch
+        self.shapes = _all_shapes(symbol, arrays, shapes)
+        self.writer, self.names, self.inputs = Writer(), dict[Entry, str](), list[Any]()
+
+    def model(self) -> Any:
+        """The ONNX model."""
+        needed_nodes = _used(self.symbol)
+        for node in self.symbol.nodes():
+            if node in needed_nodes:
+                self._variable(node) if node.op is None else self._operator(node)
+        outputs = [self._output(entry, name) for entry, name in self._heads()]
+        to_proto = needed("onnx.numpy_helper", "exporting to ONNX").from_array
+        constants = [to_proto(array, name) for name, array in self.writer.constants.items()]
+        name = self.symbol.name or "network"
+        graph = self.helper.make_graph(self.writer.nodes, name, self.inputs, outputs, constants)
+        opset = self.helper.make_opsetid("", OPSET)
+        return self.helper.make_model(graph, producer_name="pushgrad", opset_imports=[opset], ir_version=8)
+
+    def _variable(self, node: Node) -> None:
+        name = self.names[node, 0] = self.writer.unique(node.name)
+        if node.name in self.arrays:
+            self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
+        else:
+            self.inputs.append(self._described(name, self.shapes[node, 0], open_rows=self.dynamic_batch))
+
+    def _operator(self, node: Node) -> None:
+        assert node.op is not None
+        kind = node.op.op_name()
+        used = [entry for entry in node.inputs if entry in self.names]
+        outputs = [self.shapes[node, index] for index in range(len(node.op.outputs()))]
+        call = Call(node, node.op, [self.names[e] for e in used], [self.shapes[e] for e in used], outputs)
+        if kind not in EXPORTERS:
+            raise call.unsupported()
+        self.writer.prefix = node.name
+        made = EXPORTERS[kind](self.writer, call)
+        self.names.update({(node, i): name for i, name in enumerate([made] if isinstance(made, str) else made)})
+
+    def _heads(self) -> list[tuple[Entry, str]]:
+        """Every output under its own name, also where it is an input or two outputs are one."""
+        named = []
+        for entry in self.symbol.heads:
+            if entry not in self.names:
+                raise GraphError(f"{entry[0].name}: ONNX has nothing for output {entry[0].output_names()[entry[1]]}")
+            output = self.writer.unique(entry[0].output_names()[entry[1]])
+            self.writer.nodes.append(self.helper.make_node("Identity", [self.names[entry]], [output], f"{output}_head"))
+            named.append((entry, output))
+        return named
+
+    def _output(self, entry: Entry, name: str) -> Any:
+        shape = self.shapes[entry]
+        rows = {self.shapes[node, 0][:1] for node in self.symbol.nodes() if node.op is None and self._is_input(node)}
+        return self._described(name, shape, open_rows=self.dynamic_batch and shape[:1] in rows)
+
+    def _is_input(self, node: Node) -> bool:
+        return node.name not in self.arrays and (node, 0) in self.names
+
+    def _described(self, name: str, shape: Shape, open_rows: bool) -> Any:
+        extents = [_BATCH, *shape[1:]] if open_rows and shape else list(shape)
+        return self.helper.make_tensor_value_info(name, self.helper.np_dtype_to_tensor_dtype(np.dtype("f4")), extents)
+
+
+def _all_shapes(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> dict[Entry, Shape]:
+    """The shape of every entry; ParameterError for a name that the network does not have."""
+    known = symbol.list_inputs()
+    if strange := [name for name in shapes if name not in known]:
+        raise ParameterError(f"export_onnx: no input {strange[0]}", expected=f"one of {', '.join(known[:10])}")
+    given = {name: np.shape(value) for name, value in arrays.items() if name in known}
+    try:
+        return symbol.infer_all(**{**given, **{name: tuple(shape) for name, shape in shapes.items()}})
+    except ShapeError as error:
+        error.text = f"export_onnx: {error.text}"
+        raise
+
+
+def _used(symbol: Symbol) -> set[Node]:
+    """The nodes that inference needs: not the labels, which only losses look at."""
+    found: set[Node] = set()
+    waiting = [node for node, _ in symbol.heads]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += [item for slot, (item, _) in zip(_slots(node), node.inputs, strict=True) if slot != "label"]
+    return found
+
+
+def _slots(node: Node) -> tuple[str, ...]:
+    """What the operator calls its inputs."""
+    return () if node.op is None else (*node.op.arguments(), *node.op.auxiliaries())

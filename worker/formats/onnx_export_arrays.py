@@ -1,0 +1,187 @@
+"""Exporters of operators that reorder, cut, join, repeat and choose."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ops.operator import Step
+from .onnx_writer import WHOLE_AXIS, Call, Writer, exports
+
+
+@exports("Reshape")
+def _reshape(to: Writer, call: Call) -> str:
+    return to.reshape(call.inputs[0], call.outputs[0], call.shapes[0])
+
+
+@exports("expand_dims")
+def _expand_dims(to: Writer, call: Call) -> str:
+    return str(to.emit("Unsqueeze", [call.inputs[0], to.ints((call.op.axis % len(call.outputs[0]),))]))
+
+
+@exports("squeeze")
+def _squeeze(to: Writer, call: Call) -> str:
+    axes = call.op.axis or [i for i, extent in enumerate(call.shapes[0]) if extent == 1]
+    if len(axes) == len(call.shapes[0]):
+        return str(to.emit("Reshape", [call.inputs[0], to.ints(call.outputs[0])]))
+    return str(to.emit("Squeeze", [call.inputs[0], to.ints(axes)]))
+
+
+@exports("transpose")
+def _transpose(to: Writer, call: Call) -> str:
+    axes = call.op.axes or range(len(call.shapes[0]))[::-1]
+    return str(to.emit("Transpose", call.inputs, perm=[axis % len(call.shapes[0]) for axis in axes]))
+
+
+@exports("SwapAxis")
+def _swap_axis(to: Writer, call: Call) -> str:
+    order = list(range(len(call.shapes[0])))
+    first, second = call.op.dim1, call.op.dim2
+    order[first], order[second] = order[second], order[first]
+    return str(to.emit("Transpose", call.inputs, perm=order))
+
+
+@exports("slice", "slice_axis", "slice_like", "reverse")
+def _slice(to: Writer, call: Call) -> str:
+    return _cut(to, call.inputs[0], call, call.op.index(call.shapes[0], call.shapes))
+
+
+def _cut(to: Writer, data: str, call: Call, parts: tuple[slice, ...]) -> str:
+    """data[parts]; axes that stay whole are not named, so that their extent may be open."""
+    named = [(i, part) for i, part in enumerate(parts) if part != slice(None)]
+    if not named:
+        return str(to.emit("Identity", [data]))
+    starts, ends, steps = zip(*(part.indices(call.shapes[0][i]) for i, part in named), strict=True)
+    ends = tuple(-WHOLE_AXIS if end < 0 else end for end in ends)  # backwards, the first element included
+    axes = [i for i, _ in named]
+    return str(to.emit("Slice", [data, *(to.ints(numbers) for numbers in (starts, ends, axes, steps))]))
+
+
+@exports("Crop")
+def _crop(to: Writer, call: Call) -> str:
+    height, width = call.outputs[0][2:]
+    spare = [n - m for n, m in zip(call.shapes[0][2:], (height, width), strict=True)]
+    top, left = (n // 2 for n in spare) if call.op.center_crop else call.op.offset
+    whole = slice(None)
+    return _cut(to, call.inputs[0], call, (whole, whole, slice(top, top + height), slice(left, left + width)))
+
+
+@exports("Concat")
+def _concat(to: Writer, call: Call) -> str:
+    return str(to.emit("Concat", call.inputs, axis=call.op.dim))
+
+
+@exports("stack")
+def _stack(to: Writer, call: Call) -> str:
+    axis = call.op.axis % len(call.outputs[0])
+    return str(to.emit("Concat", [to.emit("Unsqueeze", [item, to.ints((axis,))]) for item in call.inputs], axis=axis))
+
+
+@exports("SliceChannel")
+def _slice_channel(to: Writer, call: Call) -> list[str]:
+    count, axis = call.op.num_outputs, call.op.axis % len(call.shapes[0])
+    parts = to.emit("Split", call.inputs, count=count, axis=axis)
+    parts = [parts] if count == 1 else parts
+    return [to.emit("Squeeze", [part, to.ints((axis,))]) for part in parts] if call.op.squeeze_axis else parts
+
+
+@exports("Pad")
+def _pad(to: Writer, call: Call) -> str:
+    widths = call.op.pad_width
+    inputs = [call.inputs[0], to.ints((*widths[::2], *widths[1::2]))]
+    if call.op.mode == "constant":
+        inputs.append(to.constant(call.op.constant_value))
+    return str(to.emit("Pad", inputs, mode=call.op.mode))
+
+
+@exports("broadcast_to", "broadcast_axis", "broadcast_like")
+def _expand(to: Writer, call: Call) -> str:
+    shape = [1 if n == m else n for n, m in zip(call.outputs[0], call.shapes[0], strict=True)]
+    return str(to.emit("Expand", [call.inputs[0], to.ints(shape)]))
+
+
+@exports("tile")
+def _tile(to: Writer, call: Call) -> str:
+    data, axes = call.inputs[0], len(call.outputs[0])
+    if axes > len(call.shapes[0]):
+        data = to.emit("Unsqueeze", [data, to.ints(range(axes - len(call.shapes[0])))])
+    return str(to.emit("Tile", [data, to.ints((1,) * (axes - len(call.op.reps)) + tuple(call.op.reps))]))
+
+
+@exports("repeat")
+def _repeat(to: Writer, call: Call) -> str:
+    data, axis, shape = call.inputs[0], call.op.axis, call.shapes[0]
+    if axis is None:
+        data, axis, shape = to.emit("Reshape", [data, to.ints((-1,))]), 0, (int(np.prod(shape)),)
+    axis %= len(shape)
+    copies = [1] * (len(shape) + 1)
+    copies[axis + 1] = call.op.repeats
+    beside = to.emit("Tile", [to.emit("Unsqueeze", [data, to.ints((axis + 1,))]), to.ints(copies)])
+    return str(to.emit("Reshape", [beside, to.ints((*(0,) * axis, -1, *call.outputs[0][axis + 1 :]))]))
+
+
+@exports("Cast")
+def _cast(to: Writer, call: Call) -> str:
+    if call.op.dtype in ("float32", "float64"):
+        return str(to.emit("Identity", call.inputs))
+    if call.op.dtype == "bfloat16":
+        raise call.unsupported("dtype bfloat16")
+    return to.cast(to.cast(call.inputs[0], call.op.dtype), np.float32)
+
+
+@exports("where")
+def _where(to: Writer, call: Call) -> str:
+    condition, *values = call.inputs
+    if len(call.shapes[0]) < len(call.outputs[0]):
+        rows = (-1, *(1,) * (len(call.outputs[0]) - 1))
+        condition = to.emit("Reshape", [condition, to.ints(rows)])
+    return str(to.emit("Where", [to.cast(condition, np.bool_), *values]))
+
+
+def _indices(to: Writer, call: Call, name: str, extent: int) -> str:
+    """Whole numbers from 0 to extent - 1, clipped or wrapped as the operator does."""
+    whole = to.emit("Floor", [name])
+    if call.op.mode == "wrap":
+        turns = to.emit("Floor", [to.scalar("Div", whole, extent)])
+        whole = to.emit("Sub", [whole, to.scalar("Mul", turns, extent)])
+    elif call.op.mode == "clip":
+        whole = to.emit("Clip", [whole, to.constant(0), to.constant(extent - 1)])
+    return to.cast(whole, np.int64)
+
+
+@exports("take")
+def _take(to: Writer, call: Call) -> str:
+    axis = call.op.axis % len(call.shapes[0])
+    return str(to.emit("Gather", [call.inputs[0], _indices(to, call, call.inputs[1], call.shapes[0][axis])], axis=axis))
+
+
+@exports("pick")
+def _pick(to: Writer, call: Call) -> str:
+    data, index = call.inputs
+    axis = call.op.axis % len(call.shapes[0])
+    places = _indices(to, call, index, call.shapes[0][axis])
+    kept = [1 if i == axis else n for i, n in enumerate(call.shapes[0])]
+    places = to.emit("Reshape", [places, to.ints(kept)])
+    found = to.emit("GatherElements", [data, places], axis=axis)
+    return str(to.emit("Reshape", [found, to.ints(call.outputs[0])]))
+
+
+@exports("one_hot")
+def _one_hot(to: Writer, call: Call) -> str:
+    """By comparison with 0, 1, ..., as ONNX's own operator counts negative indices from the end."""
+    places = to.emit("Unsqueeze", [to.emit("Floor", call.inputs), to.ints((len(call.shapes[0]),))])
+    hit = to.emit("Equal", [places, to.constant(np.arange(call.op.depth))])
+    return str(to.emit("Where", [hit, to.constant(call.op.on_value), to.constant(call.op.off_value)]))
+
+
+@exports("zeros_like", "ones_like")
+def _filled_like(to: Writer, call: Call) -> str:
+    value = to.constant(float(call.op.op_name() == "ones_like"))
+    return str(to.emit("Expand", [value, to.emit("Shape", call.inputs)]))
+
+
+@exports("_zeros", "_ones", "_full", "_arange")
+def _constant(to: Writer, call: Call) -> str:
+    """What the operator itself computes, once."""
+    value = np.empty(call.outputs[0], np.float32)
+    call.op.forward(Step(), [], [value])
+    return to.constant(value)

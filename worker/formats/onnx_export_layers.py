@@ -1,0 +1,177 @@
+"""Exporters of the layers with weights, of pooling, and of what only training needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..array import Array, Shape
+from ..ops.operator import Step
+from ..ops.pooling import Pooling
+from .onnx_writer import Call, Writer, exports
+
+
+@exports("Convolution")
+def _convolution(to: Writer, call: Call) -> str:
+    op, windows = call.op, call.op.windows()
+    return str(
+        to.emit(
+            "Conv",
+            call.inputs,
+            kernel_shape=windows.kernel,
+            strides=windows.stride,
+            pads=windows.pad * 2,
+            dilations=windows.dilate,
+            group=op.num_group,
+        )
+    )
+
+
+@exports("Deconvolution")
+def _deconvolution(to: Writer, call: Call) -> str:
+    op, axes = call.op, len(call.op.kernel)
+    pad, adj = op.border(call.shapes[0][2:])
+    return str(
+        to.emit(
+            "ConvTranspose",
+            call.inputs,
+            kernel_shape=op.kernel,
+            strides=op.stride or (1,) * axes,
+            pads=tuple(pad) * 2,
+            dilations=op.dilate or (1,) * axes,
+            output_padding=tuple(adj),
+            group=op.num_group,
+        )
+    )
+
+
+@exports("FullyConnected")
+def _fully_connected(to: Writer, call: Call) -> str:
+    data, weight, *bias = call.inputs
+    if call.op.flatten or len(call.shapes[0]) == 2:
+        flat = data if len(call.shapes[0]) == 2 else str(to.emit("Flatten", [data], axis=1))
+        return str(to.emit("Gemm", [flat, weight, *bias], transB=1))
+    product = str(to.emit("MatMul", [data, str(to.emit("Transpose", [weight], perm=[1, 0]))]))
+    return str(to.emit("Add", [product, *bias])) if bias else product
+
+
+@exports("Embedding")
+def _embedding(to: Writer, call: Call) -> str:
+    data, weight = call.inputs
+    return str(to.emit("Gather", [weight, to.cast(data, np.int64)], axis=0))
+
+
+@exports("Pooling")
+def _pooling(to: Writer, call: Call) -> str:
+    op = call.op
+    if op.pool_type not in ("max", "avg", "sum", "lp"):
+        raise call.unsupported(f"pool_type {op.pool_type}")
+    if op.global_pool:
+        return _global_pooling(to, call)
+    windows, data, count = op.windows(call.shapes[0]), call.shapes[0][2:], call.outputs[0][2:]
+    # Conventions that round up read beyond the padding: that many more rows and columns are padded at the end.
+    reach = zip(windows.reach(count), data, windows.pad, strict=True)
+    extra = tuple(max(r - n - 2 * p, 0) for r, n, p in reach)
+    pads = (*windows.pad, *(p + more for p, more in zip(windows.pad, extra, strict=True)))
+    shape = {"kernel_shape": windows.kernel, "strides": windows.stride, "pads": pads}
+    if op.pool_type == "max":
+        return str(to.emit("MaxPool", call.inputs, **shape))
+    if op.pool_type == "lp":
+        return str(to.emit("LpPool", call.inputs, p=int(op.p_value or 2), **shape))
+    if op.pool_type == "avg" and not any(extra):
+        return str(
+            to.emit("AveragePool", call.inputs, count_include_pad=int(op.count_include_pad is not False), **shape)
+        )
+    mean = str(to.emit("AveragePool", call.inputs, count_include_pad=1, **shape))
+    size = float(np.prod(windows.kernel))
+    if op.pool_type == "sum":
+        return to.scalar("Mul", mean, size)
+    return str(to.emit("Mul", [mean, to.constant(size * _shares(op, data, count))]))
+
+
+def _global_pooling(to: Writer, call: Call) -> str:
+    kind, size = call.op.pool_type, float(np.prod(call.shapes[0][2:]))
+    if kind == "max":
+        return str(to.emit("GlobalMaxPool", call.inputs))
+    if kind == "lp":
+        return str(to.emit("GlobalLpPool", call.inputs, p=int(call.op.p_value or 2)))
+    mean = str(to.emit("GlobalAveragePool", call.inputs))
+    return mean if kind == "avg" else to.scalar("Mul", mean, size)
+
+
+def _shares(op: Pooling, data: Shape, count: Shape) -> Array:
+    """What each window's mean divides by, inverted: the mean of ones over their sum, as the operator computes them."""
+    ones, found = np.ones((1, 1, *data)), []
+    for kind in ("avg", "sum"):
+        found.append(np.empty((1, 1, *count)))
+        type(op)(**{**op.attrs(), "pool_type": kind}).forward(Step(), [ones], found[-1:])
+    return found[0] / found[1]
+
+
+@exports("Flatten")
+def _flatten(to: Writer, call: Call) -> str:
+    return str(to.emit("Flatten", call.inputs, axis=1))
+
+
+@exports(
+    "Dropout", "BlockGrad", "_copy", "MakeLoss", "make_loss", "amp_cast", "_CrossDeviceCopy",
+    "LinearRegressionOutput", "MAERegressionOutput", "SVMOutput",
+)  # fmt: skip
+def _identity(to: Writer, call: Call) -> str:
+    return str(to.emit("Identity", call.inputs[:1]))
+
+
+@exports("LogisticRegressionOutput")
+def _logistic(to: Writer, call: Call) -> str:
+    return str(to.emit("Sigmoid", call.inputs[:1]))
+
+
+@exports("SoftmaxOutput")
+def _softmax_output(to: Writer, call: Call) -> str:
+    op = call.op
+    if op.multi_output or op.preserve_shape or len(call.shapes[0]) == 2:
+        return str(to.emit("Softmax", call.inputs[:1], axis=1 if op.multi_output else -1))
+    return _softmax_of_rows(to, call)
+
+
+@exports("SoftmaxActivation")
+def _softmax_activation(to: Writer, call: Call) -> str:
+    if call.op.mode == "channel":
+        return str(to.emit("Softmax", call.inputs, axis=1))
+    return _softmax_of_rows(to, call)
+
+
+def _softmax_of_rows(to: Writer, call: Call) -> str:
+    """All of a row as classes, whatever its axes are."""
+    flat = str(to.emit("Flatten", call.inputs[:1], axis=1))
+    shares = str(to.emit("Softmax", [flat], axis=1))
+    rows = (call.shapes[0][0], int(np.prod(call.shapes[0][1:])))
+    return to.reshape(shares, call.shapes[0], rows)
+
+
+@exports("softmax", "log_softmax", "softmin")
+def _softmax(to: Writer, call: Call) -> str:
+    op, data = call.op, call.inputs[0]
+    if getattr(op, "use_length", False):
+        raise call.unsupported("use_length")
+    if op.temperature:
+        data = to.scalar("Div", data, op.temperature)
+    if op.op_name() == "softmin":
+        data = str(to.emit("Neg", [data]))
+    return str(to.emit("LogSoftmax" if op.op_name() == "log_softmax" else "Softmax", [data], axis=op.axis))
+
+
+@exports("UpSampling")
+def _up_sampling(to: Writer, call: Call) -> str:
+    op = call.op
+    if op.sample_type != "nearest" or len(call.inputs) != 1:
+        raise call.unsupported("sample_type bilinear, or with several inputs")
+    scales = to.constant((1, 1, op.scale, op.scale))
+    return str(
+        to.emit(
+            "Resize",
+            [call.inputs[0], "", scales],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+    )
