@@ -75,7 +75,10 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
     if pooling is None:
         from .convolution_columns import ColumnsKernel
+        from .winograd import WinogradKernel, pays
 
+        if pays(op, data, out_shapes[0]):
+            return WinogradKernel(op, data, out_shapes[0], act_type)
         return ColumnsKernel(op, data, out_shapes[0], act_type)
     from .convolution import ConvolutionKernel, patches_fit
     from .convolution_pooled import PooledConvolutionKernel

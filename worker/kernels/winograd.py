@@ -1,0 +1,152 @@
+"""3x3 convolution of stride 1 by Winograd's F(2x2, 3x3) for float32 on the CPU: 4 instead of 9 multiplications a pixel.
+
+Forward is A^T [(G w G^T) (B^T d B)] A, the products being 16 GEMMs of (filters, channels) x (channels, tiles); backward
+is its adjoint, step by step. All factors are 0, 1 and 1/2, so that rounding grows little. A band of tiles stays in
+the cache between its three stages. Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..array import Array, Shape, aligned_empty
+from ..ops.operator import Step
+from .elementwise import activate, multiply_by_slope
+from .scratch import scratch
+from .winograd_tiles import (
+    add_tiles_to_image,
+    image_to_tiles,
+    plane_to_tiles,
+    tiles_to_plane,
+    tiles_to_weight,
+    weight_to_tiles,
+)
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs
+FEWEST_TILES = 96  # below this a GEMM loses speed
+
+
+class Band(NamedTuple):
+    """Rows of tiles from `top` to `bottom` of images from `first` to `last`."""
+
+    first: int
+    last: int
+    top: int
+    bottom: int
+
+
+def pays(op: Any, data: Shape, out: Shape) -> bool:
+    """Whether this is a 3x3 convolution that is faster so: with enough tiles to make up for the weight's own."""
+    return bool(
+        tuple(op.kernel) == (3, 3)
+        and tuple(op.stride or (1, 1)) == (1, 1)
+        and tuple(op.dilate or (1, 1)) == (1, 1)
+        and op.num_group == 1
+        and min(data[1], out[1]) >= 8
+        and out[0] * -(-out[2] // 2) * -(-out[3] // 2) >= FEWEST_TILES
+    )
+
+
+class WinogradKernel:
+    """Forward and backward of convolution -> activation, for one slice of the batch.
+
+    data (n, C, H, W), weight (F, C, 3, 3), bias (F,) -> (n, F, OH, OW).
+    """
+
+    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+        self.act_type = act_type
+        self.pad: Any = op.windows().pad
+        self.channels, self.filters, self.images = data[1], out[1], out[0]
+        self.down, self.across = -(-out[2] // 2), -(-out[3] // 2)
+        self.weight = aligned_empty((16, self.filters, self.channels))  # tiles; backward needs them again
+        self.bands = list(self._cut())
+
+    def _cut(self) -> Iterator[Band]:
+        wanted = max(FEWEST_TILES, BAND_BYTES // (64 * (self.channels + self.filters)))
+        tiles = self.down * self.across
+        if tiles > wanted:
+            rows = max(1, wanted // self.across)
+            for image in range(self.images):
+                for top in range(0, self.down, rows):
+                    yield Band(image, image + 1, top, min(top + rows, self.down))
+        else:
+            together = wanted // tiles
+            for first in range(0, self.images, together):
+                yield Band(first, min(first + together, self.images), 0, self.down)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the activated output."""
+        data, out = inputs[0], outputs[0]
+        weight_to_tiles(inputs[1], self.weight)
+        for band in self.bands:
+            tiles = self._data_tiles(data, band)
+            products = self._tiles("products", self.filters, band)
+            np.matmul(self.weight, tiles, out=products)
+            for image, start in self._images(band):
+                tiles_to_plane(products, out[image], start, (band.top, band.bottom))
+        if len(inputs) > 2:
+            np.add(out, inputs[2][:, None, None], out=out)
+        if self.act_type:
+            activate(self.act_type, out)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        grad = out_grads[0]
+        if self.act_type:
+            grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
+        if len(inputs) > 2 and in_grads[2] is not None:
+            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+        if in_grads[0] is not None:
+            in_grads[0].fill(0)
+        total = scratch("weight tiles", self.weight.shape)
+        for number, band in enumerate(self.bands):
+            products = self._tiles("products", self.filters, band)
+            for image, start in self._images(band):
+                plane_to_tiles(grad[image], products, start, (band.top, band.bottom))
+            if in_grads[1] is not None:
+                self._add_weight_gradient(products, self._data_tiles(inputs[0], band), total, is_first=number == 0)
+            if in_grads[0] is not None:
+                self._add_data_gradient(products, in_grads[0], band)
+        if in_grads[1] is not None:
+            tiles_to_weight(total, in_grads[1])
+
+    def _data_tiles(self, data: Array, band: Band) -> Array:
+        tiles = self._tiles("tiles", self.channels, band)
+        for image, start in self._images(band):
+            image_to_tiles(data[image], tiles, start, (band.top, band.bottom), self.pad)
+        return tiles
+
+    def _add_weight_gradient(self, products: Array, tiles: Array, total: Array, is_first: bool) -> None:
+        if is_first:
+            np.matmul(products, tiles.swapaxes(1, 2), out=total)
+            return
+        partial = scratch("partial", total.shape)
+        np.matmul(products, tiles.swapaxes(1, 2), out=partial)
+        np.add(total, partial, out=total)
+
+    def _add_data_gradient(self, products: Array, target: Array, band: Band) -> None:
+        tiles = self._tiles("tiles", self.channels, band)
+        np.matmul(self.weight.swapaxes(1, 2), products, out=tiles)
+        for image, start in self._images(band):
+            add_tiles_to_image(tiles, target[image], start, (band.top, band.bottom), self.pad)
+
+    def _tiles(self, name: str, planes: int, band: Band) -> Array:
+        return scratch(name, (16, planes, (band.last - band.first) * (band.bottom - band.top) * self.across))
+
+    def _images(self, band: Band) -> Iterator[tuple[int, int]]:
+        """The images of a band, and where their tiles begin."""
+        each = (band.bottom - band.top) * self.across
+        return ((image, (image - band.first) * each) for image in range(band.first, band.last))
