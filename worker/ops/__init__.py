@@ -31,6 +31,7 @@ from . import reduction as reduction
 from . import regression_output as regression_output
 from . import reshape as reshape
 from . import rnn as rnn
+from . import roi_pooling as roi_pooling
 from . import scalar as scalar
 from . import sequence as sequence
 from . import slice_channel as slice_channel
