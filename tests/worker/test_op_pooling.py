@@ -29,6 +29,41 @@ def test_gradients_of_means_without_the_border(options, gradcheck):
     gradcheck(Pooling(pool_type="avg", count_include_pad=False, **options), [distinct((2, 2, 6, 7))])
 
 
+@pytest.mark.parametrize("options", GEOMETRIES)
+@pytest.mark.parametrize("p_value", [1, 2, 3])
+def test_norms(p_value, options, gradcheck, forward):
+    op, data = Pooling(pool_type="lp", p_value=p_value, **options), 0.1 + distinct((2, 2, 6, 7))
+    gradcheck(op, [data / 20])
+    summed = forward(Pooling(pool_type="sum", **options), [data**p_value])[0]
+    np.testing.assert_allclose(forward(op, [data])[0], summed ** (1 / p_value))
+
+
+def test_norms_of_negative_numbers_and_of_nothing(forward, backward):
+    """Values from MXNet 1.9.1, save the gradient of 0, which is NaN there."""
+    data = np.array([[[[-4.0, -3, -1, 0, 0, 0]]]])
+    op = Pooling(kernel=(1, 3), stride=(1, 3), pool_type="lp", p_value=3)
+    out = forward(op, [data])
+    np.testing.assert_allclose(out[0].ravel(), [-(92 ** (1 / 3)), 0])
+    (grad,) = backward(op, [data], out, [np.ones_like(out[0])])
+    np.testing.assert_allclose(grad.ravel(), [16 / 92 ** (2 / 3), 9 / 92 ** (2 / 3), 1 / 92 ** (2 / 3), 0, 0, 0])
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("NHWC", (2, 6, 7, 3)), ("NWC", (2, 9, 3)), ("NDHWC", (1, 4, 5, 4, 2))])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_channels_last(layout, shape, kind, forward, gradcheck):
+    axes = len(shape) - 2
+    options = {"kernel": (3,) * axes, "stride": (2,) * axes, "pad": (1,) * axes, "pool_type": kind}
+    op, data = Pooling(layout=layout, **options), distinct(shape)
+    expected = forward(Pooling(**options), [np.moveaxis(data, -1, 1)])[0]
+    assert np.array_equal(np.moveaxis(forward(op, [data])[0], -1, 1), expected)
+    gradcheck(op, [data])
+
+
+def test_channels_last_of_a_global_pool():
+    assert Pooling(global_pool=True, layout="NHWC").infer_shape([(2, 6, 7, 3)], [None])[1] == [(2, 1, 1, 3)]
+    assert Pooling(kernel=(2, 2), layout="NHWC").infer_shape([(0, 6, 7, 3)], [(2, 0, 0, 0)])[0] == [(2, 6, 7, 3)]
+
+
 @pytest.mark.parametrize("data", [(2, 2, 7), (1, 1, 4, 5, 4)])
 def test_other_numbers_of_axes(data, gradcheck):
     axes = len(data) - 2
@@ -92,7 +127,10 @@ def test_batch_size_from_the_output():
     ("options", "text"),
     [
         ({}, "missing parameter kernel"),
-        ({"kernel": (2, 2), "pool_type": "lp"}, "parameter pool_type: expected one of max, avg, sum"),
+        ({"kernel": (2, 2), "pool_type": "min"}, "parameter pool_type: expected one of max, avg, sum, lp"),
+        ({"kernel": (2, 2), "pool_type": "lp"}, "missing parameter p_value"),
+        ({"kernel": (2, 2), "pool_type": "lp", "p_value": 4}, "parameter p_value: expected a whole number"),
+        ({"kernel": (2, 2), "layout": "NWC"}, "parameter layout: expected a layout of 4 axes"),
         ({"kernel": (2, 2), "pad": (2, 0)}, "parameter pad: expected less than kernel"),
         ({"kernel": (2, 2), "pad": (1, 1), "pooling_convention": "same"}, 'pooling_convention="same"'),
         ({"kernel": (2, 2), "stride": (1, 1, 1)}, "parameter stride: expected 2 numbers"),

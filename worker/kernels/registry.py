@@ -98,7 +98,7 @@ def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seque
     op, data, out = chain[0], in_shapes[0], out_shapes[0]
     from .pooling import PoolKernel, WholePlanePoolKernel
 
-    if op.pool_type == "lp":
+    if op.pool_type == "lp" or op.to_first():
         return None
     if op.global_pool or (out[2:] == (1, 1) and tuple(op.kernel) == data[2:] and not any(op.pad)):
         return WholePlanePoolKernel(op, data)

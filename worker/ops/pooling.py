@@ -1,4 +1,4 @@
-"""Pooling: the largest, the mean or the sum of each window of a channel."""
+"""Pooling: the largest, the mean, the sum or the norm of each window of a channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ...common.errors import ParameterError, ShapeError
 from ..array import Array, Shape
 from .operator import Operator, PartialShape, Step
-from .parameters import Bool, Choice, Ints, Optional
+from .parameters import Bool, Choice, Int, Ints, Optional
 from .shapes import merge, merge_rows
 from .windows import Windows
 
@@ -21,22 +21,29 @@ class Pooling(Operator):
     pooling_convention tells how many windows there are: valid floor((H + 2 pad - KH) / stride) + 1, full the same
     with ceil, same ceil(H / stride) (without padding). global_pool takes one window over everything. A mean divides
     by the window's size within the padded image, or within the image itself with count_include_pad=False. The
-    gradient of max goes to the first largest element of the window.
+    gradient of max goes to the first largest element of the window. lp is (sum of x^p)^(1/p), p being p_value; its
+    gradient is 0 where it is 0 itself. Layouts that end in C have the channels on the last axis.
     """
 
     aliases = ("Pooling_v1",)
     kernel = Ints((), minimum=1)
-    pool_type = Choice("max", "avg", "sum", default="max")
+    pool_type = Choice("max", "avg", "sum", "lp", default="max")
     global_pool = Bool(False)
     pooling_convention = Choice("valid", "full", "same", default="valid")
     stride = Ints((), minimum=1)
     pad = Ints((), minimum=0)
+    p_value = Optional(Int(minimum=1, maximum=3))
     count_include_pad = Optional(Bool())
     cudnn_off = Bool(False)
-    layout = Optional(Choice("NCW", "NCHW", "NCDHW"))
+    layout = Optional(Choice("NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"))
 
     def check(self) -> None:
-        """A kernel, unless the pool is global; padding below the kernel, and none for `same`."""
+        """A kernel, unless the pool is global; padding below the kernel, and none for `same`; p_value for lp."""
+        if self.pool_type == "lp" and self.p_value is None:
+            raise ParameterError('Pooling: missing parameter p_value for pool_type="lp"', expected="1, 2 or 3")
+        if self.layout and self.kernel and len(self.layout) != len(self.kernel) + 2:
+            expected = f"a layout of {len(self.kernel) + 2} axes, as kernel has {len(self.kernel)}"
+            raise ParameterError("Pooling: parameter layout", expected=expected, got=self.layout)
         if self.global_pool:
             return
         if not self.kernel:
@@ -57,16 +64,28 @@ class Pooling(Operator):
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
         """Output from data, and the batch size from the output."""
-        data, out = in_shapes[0], out_shapes[0]
+        data, out = self._infer(_permuted(in_shapes[0], self.to_first()), _permuted(out_shapes[0], self.to_first()))
+        return [_permuted(data, self._to_last())], [_permuted(out, self._to_last())]
+
+    def to_first(self) -> Shape:
+        """The axes of an array of this layout in the order (N, C, ...); empty if they have it."""
+        axes = len(self.layout or "")
+        return (0, axes - 1, *range(1, axes - 1)) if self.layout and self.layout.endswith("C") else ()
+
+    def _to_last(self) -> Shape:
+        axes = len(self.to_first())
+        return (0, *range(2, axes), 1) if axes else ()
+
+    def _infer(self, data: PartialShape, out: PartialShape) -> tuple[PartialShape, PartialShape]:
         if data is None:
-            return [data], [out]
+            return data, out
         if self.global_pool and len(data) not in (3, 4, 5):
             raise ShapeError("Pooling: data", expected="(N, C) and one to three spatial axes", got=data)
         windows = self.windows(data)
         windows.check_data("Pooling", data)
         counts = (1,) * (len(data) - 2) if self.global_pool else self._counts(windows, data)
         out = merge(out, (*data[:2], *counts), "Pooling: output")
-        return [merge_rows(data, out, "Pooling: data")], [out]
+        return merge_rows(data, out, "Pooling: data"), out
 
     def _counts(self, windows: Windows, data: Shape) -> Shape:
         """The number of windows along each spatial axis; 0 where the extent is not known."""
@@ -83,15 +102,23 @@ class Pooling(Operator):
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Go over the taps of the kernel and take the maximum or the sum."""
-        xp, data, out = step.xp, inputs[0], outputs[0]
+        xp, data, out = step.xp, self._first(inputs[0]), self._first(outputs[0])
         windows, count = self.windows(data.shape), out.shape[2:]
         largest = self.pool_type == "max"
         out.fill(-np.inf if largest else 0)
         padded = windows.padded(xp, data, count, -np.inf if largest else 0)
+        if self.pool_type == "lp":
+            padded **= self.p_value
         for _, index in windows.taps(count):
             (xp.maximum if largest else xp.add)(out, padded[index], out=out)
         if self.pool_type == "avg":
             out /= self.divisor(xp, windows, data.shape[2:], count, data.dtype)
+        elif self.pool_type == "lp" and self.p_value > 1:
+            (xp.sqrt if self.p_value == 2 else xp.cbrt)(out, out=out)
+
+    def _first(self, array: Array) -> Array:
+        """A view with the axes in the order (N, C, ...)."""
+        return array.transpose(self.to_first()) if self.to_first() else array
 
     def divisor(self, xp: Any, windows: Windows, extents: Shape, count: Shape, dtype: Any) -> Array:
         """How many elements each window's mean is over, for planes of those extents."""
@@ -114,23 +141,33 @@ class Pooling(Operator):
         outputs: Sequence[Array],
         in_grads: Sequence[Array | None],
     ) -> None:
-        """Max: to the first tap that equals the maximum. Mean and sum: to every tap."""
-        grad = in_grads[0]
-        if grad is None:
+        """Max: to the first tap that equals the maximum. The others: to every tap."""
+        if in_grads[0] is None:
             return
-        xp, data = step.xp, inputs[0]
-        windows, count = self.windows(data.shape), out_grads[0].shape[2:]
+        xp, data, out, grad = step.xp, self._first(inputs[0]), self._first(outputs[0]), self._first(in_grads[0])
+        out_grad = self._first(out_grads[0])
+        windows, count = self.windows(data.shape), out.shape[2:]
         grad.fill(0)
         spread = windows.padded(xp, grad, count)
         if self.pool_type == "max":
-            self._to_first_maximum(xp, windows, data, outputs[0], out_grads[0], spread)
+            self._to_first_maximum(xp, windows, data, out, out_grad, spread)
         else:
-            divided = out_grads[0]
-            if self.pool_type == "avg":
-                divided = divided / self.divisor(xp, windows, data.shape[2:], count, data.dtype)
+            divided = self._divided(xp, windows, data, out, out_grad)
             for _, index in windows.taps(count):
                 spread[index] += divided
         grad[...] = spread[windows.inside(data.shape)]
+        if self.pool_type == "lp" and self.p_value > 1:
+            grad *= data if self.p_value == 2 else data * data
+
+    def _divided(self, xp: Any, windows: Windows, data: Array, out: Array, out_grad: Array) -> Array:
+        """What every tap of a window gets; of a norm, before it is multiplied by x^(p-1)."""
+        if self.pool_type == "avg":
+            return out_grad / self.divisor(xp, windows, data.shape[2:], out.shape[2:], data.dtype)
+        if self.pool_type == "lp" and self.p_value > 1:
+            norm = out if self.p_value == 2 else out * out
+            divided: Array = xp.where(norm != 0, out_grad / xp.where(norm != 0, norm, 1), 0)
+            return divided
+        return out_grad
 
     @staticmethod
     def _to_first_maximum(
@@ -144,3 +181,7 @@ class Pooling(Operator):
             hit = waiting & ((here == largest) | xp.isnan(here))  # a NaN is the maximum of its window
             spread[index] += xp.where(hit, out_grad, 0)
             waiting &= ~hit
+
+
+def _permuted(shape: PartialShape, axes: Shape) -> PartialShape:
+    return tuple(shape[axis] for axis in axes) if shape is not None and len(shape) == len(axes) else shape
