@@ -7,6 +7,7 @@ from draws import inside, normal, positive
 S = mx.sym
 DATA, OTHER = S.Variable("data"), S.Variable("other")
 COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+LOGICAL = ("logical_and", "logical_or", "logical_xor")
 
 
 def pairs():
@@ -20,6 +21,8 @@ def pairs():
     other = np.array([[1, 3, 2.5], [1, 1, 4]], np.float32)
     for name in COMPARISONS:
         yield name, getattr(S._internal, f"_{name}")(DATA, OTHER), {"data": same, "other": other}
+    for name in LOGICAL:
+        yield name, getattr(S._internal, f"_{name}")(DATA, OTHER), {"data": same - 1, "other": other - 1}
     yield "maximum_ties", S.maximum(DATA, OTHER), {"data": same, "other": other}
     yield "minimum_ties", S.minimum(DATA, OTHER), {"data": same, "other": other}
 
@@ -35,6 +38,9 @@ def scalars():
     steps = {"data": np.array([[1, 2, 2.5], [0, 2, 4]], np.float32)}
     for name in COMPARISONS:
         yield f"{name}_scalar", getattr(S._internal, f"_{name}_scalar")(DATA, scalar=2), steps
+    for name in LOGICAL:
+        for scalar in (0, 1):
+            yield f"{name}_scalar{scalar}", getattr(S._internal, f"_{name}_scalar")(DATA, scalar=scalar), steps
     yield "smooth_l1", S.smooth_l1(DATA, scalar=2), {"data": normal(3, 4)}
     yield "clip", S.clip(DATA, a_min=-0.5, a_max=0.8), {"data": normal(3, 4)}
     yield "clip_edges", S.clip(DATA, a_min=0, a_max=6), {"data": np.array([-1, 0, 3, 6, 7], np.float32)}
@@ -61,7 +67,7 @@ def broadcast():
         yield f"broadcast_{name}", getattr(S, f"broadcast_{name}")(DATA, OTHER), inputs
     yield "broadcast_one", S.broadcast_mul(DATA, OTHER), {"data": normal(2, 3), "other": normal(1, 1)}
     steps = {"data": np.array([[1], [2]], np.float32), "other": np.array([[1, 2, 3]], np.float32)}
-    for name in (*COMPARISONS, "logical_and", "logical_or", "logical_xor"):
+    for name in (*COMPARISONS, *LOGICAL):
         yield f"broadcast_{name}", getattr(S, f"broadcast_{name}")(DATA, OTHER), steps
     yield "broadcast_to", S.broadcast_to(DATA, shape=(2, 0, 4)), {"data": normal(1, 3, 1)}
     yield "broadcast_axis", S.broadcast_axis(DATA, axis=(0, 2), size=(2, 3)), {"data": normal(1, 3, 1)}

@@ -89,4 +89,26 @@ def choices():
     yield "where", where, {"condition": condition, "data": normal(2, 3), "other": normal(2, 3)}
 
 
-FAMILIES = (reshape, joints, parts, axes, products, choices)
+def constants():
+    one = {"data": normal(2, 3)}
+    yield "zeros", S.zeros((2, 3)) + DATA, one
+    yield "ones", S.ones((2, 3)) + DATA, one
+    yield "full", S.full((2, 3), 1.5) * DATA, one
+    yield "arange", S.broadcast_add(DATA, S.arange(1, 2.5, 0.5)), one
+    yield "arange_repeat", S.broadcast_add(DATA, S.arange(start=0, stop=6, step=2, repeat=2)), {"data": normal(2, 6)}
+
+
+def sequences():
+    lengths = {"data": normal(4, 3, 2), "length": np.array([2, 4, 1], np.float32)}
+    length = S.Variable("length")
+    for name in ("SequenceMask", "SequenceLast", "SequenceReverse"):
+        operator = getattr(S, name)
+        yield f"{name.lower()}_whole", operator(DATA), {"data": normal(3, 2, 2)}
+        yield f"{name.lower()}_lengths", operator(DATA, length, use_sequence_length=True), lengths
+    masked = S.SequenceMask(DATA, length, use_sequence_length=True, value=-1, axis=1)
+    yield "sequencemask_value", masked, {"data": normal(3, 4), "length": lengths["length"]}
+    last = S.SequenceLast(DATA, length, use_sequence_length=True, axis=1)
+    yield "sequencelast_axis", last, {"data": normal(3, 4, 2), "length": lengths["length"]}
+
+
+FAMILIES = (reshape, joints, parts, axes, products, choices, constants, sequences)

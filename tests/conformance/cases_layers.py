@@ -76,6 +76,7 @@ def plain():
     whole = S.Cast(S.Cast(DATA, dtype="int32"), dtype="float32")
     yield "predict_cast_int32", whole, {"data": normal(3, 4) * 5}
     yield "predict_cast_uint8", S.Cast(S.Cast(DATA, dtype="uint8"), dtype="float32"), {"data": classes(256, 3, 4)}
+    yield "cast_amp", S.amp_cast(DATA, dtype="float32"), {"data": normal(3)}
     yield "cast_same", S.Cast(DATA, dtype="float32"), {"data": normal(3)}
 
 

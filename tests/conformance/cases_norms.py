@@ -42,6 +42,13 @@ def instance_norm():
     yield "instancenorm_eps", S.InstanceNorm(DATA, eps=0.1, name="norm"), {"data": normal(2, 3, 5)}
 
 
+def layer_norm():
+    yield "layernorm", S.LayerNorm(DATA, name="norm"), {"data": normal(2, 3, 4)}
+    yield "layernorm_axis", S.LayerNorm(DATA, axis=1, eps=0.1, name="norm"), {"data": normal(2, 3, 4)}
+    whole = S.LayerNorm(DATA, output_mean_var=True, name="norm")
+    yield "layernorm_mean_var", whole, {"data": normal(3, 4)}
+
+
 def l2_normalization():
     for mode in ("instance", "channel", "spatial"):
         yield f"l2normalization_{mode}", S.L2Normalization(DATA, mode=mode), {"data": normal(2, 3, 2, 2)}
@@ -55,4 +62,4 @@ def lrn():
     yield "lrn_wide", S.LRN(DATA, nsize=5, alpha=1, knorm=0.5), {"data": image}
 
 
-FAMILIES = (batch_norm, instance_norm, l2_normalization, lrn)
+FAMILIES = (batch_norm, instance_norm, layer_norm, l2_normalization, lrn)

@@ -1,6 +1,7 @@
 """One number for many: sums, means, extremes, norms, and where the extremes are; softmax along an axis."""
 
 import mxnet as mx
+import numpy as np
 from draws import distinct, normal, positive
 
 S = mx.sym
@@ -20,6 +21,10 @@ def reductions():
         numbers = positive(2, 3, 4) if function == "prod" else distinct(2, 3, 4)
         for name, option in options.items():
             yield f"{function}_{name}", getattr(S, function)(DATA, **option), {"data": numbers}
+    gaps = normal(3, 4)
+    gaps[[0, 1], [2, 3]] = np.nan
+    for function in ("nansum", "nanprod"):
+        yield function, getattr(S, function)(DATA, axis=1), {"data": gaps}
     yield "max_ties", S.max(DATA, axis=1), {"data": normal(2, 3).round()}
     yield "norm", S.norm(DATA), {"data": normal(2, 3)}
     yield "norm_axis", S.norm(DATA, axis=1, keepdims=True), {"data": normal(2, 3)}
