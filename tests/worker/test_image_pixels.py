@@ -87,6 +87,12 @@ def test_exif_orientation(orientation, turns):
     np.testing.assert_array_equal(pixels(file(picture(), exif=exif)), np.rot90(SQUARE, turns))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_data_make_no_damaged_picture():
+    for junk in (b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(20), b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12"):
+        assert pixels(file(picture(), "JPEG", exif=junk)).shape == (2, 2, 3)
+
+
 def test_only_the_first_frame_of_an_animation():
     frames = [picture(), PIL.Image.new("RGB", (2, 2))]
     np.testing.assert_array_equal(pixels(file(frames[0], "GIF", save_all=True, append_images=frames[1:])), SQUARE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -45,8 +46,10 @@ def decode(content: bytes, mode: str | None, what: str, shorter_edge: int | None
             raise _too_large(what, f"{image.width} x {image.height}", limit)
         if shorter_edge is not None:
             image.draft(None, (2 * shorter_edge, 2 * shorter_edge))
-        upright = sys.modules["PIL.ImageOps"].exif_transpose(image)
-        return _in_mode(upright, mode or _lossless_mode(upright), what)
+        image.load()
+        with suppress(Exception):  # damaged EXIF data make no damaged picture
+            sys.modules["PIL.ImageOps"].exif_transpose(image, in_place=True)
+        return _in_mode(image, mode or _lossless_mode(image), what)
     except DataError:
         raise
     except (image_module.DecompressionBombError, image_module.DecompressionBombWarning) as error:
@@ -83,7 +86,6 @@ def to_array(image: Any) -> Array:
 
 def _in_mode(image: Any, mode: str, what: str) -> Any:
     """`image` in one of `MODES`."""
-    image.load()
     if image.mode == "F":
         raise DataError(f"{what}: a picture of floating-point pixels, whose range is unknown")
     if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
