@@ -2,7 +2,15 @@
 
 from .efficientnet import efficientnet_lite0
 from .onnx_export import export_onnx
+from .onnx_import import import_onnx
 from .safetensors_file import load_safetensors, save_safetensors
 from .torch_file import load_torch
 
-__all__ = ["efficientnet_lite0", "export_onnx", "load_safetensors", "load_torch", "save_safetensors"]
+__all__ = [
+    "efficientnet_lite0",
+    "export_onnx",
+    "import_onnx",
+    "load_safetensors",
+    "load_torch",
+    "save_safetensors",
+]

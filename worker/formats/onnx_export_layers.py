@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ..array import Array, Shape
@@ -163,15 +166,17 @@ def _softmax(to: Writer, call: Call) -> str:
 @exports("UpSampling")
 def _up_sampling(to: Writer, call: Call) -> str:
     op = call.op
-    if op.sample_type != "nearest" or len(call.inputs) != 1:
-        raise call.unsupported("sample_type bilinear, or with several inputs")
-    scales = to.constant((1, 1, op.scale, op.scale))
-    return str(
-        to.emit(
-            "Resize",
-            [call.inputs[0], "", scales],
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
-    )
+    if op.sample_type == "bilinear":
+        return str(_deconvolution(to, replace(call, op=op.deconvolution(call.shapes[0][1]))))
+    parts = []
+    for name, shape in zip(call.inputs, call.shapes, strict=True):
+        factors = to.constant([1, 1, *(n / m for n, m in zip(call.outputs[0][2:], shape[2:], strict=True))])
+        way: dict[str, Any] = {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+        parts.append(str(to.emit("Resize", [name, "", factors], **way)))
+    if len(parts) == 1:
+        return parts[0]
+    return str(to.emit("Sum", parts) if op.multi_input_mode == "sum" else to.emit("Concat", parts, axis=1))

@@ -1,0 +1,98 @@
+"""Parts of an ONNX graph that depend on constants alone, such as the shapes that exporters compute step by step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import GraphError
+from .extras import needed
+from .onnx_reader import Graph
+
+_SMALL = 4096  # elements of all inputs together, so that no result outgrows the memory
+_SMALL_ONLY = {
+    "Add", "Sub", "Mul", "Div", "Gather", "Concat", "Slice", "Equal", "Where", "Neg", "Floor", "Ceil", "Mod", "Min",
+    "Max", "ReduceProd", "Not", "Sqrt", "Pow", "Abs", "Less", "Greater", "And", "Or",
+}  # fmt: skip
+_ANY_SIZE = {
+    "Identity",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Cast",
+    "Flatten",
+}  # outputs as large as inputs
+
+
+def fold(node: Any, graph: Graph) -> bool:
+    """Whether the node's outputs are constants, which they then are in `graph`."""
+    if node.op_type == "Constant":
+        graph.constants[node.output[0]] = _value(node)
+        return True
+    if node.op_type == "Shape":
+        return _shape(node, graph)
+    inputs = [name for name in node.input if name]
+    if not inputs or not all(name in graph.constants for name in inputs):
+        return False
+    if node.op_type == "ConstantOfShape":
+        return _filled(node, graph)
+    size = sum(graph.constants[name].size for name in inputs)
+    if node.op_type not in _ANY_SIZE and (node.op_type not in _SMALL_ONLY or size > _SMALL):
+        return False
+    outputs = _evaluate(node, graph, inputs)
+    graph.constants.update(dict(zip(node.output, outputs, strict=False)))
+    return True
+
+
+def _value(node: Any) -> Any:
+    """The tensor, number or list of numbers in a Constant node."""
+    helper = needed("onnx.helper", "reading ONNX")
+    (attribute,) = node.attribute
+    value = helper.get_attribute_value(attribute)
+    if attribute.name == "value":
+        return needed("onnx.numpy_helper", "reading ONNX").to_array(value)
+    if attribute.name not in ("value_int", "value_ints", "value_float", "value_floats"):
+        raise GraphError(f"{node.name or node.output[0]}: a Constant with {attribute.name}")
+    return np.array(value, np.int64 if "int" in attribute.name else np.float32)
+
+
+def _shape(node: Any, graph: Graph) -> bool:
+    """The shape of a value, where it is known altogether."""
+    name = node.input[0]
+    shape = graph.constants[name].shape if name in graph.constants else graph.shapes.get(name)
+    if shape is None or not all(shape):
+        raise GraphError(
+            f"{node.name or node.output[0]}: the shape of {name} must be fixed in the file",
+            got=shape,
+            remedy="Export the network again with fixed input shapes",
+        )
+    given = {item.name: item.i for item in node.attribute}
+    graph.constants[node.output[0]] = np.array(shape[given.get("start", 0) : given.get("end", len(shape))], np.int64)
+    return True
+
+
+def _filled(node: Any, graph: Graph) -> bool:
+    shape = [int(extent) for extent in graph.constants[node.input[0]].reshape(-1)]
+    if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) > 1 << 20:
+        raise GraphError(f"{node.name or node.output[0]}: a constant beyond all bounds", got=shape[:32])
+    given = [needed("onnx.numpy_helper", "reading ONNX").to_array(item.t) for item in node.attribute]
+    value = given[0].reshape(-1)[:1] if given else np.zeros(1, np.float32)
+    graph.constants[node.output[0]] = np.full(shape, value[0] if value.size else 0, value.dtype)
+    return True
+
+
+def _evaluate(node: Any, graph: Graph, inputs: list[str]) -> list[Any]:
+    """What the reference implementation of the ONNX package computes."""
+    helper, evaluation = needed("onnx.helper", "reading ONNX"), needed("onnx.reference", "reading ONNX")
+    described = [helper.make_empty_tensor_value_info(name) for name in {*inputs}]
+    outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
+    opset = helper.make_opsetid("", graph.opset)
+    model = helper.make_model(helper.make_graph([node], "part", described, outputs), opset_imports=[opset])
+    try:
+        found = evaluation.ReferenceEvaluator(model).run(None, {name: graph.constants[name] for name in inputs})
+    except Exception as error:  # whatever a hostile constant makes numpy say
+        raise GraphError(f"{node.name or node.output[0]}: {node.op_type} of constants ({str(error)[:100]})") from None
+    return [np.asarray(value) for value in found]

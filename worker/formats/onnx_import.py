@@ -1,0 +1,129 @@
+"""Networks from ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import FileFormatError, GraphError, PushgradError
+from ..array import Array
+from ..compose import group, variable
+from ..files import PathLike
+from ..symbol import Symbol
+from . import onnx_import_arrays, onnx_import_layers, onnx_import_math  # noqa: F401  (they fill IMPORTERS)
+from .extras import needed
+from .onnx_folding import fold
+from .onnx_reader import IMPORTERS, Graph, Step
+
+OLDEST, NEWEST = 7, 25  # opsets whose operators the importers know
+_LONGEST = 1 << 31  # bytes, as protobuf has it
+_EXTERNAL = 1  # TensorProto.EXTERNAL
+
+
+def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
+    """The network of an ONNX file: graph, arguments, auxiliary states (float32).
+
+    Inputs keep their names, and their shapes where the file fixes them. What only depends on constants is computed now.
+    FileFormatError if the file is damaged or keeps its weights in other files; GraphError names the node and the ONNX
+    operator for which there is nothing here.
+    """
+    model = _load(path)
+    graph = Graph(max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")))
+    try:
+        _collect(model, graph, str(path))
+        for node in model.graph.node:
+            _node(node, graph)
+        outputs = [_output(graph, item.name) for item in model.graph.output]
+    except PushgradError as error:
+        error.text = f"{path}: {error.text}"
+        raise
+    symbol = outputs[0] if len(outputs) == 1 else group(outputs)
+    arguments, states = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
+    return (
+        symbol,
+        {name: value for name, value in graph.arguments.items() if name in arguments},
+        {name: value for name, value in graph.states.items() if name in states},
+    )
+
+
+def _load(path: PathLike) -> Any:
+    """The model, checked by the library; FileFormatError if it is none that this package reads."""
+    onnx = needed("onnx", "reading ONNX")
+    inference = needed("onnx.shape_inference", "reading ONNX")
+    try:
+        if Path(path).stat().st_size > _LONGEST:
+            raise FileFormatError(f"{path}: too large for an ONNX file")
+        model = onnx.ModelProto.FromString(Path(path).read_bytes())
+        _check_kind(model, path)
+        onnx.checker.check_model(model)
+        return inference.infer_shapes(model)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    except PushgradError:
+        raise
+    except Exception as error:  # the library's errors have no common base
+        raise FileFormatError(f"{path}: no valid ONNX file ({str(error)[:200]})") from None
+
+
+def _check_kind(model: Any, path: PathLike) -> None:
+    versions = {item.domain or "ai.onnx": item.version for item in model.opset_import}
+    if not OLDEST <= versions.get("ai.onnx", 0) <= NEWEST:
+        raise FileFormatError(
+            f"{path}: ONNX opset",
+            expected=f"{OLDEST} to {NEWEST}",
+            got=versions.get("ai.onnx", "none, or no ONNX file"),
+        )
+    if model.graph.sparse_initializer or model.functions:
+        raise FileFormatError(f"{path}: sparse initializers and functions are not read")
+    for tensor in model.graph.initializer:
+        if tensor.data_location == _EXTERNAL:
+            raise FileFormatError(f"{path}: {tensor.name} is kept in another file, which is not read")
+
+
+def _collect(model: Any, graph: Graph, path: str) -> None:
+    """Constants, shapes and inputs, before any node."""
+    to_array = needed("onnx.numpy_helper", "reading ONNX").to_array
+    for tensor in model.graph.initializer:
+        try:
+            graph.constants[tensor.name] = np.asarray(to_array(tensor))
+        except (ValueError, TypeError) as error:
+            raise FileFormatError(f"initializer {tensor.name}: {str(error)[:100]}") from None
+    for item in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        graph.shapes[item.name] = _known_shape(item.type)
+    for item in model.graph.input:
+        if item.name not in graph.constants:
+            shape = graph.shapes[item.name]
+            graph.symbols[item.name] = variable(graph.unique(item.name), shape=shape or None)
+
+
+def _known_shape(kind: Any) -> tuple[int, ...] | None:
+    """Extents, 0 where they have a name or nothing; None if the rank is not known."""
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    return tuple(max(item.dim_value, 0) for item in kind.tensor_type.shape.dim)
+
+
+def _node(node: Any, graph: Graph) -> None:
+    if node.domain not in ("", "ai.onnx"):
+        raise GraphError(f"{node.name or node.output[0]}: operator {node.op_type} of the domain {node.domain}")
+    if fold(node, graph):
+        return
+    step = Step(node, graph)
+    if step.kind not in IMPORTERS:
+        raise GraphError(f"{step.name}: there is nothing here for ONNX operator {step.kind}")
+    made = IMPORTERS[step.kind](step)
+    outputs = [made] if isinstance(made, Symbol) else made
+    graph.symbols.update(dict(zip(node.output, outputs, strict=False)))
+    for name in node.output[len(outputs) :]:
+        graph.symbols.pop(name, None)
+
+
+def _output(graph: Graph, name: str) -> Symbol:
+    """An output of the graph as a symbol."""
+    if name in graph.constants:
+        return graph.parameter(name, graph.constants[name])
+    if name not in graph.symbols:
+        raise GraphError(f"output {name}: nothing here computes it")
+    return graph.symbols[name]

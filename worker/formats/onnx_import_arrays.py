@@ -1,0 +1,188 @@
+"""Importers of operators that reorder, cut, join, repeat and choose."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..array import Shape
+from ..symbol import Symbol
+from .extras import needed
+from .onnx_reader import Step, imports
+
+
+@imports("Reshape")
+def _reshape(step: Step) -> Symbol:
+    shape = step.ints(1, "shape")
+    if shape is None or (step.get("allowzero", 0) and 0 in shape) or any(extent < -1 for extent in shape):
+        raise step.refuse("a shape that is not given, or with a true 0")
+    return _shaped(step, step.symbol(0), shape)
+
+
+def _shaped(step: Step, data: Symbol, shape: Shape) -> Symbol:
+    """Data in another shape, codes 0 and -1 included; a scalar becomes one element, as MXNet has no scalars."""
+    return step.apply("Reshape", data, shape=shape or (1,))
+
+
+@imports("Flatten")
+def _flatten(step: Step) -> Symbol:
+    axis = step.get("axis", 1)
+    if axis == 1:
+        return step.apply("Flatten", step.symbol(0))
+    shape = step.shape(0)
+    if axis == 0:
+        return _shaped(step, step.symbol(0), (1, -1))
+    if shape is None or not all(shape[axis:]):
+        raise step.refuse("an axis other than 1 of a shape that is not fixed")
+    return _shaped(step, step.symbol(0), (-1, math.prod(shape[axis:])))
+
+
+@imports("Unsqueeze")
+def _unsqueeze(step: Step) -> Symbol:
+    axes = step.ints(1, "axes") or ()
+    total = step.rank(0) + len(axes)
+    made, ordered = step.symbol(0), sorted(axis % total for axis in axes)
+    for position, axis in enumerate(ordered):
+        made = step.apply("expand_dims", made, last=position == len(ordered) - 1, axis=axis)
+    return made
+
+
+@imports("Squeeze")
+def _squeeze(step: Step) -> Symbol:
+    return step.apply("squeeze", step.symbol(0), axis=step.ints(1, "axes"))
+
+
+@imports("Transpose")
+def _transpose(step: Step) -> Symbol:
+    return step.apply("transpose", step.symbol(0), axes=step.get("perm") or ())
+
+
+@imports("Concat")
+def _concat(step: Step) -> Symbol:
+    axis, count = step.get("axis"), len(step.node.input)
+    dim = axis if axis >= 0 else axis + step.rank(0)
+    return step.apply("Concat", *(step.symbol(index) for index in range(count)), dim=dim)
+
+
+@imports("Split")
+def _split(step: Step) -> list[Symbol]:
+    data, axis = step.symbol(0), step.get("axis", 0)
+    shape, count = step.shape(0), len(step.node.output)
+    sizes = step.ints(1, "split")
+    if sizes is None or len(set(sizes)) == 1:
+        if sizes is None and shape is not None and shape[axis] % count:
+            raise step.refuse(f"{shape[axis]} into {count} unequal parts")
+        return list(step.apply("SliceChannel", data, num_outputs=count, axis=axis))
+    ends = np.cumsum(sizes)
+    parts = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
+    return [step.apply("slice_axis", data, last=False, axis=axis, begin=first, end=end) for first, end in parts]
+
+
+@imports("Slice")
+def _slice(step: Step) -> Symbol:
+    starts, ends = step.ints(1, "starts"), step.ints(2, "ends")
+    if starts is None or ends is None:
+        raise step.refuse("its bounds are missing")
+    axes = step.ints(3, "axes") or tuple(range(len(starts)))
+    steps = step.ints(4, "steps") or (1,) * len(starts)
+    shape, rank = step.shape(0), step.rank(0)
+    bounds: list[tuple[int | None, int | None, int | None]] = [(None, None, None)] * rank
+    for axis, start, end, stride in zip(axes, starts, ends, steps, strict=True):
+        extent = (shape or ())[axis]
+        bounds[axis] = _bounds(start, end, stride, extent)
+    begin, end_, stride_ = zip(*bounds, strict=True)
+    return step.apply("slice", step.symbol(0), begin=begin, end=end_, step=stride_)
+
+
+def _bounds(start: int, end: int, stride: int, extent: int) -> tuple[int | None, int | None, int | None]:
+    """Python's bounds of one axis; an end beyond the axis is None, since the extent may be open."""
+    limit = extent or 1 << 31
+    if stride > 0:
+        return (start or None, None if end >= limit else end, None if stride == 1 else stride)
+    return (None if start >= limit - 1 or start == -1 else start, None if end < -limit else end, stride)
+
+
+@imports("Pad")
+def _pad(step: Step) -> Symbol:
+    pads, mode, axes = step.ints(1, "pads"), step.get("mode", "constant"), step.rank(0)
+    if pads is None or step.has(3) or len(pads) != 2 * axes or min(pads) < 0:
+        raise step.refuse("widths that are missing, negative, or of some axes")
+    value = float(step.constant(2).reshape(())) if step.has(2) else float(step.get("value", 0.0))
+    width = [n for pair in zip(pads[:axes], pads[axes:], strict=True) for n in pair]
+    if not any(width):
+        return step.apply("identity", step.symbol(0))
+    return step.apply("Pad", step.symbol(0), mode=mode, pad_width=width, constant_value=value)
+
+
+@imports("Expand")
+def _expand(step: Step) -> Symbol:
+    shape, current = step.ints(1, "shape") or (), step.shape(0)
+    if current is None:
+        raise step.refuse("an input of unknown shape")
+    axes = max(len(shape), len(current))
+    wide, target = ((1,) * (axes - len(part)) + part for part in (current, shape))
+    # broadcast_axis names only what is stretched, so that the batch may stay open.
+    sizes = [(axis, size) for axis, size in enumerate(target) if size not in (1, wide[axis])]
+    data = step.symbol(0) if wide == current and current else step.stretched(0, wide)
+    if not sizes:
+        return step.apply("identity", data)
+    named, extents = zip(*sizes, strict=True)
+    return step.apply("broadcast_axis", data, axis=named, size=extents)
+
+
+@imports("Tile")
+def _tile(step: Step) -> Symbol:
+    return step.apply("tile", step.symbol(0), reps=step.ints(1, "repeats"))
+
+
+@imports("Where")
+def _where(step: Step) -> Symbol:
+    shapes = [step.shape(index) for index in range(3)]
+    if len(set(shapes)) == 1 and shapes[0] is not None:
+        return step.apply("where", *(step.symbol(index) for index in range(3)))
+    widest = step.graph.shapes.get(step.node.output[0])
+    if widest is None or not all(widest):
+        raise step.refuse("arrays of different shapes, where the output's is not fixed")
+    return step.apply("where", *(step.stretched(index, widest) for index in range(3)))
+
+
+@imports("Cast")
+def _cast(step: Step) -> Symbol:
+    dtype = np.dtype(needed("onnx.helper", "reading ONNX").tensor_dtype_to_np_dtype(step.get("to")))
+    names = {"float16", "float32", "float64", "int8", "int32", "int64", "uint8", "bool"}
+    if dtype.name not in names:
+        raise step.refuse(f"to {dtype.name}")
+    return step.apply("Cast", step.symbol(0), dtype=dtype.name)
+
+
+@imports("Gather")
+def _gather(step: Step) -> Symbol:
+    axis = step.get("axis", 0)
+    if step.is_constant(1):
+        return _gather_constant(step, axis)
+    shape = step.shape(0)
+    if axis == 0 and step.is_constant(0) and shape is not None and len(shape) == 2:
+        rows, columns = shape
+        return step.apply("Embedding", step.symbol(1), step.parameter(0), input_dim=rows, output_dim=columns)
+    return step.apply("take", step.symbol(0), step.symbol(1), axis=axis, mode="wrap")
+
+
+def _gather_constant(step: Step, axis: int) -> Symbol:
+    """One place, or a range of places, as a slice; others as `take`."""
+    places = step.constant(1)
+    if places.size == 1 and places.ndim <= 1:
+        place = int(places.reshape(()))
+        cut = step.apply(
+            "slice_axis", step.symbol(0), last=places.ndim == 1, axis=axis, begin=place, end=place + 1 or None
+        )
+        return cut if places.ndim == 1 else step.apply("squeeze", cut, axis=axis)
+    return step.apply("take", step.symbol(0), step.symbol(1), axis=axis, mode="wrap")
+
+
+@imports("GatherElements")
+def _gather_elements(step: Step) -> Symbol:
+    shape, places, axis = step.shape(0), step.shape(1), step.get("axis", 0)
+    if shape is None or places is None or places != tuple(1 if i == axis else n for i, n in enumerate(shape)):
+        raise step.refuse("more than one element along its axis")
+    return step.apply("pick", step.symbol(0), step.symbol(1), axis=axis, keepdims=True)
