@@ -104,8 +104,12 @@ class Binding:
         """Whether rows can be computed apart, but for nodes that couple them: axis 0 is the batch where it matters."""
         if any(shape[:1] != (self.rows(),) for shape in self.inputs.values()):
             return False
-        if not all(self._follows(first, last) for first, last in slices if first < last):
-            return False
+        try:
+            if not all(self._follows(first, last) for first, last in slices if first < last):
+                return False
+            self.batched()  # is told from a batch of one row
+        except (GraphError, ShapeError):
+            return False  # fewer rows have no place in this graph, which names rows or their number
         return not self.couplers() or self._can_meet()
 
     def couplers(self) -> set[Node]:
