@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import FileFormatError, ParameterError
+from pushgrad.common.errors import DataError, FileFormatError, ParameterError
 from pushgrad.worker.images.preparation import Preparation
 
 RANDOM = np.random.default_rng(5)
@@ -69,6 +69,12 @@ def test_resize_is_of_the_shorter_edge():
     found = row(PLACES, (3, 20, 20), resize=20)
     np.testing.assert_allclose(found[0, :, 10], np.arange(20) * 2 + 0.5, atol=1)
     np.testing.assert_allclose(found[1, 10], np.arange(20) * 2 + 10.5, atol=1)
+
+
+@pytest.mark.parametrize("options", [{"resize": 256}, {}])
+def test_a_sliver_does_not_grow_beyond_pillows_limit(options):
+    with pytest.raises(DataError, match="it, resized from 60000 x 1, has too many pixels"):
+        row(np.zeros((1, 60000, 3), np.uint8), (3, 200, 200), **options)
 
 
 def test_pad():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.errors import ParameterError
 from ..array import Array, Shape
-from .pixels import MODES, pillow, to_array
+from .pixels import MODES, pillow, resized, to_array
 
 _ATTEMPTS = 10  # to find a random part that lies within the picture, as in MXNet
 _METHODS = {0: "NEAREST", 1: "BILINEAR", 2: "BICUBIC", 3: "BOX", 4: "LANCZOS"}
@@ -81,11 +81,16 @@ class Augmentation:
         """Whether a picture may come differently in each epoch."""
         return bool(self.rand_crop or self.rand_mirror or self.random_resized_crop or self.max_rotate_angle)
 
-    def apply(self, image: Any, random: np.random.Generator | None) -> Array:
-        """Pixels uint8 (rows, columns, channels), not mirrored yet, of a Pillow image with that many channels."""
+    def apply(self, image: Any, random: np.random.Generator | None, what: str) -> Array:
+        """Pixels uint8 (rows, columns, channels), not mirrored yet, of a Pillow image with that many channels.
+
+        DataError that begins with `what` if it would become too large on the way.
+        """
         channels, rows, columns = self.data_shape
         if self.resize > 0:
-            image = self._scaled(image, self.resize / min(image.size))
+            factor = self.resize / min(image.size)
+            size = (max(1, int(image.width * factor + 1e-6)), max(1, int(image.height * factor + 1e-6)))
+            image = resized(image, size, self._method(), what)
         if self.max_rotate_angle and random is not None:
             angle = random.uniform(-self.max_rotate_angle, self.max_rotate_angle)
             image = image.rotate(angle, pillow().Resampling.BILINEAR, fillcolor=self._fill())
@@ -94,7 +99,7 @@ class Augmentation:
         if self.random_resized_crop and random is not None and (box := self._random_part(image.size, random)):
             image = image.resize((columns, rows), self._method(), box=box)
         else:
-            image = self._cut_out(image, random)
+            image = self._cut_out(image, random, what)
         return to_array(image).reshape(rows, columns, channels)
 
     def mirrors(self, random: np.random.Generator | None) -> bool:
@@ -107,10 +112,6 @@ class Augmentation:
     def _fill(self) -> int | tuple[int, ...]:
         channels = self.data_shape[0]
         return self.fill_value if channels == 1 else (self.fill_value,) * channels
-
-    def _scaled(self, image: Any, factor: float) -> Any:
-        size = tuple(max(1, int(extent * factor + 1e-6)) for extent in image.size)
-        return image if size == image.size else image.resize(size, self._method())
 
     def _padded(self, image: Any) -> Any:
         around = pillow().new(image.mode, tuple(extent + 2 * self.pad for extent in image.size), self._fill())
@@ -129,13 +130,13 @@ class Augmentation:
                 return left, upper, left + width, upper + height
         return None
 
-    def _cut_out(self, image: Any, random: np.random.Generator | None) -> Any:
+    def _cut_out(self, image: Any, random: np.random.Generator | None, what: str) -> Any:
         """A part of the network's size, of an enlarged picture if need be."""
         _, rows, columns = self.data_shape
         if image.height < rows:
-            image = image.resize((max(1, image.width * rows // image.height), rows), self._method())
+            image = resized(image, (max(1, image.width * rows // image.height), rows), self._method(), what)
         if image.width < columns:
-            image = image.resize((columns, max(1, image.height * columns // image.width)), self._method())
+            image = resized(image, (columns, max(1, image.height * columns // image.width)), self._method(), what)
         left, upper = image.width - columns, image.height - rows
         if self.rand_crop and random is not None:
             left, upper = int(random.integers(left + 1)), int(random.integers(upper + 1))

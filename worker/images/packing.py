@@ -15,7 +15,7 @@ from ..files import PathLike, write_atomically
 from .class_folders import find_pictures
 from .image_record import IRHeader, pack
 from .list_file import Listed, read_list, write_list
-from .pixels import FORMATS, decode, encode, pillow
+from .pixels import FORMATS, decode, encode, pillow, resized
 from .records import write_record
 
 _AHEAD = 4  # pictures in memory per thread
@@ -53,8 +53,9 @@ class Form:
             left, upper = (image.width - edge) // 2, (image.height - edge) // 2
             image = image.crop((left, upper, left + edge, upper + edge))
         if self.resize:
-            size = tuple(max(1, extent * self.resize // min(image.size)) for extent in image.size)
-            image = image.resize(size, pillow().Resampling.BICUBIC)
+            edge = min(image.size)
+            size = (max(1, image.width * self.resize // edge), max(1, image.height * self.resize // edge))
+            image = resized(image, size, pillow().Resampling.BICUBIC, what)
         return encode(image, self.encoding, self.quality)
 
 

@@ -78,6 +78,14 @@ def encode(image: Any, suffix: str, quality: int | None = None) -> bytes:
     return out.getvalue()
 
 
+def resized(image: Any, size: tuple[int, int], method: Any, what: str) -> Any:
+    """A Pillow image of that width and height; DataError if it would have more pixels than Pillow's limit."""
+    limit = pillow().MAX_IMAGE_PIXELS
+    if limit is not None and size[0] * size[1] > limit:
+        raise _too_large(f"{what}, resized from {image.width} x {image.height},", f"{size[0]} x {size[1]}", limit)
+    return image if size == image.size else image.resize(size, method)
+
+
 def to_array(image: Any) -> Array:
     """Pixels of a Pillow image: uint8 (rows, columns, channels), without the last axis where it is grey."""
     array: Array = np.asarray(image)

@@ -53,7 +53,7 @@ class Preparation:
         """Fill `out` from a file's bytes; DataError that begins with `what` if they are no picture."""
         edge = self.augmentation.resize if self.augmentation.resize > 0 else None
         image = decode(content, MODES[self.augmentation.data_shape[0]], what, edge)
-        pixels = self.augmentation.apply(image, random)
+        pixels = self.augmentation.apply(image, random, what)
         # As in MXNet, a mean image belongs to the picture before it is mirrored.
         target = out[:, :, ::-1] if self.augmentation.mirrors(random) else out
         np.subtract(pixels.transpose(2, 0, 1), self._mean, out=target)
