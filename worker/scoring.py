@@ -13,6 +13,7 @@ from ..common.slices import share
 from .array import Array, Shape
 from .executor import Executor
 from .feeding import InputNames, feed, input_shapes
+from .folding import fold_batch_norms
 from .iterators import DataBatch, DataIter
 from .metric_base import Metric
 from .session import Session
@@ -34,9 +35,10 @@ class Learned:
         parts = [share(rows, i, thread_count()) for i in range(thread_count())]
         shapes = input_shapes(iterator, names, rows)
         self._check(shapes)
-        executor = Executor.for_share(self.symbol, self.ctx, "null", parts, shapes)
-        known = {name: array for name, array in self.arguments.items() if name in executor.arg_dict}
-        executor.copy_params_from(known, self.states)
+        symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
+        executor = Executor.for_share(symbol, self.ctx, "null", parts, shapes)
+        known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
+        executor.copy_params_from(known, states)
         return executor
 
     def _check(self, inputs: Mapping[str, Shape]) -> None:

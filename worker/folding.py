@@ -1,0 +1,92 @@
+"""BatchNorm folded into the layer before it, for networks that are only used: a fixed scale and shift per channel is
+a change of that layer's weight and bias.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .array import Array
+from .graph import Entry, Node
+from .ops.operator import Operator
+from .symbol import Symbol
+
+Arrays = dict[str, Array]
+
+
+def fold_batch_norms(
+    symbol: Symbol, arguments: Mapping[str, Array], states: Mapping[str, Array]
+) -> tuple[Symbol, Arrays, Arrays]:
+    """The same function of the inputs with fewer nodes: symbol, arguments and states; given arrays stay as they are.
+
+    A BatchNorm over channels is folded where it alone reads a Convolution or FullyConnected and these alone read their
+    parameters. With w, b those of the layer, m, v the moving averages: w' = s w and b' = s (b - m) + beta, where
+    s = gamma / sqrt(v + eps).
+    """
+    nodes = symbol.nodes()
+    readers: Counter[Entry] = Counter(entry for node in nodes for entry in node.inputs)
+    readers.update(symbol.heads)
+    folded = {node: layer for node in nodes if (layer := _layer_before(node, readers, arguments, states)) is not None}
+    kept_arguments, kept_states = dict(arguments), dict(states)
+    made: dict[Entry, Entry] = {}
+    for node in nodes:
+        layer = folded.get(node)
+        if layer is not None:
+            copy = _folded(node, layer, made, kept_arguments, kept_states)
+        else:
+            inputs = tuple(made[entry] for entry in node.inputs)
+            copy = node if inputs == node.inputs else Node(node.op, node.name, node.attrs, inputs)
+        made.update({(node, index): (copy, index) for index in range(len(node.output_names()))})
+    return Symbol(tuple(made[head] for head in symbol.heads)), kept_arguments, kept_states
+
+
+def _layer_before(
+    node: Node, readers: Mapping[Entry, int], arguments: Mapping[str, Array], states: Mapping[str, Array]
+) -> Node | None:
+    """The layer that takes over the BatchNorm `node`, or None."""
+    op: Any = node.op
+    if op is None or op.op_name() not in ("BatchNorm", "CuDNNBatchNorm") or op.axis != 1 or op.output_mean_var:
+        return None
+    layer, index = node.inputs[0]
+    if not _is_layer(layer.op) or readers[layer, index] > 1:
+        return None
+    parameters = [*layer.inputs[1:], *node.inputs[1:]]
+    has_values = all(n.op is None and (n.name in arguments or n.name in states) for n, _ in parameters)
+    return layer if has_values and all(readers[entry] == 1 for entry in parameters) else None
+
+
+def _is_layer(op: Operator | None) -> bool:
+    """Whether axis 1 of its output is that of the weight's first axis."""
+    return op is not None and (op.op_name() == "Convolution" or (op.op_name() == "FullyConnected" and _is_flat(op)))
+
+
+def _is_flat(op: Any) -> bool:
+    return bool(op.flatten)
+
+
+def _folded(node: Node, layer: Node, made: Mapping[Entry, Entry], arguments: Arrays, states: Arrays) -> Node:
+    """The layer that does both, its parameters changed in `arguments`; those of the BatchNorm are gone."""
+    op: Any = layer.op
+    weight, bias = layer.inputs[1][0], layer.inputs[2][0] if len(layer.inputs) > 2 else None
+    scale, shift = _scale_and_shift(node, arguments, states)
+    values = arguments[weight.name]
+    old_bias = 0.0 if bias is None else arguments[bias.name]
+    name = f"{layer.name}_bias" if bias is None else bias.name
+    arguments[weight.name] = (values * scale.reshape(-1, *[1] * (values.ndim - 1))).astype(values.dtype)
+    arguments[name] = (old_bias * scale + shift).astype(values.dtype)
+    with_bias = type(op)(**{key: getattr(op, key) for key in op.given if key != "no_bias"})
+    inputs = (made[layer.inputs[0]], made[layer.inputs[1]], (Node(None, name), 0))
+    return Node(with_bias, node.name, layer.attrs, inputs)
+
+
+def _scale_and_shift(node: Node, arguments: Arrays, states: Arrays) -> tuple[Array, Array]:
+    """In double precision."""
+    op: Any = node.op
+    gamma, beta = (arguments.pop(entry[0].name).astype(np.float64) for entry in node.inputs[1:3])
+    mean, var = (states.pop(entry[0].name).astype(np.float64) for entry in node.inputs[3:5])
+    scale = (1.0 if op.fix_gamma else gamma) / np.sqrt(var + op.eps)
+    return scale, beta - mean * scale
