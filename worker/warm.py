@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from . import kvstore, sym
+from .array import Shape
 from .feedforward import FeedForward
 from .symbol import Symbol
 
@@ -16,7 +17,8 @@ def warm() -> float:
     """Train networks that use every kernel for a step or two; seconds that it took."""
     started = time.perf_counter()
     for act_type in ("relu", "sigmoid", "tanh", "softrelu", "softsign"):
-        _train(_network(act_type))
+        _train(_network(act_type), (4, 1, 8, 8))
+    _train(_many_channels(), (8, 8, 8, 8))
     _exchange()
     return time.perf_counter() - started
 
@@ -38,11 +40,20 @@ def _network(act_type: str) -> Symbol:
     return sym.SoftmaxOutput(layer)
 
 
-def _train(symbol: Symbol) -> None:
-    rng = np.random.default_rng(0)
-    X, y = rng.random((4, 1, 8, 8), np.float32), np.zeros(4, np.float32)
+def _many_channels() -> Symbol:
+    """3x3 convolutions with enough channels for Winograd's algorithm, and functions that numpy lacks."""
+    layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=8)
+    layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
+    layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
+    return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
+
+
+def _train(symbol: Symbol, shape: Shape) -> None:
+    X, y = np.random.default_rng(0).random(shape, np.float32), np.zeros(shape[0], np.float32)
     for momentum in (0.0, 0.9):
-        FeedForward.create(symbol, X, y, num_epoch=1, batch_size=4, momentum=momentum, kvstore="local", verbose=False)
+        FeedForward.create(
+            symbol, X, y, num_epoch=1, batch_size=len(X), momentum=momentum, kvstore="local", slices=1, verbose=False
+        )
 
 
 def _exchange() -> None:
