@@ -33,3 +33,16 @@ def classes(number, *shape):
 def distinct(*shape):
     """No two numbers are equal, so that a maximum is where it is."""
     return (RANDOM.permutation(int(np.prod(shape))).reshape(shape).astype(np.float32) - 3) / 8
+
+
+def parameter(name, shape):
+    """A parameter, state or input of a network that keeps numbers of moderate size, the same for every caller."""
+    random = np.random.RandomState(zlib.crc32(name.encode()))
+    if name == "data":
+        return random.randint(0, 5, shape).astype(np.float32)  # pixels, or places in a vocabulary
+    numbers = random.normal(size=shape).astype(np.float32)
+    if name.endswith("_weight"):
+        return numbers * np.float32(np.sqrt(2 / max(1, numbers[0].size)))
+    if name.endswith(("_gamma", "_var")):
+        return 1 + np.abs(numbers) / 10
+    return np.zeros(shape, np.float32) if name.endswith("label") else numbers / 10

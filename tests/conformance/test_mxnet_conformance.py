@@ -57,7 +57,7 @@ class Plain:
             if node.op is not None:
                 inputs = [self.entries[entry] for entry in node.inputs]
                 self.entries.update({entry: np.empty(self.shapes[entry]) for entry in self.outputs(node)})
-                self.steps[node] = Step(is_train=is_train, count=inputs and node.op.counted(inputs[-1]) or 1.0)
+                self.steps[node] = Step(is_train=is_train, count=(inputs and node.op.counted(inputs[-1])) or 1.0)
                 node.op.forward(self.steps[node], inputs, [self.entries[entry] for entry in self.outputs(node)])
         return [self.entries[head].copy() for head in self.symbol.heads]
 
