@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pushgrad.worker.ops.operator import lookup
+from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.ops.operator import Step, lookup
 from pushgrad.worker.ops.unary import Unary
 
 vectorize = np.vectorize
@@ -107,6 +108,19 @@ def test_slopes_where_functions_have_corners(forward, backward):
     for name in ["abs", "relu", "sign"]:
         op = lookup(name)()
         assert backward(op, [zero], forward(op, [zero]), [np.ones(1)])[0][0] == 0
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softsign"])
+def test_compiled_functions(name, forward, backward):
+    op, array = lookup(name)(), np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    compiled = kernel_for([op], [array.shape], [array.shape], np.float32)
+    assert compiled is not op
+    out, grad, heads = np.empty_like(array), np.empty_like(array), array[::-1].copy()
+    compiled.forward(Step(), [array], [out])
+    compiled.backward(Step(), [heads], [array], [out], [grad])
+    plain = forward(op, [array])
+    np.testing.assert_allclose(out, plain[0], rtol=1e-6)
+    np.testing.assert_allclose(grad, backward(op, [array], plain, [heads])[0], rtol=1e-5, atol=1e-7)
 
 
 def test_hard_sigmoid(forward, backward, gradcheck):

@@ -34,15 +34,22 @@ class Kernel(Protocol):
 def kernel_for(
     chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
 ) -> Kernel:
-    """The compiled kernel for `chain`, or the operator itself, whose plain version works everywhere."""
-    op = chain[0]
+    """The compiled kernel for `chain`, or the operator itself, whose plain version works everywhere.
+
+    A Custom operator keeps what its user leaves in it between forward and backward, so each bound node has its own.
+    """
+    op: Any = chain[0]
+    if op.op_name() == "Custom":
+        from ..ops.custom import CustomCall
+
+        return CustomCall(op)
     if np.dtype(dtype) == np.float32:
         made = _MAKERS.get(op.op_name(), _no_kernel)(chain, in_shapes, out_shapes)
         if made is not None:
             return made
     if len(chain) > 1:
         raise ValueError(f"no kernel for the chain {[member.op_name() for member in chain]}")
-    return op
+    return chain[0]
 
 
 def is_plain_convolution(op: Any) -> bool:
@@ -92,6 +99,18 @@ def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Se
     from .elementwise import ActivationKernel
 
     return ActivationKernel(chain[0].act_type)
+
+
+def _unary(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .elementwise import ActivationKernel
+
+    return ActivationKernel(chain[0].op_name())
+
+
+def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .embedding import EmbeddingKernel
+
+    return EmbeddingKernel(chain[0])
 
 
 def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
@@ -176,4 +195,6 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "CuDNNBatchNorm": _batch_norm,
     "LeakyReLU": _leaky_relu,
     "LRN": _lrn,
+    "Embedding": _embedding,
+    **dict.fromkeys(("relu", "sigmoid", "tanh", "softsign"), _unary),
 }

@@ -1,0 +1,58 @@
+"""Embedding for float32: rows copied and added up in one pass over the ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...common.jit import kernel
+from ..array import Array
+from ..ops.embedding import Embedding, whole_numbers
+from ..ops.operator import Step
+
+
+class EmbeddingKernel:
+    """data (...) of ids, weight (input_dim, output_dim) -> (..., output_dim)."""
+
+    def __init__(self, op: Embedding) -> None:
+        self.op = op
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Copy the rows; DataError for an id outside the table."""
+        rows = outputs[0].reshape(-1, self.op.output_dim)
+        if not _copy_rows(inputs[0].reshape(-1), inputs[1], rows):
+            whole_numbers(inputs[0], self.op.input_dim, "Embedding: data", step.first_row)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """Add each place's gradient to its row, in order; zero for data."""
+        for grad in in_grads:
+            if grad is not None:
+                grad.fill(0)
+        if in_grads[1] is not None:
+            _add_rows(inputs[0].reshape(-1), out_grads[0].reshape(-1, self.op.output_dim), in_grads[1])
+
+
+@kernel
+def _copy_rows(ids: Array, table: Array, rows: Array) -> bool:
+    """Whether all ids are rows of the table; stops at the first that is not."""
+    for i in range(ids.size):
+        if not 0 <= ids[i] < table.shape[0] or ids[i] != int(ids[i]):
+            return False
+        source = int(ids[i])
+        for j in range(table.shape[1]):
+            rows[i, j] = table[source, j]
+    return True
+
+
+@kernel
+def _add_rows(ids: Array, grads: Array, table: Array) -> None:
+    for i in range(ids.size):
+        target = int(ids[i])
+        for j in range(table.shape[1]):
+            table[target, j] += grads[i, j]
