@@ -41,11 +41,12 @@ def _network(act_type: str) -> Symbol:
 
 
 def _many_channels() -> Symbol:
-    """3x3 convolutions with enough channels for Winograd's algorithm, and functions that numpy lacks."""
+    """3x3 convolutions with enough channels for Winograd's algorithm, functions that numpy lacks, and a table."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
-    return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
+    rows = sym.Embedding(sym.zeros_like(sym.mean(layer, axis=(2, 3))), input_dim=2, output_dim=4)
+    return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4) + sym.sum(rows, axis=1))
 
 
 def _train(symbol: Symbol, shape: Shape) -> None:
