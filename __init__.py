@@ -20,6 +20,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "models": (".worker.models", None),
     "metric": (".worker.metric", None),
     "callback": (".worker.callback", None),
+    "operator": (".worker.operator", None),
     "optimizer": (".worker.optimizer", None),
     "lr_scheduler": (".worker.lr_scheduler", None),
     "random": (".worker.random", None),

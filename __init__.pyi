@@ -13,6 +13,7 @@ from .worker import model as model
 from .worker import models as models
 from .worker import naming as name
 from .worker import nd as nd
+from .worker import operator as operator
 from .worker import optimizer as optimizer
 from .worker import profiler as profiler
 from .worker import random as random
@@ -52,6 +53,7 @@ __all__ = [
     "nd",
     "num_gpus",
     "num_workers",
+    "operator",
     "optimizer",
     "profiler",
     "random",

@@ -54,7 +54,7 @@ class Call:
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
         """Tell `step` which node is at work, and over how much it normalises."""
-        step.node = self.key
+        step.node, step.name = self.key, self.node.name
         step.count = counts.get(self.key, 1.0)
         if self.counted is not None and self.node.op is not None:
             step.count = self.node.op.counted(self.counted) or 1.0

@@ -123,8 +123,9 @@ def _instantiate(
 ) -> tuple[Operator, dict[str, Any]]:
     """The operator with its parameters, and the keywords that are inputs."""
     known = declared(kind)
-    inputs = {key: value for key, value in keywords.items() if key not in known}
-    parameters = {key: value for key, value in keywords.items() if key in known}
+    open_ended = kind.open_parameters
+    inputs = {k: v for k, v in keywords.items() if k not in known and (not open_ended or isinstance(v, Symbol))}
+    parameters = {key: value for key, value in keywords.items() if key not in inputs}
     for key, value in parameters.items():
         if isinstance(value, Symbol):
             raise ParameterError(f"{called}: parameter {key}", expected=known[key].kind, got="a symbol")

@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
 @pytest.fixture
 def shown():
     """The page's class, registered while the test runs."""
-    (code,) = re.findall(r"```python\n(class .*?)```", PAGE.read_text(), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(class .*?)```", PAGE.read_text(), re.DOTALL)
     names = {"Any": Any, "Array": Array, "BaseElementwise": BaseElementwise, "Float": Float, "Sequence": Sequence}
     before = dict(REGISTRY)
     exec(code, names)

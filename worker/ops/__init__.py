@@ -11,6 +11,7 @@ from . import concat as concat
 from . import constants as constants
 from . import convolution as convolution
 from . import crop as crop
+from . import custom as custom
 from . import deconvolution as deconvolution
 from . import dropout as dropout
 from . import element_wise_sum as element_wise_sum

@@ -25,8 +25,8 @@ class Step:
 
     `number` counts training steps from 0. `first_row` is the global batch's index of the slice's first row and
     `global_rows` the size of the global batch, so that nothing depends on which thread or worker computes it.
-    The executor sets `node` (a key that is stable over processes) and `count` (rows, or valid labels, over which a
-    loss of this node normalises) before each call.
+    The executor sets `node` (a key that is stable over processes), the node's `name`, and `count` (rows, or valid
+    labels, over which a loss of this node normalises) before each call.
     """
 
     xp: Any = np
@@ -37,6 +37,7 @@ class Step:
     first_row: int = 0
     global_rows: int = 1
     node: int = 0
+    name: str = ""
     count: float = 1.0
 
 
@@ -50,6 +51,7 @@ class Operator:
     canonical: ClassVar[str] = ""  # the name that files carry, where it is not the class name
     aliases: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False  # takes any number of inputs, counted by a parameter num_args
+    open_parameters: ClassVar[bool] = False  # takes parameters that it does not declare
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
     is_view: bool = False  # the output is the input's memory, perhaps in another shape
     is_loss: bool = False  # its backward ignores the head gradient

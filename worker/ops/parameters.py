@@ -128,6 +128,18 @@ class Choice(Parameter[str]):
         return str(value)
 
 
+class Text(Parameter[str]):
+    """Any string that is not empty."""
+
+    kind = "a string that is not empty"
+
+    def parse(self, value: object) -> str:
+        """The string itself."""
+        if not isinstance(value, str) or not value:
+            raise ValueError(value)
+        return value
+
+
 class Ints(Parameter[tuple[int, ...]]):
     """A tuple of whole numbers such as a kernel or a shape; JSON's "(3, 3)", "(3,3)", "[3,3]"; a lone 3 is (3,)."""
 
