@@ -66,8 +66,8 @@ def _embedding(to: Writer, call: Call) -> str:
 @exports("Pooling")
 def _pooling(to: Writer, call: Call) -> str:
     op = call.op
-    if op.pool_type not in ("max", "avg", "sum", "lp"):
-        raise call.unsupported(f"pool_type {op.pool_type}")
+    if op.pool_type == "lp" and op.p_value != 2:  # ONNX takes absolute values
+        raise call.unsupported(f"p_value {op.p_value}")
     if op.global_pool:
         return _global_pooling(to, call)
     windows, data, count = op.windows(call.shapes[0]), call.shapes[0][2:], call.outputs[0][2:]
@@ -79,7 +79,7 @@ def _pooling(to: Writer, call: Call) -> str:
     if op.pool_type == "max":
         return str(to.emit("MaxPool", call.inputs, **shape))
     if op.pool_type == "lp":
-        return str(to.emit("LpPool", call.inputs, p=int(op.p_value or 2), **shape))
+        return str(to.emit("LpPool", call.inputs, p=2, **shape))
     if op.pool_type == "avg" and not any(extra):
         return str(
             to.emit("AveragePool", call.inputs, count_include_pad=int(op.count_include_pad is not False), **shape)
@@ -96,7 +96,7 @@ def _global_pooling(to: Writer, call: Call) -> str:
     if kind == "max":
         return str(to.emit("GlobalMaxPool", call.inputs))
     if kind == "lp":
-        return str(to.emit("GlobalLpPool", call.inputs, p=int(call.op.p_value or 2)))
+        return str(to.emit("GlobalLpPool", call.inputs, p=2))
     mean = str(to.emit("GlobalAveragePool", call.inputs))
     return mean if kind == "avg" else to.scalar("Mul", mean, size)
 

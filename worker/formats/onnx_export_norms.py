@@ -61,6 +61,13 @@ def _instance_norm(to: Writer, call: Call) -> str:
     return str(to.emit("InstanceNormalization", call.inputs, epsilon=call.op.eps))
 
 
+@exports("LayerNorm")
+def _layer_norm(to: Writer, call: Call) -> str:
+    if call.op.axis % len(call.shapes[0]) != len(call.shapes[0]) - 1 or call.op.output_mean_var:
+        raise call.unsupported("another axis than the last, or output_mean_var")
+    return str(to.emit("LayerNormalization", call.inputs, axis=-1, epsilon=call.op.eps))
+
+
 @exports("LRN")
 def _local_response(to: Writer, call: Call) -> str:
     op = call.op

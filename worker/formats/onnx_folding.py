@@ -12,6 +12,7 @@ from .extras import needed
 from .onnx_reader import Graph
 
 _SMALL = 4096  # elements of all inputs together, so that no result outgrows the memory
+_LARGEST = 1 << 20  # elements that a few bytes may stand for
 _SMALL_ONLY = {
     "Add", "Sub", "Mul", "Div", "Gather", "Concat", "Slice", "Equal", "Where", "Neg", "Floor", "Ceil", "Mod", "Min",
     "Max", "ReduceProd", "Not", "Sqrt", "Pow", "Abs", "Less", "Greater", "And", "Or",
@@ -76,7 +77,7 @@ def _shape(node: Any, graph: Graph) -> bool:
 
 def _filled(node: Any, graph: Graph) -> bool:
     shape = [int(extent) for extent in graph.constants[node.input[0]].reshape(-1)]
-    if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) > 1 << 20:
+    if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) > _LARGEST:
         raise GraphError(f"{node.name or node.output[0]}: a constant beyond all bounds", got=shape[:32])
     given = [needed("onnx.numpy_helper", "reading ONNX").to_array(item.t) for item in node.attribute]
     value = given[0].reshape(-1)[:1] if given else np.zeros(1, np.float32)

@@ -12,12 +12,12 @@ from ..array import Array
 from ..compose import group, variable
 from ..files import PathLike
 from ..symbol import Symbol
-from . import onnx_import_arrays, onnx_import_layers, onnx_import_math  # noqa: F401  (they fill IMPORTERS)
+from . import onnx_import_arrays, onnx_import_layers, onnx_import_math, onnx_import_norms  # noqa: F401  (IMPORTERS)
 from .extras import needed
 from .onnx_folding import fold
 from .onnx_reader import IMPORTERS, Graph, Step
 
-OLDEST, NEWEST = 7, 25  # opsets whose operators the importers know
+OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
 _LONGEST = 1 << 31  # bytes, as protobuf has it
 _EXTERNAL = 1  # TensorProto.EXTERNAL
 
@@ -92,6 +92,8 @@ def _collect(model: Any, graph: Graph, path: str) -> None:
             raise FileFormatError(f"initializer {tensor.name}: {str(error)[:100]}") from None
     for item in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         graph.shapes[item.name] = _known_shape(item.type)
+        if _is_whole(item.type):
+            graph.whole.add(item.name)
     for item in model.graph.input:
         if item.name not in graph.constants:
             shape = graph.shapes[item.name]
@@ -105,6 +107,13 @@ def _known_shape(kind: Any) -> tuple[int, ...] | None:
     return tuple(max(item.dim_value, 0) for item in kind.tensor_type.shape.dim)
 
 
+def _is_whole(kind: Any) -> bool:
+    """Whether the elements are integers, with which ONNX divides without remainder."""
+    to_numpy = needed("onnx.helper", "reading ONNX").tensor_dtype_to_np_dtype
+    element = kind.tensor_type.elem_type
+    return bool(element) and np.issubdtype(to_numpy(element), np.integer)
+
+
 def _node(node: Any, graph: Graph) -> None:
     if node.domain not in ("", "ai.onnx"):
         raise GraphError(f"{node.name or node.output[0]}: operator {node.op_type} of the domain {node.domain}")
@@ -113,7 +122,11 @@ def _node(node: Any, graph: Graph) -> None:
     step = Step(node, graph)
     if step.kind not in IMPORTERS:
         raise GraphError(f"{step.name}: there is nothing here for ONNX operator {step.kind}")
-    made = IMPORTERS[step.kind](step)
+    try:
+        made = IMPORTERS[step.kind](step)
+    except PushgradError as error:
+        error.text = error.text if error.text.startswith(step.name) else f"{step.name} ({step.kind}): {error.text}"
+        raise
     outputs = [made] if isinstance(made, Symbol) else made
     graph.symbols.update(dict(zip(node.output, outputs, strict=False)))
     for name in node.output[len(outputs) :]:

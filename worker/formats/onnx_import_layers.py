@@ -1,4 +1,4 @@
-"""Importers of layers with weights, pooling, normalisations and activations."""
+"""Importers of layers with weights, pooling and resizing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,10 @@ def _pooling(step: Step) -> Symbol:
     kind = {"MaxPool": "max", "AveragePool": "avg", "LpPool": "lp"}[step.kind]
     inside = kind == "avg" and not step.get("count_include_pad", 0)
     data, convention = step.symbol(0), "full" if step.get("ceil_mode", 0) else "valid"
-    if before != after and kind == "max" and convention == "valid" and _rounds_up(step, kernel, strides, before, after):
+    if kind == "lp" and step.get("p", 2) % 2:  # ONNX takes absolute values
+        data = step.apply("abs", data, last=False)
+    # What is padded at the end for rounding up counts neither for a maximum nor for a mean without padding.
+    if before != after and (inside or kind == "max") and _rounds_up(step, kernel, strides, before, after):
         after, convention = before, "full"
     if before != after:
         if inside:
@@ -130,8 +133,10 @@ def _rounds_up(step: Step, kernel: Shape, strides: Shape, before: Shape, after: 
 def _global_pooling(step: Step) -> Symbol:
     kind = {"GlobalAveragePool": "avg", "GlobalMaxPool": "max", "GlobalLpPool": "lp"}[step.kind]
     more = {"p_value": step.get("p", 2)} if kind == "lp" else {}
-    kernel = (1,) * (step.rank(0) - 2)
-    return step.apply("Pooling", step.symbol(0), global_pool=True, kernel=kernel, pool_type=kind, **more)
+    kernel, data = (1,) * (step.rank(0) - 2), step.symbol(0)
+    if kind == "lp" and step.get("p", 2) % 2:
+        data = step.apply("abs", data, last=False)
+    return step.apply("Pooling", data, global_pool=True, kernel=kernel, pool_type=kind, **more)
 
 
 @imports("Gemm")
@@ -141,7 +146,7 @@ def _gemm(step: Step) -> Symbol:
     if step.get("transA", 0):
         data = step.apply("transpose", data, last=False, axes=(1, 0))
     if not step.is_constant(1) or (step.has(2) and not step.is_constant(2)):
-        raise step.refuse("its weights are not constants")
+        return _gemm_of_values(step, data)
     weight = step.constant(1).T if not step.get("transB", 0) else step.constant(1)
     inputs = [data, step.parameter(1, weight * np.float32(scale))]
     if step.has(2):
@@ -150,66 +155,14 @@ def _gemm(step: Step) -> Symbol:
     return step.apply("FullyConnected", *inputs, num_hidden=len(weight), no_bias=not step.has(2), flatten=False)
 
 
-@imports("BatchNormalization")
-def _batch_norm(step: Step) -> Symbol:
-    if step.get("training_mode", 0) or len([name for name in step.node.output if name]) > 1:
-        raise step.refuse("its training mode")
-    states = [step.parameter(i, state=True) for i in (3, 4)]
-    return step.apply(
-        "BatchNorm",
-        data=step.symbol(0),
-        gamma=step.parameter(1),
-        beta=step.parameter(2),
-        moving_mean=states[0],
-        moving_var=states[1],
-        eps=step.get("epsilon", 1e-5),
-        momentum=step.get("momentum", 0.9),
-        fix_gamma=False,
-    )
-
-
-@imports("InstanceNormalization")
-def _instance_norm(step: Step) -> Symbol:
-    return step.apply("InstanceNorm", *(step.symbol(i) for i in range(3)), eps=step.get("epsilon", 1e-5))
-
-
-@imports("LRN")
-def _local_response(step: Step) -> Symbol:
-    given = {"alpha": step.get("alpha", 1e-4), "beta": step.get("beta", 0.75), "knorm": step.get("bias", 1.0)}
-    return step.apply("LRN", step.symbol(0), nsize=step.get("size"), **given)
-
-
-@imports("Dropout", "Identity")
-def _unchanged(step: Step) -> Symbol:
-    if step.is_constant(0):
-        return step.symbol(0)
-    return step.apply("Dropout" if step.kind == "Dropout" else "identity", step.symbol(0))
-
-
-@imports("LeakyRelu", "Elu", "Selu", "PRelu", "Gelu")
-def _leaky(step: Step) -> Symbol:
-    kind = {"LeakyRelu": "leaky", "Elu": "elu", "Selu": "selu", "PRelu": "prelu", "Gelu": "gelu"}[step.kind]
-    if kind == "prelu":
-        slope = step.constant(1)
-        if slope.size not in slope.shape and slope.size != 1:
-            raise step.refuse("slopes along several axes")
-        return step.apply("LeakyReLU", step.symbol(0), step.parameter(1, slope.reshape(-1)), act_type=kind)
-    if kind == "gelu" and step.get("approximate", "none") != "none":
-        raise step.refuse("an approximation of gelu")
-    default = {"leaky": 0.01, "elu": 1.0}.get(kind)
-    slope_of = {} if default is None else {"slope": step.get("alpha", default)}
-    return step.apply("LeakyReLU", step.symbol(0), act_type=kind, **slope_of)
-
-
-@imports("Softmax", "LogSoftmax")
-def _softmax(step: Step) -> Symbol:
-    operator = "softmax" if step.kind == "Softmax" else "log_softmax"
-    if step.graph.opset >= 13:
-        return step.apply(operator, step.symbol(0), axis=step.get("axis", -1))
-    axis = step.get("axis", 1) % step.rank(0)  # older: everything from the axis on is one row
-    if axis == step.rank(0) - 1:
-        return step.apply(operator, step.symbol(0), axis=-1)
-    raise step.refuse("over several axes")
+def _gemm_of_values(step: Step, data: Symbol) -> Symbol:
+    """alpha A B + beta C, none of them known."""
+    scale, shift = step.get("alpha", 1.0), step.get("beta", 1.0)
+    made = step.apply("dot", data, step.symbol(1), last=False, transpose_b=bool(step.get("transB", 0)))
+    made = step.apply("_mul_scalar", made, last=not step.has(2), scalar=scale)
+    if not step.has(2):
+        return made
+    return step.apply("broadcast_add", made, step.apply("_mul_scalar", step.symbol(2), last=False, scalar=shift))
 
 
 @imports("Upsample", "Resize")

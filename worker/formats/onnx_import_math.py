@@ -32,8 +32,12 @@ _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus"
 @imports(*_PAIRS)
 def _pair(step: Step) -> Symbol:
     stem, count = _PAIRS[step.kind], len(step.node.input)
+    if step.get("axis") is not None:
+        raise step.refuse("the broadcasting of before opset 7, along an axis")
     if count == 1:
         return step.apply("identity", step.symbol(0))
+    if step.kind == "Div" and step.node.output[0] in step.graph.whole:
+        return step.apply("trunc", _two(step, stem, 0, 1, last=False))
     made = _two(step, stem, 0, 1, last=count == 2)
     for index in range(2, count):  # Max and Min take any number
         made = step.apply(f"broadcast_{stem}", made, step.symbol(index), last=index == count - 1)

@@ -23,6 +23,7 @@ class Graph:
     symbols: dict[str, Symbol] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)  # 0: an extent that is not known
+    whole: set[str] = field(default_factory=set)  # values that are whole numbers
     arguments: dict[str, Array] = field(default_factory=dict)
     states: dict[str, Array] = field(default_factory=dict)
     made: dict[str, Symbol] = field(default_factory=dict)  # variables of parameters
