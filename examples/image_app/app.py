@@ -1,0 +1,45 @@
+# A page that names what is on a photograph. Start it with: shiny run examples/image_app/app.py
+
+import asyncio
+import base64
+import time
+from pathlib import Path
+
+from fetch import fetch
+from picture import NETWORKS, Refused, read
+from shiny import reactive
+from shiny.express import input, render, ui
+
+ui.page_opts(window_title="What is on this picture?", lang="en")
+ui.HTML(
+    Path(__file__).with_name("page.html").read_text()
+)  # www/page.js sends {file: base64} or {address: URL} from there
+ui.input_select("network", "Network", list(NETWORKS))
+
+
+@reactive.extended_task
+async def look(given, name):
+    try:
+        data = base64.b64decode(given["file"]) if "file" in given else await fetch(given["address"])
+        return await asyncio.to_thread(describe, data, name)
+    except Refused as refused:
+        return ui.p(str(refused), role="alert")
+
+
+def describe(data, name):
+    """Five names with bars, and the time that they took."""
+    start = time.perf_counter()
+    best = NETWORKS[name].top5(read(data))
+    bars = [ui.tags.li(ui.span(label), ui.span(f"{p:.1%}"), style=f"--share: {p:.4f}") for label, p in best]
+    return ui.TagList(ui.tags.ol(bars), ui.p(f"{name}, {1000 * (time.perf_counter() - start):.0f} ms"))
+
+
+@reactive.effect
+@reactive.event(input.given, input.network)
+def _():
+    look(input.given(), input.network())
+
+
+@render.ui
+def answer():
+    return look.result()
