@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := common ps worker launch
 
-.PHONY: help mnist test lint format bench peers wheel-test clean
+.PHONY: help mnist test lint format docs bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy --strict, import rules"
+	@echo "make docs    write docs/operators.md from the operators"
 	@echo "make bench   time LeNet here and in what else is installed (see benchmarks/README.md)"
 
 $(VENV)/installed: pyproject.toml
@@ -42,6 +43,9 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/lenet.py --json out/lenet.json
+
+docs: $(VENV)/installed
+	$(BIN)/python docs/operators_page.py
 
 # What the benchmarks compare with; kept apart, as their needs and ours differ.
 peers:

@@ -1,7 +1,6 @@
 """Symbol files that mean harm or are merely enormous: errors of ours, soon, and little memory."""
 
 import json
-import time
 import tracemalloc
 
 import pytest
@@ -43,17 +42,16 @@ HUGE = [
 ]
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize(("text", "error", "expected"), HUGE)
 def test_refused_soon_and_cheaply(text, error, expected):
     tracemalloc.start()
-    began = time.monotonic()
     with pytest.raises(error) as caught:
         mx.sym.load_json(text)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert expected in str(caught.value)
     assert len(str(caught.value)) < 1000
-    assert time.monotonic() - began < 10
     assert peak < 60e6 + 20 * len(text)
 
 
