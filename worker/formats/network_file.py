@@ -1,0 +1,136 @@
+"""Networks and arrays in files of any format, told apart by the ends of their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...common.errors import FileFormatError, ParameterError
+from .. import checkpoint, ndfile
+from ..array import Array, Shape
+from ..symbol import Symbol
+from .efficientnet import from_torch
+from .onnx_export import export_onnx
+from .onnx_import import import_onnx
+from .safetensors_file import load_safetensors, load_symbol, save_safetensors
+from .torch_file import load_torch
+
+TORCH = (".pth", ".pt", ".whl")
+PLAIN = (".params", ".nd")
+SAFETENSORS = ".safetensors"
+ONNX = ".onnx"
+
+
+@dataclass
+class Content:
+    """What is in a file: a network, or arrays without a graph (`symbol` is None, all arrays in `arguments`)."""
+
+    what: str
+    symbol: Symbol | None
+    arguments: dict[str, Array]
+    states: dict[str, Array] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs, where the format tells
+
+    def arrays(self) -> dict[str, Array]:
+        """All arrays by the names that files of arrays carry: arg:fc1_weight, or plain ones without a graph."""
+        if self.symbol is None:
+            return self.arguments
+        arguments = {f"arg:{name}": value for name, value in self.arguments.items()}
+        return arguments | {f"aux:{name}": value for name, value in self.states.items()}
+
+    def parameters(self) -> int:
+        """Numbers in all learned arrays."""
+        return sum(value.size for value in self.arguments.values())
+
+
+def read(name: str, as_network: bool, symbol: Symbol | None = None) -> Content:
+    """The content of PREFIX:EPOCH, PREFIX-0001.params or a file named by its suffix.
+
+    `as_network`: arrays alone will not do; torch weights are then taken for those of EfficientNet-Lite0, and `symbol`
+    is the graph of arrays that come without one. FileFormatError if the file is missing, damaged or of no known kind.
+    """
+    suffix = Path(name).suffix.lower()
+    if found := _checkpoint(name):
+        return Content("checkpoint", *checkpoint.load_parts(*found, symbol))
+    if suffix in TORCH:
+        return _torch(name, as_network)
+    if suffix == ONNX:
+        return Content("ONNX", *import_onnx(name))
+    if suffix == SAFETENSORS:
+        return _content("safetensors", load_safetensors(name), load_symbol(name) if symbol is None else symbol)
+    if suffix in PLAIN:
+        return _content("arrays", _by_name(name), symbol)
+    kinds = ", ".join(("PREFIX:EPOCH", *TORCH, *PLAIN, SAFETENSORS, ONNX))
+    raise FileFormatError(f"{name}: no known kind of file", expected=f"one of {kinds}")
+
+
+def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: bool) -> list[Path]:
+    """Write to a file named by its suffix, or PREFIX:EPOCH (PREFIX alone: epoch 0); the files that were written."""
+    path, suffix = Path(name), Path(name).suffix.lower()
+    if suffix == ONNX:
+        given = {**content.shapes, **shapes}
+        params = {**content.arguments, **content.states}
+        export_onnx(_graph(content, name), params, given, path, dynamic_batch)
+    elif suffix == SAFETENSORS:
+        save_safetensors(path, content.arrays(), content.symbol)
+    elif suffix in PLAIN:
+        ndfile.save(path, content.arrays())
+    else:
+        prefix, epoch = _numbered(name) or (name, 0)
+        written = checkpoint.save(prefix, epoch, _graph(content, name), content.arguments, content.states)
+        return [checkpoint.paths(prefix, epoch)[0], written]
+    return [path]
+
+
+def wants_network(name: str) -> bool:
+    """Whether a file of that name holds a graph, and not only arrays."""
+    return Path(name).suffix.lower() not in (SAFETENSORS, *PLAIN)
+
+
+def _numbered(name: str) -> tuple[str, int] | None:
+    """Prefix and epoch of PREFIX:EPOCH."""
+    match = re.fullmatch(r"(.+):(\d{1,4})", name)
+    return (match[1], int(match[2])) if match else None
+
+
+def _checkpoint(name: str) -> tuple[str, int] | None:
+    """Prefix and epoch of PREFIX:EPOCH, or of PREFIX-0001.params beside its graph."""
+    match = re.fullmatch(r"(.+)-(\d{4})\.params", name)
+    if match and checkpoint.paths(match[1], 0)[0].exists():
+        return match[1], int(match[2])
+    return _numbered(name)
+
+
+def _torch(name: str, as_network: bool) -> Content:
+    tensors = load_torch(name)
+    if not as_network:
+        return Content("torch weights", None, tensors)
+    image: dict[str, Shape] = {"data": (1, 3, 224, 224)}
+    return Content("EfficientNet-Lite0 in torch weights", *from_torch(tensors, name), image)
+
+
+def _by_name(name: str) -> dict[str, Array]:
+    arrays = ndfile.load(name)
+    return arrays if isinstance(arrays, dict) else {str(i): array for i, array in enumerate(arrays)}
+
+
+def _content(what: str, arrays: dict[str, Array], symbol: Symbol | None) -> Content:
+    if symbol is None:
+        return Content(what, None, arrays)
+    arguments = {f"arg:{name}": name for name in symbol.list_arguments()}  # in the graph's order
+    states = {f"aux:{name}": name for name in symbol.list_auxiliary_states()}
+    plain = {(name if name[:4] in ("arg:", "aux:") else f"arg:{name}"): value for name, value in arrays.items()}
+    if extra := [name for name in plain if name not in arguments and name not in states]:
+        raise FileFormatError(f"the graph has no {', '.join(extra[:5])}", remedy="Do graph and arrays belong together?")
+    learned = {short: plain[name] for name, short in arguments.items() if name in plain}
+    return Content(what, symbol, learned, {short: plain[name] for name, short in states.items() if name in plain})
+
+
+def _graph(content: Content, name: str) -> Symbol:
+    if content.symbol is None:
+        raise ParameterError(
+            f"{name} holds a network, but there are only {content.what} without a graph",
+            remedy="Name the graph: --symbol FILE-symbol.json",
+        )
+    return content.symbol
