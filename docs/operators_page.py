@@ -35,7 +35,7 @@ NEEDED = {"kernel": "(1, 1)", "pad_width": "(0, 0, 0, 0, 1, 1, 1, 1)", "h_w": "(
 HEAD = """# Operators
 
 This page is made from the operators by `make docs`; what is written by hand is in [symbols.md](symbols.md): how
-symbols are made, named, saved and loaded, and where this differs from MXNet. `help(mx.sym.Convolution)` says the same as here.
+symbols are made, named, saved and loaded, and where this differs from MXNet. `help(mx.sym.Convolution)` says the same.
 
 {operators} operators under {names} names, those of MXNet with its parameters, defaults and formulas. {held} of them are
 held by {cases} recorded cases of MXNet 1.9.1 (`tests/conformance`): names, shapes, outputs, gradients and states.
@@ -44,11 +44,12 @@ held by {cases} recorded cases of MXNet 1.9.1 (`tests/conformance`): names, shap
 
 def page() -> str:
     """The whole page."""
-    kinds = list(dict.fromkeys(REGISTRY.values()))
+    names = [name for name, kind in REGISTRY.items() if kind.__module__.startswith("pushgrad.")]
+    kinds = list(dict.fromkeys(REGISTRY[name] for name in names))
     recorded = cases_of()
     held = sum(kind.op_name() in recorded for kind in kinds)
     number = len(json.loads(CASES.read_text()))
-    parts = [HEAD.format(operators=len(kinds), names=len(REGISTRY), held=held, cases=number)]
+    parts = [HEAD.format(operators=len(kinds), names=len(names), held=held, cases=number)]
     for title in (*CHAPTERS, OTHERS):
         parts.append(f"## {title}\n")
         parts += _chapter([kind for kind in kinds if _title(kind) == title], recorded)
