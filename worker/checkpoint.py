@@ -106,13 +106,21 @@ def load(
 def load_parts(
     prefix: PathLike, epoch: int, symbol: Symbol | None = None
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """Graph, arguments and auxiliary states of that epoch, without a check that they belong together."""
+    """Graph, arguments and auxiliary states of that epoch, without a check that they belong together.
+
+    What an old graph's file leaves open, the parameters' shapes settle (see `settle`).
+    """
     graph_path, params_path, _ = paths(prefix, epoch)
-    if symbol is None:
-        symbol = _load_symbol(graph_path)
+    loaded = _load_symbol(graph_path) if symbol is None else symbol
     if not params_path.exists():
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
-    return symbol, *load_params(params_path)
+    arg_params, aux_params = load_params(params_path)
+    if symbol is None:
+        from .settle import settle_pooling, settle_states
+
+        loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
+        loaded, aux_params = settle_states(loaded, aux_params)
+    return loaded, arg_params, aux_params
 
 
 def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike) -> None:

@@ -109,3 +109,20 @@ def test_networks_of_today_are_left_alone():
     states = {"bn_moving_mean": np.zeros(3), "bn_moving_var": np.ones(3)}
     settled, found = settle_states(net, states)
     assert settled is net and found == states
+
+
+@pytest.mark.parametrize("version", [800, 10901])
+def test_loading_a_model_settles_both(tmp_path, version):
+    """A checkpoint as cuDNN trained it when pooling rounded up, without a word about that in its graph."""
+    net = mx.sym.CuDNNBatchNorm(mx.sym.Variable("data"), name="bn")
+    net = branches(lambda data, **options: mx.sym.Pooling(data, name="pool", **options))(data=net)
+    shapes = {"bn_gamma": (3,), "bn_beta": (3,), **WEIGHTS}
+    weights = {f"arg:{name}": np.ones(shape, np.float32) for name, shape in shapes.items()}
+    weights["arg:fc_weight"] = np.ones((2, 7 * 14 * 14), np.float32)  # of pictures of 28 x 28
+    states = {"aux:bn_moving_mean": np.zeros(3, np.float32), "aux:bn_moving_inv_var": np.full(3, 0.5, np.float32)}
+    (tmp_path / "old-symbol.json").write_text(as_text(net, version))
+    mx.nd.save(tmp_path / "old-0039.params", weights | states)
+    symbol, _, aux_params = mx.model.load_checkpoint(tmp_path / "old", 39)
+    assert conventions(symbol) == ["full"]
+    assert list(aux_params) == symbol.list_auxiliary_states() == ["bn_moving_mean", "bn_moving_var"]
+    np.testing.assert_allclose(aux_params["bn_moving_var"], 4 - 1e-3, rtol=1e-5)
