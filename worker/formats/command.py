@@ -8,27 +8,16 @@ import click
 
 from ...common.errors import PushgradError
 from .. import sym
+from ..shape_option import parse_shapes
 from . import network_file
-
-
-def _shapes(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes in texts such as data=1,3,224,224."""
-    found = {}
-    for value in values:
-        name, _, extents = value.rpartition("=")
-        try:
-            found[name] = tuple(int(extent) for extent in extents.strip("() ").split(",") if extent.strip())
-        except ValueError:
-            raise click.BadParameter(f"expected NAME=1,3,224,224, got {value!r}") from None
-        if not name or not found[name] or min(found[name]) < 1:
-            raise click.BadParameter(f"expected NAME=1,3,224,224, got {value!r}")
-    return found
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=N,C,H,W", help="Shape of an input.")
+@click.option(
+    "--shape", "shapes", multiple=True, callback=parse_shapes, metavar="NAME=N,C,H,W", help="Shape of an input."
+)
 @click.option("--symbol", type=click.Path(exists=True, dir_okay=False), help="The graph of arrays without one.")
 @click.option("--dynamic-batch", is_flag=True, help="An ONNX file that takes any number of rows.")
 def convert(

@@ -46,16 +46,23 @@ def combine(to: Writer, call: Call, stem: str, left: str, right: str) -> str:
     raise call.unsupported()
 
 
-_STEMS = [*_PAIRS, *_COMPARED, "not_equal", "mod", "hypot"]
+_ARITHMETIC = ("add", "sub", "mul", "div")
+_FURTHER = ("power", "maximum", "minimum", "mod", "hypot", "not_equal", *_COMPARED)
 
 
-@exports(*(prefix + stem for prefix in ("elemwise_", "broadcast_", "_") for stem in _STEMS))
+@exports(
+    *(f"elemwise_{stem}" for stem in _ARITHMETIC),
+    *(f"broadcast_{stem}" for stem in (*_ARITHMETIC, *_FURTHER)),
+    *(f"_{stem}" for stem in _FURTHER),
+)
 def _pair(to: Writer, call: Call) -> str:
     stem = call.op.op_name().removeprefix("elemwise_").removeprefix("broadcast_").removeprefix("_")
     return combine(to, call, stem, *call.inputs)
 
 
-@exports(*(f"_{stem}_scalar" for stem in ("plus", "minus", *_STEMS, "rminus", "rdiv", "rpower", "rmod")))
+@exports(
+    *(f"_{stem}_scalar" for stem in ("plus", "minus", "mul", "div", *_FURTHER, "rminus", "rdiv", "rpower", "rmod")),
+)
 def _with_number(to: Writer, call: Call) -> str:
     stem = call.op.op_name().removeprefix("_").removesuffix("_scalar")
     sides = [call.inputs[0], to.constant(call.op.scalar)]
