@@ -1,0 +1,56 @@
+"""`pushgrad summary`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..common.errors import ParameterError
+from . import models, sym
+from .array import Shape
+from .formats import network_file
+from .shape_option import parse_shapes
+from .symbol import Symbol
+from .viz import plot_network, print_summary
+
+
+@click.command()
+@click.argument("file")
+@click.option(
+    "--shape", "shapes", multiple=True, callback=parse_shapes, metavar="NAME=N,C,H,W", help="Shape of an input."
+)
+@click.option(
+    "--plot", "picture", metavar="PATH", help="Draw the network into a file .svg, .dot, .png or .pdf as well."
+)
+def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
+    """Show the layers of the network in FILE, with shapes and numbers of parameters.
+
+    \b
+    FILE is one of
+    NAME.json              a graph, such as PREFIX-symbol.json
+    PREFIX:EPOCH           a checkpoint: PREFIX-symbol.json, PREFIX-0001.params
+    NAME.onnx              a network as ONNX
+    resnet50               the name of one of mx.models
+
+    Shapes and numbers need the shapes of the inputs: --shape data=1,3,224,224
+    """
+    network, known = _network(file)
+    given = {**known, **shapes}
+    if unknown := [name for name in given if name not in network.list_arguments()]:
+        raise ParameterError(f"--shape: {file} has no input {', '.join(unknown)}")
+    print_summary(network, given)
+    if picture:
+        click.echo(f"Wrote {plot_network(network, given, title=Path(file).name).save(picture)}")
+
+
+def _network(file: str) -> tuple[Symbol, dict[str, Shape]]:
+    """The graph in a file or of a name, and the shapes of inputs that are known with it."""
+    if not Path(file).exists() and file.rstrip("0123456789") in models.names() and file != "lstm_unroll":
+        return models.get(file), {}
+    if file.endswith(".json"):
+        return sym.load(file), {}
+    content = network_file.read(file, as_network=True)
+    if content.symbol is None:
+        raise ParameterError(f"{file} holds {content.what} without a graph", remedy="Name the file of the graph")
+    return content.symbol, content.shapes

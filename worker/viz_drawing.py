@@ -1,0 +1,116 @@
+"""What a picture of a network shows: a box for each operator and input, an arrow for each array between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .array import Shape
+from .graph import Entry, Node
+from .infer import infer_partial
+from .ops.operator import PartialShape
+from .ops.shapes import known
+from .symbol import Symbol
+from .viz_table import held_variables
+
+# fill colours by kind of operator, pale enough for dark text
+_COLOURS = {
+    "input": "#e6e6e6",
+    "convolution": "#f4b8ae",
+    "dense": "#f7cf9e",
+    "norm": "#f3eaa2",
+    "activation": "#bfe3b4",
+    "pooling": "#b3dbe8",
+    "join": "#c3c9ec",
+    "loss": "#dcbfe6",
+    "other": "#f4f4f4",
+}
+_KINDS = {
+    "convolution": ("Convolution", "Deconvolution"),
+    "dense": ("FullyConnected", "Embedding", "RNN", "dot", "batch_dot"),
+    "norm": ("BatchNorm", "LRN", "InstanceNorm", "L2Normalization", "LayerNorm", "Dropout"),
+    "activation": ("Activation", "LeakyReLU", "clip", "softmax", "log_softmax", "SoftmaxActivation"),
+    "pooling": ("Pooling", "UpSampling", "ROIPooling"),
+    "join": ("Concat", "Flatten", "Reshape", "ElementWiseSum", "SliceChannel", "Pad", "Crop", "elemwise_add"),
+    "loss": ("SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput"),
+}
+_KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A name above what it computes, on a coloured ground."""
+
+    name: str
+    detail: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From box to box (their numbers), labelled with the array's shape."""
+
+    source: int
+    target: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Boxes, inputs before users, and arrows."""
+
+    boxes: list[Box]
+    arrows: list[Arrow]
+
+
+def draw(symbol: Symbol, shape: Mapping[str, Shape] | None, hide_weights: bool) -> Drawing:
+    """The drawing of a network; shapes on the arrows, without the number of rows, as far as `shape` tells them."""
+    nodes, given = symbol.nodes(), dict(shape or {})
+    shapes = infer_partial(nodes, given) if given else {}
+    hidden = held_variables(nodes, given) if hide_weights else set()
+    shown = [node for node in nodes if node not in hidden]
+    number = {node: index for index, node in enumerate(shown)}
+    arrows = [
+        Arrow(number[entry[0]], number[node], _label(entry, shapes))
+        for node in shown
+        for entry in dict.fromkeys(node.inputs)
+        if entry[0] in number
+    ]
+    return Drawing([_box(node) for node in shown], arrows)
+
+
+def _box(node: Node) -> Box:
+    if node.op is None:
+        return Box(node.name, "", _COLOURS["input"])
+    name = node.op.op_name()
+    detail = " ".join(part for part in (name, _brief(node.op.attrs())) if part)
+    return Box(node.name, detail, _COLOURS[_KIND_OF.get(name, "other")])
+
+
+def _brief(attrs: Mapping[str, str]) -> str:
+    """What one wants to know of an operator at a glance: 3x3/2, 64."""
+    if attrs.get("global_pool") == "True":
+        return f"global {attrs.get('pool_type', 'max')}"
+    parts = []
+    if "kernel" in attrs:
+        strides = _times(attrs.get("stride", "1")).split("x")
+        stride = strides[0] if len(set(strides)) == 1 else "x".join(strides)
+        parts.append(_times(attrs["kernel"]) + (f"/{stride}" if stride != "1" else ""))
+    for key in ("act_type", "pool_type", "num_filter", "num_hidden", "output_dim", "p", "scalar", "num_outputs", "dim"):
+        if key in attrs:
+            parts.append(attrs[key])
+    if int(attrs.get("num_group", 1)) > 1:
+        parts.append(f"{attrs['num_group']} groups")
+    return ", ".join(parts)
+
+
+def _times(text: str) -> str:
+    """(3, 3) as 3x3."""
+    return "x".join(text.strip("()[], ").replace(" ", "").split(","))
+
+
+def _label(entry: Entry, shapes: Mapping[Entry, PartialShape]) -> str:
+    found = shapes.get(entry)
+    if not known(found) or not found:
+        return ""
+    return "x".join(map(str, found[1:]))
