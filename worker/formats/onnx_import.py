@@ -39,6 +39,8 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
     except PushgradError as error:
         error.text = f"{path}: {error.text}"
         raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:  # attributes that lie
+        raise FileFormatError(f"{path}: no valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
     symbol = outputs[0] if len(outputs) == 1 else group(outputs)
     arguments, states = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
     return (

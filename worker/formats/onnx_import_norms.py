@@ -66,6 +66,8 @@ def _prelu(step: Step) -> Symbol:
     data, shape, axes = step.symbol(0), step.shape(1), step.rank(0)
     if shape is not None and step.is_constant(1):
         wide = (1,) * (axes - len(shape)) + shape
+        if step.graph.opset < 7 and len(shape) == 1:  # then one slope a channel
+            wide = (1, *shape)
         if all(extent == 1 for axis, extent in enumerate(wide) if axis != 1):  # one slope a channel, or one for all
             return step.apply("LeakyReLU", data, step.parameter(1, step.constant(1).reshape(-1)), act_type="prelu")
     below = step.apply("_minimum_scalar", data, last=False, scalar=0.0)

@@ -26,7 +26,7 @@ class Graph:
     whole: set[str] = field(default_factory=set)  # values that are whole numbers
     arguments: dict[str, Array] = field(default_factory=dict)
     states: dict[str, Array] = field(default_factory=dict)
-    made: dict[str, Symbol] = field(default_factory=dict)  # variables of parameters
+    made: dict[str, list[Symbol]] = field(default_factory=dict)  # variables of parameters, by name in the file
     taken: set[str] = field(default_factory=set)
 
     def unique(self, name: str) -> str:
@@ -40,14 +40,16 @@ class Graph:
 
     def parameter(self, name: str, value: Array, state: bool = False) -> Symbol:
         """A variable that starts with `value`; the same one if it was made before."""
-        values = np.ascontiguousarray(value, np.float32).reshape(np.shape(value))
+        with np.errstate(over="ignore"):  # double precision beyond float32 is infinite
+            values = np.ascontiguousarray(value, np.float32).reshape(np.shape(value))
         where = self.states if state else self.arguments
-        if name in self.made and name in where and np.array_equal(where[name], values):
-            return self.made[name]
+        for symbol in self.made.setdefault(name, []):
+            if np.array_equal(where.get(str(symbol.name), ()), values):
+                return symbol
         found = self.unique(name)
         where[found] = values
-        self.made[found] = variable(found, shape=values.shape if values.size else None)
-        return self.made[found]
+        self.made[name].append(variable(found, shape=values.shape if values.size else None))
+        return self.made[name][-1]
 
 
 class Step:
