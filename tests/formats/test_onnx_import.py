@@ -150,7 +150,9 @@ def test_models_of_pytorch():
         inputs = [read_tensor(data / f"input_{i}.pb") for i in range(len(list(data.glob("input_*"))))]
         names = [item.name for item in onnx.load(path).graph.input if item.name not in {**arguments, **states}]
         feed = {n: v for n, v in zip(names, inputs, strict=False) if n in symbol.list_arguments()}
-        for i, found in enumerate(run_here((symbol, arguments, states), **feed)):
+        with np.errstate(invalid="ignore"):  # one takes roots of negative numbers
+            outputs = run_here((symbol, arguments, states), **feed)
+        for i, found in enumerate(outputs):
             expected = read_tensor(data / f"output_{i}.pb")
             np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4, err_msg=str(path))
         read += 1
