@@ -11,7 +11,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make docs    write docs/operators.md from the operators"
-	@echo "make bench   time LeNet here and in what else is installed (see benchmarks/README.md)"
+	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,7 +42,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/lenet.py --json out/lenet.json
+	$(BIN)/python benchmarks/compute.py --json out/compute.json
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/operators_page.py

@@ -1,36 +1,45 @@
-"""What the timed programs share: reading the digits, and training an epoch for each line on standard input."""
+"""How a timed program talks with compute.py: it is told what to do on its command line and takes turns over a socket.
 
-import gzip
-import struct
+    python PROGRAM SOCKET '{"network": "lenet", "batch": 100, "count": 42000, ...}'
+
+It warms up, sends "ready VERSION", and answers each line with the seconds that its turn took. Of a job with several
+processes each may connect; they begin together, and the slowest one's time counts. Works with any Python since 3.8.
+"""
+
+import json
+import socket
 import sys
 import time
-from pathlib import Path
-
-import numpy as np
+from types import SimpleNamespace
 
 
-def read_idx(folder, stem):
-    """The array in an idx file, plain or .gz."""
-    path = next(p for p in (Path(folder) / stem, Path(folder) / f"{stem}.gz") if p.exists())
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        content = file.read()
-    shape = struct.unpack(f">{content[3]}I", content[4 : 4 + 4 * content[3]])
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
+def task():
+    """What is to be done: network, batch, count of examples, folder of the digits, and perhaps a mode."""
+    return SimpleNamespace(**json.loads(sys.argv[2]))
 
 
-def digits(folder, count):
-    """`count` images (n, 1, 28, 28) in [0, 1] and labels, both float32; repeated if the files have fewer."""
-    images, labels = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
-    rows = np.arange(count) % len(images)
-    return (images[rows].reshape(-1, 1, 28, 28) / np.float32(255)).astype(np.float32), labels[rows].astype(np.float32)
+class Turns:
+    """The line to compute.py."""
+
+    def __init__(self):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(sys.argv[1])
+        self._lines = self._socket.makefile("r")
+
+    def send(self, line):
+        self._socket.sendall(f"{line}\n".encode())
+
+    def wait(self):
+        """True when it is this program's turn, False when the benchmark is over."""
+        return bool(self._lines.readline())
 
 
-def take_turns(epoch):
-    """Warm up with one epoch, say so, and time `epoch()` for each line; the answers go to the original stdout."""
-    answers, sys.stdout = sys.stdout, sys.stderr
-    epoch()
-    print("ready", file=answers, flush=True)
-    for _ in sys.stdin:
+def take_turns(version, work):
+    """Warm up by doing `work()` once, then time it whenever it is this program's turn."""
+    work()
+    turns = Turns()
+    turns.send(f"ready {version}")
+    while turns.wait():
         started = time.perf_counter()
-        epoch()
-        print(time.perf_counter() - started, file=answers, flush=True)
+        work()
+        turns.send(time.perf_counter() - started)
