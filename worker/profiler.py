@@ -159,7 +159,7 @@ def _named(number: int, name: str) -> dict[str, Any]:
 
 
 def _events(number: int, span: Span, thread: int) -> list[dict[str, Any]]:
-    """A span as Chrome's trace events, in microseconds; pulls, which are under way together, as pairs of begin and end."""
+    """A span as Chrome's trace events, in microseconds; pulls, which overlap each other, as pairs of begin and end."""
     name, begin, length = f"{span.phase} {span.name}".strip(), span.start * 1e6, span.seconds * 1e6
     common = {"name": name, "cat": span.operator or span.phase, "pid": os.getpid(), "tid": thread}
     if span.phase != "pull":
