@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,13 @@ def test_every_name_has_its_count_here_and_can_be_built():
     counted = {name.rstrip("0123456789") if name not in mx.models.names() else name for name, *_ in COUNTS}
     assert counted | {"lstm_unroll"} == set(mx.models.names())
     assert set(mx.models.__all__) == {"get", "names", *mx.models.names()}
+
+
+def test_the_page_has_the_same_counts():
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    written = [(row[0].strip("`"), tuple(map(int, row[2].split(" x "))), int(row[3].replace(" ", ""))) for row in rows]
+    assert sorted(written) == sorted((name, image, expected) for name, _, image, expected in COUNTS)
 
 
 def test_a_network_built_twice_is_the_same_text():
