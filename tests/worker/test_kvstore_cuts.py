@@ -101,7 +101,7 @@ def test_cut_connections_change_nothing(new_job, seed):
     job = new_job(2, 1, ipc=False).start_scheduler()
     root = int(job.env["DMLC_PS_ROOT_PORT"])
     job.start_server(0)
-    to_scheduler = Proxy(lambda: root, seed, 6, 200, 3_000)
+    to_scheduler = Proxy(lambda: root, seed, 6, 200, 1_500)
     to_server = Proxy(lambda: int((job.folder / "server_port").read_text()), seed + 100, 12, 10_000, 8_000_000)
     for rank in range(2):
         job.start_worker(rank, TRAIN, to_server.port, DMLC_PS_ROOT_PORT=str(to_scheduler.port))
