@@ -64,6 +64,7 @@ class Binding:
         for name, array in gradients.items():
             if array.shape != arguments[name].shape:
                 raise ShapeError(f"args_grad {name}", expected=f"shape {arguments[name].shape}", got=array.shape)
+        _require_plain({f"args_grad {n}": a for n, a in gradients.items()} | {f"aux {n}": a for n, a in states.items()})
         dtype = _one_dtype({name: array.dtype for name, array in {**arguments, **gradients}.items()})
         return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
 
@@ -157,6 +158,13 @@ def require_cpu(ctx: Any) -> None:
         require(context)
         if context.device_type != "cpu":
             raise DeviceError(f"cannot bind on {context}: executors run on the CPU only", remedy="Use mx.cpu().")
+
+
+def _require_plain(written: Mapping[str, Array]) -> None:
+    """ShapeError for arrays that kernels could not write as one run of memory: they would fill a copy."""
+    for where, array in written.items():
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise ShapeError(where, expected="a C-ordered writable array", got=f"strides {array.strides}")
 
 
 def request_per_argument(names: list[str], grad_req: Any) -> dict[str, str]:

@@ -222,3 +222,12 @@ def test_errors_name_what_is_wrong():
         mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1, no_bias=True, name="fc").bind(
             mx.cpu(), {"data": np.zeros((2, 2), np.float32)}
         )
+
+
+def test_a_gradient_array_that_is_no_one_run_of_memory_is_refused():
+    symbol = mx.sym.Activation(mx.sym.Variable("x"), act_type="relu")
+    data = np.zeros((2, 3), np.float32, order="F")
+    with pytest.raises(mx.PushgradError, match="args_grad x: expected a C-ordered writable array"):
+        symbol.bind(mx.cpu(), {"x": data}, {"x": np.zeros_like(data)})
+    executor = symbol.bind(mx.cpu(), {"x": data + 1}, {"x": np.zeros((2, 3), np.float32)})
+    assert executor.forward()[0].tolist() == [[1, 1, 1], [1, 1, 1]]
