@@ -205,7 +205,8 @@ class FeedForward:
         FileFormatError if a file is missing, damaged or belongs to another network.
         """
         found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
-        model = cls(found.symbol, ctx, begin_epoch=epoch, **{"num_epoch": epoch, **options})
+        given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
+        model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
         if found.state is not None:
             model.optimizer_states = found.state.slots

@@ -104,6 +104,16 @@ def test_several_outputs_and_shared_nodes(tmp_path):
         np.testing.assert_array_equal(output, expected)
 
 
+@pytest.mark.parametrize("options", [{"pool_type": "max"}, {"pool_type": "avg", "pooling_convention": "full"}])
+def test_channels_last(tmp_path, options):
+    data = mx.sym.Variable("data")
+    net = mx.sym.Pooling(data, kernel=(3, 2), stride=(2, 2), pad=(1, 0), layout="NHWC", name="pool", **options)
+    mx.formats.export_onnx(net, {}, {"data": (2, 6, 7, 3)}, tmp_path / "net.onnx")
+    value = np.random.default_rng(0).normal(size=(2, 6, 7, 3)).astype(np.float32)
+    expected = net.bind(mx.cpu(), {"data": value}, None).forward(is_train=False)[0]
+    np.testing.assert_allclose(session(tmp_path / "net.onnx").run(None, {"data": value})[0], expected, rtol=1e-5)
+
+
 def test_what_cannot_be_exported_names_node_and_operator(tmp_path):
     data = mx.sym.Variable("data")
     for net, message in (

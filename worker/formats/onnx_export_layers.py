@@ -68,6 +68,8 @@ def _pooling(to: Writer, call: Call) -> str:
     op = call.op
     if op.pool_type == "lp" and op.p_value != 2:  # ONNX takes absolute values
         raise call.unsupported(f"p_value {op.p_value}")
+    if op.layout and op.layout.endswith("C"):
+        return _channels_last(to, call)
     if op.global_pool:
         return _global_pooling(to, call)
     windows, data, count = op.windows(call.shapes[0]), call.shapes[0][2:], call.outputs[0][2:]
@@ -89,6 +91,17 @@ def _pooling(to: Writer, call: Call) -> str:
     if op.pool_type == "sum":
         return to.scalar("Mul", mean, size)
     return str(to.emit("Mul", [mean, to.constant(size * _shares(op, data, count))]))
+
+
+def _channels_last(to: Writer, call: Call) -> str:
+    """The same pooling on data (N, C, ...), and its output turned back."""
+    axes = len(call.shapes[0])
+    first, last = [0, axes - 1, *range(1, axes - 1)], [0, *range(2, axes), 1]
+    plain = type(call.op)(**{key: value for key, value in call.op.attrs().items() if key != "layout"})
+    shapes, outputs = ([tuple(shape[i] for i in first) for shape in part] for part in (call.shapes, call.outputs))
+    data = str(to.emit("Transpose", call.inputs, perm=first))
+    made = _pooling(to, replace(call, op=plain, inputs=[data], shapes=shapes, outputs=outputs))
+    return str(to.emit("Transpose", [made], perm=last))
 
 
 def _global_pooling(to: Writer, call: Call) -> str:
