@@ -100,7 +100,7 @@ def _channels_last(to: Writer, call: Call) -> str:
     plain = type(call.op)(**{key: value for key, value in call.op.attrs().items() if key != "layout"})
     shapes, outputs = ([tuple(shape[i] for i in first) for shape in part] for part in (call.shapes, call.outputs))
     data = str(to.emit("Transpose", call.inputs, perm=first))
-    made = _pooling(to, replace(call, op=plain, inputs=[data], shapes=shapes, outputs=outputs))
+    made = str(_pooling(to, replace(call, op=plain, inputs=[data], shapes=shapes, outputs=outputs)))
     return str(to.emit("Transpose", [made], perm=last))
 
 
