@@ -11,9 +11,7 @@ from shiny import reactive
 from shiny.express import input, render, ui
 
 ui.page_opts(window_title="What is on this picture?", lang="en")
-ui.HTML(
-    Path(__file__).with_name("page.html").read_text()
-)  # www/page.js sends {file: base64} or {address: URL} from there
+ui.HTML(Path(__file__).with_name("page.html").read_text())  # its page.js sends {file: base64} or {address: URL}
 ui.input_select("network", "Network", list(NETWORKS))
 
 

@@ -8,14 +8,14 @@ from picture import MAX_BYTES, TOO_BIG, Refused
 
 SECONDS, REDIRECTS = 10, 5
 HEADERS = {"User-Agent": "pushgrad-image-app", "Accept": "image/*", "Accept-Encoding": "identity"}
-# All IPv6 but 2000::/3, the part in use; 6to4, with an IPv4 address inside; a service for the machines of a cloud.
-CLOSED = [ipaddress.ip_network(ip) for ip in ("::/3", "4000::/2", "8000::/1", "2002::/16", "168.63.129.16")]
+# All IPv6 but 2000::/3, the part in use; 6to4, with an IPv4 address inside; services for the machines of clouds.
+CLOSED = ["::/3", "4000::/2", "8000::/1", "2002::/16", "168.63.129.16", "192.0.0.0/24"]
 
 
 def is_public(address):
     """Whether this IP address is on the open internet, and not in the network of this machine or of its cloud."""
     ip = ipaddress.ip_address(address)
-    return ip.is_global and not ip.is_multicast and not any(ip in closed for closed in CLOSED)
+    return ip.is_global and not ip.is_multicast and not any(ip in ipaddress.ip_network(closed) for closed in CLOSED)
 
 
 class PublicOnly(httpx.AsyncHTTPTransport):

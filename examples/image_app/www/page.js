@@ -3,7 +3,12 @@ const MOST = 10 * 2 ** 20 + 1; // bytes; app.py refuses more than one less, so t
 const at = (id) => document.getElementById(id);
 let stream = null;
 
+function say(text) {
+  at("note").textContent = at("network").value ? text : "No network is installed yet. Run: make app";
+}
+
 async function send(given) {
+  if (!at("network").value) return;
   await Shiny.initializedPromise;
   Shiny.setInputValue("given", given, { priority: "event" });
 }
@@ -11,7 +16,7 @@ async function send(given) {
 function show(what) {
   at("frame").dataset.shows = what;
   at("camera").textContent = what === "video" ? "Take the picture" : "Use the camera";
-  at("note").textContent = "";
+  say("");
   if (what !== "video") {
     stream?.getTracks().forEach((track) => track.stop());
     stream = null;
@@ -38,7 +43,7 @@ async function openCamera() {
     at("video").srcObject = stream;
     show("video");
   } catch (error) {
-    at("note").textContent = `The camera cannot be used: ${error.message}.`;
+    say(`The camera cannot be used: ${error.message}.`);
   }
 }
 
@@ -74,4 +79,4 @@ document.addEventListener("drop", (event) => {
 });
 at("picture").addEventListener("error", () => show("nothing"));
 at("answer").ariaLive = "polite";
-if (!at("network").value) at("note").textContent = "No network is installed yet. Run: make app";
+say("");
