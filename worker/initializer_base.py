@@ -17,7 +17,7 @@ from ..common.errors import ParameterError
 from .array import Array, Shape
 
 _ZERO = ("bias", "beta", "moving_mean")
-_ONE = ("gamma", "moving_var")
+_ONE = ("gamma", "moving_var", "moving_inv_var")
 
 
 class Initializer:

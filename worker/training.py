@@ -11,6 +11,7 @@ import numpy as np
 from ..common.errors import DataError
 from . import kvstore
 from .agreement import Shares
+from .array import Array
 from .batch_metric import BatchMetric
 from .callback import BatchEnd, EpochEnd
 from .exchange import Exchange
@@ -95,10 +96,15 @@ class Trainer:
                 self.store.init(name, array, *multipliers)
             else:
                 self.store.adopt(name, array, *multipliers)
-            if name in self.model.optimizer_states and name in self._learned:
-                self.store.init_states(name, self.model.optimizer_states[name])
+            if name in self._learned:
+                self.store.init_states(name, self._kept_states(name))
         self._shared_states.publish()
         self._fetch()
+
+    def _kept_states(self, name: str) -> dict[str, Array]:
+        """What an earlier fit left of this optimizer's states: after training with momentum one may go on without."""
+        states = self.model.optimizer_states.get(name, {})
+        return {state: array for state, array in states.items() if state in self.optimizer.state_names}
 
     def _fetch(self) -> None:
         for name, array in self._weights.items():

@@ -179,3 +179,14 @@ def test_bilinear_weights_enlarge_a_line_to_a_line():
     np.testing.assert_allclose(five[0, 0].sum(axis=0), [1, 2, 3, 2, 1], rtol=1e-6)
     with pytest.raises(mx.PushgradError, match="4 dimensions"):
         mx.init.Bilinear().weight("w", (4, 4))
+
+
+def test_a_training_with_momentum_may_go_on_without():
+    X, y = np.eye(3, dtype=np.float32).repeat(4, 0), np.arange(3, dtype=np.float32).repeat(4)
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc"), name="softmax")
+    first = mx.FeedForward(net, num_epoch=1, batch_size=6, momentum=0.9).fit(X, y, verbose=False)
+    assert "mom" in first.optimizer_states["fc_weight"]
+    later = mx.FeedForward(net, num_epoch=2, begin_epoch=1, batch_size=6, arg_params=first.arg_params)
+    later.optimizer_states = first.optimizer_states
+    later.fit(X, y, verbose=False)
+    assert later.optimizer_states["fc_weight"] == {}
