@@ -41,7 +41,7 @@ class Graph:
     def parameter(self, name: str, value: Array, state: bool = False) -> Symbol:
         """A variable that starts with `value`; the same one if it was made before."""
         with np.errstate(over="ignore"):  # double precision beyond float32 is infinite
-            values = np.ascontiguousarray(value, np.float32).reshape(np.shape(value))
+            values = np.array(value, np.float32, order="C")  # a copy, as those of the file cannot be written to
         where = self.states if state else self.arguments
         for symbol in self.made.setdefault(name, []):
             if np.array_equal(where.get(str(symbol.name), ()), values):
