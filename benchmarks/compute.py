@@ -1,6 +1,6 @@
 """As fast as the machine? Every program here beside its peers, on the cores of one machine, in one run.
 
-make bench                                         all rows, about 20 minutes
+make bench                                         all rows, about 15 minutes
 python benchmarks/compute.py --rows lenet,resnet18-training --rounds 5 --json out/lenet.json
 python benchmarks/compute.py --quick               a little of each: does everything run?
 """
@@ -23,7 +23,7 @@ class Sizes:
     """Work of a turn: digits of an epoch, steps with eight pictures, digits to predict."""
 
     digits: int = 42_000
-    steps: int = 8
+    steps: int = 4
     predicted: int = 10_000
 
 

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
+from rich.markup import escape
 from rich.table import Table
 from side_by_side import CORES
 
@@ -16,7 +17,7 @@ def row_table(outcome):
     for program in outcome.row.programs:
         label = program.label
         if label in outcome.absent:
-            table.add_row(label, "-", "-", f"not measured: {outcome.absent[label]}")
+            table.add_row(label, "-", "-", escape(f"not measured: {outcome.absent[label]}"))
             continue
         times, ratio = outcome.seconds[label], outcome.ratio(label)
         share = "-" if ratio is None else f"{ratio:.2f} of it"
@@ -30,13 +31,13 @@ def clock(seconds):
 
 def targets_table(outcomes):
     """Every target with what was measured."""
-    table = Table("work", "against", "target", "measured", "", title="pushgrad's time as a share of theirs")
+    table = Table("row", "against", "target", "measured", "", title="pushgrad's time as a share of theirs")
     for outcome in outcomes:
         for target, best, ratio, verdict in outcome.judged():
-            against = target.against if best in (None, target.against) else f"{target.against} ({best})"
+            against = f"{target.against} ({best})" if best and len(target.programs) > 1 else target.against
             measured = "-" if ratio is None else f"{ratio:.2f}"
             style = {"met": "green", "missed": "red"}.get(verdict, "yellow")
-            table.add_row(outcome.row.title, against, target.text(), measured, f"[{style}]{verdict}[/]")
+            table.add_row(outcome.row.name, against, target.text(), measured, f"[{style}]{verdict}[/]")
     return table
 
 

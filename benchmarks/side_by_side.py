@@ -100,7 +100,7 @@ class ProgramError(Exception):
 
 
 class Child:
-    """A program that runs and waits for its turns. Use it in a with statement."""
+    """A program that runs and waits for its turns. Close it whatever happens."""
 
     def __init__(self, program, row, pythons, data):
         self.program = program
@@ -177,12 +177,6 @@ class Child:
         code = self.process.poll()
         state = f"was silent for {PATIENCE} s" if code is None else f"ended with code {code}"
         return ProgramError(": ".join([state, *said]))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def measure(row, rounds, pythons, data, say):
