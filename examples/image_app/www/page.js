@@ -78,5 +78,6 @@ document.addEventListener("drop", (event) => {
   giveFile(event.dataTransfer.files[0]);
 });
 at("picture").addEventListener("error", () => show("nothing"));
+document.documentElement.dataset.bsTheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 at("answer").ariaLive = "polite";
 say("");
