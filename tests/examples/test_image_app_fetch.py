@@ -6,6 +6,7 @@ a web server on this machine. So the guard runs as it is, above real sockets.
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -26,7 +27,7 @@ class Internet(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host, port, **hints):
         if host not in self.names:
-            return await super().getaddrinfo(host, port, **hints)
+            return await super().getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)  # which asks no real server
         found = self.names[host]
         addresses = found.pop(0) if isinstance(found[0], list) else found
         return [(None, None, 0, "", (address, port)) for address in addresses]
@@ -133,7 +134,9 @@ def get(fetch, site):
     """Fetches through an Internet; afterwards `get.called` has the addresses that were connected to."""
 
     def get(url, **names):
-        names = {"example.com": [PUBLIC]} | {name.replace("_", "."): found for name, found in names.items()}
+        names = {"example.com": [PUBLIC], "localhost": ["::1", "127.0.0.1"]} | {
+            name.replace("_", "."): found for name, found in names.items()
+        }
         with asyncio.Runner(loop_factory=lambda: Internet(names, site.server_port)) as runner:
             get.called, get.ports = runner.get_loop().called, runner.get_loop().ports
             return runner.run(fetch.fetch(url))
