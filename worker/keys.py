@@ -111,7 +111,7 @@ def fitting(info: KeyInfo, value: Any) -> Array:
 
 def check(info: KeyInfo, array: Array) -> None:
     """ShapeError naming the key unless shape and dtype are the key's."""
-    if array.shape != info.shape or array.dtype.name != info.dtype.name:
+    if array.shape != info.shape or array.dtype.newbyteorder("=") != info.dtype:
         raise ShapeError(
             f"key {info.key!r}", expected=f"shape {info.shape} {info.dtype}", got=f"{array.shape} {array.dtype}"
         )
