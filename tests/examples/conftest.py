@@ -44,6 +44,7 @@ def save(folder, name, sign, mean):
 def app_module(colour_networks, monkeypatch):
     """Imports a module of the app as the app does, by its bare name."""
     monkeypatch.setenv("IMAGE_APP_MODELS", os.fspath(colour_networks))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the app lifts for its own process
     monkeypatch.syspath_prepend(APP)
     for name in ("picture", "fetch"):
         monkeypatch.delitem(sys.modules, name, raising=False)
