@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...common.jit import kernel
 from ..array import Array
+from .strided import read_strided
 
 
 @kernel
@@ -47,22 +48,9 @@ def image_to_columns(
                 continue
             for x in range(low):
                 place[x] = 0
-            _read(image[c, y, max(0, low * stride[1] + shift) :], place[low:high], stride[1])
+            read_strided(image[c, y, max(0, low * stride[1] + shift) :], place[low:high], stride[1])
             for x in range(high, out_w):
                 place[x] = 0
-
-
-@kernel
-def _read(line: Array, place: Array, stride: int) -> None:
-    if stride == 1:
-        for x in range(place.size):
-            place[x] = line[x]
-    elif stride == 2:  # a constant stride is vectorised
-        for x in range(place.size):
-            place[x] = line[2 * x]
-    else:
-        for x in range(place.size):
-            place[x] = line[stride * x]
 
 
 @kernel

@@ -8,12 +8,13 @@ stride 1 the image itself is the matrix. Columns are made again in backward, as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..array import Array, Shape
 from ..ops.operator import Step
+from .bands import Band, cut
 from .columns import add_columns_to_image, image_to_columns
 from .elementwise import activate, multiply_by_slope
 from .scratch import scratch
@@ -25,15 +26,6 @@ BAND_BYTES = 768 * 1024  # of columns: leaves room for the GEMM's packed panels 
 FEWEST_COLUMNS = 320  # below this a GEMM loses speed, and adding up weight gradients costs as much as making them
 
 
-class Band(NamedTuple):
-    """What one GEMM computes: output rows from `top` to `bottom` of images from `first` to `last`."""
-
-    first: int
-    last: int
-    top: int
-    bottom: int
-
-
 class ColumnsKernel:
     """Forward and backward of convolution -> activation, for one slice of the batch.
 
@@ -43,26 +35,17 @@ class ColumnsKernel:
     def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
         windows = op.windows()
         self.act_type, self.groups = act_type, op.num_group
-        self.images, self.plane = out[0], (out[2], out[3])
+        self.plane = (out[2], out[3])
         self.depth = data[1] // op.num_group * op.kernel[0] * op.kernel[1]
         self.geometry: Any = (windows.kernel, windows.stride, windows.pad, windows.dilate)
         self.pointwise: bool = self.geometry[:3] == ((1, 1), (1, 1), (0, 0))
-        self.bands = list(self._cut())
+        self.bands = list(cut(out[0], self.plane, self._wanted()))
 
-    def _cut(self) -> Iterator[Band]:
-        out_h, out_w = self.plane
-        wanted = max(BAND_BYTES // (4 * self.depth), FEWEST_COLUMNS)
+    def _wanted(self) -> int:
+        """Columns of a band."""
         if self.pointwise:
-            wanted = max(FEWEST_COLUMNS, out_h * out_w)  # nothing is copied, so that a band may be a whole image
-        if out_h * out_w > wanted:
-            rows = max(1, wanted // out_w)
-            for image in range(self.images):
-                for top in range(0, out_h, rows):
-                    yield Band(image, image + 1, top, min(top + rows, out_h))
-        else:
-            together = wanted // (out_h * out_w)
-            for first in range(0, self.images, together):
-                yield Band(first, min(first + together, self.images), 0, out_h)
+            return max(FEWEST_COLUMNS, self._pixels())  # nothing is copied, so that a band may be a whole image
+        return max(BAND_BYTES // (4 * self.depth), FEWEST_COLUMNS)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Write the activated output."""

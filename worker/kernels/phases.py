@@ -15,6 +15,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from ..ops.windows import Windows
+from .strided import read_strided
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,7 @@ def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
             if high <= low:
                 continue
             lane = phases[(y + pad[0]) % stride_h, b, row, low:high]
-            source = plane[y, first:]
-            if stride_w == 1:
-                for j in range(lane.size):
-                    lane[j] = source[j]
-            elif stride_w == 2:  # a constant stride is vectorised
-                for j in range(lane.size):
-                    lane[j] = source[2 * j]
-            else:
-                for j in range(lane.size):
-                    lane[j] = source[stride_w * j]
+            read_strided(plane[y, first:], lane, stride_w)
 
 
 @kernel

@@ -8,12 +8,13 @@ the cache between its three stages. Tiles of the data are made again in backward
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..array import Array, Shape, aligned_empty
 from ..ops.operator import Step
+from .bands import Band, cut
 from .elementwise import activate, multiply_by_slope
 from .scratch import scratch
 from .winograd_tiles import (
@@ -30,15 +31,6 @@ if TYPE_CHECKING:
 
 BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs
 FEWEST_TILES = 96  # below this a GEMM loses speed
-
-
-class Band(NamedTuple):
-    """Rows of tiles from `top` to `bottom` of images from `first` to `last`."""
-
-    first: int
-    last: int
-    top: int
-    bottom: int
 
 
 def pays(op: Any, data: Shape, out: Shape) -> bool:
@@ -62,23 +54,11 @@ class WinogradKernel:
     def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
         self.act_type = act_type
         self.pad: Any = op.windows().pad
-        self.channels, self.filters, self.images = data[1], out[1], out[0]
+        self.channels, self.filters = data[1], out[1]
         self.down, self.across = -(-out[2] // 2), -(-out[3] // 2)
         self.weight = aligned_empty((16, self.filters, self.channels))  # tiles; backward needs them again
-        self.bands = list(self._cut())
-
-    def _cut(self) -> Iterator[Band]:
         wanted = max(FEWEST_TILES, BAND_BYTES // (64 * (self.channels + self.filters)))
-        tiles = self.down * self.across
-        if tiles > wanted:
-            rows = max(1, wanted // self.across)
-            for image in range(self.images):
-                for top in range(0, self.down, rows):
-                    yield Band(image, image + 1, top, min(top + rows, self.down))
-        else:
-            together = wanted // tiles
-            for first in range(0, self.images, together):
-                yield Band(first, min(first + together, self.images), 0, self.down)
+        self.bands = list(cut(out[0], (self.down, self.across), wanted))
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Write the activated output."""

@@ -1,0 +1,20 @@
+"""Reading every n-th number of a line."""
+
+from __future__ import annotations
+
+from ...common.jit import kernel
+from ..array import Array
+
+
+@kernel
+def read_strided(line: Array, place: Array, stride: int) -> None:
+    """place[i] = line[stride * i], for the whole of `place`."""
+    if stride == 1:
+        for x in range(place.size):
+            place[x] = line[x]
+    elif stride == 2:  # a constant stride is vectorised
+        for x in range(place.size):
+            place[x] = line[2 * x]
+    else:
+        for x in range(place.size):
+            place[x] = line[stride * x]
