@@ -28,8 +28,8 @@ class Action(enum.Enum):
 class Supervisor:
     """The state of a job. Each event returns the actions it leads to; `deadline` says when `tick` is due.
 
-    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer: it is blamed only if
-    nothing else turns up within PEER_WAIT.
+    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer, and a server that ends
+    with 0 too early may have lost the scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Supervisor:
         self._accusation = ""
         self._failed: Member | None = None
         self._gave_up: Member | None = None
+        self._deserter: Member | None = None
         self._timers = {"start": now + start_timeout}
         if timeout is not None:
             self._timers["job"] = now + timeout
@@ -145,7 +146,8 @@ class Supervisor:
         if member.spec.role != "worker":
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
-            return self._fail(early_exit(member, "before the job was over"), now)
+            self._deserter = self._deserter or member
+            return self._settle(now) if self._is_clear() else self._await_cause(now)
         if member.inside:
             return self._fail(early_exit(member, "before its training had ended", self._accused(member)), now)
         if not member.joined and any(m.joined for m in self.workers):
@@ -182,6 +184,8 @@ class Supervisor:
             return self._fail(Cause(EXIT_FAILURE, "was given up", suspect, self._accusation), now)
         if failed is not None:
             return self._fail(exit_cause(failed), now)
+        if self._deserter is not None:
+            return self._fail(early_exit(self._deserter, "before the job was over"), now)
         text = "gave up because of another process, but none has failed"
         return self._fail(Cause(EXIT_FAILURE, text, self._gave_up), now)
 

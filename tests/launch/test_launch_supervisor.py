@@ -131,7 +131,14 @@ def test_zero_without_joining(late):
 @pytest.mark.parametrize("name", ["sched", "ps0"])
 def test_a_server_that_ends_early(name):
     story = Story().running()
-    assert story.exits(name, 0) == TERM and story.blamed() == (name, 1)
+    assert story.exits(name, 0) == [], "it may have lost the scheduler, which is not known to have died yet"
+    assert story.later(PEER_WAIT) == TERM and story.blamed() == (name, 1)
+
+
+def test_servers_that_end_because_the_scheduler_was_killed():
+    story = Story(servers=2).running()
+    assert story.exits("ps1", 0) == [] and story.exits("ps0", 0) == []
+    assert story.exits("sched", -9) == TERM and story.blamed() == ("sched", 137)
 
 
 def test_the_real_cause_comes_after_those_who_gave_up():
