@@ -17,6 +17,11 @@ from .program import Outline, Program
 from .slice_sums import SliceSums
 from .symbol import Symbol
 from .threads import thread_count
+from .work import graph_work
+
+# Operations of forward below which one thread does all slices: threads that meet every few microseconds to take turns
+# with Python's lock are slower together than one alone.
+WORK_OF_ONE = 3e7
 
 Rows = tuple[int, int]
 Announce = Callable[[str, Array], None]
@@ -53,7 +58,7 @@ class Executor:
             self.slices,
         )
         self._rows = [rows for rows in self.slices if rows[0] < rows[1]]
-        self.threads = min(len(self._rows), threads or thread_count())
+        self.threads = min(len(self._rows), threads or self._fitting_threads())
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         self._meeting = self._arrange_meeting() if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
@@ -161,6 +166,10 @@ class Executor:
             count = float(op.counted(whole[label]) or 1.0)
             for part in self._parts():
                 part.counts[key] = count
+
+    def _fitting_threads(self) -> int:
+        work = graph_work(self.symbol.nodes(), self._binding.shapes)
+        return 1 if work < WORK_OF_ONE else thread_count()
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
         """`slices`, or the whole batch as one where rows cannot be computed apart."""

@@ -1,4 +1,6 @@
-"""Which neighbouring nodes run as one kernel: convolution with the activation and the max-pooling behind it."""
+"""Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, and a
+fully connected layer with the activation.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,10 @@ def fuse(nodes: Sequence[Node], heads: Sequence[Entry], enabled: bool) -> list[l
 
 
 def _extends(group: Sequence[Node], node: Node) -> bool:
-    """Whether the kernel of `group` can also do `node`: one activation and one pooling, in either order."""
+    """Whether the kernel of `group` can also do `node`: one activation, and one pooling before or behind it."""
     kinds = [_kind(member) for member in group]
+    if kinds == ["fully connected"]:
+        return _kind(node) == "activation"
     return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
 
 
@@ -43,6 +47,8 @@ def _kind(node: Node) -> str:
     name = "" if op is None else op.op_name()
     if name == "Convolution" and is_plain_convolution(op):
         return "convolution"
+    if name == "FullyConnected":
+        return "fully connected"
     if name == "Activation" and getattr(op, "act_type", None) in MONOTONE:
         return "activation"
     if name == "Pooling" and pooling_tiles(op):

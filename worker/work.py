@@ -1,13 +1,27 @@
-"""How many floating-point operations a node's forward takes: multiplications and additions of its matrix products."""
+"""How many floating-point operations forward takes: multiplications and additions of matrix products above all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .array import Shape
+from .graph import Entry, Node
 from .ops.operator import Operator
+
+PER_ELEMENT = 10.0  # a number that is read, changed and written takes about as long as so many operations of a product
+
+
+def graph_work(nodes: Iterable[Node], shapes: Mapping[Entry, Shape]) -> float:
+    """Operations of a whole graph's forward, where every output of a node counts as PER_ELEMENT more."""
+    total = 0.0
+    for node in nodes:
+        if node.op is not None:
+            outputs = [shapes[node, index] for index in range(len(node.op.outputs()))]
+            total += operations(node.op, [shapes[entry] for entry in node.inputs], outputs)
+            total += PER_ELEMENT * sum(math.prod(shape) for shape in outputs)
+    return total
 
 
 def operations(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> float:
@@ -21,6 +35,7 @@ def operations(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Sh
         "Deconvolution": _deconvolution,
         "dot": _product,
         "batch_dot": _product,
+        "RNN": _rnn,
     }.get(op.op_name())
     return 2.0 * count(op, in_shapes, out_shapes) if count else 0.0
 
@@ -44,3 +59,7 @@ def _product(op: Any, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -
     else:
         inner = left[-2] if op.transpose_a else left[-1]
     return math.prod(out_shapes[0]) * inner
+
+
+def _rnn(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
+    return math.prod(in_shapes[0][:2]) * in_shapes[1][0]

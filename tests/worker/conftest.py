@@ -5,10 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from pushgrad.worker import executor
 from pushgrad.worker.array import Array
 from pushgrad.worker.ops.operator import Operator, Step
 
 Loss = Callable[[Sequence[Array], Sequence[Array]], float]
+
+
+@pytest.fixture(autouse=True)
+def threads_for_small_networks_too(monkeypatch):
+    """The networks of these tests are small; what is tested about threads must not happen on a single one."""
+    monkeypatch.setattr(executor, "WORK_OF_ONE", 0.0)
 
 
 def run_forward(op: Operator, inputs: Sequence[Array], step: Step | None = None) -> list[Array]:

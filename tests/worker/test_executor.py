@@ -8,6 +8,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError, ShapeError
+from pushgrad.worker import executor as executor_module
 
 
 def network():
@@ -57,14 +58,23 @@ def test_slices_change_rounding_only(slices):
         np.testing.assert_allclose(cut[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_threads_do_not_change_bits():
+def test_threads_do_not_change_bits(monkeypatch):
     results = []
     for threads in (1, 2, 4):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         executor = bound(slices=4)
-        executor.threads = threads
+        assert executor.threads == threads
         results.append(gradients(executor))
     for name in results[0]:
         assert all(np.array_equal(results[0][name], other[name]) for other in results[1:]), name
+
+
+@pytest.mark.parametrize("rows, threads", [(4, 1), (400, 3)])
+def test_a_small_network_is_one_threads_work(monkeypatch, rows, threads):
+    monkeypatch.setattr(executor_module, "WORK_OF_ONE", 3e7)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    symbol = mx.symbol.FullyConnected(mx.symbol.Variable("data"), num_hidden=100, name="fc")
+    assert symbol.simple_bind(slices=4, data=(rows, 500)).threads == threads
 
 
 def test_more_slices_than_rows():

@@ -95,6 +95,12 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     return PooledConvolutionKernel(op, pooling, data, act_type)
 
 
+def _fully_connected(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .fully_connected import FullyConnectedKernel
+
+    return FullyConnectedKernel(chain[0], chain[1].act_type if len(chain) > 1 else None)
+
+
 def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .elementwise import ActivationKernel
 
@@ -184,6 +190,7 @@ def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
 
 _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], Kernel | None]] = {
     "Convolution": _convolution,
+    "FullyConnected": _fully_connected,
     "Activation": _activation,
     "Pooling": _pooling,
     "SoftmaxOutput": _softmax_output,
