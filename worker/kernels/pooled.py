@@ -68,3 +68,37 @@ def unpool_rows(
                     target = rows[first + (position // window[1]) * width + position % window[1]]
                     for f in range(filters):
                         target[f] = line[f] if kept[f] == position else 0.0
+
+
+@kernel
+def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
+    """runs (n, F, positions, P), the windows' positions apart -> out (n, F, P) + bias; winner (n, F, P) int32."""
+    n, filters, positions, size = runs.shape
+    for i in range(n):
+        for f in range(filters):
+            best, kept, added = out[i, f], winner[i, f], bias[f]
+            first = runs[i, f, 0]
+            for p in range(size):
+                best[p] = first[p]
+                kept[p] = 0
+            for position in range(1, positions):
+                run = runs[i, f, position]
+                for p in range(size):
+                    larger = run[p] > best[p]
+                    best[p] = run[p] if larger else best[p]
+                    kept[p] = position if larger else kept[p]
+            for p in range(size):
+                best[p] += added
+
+
+@kernel
+def unpool_runs(grad: Array, winner: Array, runs: Array) -> None:
+    """grad (n, F, P) -> runs (n, F, positions, P), all written."""
+    n, filters, positions, size = runs.shape
+    for i in range(n):
+        for f in range(filters):
+            given, kept = grad[i, f], winner[i, f]
+            for position in range(positions):
+                run = runs[i, f, position]
+                for p in range(size):
+                    run[p] = given[p] if kept[p] == position else 0.0

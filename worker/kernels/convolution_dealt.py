@@ -1,0 +1,80 @@
+"""A convolution of few input channels and its max-pooling, as GEMMs of weight x columns, one per image.
+
+A run of kw * C numbers is too short to be worth a copy of its own, and with few filters the pixels make the longer side
+of the product. The columns lie in the order that `dealt` describes, so that pooling, too, works on long runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..array import Array, Shape, aligned_empty, aligned_zeros
+from . import dealt, pooled
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+
+class DealtColumns:
+    """The products of one chunk of at most `chunk` images; winners are kept for all `data[0]`."""
+
+    def __init__(
+        self, op: Convolution, data: Shape, plane: tuple[int, int], window: tuple[int, int], chunk: int
+    ) -> None:
+        windows = op.windows()
+        self.pad: Any = windows.pad
+        self.geometry: Any = (windows.kernel, windows.stride, windows.dilate)
+        n, channels, height, width = data
+        depth, pool = channels * op.kernel[0] * op.kernel[1], (plane[0] // window[0], plane[1] // window[1])
+        step = (windows.stride[0] * window[0], windows.stride[1] * window[1])
+        places = (-(-(height + 2 * self.pad[0]) // step[0]), -(-(width + 2 * self.pad[1]) // step[1]))
+        image = (chunk, channels, *step, *places)
+        self.image, self.image_grad = aligned_zeros(image), aligned_zeros(image)
+        self.columns = aligned_empty((chunk, depth, *window, *pool))
+        self.runs = aligned_empty((chunk, op.num_filter, window[0] * window[1], pool[0] * pool[1]))
+        self.winner = aligned_empty((n, op.num_filter, pool[0] * pool[1]), np.int32)
+        self.weight, self.partial = aligned_empty((op.num_filter, depth)), aligned_empty((chunk, op.num_filter, depth))
+
+    def arrange_weight(self, weight: Array) -> None:
+        """Take the weight for the passes to come."""
+        np.copyto(self.weight, weight.reshape(self.weight.shape))
+
+    def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
+        """The pooled output of the images from number `first` of the slice."""
+        runs = self.runs[: len(data)]
+        np.matmul(self.weight, self._columns(data), out=_flat(runs))
+        pooled.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
+
+    def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
+        """The gradient of what the GEMM gave; `bias_grad` += its sums."""
+        runs, flat = self.runs[: len(grad)], _flat(grad)
+        pooled.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
+        bias_grad += np.add.reduce(flat, axis=(0, 2))
+        return runs
+
+    def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:
+        """`total` (F, C, kh, kw) += the gradient of the weight from these images."""
+        partial = self.partial[: len(data)]
+        np.matmul(_flat(runs), self._columns(data).transpose(0, 2, 1), out=partial)
+        total += np.add.reduce(partial, axis=0).reshape(total.shape)
+
+    def data_grad(self, runs: Array, out: Array) -> None:
+        """The gradient of these images."""
+        image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
+        np.matmul(self.weight.T, _flat(runs), out=_flat(columns))
+        image.fill(0)
+        dealt.add_columns_to_dealt(columns, image, *self.geometry)
+        dealt.collect(image, out, *self.pad)
+
+    def _columns(self, data: Array) -> Array:
+        image, columns = self.image[: len(data)], self.columns[: len(data)]
+        dealt.deal(data, image, *self.pad)
+        dealt.dealt_to_columns(image, columns, *self.geometry)
+        return _flat(columns)
+
+
+def _flat(array: Array) -> Array:
+    """Everything after the first two axes as one."""
+    return array.reshape(*array.shape[:2], -1)

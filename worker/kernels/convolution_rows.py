@@ -1,0 +1,86 @@
+"""A convolution of many input channels and its max-pooling, as GEMMs of patch rows x weight over several images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..array import Array, Shape, aligned_empty, aligned_zeros
+from . import patches, pooled
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+
+class PatchRows:
+    """The products of one chunk of at most `chunk` images; winners are kept for all `data[0]`.
+
+    The GEMM leaves one row per pixel with a column per filter, and that is how they are pooled.
+    """
+
+    def __init__(
+        self, op: Convolution, data: Shape, plane: tuple[int, int], window: tuple[int, int], chunk: int
+    ) -> None:
+        windows = op.windows()
+        self.pad: Any = windows.pad
+        self.geometry: Any = (windows.kernel, windows.stride, windows.dilate)
+        self.plane, self.window, self.filters = plane, window, op.num_filter
+        n, channels, height, width = data
+        self.depth, filters, pixels = channels * op.kernel[0] * op.kernel[1], op.num_filter, plane[0] * plane[1]
+        image = (chunk, height + 2 * self.pad[0], width + 2 * self.pad[1], channels)
+        self.image, self.image_grad = aligned_zeros(image), aligned_zeros(image)
+        self.patches, self.rows = aligned_empty((chunk * pixels, self.depth)), aligned_empty((chunk * pixels, filters))
+        self.winner = aligned_empty((n, plane[0] // window[0], plane[1] // window[1], filters), np.int32)
+        self.line = aligned_empty((filters,))
+        self.weight_t, self.weight_rows = aligned_empty((self.depth, filters)), aligned_empty((filters, self.depth))
+        self.partial = aligned_empty((filters, self.depth))
+
+    def arrange_weight(self, weight: Array) -> None:
+        """Take the weight for the passes to come."""
+        np.copyto(self._by_taps(self.weight_rows), weight.transpose(0, 2, 3, 1))
+        np.copyto(self.weight_t, self.weight_rows.T)
+
+    def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
+        """The pooled output of the images from number `first` of the slice."""
+        made, rows = self._make_patches(data), self._rows(len(data))
+        np.matmul(made, self.weight_t, out=rows)
+        winner = self.winner[first : first + len(data)]
+        pooled.pool_rows(rows, bias, out, winner, self.line, self.plane, self.window)
+
+    def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
+        """The gradient of what the GEMM gave; `bias_grad` += its sums."""
+        rows, winner = self._rows(len(grad)), self.winner[first : first + len(grad)]
+        pooled.unpool_rows(grad, winner, rows, bias_grad, self.line, self.plane, self.window)
+        return rows
+
+    def add_weight_grad(self, data: Array, rows: Array, total: Array) -> None:
+        """`total` (F, C, kh, kw) += the gradient of the weight from these images."""
+        np.matmul(rows.T, self._make_patches(data), out=self.partial)
+        total += self._by_taps(self.partial).transpose(0, 3, 1, 2)
+
+    def data_grad(self, rows: Array, out: Array) -> None:
+        """The gradient of these images."""
+        image, made = self.image_grad[: len(out)], self.patches[: len(rows)]
+        image.fill(0)
+        np.matmul(rows, self.weight_rows, out=made)
+        patches.add_rows_to_patches(made, image, *self.plane, *self.geometry)
+        np.copyto(out, self._inside(image))
+
+    def _rows(self, images: int) -> Array:
+        return self.rows[: images * self.plane[0] * self.plane[1]]
+
+    def _inside(self, image: Array) -> Array:
+        """The padded images (n, h, w, C) without their padding, seen as (n, C, H, W)."""
+        (top, left), (height, width) = self.pad, image.shape[1:3]
+        return image[:, top : height - top, left : width - left].transpose(0, 3, 1, 2)
+
+    def _by_taps(self, weight: Array) -> Array:
+        """(F, depth) as (F, kh, kw, C), the order of the patches' columns."""
+        return weight.reshape(self.filters, *self.geometry[0], -1)
+
+    def _make_patches(self, data: Array) -> Array:
+        image, made = self.image[: len(data)], self.patches[: len(data) * self.plane[0] * self.plane[1]]
+        np.copyto(self._inside(image), data)
+        patches.patches_to_rows(image, made, *self.plane, *self.geometry)
+        return made
