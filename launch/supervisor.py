@@ -28,8 +28,8 @@ class Action(enum.Enum):
 class Supervisor:
     """The state of a job. Each event returns the actions it leads to; `deadline` says when `tick` is due.
 
-    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer, and a server that ends
-    with 0 too early may have lost the scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
+    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer, and a server that
+    ends with 0 too early may have lost the scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
     """
 
     def __init__(
