@@ -23,4 +23,5 @@ def test_the_cache_holds_every_kernel_afterwards(tmp_path):
         for path in room.glob("*.py"):
             written |= set(re.findall(r"@kernel\ndef (\w+)", path.read_text()))
     assert len(written) > 20
-    assert written - compiled <= {"add_scaled"}  # the optimizer of the conformance test alone
+    for_tests_alone = {"add_scaled", "_add_scaled_block"}  # of the optimizer named "test"
+    assert written - compiled <= for_tests_alone
