@@ -3,6 +3,9 @@
 Lavin, Gray: "Fast Algorithms for Convolutional Neural Networks" (2015). A tile has 16 numbers; number 4 i + j of all
 tiles of all channels is one matrix (channels, tiles), so that a convolution is 16 matrix products. In a band, tiles
 stand image by image and row by row; `start` is the first of this image, `rows` are the rows of tiles to be worked off.
+
+Weights and the output's tiles are summed along all channels of a filter, or all tiles of a band, as rows of a small
+plane are too short to be vectorised. Such a loop writes one line: of many, LLVM must fear that they overlap.
 """
 
 from __future__ import annotations
@@ -11,39 +14,71 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
+from .strided import read_strided
+
+HALF = np.float32(0.5)
 
 
 @kernel
 def weight_to_tiles(weight: Array, tiles: Array) -> None:
     """G w G^T: (F, C, 3, 3) -> (16, F, C)."""
-    half = np.float32(0.5)
-    rows = np.empty((4, 3), np.float32)
-    for f in range(weight.shape[0]):
-        for c in range(weight.shape[1]):
-            for k in range(3):
-                a, b, d = weight[f, c, 0, k], weight[f, c, 1, k], weight[f, c, 2, k]
-                rows[0, k], rows[3, k] = a, d
-                rows[1, k], rows[2, k] = half * (a + b + d), half * (a - b + d)
-            for i in range(4):
-                a, b, d = rows[i, 0], rows[i, 1], rows[i, 2]
-                tiles[4 * i, f, c], tiles[4 * i + 3, f, c] = a, d
-                tiles[4 * i + 1, f, c], tiles[4 * i + 2, f, c] = half * (a + b + d), half * (a - b + d)
+    channels = weight.shape[1]
+    taps = np.empty((3, 3, channels), np.float32)
+    rows = np.empty((4, 3, channels), np.float32)
+    for f in range(len(weight)):
+        for k in range(3):
+            for m in range(3):
+                line = taps[k, m]
+                for c in range(channels):
+                    line[c] = weight[f, c, k, m]
+        for m in range(3):
+            _three_to_four(taps[0, m], taps[1, m], taps[2, m], rows[0, m], rows[1, m], rows[2, m], rows[3, m])
+        for i in range(4):
+            t0, t1, t2, t3 = tiles[4 * i, f], tiles[4 * i + 1, f], tiles[4 * i + 2, f], tiles[4 * i + 3, f]
+            _three_to_four(rows[i, 0], rows[i, 1], rows[i, 2], t0, t1, t2, t3)
+
+
+@kernel
+def _three_to_four(a: Array, b: Array, c: Array, t0: Array, t1: Array, t2: Array, t3: Array) -> None:
+    """G times (a, b, c)."""
+    for x in range(t0.size):
+        t0[x] = a[x]
+    for x in range(t1.size):
+        t1[x] = HALF * (a[x] + b[x] + c[x])
+    for x in range(t2.size):
+        t2[x] = HALF * (a[x] - b[x] + c[x])
+    for x in range(t3.size):
+        t3[x] = c[x]
 
 
 @kernel
 def tiles_to_weight(tiles: Array, weight: Array) -> None:
     """The adjoint of `weight_to_tiles`: G^T t G."""
-    half = np.float32(0.5)
-    rows = np.empty((3, 4), np.float32)
-    for f in range(weight.shape[0]):
-        for c in range(weight.shape[1]):
-            for j in range(4):
-                a, b = tiles[j, f, c], half * tiles[4 + j, f, c]
-                d, e = half * tiles[8 + j, f, c], tiles[12 + j, f, c]
-                rows[0, j], rows[1, j], rows[2, j] = a + b + d, b - d, b + d + e
+    channels = weight.shape[1]
+    columns = np.empty((4, 3, channels), np.float32)
+    taps = np.empty((3, 3, channels), np.float32)
+    for f in range(len(weight)):
+        for i in range(4):
+            t0, t1, t2, t3 = tiles[4 * i, f], tiles[4 * i + 1, f], tiles[4 * i + 2, f], tiles[4 * i + 3, f]
+            _four_to_three(t0, t1, t2, t3, columns[i, 0], columns[i, 1], columns[i, 2])
+        for m in range(3):
+            c0, c1, c2, c3 = columns[0, m], columns[1, m], columns[2, m], columns[3, m]
+            _four_to_three(c0, c1, c2, c3, taps[0, m], taps[1, m], taps[2, m])
+        for c in range(channels):
             for k in range(3):
-                a, b, d, e = rows[k, 0], half * rows[k, 1], half * rows[k, 2], rows[k, 3]
-                weight[f, c, k, 0], weight[f, c, k, 1], weight[f, c, k, 2] = a + b + d, b - d, b + d + e
+                for m in range(3):
+                    weight[f, c, k, m] = taps[k, m, c]
+
+
+@kernel
+def _four_to_three(t0: Array, t1: Array, t2: Array, t3: Array, a: Array, b: Array, c: Array) -> None:
+    """G^T times (t0, t1, t2, t3)."""
+    for x in range(a.size):
+        a[x] = t0[x] + HALF * (t1[x] + t2[x])
+    for x in range(b.size):
+        b[x] = HALF * (t1[x] - t2[x])
+    for x in range(c.size):
+        c[x] = HALF * (t1[x] + t2[x]) + t3[x]
 
 
 @kernel
@@ -132,29 +167,36 @@ def tiles_to_plane(tiles: Array, plane: Array, start: int, rows: tuple[int, int]
     """A^T m A: tiles (16, F, any) -> plane (F, OH, OW), whose odd last row or column takes half a tile."""
     filters, height, width = plane.shape
     across = (width + 1) // 2
-    sums = np.empty((4, 2, across), np.float32)
-    upper, lower = np.empty(2 * across, np.float32), np.empty(2 * across, np.float32)
+    count = (rows[1] - rows[0]) * across
+    sums = np.empty((4, 2, count), np.float32)
+    quarters = np.empty((2, 2, count), np.float32)
+    line = np.empty(2 * across, np.float32)
     for f in range(filters):
-        for row in range(rows[0], rows[1]):
-            first = start + (row - rows[0]) * across
-            for i in range(4):
-                _across(tiles[4 * i : 4 * i + 4, f, first : first + across], sums[i, 0], sums[i, 1])
-            for side in range(2):
-                s0, s1, s2, s3 = sums[0, side], sums[1, side], sums[2, side], sums[3, side]
-                for t in range(across):
-                    upper[2 * t + side] = s0[t] + s1[t] + s2[t]
-                    lower[2 * t + side] = s1[t] - s2[t] - s3[t]
-            plane[f, 2 * row] = upper[:width]
-            if 2 * row + 1 < height:
-                plane[f, 2 * row + 1] = lower[:width]
+        for i in range(4):
+            t0, t1 = tiles[4 * i, f, start : start + count], tiles[4 * i + 1, f, start : start + count]
+            t2, t3 = tiles[4 * i + 2, f, start : start + count], tiles[4 * i + 3, f, start : start + count]
+            _four_to_pair(t0, t1, t2, t3, sums[i, 0], sums[i, 1])
+        for side in range(2):
+            s0, s1, s2, s3 = sums[0, side], sums[1, side], sums[2, side], sums[3, side]
+            _four_to_pair(s0, s1, s2, s3, quarters[0, side], quarters[1, side])
+        for y in range(2 * rows[0], min(2 * rows[1], height)):
+            place = (y // 2 - rows[0]) * across
+            left, right = quarters[y % 2, 0, place : place + across], quarters[y % 2, 1, place : place + across]
+            for t in range(across):
+                line[2 * t] = left[t]
+                line[2 * t + 1] = right[t]
+            target = plane[f, y]
+            for x in range(width):
+                target[x] = line[x]
 
 
 @kernel
-def _across(tiles: Array, left: Array, right: Array) -> None:
-    t0, t1, t2, t3 = tiles[0], tiles[1], tiles[2], tiles[3]
-    for t in range(left.size):
-        left[t] = t0[t] + t1[t] + t2[t]
-        right[t] = t1[t] - t2[t] - t3[t]
+def _four_to_pair(t0: Array, t1: Array, t2: Array, t3: Array, a: Array, b: Array) -> None:
+    """A^T times (t0, t1, t2, t3)."""
+    for x in range(a.size):
+        a[x] = t0[x] + t1[x] + t2[x]
+    for x in range(b.size):
+        b[x] = t1[x] - t2[x] - t3[x]
 
 
 @kernel
@@ -162,34 +204,35 @@ def plane_to_tiles(plane: Array, tiles: Array, start: int, rows: tuple[int, int]
     """The adjoint of `tiles_to_plane`: A g A^T, with zeros beyond an odd edge."""
     filters, height, width = plane.shape
     across = (width + 1) // 2
-    border = np.zeros(2 * across, np.float32)
-    upper, lower, line = np.zeros(2 * across, np.float32), np.zeros(2 * across, np.float32), np.empty_like(border)
+    count = (rows[1] - rows[0]) * across
+    quarters = np.zeros((2, 2, count), np.float32)
+    lines = np.empty((4, 2, count), np.float32)
+    line = np.zeros(2 * across, np.float32)
     for f in range(filters):
-        for row in range(rows[0], rows[1]):
-            first = start + (row - rows[0]) * across
-            upper[:width] = plane[f, 2 * row]
-            if 2 * row + 1 < height:
-                lower[:width] = plane[f, 2 * row + 1]
-            below = lower if 2 * row + 1 < height else border
-            for i in range(4):
-                for x in range(2 * across):
-                    if i == 0:
-                        line[x] = upper[x]
-                    elif i == 1:
-                        line[x] = upper[x] + below[x]
-                    elif i == 2:
-                        line[x] = upper[x] - below[x]
-                    else:
-                        line[x] = -below[x]
-                _pairs_to_tiles(line, tiles[4 * i : 4 * i + 4, f, first : first + across])
+        for y in range(2 * rows[0], min(2 * rows[1], height)):
+            place = (y // 2 - rows[0]) * across
+            source = plane[f, y]
+            for x in range(width):
+                line[x] = source[x]
+            read_strided(line, quarters[y % 2, 0, place : place + across], 2)
+            read_strided(line[1:], quarters[y % 2, 1, place : place + across], 2)
+        for side in range(2):
+            upper, lower = quarters[0, side], quarters[1, side]
+            _pair_to_four(upper, lower, lines[0, side], lines[1, side], lines[2, side], lines[3, side])
+        for i in range(4):
+            t0, t1 = tiles[4 * i, f, start : start + count], tiles[4 * i + 1, f, start : start + count]
+            t2, t3 = tiles[4 * i + 2, f, start : start + count], tiles[4 * i + 3, f, start : start + count]
+            _pair_to_four(lines[i, 0], lines[i, 1], t0, t1, t2, t3)
 
 
 @kernel
-def _pairs_to_tiles(line: Array, tiles: Array) -> None:
-    t0, t1, t2, t3 = tiles[0], tiles[1], tiles[2], tiles[3]
-    for t in range(t0.size):
-        a, b = line[2 * t], line[2 * t + 1]
-        t0[t] = a
-        t1[t] = a + b
-        t2[t] = a - b
-        t3[t] = -b
+def _pair_to_four(a: Array, b: Array, t0: Array, t1: Array, t2: Array, t3: Array) -> None:
+    """A times (a, b)."""
+    for x in range(t0.size):
+        t0[x] = a[x]
+    for x in range(t1.size):
+        t1[x] = a[x] + b[x]
+    for x in range(t2.size):
+        t2[x] = a[x] - b[x]
+    for x in range(t3.size):
+        t3[x] = -b[x]
