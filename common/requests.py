@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from .codec import Message, checked, message
 from .messages import COUNT, KEY, NAME, RANK, SHORT
 from .tensor import Tensor, data_frames, read_tensor, row_frames
-from .wire import MEMBERS, TENSORS, choice, integer, number, optional, plain_map, record, sequence, text
+from .wire import MEMBERS, TENSORS, choice, flag, integer, number, optional, plain_map, record, sequence, text
 
 PART = text(32, low=1)  # "weight" or the name of an optimizer's state
 DESCRIPTION = optional(plain_map())
@@ -82,12 +82,38 @@ class Init(FromWorker, OfTensors):
 
 @message
 @dataclass(frozen=True, kw_only=True)
+class Attach(FromWorker, OfTensors):
+    """Keep these ranges in a segment from now on. From rank 0, which has made it, before the first push.
+
+    `places` are the bytes at which the blocks of their keys begin; docs/protocol.md tells what lies there.
+    """
+
+    op: ClassVar[str] = "attach"
+    seq: int = checked(COUNT)
+    pid: int = checked(integer(1))
+    fd: int = checked(COUNT)
+    bytes: int = checked(COUNT)
+    nonce: str = checked(NAME)
+    places: tuple[int, ...] = checked(sequence(COUNT, TENSORS, 1))
+
+    def frame_sizes(self) -> tuple[tuple[int, int], ...]:
+        """See Message."""
+        return ()
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
 class Push(FromWorker, OfTensors):
-    """Gradients of step n, with the learning rate of that step."""
+    """Gradients of step n, with the learning rate of that step. `shared`: they lie in the segment, no frames follow."""
 
     op: ClassVar[str] = "push"
     n: int = checked(integer(1))
     lr: float = checked(number())
+    shared: bool | None = checked(optional(flag), default=None)
+
+    def frame_sizes(self) -> tuple[tuple[int, int], ...]:
+        """See Message."""
+        return () if self.shared else data_frames(self.tensors)
 
 
 @message

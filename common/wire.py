@@ -114,6 +114,13 @@ def choice(*words: str) -> Check:
     return check
 
 
+def flag(value: Any) -> bool:
+    """Accepts true and false."""
+    if type(value) is not bool:
+        raise malformed("", expected="true or false", got=value)
+    return value
+
+
 def optional(inner: Check) -> Check:
     """Accepts None and what `inner` accepts."""
     return lambda value: None if value is None else inner(value)

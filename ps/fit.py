@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common.segment import Segment
 from ..common.tensor import Tensor
 from ..common.wire import WireError
+from .blocks import Block
 from .ledger import Ledger
 from .store import Entry, Store
 from .update import Array
@@ -24,11 +26,13 @@ class Range(Entry):
         self.tensor = tensor
         self.ledger = Ledger(workers, fit.mode, fit.staleness)
         self.slots: Array = np.zeros((workers if fit.mode == "sync" else 1, weight.size), weight.dtype)
+        self.column = 0  # of the slots, where this range's gradients begin
+        self.segment: str | None = None  # the nonce of the one that weight and slots lie in
 
     @property
     def nbytes(self) -> int:
         """Bytes of weight, states and gradient slots."""
-        return super().nbytes + self.slots.nbytes
+        return super().nbytes + len(self.slots) * self.weight.nbytes
 
     def check(self, tensor: Tensor) -> None:
         """WireError unless `tensor` is exactly this range."""
@@ -47,8 +51,14 @@ class Range(Entry):
 
     def slot(self, rank: int) -> Array:
         """Where the gradient of worker `rank` goes."""
-        slot: Array = self.slots[rank if len(self.slots) > 1 else 0]
+        slot: Array = self.slots[rank if len(self.slots) > 1 else 0, self.column : self.column + self.weight.size]
         return slot
+
+    def move(self, block: Block, nonce: str) -> None:
+        """Keep weight and gradients in this block of the whole key from now on; the value stays what it is."""
+        weight = block.value[self.tensor.lo : self.tensor.hi]
+        weight[:] = self.weight
+        self.weight, self.slots, self.column, self.segment = weight, block.gradients, self.tensor.lo, nonce
 
 
 @dataclass
@@ -59,6 +69,7 @@ class Fit:
     staleness: int
     store: Store[Name] = field(default_factory=Store)
     dropped: set[int] = field(default_factory=set)
+    segments: dict[str, Segment] = field(default_factory=dict)  # by nonce
 
     def find(self, tensor: Tensor) -> Range:
         """The range that `tensor` names; WireError if there is none or it is another one."""

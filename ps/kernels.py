@@ -1,5 +1,6 @@
 """Compiled passes over gradients and weights. Importing this module imports numba: `update` does so when first needed.
 
+Passes work on the elements of `rows` from `column` on, as many as the weight has.
 The inner loops run over views from 0 on: only those does the compiler turn into vector instructions.
 No fastmath: every operation rounds as numpy's does, so the plain versions in `update` give the same bits.
 """
@@ -30,11 +31,11 @@ def _sum_block(rows: Any, pairs: Any, first: int, last: int) -> Any:
 
 
 @kernel
-def sum_rows(rows: Any, pairs: Any, out: Any) -> None:
+def sum_rows(rows: Any, column: int, pairs: Any, out: Any) -> None:
     """out = the sum of rows, added pair by pair in place."""
     for first in range(0, out.size, BLOCK):
         last = min(first + BLOCK, out.size)
-        out[first:last] = _sum_block(rows, pairs, first, last)
+        out[first:last] = _sum_block(rows, pairs, column + first, column + last)
 
 
 @kernel
@@ -46,11 +47,11 @@ def _sgd_block(total: Any, weight: Any, lr: Any, wd: Any, rescale: Any, clip: An
 
 
 @kernel
-def sgd(rows: Any, pairs: Any, weight: Any, lr: Any, wd: Any, rescale: Any, clip: Any) -> None:
+def sgd(rows: Any, column: int, pairs: Any, weight: Any, lr: Any, wd: Any, rescale: Any, clip: Any) -> None:
     """weight -= lr * (clip(rescale * sum) + wd * weight), block by block."""
     for first in range(0, weight.size, BLOCK):
         last = min(first + BLOCK, weight.size)
-        _sgd_block(_sum_block(rows, pairs, first, last), weight[first:last], lr, wd, rescale, clip)
+        _sgd_block(_sum_block(rows, pairs, column + first, column + last), weight[first:last], lr, wd, rescale, clip)
 
 
 @kernel
@@ -67,12 +68,12 @@ def _momentum_block(
 
 @kernel
 def sgd_momentum(
-    rows: Any, pairs: Any, weight: Any, mom: Any, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
+    rows: Any, column: int, pairs: Any, weight: Any, mom: Any, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
 ) -> None:
     """mom = momentum * mom - lr * (clip(rescale * sum) + wd * weight); weight += mom, block by block."""
     for first in range(0, weight.size, BLOCK):
         last = min(first + BLOCK, weight.size)
-        total = _sum_block(rows, pairs, first, last)
+        total = _sum_block(rows, pairs, column + first, column + last)
         _momentum_block(total, weight[first:last], mom[first:last], lr, wd, rescale, clip, momentum)
 
 
@@ -83,11 +84,11 @@ def _add_scaled_block(total: Any, weight: Any, rescale: Any) -> None:
 
 
 @kernel
-def add_scaled(rows: Any, pairs: Any, weight: Any, rescale: Any) -> None:
+def add_scaled(rows: Any, column: int, pairs: Any, weight: Any, rescale: Any) -> None:
     """weight += rescale * sum, block by block."""
     for first in range(0, weight.size, BLOCK):
         last = min(first + BLOCK, weight.size)
-        _add_scaled_block(_sum_block(rows, pairs, first, last), weight[first:last], rescale)
+        _add_scaled_block(_sum_block(rows, pairs, column + first, column + last), weight[first:last], rescale)
 
 
 @kernel

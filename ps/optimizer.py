@@ -48,8 +48,13 @@ class Optimizer:
         """Plain values from which `from_description` makes an equal optimizer."""
         raise NotImplementedError
 
-    def apply(self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float) -> None:
-        """Update the flat `weight` and `states` in place by the sum of `rows` (workers, n), which is used up."""
+    def apply(
+        self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float, column: int = 0
+    ) -> None:
+        """Update the flat `weight` and `states` in place by the sum of `rows` (workers, n), which is used up.
+
+        Gradients are the elements of the rows from `column` on, as many as the weight has.
+        """
         raise NotImplementedError
 
     def _number(self, name: str, value: Any, low: float = -math.inf) -> float:
@@ -108,16 +113,18 @@ class SGD(Optimizer):
             "clip_gradient": self.clip_gradient,
         }
 
-    def apply(self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float) -> None:
+    def apply(
+        self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float, column: int = 0
+    ) -> None:
         """One fused pass."""
         scalar = weight.dtype.type
         clip = math.inf if self.clip_gradient is None else self.clip_gradient
         numbers = [scalar(value) for value in (lr, self.wd * wd_mult, self.rescale_grad, clip)]
         pairs = tree_pairs(len(rows))
         if self.momentum:
-            kernels().sgd_momentum(rows, pairs, weight, states["mom"], *numbers, scalar(self.momentum))
+            kernels().sgd_momentum(rows, column, pairs, weight, states["mom"], *numbers, scalar(self.momentum))
         else:
-            kernels().sgd(rows, pairs, weight, *numbers)
+            kernels().sgd(rows, column, pairs, weight, *numbers)
 
 
 @register
@@ -131,9 +138,11 @@ class Test(Optimizer):
         """The rescaling."""
         return {"name": self.name, "rescale_grad": self.rescale_grad}
 
-    def apply(self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float) -> None:
+    def apply(
+        self, rows: Array, weight: Array, states: dict[str, Array], lr: float, wd_mult: float, column: int = 0
+    ) -> None:
         """One fused pass."""
-        kernels().add_scaled(rows, tree_pairs(len(rows)), weight, weight.dtype.type(self.rescale_grad))
+        kernels().add_scaled(rows, column, tree_pairs(len(rows)), weight, weight.dtype.type(self.rescale_grad))
 
 
 def create(name: str | Optimizer, **parameters: Any) -> Optimizer:

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..common.codec import Message
 from ..common.errors import ParameterError
-from ..common.requests import Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
+from ..common.requests import Attach, Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
 from ..common.wire import Frame, WireError
 from .answers import Acked, Ready, Reply, Say
+from .attaching import attach
 from .fit import Fit, Range
 from .ledger import left
 from .optimizer import from_description
@@ -128,6 +129,12 @@ class Service:
         entry.prepare(fit.store.optimizer)
         return entry
 
+    def _attach(self, message: Attach, now: float) -> list[Reply]:
+        if message.rank != 0:
+            raise WireError("rank", "attach", expected="worker 0", got=f"worker {message.rank}")
+        attach(self._fit(message), message, self.workers)
+        return [Say(message.rank, Ok(seq=message.seq))]
+
     def _push(self, message: Push, now: float) -> list[Reply]:
         fit, rank, n = self._fit(message), message.rank, message.n
         if fit.mode != "sync" and fit.store.optimizer is None:
@@ -136,9 +143,10 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         fresh = [self._accept(entry, message) for entry in entries]
         replies: list[Reply] = []
-        for entry, new, frame in zip(entries, fresh, message.frames, strict=True):
+        for index, (entry, new) in enumerate(zip(entries, fresh, strict=True)):
             if new:
-                entry.slot(rank)[:] = values(frame, entry.tensor.dtype)
+                if not message.shared:
+                    entry.slot(rank)[:] = values(message.frames[index], entry.tensor.dtype)
                 self.pushes[rank] += 1
                 replies += self._enter(fit, message, entry, now)
             elif entry.ledger.acknowledged(rank, n):
@@ -146,6 +154,8 @@ class Service:
         return replies
 
     def _accept(self, entry: Range, message: Push) -> bool:
+        if message.shared and entry.segment is None:
+            raise WireError("segment", f"key {entry.tensor.key!r} is in no segment", key=entry.tensor.key)
         try:
             return entry.ledger.accept(message.rank, message.n, message.lr, self.gone)
         except WireError as error:
@@ -157,7 +167,7 @@ class Service:
         ledger, rank = entry.ledger, message.rank
         complete = ledger.enter(rank, message.n, message.lr, now)
         if complete:
-            fit.store.push((entry.tensor.key, entry.tensor.lo), entry.slots, message.lr)
+            fit.store.push((entry.tensor.key, entry.tensor.lo), entry.slots, message.lr, entry.column)
             self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
             ranks = range(self.workers) if fit.mode == "sync" else (rank,)
             name = (entry.tensor.key, entry.tensor.lo)
@@ -259,6 +269,7 @@ _HANDLERS: dict[type[Message], Callable[[Service, Any, float], list[Reply]]] = {
     Drop: Service._drop,
     Stats: Service._stats,
     Init: Service._init,
+    Attach: Service._attach,
     Push: Service._push,
     Pull: Service._pull,
 }

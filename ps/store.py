@@ -34,12 +34,15 @@ class Entry:
         names = optimizer.state_names if optimizer else ()
         self.states = {name: self.states.get(name, np.zeros_like(self.weight)) for name in names}
 
-    def apply(self, optimizer: Optimizer | None, rows: Array, lr: float) -> None:
-        """The next version: the weight updated by the sum of `rows` (workers, n), or that sum without an optimizer."""
+    def apply(self, optimizer: Optimizer | None, rows: Array, lr: float, column: int = 0) -> None:
+        """The next version: the weight updated by the sum of `rows` (workers, n), or that sum without an optimizer.
+
+        Rows may be longer than the weight: its gradients are their elements from `column` on.
+        """
         if optimizer is None:
-            sum_rows(rows, self.weight)
+            sum_rows(rows, self.weight, column)
         else:
-            optimizer.apply(rows, self.weight, self.states, lr * self.lr_mult, self.wd_mult)
+            optimizer.apply(rows, self.weight, self.states, lr * self.lr_mult, self.wd_mult, column)
         self.version += 1
 
     @property
@@ -75,9 +78,9 @@ class Store(Generic[K]):
                 entry.prepare(optimizer)
             self.optimizer = optimizer
 
-    def push(self, name: K, rows: Array, lr: float) -> None:
-        """Update `name` by the sum of `rows` (workers, n), which is used up."""
-        self.entries[name].apply(self.optimizer, rows, lr)
+    def push(self, name: K, rows: Array, lr: float, column: int = 0) -> None:
+        """Update `name` by the sum of `rows` (workers, n), from `column` on, which is used up."""
+        self.entries[name].apply(self.optimizer, rows, lr, column)
 
     @property
     def nbytes(self) -> int:

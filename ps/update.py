@@ -41,9 +41,9 @@ def tree_pairs(workers: int) -> Array:
     return found
 
 
-def sum_rows(rows: Array, out: Array) -> None:
-    """out = the tree sum of `rows`."""
-    kernels().sum_rows(rows, tree_pairs(len(rows)), out)
+def sum_rows(rows: Array, out: Array, column: int = 0) -> None:
+    """out = the tree sum of `rows`, of their elements from `column` on."""
+    kernels().sum_rows(rows, column, tree_pairs(len(rows)), out)
 
 
 def plain_sum(rows: Array) -> Array:

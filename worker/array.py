@@ -21,6 +21,11 @@ def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
     return array
 
 
+def same_memory(one: Array, other: Array) -> bool:
+    """Whether both begin at the same address."""
+    return bool(one.__array_interface__["data"][0] == other.__array_interface__["data"][0])
+
+
 def aligned_zeros(shape: Shape, dtype: Any = np.float32) -> Array:
     """As `aligned_empty`, filled with zeros."""
     array = aligned_empty(shape, dtype)

@@ -21,6 +21,14 @@ REQUESTS = ("write", "add", "null")
 
 
 @dataclass
+class Places:
+    """Where arrays lie that a store has made: arguments that it updates, gradients that it reads. By name."""
+
+    arguments: Mapping[str, Array] = field(default_factory=dict)
+    gradients: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass
 class Binding:
     """Arrays by name. `inputs` are the shapes that the caller gave; their axis 0 is the batch."""
 
@@ -36,16 +44,24 @@ class Binding:
 
     @classmethod
     def allocate(
-        cls, symbol: Symbol, ctx: Any, grad_req: Any, type_dict: Mapping[str, Any] | None, inputs: Mapping[str, Shape]
+        cls,
+        symbol: Symbol,
+        ctx: Any,
+        grad_req: Any,
+        type_dict: Mapping[str, Any] | None,
+        inputs: Mapping[str, Shape],
+        places: Places | None = None,
     ) -> Binding:
-        """New arrays, all zeros, for the given input shapes."""
+        """New arrays, all zeros, for the given input shapes; arguments and gradients that have `places` stay there."""
         require_cpu(ctx)
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         dtype = _one_dtype(type_dict or {})
-        arguments = {name: aligned_zeros(by_name[name], dtype) for name in symbol.list_arguments()}
+        known = places or Places()
+        arguments = {n: _array(known.arguments.get(n), by_name[n], dtype) for n in symbol.list_arguments()}
         requests = request_per_argument(list(arguments), grad_req)
-        gradients = {n: aligned_zeros(by_name[n], dtype) for n, req in requests.items() if req != "null"}
+        wanted = [name for name, request in requests.items() if request != "null"]
+        gradients = {n: _array(known.gradients.get(n), by_name[n], dtype) for n in wanted}
         states = {name: aligned_zeros(by_name[name], dtype) for name in symbol.list_auxiliary_states()}
         given = {name: by_name[name] for name in inputs}
         return cls(symbol, arguments, gradients, states, requests, shapes, given, dtype, _counting(symbol))
@@ -150,6 +166,14 @@ class Binding:
         if any(a != b and (a[:1] != (self.rows(),) or b != (last - first, *a[1:])) for a, b in whole):
             return False
         return all(cut[entry][:1] == (last - first,) for entry in self.symbol.heads)
+
+
+def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    if place is None:
+        return aligned_zeros(shape, dtype)
+    if place.shape != shape or place.dtype != dtype:
+        raise ShapeError("place of an argument", expected=f"{shape} {dtype}", got=f"{place.shape} {place.dtype}")
+    return place
 
 
 def require_cpu(ctx: Any) -> None:

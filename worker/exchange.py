@@ -10,6 +10,7 @@ from .kvstore import KVStore
 from .spans import recorder
 
 BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
+SHARED_BUNDLE = 1 << 22  # the same where only headers travel
 
 
 class Exchange:
@@ -23,6 +24,8 @@ class Exchange:
         """`weights`: where each parameter's new values go, in the order of the layers; first layers travel first."""
         self._store, self._weights = store, weights
         self._priority = {name: -index for index, name in enumerate(weights)}
+        shared = any(store.value(name) is not None for name in weights)
+        self._least = SHARED_BUNDLE if shared else BUNDLE
         self._lock = threading.Lock()
         self._bundle: list[tuple[str, Array]] = []
         self._bytes = self._missing = 0
@@ -42,7 +45,7 @@ class Exchange:
             self._bundle.append((name, gradient))
             self._bytes += gradient.nbytes
             self._missing -= 1
-            if self._bytes >= BUNDLE or not self._missing:
+            if self._bytes >= self._least or not self._missing:
                 self._send()
 
     def _send(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..common.errors import GraphError, ParameterError, ShapeError
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
-from .binding import Binding, as_array
+from .binding import Binding, Places, as_array
 from .lanes import Lanes
 from .meeting import Meeting
 from .program import Outline, Program
@@ -85,10 +85,16 @@ class Executor:
 
     @classmethod
     def for_share(
-        cls, symbol: Symbol, ctx: Any, grad_req: Any, slices: Sequence[Rows], shapes: Mapping[str, Shape]
+        cls,
+        symbol: Symbol,
+        ctx: Any,
+        grad_req: Any,
+        slices: Sequence[Rows],
+        shapes: Mapping[str, Shape],
+        places: Places | None = None,
     ) -> Executor:
         """As `simple_bind`, for a worker's share of a global batch that is cut into `slices`."""
-        return cls(symbol, Binding.allocate(symbol, ctx, grad_req, None, shapes), slices)
+        return cls(symbol, Binding.allocate(symbol, ctx, grad_req, None, shapes, places), slices)
 
     @classmethod
     def bind(

@@ -18,7 +18,11 @@ Key = int | str
 
 @dataclass
 class KeyInfo:
-    """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1."""
+    """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1.
+
+    Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
+    gradients; `lent` tells whether a caller has been given the latter.
+    """
 
     key: Key
     name: str
@@ -26,6 +30,9 @@ class KeyInfo:
     dtype: np.dtype[Any]
     n: int = 0
     parts: list[Part] = field(default_factory=list)
+    value: Array | None = None
+    gradient: Array | None = None
+    lent: bool = False
 
     @property
     def size(self) -> int:

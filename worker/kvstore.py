@@ -70,7 +70,7 @@ class KVStore(ABC):
             info = self.keys[name]
             total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
             rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
-            self._push(info, self._own(total, item), info.n + 1, rate, priority)
+            self._push(info, self._own(info, total), info.n + 1, rate, priority)
 
     def pull(self, key: Any, out: Any, priority: int = 0) -> None:
         """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each."""
@@ -111,9 +111,19 @@ class KVStore(ABC):
         self._set_optimizer(self.optimizer)
 
     def empty(self, key: Any) -> Array:
-        """A new, uninitialised array of the key's shape and dtype, aligned as push likes it."""
+        """An uninitialised array of the key's shape and dtype to make gradients in.
+
+        In a job on one host, the first one for a key is where the server reads it: push does not copy then, and the
+        array must stay as it is until a pull or `wait` has returned.
+        """
         info = self.keys[key]
         return aligned_empty(info.shape, info.dtype)
+
+    def value(self, key: Any) -> Array | None:
+        """The key's value itself where it lies in this process's reach, to be read only: after a step has ended it is
+        the new one without a pull. None if the value is elsewhere, or may change while it is read.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:
@@ -161,10 +171,6 @@ class KVStore(ABC):
         self.wait()
         return found
 
-    def adopt(self, key: Any, array: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
-        """As init, but the store keeps `array` itself and updates it in place. Local stores only."""
-        raise JobError("adopt works in a local store only", got=self.type)
-
     # ---- what the two kinds of store do differently
 
     @abstractmethod
@@ -182,8 +188,8 @@ class KVStore(ABC):
     @abstractmethod
     def _set_optimizer(self, optimizer: Optimizer) -> None: ...
 
-    def _own(self, total: Array, given: Any) -> Array:
-        """`total` in memory that the caller does not have, so that the push may go on when this returns."""
+    def _own(self, info: KeyInfo, total: Array) -> Array:
+        """`total` in memory that the caller does not write, so that the push may go on when this returns."""
         return total
 
     def _state_names(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -15,13 +15,14 @@ from ..common.requests import Drop, Setup, Stats
 from ..common.tensor import Tensor
 from ..ps.assignment import BIG_ARRAY, Assignment
 from ..ps.optimizer import Optimizer
-from .array import Array
+from .array import Array, aligned_empty, same_memory
 from .flight import Flight
 from .job_session import JobSession
 from .keys import KeyInfo
 from .kvstore import KVStore
 from .request import Request
 from .session import Session
+from .sharing import share
 from .spans import recorder
 
 _SEQUENCE = count(1)
@@ -59,15 +60,27 @@ class KVStoreDist(KVStore):
         try:
             if self._flight.failure is None and self._transport.failure is None:
                 self.wait()
-                self._call(lambda seq: Drop(**self._me, seq=seq))
+                self._call(lambda seq: Drop(**self.me, seq=seq))
         finally:
             self._transport.retire(self._flight)
 
     def stats(self) -> list[Any]:
         """Each server's counters: entries, bytes, pushes, pulls and seconds of stalls per worker."""
-        return self._call(lambda seq: Stats(**self._me, seq=seq))
+        return self._call(lambda seq: Stats(**self.me, seq=seq))
 
     # ---- values
+
+    def empty(self, key: Any) -> Array:
+        """See KVStore."""
+        info = self.keys[key]
+        if info.gradient is None or info.lent:
+            return aligned_empty(info.shape, info.dtype)
+        info.lent = True
+        return info.gradient
+
+    def value(self, key: Any) -> Array | None:
+        """See KVStore."""
+        return self.keys[key].value
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         for info, _ in items:
@@ -80,6 +93,8 @@ class KVStoreDist(KVStore):
             self.wait()
 
         self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        if self._mode == "sync" and self._transport.shares_memory:
+            share(self, [info for info, _ in items])
 
     def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
         def send() -> None:
@@ -104,18 +119,26 @@ class KVStoreDist(KVStore):
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
-        self._submit(self._requests("pull", info, out, n=info.n, part=part, priority=priority, asked=asked))
+        kind = "copy" if part == "weight" and info.value is not None else "pull"
+        self._submit(self._requests(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
 
-    def _own(self, total: Array, given: Any) -> Array:
-        return total.copy()
+    def _own(self, info: KeyInfo, total: Array) -> Array:
+        made_in_place = info.gradient is not None and same_memory(total, info.gradient)
+        return total if made_in_place else total.copy()
 
     def _requests(self, kind: str, info: KeyInfo, array: Array, **fields: Any) -> list[tuple[int, Request]]:
-        flat = array.reshape(-1)
+        values, slot, source = _flat(array), None, None
+        if kind == "push":
+            slot = _flat(info.gradient)
+        elif kind == "copy":
+            source = _flat(info.value)
         placed = []
         for part in info.parts:
+            here = slice(part.lo, part.hi)
             tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
-            values = flat[part.lo : part.hi]
-            placed.append((part.server, Request(kind, self._flight, self.fit, tensor, values, **fields)))
+            arrays = {"array": values, "slot": slot, "source": source}
+            cut = {name: whole[here] for name, whole in arrays.items() if whole is not None}
+            placed.append((part.server, Request(kind, self._flight, self.fit, tensor, **cut, **fields)))
         return placed
 
     def _submit(self, requests: list[tuple[int, Request]]) -> None:
@@ -131,7 +154,8 @@ class KVStoreDist(KVStore):
     # ---- what concerns all servers
 
     @property
-    def _me(self) -> dict[str, Any]:
+    def me(self) -> dict[str, Any]:
+        """What every request to a server says of its sender."""
         link = self._transport.link
         return {"job": link.env.job_id, "rank": self.rank, "incarnation": link.incarnation, "fit": self.fit}
 
@@ -141,22 +165,32 @@ class KVStoreDist(KVStore):
 
     def _setup(self, description: dict[str, Any] | None) -> None:
         self._call(
-            lambda seq: Setup(**self._me, seq=seq, mode=self._mode, staleness=self._staleness, optimizer=description)
+            lambda seq: Setup(**self.me, seq=seq, mode=self._mode, staleness=self._staleness, optimizer=description)
         )
 
     def _call(self, make: Callable[[int], Message]) -> list[Any]:
         """Ask every server, wait, and give their answers in rank order."""
+        return self.ask((server, make(self.next_seq())) for server in range(self._session.num_servers))
+
+    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
+        """Say each message to its server, wait, and give the answers. RemoteError if one is refused."""
         flight = Flight()
         calls = [
-            Request("call", flight, self.fit, message=make(next(_SEQUENCE)), priority=1 << 40)
-            for _ in range(self._session.num_servers)
+            (server, Request("call", flight, self.fit, message=message, priority=1 << 40))
+            for server, message in messages
         ]
-        with self._session.saying():
-            flight.launch(len(calls))
-            self._transport.submit(enumerate(calls))
-            flight.wait()
-        self._transport.retire(flight)
-        return [call.answer for call in calls]
+        try:
+            with self._session.saying():
+                flight.launch(len(calls))
+                self._transport.submit(calls)
+                flight.wait()
+        finally:
+            self._transport.retire(flight)
+        return [call.answer for _, call in calls]
+
+    def next_seq(self) -> int:
+        """A number for a message that is answered by number."""
+        return next(_SEQUENCE)
 
     def _agree(self, what: str, said: str, action: Callable[[], None]) -> None:
         """Rank 0 acts; then all workers wait for each other and compare what they were asked to do."""
@@ -172,6 +206,10 @@ class KVStoreDist(KVStore):
                     got=_readable(other),
                     remedy="All workers must create stores, set optimizers and initialise keys alike and in one order",
                 )
+
+
+def _flat(array: Array | None) -> Any:
+    return None if array is None else array.reshape(-1)
 
 
 def _readable(said: bytes) -> str:

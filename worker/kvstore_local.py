@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.errors import ParameterError, ShapeError
+from ..common.errors import ParameterError
 from ..ps.optimizer import Optimizer
 from ..ps.store import Entry, Store
 from .array import Array, aligned_empty
@@ -27,10 +27,10 @@ class KVStoreLocal(KVStore):
         """See KVStore."""
         self._store = Store()
 
-    def adopt(self, key: int | str, array: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
-        """See KVStore. `array` must be contiguous and writable."""
-        info = self.keys.new(key, array)
-        self._store.add(info.name, Entry(_flat(array), lr_mult, wd_mult))
+    def value(self, key: int | str) -> Array:
+        """See KVStore."""
+        info = self.keys[key]
+        return self._store.entries[info.name].weight.reshape(info.shape)
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         for info, array in items:
@@ -56,12 +56,6 @@ class KVStoreLocal(KVStore):
 
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         self._store.set_optimizer(optimizer)
-
-
-def _flat(array: Array) -> Array:
-    if not (array.flags.c_contiguous and array.flags.writeable):
-        raise ShapeError("adopt", expected="a contiguous writable array", got=f"strides {array.strides}")
-    return array.reshape(-1)
 
 
 def _known_state(store: KVStore, name: str) -> None:

@@ -23,7 +23,7 @@ from ..common.messages import Error
 from ..common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
 from ..common.tensor import Tensor
 from ..common.wire import TENSORS, Frame
-from .array import Array
+from .array import Array, same_memory
 from .flight import Flight
 from .request import Range, Request
 from .spans import recorder
@@ -53,6 +53,9 @@ class Outbox:
             self._activate(request)
 
     def _activate(self, request: Request) -> None:
+        if request.kind == "copy":  # its turn is when the push before it is part of the version that is there
+            _copy(request)
+            return
         self.active.setdefault(request.range, []).append(request)
         self._line_up(request)
 
@@ -106,6 +109,10 @@ class Outbox:
         common = {"job": self.job, "rank": self.rank, "incarnation": self.incarnation, "fit": first.fit}
         if first.kind == "pull":
             return Pull(**common, n=first.n, part=first.part, tensors=tensors)  # type: ignore[arg-type]
+        if first.slot is not None:
+            for item in requests:
+                _fill(item)
+            return Push(**common, n=first.n, lr=first.lr, shared=True, tensors=tensors)  # type: ignore[arg-type]
         frames: tuple[Frame, ...] = tuple(_bytes_of(item.array) for item in requests if item.array is not None)
         if first.kind == "push":
             return Push(**common, n=first.n, lr=first.lr, tensors=tensors, frames=frames)  # type: ignore[arg-type]
@@ -209,6 +216,27 @@ def _concerns(error: Error, request: Request) -> bool:
         and (error.lo is None or request.tensor.lo == error.lo)
         and (error.n is None or request.n == error.n)
     )
+
+
+def _copy(pull: Request) -> None:
+    """Fetch a value from shared memory, unless it is wanted just there."""
+    assert pull.array is not None and pull.source is not None and pull.tensor is not None
+    if not same_memory(pull.array, pull.source):
+        np.copyto(pull.array, pull.source)
+    if pull.asked is not None:
+        recorder.note(pull.tensor.key, "", "pull", pull.asked)
+    pull.flight.land()
+
+
+def _fill(push: Request) -> None:
+    """Put the gradient where the server reads it, unless it has been made there.
+
+    Once only: when a push is said again, the server may be summing up in there.
+    """
+    assert push.array is not None and push.slot is not None
+    if not same_memory(push.array, push.slot):
+        np.copyto(push.slot, push.array)
+        push.array = push.slot
 
 
 def _bytes_of(array: Array) -> Frame:

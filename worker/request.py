@@ -17,7 +17,9 @@ Range = tuple[int, str, int]  # fit, key, lo
 class Request:
     """One range to be initialised, pushed or pulled. `array` is flat: the source, or where values go.
 
-    `flight` is told when it is done. For kind "call", `message` is sent as it is and answered by its seq.
+    Of keys in shared memory, a push has the `slot` in which the server reads it, and in place of a pull there is a
+    "copy" from where the server has written. `flight` is told when it is done. For kind "call", `message` is sent as it
+    is and answered by its seq.
     """
 
     kind: str
@@ -25,6 +27,8 @@ class Request:
     fit: int = 0
     tensor: Tensor | None = None
     array: Array | None = None
+    slot: Array | None = None
+    source: Array | None = None
     n: int = 0
     part: str = "weight"
     lr: float = 0.0
@@ -48,12 +52,12 @@ class Request:
         """Requests that are equal in this may share a message."""
         if self.kind == "call":
             return self
-        return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult)
+        return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult, self.slot is None)
 
     @property
     def nbytes(self) -> int:
         """Bytes of data that it sends."""
-        return 0 if self.kind == "pull" or self.array is None else self.array.nbytes
+        return 0 if self.kind == "pull" or self.slot is not None or self.array is None else self.array.nbytes
 
     def __lt__(self, other: Request) -> bool:
         return (-self.priority, self.order) < (-other.priority, other.order)

@@ -13,6 +13,7 @@ from . import kvstore
 from .agreement import Shares
 from .array import Array
 from .batch_metric import BatchMetric
+from .binding import Places
 from .callback import BatchEnd, EpochEnd
 from .exchange import Exchange
 from .executor import Executor
@@ -45,18 +46,17 @@ class Trainer:
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         self.names = InputNames.match(model.symbol, iterator)
         self.parameters = Parameters.prepare(model, self.names, input_shapes(iterator, self.names, shares.global_batch))
-        self.executor = self._bind() if shares.local_rows else None
-        # The arrays that training changes: the executor's own, or plain ones on a worker without rows.
-        self._weights, self._states = self.parameters.arguments, self.parameters.states
-        if self.executor is not None:
-            self._weights = {name: self.executor.arg_dict[name] for name in self.parameters.arguments}
-            self._states = self.executor.aux_dict
         self.optimizer = model.make_optimizer(shares.global_batch)
         self.store = kvstore.create(kind)
+        self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            self._publish()
+            self._bind()
+            stack.pop_all()
         self._learned = {n: array for n, array in self._weights.items() if n not in self.parameters.fixed}
         self.exchange = Exchange(self.store, self._learned)
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
-        self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
         self._batch_metric = BatchMetric(metric, shares, self._sums)
         self._shared_states = SharedStates(self._states, shares, self._sums)
         self._started = time.perf_counter()
@@ -65,7 +65,8 @@ class Trainer:
         """Train for those epochs, counted from 0; the model has what was learned even if an error ends it early."""
         with ExitStack() as stack:
             stack.callback(self._close)
-            self._publish()
+            self._shared_states.publish()
+            self._fetch()
             stack.callback(self._give_back_weights)
             for epoch in epochs:
                 self.metric.reset()
@@ -76,30 +77,38 @@ class Trainer:
             self._settle()
             self._give_back_optimizer_states()
 
-    def _bind(self) -> Executor:
-        """Bind this worker's share of the batch; the weights of the executor are the store's where that is local."""
+    def _publish(self) -> None:
+        """Hand the initial parameters to the store."""
+        self.store.set_optimizer(self.optimizer)
+        for name, array in self.parameters.arguments.items():
+            self.store.init(name, array, *self.parameters.multipliers[name])
+            if name not in self.parameters.fixed:
+                self.store.init_states(name, self._kept_states(name))
+
+    def _bind(self) -> None:
+        """Bind this worker's share of the batch to the arrays that the store updates, where it has them here.
+
+        The arrays that training changes are the executor's then, or plain ones on a worker without rows.
+        """
+        self.executor = self._executor() if self.shares.local_rows else None
+        self._weights, self._states = self.parameters.arguments, self.parameters.states
+        if self.executor is not None:
+            self._weights = {name: self.executor.arg_dict[name] for name in self.parameters.arguments}
+            self._states = self.executor.aux_dict
+
+    def _executor(self) -> Executor:
+        symbol, arguments = self.model.symbol, self.parameters.arguments
         shapes = input_shapes(self.iterator, self.names, self.shares.local_rows)
         still = {*self.names.data, *self.names.label, *self.parameters.fixed}
-        learned = {n: "null" if n in still else "write" for n in self.model.symbol.list_arguments()}
-        executor = Executor.for_share(self.model.symbol, self.model.ctx, learned, self.shares.slices, shapes)
+        requests = {name: "null" if name in still else "write" for name in symbol.list_arguments()}
+        values = {name: array for name in arguments if (array := self.store.value(name)) is not None}
+        gradients = {name: self.store.empty(name) for name, request in requests.items() if request == "write"}
+        places = Places(values, gradients)
+        executor = Executor.for_share(symbol, self.model.ctx, requests, self.shares.slices, shapes, places)
         executor.seed, executor.fit = self.shares.seed, self.shares.training
         executor.first_row, executor.global_rows = self.shares.first_row, self.shares.global_batch
-        executor.copy_params_from(self.parameters.arguments, self.parameters.states)
+        executor.copy_params_from({n: a for n, a in arguments.items() if n not in values}, self.parameters.states)
         return executor
-
-    def _publish(self) -> None:
-        """Hand the initial parameters to the store and take back what rank 0 sent."""
-        self.store.set_optimizer(self.optimizer)
-        for name, array in self._weights.items():
-            multipliers = self.parameters.multipliers[name]
-            if self.store.is_distributed:
-                self.store.init(name, array, *multipliers)
-            else:
-                self.store.adopt(name, array, *multipliers)
-            if name in self._learned:
-                self.store.init_states(name, self._kept_states(name))
-        self._shared_states.publish()
-        self._fetch()
 
     def _kept_states(self, name: str) -> dict[str, Array]:
         """What an earlier fit left of this optimizer's states: after training with momentum one may go on without."""
@@ -107,8 +116,10 @@ class Trainer:
         return {state: array for state, array in states.items() if state in self.optimizer.state_names}
 
     def _fetch(self) -> None:
+        """Take what the store holds: at first, what rank 0 sent."""
         for name, array in self._weights.items():
-            self.store.pull(name, out=array)
+            if self.executor is None or self.store.value(name) is None:
+                self.store.pull(name, out=array)
 
     def _settle(self) -> None:
         """All ranks end with equal parameters, also where updates were applied as they came."""

@@ -31,6 +31,8 @@ class Transport(threading.Thread):
     def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
         super().__init__(name="pushgrad-transport", daemon=True)
         self.link, self.context = link, context
+        on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
+        self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
         self.lines = [
             ServerLine(
                 context,

@@ -33,6 +33,8 @@ SAMPLES = [
     requests.Stats(**ME, seq=3),
     requests.Init(**ME, part="weight", lr_mult=1.0, wd_mult=0.0, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
     requests.Push(**ME, n=5, lr=0.1, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
+    requests.Push(**ME, n=5, lr=0.1, shared=True, tensors=PAIR),
+    requests.Attach(**ME, seq=4, pid=7, fd=3, bytes=4096, nonce="0f" * 16, places=(64, 512), tensors=PAIR),
     requests.Push(
         **ME, n=5, lr=0.1, tensors=(Tensor("w", "float32", (4, 3), 0, 12, 2),), frames=(b"i" * 16, b"v" * 24)
     ),

@@ -1,0 +1,92 @@
+"""Keys that move into memory which the servers and workers of one host share: only headers travel from then on.
+
+Worker 0 makes the segment and has every server move its ranges there; then all workers open it. If one process cannot,
+values travel through sockets as before: a server that has moved does not care where its memory lies.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..common.codec import Message
+from ..common.errors import RemoteError
+from ..common.requests import Attach
+from ..common.segment import Segment, Ticket
+from ..common.tensor import Tensor
+from ..common.wire import TENSORS
+from ..ps.blocks import block_at, lay_out
+from .keys import KeyInfo
+
+if TYPE_CHECKING:
+    from .kvstore_dist import KVStoreDist
+
+LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
+
+
+def share(store: KVStoreDist, infos: Sequence[KeyInfo]) -> None:
+    """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it."""
+    if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
+        return
+    places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], store.num_workers)
+    made = _make(store, infos, places, end) if store.rank == 0 else None
+    said = store.session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
+    segment = made or (_open(Ticket(*json.loads(said))) if said else None)
+    everyone = store.session.gather(b"1" if segment else b"")
+    if made:
+        made.settle()
+    if segment is None or not all(everyone):
+        return
+    for info, place in zip(infos, places, strict=True):
+        value, gradients = block_at(segment, place, info.size, info.dtype, store.num_workers)
+        info.value = value.reshape(info.shape)
+        info.gradient = gradients[store.rank, : info.size].reshape(info.shape)
+
+
+def _make(store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
+    """A segment in which the servers keep their ranges now; None, and a word about it, if that cannot be."""
+    try:
+        segment = Segment.create(nbytes)
+    except OSError as error:
+        _say(f"{nbytes >> 20} MiB: {error}")
+        return None
+    try:
+        store.ask(_attach_messages(store, infos, places, segment.ticket))
+    except RemoteError as error:
+        if error.code != "segment":
+            raise
+        _say(str(error))
+        segment.settle()
+        return None
+    return segment
+
+
+def _attach_messages(
+    store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
+) -> Iterator[tuple[int, Message]]:
+    """What each server is to be told, in as many messages as it takes."""
+    ranges: dict[int, list[tuple[Tensor, int]]] = {}
+    for info, place in zip(infos, places, strict=True):
+        for part in info.parts:
+            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
+            ranges.setdefault(part.server, []).append((tensor, place))
+    known: dict[str, Any] = {"pid": ticket.pid, "fd": ticket.fd, "bytes": ticket.nbytes, "nonce": ticket.nonce}
+    for server, found in ranges.items():
+        for first in range(0, len(found), TENSORS):
+            tensors, starts = zip(*found[first : first + TENSORS], strict=True)
+            yield server, Attach(**store.me, **known, seq=store.next_seq(), tensors=tensors, places=starts)
+
+
+def _open(ticket: Ticket) -> Segment | None:
+    try:
+        return Segment.open(ticket)
+    except OSError as error:
+        _say(str(error))
+        return None
+
+
+def _say(reason: str) -> None:
+    text = f"pushgrad: values travel through sockets, as memory cannot be shared ({reason})"
+    print(text, file=sys.stderr, flush=True)
