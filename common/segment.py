@@ -7,6 +7,7 @@ others, and reserved as a whole, so that memory runs out when it is made and not
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -35,6 +36,7 @@ class Segment:
     @staticmethod
     def create(nbytes: int) -> Segment:
         """A new one of `nbytes`, zeros but for the head. OSError if there is no such memory."""
+        _check_memory(nbytes)
         fd = os.memfd_create("pushgrad", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.posix_fallocate(fd, 0, nbytes)
@@ -64,3 +66,11 @@ class Segment:
     def settle(self) -> None:
         """Maker only: everyone who should has opened it; nobody else can."""
         os.close(self.ticket.fd)
+
+
+def _check_memory(nbytes: int) -> None:
+    """OSError if the machine has not so much to give: reserving it would not fail, but call the out-of-memory killer."""
+    with open("/proc/meminfo") as lines:
+        sizes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
+    if nbytes > sizes["MemAvailable"] << 10:
+        raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {nbytes >> 20} MiB to be shared")

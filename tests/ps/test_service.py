@@ -2,53 +2,17 @@ import numpy as np
 import pytest
 
 from pushgrad.common.messages import Error
-from pushgrad.common.requests import Drop, Init, Ok, Pull, Push, Setup, Stats
+from pushgrad.common.requests import Drop, Ok, Push, Setup, Stats
 from pushgrad.common.tensor import Tensor
-from pushgrad.common.wire import WireError
 from pushgrad.ps.answers import Acked, Ready, Say
 from pushgrad.ps.replies import Replies
-from pushgrad.ps.service import Service
 
 SGD = {"name": "sgd", "momentum": 0.9, "wd": 0.0, "rescale_grad": 1.0, "clip_gradient": None}
 TENSOR = Tensor("w", "float32", (4,), 0, 4)
 
 
-class Client:
-    """Speaks to a service as `workers` workers; keeps the replies per worker."""
-
-    def __init__(self, workers=2, mode="sync", staleness=0, optimizer=None):
-        self.service = Service("j", [f"i{rank}" for rank in range(workers)])
-        self.now = 0.0
-        self.ask(0, Setup, seq=1, mode=mode, staleness=staleness, optimizer=optimizer)
-
-    def ask(self, who, kind, **fields):
-        me = {"job": "j", "rank": who, "incarnation": f"i{who}", "fit": 1}
-        return self.service.handle(kind(**{**me, **fields}), self.now)
-
-    def init(self, value=1.0, rank=0, tensor=TENSOR, **fields):
-        data = np.full(tensor.hi - tensor.lo, value, tensor.dtype).tobytes()
-        fields = {"part": "weight", "lr_mult": 1.0, "wd_mult": 1.0, **fields}
-        return self.ask(rank, Init, tensors=(tensor,), frames=(data,), **fields)
-
-    def push(self, who, n, value=1.0, lr=0.5, tensor=TENSOR, **fields):
-        data = np.full(tensor.hi - tensor.lo, value, tensor.dtype).tobytes()
-        return self.ask(who, Push, n=n, lr=lr, tensors=(tensor,), frames=(data,), **fields)
-
-    def pull(self, rank, n, part="weight", tensor=TENSOR):
-        return self.ask(rank, Pull, n=n, part=part, tensors=(tensor,))
-
-    def weight(self, part="weight"):
-        return self.service.fits[1].store.entries["w", 0].part(part)
-
-
-def refused(call):
-    with pytest.raises(WireError) as caught:
-        call()
-    return caught.value
-
-
-def test_a_step_of_two_workers():
-    client = Client(optimizer=SGD)
+def test_a_step_of_two_workers(new_client):
+    client = new_client(optimizer=SGD)
     assert client.init(2.0) == [Acked(0, 1, 0, "weight", ("w", 0))]
     assert client.push(1, 1, value=3.0) == []
     assert client.pull(1, 1) == []
@@ -63,8 +27,8 @@ def test_a_step_of_two_workers():
     assert client.pull(0, 1, "mom") == [Ready(0, 1, 1, "mom", ("w", 0))]
 
 
-def test_without_an_optimizer_the_sum_is_kept():
-    client = Client()
+def test_without_an_optimizer_the_sum_is_kept(new_client):
+    client = new_client()
     client.init(9.0)
     for n in (1, 2):
         client.push(0, n, value=n)
@@ -72,8 +36,8 @@ def test_without_an_optimizer_the_sum_is_kept():
     np.testing.assert_array_equal(client.weight(), np.full(4, 12.0, np.float32))
 
 
-def test_repetitions_are_acknowledged_and_not_applied():
-    client = Client(optimizer=SGD)
+def test_repetitions_are_acknowledged_and_not_applied(new_client):
+    client = new_client(optimizer=SGD)
     client.init(0.0)
     client.push(0, 1)
     assert client.push(0, 1, value=99.0) == []  # not complete yet, the acknowledgement will come
@@ -84,15 +48,15 @@ def test_repetitions_are_acknowledged_and_not_applied():
     np.testing.assert_array_equal(client.weight(), before)
 
 
-def test_learning_rate_and_decay_are_scaled_per_key():
-    client = Client(workers=1, optimizer={**SGD, "momentum": 0.0, "wd": 0.1})
+def test_learning_rate_and_decay_are_scaled_per_key(new_client):
+    client = new_client(workers=1, optimizer={**SGD, "momentum": 0.0, "wd": 0.1})
     client.init(1.0, lr_mult=2.0, wd_mult=0.0)
     client.push(0, 1, value=1.0, lr=0.25)
     np.testing.assert_array_equal(client.weight(), np.full(4, 0.5, np.float32))
 
 
-def test_states_can_be_given():
-    client = Client(workers=1, optimizer=SGD)
+def test_states_can_be_given(new_client):
+    client = new_client(workers=1, optimizer=SGD)
     client.init(0.0)
     client.init(4.0, part="mom")
     client.push(0, 1, value=0.0)
@@ -108,8 +72,8 @@ def test_states_can_be_given():
         ({"fit": 3}, "unknown_fit"),
     ],
 )
-def test_who_does_not_belong_is_refused(changes, code):
-    client = Client()
+def test_who_does_not_belong_is_refused(new_client, refused, changes, code):
+    client = new_client()
     client.init()
     assert refused(lambda: client.push(0, 1, **changes)).code == code
 
@@ -125,8 +89,8 @@ def test_who_does_not_belong_is_refused(changes, code):
         (Tensor("w", "float32", (4,), 0, 4, 2), "unsupported", "row-sparse"),
     ],
 )
-def test_what_is_not_the_key_is_refused_and_nothing_written(tensor, code, text):
-    client = Client(workers=1)
+def test_what_is_not_the_key_is_refused_and_nothing_written(new_client, refused, tensor, code, text):
+    client = new_client(workers=1)
     client.init(1.0)
     other = TENSOR._replace(key="g")
     client.init(1.0, tensor=other)
@@ -141,20 +105,20 @@ def test_what_is_not_the_key_is_refused_and_nothing_written(tensor, code, text):
         assert entry.ledger.pushed == [0]
 
 
-def test_one_range_twice_in_a_message_is_refused():
-    client = Client(workers=1)
+def test_one_range_twice_in_a_message_is_refused(new_client, refused):
+    client = new_client(workers=1)
     client.init(1.0)
     push = {"n": 1, "lr": 0.1, "tensors": (TENSOR, TENSOR), "frames": (b"\0" * 16,) * 2}
     assert refused(lambda: client.ask(0, Push, **push)).code == "malformed"
 
 
-def test_only_worker_0_initialises():
-    client = Client()
+def test_only_worker_0_initialises(new_client, refused):
+    client = new_client()
     assert refused(lambda: client.init(rank=1)).code == "rank"
 
 
-def test_setup_is_harmless_twice_and_refused_when_different():
-    client = Client(optimizer=SGD)
+def test_setup_is_harmless_twice_and_refused_when_different(new_client, refused):
+    client = new_client(optimizer=SGD)
     client.init(1.0)
     client.weight("mom")[:] = 5.0
     assert client.ask(1, Setup, seq=2, mode="sync", staleness=0, optimizer=SGD) == [Say(1, Ok(seq=2))]
@@ -165,14 +129,14 @@ def test_setup_is_harmless_twice_and_refused_when_different():
     assert refused(lambda: client.ask(1, Setup, **bad)).code == "optimizer"
 
 
-def test_async_needs_an_optimizer():
-    client = Client(mode="async")
+def test_async_needs_an_optimizer(new_client, refused):
+    client = new_client(mode="async")
     client.init(1.0)
     assert refused(lambda: client.push(0, 1)).code == "setup"
 
 
-def test_async_applies_at_once():
-    client = Client(mode="async", optimizer={"name": "test", "rescale_grad": 1.0})
+def test_async_applies_at_once(new_client):
+    client = new_client(mode="async", optimizer={"name": "test", "rescale_grad": 1.0})
     client.init(0.0)
     assert client.push(0, 1, value=2.0, lr=1.0) == [Acked(0, 1, 1, "weight", ("w", 0))]
     assert client.push(0, 2, value=2.0, lr=2.0) == [Acked(0, 1, 2, "weight", ("w", 0))]
@@ -182,8 +146,8 @@ def test_async_applies_at_once():
     np.testing.assert_array_equal(client.weight(), np.full(4, 5.0, np.float32))
 
 
-def test_ssp_parks_the_pull_of_a_worker_too_far_ahead():
-    client = Client(mode="ssp", staleness=1, optimizer={"name": "test", "rescale_grad": 1.0})
+def test_ssp_parks_the_pull_of_a_worker_too_far_ahead(new_client):
+    client = new_client(mode="ssp", staleness=1, optimizer={"name": "test", "rescale_grad": 1.0})
     client.init(0.0)
     client.push(0, 1)
     assert client.pull(0, 1) == [Ready(0, 1, 1, "weight", ("w", 0))]
@@ -195,8 +159,8 @@ def test_ssp_parks_the_pull_of_a_worker_too_far_ahead():
     assert client.service.worker_left(1) == [Ready(0, 1, 3, "weight", ("w", 0))]
 
 
-def test_a_worker_that_left_fails_what_needs_it():
-    client = Client(workers=3)
+def test_a_worker_that_left_fails_what_needs_it(new_client, refused):
+    client = new_client(workers=3)
     client.init(1.0)
     client.push(0, 1)
     client.pull(0, 1)
@@ -207,8 +171,8 @@ def test_a_worker_that_left_fails_what_needs_it():
     assert refused(lambda: client.push(2, 1)).code == "left"
 
 
-def test_what_does_not_need_the_worker_goes_on():
-    client = Client(workers=2)
+def test_what_does_not_need_the_worker_goes_on(new_client):
+    client = new_client(workers=2)
     client.init(1.0)
     client.push(1, 1)
     assert client.service.worker_left(1) == []
@@ -216,8 +180,8 @@ def test_what_does_not_need_the_worker_goes_on():
     assert client.pull(0, 1) == [Ready(0, 1, 1, "weight", ("w", 0))]
 
 
-def test_a_fit_is_freed_when_all_workers_have_dropped_it():
-    client = Client()
+def test_a_fit_is_freed_when_all_workers_have_dropped_it(new_client):
+    client = new_client()
     client.init(1.0)
     client.ask(0, Drop, seq=5)
     assert 1 in client.service.fits
@@ -227,8 +191,8 @@ def test_a_fit_is_freed_when_all_workers_have_dropped_it():
     assert client.ask(1, Drop, seq=6) == [Say(1, Ok(seq=6))]
 
 
-def test_statistics_count():
-    client = Client(optimizer=SGD)
+def test_statistics_count(new_client):
+    client = new_client(optimizer=SGD)
     client.init(1.0)
     client.push(0, 1)
     client.now = 2.5
@@ -240,8 +204,8 @@ def test_statistics_count():
     assert found.bytes == 16 * (1 + 1 + 2)  # weight, momentum, two gradient slots
 
 
-def test_who_a_step_waits_for_is_told():
-    client = Client(workers=3)
+def test_who_a_step_waits_for_is_told(new_client):
+    client = new_client(workers=3)
     client.init(1.0)
     assert client.service.waits(100.0, 10.0) == []
     client.now = 100.0
@@ -250,8 +214,8 @@ def test_who_a_step_waits_for_is_told():
     assert client.service.waits(130.0, 10.0) == ["fit 1 step 1 waits for worker 0, 1, 30 s"]
 
 
-def test_replies_are_kept_once_and_made_when_they_can_be_sent():
-    client = Client(workers=1)
+def test_replies_are_kept_once_and_made_when_they_can_be_sent(new_client):
+    client = new_client(workers=1)
     tensors = [Tensor(f"k{i}", "float32", (4,), 0, 4) for i in range(3)]
     sent, room = [], [0]
 
@@ -280,8 +244,8 @@ def test_replies_are_kept_once_and_made_when_they_can_be_sent():
     np.testing.assert_array_equal(np.frombuffer(values.frames[2], np.float32), np.full(4, 5.0))
 
 
-def test_an_answer_whose_version_is_no_more_is_an_error():
-    client = Client(workers=1)
+def test_an_answer_whose_version_is_no_more_is_an_error(new_client):
+    client = new_client(workers=1)
     client.init(0.0)
     client.push(0, 1)
     replies, sent = Replies(client.service), []
