@@ -12,6 +12,7 @@ import fcntl
 import mmap
 import os
 import secrets
+from pathlib import Path
 from typing import NamedTuple
 
 ALIGN = 64  # bytes: where arrays in a segment begin, and the length of the head that holds the nonce
@@ -69,8 +70,8 @@ class Segment:
 
 
 def _check_memory(nbytes: int) -> None:
-    """OSError if the machine has not so much to give: reserving it would not fail, but call the out-of-memory killer."""
-    with open("/proc/meminfo") as lines:
-        sizes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
+    """OSError if the machine has not so much to give: reserving it would not fail but call the out-of-memory killer."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    sizes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
     if nbytes > sizes["MemAvailable"] << 10:
         raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {nbytes >> 20} MiB to be shared")
