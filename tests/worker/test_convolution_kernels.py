@@ -108,6 +108,14 @@ def test_pointwise(data, groups):
     agree([Convolution(kernel=(1, 1), num_filter=6, num_group=groups)], data, ColumnsKernel)
 
 
+@pytest.mark.usefixtures("narrow_bands")
+@pytest.mark.parametrize("data", [(1, 8, 21, 20), (5, 8, 7, 9), (60, 4, 5, 4)])
+@pytest.mark.parametrize("stride", [(2, 2), (1, 3), (3, 2)])
+def test_pointwise_with_a_stride(data, stride):
+    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6)], data, ColumnsKernel)
+    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6, num_group=2)], data, ColumnsKernel)
+
+
 @pytest.mark.parametrize("act_type", ["relu", "tanh"])
 @pytest.mark.parametrize("pool_first", [False, True])
 def test_large_planes_with_pooling_and_activation(act_type, pool_first, monkeypatch):

@@ -1,14 +1,15 @@
 """Convolution as weight x columns for float32 on the CPU, where no pooling is fused with it; groups, too.
 
 Weight and output stay as they lie in memory. Large planes are worked off in bands of rows whose columns fit the
-second-level cache, small ones several images at a time, since a GEMM of few columns is slow. Of a 1x1 convolution with
-stride 1 the image itself is the matrix. Columns are made again in backward, as copying them is cheap beside the GEMM.
+second-level cache, small ones several images at a time, since a GEMM of few columns is slow. Of a 1x1 convolution the
+image itself is the matrix, or every n-th of its pixels. Columns are made again in backward, as copying them is cheap
+beside the GEMM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..ops.operator import Step
 from .bands import Band, cut
 from .columns import add_columns_to_image, image_to_columns
 from .elementwise import activate, multiply_by_slope
+from .phases import PhasePlan
 from .scratch import scratch
 
 if TYPE_CHECKING:
@@ -37,9 +39,12 @@ class ColumnsKernel:
         self.act_type, self.groups = act_type, op.num_group
         self.plane = (out[2], out[3])
         self.depth = data[1] // op.num_group * op.kernel[0] * op.kernel[1]
-        self.geometry: Any = (windows.kernel, windows.stride, windows.pad, windows.dilate)
-        self.pointwise: bool = self.geometry[:3] == ((1, 1), (1, 1), (0, 0))
+        single = windows.kernel == (1, 1) and windows.pad == (0, 0)
+        self.pointwise = single and windows.stride == (1, 1)
+        self.sampled = single and not self.pointwise
+        self.stride = windows.stride
         self.bands = list(cut(out[0], self.plane, self._wanted()))
+        self.plan = PhasePlan.of(windows, (max(band.bottom - band.top for band in self.bands), out[3]))
 
     def _wanted(self) -> int:
         """Columns of a band."""
@@ -91,12 +96,30 @@ class ColumnsKernel:
         """The (depth, pixels) matrix of a band."""
         if self.pointwise:
             return self._side_by_side(data, band, "columns")
-        columns = scratch("columns", (self.depth, self._width(band)))
-        rows, pixels = (band.top, band.bottom), (band.bottom - band.top) * self.plane[1]
-        for index in range(band.first, band.last):
-            start = (index - band.first) * pixels
-            image_to_columns(data[index], columns, start, rows, self.plane[1], *self.geometry)
+        if self.sampled:
+            columns = scratch("columns", (self.depth, self._width(band)))
+            np.copyto(self._pixels_of(columns, band), self._samples(data, band))
+            return columns
+        columns, phases = scratch("columns", (self.depth, self._width(band))), scratch("phases", self.plan.shape)
+        phases.fill(0)
+        for image, part in zip(data[band.first : band.last], self._per_image(columns, band), strict=True):
+            image_to_columns(
+                image, part, (band.top, band.bottom), self.plane[1], phases, self.plan.offsets, self.plan.pad
+            )
         return columns
+
+    def _samples(self, data: Array, band: Band) -> Array:
+        """The pixels that the band of a 1x1 convolution reads: (images, C, rows, places), a view."""
+        (down, right), (_, out_w) = self.stride, self.plane
+        rows = slice(band.top * down, (band.bottom - 1) * down + 1, down)
+        places = slice(0, (out_w - 1) * right + 1, right)
+        view: Array = data[band.first : band.last, :, rows, places]
+        return view
+
+    def _pixels_of(self, columns: Array, band: Band) -> Array:
+        """`columns` with axes as those of `_samples`."""
+        parts = self._per_image(columns, band)
+        return parts.reshape(*parts.shape[:2], -1, self.plane[1])
 
     def _side_by_side(self, planes: Array, band: Band, name: str) -> Array:
         """The band of planes (n, P, OH, OW) as a (P, pixels) matrix: a view of one image, a copy of several."""
@@ -144,14 +167,14 @@ class ColumnsKernel:
             if self.pointwise:
                 self._multiply(weight.T, rows, target, band)
                 continue
-            columns = scratch("columns", (self.depth, self._width(band)))
+            columns, phases = scratch("columns", (self.depth, self._width(band))), scratch("phases", self.plan.shape)
             np.matmul(weight.T, rows, out=columns)
-            pixels = (band.bottom - band.top) * self.plane[1]
-            for index in range(band.first, band.last):
-                start = (index - band.first) * pixels
-                add_columns_to_image(
-                    columns, target[index], start, (band.top, band.bottom), self.plane[1], *self.geometry
-                )
+            if self.sampled:
+                np.copyto(self._samples(target, band), self._pixels_of(columns, band))
+                continue
+            for image, part in zip(target[band.first : band.last], self._per_image(columns, band), strict=True):
+                rows_of_band = (band.top, band.bottom)
+                add_columns_to_image(part, image, rows_of_band, self.plane[1], phases, self.plan.offsets, self.plan.pad)
 
 
 def _as_matrix(weight: Array) -> Array:

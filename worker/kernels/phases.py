@@ -15,7 +15,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from ..ops.windows import Windows
-from .strided import read_strided
+from .strided import add_strided, read_strided, write_strided
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,43 @@ class PhasePlan:
 
 
 @kernel
+def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int, int, int]:
+    """The places from low to high of a line of phase `b` hold pixels of the plane, beginning with pixel `first`."""
+    low = max(0, -((b - pad) // stride))
+    high = max(low, min(pitch, -((b - pad - width) // stride)))
+    return low, high, min(width, low * stride + b - pad)
+
+
+@kernel
 def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
     """Copy plane (H, W) into `phases`; what lies in the border is left as it is."""
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
-    for y in range(height):
-        row = (y + pad[0]) // stride_h
-        if row >= rows:
-            break
-        for b in range(stride_w):
-            low = max(0, -((b - pad[1]) // stride_w))
-            high = min(pitch, -((b - pad[1] - width) // stride_w))
-            first = low * stride_w + b - pad[1]
-            if high <= low:
-                continue
-            lane = phases[(y + pad[0]) % stride_h, b, row, low:high]
-            read_strided(plane[y, first:], lane, stride_w)
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
+        for a in range(stride_h):
+            top, bottom, y = _inside(a, pad[0], height, stride_h, rows)
+            for row in range(top, bottom):
+                read_strided(plane[y, first:], phases[a, b, row, low:high], stride_w)
+                y += stride_h
+
+
+@kernel
+def deal_rows(plane: Array, phases: Array, down: int, pad: tuple[int, int]) -> None:
+    """As `deal`, `phases` being cut out of a larger plane's, from line `down` on; zeros above and below the plane."""
+    height, width = plane.shape
+    stride_h, stride_w, rows, pitch = phases.shape
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
+        for a in range(stride_h):
+            y = down * stride_h + a - pad[0]
+            for row in range(rows):
+                lane = phases[a, b, row, low:high]
+                if 0 <= y < height:
+                    read_strided(plane[y, first:], lane, stride_w)
+                else:
+                    lane[:] = 0
+                y += stride_h
 
 
 @kernel
@@ -66,25 +87,30 @@ def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
     """The way back: every pixel of plane (H, W) from `phases`, zero where no window reaches."""
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
-    reach_y, reach_x = rows * stride_h - pad[0], pitch * stride_w - pad[1]
-    if reach_y < height or reach_x < width:
+    if rows * stride_h - pad[0] < height or pitch * stride_w - pad[1] < width:
         plane[:] = 0
-    for y in range(min(height, reach_y)):
-        row = (y + pad[0]) // stride_h
-        for b in range(stride_w):
-            low = max(0, -((b - pad[1]) // stride_w))
-            high = min(pitch, -((b - pad[1] - width) // stride_w))
-            first = low * stride_w + b - pad[1]
-            if high <= low:
-                continue
-            lane = phases[(y + pad[0]) % stride_h, b, row, low:high]
-            target = plane[y, first:]
-            if stride_w == 1:
-                for j in range(lane.size):
-                    target[j] = lane[j]
-            else:
-                for j in range(lane.size):
-                    target[stride_w * j] = lane[j]
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
+        for a in range(stride_h):
+            top, bottom, y = _inside(a, pad[0], height, stride_h, rows)
+            for row in range(top, bottom):
+                write_strided(phases[a, b, row, low:high], plane[y, first:], stride_w)
+                y += stride_h
+
+
+@kernel
+def add_rows(phases: Array, plane: Array, down: int, pad: tuple[int, int]) -> None:
+    """The transpose of `deal_rows`: add to each pixel of plane (H, W) what `phases` hold for it."""
+    height, width = plane.shape
+    stride_h, stride_w, rows, pitch = phases.shape
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
+        for a in range(stride_h):
+            y = down * stride_h + a - pad[0]
+            for row in range(rows):
+                if 0 <= y < height:
+                    add_strided(phases[a, b, row, low:high], plane[y, first:], stride_w)
+                y += stride_h
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Reading every n-th number of a line."""
+"""Reading, writing and adding to every n-th number of a line."""
 
 from __future__ import annotations
 
@@ -18,3 +18,31 @@ def read_strided(line: Array, place: Array, stride: int) -> None:
     else:
         for x in range(place.size):
             place[x] = line[stride * x]
+
+
+@kernel
+def write_strided(line: Array, place: Array, stride: int) -> None:
+    """place[stride * i] = line[i], for the whole of `line`."""
+    if stride == 1:
+        for x in range(line.size):
+            place[x] = line[x]
+    elif stride == 2:
+        for x in range(line.size):
+            place[2 * x] = line[x]
+    else:
+        for x in range(line.size):
+            place[stride * x] = line[x]
+
+
+@kernel
+def add_strided(line: Array, place: Array, stride: int) -> None:
+    """place[stride * i] += line[i], for the whole of `line`."""
+    if stride == 1:
+        for x in range(line.size):
+            place[x] += line[x]
+    elif stride == 2:
+        for x in range(line.size):
+            place[2 * x] += line[x]
+    else:
+        for x in range(line.size):
+            place[stride * x] += line[x]
