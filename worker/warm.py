@@ -18,7 +18,8 @@ def warm() -> float:
     started = time.perf_counter()
     for act_type in ("relu", "sigmoid", "tanh", "softrelu", "softsign"):
         _train(_network(act_type), (4, 1, 8, 8))
-    _train(_many_channels(), (8, 8, 8, 8))
+    for extent in (8, 24):  # planes of few and of many tiles
+        _train(_many_channels(), (8, 8, extent, extent))
     _exchange()
     return time.perf_counter() - started
 

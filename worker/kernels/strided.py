@@ -15,6 +15,9 @@ def read_strided(line: Array, place: Array, stride: int) -> None:
     elif stride == 2:  # a constant stride is vectorised
         for x in range(place.size):
             place[x] = line[2 * x]
+    elif stride == 4:
+        for x in range(place.size):
+            place[x] = line[4 * x]
     else:
         for x in range(place.size):
             place[x] = line[stride * x]
@@ -29,6 +32,9 @@ def write_strided(line: Array, place: Array, stride: int) -> None:
     elif stride == 2:
         for x in range(line.size):
             place[2 * x] = line[x]
+    elif stride == 4:
+        for x in range(line.size):
+            place[4 * x] = line[x]
     else:
         for x in range(line.size):
             place[stride * x] = line[x]
@@ -43,6 +49,9 @@ def add_strided(line: Array, place: Array, stride: int) -> None:
     elif stride == 2:
         for x in range(line.size):
             place[2 * x] += line[x]
+    elif stride == 4:
+        for x in range(line.size):
+            place[4 * x] += line[x]
     else:
         for x in range(line.size):
             place[stride * x] += line[x]

@@ -1,8 +1,9 @@
-"""3x3 convolution of stride 1 by Winograd's F(2x2, 3x3) for float32 on the CPU: 4 instead of 9 multiplications a pixel.
+"""3x3 convolution of stride 1 by Winograd's algorithms for float32 on the CPU: instead of 9 multiplications a pixel,
+F(4x4, 3x3) takes 2.25, and F(2x2, 3x3) takes 4 where planes are so small that larger tiles would stand out.
 
-Forward is A^T [(G w G^T) (B^T d B)] A, the products being 16 GEMMs of (filters, channels) x (channels, tiles); backward
-is its adjoint, step by step. All factors are 0, 1 and 1/2, so that rounding grows little. A band of tiles stays in
-the cache between its three stages. Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
+Forward is A^T [(G w G^T) (B^T d B)] A, the products being a GEMM of (filters, channels) x (channels, tiles) for each
+number of a tile; backward is its adjoint, step by step. A band of tiles stays in the cache between its three stages.
+Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
 """
 
 from __future__ import annotations
@@ -12,24 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..array import Array, Shape, aligned_empty
+from ..array import Array, Shape, aligned_zeros
 from ..ops.operator import Step
+from . import winograd_2x2, winograd_4x4
 from .bands import Band, cut
 from .elementwise import activate, multiply_by_slope
 from .scratch import scratch
-from .winograd_tiles import (
-    add_tiles_to_image,
-    image_to_tiles,
-    plane_to_tiles,
-    tiles_to_plane,
-    tiles_to_weight,
-    weight_to_tiles,
-)
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
 BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs
+FEWEST_LARGE_TILES = 36  # a plane: below, making 36 numbers of each weight costs more than it saves
 FEWEST_TILES = 96  # below this a GEMM loses speed
 
 
@@ -45,6 +40,14 @@ def pays(op: Any, data: Shape, out: Shape) -> bool:
     )
 
 
+def form_for(out: Shape) -> Any:
+    """The module that makes the tiles: larger ones where a plane has enough of them and few stand out at its edges."""
+    down, across = -(-out[2] // winograd_4x4.SIDE), -(-out[3] // winograd_4x4.SIDE)
+    covered = 16 * down * across
+    enough = down * across >= FEWEST_LARGE_TILES and covered < 1.2 * out[2] * out[3]
+    return winograd_4x4 if enough else winograd_2x2
+
+
 class WinogradKernel:
     """Forward and backward of convolution -> activation, for one slice of the batch.
 
@@ -55,21 +58,23 @@ class WinogradKernel:
         self.act_type = act_type
         self.pad: Any = op.windows().pad
         self.channels, self.filters = data[1], out[1]
-        self.down, self.across = -(-out[2] // 2), -(-out[3] // 2)
-        self.weight = aligned_empty((16, self.filters, self.channels))  # tiles; backward needs them again
-        wanted = max(FEWEST_TILES, BAND_BYTES // (64 * (self.channels + self.filters)))
+        self.form = form_for(out)
+        self.down, self.across = -(-out[2] // self.form.SIDE), -(-out[3] // self.form.SIDE)
+        self.weight = aligned_zeros(self.form.weight_shape(self.filters, self.channels))  # tiles, for backward as well
+        tile_bytes = 4 * self.form.NUMBERS * (self.channels + self.filters)
+        wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
         self.bands = list(cut(out[0], (self.down, self.across), wanted))
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Write the activated output."""
         data, out = inputs[0], outputs[0]
-        weight_to_tiles(inputs[1], self.weight)
+        self.form.weight_to_tiles(inputs[1], self.weight)
         for band in self.bands:
             tiles = self._data_tiles(data, band)
             products = self._tiles("products", self.filters, band)
-            np.matmul(self.weight, tiles, out=products)
+            self.form.multiply(self.weight, tiles, products)
             for image, start in self._images(band):
-                tiles_to_plane(products, out[image], start, (band.top, band.bottom))
+                self.form.tiles_to_plane(products, out[image], start, (band.top, band.bottom))
         if len(inputs) > 2:
             np.add(out, inputs[2][:, None, None], out=out)
         if self.act_type:
@@ -95,36 +100,37 @@ class WinogradKernel:
         for number, band in enumerate(self.bands):
             products = self._tiles("products", self.filters, band)
             for image, start in self._images(band):
-                plane_to_tiles(grad[image], products, start, (band.top, band.bottom))
+                self.form.plane_to_tiles(grad[image], products, start, (band.top, band.bottom))
             if in_grads[1] is not None:
                 self._add_weight_gradient(products, self._data_tiles(inputs[0], band), total, is_first=number == 0)
             if in_grads[0] is not None:
                 self._add_data_gradient(products, in_grads[0], band)
         if in_grads[1] is not None:
-            tiles_to_weight(total, in_grads[1])
+            self.form.tiles_to_weight(total, in_grads[1])
 
     def _data_tiles(self, data: Array, band: Band) -> Array:
         tiles = self._tiles("tiles", self.channels, band)
         for image, start in self._images(band):
-            image_to_tiles(data[image], tiles, start, (band.top, band.bottom), self.pad)
+            self.form.image_to_tiles(data[image], tiles, start, (band.top, band.bottom), self.pad)
         return tiles
 
     def _add_weight_gradient(self, products: Array, tiles: Array, total: Array, is_first: bool) -> None:
         if is_first:
-            np.matmul(products, tiles.swapaxes(1, 2), out=total)
+            self.form.multiply_for_weight(products, tiles, total)
             return
         partial = scratch("partial", total.shape)
-        np.matmul(products, tiles.swapaxes(1, 2), out=partial)
+        self.form.multiply_for_weight(products, tiles, partial)
         np.add(total, partial, out=total)
 
     def _add_data_gradient(self, products: Array, target: Array, band: Band) -> None:
         tiles = self._tiles("tiles", self.channels, band)
-        np.matmul(self.weight.swapaxes(1, 2), products, out=tiles)
+        self.form.multiply_for_data(self.weight, products, tiles)
         for image, start in self._images(band):
-            add_tiles_to_image(tiles, target[image], start, (band.top, band.bottom), self.pad)
+            self.form.add_tiles_to_image(tiles, target[image], start, (band.top, band.bottom), self.pad)
 
     def _tiles(self, name: str, planes: int, band: Band) -> Array:
-        return scratch(name, (16, planes, (band.last - band.first) * (band.bottom - band.top) * self.across))
+        count = (band.last - band.first) * (band.bottom - band.top) * self.across
+        return scratch(name, self.form.tiles_shape(planes, count))
 
     def _images(self, band: Band) -> Iterator[tuple[int, int]]:
         """The images of a band, and where their tiles begin."""

@@ -13,10 +13,38 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Shape
 from .strided import read_strided
 
+SIDE = 2  # output pixels of a tile, each way
+NUMBERS = 16  # of a tile
+
 HALF = np.float32(0.5)
+
+
+def tiles_shape(planes: int, count: int) -> Shape:
+    """That of the matrices of `count` tiles."""
+    return NUMBERS, planes, count
+
+
+def weight_shape(filters: int, channels: int) -> Shape:
+    """That of the weight's tiles."""
+    return NUMBERS, filters, channels
+
+
+def multiply(weight: Array, tiles: Array, out: Array) -> None:
+    """Forward: the output's tiles from the data's."""
+    np.matmul(weight, tiles, out=out)
+
+
+def multiply_for_data(weight: Array, tiles: Array, out: Array) -> None:
+    """Backward: the data's tiles from the output's."""
+    np.matmul(weight.swapaxes(1, 2), tiles, out=out)
+
+
+def multiply_for_weight(out_tiles: Array, data_tiles: Array, out: Array) -> None:
+    """Backward: the weight's tiles from both."""
+    np.matmul(out_tiles, data_tiles.swapaxes(1, 2), out=out)
 
 
 @kernel
