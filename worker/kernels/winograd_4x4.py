@@ -2,9 +2,9 @@
 
 Number 6 i + j of all tiles is one matrix (tiles, channels), so that a convolution is 36 matrix products. With P = 3/4
 and Q = 3/2, tiles are interpolated at 0, P, -P, Q, -Q and infinity (Toom, Cook; Lavin, Gray 2015): of points whose
-powers are exact in binary, these leave the smallest rounding error. Its root mean square is 0.7e-6 to 1.3e-6 of the output's
-for 64 to 512 channels, forward and for the weight's gradient; F(2x2, 3x3) leaves 0.2e-6 to 0.4e-6, the usual points 1
-and 2 leave 3e-6.
+powers are exact in binary, these leave the smallest rounding error. Its root mean square is 0.7e-6 to 1.3e-6 of the
+output's for 64 to 512 channels, forward and for the weight's gradient; F(2x2, 3x3) leaves 0.2e-6 to 0.4e-6, the usual
+points 1 and 2 leave 3e-6.
 
 The matrices are those of `winograd_points`; this file moves pixels.
 """
