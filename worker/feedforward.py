@@ -22,6 +22,7 @@ from .fit_start import (
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .scoring import Learned, evaluate, predict
 from .session import Session, serve_if_role
+from .spare_executor import SpareExecutor
 from .symbol import Symbol
 from .training import Trainer
 
@@ -69,6 +70,7 @@ class FeedForward:
         self.num_update = 0
         self.training = 0  # which training since the seed was set: a key of its random numbers
         self._optimizer, self._optimizer_params = optimizer, optimizer_params
+        self._spare = SpareExecutor()
         self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
 
     @classmethod
@@ -227,7 +229,7 @@ class FeedForward:
     def _learned(self) -> Learned:
         if not self.arg_params:
             raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
-        return Learned(self.symbol, self.ctx, self.arg_params, self.aux_params)
+        return Learned(self.symbol, self.ctx, self.arg_params, self.aux_params, self._spare)
 
     def _parameters(self) -> dict[str, Array]:
         return {**self.arg_params, **self.aux_params}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .array import Array, Shape, aligned_empty
+from .array import Array, Shape
 from .backward_plan import BackwardPlan
 from .calls import Call, GradientBuffers, computed_label, node_key
 from .fusion import fuse
@@ -15,6 +15,7 @@ from .graph import Entry, Node
 from .kernels.registry import kernel_for
 from .ops.operator import Step
 from .symbol import Symbol
+from .value_buffers import ValueBuffers, last_uses
 from .work import operations
 
 
@@ -30,6 +31,8 @@ class Outline:
         self.groups = fuse(nodes, self.heads, dtype == np.float32)
         self.arguments: dict[Entry, str] = {(n, 0): n.name for n in self.variables if n.name in wanted}
         self.plan = BackwardPlan(self.groups, self.heads, self.arguments)
+        # what backward will read stays where it is
+        self.last_uses = [[] for _ in self.groups] if wanted else last_uses(self.groups, self.heads)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Program:
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
         self._values.update(self._common.values or {})
         self._place_heads(outputs)
-        self.calls = [None if group[0] in self._common.nodes else self._call(group) for group in outline.groups]
+        self.calls = self._lay_out_forward()
         self._lay_out_backward(gradients)
 
     def forward(self, first: int = 0, last: int | None = None) -> None:
@@ -104,13 +107,24 @@ class Program:
             else:
                 self._head_arrays[entry] = target
 
-    def _call(self, group: list[Node]) -> Call:
+    def _lay_out_forward(self) -> list[Call | None]:
+        """Give every value its place."""
+        buffers, calls = ValueBuffers(self._outline.dtype), []
+        for group, read_last in zip(self._outline.groups, self._outline.last_uses, strict=True):
+            calls.append(None if group[0] in self._common.nodes else self._call(group, buffers))
+            for entry in read_last:
+                buffers.release(entry)
+        return calls
+
+    def _call(self, group: list[Node], buffers: ValueBuffers) -> Call:
         first, last = group[0], group[-1]
         assert first.op is not None and last.op is not None
         inputs = [self._values[entry] for entry in first.inputs]
         entries: list[Entry] = [(last, index) for index in range(len(last.op.outputs()))]
         is_alias = last.op.is_view and inputs[0].flags.c_contiguous and entries[0] not in self._values
-        outputs = [inputs[0].reshape(self._shapes[entries[0]])] if is_alias else [self._output(e) for e in entries]
+        outputs = (
+            [inputs[0].reshape(self._shapes[entries[0]])] if is_alias else [self._output(e, buffers) for e in entries]
+        )
         self._values.update(zip(entries, outputs, strict=True))
         chain = [node.op for node in group if node.op is not None]
         in_shapes = [array.shape for array in inputs]
@@ -120,9 +134,9 @@ class Program:
         counted = computed_label(first, inputs)
         return Call(last, kernel, inputs, outputs, node_key(first), operators, work, is_alias, counted)
 
-    def _output(self, entry: Entry) -> Array:
+    def _output(self, entry: Entry, buffers: ValueBuffers) -> Array:
         found = self._values.get(entry, self._head_arrays.get(entry))
-        return aligned_empty(self._shapes[entry], self._outline.dtype) if found is None else found
+        return buffers.array(entry, self._shapes[entry]) if found is None else found
 
     def _lay_out_backward(self, gradients: Mapping[str, Array]) -> None:
         """Give every gradient its place."""

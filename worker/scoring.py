@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,29 +18,36 @@ from .folding import fold_batch_norms
 from .iterators import DataBatch, DataIter
 from .metric_base import Metric
 from .session import Session
+from .spare_executor import SpareExecutor
 from .symbol import Symbol
 from .threads import thread_count
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A network with its parameters and states."""
+    """A network with its parameters and states, and perhaps an executor of the last time that it was used."""
 
     symbol: Symbol
     ctx: Any
     arguments: Mapping[str, Array]
     states: Mapping[str, Array]
+    spare: SpareExecutor
 
-    def bind(self, iterator: DataIter, names: InputNames, rows: int) -> Executor:
+    @contextmanager
+    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[Executor]:
         """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
-        parts = [share(rows, i, thread_count()) for i in range(thread_count())]
-        shapes = input_shapes(iterator, names, rows)
-        self._check(shapes)
+        threads, shapes = thread_count(), input_shapes(iterator, names, rows)
         symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
-        executor = Executor.for_share(symbol, self.ctx, "null", parts, shapes)
+        form = (threads, tuple(shapes.items()), frozenset(arguments), frozenset(states))
+        executor = self.spare.take(self.symbol, form)
+        if executor is None:
+            self._check(shapes)
+            parts = [share(rows, i, threads) for i in range(threads)]
+            executor = Executor.for_share(symbol, self.ctx, "null", parts, shapes)
         known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
         executor.copy_params_from(known, states)
-        return executor
+        yield executor
+        self.spare.put_back(self.symbol, form, executor)
 
     def _check(self, inputs: Mapping[str, Shape]) -> None:
         """ShapeError unless the parameters fit data of these shapes: the data are wrong then, not the parameters."""
@@ -55,18 +63,15 @@ class Learned:
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     """The network's outputs for every example (examples first), fillers of the last batch left out."""
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    executor = learned.bind(iterator, names, iterator.batch_size)
-    parts: list[list[Array]] = [[] for _ in executor.outputs]
-    for batch in iterator:
-        feed(executor, names, batch, (0, iterator.batch_size))
-        executor.forward(is_train=False)
-        keep = _valid(batch, iterator)
-        for kept, output in zip(parts, executor.outputs, strict=True):
-            kept.append(output[:keep].copy())
-    return [
-        np.concatenate(kept) if kept else output[:0].copy()
-        for kept, output in zip(parts, executor.outputs, strict=True)
-    ]
+    with learned.bound(iterator, names, iterator.batch_size) as executor:
+        parts: list[list[Array]] = [[output[:0].copy()] for output in executor.outputs]
+        for batch in iterator:
+            feed(executor, names, batch, (0, iterator.batch_size))
+            executor.forward(is_train=False)
+            keep = _valid(batch, iterator)
+            for kept, output in zip(parts, executor.outputs, strict=True):
+                kept.append(output[:keep].copy())
+    return [np.concatenate(kept) for kept in parts]
 
 
 def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
@@ -78,14 +83,14 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     alone = session.num_workers == 1 or not all(leaf.sums for leaf in metric.leaves())
     whole = alone or getattr(iterator, "num_parts", 1) > 1
     rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
-    executor = learned.bind(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else None
     found: list[Array] = []
-    for batch in iterator:
-        labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
-        if alone:
-            metric.update(labels, outputs)
-        else:
-            found.append(_statistics(metric, labels, outputs))
+    with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
+        for batch in iterator:
+            labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
+            if alone:
+                metric.update(labels, outputs)
+            else:
+                found.append(_statistics(metric, labels, outputs))
     if not alone:
         _count(metric, found, session)
 

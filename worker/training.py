@@ -25,6 +25,7 @@ from .parameters import Parameters
 from .scoring import Learned, evaluate
 from .session import Session
 from .shared_states import SharedStates
+from .spare_executor import SpareExecutor
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward
@@ -56,6 +57,7 @@ class Trainer:
             stack.pop_all()
         self._learned = {n: array for n, array in self._weights.items() if n not in self.parameters.fixed}
         self.exchange = Exchange(self.store, self._learned)
+        self._spare = SpareExecutor()
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._batch_metric = BatchMetric(metric, shares, self._sums)
         self._shared_states = SharedStates(self._states, shares, self._sums)
@@ -192,7 +194,7 @@ class Trainer:
             return {}
         options.evaluation_metric.reset()
         options.evaluation.reset()
-        parameters = Learned(self.model.symbol, self.model.ctx, self._weights, self._states)
+        parameters = Learned(self.model.symbol, self.model.ctx, self._weights, self._states, self._spare)
         evaluate(parameters, options.evaluation, options.evaluation_metric, self.session)
         return _values(options.evaluation_metric)
 

@@ -1,5 +1,8 @@
 """FeedForward in one process: learning, continuing with equal bits, layouts, callbacks, evaluation, files."""
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -205,3 +208,27 @@ def test_several_outputs_predict_as_a_list():
     model = mx.FeedForward.create(symbol, X, y, num_epoch=1, verbose=False, **OPTIONS)
     first, second = model.predict(X)
     assert (first.shape, second.shape) == ((90, 3), (90, 8))
+
+
+def trained():
+    X, y = blobs()
+    return X, mx.FeedForward.create(network(), X, y, num_epoch=1, verbose=False, **OPTIONS)
+
+
+def test_changed_parameters_count_in_the_next_prediction_and_copies_are_independent():
+    X, model = trained()
+    before = model.predict(X)
+    twin = copy.deepcopy(model)
+    model.arg_params["fc1_weight"] *= -1
+    assert not np.array_equal(model.predict(X), before)
+    assert np.array_equal(twin.predict(X), before)
+    assert model.predict(X[:5]).shape == (5, 3)
+    assert np.array_equal(model.predict(X)[:5], model.predict(X[:5], batch_size=model.batch_size))
+
+
+def test_threads_may_predict_with_one_model():
+    X, model = trained()
+    expected = model.predict(X)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(model.predict, [X] * 16))
+    assert all(np.array_equal(one, expected) for one in found)
