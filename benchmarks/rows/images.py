@@ -15,7 +15,7 @@ def rows(sizes):
             for batch in (8, 32):
                 steps = max(1, sizes.steps * multiple * 8 // batch)
                 programs = (
-                    Program("pushgrad", "pushgrad", ours, options={"mode": "predict"}),
+                    Program("pushgrad", "pushgrad", ours),
                     Program("PyTorch channels_last", "torch", theirs, options={"mode": "channels_last"}),
                 )
                 yield Row(

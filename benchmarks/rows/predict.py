@@ -7,7 +7,7 @@ MODES = ("eager", "channels_last")
 
 def rows(sizes):
     torch = tuple(Program(f"PyTorch {mode}", "torch", "torch_inference.py", options={"mode": mode}) for mode in MODES)
-    ours = Program("pushgrad", "pushgrad", "pushgrad_inference.py", options={"mode": "predict"})
+    ours = Program("pushgrad", "pushgrad", "pushgrad_inference.py")
     target = Target("best PyTorch mode", tuple(program.label for program in torch), 0.7)
     task = {"network": "lenet", "batch": 100, "count": sizes.predicted}
     title = f"FeedForward.predict, LeNet, {sizes.predicted} images"
