@@ -72,9 +72,10 @@ def test_many_iterators_that_nobody_closes(packed):
 
 
 ENDLESS = """
-import sys
+import signal, sys
 import pushgrad as mx
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs that ignore it
 pictures = mx.io.ImageRecordIter(sys.argv[1], (1, 400, 400), 8, resize=500, rand_crop=True)
 while True:
     print(pictures.next().index, flush=True)
