@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS, choice, integer, malformed, optional, record, sequence, text
+from .wire import (
+    ITEM_BYTES,
+    KEY_BYTES,
+    RANGE_ELEMENTS,
+    Frame,
+    choice,
+    integer,
+    malformed,
+    optional,
+    record,
+    sequence,
+    text,
+)
 
 AXES = 32
 
@@ -22,10 +34,15 @@ class Tensor(NamedTuple):
     rows: int | None = None
 
     @property
+    def width(self) -> int:
+        """Elements of one row."""
+        return math.prod(self.shape[1:])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the range's data frame."""
         if self.rows is not None:
-            return self.rows * math.prod(self.shape[1:]) * ITEM_BYTES[self.dtype]
+            return self.rows * self.width * ITEM_BYTES[self.dtype]
         return (self.hi - self.lo) * ITEM_BYTES[self.dtype]
 
 
@@ -65,3 +82,11 @@ def data_frames(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
 def row_frames(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
     """The same for a request that carries no data: only the row ids."""
     return tuple((8 * tensor.rows, 8 * tensor.rows) for tensor in tensors if tensor.rows is not None)
+
+
+def with_frames(tensors: Iterable[Tensor], frames: Sequence[Frame]) -> Iterator[tuple[Tensor, Frame | None, Frame]]:
+    """Each tensor with the frame of its row ids (None if dense) and that of its data."""
+    left = iter(frames)
+    for tensor in tensors:
+        ids = next(left) if tensor.rows is not None else None
+        yield tensor, ids, next(left)

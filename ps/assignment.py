@@ -31,22 +31,24 @@ class Assignment:
         self.bound = bound
         self.load = [0] * servers  # bytes
 
-    def place(self, elements: int, item_bytes: int) -> list[Part]:
-        """The parts of the next key, in order of lo."""
+    def place(self, elements: int, item_bytes: int, row: int = 1) -> list[Part]:
+        """The parts of the next key, in order of lo; cut between rows of `row` elements, of at most RANGE_ELEMENTS."""
         if elements <= self.bound:
             server = self.load.index(min(self.load))
             pieces = [(server, 0, elements)]
         else:
-            count = min(len(self.load), elements)
-            pieces = [(server, *share(elements, server, count)) for server in range(count)]
+            rows = elements // row
+            count = min(len(self.load), rows)
+            shares = [share(rows, server, count) for server in range(count)]
+            pieces = [(server, first * row, last * row) for server, (first, last) in enumerate(shares)]
         for server, lo, hi in pieces:
             self.load[server] += (hi - lo) * item_bytes
-        return [part for piece in pieces for part in _cut(*piece)]
+        return [part for piece in pieces for part in _cut(*piece, row)]
 
 
-def _cut(server: int, lo: int, hi: int) -> Iterator[Part]:
-    size = hi - lo
-    count = max(1, -(-size // RANGE_ELEMENTS))
+def _cut(server: int, lo: int, hi: int, row: int) -> Iterator[Part]:
+    rows = (hi - lo) // row
+    count = max(1, -(-rows // (RANGE_ELEMENTS // row)))
     for index in range(count):
-        first, last = share(size, index, count)
-        yield Part(server, lo + first, lo + last)
+        first, last = share(rows, index, count)
+        yield Part(server, lo + first * row, lo + last * row)

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..common.segment import Segment
 from ..common.tensor import Tensor
-from ..common.wire import WireError
+from ..common.wire import Frame, WireError
 from .blocks import Block
 from .ledger import Ledger
+from .optimizer import Optimizer
+from .row_sparse import RowGradient, update_rows
 from .store import Entry, Store
 from .update import Array
 
@@ -28,6 +30,8 @@ class Range(Entry):
         self.slots: Array = np.zeros((workers if fit.mode == "sync" else 1, weight.size), weight.dtype)
         self.column = 0  # of the slots, where this range's gradients begin
         self.segment: str | None = None  # the nonce of the one that weight and slots lie in
+        self._by_rows: dict[int, RowGradient] = {}  # what came by rows for the version under way, by slot
+        self.wanted: dict[int, Array | None] = {}  # the rows that each worker's pull is for, None for all
 
     @property
     def nbytes(self) -> int:
@@ -44,10 +48,49 @@ class Range(Entry):
                 expected="dtype {1} shape {2} range {3}:{4}".format(*self.tensor),
                 got="dtype {1} shape {2} range {3}:{4}".format(*tensor),
             )
-        if tensor.rows is not None:
+        if tensor.rows is not None and tensor.width and (tensor.lo % tensor.width or tensor.hi % tensor.width):
             raise WireError(
-                "unsupported", "row-sparse values", key=tensor.key, remedy="Push or pull the whole range densely"
+                "unsupported",
+                "row-sparse values of a range that is cut within a row",
+                key=tensor.key,
+                remedy="Initialise the key with row_sparse=True",
             )
+
+    def row_ids(self, frame: Frame) -> Array:
+        """The rows named by a frame, counted from this range's first; WireError unless they increase and lie in it."""
+        width = max(self.tensor.width, 1)
+        ids: Array = np.frombuffer(frame, "<i8") - self.tensor.lo // width
+        if ids.size and not (ids[0] >= 0 and ids[-1] < self.weight.size // width and (ids[1:] > ids[:-1]).all()):
+            raise WireError("malformed", "row ids must increase and lie in the range", key=self.tensor.key)
+        return ids
+
+    def receive(self, rank: int, ids: Array | None, data: Array) -> None:
+        """Keep a gradient until its step is complete: a whole one in the worker's slot, rows as they came."""
+        if ids is None:
+            self.slot(rank)[:] = data
+        else:
+            self._by_rows[rank if len(self.slots) > 1 else 0] = RowGradient(
+                ids, data.reshape(ids.size, max(self.tensor.width, 1))
+            )
+
+    def update(self, optimizer: Optimizer | None, lr: float) -> None:
+        """The next version, from the gradients of all slots; lazily where all of them came by rows."""
+        by_rows, self._by_rows = self._by_rows, {}
+        if len(by_rows) == len(self.slots):
+            update_rows(self, optimizer, [by_rows[slot] for slot in range(len(self.slots))], lr)
+            return
+        for slot, gradient in by_rows.items():
+            gradient.expand(self.slot(slot))
+        self.apply(optimizer, self.slots, lr, self.column)
+
+    def values(self, part: Array, rank: int) -> tuple[Tensor, list[Array]]:
+        """What answers a pull of `part` by that worker: all of it without a copy, or the ids and rows it asked for."""
+        ids = self.wanted.get(rank)
+        if ids is None:
+            return self.tensor, [part]
+        width = max(self.tensor.width, 1)
+        rows = part.reshape(-1, width)[ids] if ids.size else part[:0]
+        return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, rows.reshape(-1)]
 
     def slot(self, rank: int) -> Array:
         """Where the gradient of worker `rank` goes."""

@@ -79,16 +79,17 @@ class Replies:
             found = self.service.value(item)
             if found is None:
                 return (some, self._values(first, version, tensors, frames)) if some else ([item], _no_more(item))
-            entry, array = found
+            its_version, tensor, arrays = found
+            nbytes = sum(array.nbytes for array in arrays)
             alike = (item.fit, item.n, item.part) == (first.fit, first.n, first.part)
-            if some and not (alike and entry.version == version):
+            if some and not (alike and its_version == version):
                 break
-            if some and (size + array.nbytes > TOGETHER or len(some) == TENSORS):
+            if some and (size + nbytes > TOGETHER or len(some) == TENSORS):
                 break
-            version, size = entry.version, size + array.nbytes
+            version, size = its_version, size + nbytes
             some.append(item)
-            tensors.append(entry.tensor)
-            frames.append(array.data.cast("B") if array.size else b"")
+            tensors.append(tensor)
+            frames += [array.data.cast("B") if array.size else b"" for array in arrays]
         return some, self._values(first, version, tensors, frames)
 
     def _values(self, first: Ready, version: int, tensors: list[Tensor], frames: list[Frame]) -> Values:

@@ -14,6 +14,7 @@ import numpy as np
 from ..common.codec import Message
 from ..common.errors import ParameterError
 from ..common.requests import Attach, Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
+from ..common.tensor import Tensor, with_frames
 from ..common.wire import Frame, WireError
 from .answers import Acked, Ready, Reply, Say
 from .attaching import attach
@@ -106,6 +107,7 @@ class Service:
             raise WireError("rank", "init", expected="worker 0", got=f"worker {message.rank}")
         fit = self._fit(message)
         _refuse_repetition(message)
+        _refuse_rows(message)
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
         for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
             target = entry.part(message.part)
@@ -132,6 +134,7 @@ class Service:
     def _attach(self, message: Attach, now: float) -> list[Reply]:
         if message.rank != 0:
             raise WireError("rank", "attach", expected="worker 0", got=f"worker {message.rank}")
+        _refuse_rows(message)
         attach(self._fit(message), message, self.workers)
         return [Say(message.rank, Ok(seq=message.seq))]
 
@@ -141,12 +144,13 @@ class Service:
             raise WireError("setup", f"dist_{fit.mode} needs an optimizer", remedy="Call set_optimizer before push")
         _refuse_repetition(message)
         entries = [fit.find(tensor) for tensor in message.tensors]
+        gradients = _gradients(message, entries)
         fresh = [self._accept(entry, message) for entry in entries]
         replies: list[Reply] = []
         for index, (entry, new) in enumerate(zip(entries, fresh, strict=True)):
             if new:
-                if not message.shared:
-                    entry.slot(rank)[:] = values(message.frames[index], entry.tensor.dtype)
+                if gradients:
+                    entry.receive(rank, *gradients[index])
                 self.pushes[rank] += 1
                 replies += self._enter(fit, message, entry, now)
             elif entry.ledger.acknowledged(rank, n):
@@ -167,7 +171,7 @@ class Service:
         ledger, rank = entry.ledger, message.rank
         complete = ledger.enter(rank, message.n, message.lr, now)
         if complete:
-            fit.store.push((entry.tensor.key, entry.tensor.lo), entry.slots, message.lr, entry.column)
+            entry.update(fit.store.optimizer, message.lr)
             self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
             ranks = range(self.workers) if fit.mode == "sync" else (rank,)
             name = (entry.tensor.key, entry.tensor.lo)
@@ -181,8 +185,14 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         for entry in entries:
             _part(entry, message.part)
+        frames = iter(message.frames)
+        wanted = [
+            None if tensor.rows is None else entry.row_ids(next(frames))
+            for tensor, entry in zip(message.tensors, entries, strict=True)
+        ]
         replies: list[Reply] = []
-        for entry in entries:
+        for entry, ids in zip(entries, wanted, strict=True):
+            entry.wanted[message.rank] = ids
             entry.ledger.parked.setdefault(message.rank, set()).add((message.n, message.part))
             replies += self._released(message.fit, entry, message.rank)
         self.pulls[message.rank] += len(entries)
@@ -203,14 +213,14 @@ class Service:
                 entry.ledger.parked[rank].discard((n, part))
         return replies
 
-    def value(self, reply: Ready) -> tuple[Range, Array] | None:
-        """The range and the array that answer `reply`; None if that version is no more."""
+    def value(self, reply: Ready) -> tuple[int, Tensor, list[Array]] | None:
+        """Version, tensor and data that answer `reply`; None if that version is no more."""
         fit = self.fits.get(reply.fit)
         entry = fit.store.entries.get(reply.name) if fit else None
         if fit is None or not isinstance(entry, Range) or (fit.mode == "sync" and entry.ledger.version != reply.n):
             return None
         part = entry.part(reply.part)
-        return None if part is None else (entry, part)
+        return None if part is None else (entry.version, *entry.values(part, reply.rank))
 
     # ---- peers and time
 
@@ -257,6 +267,24 @@ def _part(entry: Range, part: str) -> None:
             expected=" or ".join(["weight", *entry.states]),
             got=part,
         )
+
+
+def _gradients(message: Push, entries: list[Range]) -> list[tuple[Array | None, Array]]:
+    """Row ids (None if dense) and data of each tensor; none if they lie in the segment."""
+    if message.shared:
+        _refuse_rows(message)
+        return []
+    found = with_frames(message.tensors, message.frames)
+    return [
+        (None if ids is None else entry.row_ids(ids), values(data, tensor.dtype))
+        for entry, (tensor, ids, data) in zip(entries, found, strict=True)
+    ]
+
+
+def _refuse_rows(message: OfTensors) -> None:
+    for tensor in message.tensors:
+        if tensor.rows is not None:
+            raise WireError("malformed", f"{message.op}: row-sparse values", key=tensor.key)
 
 
 def _refuse_repetition(message: OfTensors) -> None:

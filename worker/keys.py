@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.errors import DataError, ParameterError, ShapeError
-from ..common.wire import ITEM_BYTES, KEY_BYTES
+from ..common.wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS
 from ..ps.assignment import Part
 from .array import Array, Shape
 
@@ -21,7 +21,7 @@ class KeyInfo:
     """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1.
 
     Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
-    gradients; `lent` tells whether a caller has been given the latter.
+    gradients; `lent` tells whether a caller has been given the latter. A `row_sparse` one is never there.
     """
 
     key: Key
@@ -33,11 +33,17 @@ class KeyInfo:
     value: Array | None = None
     gradient: Array | None = None
     lent: bool = False
+    row_sparse: bool = False
 
     @property
     def size(self) -> int:
         """Elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def width(self) -> int:
+        """Elements of a row, at least 1."""
+        return max(1, int(np.prod(self.shape[1:], dtype=np.int64)))
 
 
 class KeyTable:
@@ -47,14 +53,18 @@ class KeyTable:
         self._infos: dict[str, KeyInfo] = {}
         self._type: type | None = None
 
-    def new(self, key: Key, value: Array) -> KeyInfo:
+    def new(self, key: Key, value: Array, row_sparse: bool = False) -> KeyInfo:
         """Note a key that is to be initialised."""
         name = self._name(key)
         if name in self._infos:
             raise ParameterError(f"key {key!r} has been initialised already", remedy="Each key is initialised once")
         if value.dtype.name not in ITEM_BYTES:
             raise ParameterError(f"key {key!r}: dtype", expected=" or ".join(ITEM_BYTES), got=value.dtype)
-        info = self._infos[name] = KeyInfo(key, name, value.shape, value.dtype.newbyteorder("="))
+        info = KeyInfo(key, name, value.shape, value.dtype.newbyteorder("="), row_sparse=row_sparse)
+        if row_sparse and not (value.shape and info.width <= RANGE_ELEMENTS):
+            expected = f"an array of rows of at most {RANGE_ELEMENTS} elements"
+            raise ParameterError(f"row-sparse key {key!r}", expected=expected, got=f"shape {value.shape}")
+        self._infos[name] = info
         return info
 
     def __getitem__(self, key: Key) -> KeyInfo:

@@ -12,9 +12,11 @@ from ..common.errors import DataError, JobError, ParameterError, ShapeError
 from ..common.slices import tree_reduce
 from ..ps.optimizer import Optimizer
 from ..ps.optimizer import create as make_optimizer
+from ..ps.row_sparse import RowGradient
 from ..ps.update import all_finite
 from .array import Array, aligned_empty
 from .keys import KeyInfo, KeyTable, check, deliver, fitting, pairs, several, to_numpy
+from .rows import row_gradient, rows_of, some_rows
 from .session import Session
 
 LOCAL, DISTRIBUTED = ("local", "device"), ("dist_sync", "dist_async", "dist_ssp")
@@ -54,13 +56,15 @@ class KVStore(ABC):
         self.wait()
         self.session.barrier()
 
-    def init(self, key: Any, value: Any, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
+    def init(self, key: Any, value: Any, lr_mult: float = 1.0, wd_mult: float = 1.0, row_sparse: bool = False) -> None:
         """Give keys their first value: rank 0's, whatever the others pass. Every worker calls it, in the same order.
 
-        `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys.
+        `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys. `row_sparse` ones
+        (axis 0 counts the rows) can be pushed and pulled by rows.
         """
         found = [(name, np.asarray(to_numpy(array), order="C")) for name, array in pairs(key, value)]
-        self._init([(self.keys.new(name, array), array) for name, array in found], lr_mult, wd_mult)
+        items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
+        self._init(items, lr_mult, wd_mult)
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
@@ -90,17 +94,29 @@ class KVStore(ABC):
         self.push(key, value, priority)
         self.pull(key, value if out is None else out, priority)
 
-    def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
-        """out[i] = row row_ids[i] of the key's value."""
-        for (name, target), (_, rows) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
+    def row_sparse_push(self, key: Any, value: Any, row_ids: Any, priority: int = 0) -> None:
+        """Push gradients of some rows: value[i] is that of row row_ids[i], and those of one row are added up.
+
+        This is the worker's push of the step, so one of no rows may be due. Optimizers touch the pushed rows alone: the
+        others see no weight decay and keep their momentum.
+        """
+        for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
             info = self.keys[name]
-            ids = to_numpy(rows).astype(np.int64).reshape(-1)
-            if not info.shape or (ids.size and not 0 <= ids.min() <= ids.max() < info.shape[0]):
-                raise ParameterError(f"key {name!r}: row_ids", expected=f"rows of shape {info.shape}", got=ids[:8])
-            whole = np.empty(info.shape, info.dtype)
-            self.pull(name, whole, priority)
-            picked = KeyInfo(info.key, info.name, (ids.size, *info.shape[1:]), info.dtype)
-            deliver(picked, whole[ids], target)
+            rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
+            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, rate, priority)
+
+    def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
+        """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel."""
+        fetched = []
+        for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
+            info = self.keys[name]
+            ids, places = np.unique(rows_of(info, given), return_inverse=True)
+            rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
+            self._pull_rows(info, ids, rows, priority)
+            fetched.append((some_rows(info, places.size), rows, places, target))
+        self.wait()
+        for picked, rows, places, target in fetched:
+            deliver(picked, rows[places.reshape(-1)], target)
 
     def set_optimizer(self, optimizer: Any) -> None:
         """Let the store update values by `optimizer` (an object or a name) instead of keeping the pushed sum.
@@ -184,6 +200,12 @@ class KVStore(ABC):
 
     @abstractmethod
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None: ...
+
+    @abstractmethod
+    def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None: ...
+
+    @abstractmethod
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None: ...
 
     @abstractmethod
     def _set_optimizer(self, optimizer: Optimizer) -> None: ...

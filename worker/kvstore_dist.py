@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from ..common.codec import Message
 from ..common.errors import DataError, JobError, ParameterError
 from ..common.requests import Drop, Setup, Stats
 from ..common.tensor import Tensor
 from ..ps.assignment import BIG_ARRAY, Assignment
 from ..ps.optimizer import Optimizer
+from ..ps.row_sparse import RowGradient
 from .array import Array, aligned_empty, same_memory
 from .flight import Flight
 from .job_session import JobSession
@@ -84,8 +87,8 @@ class KVStoreDist(KVStore):
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         for info, _ in items:
-            info.parts = self._assignment.place(info.size, info.dtype.itemsize)
-        said = "; ".join(f"{info.name} {info.shape} {info.dtype}" for info, _ in items)
+            info.parts = self._assignment.place(info.size, info.dtype.itemsize, info.width if info.row_sparse else 1)
+        said = "; ".join(f"{info.name} {info.shape} {info.dtype} {info.row_sparse}" for info, _ in items)
 
         def send() -> None:
             for info, array in items:
@@ -94,7 +97,7 @@ class KVStoreDist(KVStore):
 
         self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
         if self._mode == "sync" and self._transport.shares_memory:
-            share(self, [info for info, _ in items])
+            share(self, [info for info, _ in items if not info.row_sparse])
 
     def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
         def send() -> None:
@@ -121,6 +124,36 @@ class KVStoreDist(KVStore):
         asked = recorder.now() if recorder.on else None
         kind = "copy" if part == "weight" and info.value is not None else "pull"
         self._submit(self._requests(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
+
+    def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
+        self._check_push(info, gradient.rows, n)
+        self._submit(self._row_requests("push", info, *gradient, n=n, lr=float(lr), priority=priority))
+
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
+        if info.row_sparse:
+            requests = self._row_requests(
+                "pull", info, ids, out.reshape(ids.size, info.width), n=info.n, priority=priority
+            )
+            self._submit([item for item in requests if item[1].rows.size])  # type: ignore[union-attr]
+            return
+        whole = np.empty(info.shape, info.dtype)
+        self._pull(info, whole, "weight", priority)
+        self.wait()
+        out[...] = whole[ids]
+
+    def _row_requests(
+        self, kind: str, info: KeyInfo, ids: Array, rows: Array, **fields: Any
+    ) -> list[tuple[int, Request]]:
+        """One request for each range of the key, with those of the rows `ids` (in order) that lie in it."""
+        placed = []
+        for part in info.parts:
+            first, last = np.searchsorted(ids, [part.lo // info.width, part.hi // info.width])
+            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi, int(last - first))
+            here = rows[first:last].reshape(-1)
+            placed.append(
+                (part.server, Request(kind, self._flight, self.fit, tensor, here, rows=ids[first:last], **fields))
+            )
+        return placed
 
     def _own(self, info: KeyInfo, total: Array) -> Array:
         made_in_place = info.gradient is not None and same_memory(total, info.gradient)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..common.errors import ParameterError
 from ..ps.optimizer import Optimizer
+from ..ps.row_sparse import RowGradient, update_rows
 from ..ps.store import Entry, Store
 from .array import Array, aligned_empty
 from .keys import KeyInfo
@@ -53,6 +54,13 @@ class KVStoreLocal(KVStore):
         flat = out.reshape(-1)
         if flat.ctypes.data != source.ctypes.data:
             np.copyto(flat, source)
+
+    def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
+        self._check_push(info, gradient.rows, n)
+        update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
+
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
+        np.take(self.value(info.key), ids, axis=0, out=out, mode="clip")  # raise would buffer
 
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         self._store.set_optimizer(optimizer)

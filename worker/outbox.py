@@ -21,7 +21,7 @@ from ..common.errors import RemoteError
 from ..common.link import remote
 from ..common.messages import Error
 from ..common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
-from ..common.tensor import Tensor
+from ..common.tensor import Tensor, with_frames
 from ..common.wire import TENSORS, Frame
 from .array import Array, same_memory
 from .flight import Flight
@@ -108,12 +108,14 @@ class Outbox:
         tensors = tuple(item.tensor for item in requests if item.tensor is not None)
         common = {"job": self.job, "rank": self.rank, "incarnation": self.incarnation, "fit": first.fit}
         if first.kind == "pull":
-            return Pull(**common, n=first.n, part=first.part, tensors=tensors)  # type: ignore[arg-type]
+            rows = tuple(_bytes_of(item.rows) for item in requests if item.rows is not None)
+            return Pull(**common, n=first.n, part=first.part, tensors=tensors, frames=rows)  # type: ignore[arg-type]
         if first.slot is not None:
             for item in requests:
                 _fill(item)
             return Push(**common, n=first.n, lr=first.lr, shared=True, tensors=tensors)  # type: ignore[arg-type]
-        frames: tuple[Frame, ...] = tuple(_bytes_of(item.array) for item in requests if item.array is not None)
+        sent = (array for item in requests for array in (item.rows, item.array) if array is not None)
+        frames: tuple[Frame, ...] = tuple(_bytes_of(array) for array in sent)
         if first.kind == "push":
             return Push(**common, n=first.n, lr=first.lr, tensors=tensors, frames=frames)  # type: ignore[arg-type]
         mults = {"lr_mult": first.lr_mult, "wd_mult": first.wd_mult}
@@ -128,20 +130,22 @@ class Outbox:
                 kind = "push" if message.n else "init"
                 self._finish((message.fit, key, lo), kind, message.n, message.part)
         elif isinstance(message, Values):
-            for tensor, frame in zip(message.tensors, message.frames, strict=True):
-                self._value(message, tensor, frame)
+            for tensor, ids, frame in with_frames(message.tensors, message.frames):
+                self._value(message, tensor, ids, frame)
         elif isinstance(message, Ok | Statistics):
             self._finish((-1, "", message.seq), "call", 0, "weight", message)
         elif isinstance(message, Error):
             self._refused(message)
 
-    def _value(self, message: Values, tensor: Tensor, frame: Frame) -> None:
+    def _value(self, message: Values, tensor: Tensor, ids: Frame | None, frame: Frame) -> None:
         for request in self.active.get((message.fit, tensor.key, tensor.lo), ()):
             if (request.kind, request.n, request.part) == ("pull", message.n, message.part):
                 assert request.array is not None and request.tensor is not None
                 if tensor[:5] != request.tensor[:5]:
                     request.flight.fail(RemoteError("shape", f"server sent {tensor}, not {request.tensor}"))
                     return
+                if not _same_rows(request.rows, ids):
+                    return  # it answers an earlier pull, which has been answered before
                 np.copyto(request.array, np.frombuffer(frame, np.dtype(tensor.dtype).newbyteorder("<")))
                 if request.asked is not None:
                     recorder.note(tensor.key, "", "pull", request.asked)
@@ -192,6 +196,12 @@ class Outbox:
         self.ready = _without(flight, self.ready, list)
         for heap in self.ready.values():
             heapq.heapify(heap)
+
+
+def _same_rows(rows: Array | None, ids: Frame | None) -> bool:
+    if rows is None or ids is None:
+        return rows is None and ids is None
+    return np.array_equal(rows, np.frombuffer(ids, "<i8"))
 
 
 def _without(flight: Flight, queues: dict[Any, Any], kind: type[Any]) -> dict[Any, Any]:

@@ -17,9 +17,10 @@ Range = tuple[int, str, int]  # fit, key, lo
 class Request:
     """One range to be initialised, pushed or pulled. `array` is flat: the source, or where values go.
 
-    Of keys in shared memory, a push has the `slot` in which the server reads it, and in place of a pull there is a
-    "copy" from where the server has written. `flight` is told when it is done. For kind "call", `message` is sent as it
-    is and answered by its seq.
+    Of row-sparse keys, `rows` are the ids of the rows that `array` holds, counted over the whole key. Of keys in shared
+    memory, a push has the `slot` in which the server reads it, and in place of a pull there is a "copy" from where the
+    server has written. `flight` is told when it is done. For kind "call", `message` is sent as it is and answered by
+    its seq.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Request:
     array: Array | None = None
     slot: Array | None = None
     source: Array | None = None
+    rows: Array | None = None
     n: int = 0
     part: str = "weight"
     lr: float = 0.0
@@ -57,7 +59,8 @@ class Request:
     @property
     def nbytes(self) -> int:
         """Bytes of data that it sends."""
-        return 0 if self.kind == "pull" or self.slot is not None or self.array is None else self.array.nbytes
+        ids = 0 if self.rows is None else self.rows.nbytes
+        return ids if self.kind == "pull" or self.slot is not None or self.array is None else ids + self.array.nbytes
 
     def __lt__(self, other: Request) -> bool:
         return (-self.priority, self.order) < (-other.priority, other.order)

@@ -86,7 +86,7 @@ def test_who_does_not_belong_is_refused(new_client, refused, changes, code):
         (Tensor("w", "float64", (4,), 0, 4), "shape", "got dtype float64"),
         (Tensor("w", "float32", (4,), 0, 3), "shape", "range 0:3"),
         (Tensor("w", "float32", (4,), 1, 4), "unknown_key", "'w'"),
-        (Tensor("w", "float32", (4,), 0, 4, 2), "unsupported", "row-sparse"),
+        (Tensor("w", "float32", (4,), 0, 4, 2), "malformed", "row ids must increase"),
     ],
 )
 def test_what_is_not_the_key_is_refused_and_nothing_written(new_client, refused, tensor, code, text):

@@ -1,0 +1,67 @@
+"""Row-sparse gradients: ids of rows and these rows' gradients, in place of an array that is zero everywhere else.
+
+Updates are lazy, as MXNet's `lazy_update`: weight decay and momentum act on the rows that a step touches, no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+
+from .optimizer import Optimizer
+from .store import Entry
+from .update import Array
+
+
+class RowGradient(NamedTuple):
+    """Gradients of some rows: `ids` (k,) int64, increasing, and `rows` (k, width)."""
+
+    ids: Array
+    rows: Array
+
+    def expand(self, out: Array) -> None:
+        """Write the dense gradient into the flat `out`."""
+        out[:] = 0
+        out.reshape(-1, self.rows.shape[1])[self.ids] = self.rows
+
+
+def summed_rows(ids: Array, rows: Array) -> RowGradient:
+    """`ids` in order and each once: rows of the same id are added up, first to last."""
+    order = np.argsort(ids, kind="stable")
+    unique, first = np.unique(ids[order], return_index=True)
+    if unique.size == ids.size:
+        return RowGradient(unique, rows[order])
+    total = rows[order[first]]
+    places = np.searchsorted(unique, ids)
+    again = np.ones(ids.size, bool)
+    again[order[first]] = False
+    np.add.at(total, places[again], rows[again])
+    return RowGradient(unique, total)
+
+
+def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGradient], lr: float) -> None:
+    """The next version of `entry` from one gradient per worker, in rank order.
+
+    What is touched gets the bits that the dense update would give it. Without an optimizer the value becomes the sum,
+    so rows that nobody pushed become zero.
+    """
+    width = given[0].rows.shape[1]
+    ids = reduce(np.union1d, [one.ids for one in given])
+    gradients = np.zeros((len(given), ids.size, width), entry.weight.dtype)
+    for into, one in zip(gradients, given, strict=True):
+        into[np.searchsorted(ids, one.ids)] = one.rows
+    whole = {"weight": entry.weight, **entry.states}
+    tables = {name: array.reshape(-1, width) for name, array in whole.items()}
+    touched = Entry(tables["weight"][ids].reshape(-1), entry.lr_mult, entry.wd_mult)
+    touched.states = {name: tables[name][ids].reshape(-1) for name in entry.states}
+    touched.apply(optimizer, gradients.reshape(len(given), -1), lr)
+    if optimizer is None:
+        entry.weight[:] = 0
+    for name, table in tables.items():
+        part = touched.part(name)
+        assert part is not None
+        table[ids] = part.reshape(-1, width)
+    entry.version += 1
