@@ -42,6 +42,15 @@ def summed_rows(ids: Array, rows: Array) -> RowGradient:
     return RowGradient(unique, total)
 
 
+def merged(one: RowGradient, other: RowGradient) -> RowGradient:
+    """Their sum."""
+    ids = np.union1d(one.ids, other.ids)
+    rows = np.zeros((ids.size, one.rows.shape[1]), one.rows.dtype)
+    rows[np.searchsorted(ids, one.ids)] = one.rows
+    rows[np.searchsorted(ids, other.ids)] += other.rows
+    return RowGradient(ids, rows)
+
+
 def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGradient], lr: float) -> None:
     """The next version of `entry` from one gradient per worker, in rank order.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .array import Array
 from .kvstore import KVStore
+from .lookup import Lookup
 from .spans import recorder
 
 BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
@@ -20,9 +21,20 @@ class Exchange:
     so that what is left to send when backward ends is little, and each bundle's weights are asked for along with it.
     """
 
-    def __init__(self, store: KVStore, weights: Mapping[str, Array]) -> None:
-        """`weights`: where each parameter's new values go, in the order of the layers; first layers travel first."""
+    def __init__(
+        self,
+        store: KVStore,
+        weights: Mapping[str, Array],
+        lookups: Sequence[Lookup] = (),
+        slices: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """`weights`: where each parameter's new values go, in the order of the layers; first layers travel first.
+
+        The gradients of `lookups`, whose rows are fetched before each step, are announced under the names of their
+        inputs; `slices` of the batch say in which order they are summed.
+        """
         self._store, self._weights = store, weights
+        self._lookups, self._slices = {lookup.rows: lookup for lookup in lookups}, slices
         self._priority = {name: -index for index, name in enumerate(weights)}
         shared = any(store.value(name) is not None for name in weights)
         self._least = SHARED_BUNDLE if shared else BUNDLE
@@ -37,6 +49,9 @@ class Exchange:
 
     def announce(self, name: str, gradient: Array) -> None:
         """The gradient of `name` is final and stays as it is until the store's `wait` has returned."""
+        if name in self._lookups:
+            self._announce_rows(self._lookups[name], gradient)
+            return
         if not self._store.is_distributed:
             with recorder.span("update", name):
                 self._store.push_gradient(name, gradient, self._n, self._rate)
@@ -47,6 +62,12 @@ class Exchange:
             self._missing -= 1
             if self._bytes >= self._least or not self._missing:
                 self._send()
+
+    def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
+        with recorder.span("push", lookup.weight):
+            by_rows = lookup.gradient(gradient, self._slices)
+            with self._lock:
+                self._store.push_row_gradient(lookup.weight, by_rows, self._n, self._rate)
 
     def _send(self) -> None:
         bundle, self._bundle, self._bytes = self._bundle, [], 0

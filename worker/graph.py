@@ -88,11 +88,11 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
 
 
 def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Entry, ...]:
-    """The graph with every node replaced by what `change` makes of it; the inputs of the new nodes are set here."""
+    """The graph with every node replaced by what `change` makes of it; inputs are set here, and variables have none."""
     heads = tuple(heads)
     made: dict[Node, Node] = {}
     for node in postorder(heads):
         new = change(node)
-        inputs = tuple((made[source], index) for source, index in node.inputs)
+        inputs = () if new.op is None else tuple((made[source], index) for source, index in node.inputs)
         made[node] = new if inputs == new.inputs else Node(new.op, new.name, new.attrs, inputs)
     return tuple((made[node], index) for node, index in heads)

@@ -162,6 +162,10 @@ class KVStore(ABC):
         check(info, array)
         self._push(info, array if array.flags.c_contiguous else np.ascontiguousarray(array), n, lr, priority)
 
+    def push_row_gradient(self, key: Any, gradient: RowGradient, n: int, lr: float, priority: int = 0) -> None:
+        """As push_gradient, for rows of a row-sparse key."""
+        self._push_rows(self.keys[key], gradient, n, lr, priority)
+
     def pull_weight(self, key: Any, out: Array, priority: int = 0) -> None:
         """Have the value after the last push written to `out`, and return; it is there when `wait` returns."""
         info = self.keys[key]

@@ -20,6 +20,7 @@ from .executor import Executor
 from .feeding import InputNames, feed, input_shapes, whole_labels
 from .iterators import DataBatch, DataIter
 from .log import log_line, r_number
+from .lookup import find_lookups, shapes_without_tables, without_tables
 from .metric_base import Metric
 from .parameters import Parameters
 from .scoring import Learned, evaluate
@@ -47,6 +48,9 @@ class Trainer:
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         self.names = InputNames.match(model.symbol, iterator)
         self.parameters = Parameters.prepare(model, self.names, input_shapes(iterator, self.names, shares.global_batch))
+        learned = self.parameters.arguments.keys() - self.parameters.fixed
+        self._lookups = find_lookups(model.symbol, self.names.data, learned)
+        self._tables = {lookup.weight for lookup in self._lookups}
         self.optimizer = model.make_optimizer(shares.global_batch)
         self.store = kvstore.create(kind)
         self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
@@ -56,7 +60,9 @@ class Trainer:
             self._bind()
             stack.pop_all()
         self._learned = {n: array for n, array in self._weights.items() if n not in self.parameters.fixed}
-        self.exchange = Exchange(self.store, self._learned)
+        self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
+        slices = self.executor.slices if self.executor else [(0, 0)]
+        self.exchange = Exchange(self.store, self._pulled, self._lookups, slices)
         self._spare = SpareExecutor()
         self.steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._batch_metric = BatchMetric(metric, shares, self._sums)
@@ -83,7 +89,7 @@ class Trainer:
         """Hand the initial parameters to the store."""
         self.store.set_optimizer(self.optimizer)
         for name, array in self.parameters.arguments.items():
-            self.store.init(name, array, *self.parameters.multipliers[name])
+            self.store.init(name, array, *self.parameters.multipliers[name], row_sparse=name in self._tables)
             if name not in self.parameters.fixed:
                 self.store.init_states(name, self._kept_states(name))
 
@@ -95,21 +101,26 @@ class Trainer:
         self.executor = self._executor() if self.shares.local_rows else None
         self._weights, self._states = self.parameters.arguments, self.parameters.states
         if self.executor is not None:
-            self._weights = {name: self.executor.arg_dict[name] for name in self.parameters.arguments}
+            bound = self.executor.arg_dict
+            own = {name: self.store.value(name) for name in self._tables}
+            kept = {name: array for name, array in own.items() if array is not None}
+            self._weights = {n: bound.get(n, kept.get(n, a)) for n, a in self.parameters.arguments.items()}
             self._states = self.executor.aux_dict
 
     def _executor(self) -> Executor:
-        symbol, arguments = self.model.symbol, self.parameters.arguments
-        shapes = input_shapes(self.iterator, self.names, self.shares.local_rows)
+        symbol, arguments = without_tables(self.model.symbol, self._lookups), self.parameters.arguments
+        inputs = input_shapes(self.iterator, self.names, self.shares.local_rows)
+        shapes = shapes_without_tables(symbol, self._lookups, inputs)
         still = {*self.names.data, *self.names.label, *self.parameters.fixed}
         requests = {name: "null" if name in still else "write" for name in symbol.list_arguments()}
-        values = {name: array for name in arguments if (array := self.store.value(name)) is not None}
-        gradients = {name: self.store.empty(name) for name, request in requests.items() if request == "write"}
+        bound = [name for name in requests if name in arguments]
+        values = {name: array for name in bound if (array := self.store.value(name)) is not None}
+        gradients = {name: self.store.empty(name) for name in bound if requests[name] == "write"}
         places = Places(values, gradients)
         executor = Executor.for_share(symbol, self.model.ctx, requests, self.shares.slices, shapes, places)
         executor.seed, executor.fit = self.shares.seed, self.shares.training
         executor.first_row, executor.global_rows = self.shares.first_row, self.shares.global_batch
-        executor.copy_params_from({n: a for n, a in arguments.items() if n not in values}, self.parameters.states)
+        executor.copy_params_from({n: arguments[n] for n in bound if n not in values}, self.parameters.states)
         return executor
 
     def _kept_states(self, name: str) -> dict[str, Array]:
@@ -122,6 +133,11 @@ class Trainer:
         for name, array in self._weights.items():
             if self.executor is None or self.store.value(name) is None:
                 self.store.pull(name, out=array)
+
+    def _fetch_tables(self) -> None:
+        for name in sorted(self._tables):
+            if self.store.value(name) is None:
+                self.store.pull(name, out=self._weights[name])
 
     def _settle(self) -> None:
         """All ranks end with equal parameters, also where updates were applied as they came."""
@@ -145,9 +161,12 @@ class Trainer:
         self.steps += 1
         self.exchange.begin(self.steps, rate)
         if self.executor is None:
-            for name, array in self._learned.items():
+            for name, array in self._pulled.items():
                 self.exchange.announce(name, np.zeros_like(array))
+            for lookup in self._lookups:
+                self.exchange.announce(lookup.rows, np.zeros((0, lookup.op.output_dim), np.float32))
         else:
+            self._look_up(self.executor, batch)
             feed(self.executor, self.names, batch, self.shares.rows)
             self.executor.number = self.model.num_update
             self.executor.count_over(whole_labels(self.executor, self.names, batch))
@@ -159,6 +178,11 @@ class Trainer:
         self.store.wait()
         self._batch_metric.end()
         self.model.num_update += 1
+
+    def _look_up(self, executor: Executor, batch: DataBatch) -> None:
+        data, (first, last) = dict(zip(self.names.data, batch.data, strict=True)), self.shares.rows
+        for lookup in self._lookups:
+            lookup.fetch(self.store, executor, data[lookup.data][first:last], self.shares.first_row)
 
     def _check(self, batch: DataBatch) -> None:
         rows = self.iterator.batch_size
@@ -175,6 +199,7 @@ class Trainer:
 
     def _end_of_epoch(self, epoch: int, options: FitOptions) -> bool:
         """Log, evaluate, call back; whether to go on, which is rank 0's verdict."""
+        self._fetch_tables()
         train = _values(self.metric)
         validation = self._validate(options)
         if options.verbose and self.session.rank == 0:

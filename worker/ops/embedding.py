@@ -18,7 +18,8 @@ class Embedding(Operator):
     """data (...) of ids 0 to input_dim - 1, weight (input_dim, output_dim) -> (..., output_dim).
 
     An id outside the table is a DataError. The gradient of a row is the sum over all places where it is used; data
-    gets none. dtype and sparse_grad change nothing here: a graph has one dtype, and its gradients are dense.
+    gets none. dtype changes nothing here: a graph has one. With sparse_grad, training leaves a table that nothing else
+    reads, and whose ids are an input, in the store: only the rows of a batch travel, and only they are updated.
     """
 
     input_dim = Int(minimum=1)

@@ -1,0 +1,86 @@
+"""Embeddings with `sparse_grad=True` in training: the table stays in the store, and its rows travel as they are needed.
+
+In place of the Embedding the executor has an input with the rows that its examples look up; the gradient of that input
+says what to push. So a step costs what its rows cost, however long the table is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..common.slices import tree_reduce
+from ..ps.row_sparse import RowGradient, merged, summed_rows
+from .array import Array, Shape
+from .graph import Entry, Node, rebuilt
+from .ops.embedding import Embedding, whole_numbers
+from .symbol import Symbol
+
+if TYPE_CHECKING:
+    from .executor import Executor
+    from .kvstore import KVStore
+
+
+@dataclass
+class Lookup:
+    """One such Embedding: `weight` is its table, `data` has the ids, `rows` is the input that takes its place."""
+
+    op: Embedding
+    weight: str
+    data: str
+    rows: str
+    ids: Array | None = None  # of the batch under way: (rows of this worker, ...)
+
+    def shape(self, data: Shape) -> Shape:
+        """Of `rows`, for ids of that shape."""
+        return (*data, int(self.op.output_dim))
+
+    def fetch(self, store: KVStore, executor: Executor, ids: Array, first_row: int) -> None:
+        """Have the rows of a batch in place; `ids` begin at row `first_row`. DataError if one is not in the table."""
+        self.ids = whole_numbers(ids, self.op.input_dim, f"Embedding: {self.data}", first_row)
+        target = executor.arg_dict[self.rows]
+        store.row_sparse_pull(self.weight, out=target.reshape(-1, target.shape[-1]), row_ids=self.ids)
+
+    def gradient(self, of_rows: Array, slices: Sequence[tuple[int, int]]) -> RowGradient:
+        """The table's, from that of `rows`: summed like every gradient, slice by slice and then as a tree."""
+        ids = np.empty(0, np.int64) if self.ids is None else self.ids
+        width = of_rows.shape[-1]
+        parts = [
+            summed_rows(ids[first:last].reshape(-1), of_rows[first:last].reshape(-1, width)) for first, last in slices
+        ]
+        found: RowGradient = tree_reduce(parts, merged)
+        return found
+
+
+def find_lookups(symbol: Symbol, data: Collection[str], learned: Collection[str]) -> list[Lookup]:
+    """Embeddings that ask for it, read their ids from an input in `data`, and alone read a table in `learned`."""
+    readers: Counter[Entry] = Counter(entry for node in symbol.nodes() for entry in node.inputs)
+    readers.update(symbol.heads)
+    found = []
+    for node in symbol.nodes():
+        op: Any = node.op
+        if isinstance(op, Embedding) and op.sparse_grad:
+            (ids, _), (table, _) = node.inputs
+            if ids.op is None and ids.name in data and table.name in learned and readers[node.inputs[1]] == 1:
+                found.append(Lookup(op, table.name, ids.name, f"{node.name}_rows"))
+    return found
+
+
+def without_tables(symbol: Symbol, lookups: Sequence[Lookup]) -> Symbol:
+    """The graph with an input in place of each of these Embeddings."""
+    taken = {id(lookup.op): lookup.rows for lookup in lookups}
+
+    def change(node: Node) -> Node:
+        return Node(None, taken[id(node.op)]) if id(node.op) in taken else node
+
+    return Symbol(rebuilt(symbol.heads, change)) if lookups else symbol
+
+
+def shapes_without_tables(symbol: Symbol, lookups: Sequence[Lookup], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The input shapes of what `without_tables` made, from those of the whole graph."""
+    kept = {name: shape for name, shape in inputs.items() if name in symbol.list_arguments()}
+    return kept | {lookup.rows: lookup.shape(inputs[lookup.data]) for lookup in lookups}
