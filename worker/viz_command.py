@@ -35,7 +35,7 @@ def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
 
     Shapes and numbers need the shapes of the inputs: --shape data=1,3,224,224
     """
-    network, known = _network(file)
+    network, known = network_in(file)
     given = {**known, **shapes}
     if unknown := [name for name in given if name not in network.list_arguments()]:
         raise ParameterError(f"--shape: {file} has no input {', '.join(unknown)}")
@@ -44,7 +44,7 @@ def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
         click.echo(f"Wrote {plot_network(network, given, title=Path(file).name).save(picture)}")
 
 
-def _network(file: str) -> tuple[Symbol, dict[str, Shape]]:
+def network_in(file: str) -> tuple[Symbol, dict[str, Shape]]:
     """The graph in a file or of a name, and the shapes of inputs that are known with it."""
     if not Path(file).exists() and file.rstrip("0123456789") in models.names() and file != "lstm_unroll":
         return models.get(file), {}

@@ -1,7 +1,9 @@
+import math
 import random
 
 import pytest
 
+import pushgrad as mx
 from pushgrad.common.wire import RANGE_ELEMENTS
 from pushgrad.ps.assignment import Assignment
 
@@ -36,3 +38,22 @@ def test_no_part_is_longer_than_a_frame():
 def test_more_servers_than_elements():
     parts = Assignment(8, bound=1).place(3, 4)
     assert [(part.lo, part.hi) for part in parts] == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_rows_stay_whole_where_they_must():
+    parts = Assignment(3, bound=100).place(50_000 * 70, 4, row=70)
+    assert all(part.lo % 70 == part.hi % 70 == 0 and part.hi - part.lo <= RANGE_ELEMENTS for part in parts)
+    assert [part.lo for part in parts] == [0, *[part.hi for part in parts[:-1]]]
+    assert parts[-1].hi == 50_000 * 70
+
+
+@pytest.mark.parametrize("servers", [2, 3, 4, 8])
+def test_a_network_with_one_huge_layer_loads_all_servers_alike(servers):
+    vgg = mx.models.get("vgg16")
+    shapes = dict(zip(vgg.list_arguments(), vgg.infer_shape(data=(1, 3, 224, 224))[0], strict=True))
+    assignment = Assignment(servers)
+    for name, shape in shapes.items():
+        if name not in ("data", "softmax_label"):
+            assignment.place(math.prod(shape), 4)
+    assert sum(assignment.load) == 4 * 138_357_544
+    assert max(assignment.load) < 1.1 * min(assignment.load)

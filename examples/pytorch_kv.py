@@ -1,0 +1,76 @@
+"""A PyTorch network whose parameters live on our servers: gradients are pushed, weights pulled, by DLPack.
+
+python examples/pytorch_kv.py
+launch --workers 2 examples/pytorch_kv.py          the same numbers, each worker with half of every batch
+python examples/pytorch_kv.py --plain              torch.optim.SGD alone, to compare with
+
+Needs torch (pip install torch), which pushgrad itself does not.
+"""
+
+from pathlib import Path
+
+import click
+import torch
+from digits import load
+
+import pushgrad as mx
+
+EMBEDDED = Path(__file__).parent / "data" / "mnist"
+
+
+def network():
+    """784-64-10; the same start wherever it is made."""
+    torch.manual_seed(0)
+    layers = torch.nn.Flatten(), torch.nn.Linear(784, 64), torch.nn.Tanh(), torch.nn.Linear(64, 10)
+    return torch.nn.Sequential(*layers)
+
+
+def served(parameters, learning_rate, momentum):
+    """A step that has the servers update `parameters` (name -> tensor) by the gradients that backward has left."""
+    kv = mx.kv.create("dist_sync" if mx.num_workers() > 1 else "local")
+    kv.set_optimizer(mx.optimizer.create("sgd", learning_rate=learning_rate, momentum=momentum))
+    names, weights = list(parameters), [parameter.detach() for parameter in parameters.values()]
+    kv.init(names, weights)
+    kv.pull(names, out=weights)
+
+    def step():
+        kv.push(names, [parameter.grad for parameter in parameters.values()])
+        kv.pull(names, out=weights)
+
+    return step
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False), default=EMBEDDED, show_default=True)
+@click.option("--plain", is_flag=True, help="Let torch.optim.SGD do the updates.")
+@click.option("--steps", default=100, show_default=True)
+@click.option("--batch-size", default=100, show_default=True, help="Examples per step over the whole job.")
+@click.option("--learning-rate", default=0.1, show_default=True)
+@click.option("--momentum", default=0.9, show_default=True)
+@click.option("--save", type=click.Path(dir_okay=False), help="Write the trained parameters (torch.save).")
+def main(data, plain, steps, batch_size, learning_rate, momentum, save):
+    """Train a small perceptron on handwritten digits."""
+    digits = load(data)
+    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels).long()
+    net = network()
+    if plain:
+        step = torch.optim.SGD(net.parameters(), lr=learning_rate, momentum=momentum).step
+    else:
+        step = served(dict(net.named_parameters()), learning_rate, momentum)
+    first, last = (batch_size * (mx.rank() + i) // mx.num_workers() for i in range(2))  # this worker's share
+    for n in range(steps):
+        here = torch.arange(n * batch_size + first, n * batch_size + last) % len(images)
+        net.zero_grad()
+        # A sum over the share, divided by the whole batch: the servers add up the workers' gradients.
+        loss = torch.nn.functional.cross_entropy(net(images[here]), labels[here], reduction="sum") / batch_size
+        loss.backward()
+        step()
+    if mx.rank() == 0:
+        right = net(torch.from_numpy(digits.test_images)).argmax(1) == torch.from_numpy(digits.test_labels)
+        print(f"Test-accuracy={right.float().mean().item():.4f}")
+        if save:
+            torch.save(net.state_dict(), save)
+
+
+if __name__ == "__main__":
+    main()
