@@ -6,13 +6,36 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from .codec import Message, checked, message
+from .coding import KINDS, Coding
 from .messages import COUNT, KEY, NAME, RANK, SHORT
 from .tensor import Tensor, data_frames, read_tensor, row_frames
-from .wire import MEMBERS, TENSORS, choice, flag, integer, number, optional, plain_map, record, sequence, text
+from .wire import (
+    MEMBERS,
+    TENSORS,
+    choice,
+    flag,
+    integer,
+    malformed,
+    number,
+    optional,
+    plain_map,
+    record,
+    sequence,
+    text,
+)
 
 PART = text(32, low=1)  # "weight" or the name of an optimizer's state
 DESCRIPTION = optional(plain_map())
 Range = tuple[str, int]  # key, lo
+_CODING = record(choice(*KINDS), number(0.0))
+
+
+def read_coding(value: Any) -> Coding:
+    """`value` from a header as a Coding; WireError if it is none."""
+    kind, bound = _CODING(value)
+    if (kind in ("2bit", "topk")) != (bound > 0) or (kind == "topk" and bound > 1):
+        raise malformed("coding", expected="the threshold of 2bit, the ratio of topk, 0 for others", got=value)
+    return Coding(kind, bound)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +127,22 @@ class Attach(FromWorker, OfTensors):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Push(FromWorker, OfTensors):
-    """Gradients of step n, with the learning rate of that step. `shared`: they lie in the segment, no frames follow."""
+    """Gradients of step n, with the learning rate of that step. `shared`: they lie in the segment, no frames follow.
+
+    `coding` and its number: the data frames hold codes.
+    """
 
     op: ClassVar[str] = "push"
     n: int = checked(integer(1))
     lr: float = checked(number())
     shared: bool | None = checked(optional(flag), default=None)
+    coding: Coding | None = field(default=None, metadata={"check": optional(read_coding)})
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
         """See Message."""
+        if self.coding is not None and not self.shared:
+            sizes = [self.coding.nbytes(item.hi - item.lo) for item in self.tensors]
+            return tuple((size, size) for size in sizes)
         return () if self.shared else data_frames(self.tensors)
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from ..common.codec import Message
 from ..common.errors import ParameterError
 from ..common.requests import Attach, Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
-from ..common.tensor import Tensor, with_frames
-from ..common.wire import Frame, WireError
+from ..common.tensor import Tensor
+from ..common.wire import WireError
 from .answers import Acked, Ready, Reply, Say
 from .attaching import attach
 from .fit import Fit, Range
 from .ledger import left
 from .optimizer import from_description
+from .reading import gradients_of, refuse_repetition, refuse_rows, require_part, rows_of, values
 from .refusal import refusal
 from .update import Array
 
@@ -106,8 +107,8 @@ class Service:
         if message.rank != 0:
             raise WireError("rank", "init", expected="worker 0", got=f"worker {message.rank}")
         fit = self._fit(message)
-        _refuse_repetition(message)
-        _refuse_rows(message)
+        refuse_repetition(message)
+        refuse_rows(message)
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
         for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
             target = entry.part(message.part)
@@ -121,7 +122,7 @@ class Service:
         tensor = message.tensors[index]
         if message.part != "weight":
             entry = fit.find(tensor)
-            _part(entry, message.part)
+            require_part(entry, message.part)
             return entry
         if (tensor.key, tensor.lo) in fit.store.entries:
             return fit.find(tensor)
@@ -134,7 +135,7 @@ class Service:
     def _attach(self, message: Attach, now: float) -> list[Reply]:
         if message.rank != 0:
             raise WireError("rank", "attach", expected="worker 0", got=f"worker {message.rank}")
-        _refuse_rows(message)
+        refuse_rows(message)
         attach(self._fit(message), message, self.workers)
         return [Say(message.rank, Ok(seq=message.seq))]
 
@@ -142,9 +143,9 @@ class Service:
         fit, rank, n = self._fit(message), message.rank, message.n
         if fit.mode != "sync" and fit.store.optimizer is None:
             raise WireError("setup", f"dist_{fit.mode} needs an optimizer", remedy="Call set_optimizer before push")
-        _refuse_repetition(message)
+        refuse_repetition(message)
         entries = [fit.find(tensor) for tensor in message.tensors]
-        gradients = _gradients(message, entries)
+        gradients = gradients_of(message, entries)
         fresh = [self._accept(entry, message) for entry in entries]
         replies: list[Reply] = []
         for index, (entry, new) in enumerate(zip(entries, fresh, strict=True)):
@@ -184,12 +185,8 @@ class Service:
         fit = self._fit(message)
         entries = [fit.find(tensor) for tensor in message.tensors]
         for entry in entries:
-            _part(entry, message.part)
-        frames = iter(message.frames)
-        wanted = [
-            None if tensor.rows is None else entry.row_ids(next(frames))
-            for tensor, entry in zip(message.tensors, entries, strict=True)
-        ]
+            require_part(entry, message.part)
+        wanted = rows_of(message, entries)
         replies: list[Reply] = []
         for entry, ids in zip(entries, wanted, strict=True):
             entry.wanted[message.rank] = ids
@@ -250,46 +247,6 @@ class Service:
     def _acks(self, message: OfTensors, n: int, part: str) -> list[Reply]:
         assert isinstance(message, FromWorker)
         return [Acked(message.rank, message.fit, n, part, (item.key, item.lo)) for item in message.tensors]
-
-
-def values(frame: Frame, dtype: str) -> Array:
-    """The numbers in a data frame, little endian, without a copy."""
-    found: Array = np.frombuffer(frame, np.dtype(dtype).newbyteorder("<"))
-    return found
-
-
-def _part(entry: Range, part: str) -> None:
-    if entry.part(part) is None:
-        raise WireError(
-            "unknown_part",
-            f"key {entry.tensor.key!r} has no {part!r}",
-            key=entry.tensor.key,
-            expected=" or ".join(["weight", *entry.states]),
-            got=part,
-        )
-
-
-def _gradients(message: Push, entries: list[Range]) -> list[tuple[Array | None, Array]]:
-    """Row ids (None if dense) and data of each tensor; none if they lie in the segment."""
-    if message.shared:
-        _refuse_rows(message)
-        return []
-    found = with_frames(message.tensors, message.frames)
-    return [
-        (None if ids is None else entry.row_ids(ids), values(data, tensor.dtype))
-        for entry, (tensor, ids, data) in zip(entries, found, strict=True)
-    ]
-
-
-def _refuse_rows(message: OfTensors) -> None:
-    for tensor in message.tensors:
-        if tensor.rows is not None:
-            raise WireError("malformed", f"{message.op}: row-sparse values", key=tensor.key)
-
-
-def _refuse_repetition(message: OfTensors) -> None:
-    if len({(item.key, item.lo) for item in message.tensors}) < len(message.tensors):
-        raise WireError("malformed", f"{message.op}: a range comes twice in one message")
 
 
 _HANDLERS: dict[type[Message], Callable[[Service, Any, float], list[Reply]]] = {

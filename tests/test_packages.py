@@ -104,7 +104,8 @@ def test_launch_must_not_import_numerics():
 
 # What local training shares with a server: the store, the optimizers, and what these two are made of.
 STORE = {
-    f"pushgrad.ps.{name}" for name in ("assignment", "blocks", "kernels", "optimizer", "row_sparse", "store", "update")
+    f"pushgrad.ps.{name}"
+    for name in ("assignment", "blocks", "compression", "kernels", "optimizer", "row_sparse", "store", "update")
 }
 
 

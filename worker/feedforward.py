@@ -36,7 +36,7 @@ class FeedForward:
     arg_params and aux_params are values to start from; the initializer draws the others. Parameters of another network
     among them are an error unless allow_extra_params. fixed_param_names are names or patterns such as "conv*" of
     parameters that training leaves as they are. Further keywords go to the optimizer, e.g. learning_rate=0.1,
-    momentum=0.9, wd=1e-4.
+    momentum=0.9, wd=1e-4. compression_params compress the gradients of a job, see KVStore.set_gradient_compression.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class FeedForward:
         slices: int | None = None,
         allow_extra_params: bool = False,
         fixed_param_names: Sequence[str] | None = None,
+        compression_params: Mapping[str, Any] | None = None,
         **optimizer_params: Any,
     ) -> None:
         serve_if_role()
@@ -66,6 +67,7 @@ class FeedForward:
         self.allow_extra_params, self.fixed_param_names = allow_extra_params, check_names(fixed_param_names)
         self.arg_params: dict[str, Array] = dict(arg_params or {})
         self.aux_params: dict[str, Array] = dict(aux_params or {})
+        self.compression_params = compression_params
         self.optimizer_states: dict[str, dict[str, Array]] = {}
         self.num_update = 0
         self.training = 0  # which training since the seed was set: a key of its random numbers
@@ -98,6 +100,7 @@ class FeedForward:
         aux_params: Mapping[str, Array] | None = None,
         allow_extra_params: bool = False,
         fixed_param_names: Sequence[str] | None = None,
+        compression_params: Mapping[str, Any] | None = None,
         **optimizer_params: Any,
     ) -> FeedForward:
         """Make a network and train it: the constructor and `fit` in one call."""
@@ -115,6 +118,7 @@ class FeedForward:
             slices,
             allow_extra_params,
             fixed_param_names,
+            compression_params,
             **optimizer_params,
         )
         return model.fit(

@@ -73,6 +73,11 @@ class KeyTable:
             raise ParameterError(f"key {key!r} has not been initialised", remedy="Call init with its first value")
         return self._infos[name]
 
+    @property
+    def pushed(self) -> bool:
+        """Whether any key has been pushed."""
+        return any(info.n for info in self._infos.values())
+
     def _name(self, key: Key) -> str:
         if isinstance(key, bool) or not isinstance(key, int | str):
             raise ParameterError("key", expected="an int or a str", got=repr(key))

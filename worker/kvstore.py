@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.coding import Coding
 from ..common.errors import DataError, JobError, ParameterError, ShapeError
 from ..common.slices import tree_reduce
 from ..ps.optimizer import Optimizer
@@ -15,6 +16,7 @@ from ..ps.optimizer import create as make_optimizer
 from ..ps.row_sparse import RowGradient
 from ..ps.update import all_finite
 from .array import Array, aligned_empty
+from .compressor import Compressor, make_coding
 from .keys import KeyInfo, KeyTable, check, deliver, fitting, pairs, several, to_numpy
 from .rows import row_gradient, rows_of, some_rows
 from .session import Session
@@ -38,6 +40,7 @@ class KVStore(ABC):
         self.fit = session.next_fit()
         self.optimizer: Optimizer | None = None
         self.keys = KeyTable()
+        self._compressor: Compressor | None = None
 
     # ---- what users call
 
@@ -126,6 +129,26 @@ class KVStore(ABC):
         self.optimizer = make_optimizer(optimizer)
         self._set_optimizer(self.optimizer)
 
+    def set_gradient_compression(self, compression_params: Any) -> None:
+        """Send codes of gradients: {"type": "fp16"}, {"type": "bf16"}, {"type": "2bit", "threshold": 0.5} (MXNet's;
+        what it leaves out is added to the next gradient) or {"type": "topk", "ratio": 0.01} (the largest; likewise).
+
+        Every worker calls it, before the first push. Values come back whole; gradients by rows are sent as they are.
+        ParameterError if the parameters are wrong or the store is "local", where nothing is sent.
+        """
+        coding = make_coding(compression_params)
+        if self.type == "local":
+            raise ParameterError('gradient compression with kvstore "local"', remedy='Use "device" or a dist_ one')
+        if self.keys.pushed:
+            raise ParameterError("gradient compression must be set before the first push")
+        self._compressor = Compressor(coding) if coding else None
+        self._agree_on_compression(coding)
+
+    def compression_stats(self) -> dict[str, int]:
+        """Bytes of this worker's compressed gradients so far: `plain`, what they would have been, and `sent`."""
+        made = self._compressor
+        return {"plain": made.plain if made else 0, "sent": made.coded if made else 0}
+
     def empty(self, key: Any) -> Array:
         """An uninitialised array of the key's shape and dtype to make gradients in.
 
@@ -210,6 +233,9 @@ class KVStore(ABC):
 
     @abstractmethod
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None: ...
+
+    @abstractmethod
+    def _agree_on_compression(self, coding: Coding | None) -> None: ...
 
     @abstractmethod
     def _set_optimizer(self, optimizer: Optimizer) -> None: ...

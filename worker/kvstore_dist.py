@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.codec import Message
+from ..common.coding import Coding
 from ..common.errors import DataError, JobError, ParameterError
 from ..common.requests import Drop, Setup, Stats
 from ..common.tensor import Tensor
@@ -19,6 +20,7 @@ from ..ps.assignment import BIG_ARRAY, Assignment
 from ..ps.optimizer import Optimizer
 from ..ps.row_sparse import RowGradient
 from .array import Array, aligned_empty, same_memory
+from .compressor import Compressor
 from .flight import Flight
 from .job_session import JobSession
 from .keys import KeyInfo
@@ -118,7 +120,11 @@ class KVStoreDist(KVStore):
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
-        self._submit(self._requests("push", info, array, n=n, lr=float(lr), priority=priority))
+        fields: dict[str, Any] = {"n": n, "lr": float(lr), "priority": priority}
+        if self._compressor is None:
+            self._submit(self._requests("push", info, array, **fields))
+        else:
+            self._submit(self._coded_requests(self._compressor, info, array, **fields))
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
@@ -140,6 +146,16 @@ class KVStoreDist(KVStore):
         self._pull(info, whole, "weight", priority)
         self.wait()
         out[...] = whole[ids]
+
+    def _coded_requests(
+        self, compressor: Compressor, info: KeyInfo, array: Array, **fields: Any
+    ) -> list[tuple[int, Request]]:
+        placed = []
+        for part, code in zip(info.parts, compressor.codes(info, array), strict=True):
+            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
+            coded = Request("push", self._flight, self.fit, tensor, code, coding=compressor.coding, **fields)
+            placed.append((part.server, coded))
+        return placed
 
     def _row_requests(
         self, kind: str, info: KeyInfo, ids: Array, rows: Array, **fields: Any
@@ -195,6 +211,9 @@ class KVStoreDist(KVStore):
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         said = repr(sorted(optimizer.description().items()))
         self._agree("optimizer", said, lambda: self._setup(optimizer.description()))
+
+    def _agree_on_compression(self, coding: Coding | None) -> None:
+        self._agree("compression", repr(coding), lambda: None)
 
     def _setup(self, description: dict[str, Any] | None) -> None:
         self._call(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..common.coding import Coding
 from ..common.errors import ParameterError
+from ..ps.assignment import Part
 from ..ps.optimizer import Optimizer
 from ..ps.row_sparse import RowGradient, update_rows
 from ..ps.store import Entry, Store
@@ -35,6 +37,7 @@ class KVStoreLocal(KVStore):
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         for info, array in items:
+            info.parts = [Part(0, 0, info.size)]
             weight = aligned_empty((info.size,), info.dtype)
             weight[:] = array.reshape(-1)
             self._store.add(info.name, Entry(weight, lr_mult, wd_mult))
@@ -45,7 +48,7 @@ class KVStoreLocal(KVStore):
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
-        rows = array.reshape(1, -1)
+        rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
@@ -61,6 +64,9 @@ class KVStoreLocal(KVStore):
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         np.take(self.value(info.key), ids, axis=0, out=out, mode="clip")  # raise would buffer
+
+    def _agree_on_compression(self, coding: Coding | None) -> None:
+        """There is nobody to agree with."""
 
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         self._store.set_optimizer(optimizer)

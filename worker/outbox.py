@@ -117,7 +117,8 @@ class Outbox:
         sent = (array for item in requests for array in (item.rows, item.array) if array is not None)
         frames: tuple[Frame, ...] = tuple(_bytes_of(array) for array in sent)
         if first.kind == "push":
-            return Push(**common, n=first.n, lr=first.lr, tensors=tensors, frames=frames)  # type: ignore[arg-type]
+            step: dict[str, Any] = {"n": first.n, "lr": first.lr, "coding": first.coding}
+            return Push(**common, **step, tensors=tensors, frames=frames)  # type: ignore[arg-type]
         mults = {"lr_mult": first.lr_mult, "wd_mult": first.wd_mult}
         return Init(**common, **mults, part=first.part, tensors=tensors, frames=frames)  # type: ignore[arg-type]
 

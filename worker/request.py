@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.coding import Coding
 from ..common.tensor import Tensor
 from .array import Array
 from .flight import Flight
@@ -17,10 +18,10 @@ Range = tuple[int, str, int]  # fit, key, lo
 class Request:
     """One range to be initialised, pushed or pulled. `array` is flat: the source, or where values go.
 
-    Of row-sparse keys, `rows` are the ids of the rows that `array` holds, counted over the whole key. Of keys in shared
-    memory, a push has the `slot` in which the server reads it, and in place of a pull there is a "copy" from where the
-    server has written. `flight` is told when it is done. For kind "call", `message` is sent as it is and answered by
-    its seq.
+    With a `coding`, `array` is the code. Of row-sparse keys, `rows` are the ids of the rows that `array` holds, counted
+    over the whole key. Of keys in shared memory, a push has the `slot` in which the server reads it, and in place of a
+    pull there is a "copy" from where the server has written. `flight` is told when it is done. For kind "call",
+    `message` is sent as it is and answered by its seq.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Request:
     fit: int = 0
     tensor: Tensor | None = None
     array: Array | None = None
+    coding: Coding | None = None
     slot: Array | None = None
     source: Array | None = None
     rows: Array | None = None
@@ -54,7 +56,17 @@ class Request:
         """Requests that are equal in this may share a message."""
         if self.kind == "call":
             return self
-        return (self.kind, self.fit, self.n, self.part, self.lr, self.lr_mult, self.wd_mult, self.slot is None)
+        return (
+            self.kind,
+            self.fit,
+            self.n,
+            self.part,
+            self.lr,
+            self.lr_mult,
+            self.wd_mult,
+            self.slot is None,
+            self.coding,
+        )
 
     @property
     def nbytes(self) -> int:

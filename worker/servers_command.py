@@ -51,7 +51,6 @@ def _sizes(network: Symbol, inputs: dict[str, Shape]) -> list[int]:
     """Elements of each parameter, in the order in which workers initialise them."""
     if not inputs:
         raise ParameterError("the shapes of the inputs are not known", remedy="Give them: --shape data=1,3,224,224")
-    shapes = network.infer_shape(**inputs)[0]
-    assert shapes is not None
-    named = zip(network.list_arguments(), shapes, strict=True)
-    return [math.prod(shape) for name, shape in named if name not in inputs and not name.endswith("label")]
+    shapes = {node.name: shape for (node, _), shape in network.infer_all(**inputs).items() if node.op is None}
+    learned = [n for n in network.list_arguments() if n not in inputs and not n.endswith("label")]
+    return [math.prod(shapes[name]) for name in learned]

@@ -53,6 +53,8 @@ class Trainer:
         self._tables = {lookup.weight for lookup in self._lookups}
         self.optimizer = model.make_optimizer(shares.global_batch)
         self.store = kvstore.create(kind)
+        if model.compression_params is not None:
+            self.store.set_gradient_compression(model.compression_params)
         self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self._close)

@@ -5,6 +5,7 @@ import pytest
 
 from pushgrad.common import messages, requests
 from pushgrad.common.codec import REGISTRY, Message, decode, encode
+from pushgrad.common.coding import Coding
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import HEADER_BYTES, TENSORS, WireError, pack, unpack
 
@@ -38,6 +39,8 @@ SAMPLES = [
     requests.Push(
         **ME, n=5, lr=0.1, tensors=(Tensor("w", "float32", (4, 3), 0, 12, 2),), frames=(b"i" * 16, b"v" * 24)
     ),
+    requests.Push(**ME, n=5, lr=0.1, coding=Coding("2bit", 0.5), tensors=PAIR[:1], frames=(b"x" * 4,)),
+    requests.Push(**ME, n=5, lr=0.1, coding=Coding("fp16"), tensors=PAIR[:1], frames=(b"x" * 12,)),
     requests.Pull(**ME, n=5, part="weight", tensors=PAIR),
     requests.Pull(**ME, n=5, part="weight", tensors=(Tensor("w", "float32", (4, 3), 0, 12, 1),), frames=(b"i" * 8,)),
     requests.Ok(seq=1),

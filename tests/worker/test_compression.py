@@ -1,0 +1,122 @@
+"""`set_gradient_compression`: of a store of one process, and of a job with real servers."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.coding import Coding
+from pushgrad.ps.compression import decode, encode
+from pushgrad.ps.optimizer import SGD
+from pushgrad.ps.store import Entry
+
+SIZE = 1211 * 1000  # more than a frame holds
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ("2bit", "type"),
+        ({"type": "3bit"}, "2bit"),
+        ({"type": "2bit", "threshold": 0}, "threshold"),
+        ({"type": "2bit", "threshold": "a"}, "threshold"),
+        ({"type": "topk", "ratio": 1.5}, "at most 1"),
+        ({"type": "fp16", "threshold": 1}, "no parameter threshold"),
+    ],
+)
+def test_wrong_parameters(given, what):
+    with pytest.raises(mx.PushgradError, match=what):
+        mx.kv.create("device").set_gradient_compression(given)
+
+
+def test_where_and_when_it_cannot_be_set():
+    with pytest.raises(mx.PushgradError, match='"device"'):
+        mx.kv.create("local").set_gradient_compression({"type": "fp16"})
+    kv = mx.kv.create("device")
+    kv.init(["w", "d"], [np.zeros(3, np.float32), np.zeros(3)])
+    kv.set_gradient_compression({"type": "fp16"})
+    with pytest.raises(mx.PushgradError, match="key 'd': compression: expected float32"):
+        kv.push("d", np.ones(3))
+    kv.push("w", np.full(3, 0.1, np.float32))
+    with pytest.raises(mx.PushgradError, match="before the first push"):
+        kv.set_gradient_compression({"type": "none"})
+    kv.pull("w", out := np.empty(3, np.float32))
+    np.testing.assert_array_equal(out, np.float32(np.float16(0.1)))
+    assert kv.compression_stats() == {"plain": 12, "sent": 6}
+
+
+JOB = f"""
+    import json, sys, zlib
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create("dist_sync")
+    kv.set_optimizer(mx.optimizer.SGD(0.1, momentum=0.9))
+    kv.set_gradient_compression(json.loads(sys.argv[1]))
+    kv.init("w", np.ones({SIZE}, np.float32))
+    out = np.empty({SIZE}, np.float32)
+    for n in range(3):
+        kv.push("w", np.random.default_rng([kv.rank, n]).normal(size={SIZE}).astype(np.float32))
+        kv.pull("w", out)
+    print(zlib.crc32(out.tobytes()), kv.compression_stats()["sent"])
+"""
+
+
+def expected(coding, parts, workers=2):
+    sgd, entry = SGD(momentum=0.9), Entry(np.ones(SIZE, np.float32))
+    entry.prepare(sgd)
+    residuals, sent = np.zeros((workers, SIZE), np.float32), 0
+    for n in range(3):
+        rows = np.empty((workers, SIZE), np.float32)
+        for rank in range(workers):
+            values = np.random.default_rng([rank, n]).normal(size=SIZE).astype(np.float32)
+            for low, high in parts:
+                code = encode(coding, values[low:high], residuals[rank, low:high])
+                rows[rank, low:high] = decode(coding, code, high - low)
+                sent += code.nbytes if rank == 0 else 0
+        entry.apply(sgd, rows, 0.1)
+    return f"{zlib.crc32(entry.weight.tobytes())} {sent}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "coding"),
+    [
+        ({"type": "fp16"}, Coding("fp16")),
+        ({"type": "bf16"}, Coding("bf16")),
+        ({"type": "2bit", "threshold": 0.5}, Coding("2bit", 0.5)),
+        ({"type": "topk", "ratio": 0.01}, Coding("topk", float(np.float32(0.01)))),
+    ],
+)
+@pytest.mark.parametrize("ipc", [True, False])
+def test_a_job_has_the_bits_of_one_process(new_job, given, coding, ipc):
+    job = new_job(2, 1, ipc=ipc).start(JOB, json.dumps(given))
+    job.succeed()
+    half = SIZE // 2
+    for rank in range(2):
+        assert job.out(f"worker{rank}") == expected(coding, [(0, half), (half, SIZE)])
+
+
+def test_workers_that_compress_differently_are_told(new_job):
+    code = """
+        import pushgrad as mx
+        kv = mx.kv.create("dist_sync")
+        kv.set_gradient_compression({"type": "2bit", "threshold": 0.5 + kv.rank})
+    """
+    job = new_job(2, 1).start(code)
+    job.wait(60)
+    assert "do not do the same" in job.err("worker0") + job.err("worker1")
+
+
+def test_a_network_learns_with_compressed_gradients():
+    random = np.random.default_rng(1)
+    X = random.normal(size=(200, 5)).astype(np.float32)
+    y = (X.sum(axis=1) > 0).astype(np.float32)
+    mx.random.seed(1)
+    model = mx.FeedForward.create(
+        mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2), name="softmax"),
+        X, y, num_epoch=40, batch_size=50, learning_rate=0.5, kvstore="device", verbose=False,
+        compression_params={"type": "2bit", "threshold": 2.0},
+    )  # fmt: skip
+    assert model.score(X, y) > 0.95

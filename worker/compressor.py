@@ -1,0 +1,60 @@
+"""Gradient compression on a worker: what `set_gradient_compression` was given, and the residual of each key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..common.coding import KINDS, Coding
+from ..common.errors import ParameterError
+from ..ps.compression import decode, encode
+from .array import Array
+from .keys import KeyInfo
+
+_NUMBERS = {"2bit": ("threshold", 0.5, math.inf), "topk": ("ratio", 0.01, 1.0)}  # name, default, upper end
+
+
+class Compressor:
+    """Turns gradients into codes and keeps what they leave out. `plain` and `coded` count bytes before and after."""
+
+    def __init__(self, coding: Coding) -> None:
+        self.coding = coding
+        self.plain = self.coded = 0
+        self._residuals: dict[str, Array] = {}
+
+    def codes(self, info: KeyInfo, gradient: Array) -> list[Array]:
+        """The code (uint8) of each part of the key; ParameterError unless it is float32."""
+        if info.dtype != np.float32:
+            raise ParameterError(f"key {info.key!r}: compression", expected="float32 gradients", got=info.dtype)
+        flat = gradient.reshape(-1)
+        residual = self._residuals.setdefault(info.name, np.zeros(info.size, np.float32))
+        found = [encode(self.coding, flat[p.lo : p.hi], residual[p.lo : p.hi]) for p in info.parts]
+        self.plain, self.coded = self.plain + flat.nbytes, self.coded + sum(code.nbytes for code in found)
+        return found
+
+    def through(self, info: KeyInfo, gradient: Array) -> Array:
+        """What a server makes of the code."""
+        codes = zip(info.parts, self.codes(info, gradient), strict=True)
+        whole = [decode(self.coding, code, part.hi - part.lo) for part, code in codes]
+        return np.concatenate(whole).reshape(info.shape)
+
+
+def make_coding(given: Any) -> Coding | None:
+    """The coding that {"type": "2bit", "threshold": 0.5} and the like describe, None for "none". ParameterError."""
+    if not isinstance(given, Mapping) or given.get("type") not in (*KINDS, "none"):
+        expected = '{"type": ...} with ' + " or ".join((*KINDS, "none"))
+        raise ParameterError("gradient compression", expected=expected, got=repr(given))
+    kind = given["type"]
+    name, default, high = _NUMBERS.get(kind, ("", 0.0, 0.0))
+    if unknown := [key for key in given if key not in ("type", name)]:
+        raise ParameterError(f"gradient compression {kind}: no parameter {', '.join(map(str, unknown))}")
+    if kind == "none":
+        return None
+    number = given.get(name, default)
+    if name and (isinstance(number, bool | str) or not 0 < float(number) <= high or not math.isfinite(number)):
+        expected = "a number above 0" if high == math.inf else f"a number above 0, at most {high:g}"
+        raise ParameterError(f"gradient compression {kind}: {name}", expected=expected, got=repr(number))
+    return Coding(kind, float(np.float32(number)))
