@@ -56,6 +56,7 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/compute.py --json out/compute.json
+	$(BIN)/python benchmarks/exchange.py --json out/exchange.json
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/operators_page.py

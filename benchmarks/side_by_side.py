@@ -26,6 +26,7 @@ class Program:
     """How to start one: the interpreter's name in Pythons, its arguments before the script, the script, its options.
 
     All threads of its `processes` together are as many as there are cores; `lines` of the processes take turns.
+    `environ` is added to the environment.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Program:
     options: dict = field(default_factory=dict)
     processes: int = 1
     lines: int = 1
+    environ: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Child:
         task = json.dumps({"data": str(data), "mode": "eager", **row.task, **self.program.options})
         command = [python, *self.program.before, str(PEERS / self.program.script), address, task]
         threads = str(max(1, CORES // self.program.processes))
-        environ = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        environ = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", **self.program.environ}
         with self.log.open("w") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, start_new_session=True
