@@ -11,7 +11,7 @@ import numpy as np
 from ..common.errors import DataError, ParameterError, ShapeError
 from ..common.wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS
 from ..ps.assignment import Part
-from .array import Array, Shape
+from .array import Array, Shape, same_memory
 
 Key = int | str
 
@@ -21,7 +21,8 @@ class KeyInfo:
     """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1.
 
     Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
-    gradients; `lent` tells whether a caller has been given the latter. A `row_sparse` one is never there.
+    gradients; `lent` tells whether a caller has been given the latter. A `row_sparse` one is never there. `staging` is
+    memory in which a push of a caller's array travels, and `launched` numbers the last one.
     """
 
     key: Key
@@ -34,6 +35,8 @@ class KeyInfo:
     gradient: Array | None = None
     lent: bool = False
     row_sparse: bool = False
+    staging: Array | None = None
+    launched: int = 0
 
     @property
     def size(self) -> int:
@@ -146,7 +149,18 @@ def deliver(info: KeyInfo, value: Array, out: Any) -> None:
         return
     target = writable(info, out)
     check(info, target)
-    target[...] = value
+    if not same_memory(target, value):
+        target[...] = value
+
+
+def landing_place(info: KeyInfo, out: Any) -> Array:
+    """Where a value that is to be delivered to `out` can be received: in it, or in new memory if it lies elsewhere."""
+    if not (hasattr(out, "set") and hasattr(out, "get")):  # cupy
+        target = writable(info, out)
+        check(info, target)
+        if target.flags.c_contiguous:
+            return target
+    return np.empty(info.shape, info.dtype)
 
 
 def writable(info: KeyInfo, out: Any) -> Array:

@@ -17,7 +17,7 @@ from ..ps.row_sparse import RowGradient
 from ..ps.update import all_finite
 from .array import Array, aligned_empty
 from .compressor import Compressor, make_coding
-from .keys import KeyInfo, KeyTable, check, deliver, fitting, pairs, several, to_numpy
+from .keys import KeyInfo, KeyTable, check, deliver, fitting, landing_place, pairs, several, to_numpy
 from .rows import row_gradient, rows_of, some_rows
 from .session import Session
 
@@ -83,14 +83,16 @@ class KVStore(ABC):
         """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each."""
         fetched = []
         for name, item in pairs(key, out):
-            info = self.keys[name]
-            buffer = np.empty(info.shape, info.dtype)
-            self._pull(info, buffer, "weight", priority)
-            fetched.append((info, buffer, several(item)))
+            info, targets = self.keys[name], several(item)
+            found = self.value(name)
+            if found is None:
+                found = landing_place(info, targets[0])
+                self._pull(info, found, "weight", priority)
+            fetched.append((info, found, targets))
         self.wait()
-        for info, buffer, targets in fetched:
+        for info, found, targets in fetched:
             for target in targets:
-                deliver(info, buffer, target)
+                deliver(info, found, target)
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """Push, then pull into `out` (into `value` if None)."""

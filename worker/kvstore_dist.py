@@ -49,13 +49,17 @@ class KVStoreDist(KVStore):
             raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
         self._assignment = Assignment(session.num_servers, _bound())
         self._closed = False
+        self._numbers = count(1)
+        self._launched = self._landed = 0  # the last push, and the last one that is known to be part of a version
         self._held: list[tuple[int, Request]] | None = None  # what `together` collects
         self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
         """See KVStore."""
+        launched = self._launched
         with self._session.saying(), recorder.span("wait"):
             self._flight.wait()
+        self._landed = launched
 
     def close(self) -> None:
         """See KVStore. After an error it only forgets."""
@@ -125,6 +129,7 @@ class KVStoreDist(KVStore):
             self._submit(self._requests("push", info, array, **fields))
         else:
             self._submit(self._coded_requests(self._compressor, info, array, **fields))
+        info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
@@ -172,8 +177,14 @@ class KVStoreDist(KVStore):
         return placed
 
     def _own(self, info: KeyInfo, total: Array) -> Array:
-        made_in_place = info.gradient is not None and same_memory(total, info.gradient)
-        return total if made_in_place else total.copy()
+        if self._compressor is not None or (info.gradient is not None and same_memory(total, info.gradient)):
+            return total  # encoded before push returns, or made where the server reads it
+        if info.lent or info.launched > self._landed:
+            return total.copy()
+        if info.staging is None:
+            info.staging = aligned_empty(info.shape, info.dtype) if info.gradient is None else info.gradient
+        np.copyto(info.staging, total)
+        return info.staging
 
     def _requests(self, kind: str, info: KeyInfo, array: Array, **fields: Any) -> list[tuple[int, Request]]:
         values, slot, source = _flat(array), None, None

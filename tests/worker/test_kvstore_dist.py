@@ -244,3 +244,31 @@ def test_a_forked_child_cannot_use_the_worker_s_place(new_job):
     child, *parent = job.out("worker0").splitlines()
     assert "forked child" in child
     assert parent == ["7", "1.0"]
+
+
+REUSED = """
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create("dist_sync")
+    kv.set_optimizer(mx.optimizer.create("test"))
+    kv.init("w", np.zeros(50_000, np.float32))
+    array = np.empty(50_000, np.float32)
+    strided = np.empty((50_000, 2), np.float32)[:, 0]
+    for step in range(5):
+        for value in (1, 2, 3):  # three pushes are under way, of one array
+            array[:] = value
+            kv.push("w", array)
+            array[:] = np.nan
+        kv.pull("w", out=array)
+        kv.pull("w", out=strided)
+        assert (array == 12 * (step + 1)).all() and (strided == array).all(), (step, array)
+    print("passed")
+"""
+
+
+@pytest.mark.parametrize("ipc", [True, False])
+def test_an_array_may_be_written_as_soon_as_push_returns(new_job, ipc):
+    job = new_job(2, 1, ipc=ipc).start(REUSED)
+    job.succeed()
+    assert [job.out(f"worker{rank}") for rank in range(2)] == ["passed\n"] * 2
