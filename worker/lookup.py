@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Lookup:
     """One such Embedding: `weight` is its table, `data` has the ids, `rows` is the input that takes its place."""
 
+    node: Node
     op: Embedding
     weight: str
     data: str
@@ -66,16 +67,16 @@ def find_lookups(symbol: Symbol, data: Collection[str], learned: Collection[str]
         if isinstance(op, Embedding) and op.sparse_grad:
             (ids, _), (table, _) = node.inputs
             if ids.op is None and ids.name in data and table.name in learned and readers[node.inputs[1]] == 1:
-                found.append(Lookup(op, table.name, ids.name, f"{node.name}_rows"))
+                found.append(Lookup(node, op, table.name, ids.name, f"{table.name}_rows"))
     return found
 
 
 def without_tables(symbol: Symbol, lookups: Sequence[Lookup]) -> Symbol:
     """The graph with an input in place of each of these Embeddings."""
-    taken = {id(lookup.op): lookup.rows for lookup in lookups}
+    taken = {lookup.node: lookup.rows for lookup in lookups}
 
     def change(node: Node) -> Node:
-        return Node(None, taken[id(node.op)]) if id(node.op) in taken else node
+        return Node(None, taken[node]) if node in taken else node
 
     return Symbol(rebuilt(symbol.heads, change)) if lookups else symbol
 

@@ -91,6 +91,21 @@ def test_tables_that_cannot_stay_in_the_store_are_learned_whole():
     assert not find_lookups(network(False), ["data"], ["words_weight"])
 
 
+def test_two_tables_beside_each_other():
+    X, y = words()
+    one = mx.sym.Embedding(
+        mx.sym.Variable("data"), mx.sym.Variable("left"), input_dim=VOCABULARY, output_dim=3, sparse_grad=True
+    )
+    other = one(left=mx.sym.Variable("right"))  # the same operator, on another table
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(one * other, num_hidden=2), name="softmax")
+    start = {name: np.full((VOCABULARY, 3), value, np.float32) for name, value in (("left", 0.5), ("right", 0.25))}
+    trained = mx.FeedForward.create(
+        net, X, y, num_epoch=1, batch_size=12, learning_rate=0.1, arg_params=start, verbose=False
+    ).arg_params
+    assert (trained["left"] != 0.5).any() and (trained["right"] != 0.25).any()
+    assert not np.array_equal(trained["left"] - 0.5, trained["right"] - 0.25)
+
+
 JOB = """
     import json, zlib
     import numpy as np
