@@ -79,8 +79,7 @@ class Job:
     """What the workers share: weights, and sums over all of them."""
 
     def __init__(self, model, optimizer):
-        kind = "dist_sync" if mx.num_workers() > 1 else "local"
-        self.weights, self.sums = mx.kv.create(kind), mx.kv.create(kind)
+        self.weights, self.sums = mx.kv.create("auto"), mx.kv.create("auto")
         self.weights.set_optimizer(optimizer)
         self.weights.init(model.learned, model.weights)
         self.sums.init("sums", np.zeros(2))

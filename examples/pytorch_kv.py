@@ -27,7 +27,7 @@ def network():
 
 def served(parameters, learning_rate, momentum):
     """A step that has the servers update `parameters` (name -> tensor) by the gradients that backward has left."""
-    kv = mx.kv.create("dist_sync" if mx.num_workers() > 1 else "local")
+    kv = mx.kv.create("auto")
     kv.set_optimizer(mx.optimizer.create("sgd", learning_rate=learning_rate, momentum=momentum))
     names, weights = list(parameters), [parameter.detach() for parameter in parameters.values()]
     kv.init(names, weights)

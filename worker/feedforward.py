@@ -17,7 +17,6 @@ from .fit_start import (
     check_names,
     chosen_initializer,
     seek_epoch,
-    store_kind,
 )
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .scoring import Learned, evaluate, predict
@@ -163,7 +162,7 @@ class FeedForward:
             self.training = self.training or random.next_training()
             shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training)
             self.training = shares.training
-            trainer = Trainer(self, iterator, shares, session, store_kind(kvstore, session), chosen)
+            trainer = Trainer(self, iterator, shares, session, kvstore, chosen)
             if verbose and session.rank == 0:
                 notes += [trainer.parameters.note] if trainer.parameters.note else []
                 announce(self.ctx, shares, session, notes)

@@ -56,13 +56,6 @@ def seek_epoch(iterator: Any, epoch: int) -> None:
     iterator.seek(epoch, 0)
 
 
-def store_kind(kind: str, session: Session) -> str:
-    """The key-value store that `kvstore="auto"` means here."""
-    if kind == "auto":
-        return "dist_sync" if session.is_distributed else "local"
-    return kind
-
-
 def announce(ctx: Any, shares: Shares, session: Session, notes: Sequence[str]) -> None:
     """How the batch is shared, what was found out, and that training starts."""
     if session.num_workers > 1:

@@ -266,16 +266,19 @@ class KVStore(ABC):
 
 
 def create(name: str = "local", staleness: int = 3) -> KVStore:
-    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job.
+    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job; "auto"
+    is dist_sync in a job and local otherwise.
 
     dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
     same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
     """
     kind = name.lower() if isinstance(name, str) else name
-    if kind not in LOCAL + DISTRIBUTED:
+    if kind not in ("auto", *LOCAL, *DISTRIBUTED):
         raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
     session = Session.current()
+    if kind == "auto":
+        kind = "dist_sync" if session.is_distributed else "local"
     if kind in LOCAL and session.is_distributed:
         raise JobError(
             f"kvstore {kind!r} in a job of {session.num_workers} workers: they would train apart",
