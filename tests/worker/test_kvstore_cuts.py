@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 TRAIN = """
+    import os
     import sys
     import numpy as np
     import pushgrad as mx
@@ -17,8 +18,9 @@ TRAIN = """
     class Detour(transport.ServerLine):  # through the proxy of the test
         def __init__(self, context, env, endpoint, outbox, identity):
             host, _, port = endpoint.rpartition(":")
-            with open("server_port", "w") as file:
+            with open(f"server_port.{os.getpid()}", "w") as file:
                 file.write(port)
+            os.replace(file.name, "server_port")  # whole at once: the proxy reads it meanwhile
             super().__init__(context, env, f"{host}:{sys.argv[1]}", outbox, identity)
 
     transport.ServerLine = Detour
