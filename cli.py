@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": (".worker.formats.command", "convert", "Turn a network of one file format into another."),
     "im2rec": (".worker.images.command", "im2rec", "Pack pictures into a RecordIO file."),
     "keys": (".launch.commands", "keys", "Make the keys of a job that spans hosts."),
+    "plan": (".launch.scale_command", "plan", "Say how many servers a job needs."),
     "servers": (".worker.servers_command", "servers", "Show how a network's keys are dealt to servers."),
     "summary": (".worker.viz_command", "summary", "Show the layers of a network."),
 }

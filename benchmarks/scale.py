@@ -86,6 +86,7 @@ def measure(workers, servers, rate, latency, steps):
     return {
         "workers": workers,
         "servers": servers,
+        "bytes": nbytes,
         "seconds": times,
         "median": seconds,
         "best": cluster.best,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..common.errors import ParameterError
 
 PAYLOAD = 1448 / 1514  # what TCP over Ethernet leaves of a link: bytes of data in a packet of so many
 RANGE_BYTES = 4 << 20  # what a server answers at once
-SERVER_RATE = 0.8e9  # bytes of gradients per second that one server process sums, applies and answers; measured
+SERVER_RATE = 1e9  # bytes of gradients per second that one server process takes in, applies and answers; measured
+ENOUGH = 1.1  # times the least that any number of servers reaches
 
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
@@ -55,9 +56,15 @@ class Cluster:
         first = min(1.0, RANGE_BYTES * self.servers / self.nbytes)
         return max(self.costs.values()) * (1 + first) + 2 * self.latency
 
+    def enough_servers(self, limit: float = 0.0) -> Cluster:
+        """The fewest servers with which a step takes `limit` seconds, or nearly the least that is possible."""
+        choices = [replace(self, servers=servers) for servers in range(1, 4 * self.workers + 1)]
+        least = min(choice.seconds for choice in choices)
+        return next(choice for choice in choices if choice.seconds <= max(limit, ENOUGH * least))
+
 
 def parse_rate(text: str) -> float:
-    """Bytes per second from bits per second such as "25Gb", "1gbit" or "100 Mbit/s"; ParameterError if it is no rate."""
+    """Bytes per second from bits per second: "25Gb", "1gbit", "100 Mbit/s"; ParameterError if it is no rate."""
     return _number(text, r"(?:b|[Bb]it)(?:/s|ps)?", "link", "bits per second such as 25Gb or 100Mbit/s") / 8
 
 

@@ -1,4 +1,4 @@
-"""Push and pull of a ResNet-50's keys, timed between barriers; says when it begins and ends, and the seconds of a step."""
+"""Push and pull of a ResNet-50's keys, timed between barriers: says when it begins, and each step's seconds."""
 
 import json
 import sys
