@@ -15,6 +15,7 @@ from .ledger import Ledger
 from .optimizer import Optimizer
 from .row_sparse import RowGradient, update_rows
 from .store import Entry, Store
+from .threads import in_slices
 from .update import Array
 
 Name = tuple[str, int]  # key, lo
@@ -81,7 +82,14 @@ class Range(Entry):
             return
         for slot, gradient in by_rows.items():
             gradient.expand(self.slot(slot))
-        self.apply(optimizer, self.slots, lr, self.column)
+        in_slices(self.weight.size, lambda first, last: self._apply_slice(optimizer, first, last, lr))
+        self.version += 1
+
+    def _apply_slice(self, optimizer: Optimizer | None, first: int, last: int, lr: float) -> None:
+        here = slice(first, last)
+        part = Entry(self.weight[here], self.lr_mult, self.wd_mult)
+        part.states = {name: state[here] for name, state in self.states.items()}
+        part.apply(optimizer, self.slots, lr, self.column + first)
 
     def values(self, part: Array, rank: int) -> tuple[Tensor, list[Array]]:
         """What answers a pull of `part` by that worker: all of it without a copy, or the ids and rows it asked for."""

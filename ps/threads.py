@@ -1,0 +1,32 @@
+"""Work on slices of a long array, by all cores that this process may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from ..common.cores import available_cores
+from ..common.slices import share
+
+WORTH_A_THREAD = 1 << 17  # elements: shorter work is done before another thread has woken up
+
+
+def in_slices(size: int, work: Callable[[int, int], None]) -> None:
+    """`work(first, last)` for slices that make up [0, size), at the same time; returns when all are done."""
+    count = max(1, min(available(), size // WORTH_A_THREAD))
+    others = [_pool().submit(work, *share(size, index, count)) for index in range(1, count)]
+    work(*share(size, 0, count))
+    for other in others:
+        other.result()
+
+
+@cache
+def available() -> int:
+    """Threads that work at once."""
+    return available_cores()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, available() - 1), "pushgrad-update")
