@@ -15,7 +15,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "nd": (".worker.nd", None),
     "formats": (".worker.formats", None),
     "io": (".worker.io", None),
-    "kv": (".worker.kvstore", None),
+    "kv": (".worker.kv", None),
     "init": (".worker.initializer", None),
     "models": (".worker.models", None),
     "metric": (".worker.metric", None),

@@ -6,7 +6,7 @@ from .worker import callback as callback
 from .worker import formats as formats
 from .worker import initializer as init
 from .worker import io as io
-from .worker import kvstore as kv
+from .worker import kv as kv
 from .worker import lr_scheduler as lr_scheduler
 from .worker import metric as metric
 from .worker import model as model

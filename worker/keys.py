@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..common.errors import DataError, ParameterError, ShapeError
+from ..common.tensor import Tensor
 from ..common.wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS
 from ..ps.assignment import Part
 from .array import Array, Shape, same_memory
@@ -37,6 +39,15 @@ class KeyInfo:
     row_sparse: bool = False
     staging: Array | None = None
     launched: int = 0
+
+    @cached_property
+    def ranges(self) -> list[tuple[int, slice, Tensor]]:
+        """Of each part: the server, the elements, and what messages say of it. To be asked for when `parts` is set."""
+        dtype = self.dtype.name
+        return [
+            (part.server, slice(part.lo, part.hi), Tensor(self.name, dtype, self.shape, part.lo, part.hi))
+            for part in self.parts
+        ]
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""mx.kv: the key-value store. `create` gives the local one or the distributed one; both are a KVStore."""
+"""What a key-value store can do, in one process or in a job: `KVStore`, of which `mx.kv.create` makes one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.coding import Coding
-from ..common.errors import DataError, JobError, ParameterError, ShapeError
+from ..common.errors import DataError, ParameterError, ShapeError
 from ..common.slices import tree_reduce
 from ..ps.optimizer import Optimizer
 from ..ps.optimizer import create as make_optimizer
@@ -20,8 +20,6 @@ from .compressor import Compressor, make_coding
 from .keys import KeyInfo, KeyTable, check, deliver, fitting, landing_place, pairs, several, to_numpy
 from .rows import row_gradient, rows_of, some_rows
 from .session import Session
-
-LOCAL, DISTRIBUTED = ("local", "device"), ("dist_sync", "dist_async", "dist_ssp")
 
 
 class KVStore(ABC):
@@ -73,11 +71,12 @@ class KVStore(ABC):
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
         its arrays at once. Keys of higher `priority` travel first. DataError if a value is NaN or infinite.
         """
-        for name, item in pairs(key, value):
-            info = self.keys[name]
-            total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
-            rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
-            self._push(info, self._own(info, total), info.n + 1, rate, priority)
+        with self.together():
+            for name, item in pairs(key, value):
+                info = self.keys[name]
+                total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
+                rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
+                self._push(info, self._own(info, total), info.n + 1, rate, priority)
 
     def pull(self, key: Any, out: Any, priority: int = 0) -> None:
         """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each."""
@@ -200,7 +199,7 @@ class KVStore(ABC):
         self._pull(info, out, "weight", priority)
 
     def together(self) -> AbstractContextManager[None]:
-        """What is pushed and pulled inside leaves at the end of the block, in as few messages as possible."""
+        """What is pushed and pulled inside leaves in as few messages as possible, by the end of the block."""
         return nullcontext()
 
     @abstractmethod
@@ -263,36 +262,3 @@ class KVStore(ABC):
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )
         info.n = n
-
-
-def create(name: str = "local", staleness: int = 3) -> KVStore:
-    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job; "auto"
-    is dist_sync in a job and local otherwise.
-
-    dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
-    but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
-    same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
-    """
-    kind = name.lower() if isinstance(name, str) else name
-    if kind not in ("auto", *LOCAL, *DISTRIBUTED):
-        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
-    session = Session.current()
-    if kind == "auto":
-        kind = "dist_sync" if session.is_distributed else "local"
-    if kind in LOCAL and session.is_distributed:
-        raise JobError(
-            f"kvstore {kind!r} in a job of {session.num_workers} workers: they would train apart",
-            remedy='Use "dist_sync", or "auto" in FeedForward',
-        )
-    if kind in LOCAL:
-        from .kvstore_local import KVStoreLocal
-
-        return KVStoreLocal(kind, session)
-    if not session.is_distributed:
-        raise JobError(
-            f"kvstore {kind!r} outside of a job: DMLC_ROLE is not set",
-            remedy='Start the script with `launch`, or use "local"',
-        )
-    from .kvstore_dist import KVStoreDist
-
-    return KVStoreDist(kind, session, staleness)

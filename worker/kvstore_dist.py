@@ -15,14 +15,13 @@ from ..common.codec import Message
 from ..common.coding import Coding
 from ..common.errors import DataError, JobError, ParameterError
 from ..common.requests import Drop, Setup, Stats
-from ..common.tensor import Tensor
 from ..ps.assignment import BIG_ARRAY, Assignment
 from ..ps.optimizer import Optimizer
 from ..ps.row_sparse import RowGradient
 from .array import Array, aligned_empty, same_memory
-from .compressor import Compressor
 from .flight import Flight
 from .job_session import JobSession
+from .key_requests import KeyRequests
 from .keys import KeyInfo
 from .kvstore import KVStore
 from .request import Request
@@ -30,6 +29,7 @@ from .session import Session
 from .sharing import share
 from .spans import recorder
 
+MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
 _SEQUENCE = count(1)
 
 
@@ -44,6 +44,7 @@ class KVStoreDist(KVStore):
         self._session = session
         self._transport = session.transport
         self._flight = Flight()
+        self._requests = KeyRequests(self._flight, self.fit)
         self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
         if self._staleness < 0 or isinstance(staleness, bool) or not isinstance(staleness, int):
             raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
@@ -98,7 +99,7 @@ class KVStoreDist(KVStore):
 
         def send() -> None:
             for info, array in items:
-                self._submit(self._requests("init", info, array, lr_mult=lr_mult, wd_mult=wd_mult))
+                self._submit(self._requests.whole("init", info, array, lr_mult=lr_mult, wd_mult=wd_mult))
             self.wait()
 
         self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
@@ -107,7 +108,7 @@ class KVStoreDist(KVStore):
 
     def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
         def send() -> None:
-            self._submit(self._requests("init", info, value, part=name))
+            self._submit(self._requests.whole("init", info, value, part=name))
             self.wait()
 
         self._agree("init_states", f"{info.name} {name}", send)
@@ -115,34 +116,37 @@ class KVStoreDist(KVStore):
     @contextmanager
     def together(self) -> Iterator[None]:
         """See KVStore. One thread at a time."""
+        if self._held is not None:
+            yield
+            return
         self._held = []
         try:
             yield
-        finally:
+        finally:  # what was pushed before an error counts as pushed
             held, self._held = self._held, None
-        self._submit(held)
+            self._submit(held)
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         fields: dict[str, Any] = {"n": n, "lr": float(lr), "priority": priority}
         if self._compressor is None:
-            self._submit(self._requests("push", info, array, **fields))
+            self._submit(self._requests.whole("push", info, array, **fields))
         else:
-            self._submit(self._coded_requests(self._compressor, info, array, **fields))
+            self._submit(self._requests.coded(self._compressor, info, array, **fields))
         info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
         kind = "copy" if part == "weight" and info.value is not None else "pull"
-        self._submit(self._requests(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
+        self._submit(self._requests.whole(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        self._submit(self._row_requests("push", info, *gradient, n=n, lr=float(lr), priority=priority))
+        self._submit(self._requests.of_rows("push", info, *gradient, n=n, lr=float(lr), priority=priority))
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         if info.row_sparse:
-            requests = self._row_requests(
+            requests = self._requests.of_rows(
                 "pull", info, ids, out.reshape(ids.size, info.width), n=info.n, priority=priority
             )
             self._submit([item for item in requests if item[1].rows.size])  # type: ignore[union-attr]
@@ -151,30 +155,6 @@ class KVStoreDist(KVStore):
         self._pull(info, whole, "weight", priority)
         self.wait()
         out[...] = whole[ids]
-
-    def _coded_requests(
-        self, compressor: Compressor, info: KeyInfo, array: Array, **fields: Any
-    ) -> list[tuple[int, Request]]:
-        placed = []
-        for part, code in zip(info.parts, compressor.codes(info, array), strict=True):
-            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
-            coded = Request("push", self._flight, self.fit, tensor, code, coding=compressor.coding, **fields)
-            placed.append((part.server, coded))
-        return placed
-
-    def _row_requests(
-        self, kind: str, info: KeyInfo, ids: Array, rows: Array, **fields: Any
-    ) -> list[tuple[int, Request]]:
-        """One request for each range of the key, with those of the rows `ids` (in order) that lie in it."""
-        placed = []
-        for part in info.parts:
-            first, last = np.searchsorted(ids, [part.lo // info.width, part.hi // info.width])
-            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi, int(last - first))
-            here = rows[first:last].reshape(-1)
-            placed.append(
-                (part.server, Request(kind, self._flight, self.fit, tensor, here, rows=ids[first:last], **fields))
-            )
-        return placed
 
     def _own(self, info: KeyInfo, total: Array) -> Array:
         if self._compressor is not None or (info.gradient is not None and same_memory(total, info.gradient)):
@@ -186,27 +166,14 @@ class KVStoreDist(KVStore):
         np.copyto(info.staging, total)
         return info.staging
 
-    def _requests(self, kind: str, info: KeyInfo, array: Array, **fields: Any) -> list[tuple[int, Request]]:
-        values, slot, source = _flat(array), None, None
-        if kind == "push":
-            slot = _flat(info.gradient)
-        elif kind == "copy":
-            source = _flat(info.value)
-        placed = []
-        for part in info.parts:
-            here = slice(part.lo, part.hi)
-            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
-            arrays = {"array": values, "slot": slot, "source": source}
-            cut = {name: whole[here] for name, whole in arrays.items() if whole is not None}
-            placed.append((part.server, Request(kind, self._flight, self.fit, tensor, **cut, **fields)))
-        return placed
-
     def _submit(self, requests: list[tuple[int, Request]]) -> None:
         if self._closed:
             raise ParameterError("the key-value store is closed")
         if self._held is not None:
             self._held += requests
-            return
+            if sum(request.array.nbytes for _, request in requests if request.array is not None) < MUCH:
+                return
+            requests, self._held = self._held, []
         with self._session.saying():
             self._flight.launch(len(requests))
             self._transport.submit(requests)
@@ -269,10 +236,6 @@ class KVStoreDist(KVStore):
                     got=_readable(other),
                     remedy="All workers must create stores, set optimizers and initialise keys alike and in one order",
                 )
-
-
-def _flat(array: Array | None) -> Any:
-    return None if array is None else array.reshape(-1)
 
 
 def _readable(said: bytes) -> str:

@@ -232,7 +232,7 @@ def _concerns(error: Error, request: Request) -> bool:
 def _copy(pull: Request) -> None:
     """Fetch a value from shared memory, unless it is wanted just there."""
     assert pull.array is not None and pull.source is not None and pull.tensor is not None
-    if not same_memory(pull.array, pull.source):
+    if pull.array is not pull.source and not same_memory(pull.array, pull.source):
         np.copyto(pull.array, pull.source)
     if pull.asked is not None:
         recorder.note(pull.tensor.key, "", "pull", pull.asked)
@@ -245,7 +245,7 @@ def _fill(push: Request) -> None:
     Once only: when a push is said again, the server may be summing up in there.
     """
     assert push.array is not None and push.slot is not None
-    if not same_memory(push.array, push.slot):
+    if push.array is not push.slot and not same_memory(push.array, push.slot):
         np.copyto(push.slot, push.array)
         push.array = push.slot
 

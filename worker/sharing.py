@@ -69,9 +69,8 @@ def _attach_messages(
     """What each server is to be told, in as many messages as it takes."""
     ranges: dict[int, list[tuple[Tensor, int]]] = {}
     for info, place in zip(infos, places, strict=True):
-        for part in info.parts:
-            tensor = Tensor(info.name, info.dtype.name, info.shape, part.lo, part.hi)
-            ranges.setdefault(part.server, []).append((tensor, place))
+        for server, _, tensor in info.ranges:
+            ranges.setdefault(server, []).append((tensor, place))
     known: dict[str, Any] = {"pid": ticket.pid, "fd": ticket.fd, "bytes": ticket.nbytes, "nonce": ticket.nonce}
     for server, found in ranges.items():
         for first in range(0, len(found), TENSORS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..common.errors import DataError
-from . import kvstore
+from . import kv
 from .agreement import Shares
 from .array import Array
 from .batch_metric import BatchMetric
@@ -52,10 +52,10 @@ class Trainer:
         self._lookups = find_lookups(model.symbol, self.names.data, learned)
         self._tables = {lookup.weight for lookup in self._lookups}
         self.optimizer = model.make_optimizer(shares.global_batch)
-        self.store = kvstore.create(kind)
+        self.store = kv.create(kind)
         if model.compression_params is not None:
             self.store.set_gradient_compression(model.compression_params)
-        self._sums = kvstore.create("dist_sync") if session.num_workers > 1 else None
+        self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self._close)
             self._publish()

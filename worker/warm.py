@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from . import kvstore, sym
+from . import kv, sym
 from .array import Shape
 from .feedforward import FeedForward
 from .symbol import Symbol
@@ -60,7 +60,7 @@ def _train(symbol: Symbol, shape: Shape) -> None:
 
 def _exchange() -> None:
     """Sums without an optimizer, as metrics and plain key-value stores use them."""
-    store = kvstore.create("local")
+    store = kv.create("local")
     for dtype in (np.float32, np.float64):
         value = np.zeros(3, dtype)
         store.init(str(np.dtype(dtype)), value)

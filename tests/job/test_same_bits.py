@@ -19,10 +19,10 @@ options = json.loads(sys.argv[1])
 sys.path.insert(0, options.pop("examples"))
 import mnist
 from digits import load
-from pushgrad.worker import kvstore
+from pushgrad.worker import kv
 
-stores, create = [], kvstore.create
-kvstore.create = lambda kind: stores.append(create(kind)) or stores[-1]
+stores, create = [], kv.create
+kv.create = lambda kind: stores.append(create(kind)) or stores[-1]
 
 def record(epoch, symbol, arg_params, aux_params):
     if stores[0].is_distributed:

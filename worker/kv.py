@@ -1,0 +1,42 @@
+"""mx.kv: the key-value store. `create` gives the local one or the distributed one; both are a KVStore."""
+
+from __future__ import annotations
+
+from ..common.errors import JobError, ParameterError
+from .kvstore import KVStore
+from .session import Session
+
+LOCAL, DISTRIBUTED = ("local", "device"), ("dist_sync", "dist_async", "dist_ssp")
+
+
+def create(name: str = "local", staleness: int = 3) -> KVStore:
+    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job; "auto"
+    is dist_sync in a job and local otherwise.
+
+    dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
+    but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
+    same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
+    """
+    kind = name.lower() if isinstance(name, str) else name
+    if kind not in ("auto", *LOCAL, *DISTRIBUTED):
+        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
+    session = Session.current()
+    if kind == "auto":
+        kind = "dist_sync" if session.is_distributed else "local"
+    if kind in LOCAL and session.is_distributed:
+        raise JobError(
+            f"kvstore {kind!r} in a job of {session.num_workers} workers: they would train apart",
+            remedy='Use "dist_sync", or "auto" in FeedForward',
+        )
+    if kind in LOCAL:
+        from .kvstore_local import KVStoreLocal
+
+        return KVStoreLocal(kind, session)
+    if not session.is_distributed:
+        raise JobError(
+            f"kvstore {kind!r} outside of a job: DMLC_ROLE is not set",
+            remedy='Start the script with `launch`, or use "local"',
+        )
+    from .kvstore_dist import KVStoreDist
+
+    return KVStoreDist(kind, session, staleness)
