@@ -17,6 +17,7 @@ Context = zmq.Context[Socket]
 FRAMES = max(2 * TENSORS, MEMBERS) + 3  # one more than identity, header, and row ids and data or contributions
 HANDSHAKE_MS = 5000  # whoever connects and says nothing sensible is cut after this
 QUEUED_OUT = 8  # messages per peer inside ZeroMQ: what is queued there cannot be overtaken and costs memory
+_POLLIN = int(zmq.POLLIN)
 FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
@@ -79,16 +80,20 @@ def dealer(context: Context, endpoint: str, identity: bytes, keys: Keys | None, 
     return socket
 
 
+def readable(socket: Socket) -> bool:
+    """Whether a message is there. Asking is much cheaper than an exception from a read that would block."""
+    return bool(socket.getsockopt(zmq.EVENTS) & _POLLIN)  # type: ignore[operator]
+
+
 def receive(socket: Socket, limit: int = FRAMES) -> list[Frame] | None:
     """The frames of the next message, None if there is none. What comes after `limit` frames is thrown away.
 
     No message of the protocol has that many, so `decode` refuses what is left of it. Frames are not copied; whoever
     keeps one keeps the message's memory.
     """
-    try:
-        first = socket.recv(zmq.NOBLOCK, copy=False)
-    except zmq.Again:
+    if not readable(socket):
         return None
+    first = socket.recv(copy=False)
     frames: list[Frame] = [first.buffer]
     more = first.more
     while more:
@@ -131,7 +136,7 @@ class Watch:
     def drain(self) -> int:
         """How often the connection came about since the last call. JobError if the peer refuses it for good."""
         connected = 0
-        while self.monitor.poll(0):
+        while readable(self.monitor):
             event = int(parse_monitor_message(self.monitor.recv_multipart())["event"])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 connected += 1

@@ -20,6 +20,7 @@ from ..common.messages import Fail, Gone, Report, Stop
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, Frame, WireError
 from .answers import Reply
+from .memory import keep_freed_memory
 from .refusal import refusal
 from .replies import Replies
 from .service import Service
@@ -33,6 +34,7 @@ class Server:
     """Holds its share of the keys until the scheduler says stop."""
 
     def __init__(self, env: JobEnv) -> None:
+        keep_freed_memory()
         self.context: Context = zmq.Context(io_threads=2)
         incarnation = secrets.token_hex(8)
         endpoint, variable = data_endpoint(env, incarnation, os.environ.get("PUSHGRAD_TRANSPORT"))

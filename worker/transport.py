@@ -24,6 +24,8 @@ from .outbox import Outbox
 from .request import Request
 from .server_line import ServerLine
 
+POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
+
 
 class Transport(threading.Thread):
     """Runs from the welcome to the orderly leave, or until the job is lost."""
@@ -153,7 +155,7 @@ class Transport(threading.Thread):
 
     def _round(self, poller: zmq.Poller) -> bool:
         for line in self.lines:
-            poller.modify(line.socket, zmq.POLLIN | (zmq.POLLOUT if line.outbox else 0))
+            poller.modify(line.socket, POLL_BOTH if line.outbox else POLL_IN)
         poller.poll(20 if self._letters else 200)
         with suppress(BlockingIOError):
             os.read(self._wake_out, 4096)

@@ -1,0 +1,21 @@
+"""What the allocator does with the memory of frames that have been worked off."""
+
+from __future__ import annotations
+
+import ctypes
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+FRAMES = 32 << 20  # bytes: the longest that glibc keeps in a heap
+KEPT = 128 << 20  # bytes that are free and stay this process's
+
+
+def keep_freed_memory() -> None:
+    """Have freed frames' memory used again, where the C library is glibc; elsewhere nothing changes.
+
+    By default frames of megabytes go back to the system and come again page by page, each filled with zeros: a fifth of
+    a server's time over tcp.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, FRAMES)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
