@@ -18,6 +18,7 @@ def rows(steps):
         "100mb-tcp", "100 MB in 25 keys, over tcp", large, [_ps_lite(), _zeromq("tcp")],
         (PS_LITE, 1 / 3), (ZEROMQ, 1 / 0.7), ours=_ours(environ=TCP),
     )  # fmt: skip
+    yield _encrypted(large)
     yield _row(
         "100mb-2-servers", "100 MB in 25 keys, 2 servers", large, [_ps_lite(servers=2)], (PS_LITE, 0.2),
         ours=_ours(servers=2),
@@ -28,6 +29,7 @@ def rows(steps):
     yield _row("one-key", "one key of 4 KB", tiny, [_zeromq("ipc")], (ZEROMQ, 4.0))
     yield _beside(max(1, steps // 5))
     yield _sparse(steps)
+    yield _slowed(2 * steps)
 
 
 def _row(name, title, task, peers, *targets, ours=None):
@@ -56,6 +58,30 @@ def _zeromq(transport):
 
 def _memcpy():
     return Program("memcpy of as many bytes, once", "pushgrad", "memcpy_floor.py", processes=2)
+
+
+def _encrypted(task):
+    alike = Program("pushgrad, encrypted", "pushgrad", "pushgrad_encrypted.py", processes=2, lines=2)
+    return Row("exchange-100mb-encrypted", "100 MB in 25 keys, over tcp, encrypted", (alike, _ours(environ=TCP)), (),
+               task, "step", task["steps"])  # fmt: skip
+
+
+def _slowed(steps):
+    """The step of a worker that computes 10 ms while the other computes 30 ms, by how much they wait for each other."""
+    task = {"elements": 100_000, "compute": 0.01, "staleness": 3, "steps": steps}
+    programs = (
+        _alone("dist_async", "dist_async"),
+        _alone("dist_ssp, staleness 3", "dist_ssp"),
+        _alone("dist_sync", "dist_sync"),
+    )
+    return Row(
+        "exchange-slowed", "a worker's step beside one that is 3 times slower", programs, (), task, "step", steps
+    )
+
+
+def _alone(label, mode):
+    launch = ("-m", "pushgrad.launch", "--workers", "2")
+    return Program(label, "pushgrad", "pushgrad_slowed.py", launch, {"mode": mode}, processes=2)
 
 
 def _beside(steps):
