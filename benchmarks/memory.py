@@ -31,13 +31,14 @@ def samples(workers, transport, steps):
 
 @click.command()
 @click.option("--steps", default=10_000, show_default=True, help="Steps of each job.")
+@click.option("--workers", "jobs", multiple=True, type=int, default=(2,), show_default=True, help="Workers of a job.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures, too.")
-def main(steps, json_file):
-    """Print what a server of 2 and of 4 workers holds, over tcp and in shared memory."""
+def main(steps, jobs, json_file):
+    """Print what a server holds, over tcp and in shared memory."""
     table = Table("transport", "workers", "first tenth", "last tenth", "most", "at most")
     rows = []
     for transport in ("tcp", "shared memory"):
-        for workers in (2, 4):
+        for workers in jobs:
             found = samples(workers, transport, steps)
             limit = 4 + workers if transport == "tcp" else 4
             rows.append({"transport": transport, "workers": workers, "samples": found, "limit": limit})

@@ -272,3 +272,37 @@ def test_an_array_may_be_written_as_soon_as_push_returns(new_job, ipc):
     job = new_job(2, 1, ipc=ipc).start(REUSED)
     job.succeed()
     assert [job.out(f"worker{rank}") for rank in range(2)] == ["passed\n"] * 2
+
+
+LISTS = """
+    import numpy as np
+    import pushgrad as mx
+    from pushgrad.common.errors import DataError
+
+    kv = mx.kv.create("dist_sync")
+    keys, zeros = ["a", "b", "c"], [np.zeros(n, np.float32) for n in (3, 300_000, 5)]
+    kv.init(keys, zeros)
+    ones, out = [np.ones_like(zero) for zero in zeros], [np.empty_like(zero) for zero in zeros]
+    with kv.together():
+        kv.push(keys, ones)
+        kv.push_gradient("a", ones[0], 2, 0.0)
+    kv.pull(keys, out=out)
+    print([float(array[-1]) for array in out])
+    try:
+        kv.push(["b", "c"], [ones[1], np.full(5, np.nan, np.float32)])
+    except DataError as error:
+        print("key 'c' at step 2 has NaN" in str(error))
+    kv.pull("b", out=out[1])
+    print(kv.keys["b"].n, kv.keys["c"].n, float(out[1][0]))
+    kv.push("c", ones[2])
+    kv.pull(keys, out=out)
+    kv.close()
+"""
+
+
+@pytest.mark.parametrize("ipc", [True, False], ids=["on-one-host", "tcp"])
+def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(new_job, ipc):
+    job = new_job(2, 2, ipc=ipc).start(LISTS)
+    job.succeed()
+    for rank in range(2):
+        assert job.out(f"worker{rank}") == "[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
