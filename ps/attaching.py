@@ -9,6 +9,7 @@ from ..common.segment import Segment, Ticket
 from ..common.wire import WireError
 from .blocks import Block, block_at
 from .fit import Fit, Range
+from .memory import return_freed_memory
 
 
 def attach(fit: Fit, message: Attach, workers: int) -> None:
@@ -23,6 +24,7 @@ def attach(fit: Fit, message: Attach, workers: int) -> None:
     blocks = [_block(segment, entry, place, workers) for entry, place in moving]
     for (entry, _), block in zip(moving, blocks, strict=True):
         entry.move(block, message.nonce)
+    return_freed_memory()
 
 
 def _is_new(entry: Range, message: Attach) -> bool:

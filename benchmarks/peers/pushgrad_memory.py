@@ -10,7 +10,7 @@ import numpy as np
 import pushgrad as mx
 
 steps = int(sys.argv[1])
-KEYS, ELEMENTS = 10, 250_000  # 10 MB
+KEYS, ELEMENTS = 25, 1_000_000  # 100 MB
 SAMPLES = 10
 
 
@@ -44,11 +44,12 @@ kv.push("warm", gradient)
 kv.pull("warm", out=weight)
 kv.barrier()
 before = held() if kv.rank == 0 else 0
-kv.init(list(range(KEYS)), [np.zeros(ELEMENTS, np.float32)] * KEYS)
+keys = [f"key{number}" for number in range(KEYS)]
+kv.init(keys, [np.zeros(ELEMENTS, np.float32)] * KEYS)
 samples = []
 for step in range(1, steps + 1):
-    kv.push(list(range(KEYS)), [gradient] * KEYS)
-    kv.pull(list(range(KEYS)), out=[weight] * KEYS)
+    kv.push(keys, [gradient] * KEYS)
+    kv.pull(keys, out=[weight] * KEYS)
     if step % (steps // SAMPLES) == 0:
         kv.barrier()
         samples.append((held() - before) / (KEYS * ELEMENTS * 4) if kv.rank == 0 else 0)
