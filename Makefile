@@ -57,6 +57,8 @@ format: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/compute.py --json out/compute.json
 	$(BIN)/python benchmarks/exchange.py --json out/exchange.json
+	$(BIN)/python benchmarks/memory.py --json out/memory.json
+	$(BIN)/python benchmarks/compression.py --json out/compression.json
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/operators_page.py

@@ -1,6 +1,6 @@
 """What does compression cost? LeNet's accuracy after a few epochs on two workers over tcp, and the bytes of gradients.
 
-.venv/bin/python benchmarks/compression.py --json out/compression.json       about 2 minutes
+.venv/bin/python benchmarks/compression.py --json out/compression.json       about 3 minutes
 """
 
 import json

@@ -30,7 +30,7 @@ def samples(workers, transport, steps):
 
 
 @click.command()
-@click.option("--steps", default=10_000, show_default=True, help="Steps of each job.")
+@click.option("--steps", default=1_000, show_default=True, help="Steps of each job.")
 @click.option("--workers", "jobs", multiple=True, type=int, default=(2,), show_default=True, help="Workers of a job.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures, too.")
 def main(steps, jobs, json_file):

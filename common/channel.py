@@ -93,7 +93,10 @@ def receive(socket: Socket, limit: int = FRAMES) -> list[Frame] | None:
     """
     if not readable(socket):
         return None
-    first = socket.recv(copy=False)
+    try:
+        first = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:  # its sender is gone
+        return None
     frames: list[Frame] = [first.buffer]
     more = first.more
     while more:
