@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -21,7 +22,7 @@ from ..ps.row_sparse import RowGradient
 from .array import Array, aligned_empty, same_memory
 from .flight import Flight
 from .job_session import JobSession
-from .key_requests import KeyRequests
+from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
 from .kvstore import KVStore
 from .request import Request
@@ -52,11 +53,14 @@ class KVStoreDist(KVStore):
         self._closed = False
         self._numbers = count(1)
         self._launched = self._landed = 0  # the last push, and the last one that is known to be part of a version
-        self._held: list[tuple[int, Request]] | None = None  # what `together` collects
+        self._held: list[Placed] | None = None  # what `together` collects
+        self._holding = threading.Lock()
         self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
         """See KVStore."""
+        if self._held:
+            self._let_go(go_on=True)
         launched = self._launched
         with self._session.saying(), recorder.span("wait"):
             self._flight.wait()
@@ -115,16 +119,15 @@ class KVStoreDist(KVStore):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """See KVStore. One thread at a time."""
-        if self._held is not None:
-            yield
-            return
-        self._held = []
+        """See KVStore. What other threads say meanwhile leaves with it."""
+        with self._holding:
+            outermost = self._held is None
+            self._held = self._held or []
         try:
             yield
         finally:  # what was pushed before an error counts as pushed
-            held, self._held = self._held, None
-            self._submit(held)
+            if outermost:
+                self._let_go(go_on=False)
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
@@ -166,14 +169,25 @@ class KVStoreDist(KVStore):
         np.copyto(info.staging, total)
         return info.staging
 
-    def _submit(self, requests: list[tuple[int, Request]]) -> None:
+    def _submit(self, requests: list[Placed]) -> None:
         if self._closed:
             raise ParameterError("the key-value store is closed")
-        if self._held is not None:
-            self._held += requests
-            if sum(request.array.nbytes for _, request in requests if request.array is not None) < MUCH:
+        with self._holding:
+            if self._held is None:
+                self._launch(requests)
                 return
-            requests, self._held = self._held, []
+            self._held += requests
+        if sum(request.array.nbytes for _, request in requests if request.array is not None) >= MUCH:
+            self._let_go(go_on=True)
+
+    def _let_go(self, go_on: bool) -> None:
+        """What is held leaves now, and holding goes on or ends. Nothing if another thread has ended it."""
+        with self._holding:
+            if self._held is not None:
+                held, self._held = self._held, [] if go_on else None
+                self._launch(held)
+
+    def _launch(self, requests: list[Placed]) -> None:
         with self._session.saying():
             self._flight.launch(len(requests))
             self._transport.submit(requests)

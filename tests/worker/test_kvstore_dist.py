@@ -286,6 +286,8 @@ LISTS = """
     with kv.together():
         kv.push(keys, ones)
         kv.push_gradient("a", ones[0], 2, 0.0)
+        kv.pull("c", out=out[2])  # does not wait for what leaves only when the block ends
+        print(float(out[2][0]))
     kv.pull(keys, out=out)
     print([float(array[-1]) for array in out])
     try:
@@ -305,4 +307,4 @@ def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(ne
     job = new_job(2, 2, ipc=ipc).start(LISTS)
     job.succeed()
     for rank in range(2):
-        assert job.out(f"worker{rank}") == "[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
+        assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
