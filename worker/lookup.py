@@ -18,6 +18,7 @@ from ..ps.row_sparse import RowGradient, merged, summed_rows
 from .array import Array, Shape
 from .graph import Entry, Node, rebuilt
 from .ops.embedding import Embedding, whole_numbers
+from .ops.operator import Step
 from .symbol import Symbol
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Lookup:
 
     def fetch(self, store: KVStore, executor: Executor, ids: Array, first_row: int) -> None:
         """Have the rows of a batch in place; `ids` begin at row `first_row`. DataError if one is not in the table."""
-        self.ids = whole_numbers(ids, self.op.input_dim, f"Embedding: {self.data}", first_row)
+        step = Step(first_row=first_row)
+        self.ids = whole_numbers(step, ids, self.op.input_dim, f"Embedding: {self.data}")
         target = executor.arg_dict[self.rows]
         store.row_sparse_pull(self.weight, out=target.reshape(-1, target.shape[-1]), row_ids=self.ids)
 

@@ -136,10 +136,10 @@ def test_labels_that_are_no_class(value, shown, forward, backward):
 
 
 def test_check_labels_knows_the_ignored_one():
-    check_labels(np.array([0.0, -1, 2]), 3, -1)
-    check_labels(np.array([0, 2]), 3, None)
+    check_labels(Step(), np.array([0.0, -1, 2]), 3, -1)
+    check_labels(Step(), np.array([0, 2]), 3, None)
     with pytest.raises(DataError, match="row 1"):
-        check_labels(np.array([0.0, -1, 2]), 3, None)
+        check_labels(Step(), np.array([0.0, -1, 2]), 3, None)
 
 
 REGRESSIONS = {

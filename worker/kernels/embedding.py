@@ -20,7 +20,7 @@ class EmbeddingKernel:
         """Copy the rows; DataError for an id outside the table."""
         rows = outputs[0].reshape(-1, self.op.output_dim)
         if not _copy_rows(inputs[0].reshape(-1), inputs[1], rows):
-            whole_numbers(inputs[0], self.op.input_dim, "Embedding: data", step.first_row)
+            whole_numbers(step, inputs[0], self.op.input_dim, "Embedding: data")
 
     def backward(
         self,

@@ -51,7 +51,7 @@ class SoftmaxOutputKernel:
             from ..ops.softmax_output import check_labels
 
             allowed = self.op.ignore_label if self.op.use_ignore else None
-            check_labels(inputs[1], outputs[0].shape[1], allowed, step.first_row)
+            check_labels(step, inputs[1], outputs[0].shape[1], allowed)
 
 
 @kernel

@@ -13,7 +13,6 @@ from ..array import Array, Shape
 from .elementwise import BaseElementwise
 from .operator import Step
 from .parameters import Bool, Choice, Float, Ints
-from .philox import Stream
 from .shapes import product
 
 
@@ -52,7 +51,7 @@ class Dropout(BaseElementwise):
         """True where elements are kept; its shape broadcasts to `shape`."""
         mask = self.mask_shape(shape)
         first = 0 if 0 in self.axes else step.first_row * product(mask[1:])
-        kept: Array = Stream.of(step).bits(first, product(mask), step.xp) < np.uint64(self.threshold())
+        kept: Array = step.random_bits(first, product(mask)) < np.uint64(self.threshold())
         return kept.reshape(mask)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...common.errors import DataError
 from ..array import Array
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Int
-from .shapes import merge
+from .shapes import merge, product
 
 
 class Embedding(Operator):
@@ -45,7 +46,7 @@ class Embedding(Operator):
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Copy the rows."""
-        ids = whole_numbers(inputs[0], self.input_dim, "Embedding: data", step.first_row)
+        ids = whole_numbers(step, inputs[0], self.input_dim, "Embedding: data")
         step.xp.take(inputs[1], ids, axis=0, out=outputs[0], mode="clip")
 
     def backward(
@@ -65,15 +66,19 @@ class Embedding(Operator):
             step.xp.add.at(in_grads[1], ids, out_grads[0].reshape(-1, self.output_dim))
 
 
-def whole_numbers(values: Array, limit: int, what: str, first_row: int = 0) -> Array:
+def whole_numbers(step: Step, values: Array, limit: int, what: str) -> Array:
     """`values` as indices; DataError naming `what`, row and value unless all are whole numbers in [0, limit)."""
-    wrong: Any = ~((values >= 0) & (values < limit) & (values == np.trunc(values)))
-    if wrong.any():
-        place = tuple(int(axis[0]) for axis in wrong.nonzero())
-        raise DataError(
-            f"{what}: row {first_row + place[0]}",
-            expected=f"a whole number from 0 to {limit - 1}",
-            got=f"{float(values[place]):g}",
-        )
+    wrong: Any = ~((values >= 0) & (values < limit) & (values == step.xp.trunc(values)))
+    row_size = max(1, product(values.shape[1:]))
+    step.refuse(wrong, values, partial(not_in_range, what, limit, step.first_row, row_size))
     indices: Array = values.astype(np.intp)
     return indices
+
+
+def not_in_range(what: str, limit: int, first_row: int, row_size: int, index: int, value: float) -> DataError:
+    """The error for a value that is no index, at flat `index` of values that begin at row `first_row`."""
+    return DataError(
+        f"{what}: row {first_row + index // row_size}",
+        expected=f"a whole number from 0 to {limit - 1}",
+        got=f"{value:g}",
+    )

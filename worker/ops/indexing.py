@@ -43,9 +43,9 @@ class Take(Operator):
         axis = normal_axis("take", self.axis, len(data))
         return in_shapes, [(*data[:axis], *indices, *data[axis + 1 :])]
 
-    def _indices(self, indices: Array, extent: int, first_row: int) -> Array:
+    def _indices(self, step: Step, indices: Array, extent: int) -> Array:
         if self.mode == "raise":
-            return whole_numbers(indices, extent, "take: indices", first_row)
+            return whole_numbers(step, indices, extent, "take: indices")
         return bounded(indices, extent, self.mode)
 
     def _rows(self, array: Array, axis: int, middle: int) -> Array:
@@ -55,7 +55,7 @@ class Take(Operator):
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Copy what is taken."""
         data, axis = inputs[0], self.axis % inputs[0].ndim
-        indices = self._indices(inputs[1], data.shape[axis], step.first_row)
+        indices = self._indices(step, inputs[1], data.shape[axis])
         step.xp.take(data, indices, axis=axis, out=outputs[0], mode="clip")
 
     def backward(
@@ -68,7 +68,7 @@ class Take(Operator):
     ) -> None:
         """Add each place's gradient where it came from; zero for indices."""
         data, axis = inputs[0], self.axis % inputs[0].ndim
-        indices = self._indices(inputs[1], data.shape[axis], step.first_row).reshape(-1)
+        indices = self._indices(step, inputs[1], data.shape[axis]).reshape(-1)
         if in_grads[1] is not None:
             in_grads[1].fill(0)
         if in_grads[0] is not None:

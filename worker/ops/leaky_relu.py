@@ -13,7 +13,6 @@ from ..array import Array, Shape
 from . import special
 from .operator import Operator, PartialShape, Step
 from .parameters import Choice, Float
-from .philox import Stream
 from .shapes import merge, product
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -134,7 +133,7 @@ class LeakyReLU(Operator):
 
     def _random_slope(self, step: Step, x: Array) -> Array:
         first = step.first_row * product(x.shape[1:])
-        uniform = Stream.of(step).bits(first, x.size, step.xp).reshape(x.shape) * 2.0**-32
+        uniform = step.random_bits(first, x.size).reshape(x.shape) * 2.0**-32
         slope: Array = self.lower_bound + (self.upper_bound - self.lower_bound) * uniform
         return slope.astype(x.dtype)
 

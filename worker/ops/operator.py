@@ -6,15 +6,16 @@ kernel for one device may stand in for `forward` and `backward` (see `pushgrad.w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ...common.errors import GraphError
+from ...common.errors import DataError, GraphError
 from ..array import Array, Shape
 from .parameters import declared, parse_parameters
+from .philox import Stream
 
 PartialShape = Shape | None  # None: nothing known; a 0 in a shape: that extent is not known
 
@@ -39,6 +40,16 @@ class Step:
     node: int = 0
     name: str = ""
     count: float = 1.0
+
+    def random_bits(self, first: int, count: int) -> Array:
+        """Numbers `first` to `first + count` of the current node's random stream, as uint32."""
+        return Stream.of(self).bits(first, count, self.xp)
+
+    def refuse(self, wrong: Array, values: Array, explain: Callable[[int, float], DataError]) -> None:
+        """Raise what `explain` makes of the flat index and value of the first of `values` where `wrong` holds."""
+        if wrong.any():
+            index = int(wrong.reshape(-1).argmax())
+            raise explain(index, float(values.reshape(-1)[index]))
 
 
 class Operator:

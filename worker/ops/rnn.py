@@ -12,7 +12,6 @@ from ...common.errors import ParameterError
 from ..array import Array, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Float, Int, Optional
-from .philox import Stream
 from .recurrent_cells import CELLS
 from .recurrent_layer import Tape, run, run_back, write_gradients
 from .recurrent_vector import VectorLayout
@@ -193,8 +192,7 @@ class RNN(Operator):
             return data
         xp, (length, rows, width) = step.xp, data.shape
         per_row = (self.num_layers - 1) * length * width
-        stream = Stream.of(step)
-        drawn = stream.bits(step.first_row * per_row, rows * per_row, xp)
+        drawn = step.random_bits(step.first_row * per_row, rows * per_row)
         mine = drawn.reshape(rows, self.num_layers - 1, length, width)[:, layer - 1].swapaxes(0, 1)
         kept: Array = xp.where(mine < np.uint64(math.ceil((1 - self.p) * 2**32)), data / (1 - self.p), 0)
         return kept

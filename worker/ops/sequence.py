@@ -54,7 +54,7 @@ class _OfLengths(Operator, abstract=True):
         if not self.use_sequence_length:
             whole: Array = step.xp.full(rows, steps)
             return whole
-        return whole_numbers(inputs[1] - 1, steps, f"{self.op_name()}: sequence_length - 1", step.first_row) + 1
+        return whole_numbers(step, inputs[1] - 1, steps, f"{self.op_name()}: sequence_length - 1") + 1
 
     def backward(
         self,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from ...common.errors import DataError, ShapeError
 from ..array import Array
@@ -136,7 +135,7 @@ class SoftmaxOutput(Operator):
     def _from_classes(self, step: Step, label: Array, out: Array, grad: Array) -> None:
         """out - onehot(label), smoothed; zero where the label is ignored."""
         xp, classes = step.xp, out.shape[1]
-        check_labels(label, classes, self.ignore_label if self.use_ignore else None, step.first_row)
+        check_labels(step, label, classes, self.ignore_label if self.use_ignore else None)
         label = label.reshape(out.shape[0], 1, out.shape[2])
         alpha = 0.0 if self.multi_output or classes < 2 else self.smooth_alpha
         here = xp.arange(classes).reshape(1, -1, 1) == label
@@ -147,19 +146,26 @@ class SoftmaxOutput(Operator):
 
 
 def check_labels(
-    label: Array, classes: int, ignore_label: float | None, first_row: int = 0, operator: str = "SoftmaxOutput"
+    step: Step, label: Array, classes: int, ignore_label: float | None, operator: str = "SoftmaxOutput"
 ) -> None:
     """DataError naming value and row unless every label is a whole number in [0, classes) or the ignored one."""
-    wrong: Any = ~((label >= 0) & (label < classes) & (label == np.trunc(label)))
+    wrong: Any = ~((label >= 0) & (label < classes) & (label == step.xp.trunc(label)))
     if ignore_label is not None:
         wrong &= label != ignore_label
-    if not wrong.any():
-        return
-    place = tuple(int(axis[0]) for axis in wrong.nonzero())
-    raise DataError(
-        f"{operator}: label of row {first_row + place[0]}",
+    step.refuse(wrong, label, partial(wrong_label, operator, classes, step.first_row, per_row(label)))
+
+
+def per_row(array: Array) -> int:
+    """Elements behind one index of axis 0, at least 1."""
+    return max(1, product(array.shape[1:]))
+
+
+def wrong_label(operator: str, classes: int, first_row: int, row_size: int, index: int, value: float) -> DataError:
+    """The error for a label that is no class, at flat `index` of labels that begin at row `first_row`."""
+    return DataError(
+        f"{operator}: label of row {first_row + index // row_size}",
         expected=f"a class, a whole number from 0 to {classes - 1}",
-        got=f"{float(label[place]):g}",
+        got=f"{value:g}",
         remedy="use_ignore=True with ignore_label leaves rows out." if operator == "SoftmaxOutput" else "",
     )
 

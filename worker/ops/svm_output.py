@@ -58,7 +58,7 @@ class SVMOutput(Operator):
             in_grads[1].fill(0)
         if grad is None:
             return
-        check_labels(label, data.shape[1], None, step.first_row, "SVMOutput")
+        check_labels(step, label, data.shape[1], None, "SVMOutput")
         side = xp.where(xp.arange(data.shape[1]) == label[:, None], 1, -1).astype(data.dtype)
         xp.multiply(side, data, out=grad)
         xp.subtract(self.margin, grad, out=grad)

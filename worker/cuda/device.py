@@ -1,0 +1,95 @@
+"""One GPU: its streams, its memory, its compiled kernels. There is one `Device` per GPU and process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..array import Array, Shape
+from .cupy_module import load_cupy
+from .module import Module
+
+_making = threading.Lock()
+
+
+class Device:
+    """A GPU as executors see it.
+
+    Everything that a step does is queued on `stream`; `inward` and `outward` carry copies from and to the host beside
+    it. Arrays come from a memory pool of our own, in which nobody else's arrays can take the place of those that a
+    captured graph has used.
+    """
+
+    _known: ClassVar[dict[int, Device]] = {}
+
+    def __init__(self, index: int) -> None:
+        self.index, self.xp = index, load_cupy()
+        cuda = self.xp.cuda
+        self._device = cuda.Device(index)
+        with self._device:
+            self.stream, self.inward, self.outward = (cuda.Stream(non_blocking=True) for _ in range(3))
+        self.pool = cuda.MemoryPool()
+        self._modules: dict[tuple[str, tuple[tuple[str, int | str], ...]], Module] = {}
+
+    @classmethod
+    def get(cls, index: int) -> Device:
+        """The GPU of that index among the visible ones, which must be there."""
+        with _making:
+            if index not in cls._known:
+                cls._known[index] = cls(index)
+            return cls._known[index]
+
+    def __repr__(self) -> str:
+        return f"gpu({self.index})"
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """While inside, this thread's arrays are made here, in the own pool, and its work is queued on `stream`."""
+        with ExitStack() as stack:
+            stack.enter_context(self._device)
+            stack.enter_context(self.stream)
+            stack.enter_context(self.xp.cuda.using_allocator(self.pool.malloc))
+            yield
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """As `active`, in order with what the caller's current stream does before and after."""
+        with self._device:
+            callers = self.xp.cuda.get_current_stream()
+            self.stream.wait_event(callers.record())
+        with self.active():
+            yield
+        with self._device:
+            callers.wait_event(self.stream.record())
+
+    def module(self, name: str, **defines: int | str) -> Module:
+        """The kernels of that source file, compiled once per GPU and set of macros."""
+        key = name, tuple(sorted(defines.items()))
+        if key not in self._modules:
+            self._modules[key] = Module(self.xp, name, defines)
+        return self._modules[key]
+
+    def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
+        """An uninitialised array here. To be called while active, as the next ones."""
+        array: Array = self.xp.empty(shape, dtype)
+        return array
+
+    def zeros(self, shape: Shape, dtype: Any = np.float32) -> Array:
+        """An array of zeros here."""
+        array: Array = self.xp.zeros(shape, dtype)
+        return array
+
+    def pinned(self, shape: Shape, dtype: Any = np.float32) -> Array:
+        """An uninitialised host array that copies to and from the GPU need not go through another buffer for."""
+        size = int(np.prod(shape, dtype=np.int64))
+        memory = self.xp.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
+        return np.frombuffer(memory, dtype, size).reshape(shape)
+
+    def synchronize(self) -> None:
+        """Wait until everything that was queued has been done."""
+        for stream in (self.inward, self.stream, self.outward):
+            stream.synchronize()
