@@ -15,6 +15,7 @@ from .common.errors import EXIT_FAILURE, EXIT_USAGE, PushgradError
 # name -> (module, attribute, what the list of commands says about it)
 COMMANDS = {
     "convert": (".worker.formats.command", "convert", "Turn a network of one file format into another."),
+    "doctor": (".worker.doctor_command", "doctor", "Say whether GPUs can be used here, and what is missing."),
     "im2rec": (".worker.images.command", "im2rec", "Pack pictures into a RecordIO file."),
     "keys": (".launch.commands", "keys", "Make the keys of a job that spans hosts."),
     "plan": (".launch.scale_command", "plan", "Say how many servers a job needs."),

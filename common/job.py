@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import JobError
 
 ROLES = ("scheduler", "server", "worker")
+_DEVICE = re.compile(r"(cpu|gpu)([0-9]{1,4})")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,19 @@ class JobEnv:
             start_timeout=_seconds(env, "PUSHGRAD_START_TIMEOUT", 60.0),
             status_fd=_number(env, "PUSHGRAD_STATUS_FD", low=0) if env.get("PUSHGRAD_STATUS_FD") else None,
         )
+
+
+def dealt_devices(env: Mapping[str, str] | None = None) -> list[tuple[str, int]]:
+    """The devices that `launch --gpus` dealt to this worker, as kind ("gpu" or "cpu") and index; [] without it.
+
+    PUSHGRAD_DEVICES says gpu0,gpu1 or gpu0,cpu0: indices count within CUDA_VISIBLE_DEVICES.
+    """
+    text = (os.environ if env is None else env).get("PUSHGRAD_DEVICES", "").strip()
+    found = [_DEVICE.fullmatch(entry.strip()) for entry in text.split(",")] if text else []
+    devices = [(match[1], int(match[2])) for match in found if match]
+    if len(set(devices)) < len(found):
+        raise JobError("PUSHGRAD_DEVICES", expected="different devices, such as gpu0,gpu1,cpu0", got=repr(text))
+    return devices
 
 
 def bracket(host: str) -> str:

@@ -53,6 +53,17 @@ def deal(entries: Sequence[str], workers: int) -> list[list[str]]:
     return hands
 
 
+def cuda_visible_devices(hand: Sequence[str]) -> str:
+    """What CUDA_VISIBLE_DEVICES says to a worker with that hand: its GPUs."""
+    return ",".join(entry for entry in hand if entry != CPU)
+
+
+def pushgrad_devices(hand: Sequence[str]) -> str:
+    """The hand as the worker names it, in order: gpu0,gpu1 or gpu0,cpu0. GPUs count among those that it sees."""
+    names = [CPU if entry == CPU else "gpu" for entry in hand]
+    return ",".join(f"{name}{names[:place].count(name)}" for place, name in enumerate(names))
+
+
 def _refuse_twice(rank: int, gpus: list[str]) -> None:
     for gpu in gpus:
         if gpus.count(gpu) > 1:

@@ -15,10 +15,11 @@ ROLE_COMMAND = (sys.executable, "-P", "-m", "pushgrad.ps")
 class Job:
     """Everything a cluster needs to plan the job's processes. Times are in seconds.
 
-    `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `visible` holds for each
-    worker what CUDA_VISIBLE_DEVICES shall say, or is empty: leave it as it is. `env` is what the user adds to every
-    process, `defaults` what is set beneath it. `keys` is a 0700 directory of CURVE keys, for clusters that leave the
-    host. `job_dir` is short enough for sockets and lies on a local disk; `log_dir` holds one file per process.
+    `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `hands` holds for each
+    worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`, or is empty: nothing is said of
+    GPUs. `env` is what the user adds to every process, `defaults` what is set beneath it. `keys` is a 0700 directory of
+    CURVE keys, for clusters that leave the host. `job_dir` is short enough for sockets and lies on a local disk;
+    `log_dir` holds one file per process.
     """
 
     command: tuple[str, ...]
@@ -27,7 +28,7 @@ class Job:
     job_id: str
     job_dir: Path
     log_dir: Path
-    visible: tuple[str, ...] = ()
+    hands: tuple[tuple[str, ...], ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     role_command: tuple[str, ...] = ROLE_COMMAND

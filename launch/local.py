@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from .gpus import cuda_visible_devices, pushgrad_devices
 from .job import Job
 from .plan import CHOSEN_PORT, ProcessSpec
 
@@ -35,8 +36,9 @@ def _worker(job: Job, rank: int) -> dict[str, str]:
         "LOCAL_RANK": str(rank),
         "LOCAL_WORLD_SIZE": str(job.workers),
     }
-    if job.visible:
-        env["CUDA_VISIBLE_DEVICES"] = job.visible[rank]
+    if job.hands:
+        env["CUDA_VISIBLE_DEVICES"] = cuda_visible_devices(job.hands[rank])
+        env["PUSHGRAD_DEVICES"] = pushgrad_devices(job.hands[rank])
     return env
 
 

@@ -46,8 +46,8 @@ def make_job(
     _check_restarts(max_restarts)
     command = (*worker_command(script, module), *args)
     added = parse_env(env)
-    visible = deal_gpus(gpus, workers, added, environ)
-    workers = _at_least_one("--workers", workers if workers is not None else max(1, len(visible)))
+    hands = deal_gpus(gpus, workers, added, environ)
+    workers = _at_least_one("--workers", workers if workers is not None else max(1, len(hands)))
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
     return Job(
@@ -57,7 +57,7 @@ def make_job(
         job_id=job_id,
         job_dir=job_dir,
         log_dir=job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id,
-        visible=visible,
+        hands=hands,
         env=added,
         defaults=_defaults(workers, environ),
         keep_logs=log_dir is not None,
@@ -110,8 +110,8 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
 
 def deal_gpus(
     gpus: str | None, workers: int | None, added: Mapping[str, str], environ: Mapping[str, str]
-) -> tuple[str, ...]:
-    """CUDA_VISIBLE_DEVICES of each worker, or () without --gpus."""
+) -> tuple[tuple[str, ...], ...]:
+    """What each worker is dealt: names for CUDA_VISIBLE_DEVICES, and `cpu`; () without --gpus."""
     if gpus is None:
         return ()
     if "CUDA_VISIBLE_DEVICES" in added:
@@ -122,7 +122,7 @@ def deal_gpus(
     if any(entry != CPU for entry in entries):
         entries = visible_devices(entries, environ, present_gpus())
     hands = deal(entries, workers or len(entries))
-    return tuple(",".join(entry for entry in hand if entry != CPU) for hand in hands)
+    return tuple(map(tuple, hands))
 
 
 def _defaults(workers: int, environ: Mapping[str, str]) -> dict[str, str]:

@@ -35,6 +35,7 @@ OWNED = frozenset(
         "PUSHGRAD_KEYS",
         "PUSHGRAD_STATUS_FD",
         "PUSHGRAD_LAUNCHED",
+        "PUSHGRAD_DEVICES",
     }
 )
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..common.errors import DeviceError, GraphError, ParameterError, ShapeError
+from ..common.errors import GraphError, ParameterError, ShapeError
 from .array import Array, Shape, aligned_zeros
 from .calls import counts_labels, node_key
-from .context import as_list, require
 from .graph import Entry, Node
 from .ops.operator import Operator
 from .symbol import Symbol
 
 REQUESTS = ("write", "add", "null")
+Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype
 
 
 @dataclass
 class Places:
-    """Where arrays lie that a store has made: arguments that it updates, gradients that it reads. By name."""
+    """Where arrays lie that a store has made, by name: what it updates, and gradients that it reads."""
 
     arguments: Mapping[str, Array] = field(default_factory=dict)
     gradients: Mapping[str, Array] = field(default_factory=dict)
+    states: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass
@@ -46,33 +47,43 @@ class Binding:
     def allocate(
         cls,
         symbol: Symbol,
-        ctx: Any,
         grad_req: Any,
         type_dict: Mapping[str, Any] | None,
         inputs: Mapping[str, Shape],
         places: Places | None = None,
+        zeros: Zeros = aligned_zeros,
     ) -> Binding:
         """New arrays, all zeros, for the given input shapes; arguments and gradients that have `places` stay there."""
-        require_cpu(ctx)
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         dtype = _one_dtype(type_dict or {})
         known = places or Places()
-        arguments = {n: _array(known.arguments.get(n), by_name[n], dtype) for n in symbol.list_arguments()}
+        arguments = {n: _array(known.arguments.get(n), by_name[n], dtype, zeros) for n in symbol.list_arguments()}
         requests = request_per_argument(list(arguments), grad_req)
         wanted = [name for name, request in requests.items() if request != "null"]
-        gradients = {n: _array(known.gradients.get(n), by_name[n], dtype) for n in wanted}
-        states = {name: aligned_zeros(by_name[name], dtype) for name in symbol.list_auxiliary_states()}
+        gradients = {n: _array(known.gradients.get(n), by_name[n], dtype, zeros) for n in wanted}
+        states = {n: _array(known.states.get(n), by_name[n], dtype, zeros) for n in symbol.list_auxiliary_states()}
         given = {name: by_name[name] for name in inputs}
         return cls(symbol, arguments, gradients, states, requests, shapes, given, dtype, _counting(symbol))
 
     @classmethod
-    def adopt(cls, symbol: Symbol, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> Binding:
-        """The caller's own arrays, by name or in order; what has no gradient array gets no gradient."""
-        require_cpu(ctx)
-        arguments = _by_name("args", symbol.list_arguments(), args)
-        states = _by_name("aux_states", symbol.list_auxiliary_states(), aux_states or {})
-        given_grads = _by_name("args_grad", symbol.list_arguments(), args_grad or {}, partial=True)
+    def adopt(
+        cls,
+        symbol: Symbol,
+        args: Any,
+        args_grad: Any,
+        grad_req: Any,
+        aux_states: Any,
+        take: Callable[[Any], Array] | None = None,
+    ) -> Binding:
+        """The caller's own arrays, by name or in order; what has no gradient array gets no gradient.
+
+        `take` makes an array of what was given; by default `as_array`.
+        """
+        taken = take or as_array
+        arguments = _by_name("args", symbol.list_arguments(), args, taken)
+        states = _by_name("aux_states", symbol.list_auxiliary_states(), aux_states or {}, taken)
+        given_grads = _by_name("args_grad", symbol.list_arguments(), args_grad or {}, taken, partial=True)
         requests = request_per_argument(list(arguments), grad_req)
         requests = {name: req if name in given_grads else "null" for name, req in requests.items()}
         gradients = {name: array for name, array in given_grads.items() if requests[name] != "null"}
@@ -168,20 +179,12 @@ class Binding:
         return all(cut[entry][:1] == (last - first,) for entry in self.symbol.heads)
 
 
-def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any]) -> Array:
+def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros) -> Array:
     if place is None:
-        return aligned_zeros(shape, dtype)
+        return zeros(shape, dtype)
     if place.shape != shape or place.dtype != dtype:
         raise ShapeError("place of an argument", expected=f"{shape} {dtype}", got=f"{place.shape} {place.dtype}")
     return place
-
-
-def require_cpu(ctx: Any) -> None:
-    """DeviceError unless every context is the CPU: executors compute there for now."""
-    for context in as_list(ctx):
-        require(context)
-        if context.device_type != "cpu":
-            raise DeviceError(f"cannot bind on {context}: executors run on the CPU only", remedy="Use mx.cpu().")
 
 
 def _require_plain(written: Mapping[str, Array]) -> None:
@@ -245,7 +248,9 @@ def _one_dtype(dtypes: Mapping[str, Any]) -> np.dtype[Any]:
     return only
 
 
-def _by_name(what: str, names: list[str], given: Any, partial: bool = False) -> dict[str, Array]:
+def _by_name(
+    what: str, names: list[str], given: Any, take: Callable[[Any], Array], partial: bool = False
+) -> dict[str, Array]:
     if not isinstance(given, Mapping):
         if len(given) != len(names):
             raise GraphError(what, expected=f"{len(names)} arrays ({', '.join(names)})", got=len(given))
@@ -255,4 +260,4 @@ def _by_name(what: str, names: list[str], given: Any, partial: bool = False) -> 
     if unknown or (missing and not partial):
         problem = f"no argument named {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
         raise GraphError(f"{what}: {problem}", expected=", ".join(names))
-    return {name: as_array(given[name]) for name in names if name in given}
+    return {name: take(given[name]) for name in names if name in given}

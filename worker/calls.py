@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .array import Array, Shape, aligned_empty, aligned_zeros
+from .array import Array, Shape
+from .backend import HOST, Backend
 from .backward_plan import PlannedCall, Write
 from .graph import Entry, Node
 from .kernels.registry import Kernel
@@ -41,6 +42,7 @@ class Call:
         start = recorder.now() if recorder.on else None
         (kernel or self.kernel).forward(step, self.inputs, self.outputs)
         if start is not None:
+            step.synchronize()
             recorder.note(self.node.name, self.operators, "forward", start, self.work)
 
     def run_backward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
@@ -49,6 +51,7 @@ class Call:
         start = recorder.now() if recorder.on else None
         (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
         if start is not None:
+            step.synchronize()
             gradients = sum(grad is not None for grad in self.in_grads[:2])  # of data and weight; a bias costs little
             recorder.note(self.node.name, self.operators, "backward", start, gradients * self.work)
 
@@ -62,7 +65,7 @@ class Call:
     def lay_out_backward(self, planned: PlannedCall, buffers: GradientBuffers) -> None:
         """Take the arrays that backward reads and writes."""
         self.out_grads = [
-            aligned_zeros(array.shape, array.dtype) if entry is None else buffers.array(entry, array.shape)
+            buffers.backend.zeros(array.shape, array.dtype) if entry is None else buffers.array(entry, array.shape)
             for entry, array in zip(planned.reads, self.outputs, strict=True)
         ]
         for write, array in zip(planned.writes, self.inputs, strict=True):
@@ -78,7 +81,7 @@ class Call:
     def add_up(self, finished: Callable[[str], None]) -> None:
         """After backward: add what comes on top of other gradients, and tell which arguments' are final."""
         for total, addend in self.sums:
-            np.add(total, addend, out=total)
+            total += addend
         for name in self.finished:
             finished(name)
 
@@ -103,9 +106,9 @@ def node_key(node: Node) -> int:
 class GradientBuffers:
     """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run."""
 
-    def __init__(self, dtype: np.dtype[np.floating], fixed: Mapping[Entry, Array]) -> None:
+    def __init__(self, dtype: np.dtype[np.floating], fixed: Mapping[Entry, Array], backend: Backend = HOST) -> None:
         """`fixed`: gradients that have a place already."""
-        self._dtype, self._fixed = dtype, fixed
+        self._dtype, self._fixed, self.backend = dtype, fixed, backend
         self._live: dict[Entry, Array] = {}
         self._free: defaultdict[int, list[Array]] = defaultdict(list)
 
@@ -116,7 +119,7 @@ class GradientBuffers:
             return fixed
         if entry not in self._live:
             spare = self._free[int(np.prod(shape, dtype=np.int64))]
-            self._live[entry] = spare.pop().reshape(shape) if spare else aligned_empty(shape, self._dtype)
+            self._live[entry] = spare.pop().reshape(shape) if spare else self.backend.empty(shape, self._dtype)
         return self._live[entry]
 
     def target(self, write: Write | None, shape: Shape) -> tuple[Array | None, Array | None]:
@@ -125,7 +128,7 @@ class GradientBuffers:
             return None, None
         entry, adds = write
         array = self.array(entry, shape)
-        return (aligned_empty(shape, self._dtype), array) if adds else (array, None)
+        return (self.backend.empty(shape, self._dtype), array) if adds else (array, None)
 
     def release(self, entry: Entry) -> None:
         """The gradient has been read by the one that made the entry, and is read no more."""

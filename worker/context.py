@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import operator
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 from ..common.errors import DeviceError, ParameterError
+from ..common.job import dealt_devices
+from .gpu_lookups import Absent, Lookups
+from .gpu_machine import Machine
+from .gpu_parts import MISSING, GpuParts, Part
 
 DEVICE_TYPES = ("cpu", "gpu")
-_INSTALL = "Install it with: pip install 'pushgrad[cuda12]' (or cuda13), or train on mx.cpu()"
+_LOOKUPS: Lookups = Machine()
 
 
 class _Current(threading.local):
@@ -76,19 +78,31 @@ def gpu(device_id: int = 0) -> Context:
 
 
 def current_context() -> Context:
-    """The innermost `with` context of this thread, cpu(0) outside of any."""
-    return _current.stack[-1] if _current.stack else cpu()
+    """The innermost `with` context of this thread; outside of any, the first GPU that `launch` dealt, else cpu(0)."""
+    if _current.stack:
+        return _current.stack[-1]
+    dealt = _dealt()
+    return next((one for one in dealt if one.device_type == "gpu"), dealt[0])
 
 
 def num_gpus() -> int:
-    """How many GPUs can be used: 0 without cupy, without a driver, or without a device."""
-    return _count_gpus()[0]
+    """How many GPUs can be used: 0 without cupy, without a driver that fits it, or without a device."""
+    parts = GpuParts(_LOOKUPS)
+    if parts.driver().state == MISSING or parts.cupy().state == MISSING:
+        return 0
+    try:
+        return len(_LOOKUPS.gpus())
+    except Absent:
+        return 0
 
 
 def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
-    """A `ctx` argument as a list: None is the current context, one context is a list of one."""
+    """A `ctx` argument as a list: one context is a list of one, None the innermost `with` context of this thread.
+
+    Outside of any, None is all that `launch --gpus` dealt to this worker, or [cpu(0)].
+    """
     if ctx is None:
-        return [current_context()]
+        return [_current.stack[-1]] if _current.stack else _dealt()
     if isinstance(ctx, Context):
         return [ctx]
     contexts = list(ctx) if isinstance(ctx, list | tuple) else []
@@ -103,36 +117,30 @@ def require(ctx: Context) -> Context:
     """`ctx` itself if it can be used here; DeviceError that says what is missing otherwise."""
     if ctx.device_type == "cpu":
         return ctx
-    count, missing = _count_gpus()
-    if missing is not None:
-        raise DeviceError(f"{ctx} cannot be used: {missing}", remedy=_INSTALL if "cupy" in missing else None)
-    if ctx.device_id >= count:
+    parts = GpuParts(_LOOKUPS)
+    _refuse(ctx, parts.first_missing())
+    try:
+        gpus = _LOOKUPS.gpus()
+    except Absent as why:
+        _refuse(ctx, parts.no_gpu(f"CUDA reports {why}"))
+    if not gpus:
+        _refuse(ctx, parts.no_gpu("no GPU is visible"))
+    if ctx.device_id >= len(gpus):
         raise DeviceError(
-            f"{ctx} is not there: {count} GPU{'s are' if count != 1 else ' is'} visible",
-            remedy=f"Use {'mx.gpu(0)' if count == 1 else f'mx.gpu(0) to mx.gpu({count - 1})'}, or look at "
+            f"{ctx} is not there: {len(gpus)} GPU{'s are' if len(gpus) != 1 else ' is'} visible",
+            remedy=f"Use {'mx.gpu(0)' if len(gpus) == 1 else f'mx.gpu(0) to mx.gpu({len(gpus) - 1})'}, or look at "
             "CUDA_VISIBLE_DEVICES",
         )
+    _refuse(ctx, parts.gpu(ctx.device_id, gpus[ctx.device_id]))
     return ctx
 
 
-def _count_gpus() -> tuple[int, str | None]:
-    """Number of GPUs, and what is missing if they cannot be counted."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0, "no NVIDIA driver on this machine (libcuda.so.1 not found); train on mx.cpu()"
-    try:
-        cupy = _import_cupy()
-    except ImportError as error:
-        return 0, f"the Python package cupy cannot be imported ({error})"
-    try:
-        count = int(cupy.cuda.runtime.getDeviceCount())
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return 0, f"CUDA reports {error}; look at the driver and at CUDA_VISIBLE_DEVICES"
-    return count, None
+def _refuse(ctx: Context, part: Part | None) -> None:
+    """DeviceError if that part is missing."""
+    if part is not None and part.state == MISSING:
+        remedy = f"{part.remedy}. `pushgrad doctor` looks at everything that a GPU needs"
+        raise DeviceError(f"{ctx} cannot be used: {part.found}", remedy=remedy)
 
 
-def _import_cupy() -> Any:
-    import cupy
-
-    return cupy
+def _dealt() -> list[Context]:
+    return [Context(kind, index) for kind, index in dealt_devices()] or [cpu()]

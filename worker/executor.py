@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..common.errors import GraphError, ParameterError, ShapeError
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
-from .binding import Binding, Places, as_array
+from .binding import Binding, Places
+from .executor_base import Announce, BaseExecutor, Rows
 from .lanes import Lanes
 from .meeting import Meeting
 from .program import Outline, Program
@@ -23,11 +21,8 @@ from .work import graph_work
 # with Python's lock are slower together than one alone.
 WORK_OF_ONE = 3e7
 
-Rows = tuple[int, int]
-Announce = Callable[[str, Array], None]
 
-
-class Executor:
+class Executor(BaseExecutor):
     """Arrays for every argument, gradient, auxiliary state and output of a symbol, and the program that connects them.
 
     The batch (axis 0 of the inputs) is cut into slices that run on compute threads; a gradient is the balanced
@@ -69,7 +64,6 @@ class Executor:
     def simple_bind(
         cls,
         symbol: Symbol,
-        ctx: Any = None,
         grad_req: Any = "write",
         type_dict: Mapping[str, Any] | None = None,
         slices: int | None = None,
@@ -79,7 +73,7 @@ class Executor:
 
         `slices` cuts the inputs' axis 0 into that many parts. GraphError if the shapes do not determine the rest.
         """
-        binding = Binding.allocate(symbol, ctx, grad_req, type_dict, shapes)
+        binding = Binding.allocate(symbol, grad_req, type_dict, shapes)
         parts = [share(binding.rows(), i, slices) for i in range(slices)] if slices else None
         return cls(symbol, binding, parts)
 
@@ -87,27 +81,25 @@ class Executor:
     def for_share(
         cls,
         symbol: Symbol,
-        ctx: Any,
         grad_req: Any,
         slices: Sequence[Rows],
         shapes: Mapping[str, Shape],
         places: Places | None = None,
     ) -> Executor:
         """As `simple_bind`, for a worker's share of a global batch that is cut into `slices`."""
-        return cls(symbol, Binding.allocate(symbol, ctx, grad_req, None, shapes, places), slices)
+        return cls(symbol, Binding.allocate(symbol, grad_req, None, shapes, places), slices)
 
     @classmethod
     def bind(
         cls,
         symbol: Symbol,
-        ctx: Any,
         args: Mapping[str, Any] | Sequence[Any],
         args_grad: Mapping[str, Any] | Sequence[Any] | None = None,
         grad_req: Any = "write",
         aux_states: Mapping[str, Any] | Sequence[Any] | None = None,
     ) -> Executor:
         """Bind to the caller's arrays (anything with DLPack), by name or in the order of list_arguments()."""
-        return cls(symbol, Binding.adopt(symbol, ctx, args, args_grad, grad_req, aux_states))
+        return cls(symbol, Binding.adopt(symbol, args, args_grad, grad_req, aux_states))
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned."""
@@ -131,40 +123,6 @@ class Executor:
         self._prepare(True)
         self._sums.begin(announce)
         self._lanes.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
-
-    @property
-    def arg_arrays(self) -> list[Array]:
-        """The arguments in the order of list_arguments()."""
-        return list(self.arg_dict.values())
-
-    @property
-    def grad_arrays(self) -> list[Array | None]:
-        """The gradients in the order of list_arguments(); None where none is computed."""
-        return list(self.grad_dict.values())
-
-    @property
-    def aux_arrays(self) -> list[Array]:
-        """The auxiliary states in the order of list_auxiliary_states()."""
-        return list(self.aux_dict.values())
-
-    @property
-    def output_dict(self) -> dict[str, Array]:
-        """The outputs by name."""
-        return dict(zip(self.symbol.list_outputs(), self.outputs, strict=True))
-
-    def copy_params_from(
-        self,
-        arg_params: Mapping[str, Any],
-        aux_params: Mapping[str, Any] | None = None,
-        allow_extra_params: bool = False,
-    ) -> None:
-        """Copy values into arguments and auxiliary states by name; unknown names are an error unless allowed."""
-        for target, given in ((self.arg_dict, arg_params), (self.aux_dict, aux_params or {})):
-            for name, value in given.items():
-                if name in target:
-                    _copy(name, target[name], value)
-                elif not allow_extra_params:
-                    raise ParameterError(f"no argument or state named {name!r} in this network")
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in its labels, given by argument name."""
@@ -199,11 +157,6 @@ class Executor:
     def _parts(self) -> list[Program | Meeting]:
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]
 
-    def _feed(self, name: str, value: Any) -> None:
-        if name not in self.arg_dict:
-            raise ParameterError(f"forward: no argument named {name!r}", expected=", ".join(self.arg_dict))
-        _copy(name, self.arg_dict[name], value)
-
     def _prepare(self, is_train: bool) -> None:
         first_rows = [first for first, _ in self._rows] + [0]  # the meeting's is the worker's first
         for first, part in zip(first_rows, self._parts(), strict=False):
@@ -219,25 +172,6 @@ class Executor:
             return [head_grads]
         return [[_cut(grad, rows) for grad in head_grads] for rows in self._rows]
 
-    def _head_grads(self, out_grads: Any) -> list[Array | None]:
-        if out_grads is None:
-            return [None] * len(self.outputs)
-        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)
-        if len(given) != len(self.outputs):
-            raise GraphError("backward: out_grads", expected=f"{len(self.outputs)} arrays", got=len(given))
-        arrays = [None if grad is None else as_array(grad) for grad in given]
-        for name, array, output in zip(self.symbol.list_outputs(), arrays, self.outputs, strict=True):
-            if array is not None and array.shape != output.shape:
-                raise ShapeError(f"backward: gradient of {name}", expected=f"shape {output.shape}", got=array.shape)
-        return arrays
-
 
 def _cut(array: Array | None, rows: Rows) -> Array | None:
     return None if array is None else array[rows[0] : rows[1]]
-
-
-def _copy(name: str, target: Array, value: Any) -> None:
-    array = as_array(value)
-    if array.shape != target.shape:
-        raise ShapeError(f"argument {name}", expected=f"shape {target.shape}", got=array.shape)
-    np.copyto(target, array, casting="same_kind" if array.dtype.kind == "f" else "unsafe")

@@ -9,12 +9,14 @@ from ..common.errors import ParameterError
 from . import checkpoint, metric, optimizer, random
 from .agreement import agree
 from .array import Array
+from .bind import Placement
 from .fit_options import FitOptions, callback_list
 from .fit_start import (
     announce,
     check_epoch,
     check_epochs_left,
     check_names,
+    check_precision,
     chosen_initializer,
     seek_epoch,
 )
@@ -36,6 +38,8 @@ class FeedForward:
     among them are an error unless allow_extra_params. fixed_param_names are names or patterns such as "conv*" of
     parameters that training leaves as they are. Further keywords go to the optimizer, e.g. learning_rate=0.1,
     momentum=0.9, wd=1e-4. compression_params compress the gradients of a job, see KVStore.set_gradient_compression.
+    work_load_list has a number per context: the share of the batch that it takes. precision is that of convolutions and
+    matrix products on GPUs: "float32", "tf32", "float16" or "bfloat16"; weights and sums are float32 in each.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class FeedForward:
         allow_extra_params: bool = False,
         fixed_param_names: Sequence[str] | None = None,
         compression_params: Mapping[str, Any] | None = None,
+        work_load_list: Sequence[float] | None = None,
+        precision: str = "float32",
         **optimizer_params: Any,
     ) -> None:
         serve_if_role()
@@ -67,6 +73,7 @@ class FeedForward:
         self.arg_params: dict[str, Array] = dict(arg_params or {})
         self.aux_params: dict[str, Array] = dict(aux_params or {})
         self.compression_params = compression_params
+        self.work_load_list, self.precision = work_load_list, check_precision(precision)
         self.optimizer_states: dict[str, dict[str, Array]] = {}
         self.num_update = 0
         self.training = 0  # which training since the seed was set: a key of its random numbers
@@ -100,6 +107,8 @@ class FeedForward:
         allow_extra_params: bool = False,
         fixed_param_names: Sequence[str] | None = None,
         compression_params: Mapping[str, Any] | None = None,
+        work_load_list: Sequence[float] | None = None,
+        precision: str = "float32",
         **optimizer_params: Any,
     ) -> FeedForward:
         """Make a network and train it: the constructor and `fit` in one call."""
@@ -118,6 +127,8 @@ class FeedForward:
             allow_extra_params,
             fixed_param_names,
             compression_params,
+            work_load_list,
+            precision,
             **optimizer_params,
         )
         return model.fit(
@@ -229,10 +240,14 @@ class FeedForward:
             return self._optimizer
         return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
 
+    def placement(self) -> Placement:
+        """Where this model computes. DeviceError if a context is not there."""
+        return Placement.of(self.ctx, self.work_load_list)
+
     def _learned(self) -> Learned:
         if not self.arg_params:
             raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
-        return Learned(self.symbol, self.ctx, self.arg_params, self.aux_params, self._spare)
+        return Learned(self.symbol, self.placement(), self.arg_params, self.aux_params, self._spare, self.precision)
 
     def _parameters(self) -> dict[str, Array]:
         return {**self.arg_params, **self.aux_params}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.errors import DataError, GraphError, ShapeError
 from .array import Array, Shape
-from .executor import Executor
+from .executor_base import BaseExecutor
 from .iterators import DataBatch, DataIter
 from .symbol import Symbol
 
@@ -57,7 +57,7 @@ def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, 
     return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
 
 
-def feed(executor: Executor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
+def feed(executor: BaseExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
     """Copy the worker's rows of a global batch into its executor; labels as (n, 1) fit arguments of (n,) and back."""
     for name, array in zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False):
         if name not in executor.arg_dict:
@@ -68,7 +68,7 @@ def feed(executor: Executor, names: InputNames, batch: DataBatch, rows: tuple[in
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
 
 
-def whole_labels(executor: Executor, names: InputNames, batch: DataBatch) -> dict[str, Array]:
+def whole_labels(executor: BaseExecutor, names: InputNames, batch: DataBatch) -> dict[str, Array]:
     """The global batch's labels by argument name, for losses that normalise over the whole batch."""
     return dict(zip(names.label, batch.label, strict=False))
 

@@ -12,6 +12,8 @@ from .context import as_list
 from .log import log_line
 from .session import Session
 
+PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
+
 
 def chosen_initializer(given: Any) -> Any:
     """Anything that can be called with name and shape, or what `mx.init.create` makes one of; None is Uniform(0.01)."""
@@ -35,6 +37,13 @@ def check_epochs_left(done: int, wanted: int) -> None:
             expected=f"more than the {done} epochs that are done (begin_epoch)",
             got=wanted,
         )
+
+
+def check_precision(given: Any) -> str:
+    """`given` if it names a way to compute products."""
+    if given not in PRECISIONS:
+        raise ParameterError("precision", expected=" or ".join(PRECISIONS), got=repr(given))
+    return str(given)
 
 
 def check_names(given: Any) -> tuple[str, ...]:

@@ -5,15 +5,19 @@ fully connected layer with the activation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .kernels.elementwise import MONOTONE
 from .kernels.registry import is_plain_convolution, pooling_tiles
 from .symbol import Entry, Node
 
+Extends = Callable[[Sequence[Node], Node], bool]
 
-def fuse(nodes: Sequence[Node], heads: Sequence[Entry], enabled: bool) -> list[list[Node]]:
+
+def fuse(nodes: Sequence[Node], heads: Sequence[Entry], extends: Extends | None) -> list[list[Node]]:
     """Operator nodes in order, grouped: each group is a chain that one kernel computes.
+
+    `extends(group, node)` tells whether the kernel of a group can also do the node behind it; None: never.
 
     Only a node's last output leaves a group, so a chain ends at a node that is a head or is read by several others.
     """
@@ -27,19 +31,24 @@ def fuse(nodes: Sequence[Node], heads: Sequence[Entry], enabled: bool) -> list[l
         if node in taken:
             continue
         group = [node]
-        while enabled and readers[group[-1]] == 1 and group[-1] in reader and _extends(group, reader[group[-1]]):
+        while extends and readers[group[-1]] == 1 and group[-1] in reader and extends(group, reader[group[-1]]):
             group.append(reader[group[-1]])
         taken.update(group)
         groups.append(group)
     return groups
 
 
-def _extends(group: Sequence[Node], node: Node) -> bool:
-    """Whether the kernel of `group` can also do `node`: one activation, and one pooling before or behind it."""
+def extends_on_host(group: Sequence[Node], node: Node) -> bool:
+    """Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation."""
     kinds = [_kind(member) for member in group]
     if kinds == ["fully connected"]:
         return _kind(node) == "activation"
     return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
+
+
+def is_pooling(node: Node) -> bool:
+    """Whether the node is a pooling that a convolution's kernel may take in."""
+    return _kind(node) == "pooling"
 
 
 def _kind(node: Node) -> str:

@@ -159,23 +159,36 @@ class NDArrayIter(DataIter):
         """The next batch, or StopIteration."""
         if self.batch >= self.batches(self.epoch):
             raise StopIteration
-        rows, pad = self._rows()
+        rows, pad = self._rows(self.batch)
         self.batch += 1
         take = self._slice(rows) if not self.shuffle else None
         data, label = self._gather(self._data, rows, take), self._gather(self._label, rows, take)
         return DataBatch(data, label, pad, rows)
 
-    def _rows(self) -> tuple[Array, int]:
-        """Places in the data set of the current batch's rows, and how many of them are fillers."""
+    def arrays(self) -> tuple[list[Array], list[Array]]:
+        """The whole data set, data and labels in the order of a batch's: for those who gather batches themselves."""
+        return list(self._data.values()), list(self._label.values())
+
+    def upcoming(self) -> Array:
+        """Places in the data set of the rows of this epoch's batches from here on: (batches, batch_size)."""
+        rows = [self._rows(batch)[0] for batch in range(self.batch, self.batches(self.epoch))]
+        return np.array(rows, np.int64).reshape(-1, self.batch_size)
+
+    def skip(self) -> None:
+        """Go on as `next` does, without making the batch."""
+        self.batch += 1
+
+    def _rows(self, batch: int) -> tuple[Array, int]:
+        """Places in the data set of that batch's rows in this epoch, and how many of them are fillers."""
         size, total = self.batch_size, self.num_data
         if self.last_batch_handle == "roll_over":
             # The epochs' orders one after the other are one stream, cut into batches of equal size.
-            first = (self.epoch * total // size + self.batch) * size
+            first = (self.epoch * total // size + batch) * size
             head = max(0, self.epoch * total - first)
             parts = [self._order(self.epoch - 1)[total - head :]] if head else []
             start = first + head - self.epoch * total
             return np.concatenate([*parts, self._order(self.epoch)[start : start + size - head]]), 0
-        first = self.batch * size
+        first = batch * size
         pad = max(0, first + size - total)
         order = self._order(self.epoch)
         return np.concatenate([order[first : first + size], order[:pad]]) if pad else order[first : first + size], pad

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn
@@ -66,14 +66,16 @@ class JobSession(Session):
             self._collectives += 1
             return [bytes(part) for part in self.transport.gather(self._collectives, payload)]
 
-    def progress(self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: str = "") -> None:
+    def progress(
+        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+    ) -> None:
         """See Session."""
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY:
             return
         self._last_progress = now
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
-        self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric[:60]))
+        self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric()[:60]))
 
     @contextmanager
     def saying(self) -> Iterator[None]:

@@ -17,26 +17,32 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
     same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
     """
+    session = Session.current()
+    kind = fitting_kind(name, session)
+    if kind in LOCAL:
+        from .kvstore_local import KVStoreLocal
+
+        return KVStoreLocal(kind, session)
+    from .kvstore_dist import KVStoreDist
+
+    return KVStoreDist(kind, session, staleness)
+
+
+def fitting_kind(name: str, session: Session) -> str:
+    """The kind of store that `name` means in that session; errors as of `create`."""
     kind = name.lower() if isinstance(name, str) else name
     if kind not in ("auto", *LOCAL, *DISTRIBUTED):
         raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
-    session = Session.current()
     if kind == "auto":
-        kind = "dist_sync" if session.is_distributed else "local"
+        return "dist_sync" if session.is_distributed else "local"
     if kind in LOCAL and session.is_distributed:
         raise JobError(
             f"kvstore {kind!r} in a job of {session.num_workers} workers: they would train apart",
             remedy='Use "dist_sync", or "auto" in FeedForward',
         )
-    if kind in LOCAL:
-        from .kvstore_local import KVStoreLocal
-
-        return KVStoreLocal(kind, session)
-    if not session.is_distributed:
+    if kind in DISTRIBUTED and not session.is_distributed:
         raise JobError(
             f"kvstore {kind!r} outside of a job: DMLC_ROLE is not set",
             remedy='Start the script with `launch`, or use "local"',
         )
-    from .kvstore_dist import KVStoreDist
-
-    return KVStoreDist(kind, session, staleness)
+    return kind

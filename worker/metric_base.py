@@ -23,6 +23,7 @@ class Metric:
     """Base class. Subclasses define `name`, `count` of statistics, `_pair` and `value`.
 
     `labels` and `outputs` are an array each, or lists of equal length; statistics of several pairs are added.
+    Who counts batches later than they are trained, as GPUs do, sets `settle` to what counts those that are due.
     """
 
     count: ClassVar[int] = 2
@@ -32,6 +33,7 @@ class Metric:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.settle: Callable[[], None] = _nothing_due
         self.reset()
 
     def statistics(self, labels: Arrays, outputs: Arrays) -> Array:
@@ -63,10 +65,12 @@ class Metric:
 
     def get(self) -> tuple[str, float]:
         """Name and mean over the batches since `reset`; nan if there were none."""
+        self.settle()
         return self.name, self.total / self.batches if self.batches else math.nan
 
     def reset(self) -> None:
         """Forget all batches."""
+        self.settle()
         self.total, self.batches = 0.0, 0
 
     def leaves(self) -> list[Metric]:
@@ -135,6 +139,10 @@ class CompositeMetric(Metric):
         """Forget all batches of all members."""
         for metric in self.metrics:
             metric.reset()
+
+
+def _nothing_due() -> None:
+    """Every batch has been counted."""
 
 
 def ratio(statistics: Array) -> float:

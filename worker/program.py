@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .array import Array, Shape
+from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .calls import Call, GradientBuffers, computed_label, node_key
-from .fusion import fuse
 from .graph import Entry, Node
-from .kernels.registry import kernel_for
 from .ops.operator import Step
 from .symbol import Symbol
 from .value_buffers import ValueBuffers, last_uses
@@ -22,13 +21,15 @@ from .work import operations
 class Outline:
     """What all slices of a graph have in common: which nodes run as one, and in which order gradients are made."""
 
-    def __init__(self, symbol: Symbol, wanted: Mapping[str, Array], dtype: np.dtype[np.floating]) -> None:
+    def __init__(
+        self, symbol: Symbol, wanted: Mapping[str, Array], dtype: np.dtype[np.floating], backend: Backend = HOST
+    ) -> None:
         """`wanted`: the arguments that want a gradient."""
         self.heads = list(symbol.heads)
         nodes = symbol.nodes()
-        self.dtype = dtype
+        self.dtype, self.backend = dtype, backend
         self.variables: list[Node] = [node for node in nodes if node.op is None]
-        self.groups = fuse(nodes, self.heads, dtype == np.float32)
+        self.groups = backend.fuse(nodes, self.heads, dtype)
         self.arguments: dict[Entry, str] = {(n, 0): n.name for n in self.variables if n.name in wanted}
         self.plan = BackwardPlan(self.groups, self.heads, self.arguments)
         # what backward will read stays where it is
@@ -58,9 +59,12 @@ class Program:
         outputs: Sequence[Array],
         gradients: Mapping[str, Array],
         common: Common | None = None,
+        step: Step | None = None,
     ) -> None:
-        """`variables`: arguments and states; `outputs`: where the heads go; `gradients`: where the arguments' go."""
-        self.step = Step()
+        """`variables`: arguments and states; `outputs`: where the heads go; `gradients`: where the arguments' go;
+        `step`: what kernels learn of the step.
+        """
+        self.step = step or Step()
         self.counts: dict[int, float] = {}
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
@@ -76,7 +80,7 @@ class Program:
                 call.run_forward(self.step, self.counts)
         if last is None:
             for index, target in self._copied_heads:
-                np.copyto(target, self._values[self._outline.heads[index]])
+                target[...] = self._values[self._outline.heads[index]]
 
     def begin_backward(self, head_grads: Sequence[Array | None], finished: Callable[[str], None]) -> None:
         """Take the gradients of the outputs: None for ones (which a loss does not even read)."""
@@ -84,7 +88,7 @@ class Program:
             if buffer is not None:
                 buffer[...] = 1 if given is None else given
                 if total is not None:
-                    np.add(total, buffer, out=total)
+                    total += buffer
         for name in self._untouched:
             finished(name)
 
@@ -109,7 +113,7 @@ class Program:
 
     def _lay_out_forward(self) -> list[Call | None]:
         """Give every value its place."""
-        buffers, calls = ValueBuffers(self._outline.dtype), []
+        buffers, calls = ValueBuffers(self._outline.dtype, self._outline.backend), []
         for group, read_last in zip(self._outline.groups, self._outline.last_uses, strict=True):
             calls.append(None if group[0] in self._common.nodes else self._call(group, buffers))
             for entry in read_last:
@@ -128,7 +132,8 @@ class Program:
         self._values.update(zip(entries, outputs, strict=True))
         chain = [node.op for node in group if node.op is not None]
         in_shapes = [array.shape for array in inputs]
-        kernel = kernel_for(chain, in_shapes, [array.shape for array in outputs], self._outline.dtype)
+        out_shapes = [array.shape for array in outputs]
+        kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype)
         operators = "+".join(op.op_name() for op in chain)
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
@@ -142,7 +147,8 @@ class Program:
         """Give every gradient its place."""
         plan, arguments = self._outline.plan, self._outline.arguments
         fixed = {entry: gradients[name] for entry, name in arguments.items() if name in gradients}
-        buffers = GradientBuffers(self._outline.dtype, {**(self._common.gradients or {}), **fixed})
+        places = {**(self._common.gradients or {}), **fixed}
+        buffers = GradientBuffers(self._outline.dtype, places, self._outline.backend)
         self._head_buffers = [
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..common.errors import ShapeError
 from ..common.slices import share
 from .array import Array, Shape
-from .executor import Executor
+from .bind import Placement, bind_share
+from .executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
 from .iterators import DataBatch, DataIter
@@ -28,22 +28,23 @@ class Learned:
     """A network with its parameters and states, and perhaps an executor of the last time that it was used."""
 
     symbol: Symbol
-    ctx: Any
+    placement: Placement
     arguments: Mapping[str, Array]
     states: Mapping[str, Array]
     spare: SpareExecutor
+    precision: str = "float32"
 
     @contextmanager
-    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[Executor]:
+    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[BaseExecutor]:
         """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
         threads, shapes = thread_count(), input_shapes(iterator, names, rows)
         symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
-        form = (threads, tuple(shapes.items()), frozenset(arguments), frozenset(states))
+        form = (threads, self.placement, self.precision, tuple(shapes.items()), frozenset(arguments), frozenset(states))
         executor = self.spare.take(self.symbol, form)
         if executor is None:
             self._check(shapes)
             parts = [share(rows, i, threads) for i in range(threads)]
-            executor = Executor.for_share(symbol, self.ctx, "null", parts, shapes)
+            executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
         known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
         executor.copy_params_from(known, states)
         yield executor
@@ -96,7 +97,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
 
 
 def _rows_of(
-    executor: Executor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
+    executor: BaseExecutor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
 ) -> tuple[list[Array], list[Array]]:
     """Labels and outputs of this worker's rows of the batch, fillers left out."""
     if executor is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..common.errors import ParameterError
@@ -60,8 +60,13 @@ class Session:
         """Wait until every worker is here."""
         self.gather(b"")
 
-    def progress(self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: str = "") -> None:
-        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through."""
+    def progress(
+        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+    ) -> None:
+        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through.
+
+        `metric` is asked only for those: on a GPU its value must be waited for.
+        """
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:

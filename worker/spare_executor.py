@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from .executor import Executor
+from .executor_base import BaseExecutor
 from .symbol import Symbol
 
 
@@ -16,12 +16,12 @@ class SpareExecutor:
     """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Symbol, Hashable, Executor]] = []
+        self._kept: list[tuple[Symbol, Hashable, BaseExecutor]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpareExecutor, ()
 
-    def take(self, symbol: Symbol, form: Hashable) -> Executor | None:
+    def take(self, symbol: Symbol, form: Hashable) -> BaseExecutor | None:
         """The executor that was put back for this very symbol and `form`; None if there is no such."""
         try:
             kept, known, executor = self._kept.pop()
@@ -29,6 +29,6 @@ class SpareExecutor:
             return None
         return executor if kept is symbol and known == form else None
 
-    def put_back(self, symbol: Symbol, form: Hashable, executor: Executor) -> None:
+    def put_back(self, symbol: Symbol, form: Hashable, executor: BaseExecutor) -> None:
         """Keep `executor` instead of what was kept before."""
         self._kept[:] = [(symbol, form, executor)]

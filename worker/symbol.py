@@ -18,7 +18,7 @@ from .ops.shapes import known
 from .symbol_arithmetic import Arithmetic
 
 if TYPE_CHECKING:
-    from .executor import Executor
+    from .executor_base import BaseExecutor
 
 __all__ = ["Entry", "Node", "Symbol"]
 
@@ -195,12 +195,12 @@ class Symbol(Arithmetic):
         type_dict: Mapping[str, Any] | None = None,
         slices: int | None = None,
         **shapes: Shape,
-    ) -> Executor:
+    ) -> BaseExecutor:
         """An executor with arrays of its own, for the given input shapes."""
-        from .executor import Executor
+        from .bind import simple_bind
 
         infer.check_names(self.nodes())
-        return Executor.simple_bind(self, ctx, grad_req=grad_req, type_dict=type_dict, slices=slices, **shapes)
+        return simple_bind(self, ctx, grad_req, type_dict, slices, shapes)
 
     def bind(
         self,
@@ -209,12 +209,12 @@ class Symbol(Arithmetic):
         args_grad: list[Array] | Mapping[str, Array] | None = None,
         grad_req: str | list[str] | dict[str, str] = "write",
         aux_states: list[Array] | Mapping[str, Array] | None = None,
-    ) -> Executor:
+    ) -> BaseExecutor:
         """An executor that computes on the caller's arrays, by name or in order of arguments."""
-        from .executor import Executor
+        from .bind import bind
 
         infer.check_names(self.nodes())
-        return Executor.bind(self, ctx, args, args_grad=args_grad, grad_req=grad_req, aux_states=aux_states)
+        return bind(self, ctx, args, args_grad, grad_req, aux_states)
 
 
 def _attributes(node: Node) -> dict[str, str]:

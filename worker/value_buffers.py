@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .array import Array, Shape, aligned_empty
+from .array import Array, Shape
+from .backend import HOST, Backend
 from .graph import Entry, Node
 
 
 class ValueBuffers:
     """Arrays given out in the order of forward."""
 
-    def __init__(self, dtype: np.dtype[np.floating]) -> None:
-        self._dtype = dtype
+    def __init__(self, dtype: np.dtype[np.floating], backend: Backend = HOST) -> None:
+        self._dtype, self._backend = dtype, backend
         self._live: dict[Entry, Array] = {}
         self._free: list[Array] = []  # flat, by size
 
@@ -25,7 +26,7 @@ class ValueBuffers:
         """The place of an entry's value, in the smallest free buffer that holds it."""
         size = int(np.prod(shape, dtype=np.int64))
         index = bisect_left(self._free, size, key=len)
-        flat = self._free.pop(index) if index < len(self._free) else aligned_empty((size,), self._dtype)
+        flat = self._free.pop(index) if index < len(self._free) else self._backend.empty((size,), self._dtype)
         self._live[entry] = flat
         return flat[:size].reshape(shape)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from pushgrad.common.errors import JobError
+from pushgrad.common.job import dealt_devices
 from pushgrad.launch import gpus, options
 from pushgrad.launch.gpus import Present, deal, parse_gpus, parse_listing, visible_devices
 
@@ -91,10 +92,28 @@ def test_errors_say_what_is_there():
 def test_each_worker_sees_its_own(monkeypatch):
     monkeypatch.setattr(options, "present_gpus", lambda: TWO)
     environ = {"CUDA_VISIBLE_DEVICES": "1,0"}
-    assert options.deal_gpus("0,1", None, {}, environ) == ("1", "0")
-    assert options.deal_gpus("0,1", 1, {}, environ) == ("1,0",)
-    assert options.deal_gpus("0,cpu", None, {}, environ) == ("1", "")
+    assert options.deal_gpus("0,1", None, {}, environ) == (("1",), ("0",))
+    assert options.deal_gpus("0,1", 1, {}, environ) == (("1", "0"),)
+    assert options.deal_gpus("0,0", None, {}, environ) == (("1",), ("1",))
+    assert options.deal_gpus("0,cpu", None, {}, environ) == (("1",), ("cpu",))
+    assert options.deal_gpus("0,cpu", 1, {}, environ) == (("1", "cpu"),)
     assert options.deal_gpus(None, 3, {}, environ) == ()
+
+
+@pytest.mark.parametrize(
+    "hand, visible, devices",
+    [
+        (["1"], "1", "gpu0"),
+        (["5", "2"], "5,2", "gpu0,gpu1"),
+        (["GPU-22222222", "cpu"], "GPU-22222222", "gpu0,cpu0"),
+        (["cpu", "3", "cpu"], "3", "cpu0,gpu0,cpu1"),
+        (["cpu"], "", "cpu0"),
+    ],
+)
+def test_what_a_worker_is_told(hand, visible, devices):
+    assert gpus.cuda_visible_devices(hand) == visible
+    assert gpus.pushgrad_devices(hand) == devices
+    assert len(dealt_devices({"PUSHGRAD_DEVICES": devices})) == len(hand), "what is written can be read"
 
 
 def test_two_names_of_one_gpu_for_one_worker(monkeypatch):
@@ -108,7 +127,7 @@ def test_without_a_driver(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "DRIVER", tmp_path / "absent")
     with pytest.raises(JobError, match="no NVIDIA driver"):
         gpus.present_gpus()
-    assert options.deal_gpus("cpu,cpu", None, {}, {}) == ("", ""), "cpu needs no driver"
+    assert options.deal_gpus("cpu,cpu", None, {}, {}) == (("cpu",), ("cpu",)), "cpu needs no driver"
     (tmp_path / "absent" / "0000:01:00.0").mkdir(parents=True)
     assert gpus.present_gpus() == Present(1, ())
 

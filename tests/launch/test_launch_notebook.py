@@ -50,9 +50,11 @@ def test_wrong_options_raise():
 
 
 def test_gpus_as_a_list(tmp_path, capsys):
-    (tmp_path / "train.py").write_text("import os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))")
+    (tmp_path / "train.py").write_text(
+        "import os; print([os.environ[name] for name in ('CUDA_VISIBLE_DEVICES', 'PUSHGRAD_DEVICES')])"
+    )
     assert run("train.py", gpus=["cpu", "cpu"]) == 0
-    assert sorted(capsys.readouterr().out.splitlines()) == ["w0 | ''", "w1 | ''"]
+    assert sorted(capsys.readouterr().out.splitlines()) == ["w0 | ['', 'cpu0']", "w1 | ['', 'cpu0']"]
 
 
 def test_leaves_no_process_thread_or_descriptor(tmp_path, capsys):

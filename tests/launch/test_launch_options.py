@@ -21,7 +21,7 @@ def train(tmp_path, monkeypatch):
 def test_defaults(train):
     job = make_job(train, ["--lr", "0.1"], environ={})
     assert job.command == (sys.executable, "train.py", "--lr", "0.1")
-    assert (job.workers, job.servers, job.visible, job.timeout, job.keys) == (1, 1, (), None, None)
+    assert (job.workers, job.servers, job.hands, job.timeout, job.keys) == (1, 1, (), None, None)
     assert job.log_dir == job.job_dir / "logs" and not job.keep_logs
     assert not job.job_dir.exists(), "planning creates nothing"
     threads = str(available_cores())

@@ -20,7 +20,7 @@ JOB = Job(
     job_id="j1",
     job_dir=Path("/tmp/pushgrad-j1"),
     log_dir=Path("/tmp/pushgrad-j1/logs"),
-    visible=("0", "1"),
+    hands=(("0",), ("1", "cpu")),
     env={"COLOUR": "blue", "OMP_NUM_THREADS": "7", "AWS_SECRET_ACCESS_KEY": "hunter2"},
     defaults={"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
 )
@@ -50,7 +50,10 @@ def test_the_environment_of_a_worker(specs):
     env = specs[-1].env
     assert (env["CUDA_VISIBLE_DEVICES"], env["LOCAL_RANK"], env["COLOUR"]) == ("1", "1", "blue")
     assert env["OMP_NUM_THREADS"] == "7", "the user's word counts"
+    assert [spec.env.get("PUSHGRAD_DEVICES") for spec in specs] == [None, None, None, "gpu0", "gpu0,cpu0"]
     assert "CUDA_VISIBLE_DEVICES" not in specs[1].env
+    for spec in LocalCluster().plan(replace(JOB, hands=())):
+        assert not {"CUDA_VISIBLE_DEVICES", "PUSHGRAD_DEVICES"} & set(spec.env), "no word of GPUs without --gpus"
     assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - {"CUDA_VISIBLE_DEVICES"} <= OWNED
 
 
@@ -59,7 +62,7 @@ def test_keys_reach_every_process():
 
 
 def test_another_job_is_forgotten():
-    assert inherited({"PATH": "/bin", "DMLC_ROLE": "worker", "PUSHGRAD_JOB_ID": "x", "PUSHGRAD_LEASE": "3"}) == {
+    assert inherited({"PATH": "/bin", "DMLC_ROLE": "worker", "PUSHGRAD_DEVICES": "gpu0", "PUSHGRAD_LEASE": "3"}) == {
         "PATH": "/bin",
         "PUSHGRAD_LEASE": "3",
     }
@@ -71,5 +74,6 @@ def test_dry_run_is_a_shell_script(specs):
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     commands = [words for words in lines if words and words[0] == "env"]
     assert [words[-3:] for words in commands[3:]] == [["python", "train.py", "a b"]] * 2
+    assert "PUSHGRAD_DEVICES=gpu0,cpu0" in commands[4] and "CUDA_VISIBLE_DEVICES=1" in commands[4]
     assert f"DMLC_PS_ROOT_PORT={CHOSEN_PORT}" in commands[1] and "DMLC_PS_ROOT_PORT=0" in commands[0]
     assert "hunter2" not in text and "AWS_SECRET_ACCESS_KEY=<hidden>" in commands[0]

@@ -1,6 +1,8 @@
 """What tests of operators share: running one operator, and comparing its gradients with numeric ones."""
 
+import importlib.util
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,16 @@ from pushgrad.worker.array import Array
 from pushgrad.worker.ops.operator import Operator, Step
 
 Loss = Callable[[Sequence[Array], Sequence[Array]], float]
+
+_spec = importlib.util.spec_from_file_location("gpu_fakes", Path(__file__).with_name("gpu_fakes.py"))
+gpu_fakes = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(gpu_fakes)
+
+
+@pytest.fixture
+def fake_machine():
+    """Makes machines with and without what GPUs need: see gpu_fakes.py."""
+    return gpu_fakes.FakeMachine
 
 
 @pytest.fixture(autouse=True)

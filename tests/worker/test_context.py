@@ -1,32 +1,28 @@
-import ctypes
 import threading
-from types import SimpleNamespace
 
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import DeviceError, ParameterError
+from pushgrad.common.errors import DeviceError, JobError, ParameterError
 from pushgrad.worker import context
+from pushgrad.worker.gpu_lookups import Gpu
+
+H100, V100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0), 80 << 30), Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
+
+
+@pytest.fixture(autouse=True)
+def nothing_dealt(monkeypatch):
+    monkeypatch.delenv("PUSHGRAD_DEVICES", raising=False)
 
 
 @pytest.fixture
-def driver(monkeypatch):
-    """Pretend that there is an NVIDIA driver."""
-    monkeypatch.setattr(context.ctypes, "CDLL", lambda name: None)
+def machine(monkeypatch, fake_machine):
+    """Puts a machine with those changes in this one's place."""
 
+    def put(**changed):
+        monkeypatch.setattr(context, "_LOOKUPS", fake_machine(**changed))
 
-def fake_cupy(count):
-    class CUDARuntimeError(RuntimeError):
-        pass
-
-    def device_count():
-        if count is None:
-            raise CUDARuntimeError("cudaErrorNoDevice")
-        return count
-
-    return SimpleNamespace(
-        cuda=SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=device_count, CUDARuntimeError=CUDARuntimeError))
-    )
+    return put
 
 
 def test_names_equality_and_hash():
@@ -70,42 +66,85 @@ def test_cpu_is_always_there():
     assert context.require(mx.cpu(5)) == mx.cpu(5)
 
 
-def test_without_a_driver(monkeypatch):
-    def missing(name):
-        raise OSError(name)
+def test_without_a_launcher_the_default_is_the_cpu(machine):
+    machine(gpus=[H100, H100])
+    assert mx.current_context() == mx.cpu(0)
+    assert context.as_list(None) == [mx.cpu(0)]
 
-    monkeypatch.setattr(ctypes, "CDLL", missing)
+
+@pytest.mark.parametrize(
+    "dealt, first, every",
+    [
+        ("gpu0", mx.gpu(0), [mx.gpu(0)]),
+        ("gpu0,gpu1", mx.gpu(0), [mx.gpu(0), mx.gpu(1)]),
+        ("cpu0", mx.cpu(0), [mx.cpu(0)]),
+        ("cpu0,cpu1", mx.cpu(0), [mx.cpu(0), mx.cpu(1)]),
+        ("gpu0,cpu0", mx.gpu(0), [mx.gpu(0), mx.cpu(0)]),
+        ("cpu0,gpu0", mx.gpu(0), [mx.cpu(0), mx.gpu(0)]),
+        ("", mx.cpu(0), [mx.cpu(0)]),
+    ],
+)
+def test_what_launch_dealt_is_the_default(monkeypatch, dealt, first, every):
+    monkeypatch.setenv("PUSHGRAD_DEVICES", dealt)
+    assert mx.current_context() == first
+    assert context.as_list(None) == every
+
+
+def test_an_explicit_context_wins_over_what_launch_dealt(monkeypatch):
+    monkeypatch.setenv("PUSHGRAD_DEVICES", "gpu0,gpu1")
+    assert context.as_list(mx.cpu()) == [mx.cpu(0)]
+    with mx.cpu():
+        assert mx.current_context() == mx.cpu(0)
+        assert context.as_list(None) == [mx.cpu(0)]
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "2", "gpu0;gpu1", "gpu0,gpu0", "gpu0,", "tpu0", "gpu-1", "GPU0"])
+def test_a_wrong_variable_is_refused(monkeypatch, wrong):
+    monkeypatch.setenv("PUSHGRAD_DEVICES", wrong)
+    for ask in (mx.current_context, lambda: context.as_list(None)):
+        with pytest.raises(JobError, match="PUSHGRAD_DEVICES: expected different devices, such as gpu0,gpu1,cpu0"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "changed, told",
+    [
+        ({"driver": "absent libcuda.so.1 not found"}, r"no NVIDIA driver.*mx\.cpu\(\)"),
+        ({"cupy": "absent No module named 'cupy'"}, r"cupy cannot be imported.*pip install 'pushgrad\[cuda12\]'"),
+        ({"cupy": ("14.2.0", 13020)}, "driver too old for the cupy wheel: it speaks CUDA 12.4, cupy needs 13.0"),
+        ({"gpus": "absent cudaErrorNoDevice"}, "CUDA reports cudaErrorNoDevice"),
+        ({"gpus": [], "visible": ""}, "no GPU is visible.*CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_what_is_missing(machine, changed, told):
+    machine(**changed)
     assert mx.num_gpus() == 0
-    with pytest.raises(DeviceError, match="no NVIDIA driver"):
+    with pytest.raises(DeviceError, match=rf"gpu\(0\) cannot be used: .*{told}.*pushgrad doctor"):
         context.require(mx.gpu(0))
 
 
-def test_without_cupy(monkeypatch, driver):
-    def missing():
-        raise ImportError("No module named 'cupy'")
-
-    monkeypatch.setattr(context, "_import_cupy", missing)
-    assert mx.num_gpus() == 0
-    with pytest.raises(DeviceError, match=r"gpu\(0\) cannot be used.*cupy.*pip install 'pushgrad\[cuda12\]'"):
+def test_libraries_that_are_missing_are_an_error_and_not_the_cpu(machine):
+    machine(cublas="absent no libcublas")
+    assert mx.num_gpus() == 1, "a script that asks for the number must not fall back in silence"
+    with pytest.raises(DeviceError, match=r"CUDA libraries cannot be loaded \(no libcublas\).*pip install"):
         context.require(mx.gpu(0))
 
 
-def test_without_a_device(monkeypatch, driver):
-    monkeypatch.setattr(context, "_import_cupy", lambda: fake_cupy(None))
-    assert mx.num_gpus() == 0
-    with pytest.raises(DeviceError, match="cudaErrorNoDevice"):
+def test_a_gpu_that_is_too_old_is_refused_and_its_neighbour_not(machine):
+    machine(driver=(13000, ""), cupy=("14.2.0", 13020), gpus=[V100, H100])
+    assert context.require(mx.gpu(1)) == mx.gpu(1)
+    with pytest.raises(DeviceError, match=r"gpu\(0\) cannot be used: Tesla V100.*too old"):
         context.require(mx.gpu(0))
 
 
-def test_with_two_devices(monkeypatch, driver):
-    monkeypatch.setattr(context, "_import_cupy", lambda: fake_cupy(2))
+def test_with_two_devices(machine):
+    machine(gpus=[H100, H100])
     assert mx.num_gpus() == 2
     assert context.require(mx.gpu(1)) == mx.gpu(1)
     with pytest.raises(DeviceError, match=r"gpu\(2\) is not there: 2 GPUs are visible.*mx.gpu\(0\) to mx.gpu\(1\)"):
         context.require(mx.gpu(2))
 
 
-def test_driver_without_visible_gpus(monkeypatch, driver):
-    monkeypatch.setattr(context, "_import_cupy", lambda: fake_cupy(0))
-    with pytest.raises(DeviceError, match=r"0 GPUs are visible.*CUDA_VISIBLE_DEVICES"):
-        context.require(mx.gpu(0))
+def test_what_only_costs_speed_is_no_error(machine):
+    machine(cudnn="absent gone", nccl="absent gone", free_memory="absent busy")
+    assert context.require(mx.gpu(0)) == mx.gpu(0)

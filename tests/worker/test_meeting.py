@@ -153,7 +153,7 @@ def test_an_error_in_one_slice_ends_the_step_and_not_the_executor(monkeypatch):
 
 def test_a_state_is_not_cut_where_its_length_is_the_batch():
     symbol = normalised(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=6, no_bias=True, name="fc"), "bn")
-    executor = Executor.for_share(symbol, None, "null", [(0, 3), (3, 6)], {"data": (6, 6)})
+    executor = Executor.for_share(symbol, "null", [(0, 3), (3, 6)], {"data": (6, 6)})
     assert executor.aux_dict["bn_moving_mean"].shape == (6,)
     executor.arg_dict["data"][...] = np.arange(36).reshape(6, 6)
     executor.arg_dict["fc_weight"][...] = np.eye(6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 
@@ -10,3 +11,12 @@ def load_cupy() -> Any:
     import cupy
 
     return cupy
+
+
+def load_nccl() -> Any | None:
+    """cupy's module for NCCL, or None without the library."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # cupy warns that the library is missing; whoever asks is told by None
+        from cupy.cuda import nccl
+
+    return nccl if nccl.available else None

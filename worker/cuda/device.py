@@ -31,7 +31,7 @@ class Device:
         cuda = self.xp.cuda
         self._device = cuda.Device(index)
         with self._device:
-            self.stream, self.inward, self.outward = (cuda.Stream(non_blocking=True) for _ in range(3))
+            self.stream, self.inward, self.outward = (self.new_stream() for _ in range(3))
         self.pool = cuda.MemoryPool()
         self._modules: dict[tuple[str, tuple[tuple[str, int | str], ...]], Module] = {}
 
@@ -66,6 +66,11 @@ class Device:
         with self._device:
             callers.wait_event(self.stream.record())
 
+    def launch(self, graph: Any) -> None:
+        """Queue a captured graph on `stream`."""
+        with self._device:
+            graph.launch(self.stream)
+
     def module(self, name: str, **defines: int | str) -> Module:
         """The kernels of that source file, compiled once per GPU and set of macros."""
         key = name, tuple(sorted(defines.items()))
@@ -89,7 +94,46 @@ class Device:
         memory = self.xp.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
         return np.frombuffer(memory, dtype, size).reshape(shape)
 
+    def pinned_zeros(self, shape: Shape, dtype: Any) -> Array:
+        """As `pinned`, zeros."""
+        array = self.pinned(shape, dtype)
+        array.fill(0)
+        return array
+
+    def new_stream(self) -> Any:
+        """A further stream here, in no order with others but by events."""
+        with self._device:
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    def mark(self, stream: Any = None) -> Any:
+        """An event behind what `stream` (by default the main one) has been given so far."""
+        with self._device:
+            return (stream or self.stream).record()
+
+    def upload(self, target: Array, host: Array, stream: Any) -> None:
+        """Queue a copy from contiguous host memory, which must stay as it is until it is done."""
+        self._copy(_address(target), host.ctypes.data, host.nbytes, self.xp.cuda.runtime.memcpyHostToDevice, stream)
+
+    def download(self, host: Array, source: Array, stream: Any) -> None:
+        """Queue a copy to contiguous host memory."""
+        self._copy(host.ctypes.data, _address(source), host.nbytes, self.xp.cuda.runtime.memcpyDeviceToHost, stream)
+
+    def _copy(self, target: int, source: int, nbytes: int, kind: int, stream: Any) -> None:
+        with self._device:
+            self.xp.cuda.runtime.memcpyAsync(target, source, nbytes, kind, stream.ptr)
+
+    def free_bytes(self) -> int:
+        """Memory that can still be had here: what the driver has, and what the pool keeps for the next array."""
+        with self._device:
+            free, _ = self.xp.cuda.runtime.memGetInfo()
+        return int(free) + int(self.pool.free_bytes())
+
     def synchronize(self) -> None:
         """Wait until everything that was queued has been done."""
         for stream in (self.inward, self.stream, self.outward):
             stream.synchronize()
+
+
+def _address(array: Any) -> int:
+    assert array.flags.c_contiguous, "copies between host and GPU take runs of memory"
+    return int(array.data.ptr)

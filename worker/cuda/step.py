@@ -42,6 +42,10 @@ class Complaints:
         word: Array = self._words[index : index + 1]
         return word
 
+    def __bool__(self) -> bool:
+        """Whether anybody looks."""
+        return bool(self._explain)
+
     def look(self) -> None:
         """Raise the first complaint, if there is one. Waits for the device."""
         words = self._words.get()
@@ -72,18 +76,29 @@ class CudaStep(Step):
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
         """Queue the figures of the next step."""
+        self.number = number  # for operators that compute on the host
         padded = [*counts, *[1.0] * (COUNTS - len(counts))]
         self.device.module("now").launch(
             "set_now",
             (1,),
-            (self.now, np.int64(number), np.int64(batch), np.float32(rate), *map(np.float32, padded)),
+            (self.now, np.int64(number), np.int64(batch), np.float64(rate), *map(np.float32, padded)),
             threads=1,
         )
+
+    def synchronize(self) -> None:
+        """See Step."""
+        self.device.stream.synchronize()
 
     def complaint(self, explain: Explain) -> Array:
         """The word (uint64, shape (1,)) in which a kernel of the current node tells of a wrong value."""
         word: Array = self.complaints.word((self.node, self.is_train), explain)
         return word
+
+    def random_bits(self, first: int, count: int) -> Array:
+        """See Step; drawn on the device, which knows the step's number."""
+        from .random_bits import random_bits
+
+        return random_bits(self.device, self, first, count)
 
     def refuse(self, wrong: Array, values: Array, explain: Explain) -> None:
         """See Step: here the device notes the first wrong value, and the host raises when it next waits."""
@@ -95,6 +110,6 @@ class CudaStep(Step):
 
     def device_count(self) -> Array:
         """What the current node's loss normalises by: a float32 in device memory, shape ()."""
-        slot = 24 + 4 * self.count_slot[self.node]
+        slot = 32 + 4 * self.count_slot[self.node]
         count: Array = self.now[slot : slot + 4].view(np.float32).reshape(())
         return count

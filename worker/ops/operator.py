@@ -41,6 +41,9 @@ class Step:
     name: str = ""
     count: float = 1.0
 
+    def synchronize(self) -> None:
+        """Wait until what was computed is there, so that it can be timed."""
+
     def random_bits(self, first: int, count: int) -> Array:
         """Numbers `first` to `first + count` of the current node's random stream, as uint32."""
         return Stream.of(self).bits(first, count, self.xp)

@@ -1,7 +1,7 @@
 #include "now.cuh"
 
 // By value, so that the host may go on at once: the arguments travel with the launch.
-extern "C" __global__ void set_now(Now* now, long long number, long long batch, float rate,
+extern "C" __global__ void set_now(Now* now, long long number, long long batch, double rate,
                                    float count0, float count1, float count2, float count3) {
     now->number = number;
     now->batch = batch;

@@ -2,7 +2,8 @@
 struct Now {
     long long number;   // training steps before this one
     long long batch;    // of this epoch, from 0
-    float rate;         // the learning rate
+    double rate;        // the learning rate
     float scale;        // of the loss, with half-precision gradients; 1 otherwise
+    float unused;
     float counts[4];    // over how much losses normalise, in the order of the executor
 };

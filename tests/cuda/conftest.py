@@ -1,0 +1,79 @@
+"""cupy without a GPU, for the tests of this folder. tests/cuda/on_cpu/cupy_on_cpu.py says what it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.errors import DeviceError
+from pushgrad.worker import context
+from pushgrad.worker.cuda import device as device_module
+from pushgrad.worker.gpu_lookups import Gpu
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).parent))  # for on_cpu, here and in test files
+
+from on_cpu import cupy_on_cpu as stand_in
+from on_cpu.raw_module import missing_compiler
+
+
+class LookupsOnCpu:
+    """Answers as a machine with those GPUs and everything that they need; see pushgrad.worker.gpu_lookups."""
+
+    def __init__(self, gpus):
+        self._gpus = gpus
+
+    driver = staticmethod(lambda: (13000, "580.1"))
+    installed = staticmethod(lambda: {"cupy-cuda13x": "14.2.0"})
+    cupy = staticmethod(lambda: ("14.2.0", 13000))
+    nvrtc = staticmethod(lambda: 13000)
+    cublas = visible = staticmethod(lambda: None)
+    headers = staticmethod(lambda: "/nowhere")
+    nccl = staticmethod(lambda: 22800)
+    free_memory = staticmethod(lambda index: 16 << 30)
+
+    def gpus(self):
+        return [Gpu("a GPU on the CPU", (9, 0), 16 << 30)] * self._gpus
+
+
+@pytest.fixture
+def make_cupy(monkeypatch):
+    """Makes the stand-in with so many GPUs; `import cupy` finds it, and pushgrad those GPUs."""
+    if missing_compiler():
+        pytest.skip(f"kernels are compiled with g++: {missing_compiler()}")
+
+    def make(gpus=1):
+        cupy = stand_in.make(gpus)
+        for name, module in stand_in.modules(cupy).items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(context, "_LOOKUPS", LookupsOnCpu(gpus))
+        device_module.Device._known.clear()
+        return cupy
+
+    yield make
+    device_module.Device._known.clear()
+
+
+@pytest.fixture
+def cupy_on_cpu(make_cupy, request):
+    """The stand-in for cupy with one GPU, or as many as `parametrize("cupy_on_cpu", [2], indirect=True)` says."""
+    return make_cupy(getattr(request, "param", 1))
+
+
+@pytest.fixture
+def device(cupy_on_cpu):
+    """pushgrad's Device for the first GPU of the stand-in."""
+    return device_module.Device.get(0)
+
+
+@pytest.fixture
+def real_device():
+    """pushgrad's Device for a GPU that is there; to be used under the mark `gpu`."""
+    try:
+        context.require(mx.gpu(0))
+    except DeviceError as missing:
+        pytest.skip(str(missing))
+    device_module.Device._known.clear()
+    yield device_module.Device.get(0)
+    device_module.Device._known.clear()

@@ -1,0 +1,61 @@
+"""What differs between the processor and a GPU when a graph is laid out: memory, fused nodes, kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from .array import Array, Shape, aligned_empty, aligned_zeros
+from .fusion import extends_on_host, fuse
+from .graph import Entry, Node
+from .kernels.registry import Kernel, kernel_for
+from .ops.operator import Operator
+
+
+class Backend(Protocol):
+    """Where a program's arrays lie and what computes on them."""
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """A C-ordered array of undefined contents."""
+        ...
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        """A C-ordered array of zeros."""
+        ...
+
+    def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
+        """The operator nodes in order, those that one kernel computes together."""
+        ...
+
+    def kernel_for(
+        self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+    ) -> Kernel:
+        """What computes a group of nodes."""
+        ...
+
+
+class Host:
+    """The processor: numpy arrays, and kernels compiled for float32."""
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """See Backend; it begins on a cache line."""
+        return aligned_empty(shape, dtype)
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        """See Backend; it begins on a cache line."""
+        return aligned_zeros(shape, dtype)
+
+    def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
+        """See Backend."""
+        return fuse(nodes, heads, extends_on_host if dtype == np.float32 else None)
+
+    def kernel_for(
+        self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+    ) -> Kernel:
+        """See Backend."""
+        return kernel_for(chain, in_shapes, out_shapes, dtype)
+
+
+HOST: Backend = Host()

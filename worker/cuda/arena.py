@@ -1,0 +1,68 @@
+"""Scratch memory that the kernels of one GPU take turns in."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import ClassVar
+
+import numpy as np
+
+from ..array import Array
+from .device import Device
+
+ALIGNMENT = 256  # bytes: what cudaMalloc aligns to, more than any kernel of cuDNN asks for
+
+
+class Arena:
+    """Memory whose contents last for one call of one kernel. Calls are done in order on one stream, so all share it.
+
+    Whoever got memory keeps it: a captured graph holds its address. Kernels `reserve` when they are made, so that the
+    first that asks for memory makes it large enough for all of them.
+    """
+
+    _known: ClassVar[weakref.WeakKeyDictionary[Device, dict[str, Arena]]] = weakref.WeakKeyDictionary()
+    _finding = threading.Lock()
+
+    def __init__(self, device: Device) -> None:
+        self._device = weakref.ref(device)
+        self._wanted, self._memory = 0, None  # type: int, Array | None
+
+    @classmethod
+    def of(cls, device: Device, name: str) -> Arena:
+        """The arena of that name. Memory of one name is overwritten by the next call that uses that name."""
+        with cls._finding:
+            arenas = cls._known.setdefault(device, {})
+            return arenas.setdefault(name, cls(device))
+
+    def reserve(self, size: int) -> None:
+        """Say that `size` bytes will be asked for."""
+        self._wanted = max(self._wanted, size)
+
+    def memory(self, size: int) -> Array:
+        """At least one and `size` bytes (uint8). To be called while the device is active."""
+        self.reserve(max(size, 1))
+        if self._memory is None or self._memory.size < size:
+            device = self._device()
+            assert device is not None
+            self._memory = device.empty((self._wanted,), np.uint8)
+        return self._memory
+
+
+class Claim:
+    """Several arrays side by side in an arena, made when they are first used."""
+
+    def __init__(self, arena: Arena, sizes: list[int]) -> None:
+        """`sizes` in bytes."""
+        self._arena, self._starts = arena, [0]
+        for size in sizes:
+            self._starts.append(self._starts[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
+        self._sizes, self._parts = sizes, None  # type: list[int], list[Array] | None
+        arena.reserve(self._starts[-1])
+
+    def parts(self) -> list[Array]:
+        """The arrays, as uint8. To be called while the device is active."""
+        if self._parts is None:
+            memory = self._arena.memory(self._starts[-1])
+            self._parts = [memory[start : start + size] for start, size in zip(self._starts, self._sizes, strict=False)]
+        return self._parts

@@ -1,0 +1,157 @@
+"""A fit on the GPUs of one process: data, weights and optimizer stay there; a step costs the host a launch or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+import numpy as np
+
+from ...common.errors import DataError
+from ..array import Array
+from ..engine import Engine, FitSetup
+from ..feeding import input_shapes
+from ..kv import fitting_kind
+from .device import Device
+from .inputs import inputs_for
+from .layout import Layout
+from .measures import Measures
+from .replica import Bucket
+from .replicas import BUCKET, Replicas
+from .tape import Tape
+from .update import FlatUpdate, Span
+
+LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits for the GPUs
+
+
+class CudaEngine(Engine):
+    """Every GPU holds all weights and computes some rows; gradients are summed over them, and each makes the same
+    update. Nothing waits for a step but what asks for its results.
+    """
+
+    def __init__(self, setup: FitSetup) -> None:
+        self._setup, self._model, shares = setup, setup.model, setup.shares
+        fitting_kind(setup.kind, setup.session)
+        self.fit = setup.session.next_fit()
+        shapes = input_shapes(setup.iterator, setup.names, shares.global_batch)
+        requests = setup.requests(self._model.symbol.list_arguments())
+        bucket = BUCKET if len(setup.placement.gpus) > 1 else 1 << 62
+        self._replicas = replicas = Replicas(
+            self._model.symbol, setup.placement, requests, shapes, self._model.precision, shares.global_batch, bucket
+        )
+        replicas.place(True, shares.seed, shares.training, 0, shares.global_batch)
+        self._spans = [
+            Span(first, last - first, *setup.parameters.multipliers[name])
+            for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
+        ]
+        self._first_step = self._model.num_update
+        self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
+        self._updates = [self._update(index) for index in range(len(replicas.devices))]
+        for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
+            _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
+            _send(device, replicas.state_layout, states, setup.parameters.states)
+        self._inputs = inputs_for(replicas, setup)
+        self._measures = Measures(replicas, setup.metric, setup.names.label)
+        self._tape = Tape(replicas.devices, self._step, self._between, replicas.records)
+
+    def start(self) -> None:
+        """Everything is in place."""
+
+    def epoch(self) -> Iterator[None]:
+        """See Engine."""
+        counting = bool(self._replicas.replicas[0].binding.counting)
+        for number, labels in self._inputs.epoch():
+            rate = self._setup.optimizer.rate(self._model.num_update)
+            counts = self._replicas.replicas[0].counts(labels) if counting else []
+            self._replicas.set_now(self._model.num_update, number, rate, counts)
+            self._tape.run()
+            self._measures.count(number)
+            self._model.num_update += 1
+            if self._model.num_update % LOOK_EVERY == 0:
+                self._look()
+            yield
+        self._look()
+
+    def weights(self) -> Mapping[str, Array]:
+        """See Engine."""
+        found = self._fetch(self._replicas.weight_layout, self._replicas.weights[0])
+        return {name: found[name] for name in self._setup.parameters.arguments}
+
+    def states(self) -> Mapping[str, Array]:
+        """See Engine."""
+        return self._fetch(self._replicas.state_layout, self._replicas.states[0])
+
+    def optimizer_states(self) -> dict[str, dict[str, Array]]:
+        """See Engine."""
+        layout = self._replicas.weight_layout
+        found = {state: self._fetch(layout, block) for state, block in self._states[0].items()}
+        return {name: {state: arrays[name] for state, arrays in found.items()} for name in self._setup.learned}
+
+    def close(self) -> None:
+        """See Engine."""
+        with ExitStack() as stack:
+            for device in self._replicas.devices:
+                stack.callback(device.pool.free_all_blocks)
+                stack.callback(device.synchronize)
+            stack.callback(self._measures.close)
+
+    def _step(self, index: int) -> Iterator[Bucket]:
+        """What one GPU does in a step."""
+        self._inputs.queue(index)
+        work = self._replicas.train(index)
+        if self._replicas.collective is None:
+            for _ in work:
+                pass  # nobody waits for a part of the gradients: the step is one graph
+        else:
+            yield from work
+        self._updates[index].run(self._replicas.replicas[index].step)
+        self._measures.queue(index)
+
+    def _between(self, bucket: Bucket) -> None:
+        self._replicas.sum(bucket)
+        if not bucket.names and self._replicas.collective is not None:
+            self._replicas.collective.join()
+
+    def _update(self, index: int) -> FlatUpdate:
+        replicas, optimizer = self._replicas, self._setup.optimizer
+        device, layout = replicas.devices[index], replicas.weight_layout
+        with device.active():
+            states = {name: layout.zeros(device) for name in optimizer.state_names}
+            self._states.append(states)
+            update = FlatUpdate(
+                device, optimizer, self._spans, replicas.weights[index], replicas.gradients[index], states
+            )
+        kept = {name: self._setup.kept_states(name) for name in self._setup.learned}
+        for state, block in states.items():
+            values = {name: found[state] for name, found in kept.items() if state in found}
+            if values:
+                _send(device, layout, block, values)
+        return update
+
+    def _look(self) -> None:
+        """Raise what went wrong on the GPUs since the last look. Waits for them."""
+        self._replicas.look()
+        device = self._replicas.devices[0]
+        with device.active():
+            found = self._updates[0].look()
+        if found is not None:
+            step, key = found
+            raise DataError(
+                f"the gradient of {self._setup.learned[key]} at step {step - self._first_step + 1} is NaN or infinite",
+                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
+            )
+
+    def _fetch(self, layout: Layout, block: Array) -> dict[str, Array]:
+        """A block of the first GPU as host arrays. Waits for it."""
+        with self._replicas.devices[0].active():
+            return layout.views(block.get())  # type: ignore[attr-defined]
+
+
+def _send(device: Device, layout: Layout, block: Array, values: Mapping[str, Array]) -> None:
+    """Copy host arrays into a block of a GPU; what is not among `values` becomes zero."""
+    host = np.zeros(layout.size, np.float32)
+    for name, view in layout.views(host).items():
+        if name in values:
+            view[...] = values[name]
+    with device.active():
+        block.set(host)  # type: ignore[attr-defined]

@@ -1,0 +1,147 @@
+"""A symbol graph bound to arrays of one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DeviceError
+from ..array import Array, Shape
+from ..binding import Binding, as_array
+from ..executor_base import Announce, BaseExecutor, check_shape
+from ..spans import recorder
+from ..symbol import Symbol
+from .backend import CudaBackend
+from .device import Device
+from .replica import Bucket, Replica
+from .tape import Tape
+
+
+class CudaExecutor(BaseExecutor):
+    """What `Executor` is, with cupy arrays.
+
+    Work is queued in order with the caller's current stream, and methods return before it is done; cupy waits when a
+    value is asked for. From the second call on, what is computed is replayed as a CUDA graph.
+    """
+
+    def __init__(self, symbol: Symbol, replica: Replica) -> None:
+        self.symbol, self._replica, self._device = symbol, replica, replica.device
+        binding = replica.binding
+        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
+        self.outputs, self.rows = replica.outputs, binding.rows()
+        self.slices = [(0, self.rows)]
+        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+        self._counts: list[float] = []
+        self._buckets = replica.buckets(1 << 62)
+        self._tapes: dict[tuple[str, bool], Tape[Bucket]] = {}
+
+    @classmethod
+    def simple_bind(
+        cls,
+        symbol: Symbol,
+        gpu: int,
+        grad_req: Any,
+        type_dict: Mapping[str, Any] | None,
+        shapes: Mapping[str, Shape],
+    ) -> CudaExecutor:
+        """See Symbol.simple_bind."""
+        device = Device.get(gpu)
+        with device.serving():
+            replica = Replica.allocate(symbol, device, grad_req, shapes, (0, 0), type_dict=type_dict)
+            return cls(symbol, replica)
+
+    @classmethod
+    def bind(cls, symbol: Symbol, gpu: int, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> CudaExecutor:
+        """See Symbol.bind; the arrays must be cupy's, on that GPU."""
+        device = Device.get(gpu)
+
+        def take(value: Any) -> Array:
+            if not isinstance(value, device.xp.ndarray) or value.device.id != device.index:
+                raise DeviceError(f"bind on {device}: an array that is not there", remedy="cupy.asarray copies it")
+            return value  # type: ignore[no-any-return]
+
+        with device.serving():
+            binding = Binding.adopt(symbol, args, args_grad, grad_req, aux_states, take)
+            return cls(symbol, Replica(symbol, binding, device, CudaBackend(device), (0, binding.rows())))
+
+    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
+        """See BaseExecutor; inputs may be numpy's or cupy's arrays."""
+        with self._device.serving():
+            for name, value in inputs.items():
+                self._feed(name, value)
+            self._prepare(is_train)
+            self._run("forward", self._forward)
+            self._look()
+        return self.outputs
+
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """See BaseExecutor."""
+        with self._device.serving():
+            self._replica.backward(self._head_grads(out_grads, self._take))
+            self._look()
+        self._announce(announce)
+
+    def forward_backward(self, announce: Announce | None = None) -> None:
+        """See BaseExecutor; gradients are announced when all are queued."""
+        with self._device.serving():
+            self._prepare(True)
+            self._run("both", self._both)
+            self._look()
+        self._announce(announce)
+
+    def count_over(self, whole: Mapping[str, Array]) -> None:
+        """See BaseExecutor; takes host arrays."""
+        self._counts = self._replica.counts(whole)
+
+    def _forward(self, _: int) -> Iterator[Bucket]:
+        self._replica.program.forward()
+        yield from ()
+
+    def _both(self, _: int) -> Iterator[Bucket]:
+        return self._replica.forward_backward(self._buckets)
+
+    def _prepare(self, is_train: bool) -> None:
+        if self._replica.place(is_train, self.seed, self.fit, self.first_row, self.global_rows):
+            self._tapes = {}
+        counting = self._replica.binding.counting
+        if counting and self.global_rows == self.rows:
+            self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
+        self._replica.step.set_now(self.number, 0, 0.0, self._counts)
+
+    def _run(self, what: str, body: Any) -> None:
+        if recorder.on:  # a profile times each operator on its own
+            for _ in body(0):
+                pass
+            return
+        key = what, self._replica.step.is_train
+        if key not in self._tapes:
+            self._tapes[key] = Tape([self._device], body, _nothing_between, self._replica.records)
+        self._tapes[key].run()
+
+    def _look(self) -> None:
+        if self._replica.step.complaints:
+            self._replica.step.complaints.look()
+
+    def _announce(self, announce: Announce | None) -> None:
+        if announce is not None:
+            for name, gradient in self._replica.binding.gradients.items():
+                announce(name, gradient)
+
+    def _copy(self, name: str, target: Array, value: Any) -> None:
+        given = self._take(value)
+        check_shape(name, target, given)
+        target[...] = given.astype(target.dtype, copy=False)
+
+    def _take(self, value: Any) -> Array:
+        """`value` as an array on this GPU."""
+        if not isinstance(value, self._device.xp.ndarray):
+            value = np.ascontiguousarray(as_array(value))
+        array: Array = self._device.xp.asarray(value)
+        return array
+
+
+def _nothing_between(_: Sequence[Any] | Bucket) -> None:
+    """One GPU, and nobody who waits for a part of its gradients."""

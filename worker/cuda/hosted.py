@@ -1,0 +1,152 @@
+"""An executor whose arrays lie in host memory and whose computing is done on GPUs: for workers of a job, whose weights
+and gradients pass through the host anyway, and for predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..array import Array, Shape
+from ..bind import Placement
+from ..binding import Binding, Places
+from ..executor_base import Announce, BaseExecutor
+from ..symbol import Symbol
+from .device import Device
+from .pinning import PinnedPages
+from .replica import Bucket
+from .replicas import Replicas
+from .tape import Tape
+
+
+class HostedExecutor(BaseExecutor):
+    """As `Executor`, on the GPUs of `placement`, each of which computes some rows.
+
+    Arrays are pinned, also those in `places` where the driver allows it. Before a step everything is copied in; each
+    bucket of gradients is copied out on a stream of its own while backward goes on, and announced when it is there.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        placement: Placement,
+        grad_req: Any,
+        shapes: Mapping[str, Shape],
+        places: Places | None = None,
+        precision: str = "float32",
+    ) -> None:
+        self.symbol = symbol
+        first = Device.get(placement.gpus[0])
+        binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places, first.pinned_zeros)
+        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
+        self.rows = binding.rows()
+        self.slices = [(0, self.rows)]
+        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+        self.outputs = [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()]
+        self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows)
+        given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
+        self._pages = PinnedPages(first.xp, given)
+        self._counts: list[float] = []
+        self._stale = True  # whether the GPUs' weights and states are older than the host's
+        self._arrivals: list[tuple[Bucket, Any]] = []
+        self._tapes: dict[tuple[bool, bool], Tape[Bucket]] = {}
+
+    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
+        """See BaseExecutor; waits for the outputs."""
+        for name, value in inputs.items():
+            self._feed(name, value)
+        self._begin(is_train)
+        self._tape(False, is_train).run()
+        self._fetch_results(is_train)
+        return self.outputs
+
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """Not offered: a worker computes whole steps."""
+        raise NotImplementedError("HostedExecutor computes forward and backward as one")
+
+    def forward_backward(self, announce: Announce | None = None) -> None:
+        """See BaseExecutor; gradients are announced in the order of backward, on this thread."""
+        self._stale = True  # the store has changed the weights since
+        self._begin(True)
+        self._arrivals = []
+        self._tape(True, True).run()
+        for bucket, arrival in self._arrivals:
+            arrival.synchronize()
+            for name in bucket.names if announce else ():
+                announce(name, self._binding.gradients[name])  # type: ignore[misc]
+        self._fetch_results(True)
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, Any],
+        aux_params: Mapping[str, Any] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """See BaseExecutor."""
+        super().copy_params_from(arg_params, aux_params, allow_extra_params)
+        self._stale = True
+
+    def count_over(self, whole: Mapping[str, Array]) -> None:
+        """See BaseExecutor."""
+        self._counts = self._replicas.replicas[0].counts(whole)
+
+    def close(self) -> None:
+        """Wait for the GPUs and let go of memory that others own."""
+        for device in self._replicas.devices:
+            device.synchronize()
+        self._pages.close()
+
+    def _begin(self, is_train: bool) -> None:
+        replicas = self._replicas
+        if replicas.place(is_train, self.seed, self.fit, self.first_row, self.global_rows):
+            self._tapes = {}
+        if self.global_rows == self.rows:
+            self.count_over(self.arg_dict)
+        self._send(replicas.batched if not self._stale else self.arg_dict.keys())
+        replicas.set_now(self.number, 0, 0.0, self._counts)
+        self._stale = False
+
+    def _send(self, names: Any) -> None:
+        """Queue copies of host arrays to every GPU, in front of what the main streams are given next."""
+        for index, (device, replica) in enumerate(zip(self._replicas.devices, self._replicas.replicas, strict=True)):
+            device.inward.wait_event(device.mark())  # the last step may still read what is overwritten
+            for name in names:
+                host = self._replicas.rows_of(self.arg_dict[name], name, index)
+                device.upload(replica.binding.arguments[name], host, device.inward)
+            for name, state in self.aux_dict.items() if self._stale else ():
+                device.upload(replica.binding.auxiliaries[name], state, device.inward)
+            device.stream.wait_event(device.mark(device.inward))
+
+    def _tape(self, trains: bool, is_train: bool) -> Tape[Bucket]:
+        key = trains, is_train
+        if key not in self._tapes:
+            body = self._replicas.train if trains else self._replicas.infer
+            self._tapes[key] = Tape(self._replicas.devices, body, self._between, self._replicas.records)
+        return self._tapes[key]
+
+    def _between(self, bucket: Bucket) -> None:
+        """Sum the bucket over GPUs and send it to the host, while backward goes on."""
+        replicas, device = self._replicas, self._replicas.devices[0]
+        replicas.sum(bucket)
+        if replicas.collective is not None:
+            replicas.collective.tell(device.outward)
+        else:
+            device.outward.wait_event(device.mark())
+        source = replicas.replicas[0].binding.gradients
+        for name in bucket.names:
+            device.download(self._binding.gradients[name], source[name], device.outward)
+        self._arrivals.append((bucket, device.mark(device.outward)))
+
+    def _fetch_results(self, is_train: bool) -> None:
+        replicas = self._replicas
+        if replicas.collective is not None:
+            replicas.collective.join()
+        for device, replica, (first, last) in zip(replicas.devices, replicas.replicas, replicas.parts, strict=True):
+            for host, output in zip(self.outputs, replica.outputs, strict=True):
+                device.download(host[first:last] if last - first < self.rows else host, output, device.stream)
+        for name, state in replicas.replicas[0].binding.auxiliaries.items() if is_train else ():
+            replicas.devices[0].download(self.aux_dict[name], state, replicas.devices[0].stream)
+        for device in replicas.devices:
+            device.stream.synchronize()
+        replicas.look()

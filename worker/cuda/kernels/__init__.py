@@ -1,0 +1,1 @@
+"""Which kernels compute an operator's forward and backward on a GPU; their sources are in ../source."""

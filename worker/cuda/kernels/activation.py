@@ -1,0 +1,81 @@
+"""Activations and their slopes from their outputs, alone or together with what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...array import Array
+from ...ops.activation import Activation
+from ...ops.operator import Step
+from ..device import Device
+from ..module import Module
+from .flat import alike
+
+
+class ActivationKernel:
+    """Activation for float32: relu, sigmoid, tanh, softrelu or softsign."""
+
+    def __init__(self, device: Device, act_type: str) -> None:
+        self.device, self.act_type = device, act_type
+        self._plain = Activation(act_type=act_type)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """f(x)."""
+        if alike(inputs[0], outputs[0]):
+            activate(self.device, self.act_type, inputs[0], outputs[0])
+        else:
+            self._plain.forward(step, inputs, outputs)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy f'(x), from the output."""
+        if in_grads[0] is None:
+            return
+        if alike(outputs[0], out_grads[0], in_grads[0]):
+            slope_times(self.device, self.act_type, outputs[0], out_grads[0], in_grads[0])
+        else:
+            self._plain.backward(step, out_grads, inputs, outputs, in_grads)
+
+
+def activate(device: Device, act_type: str, x: Array, out: Array) -> None:
+    """out = f(x); the arrays are `alike`, and may be the same."""
+    _module(device, act_type).over("activate", _quads(x), (x.data, out.data, np.int64(x.size)))
+
+
+def slope_times(device: Device, act_type: str, out: Array, grad: Array, target: Array) -> None:
+    """target = grad * f'(x), from out = f(x); the arrays are `alike`, and may be the same."""
+    args = out.data, grad.data, target.data, np.int64(out.size)
+    _module(device, act_type).over("slope_times", _quads(out), args)
+
+
+def activate_with_bias(
+    device: Device, x: Array, bias: Array | None, act_type: str | None = None, inner: int = 1
+) -> None:
+    """x = f(x + bias) in place, without f or bias where they are None.
+
+    x lies in memory as (rows, channels, inner), `bias` has a number for each channel: NCHW data have inner = H * W,
+    NHWC data and matrices inner = 1.
+    """
+    if bias is not None:
+        args = (x, bias, np.int64(x.size), np.int32(bias.size), np.int64(inner))
+        _module(device, act_type).over("activate_with_bias", _quads(x), args)
+    elif act_type:
+        activate(device, act_type, x, x)
+
+
+def _module(device: Device, act_type: str | None) -> Module:
+    return device.module("activation", ACT=(act_type or "none").upper())
+
+
+def _quads(array: Any) -> int:
+    """How many threads have four elements each."""
+    return -(-int(array.size) // 4)

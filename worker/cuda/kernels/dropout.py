@@ -1,0 +1,53 @@
+"""Dropout for float32: the random numbers and the masking in one pass, the same bits as the plain version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...array import Array
+from ...ops.softmax_output import per_row
+from ..device import Device
+from ..random_bits import blocks, stream_words
+
+if TYPE_CHECKING:
+    from ...ops.dropout import Dropout
+
+
+class DropoutKernel:
+    """Without `axes`. The mask is made again in backward, so nothing is kept between the two. C order."""
+
+    def __init__(self, device: Device, op: Dropout) -> None:
+        self.op, self._module = op, device.module("dropout")
+
+    def forward(self, step: Any, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Drop and scale."""
+        self._apply(step, inputs[0], outputs[0])
+
+    def backward(
+        self,
+        step: Any,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The gradient passes where data passed."""
+        if in_grads[0] is not None:
+            self._apply(step, out_grads[0], in_grads[0])
+
+    def _apply(self, step: Any, source: Array, target: Array) -> None:
+        if not self.op.active(step):
+            target[...] = source
+            return
+        first = step.first_row * per_row(source)
+        numbers = (
+            np.int64(first),
+            np.int64(source.size),
+            np.uint64(self.op.threshold()),
+            np.float32(1 / (1 - self.op.p)),
+        )
+        args = (source, target, step.now, *stream_words(step), *numbers)
+        self._module.over("drop", blocks(first, source.size), args)

@@ -1,0 +1,60 @@
+"""FullyConnected: cuBLAS multiplies, one kernel adds the bias and applies the activation behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...array import Array
+from ...ops.operator import Step
+from ..device import Device
+from .activation import activate_with_bias, slope_times
+from .bias import bias_gradient, bias_scratch
+
+if TYPE_CHECKING:
+    from ...ops.fully_connected import FullyConnected
+
+
+class FullyConnectedKernel:
+    """Forward and backward of FullyConnected -> activation (or none), for float32 in C order."""
+
+    def __init__(self, device: Device, op: FullyConnected, act_type: str | None = None) -> None:
+        self.device, self.op, self.act_type = device, op, act_type
+        self._slope: Array | None = None  # made when first needed, and kept, as is the next one
+        self._parts: Array | None = None
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """f(x W^T + b)."""
+        data, weight = inputs[0], inputs[1]
+        out = outputs[0].reshape(-1, self.op.num_hidden)
+        step.xp.matmul(data.reshape(len(out), weight.shape[1]), weight.T, out=out)
+        activate_with_bias(self.device, out, None if self.op.no_bias else inputs[2], self.act_type)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dx = g W, dW = g^T x, db = sum of g over rows, g being dy f'."""
+        data, weight, matmul = inputs[0], inputs[1], step.xp.matmul
+        grad = self._before_activation(out_grads[0], outputs[0]).reshape(-1, self.op.num_hidden)
+        flat = len(grad), weight.shape[1]
+        if in_grads[1] is not None:
+            matmul(grad.T, data.reshape(flat), out=in_grads[1])
+        if not self.op.no_bias and in_grads[2] is not None:
+            if self._parts is None:
+                self._parts = bias_scratch(self.device, grad, self.op.num_hidden)
+            bias_gradient(self.device, grad, in_grads[2], self._parts)
+        if in_grads[0] is not None:
+            matmul(grad, weight, out=in_grads[0].reshape(flat))
+
+    def _before_activation(self, grad: Array, out: Array) -> Array:
+        if not self.act_type:
+            return grad
+        if self._slope is None:
+            self._slope = self.device.empty(grad.shape)
+        slope_times(self.device, self.act_type, out, grad, self._slope)
+        return self._slope

@@ -1,0 +1,30 @@
+"""The random numbers of a node, as worker/ops/philox.py makes them; the step's number is read on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from ..ops.philox import Stream
+from .device import Device
+
+
+def random_bits(device: Device, step: Any, first: int, count: int) -> Array:
+    """Numbers `first` to `first + count` of the stream of `step.node` as uint32; `step` is a CudaStep."""
+    out = device.empty((count,), np.uint32)
+    args = (out, step.now, *stream_words(step), np.int64(first), np.int64(count))
+    device.module("random_bits").over("random_bits", blocks(first, count), args)
+    return out
+
+
+def stream_words(step: Any) -> tuple[np.uint32, np.uint32, np.uint32]:
+    """Node and key, which do not change from step to step."""
+    stream = Stream.of(step)
+    return np.uint32(stream.node), np.uint32(stream.key[0]), np.uint32(stream.key[1])
+
+
+def blocks(first: int, count: int) -> int:
+    """How many blocks of four numbers hold these."""
+    return -(-(first + count) // 4) - first // 4

@@ -1,0 +1,130 @@
+"""One GPU's part of a step: the graph laid out for its rows, with arrays of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DeviceError
+from ..array import Array, Shape
+from ..binding import Binding, Places
+from ..program import Outline, Program
+from ..symbol import Symbol
+from .backend import CudaBackend
+from .device import Device
+from .registry import needs_host
+from .step import COUNTS, CudaStep
+
+Rows = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Gradients that become final together: those of `names`, once backward has run down to call `first`."""
+
+    first: int
+    names: tuple[str, ...]
+
+
+class Replica:
+    """A Program on one GPU. All methods are to be called while the device is active."""
+
+    def __init__(self, symbol: Symbol, binding: Binding, device: Device, backend: CudaBackend, rows: Rows) -> None:
+        """`rows`: which rows of the executor's batch are computed here."""
+        self.device, self.binding, self.rows = device, binding, rows
+        self.outline = Outline(symbol, binding.gradients, binding.dtype, backend)
+        self.step = CudaStep.on(device)
+        self.outputs = [device.zeros(shape, binding.dtype) for shape in binding.output_shapes()]
+        adding = [name for name in binding.gradients if binding.adds(name)]
+        self._added = {name: device.zeros(binding.gradients[name].shape, binding.dtype) for name in adding}
+        self._slots()
+        written = {**binding.gradients, **self._added}
+        variables = binding.variables(None)
+        self.program = Program(self.outline, binding.shapes, variables, self.outputs, written, step=self.step)
+
+    @classmethod
+    def allocate(
+        cls,
+        symbol: Symbol,
+        device: Device,
+        grad_req: Any,
+        shapes: Mapping[str, Shape],
+        rows: Rows,
+        places: Places | None = None,
+        precision: str = "float32",
+        type_dict: Mapping[str, Any] | None = None,
+    ) -> Replica:
+        """With arrays of its own but for those in `places`; `shapes` are those of the inputs for these rows."""
+        backend = CudaBackend(device, precision)
+        binding = Binding.allocate(symbol, grad_req, type_dict, shapes, places, backend.zeros)
+        return cls(symbol, binding, device, backend, rows)
+
+    @property
+    def records(self) -> bool:
+        """Whether its work can be captured: whether no operator looks at values on the host."""
+        asks_host = any(node.op is not None and needs_host(node.op) for group in self.outline.groups for node in group)
+        computed_counts = any(call is not None and call.counted is not None for call in self.program.calls)
+        return not asks_host and not computed_counts and self.binding.dtype == np.float32
+
+    def buckets(self, least: int) -> list[Bucket]:
+        """The gradients in the order in which backward finishes them, `least` bytes or more together."""
+        found: list[Bucket] = []
+        names: list[str] = []
+        calls = self.outline.plan.calls
+        for first in reversed(range(len(calls))):
+            planned = calls[first]
+            names += planned.finished if planned else []
+            if sum(self.binding.gradients[name].nbytes for name in names) >= least:
+                found.append(Bucket(first, tuple(names)))
+                names = []
+        if names or not found:
+            found.append(Bucket(0, tuple(names)))
+        return [*found[:-1], Bucket(0, (*found[-1].names, *self.outline.plan.untouched))]
+
+    def forward_backward(self, buckets: Sequence[Bucket]) -> Iterator[Bucket]:
+        """Queue a training step; yields each bucket when its gradients are final."""
+        self.program.forward()
+        last: int | None = None
+        self.program.begin_backward([None] * len(self.outputs), _nobody)
+        for bucket in buckets:
+            self.program.backward(_nobody, bucket.first, last)
+            self._add(bucket.names)
+            last = bucket.first
+            yield bucket
+
+    def backward(self, head_grads: Sequence[Array | None]) -> None:
+        """Queue the gradients of the last forward."""
+        self.program.begin_backward(head_grads, _nobody)
+        self.program.backward(_nobody)
+        self._add(tuple(self._added))
+
+    def counts(self, labels: Mapping[str, Array]) -> list[float]:
+        """What this network's losses count in host `labels` by argument name, in the order of their slots."""
+        return [float(op.counted(labels[label]) or 1.0) for _, op, label in self.binding.counting]
+
+    def place(self, is_train: bool, seed: int, fit: int, first_row: int, global_rows: int) -> bool:
+        """Say where the rows stand; whether they stand elsewhere than before, so that graphs must be captured anew."""
+        place = (seed, fit, first_row + self.rows[0], global_rows)
+        step = self.step
+        before = (step.seed, step.fit, step.first_row, step.global_rows)
+        step.is_train = is_train
+        step.seed, step.fit, step.first_row, step.global_rows = place
+        return place != before
+
+    def _add(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._added:
+                self.binding.gradients[name] += self._added[name]
+
+    def _slots(self) -> None:
+        counting = self.binding.counting
+        if len(counting) > COUNTS:
+            raise DeviceError(f"a network on a GPU has at most {COUNTS} losses that normalise", got=len(counting))
+        self.step.count_slot = {key: slot for slot, (key, _, _) in enumerate(counting)}
+
+
+def _nobody(name: str) -> None:
+    """Who waits for a gradient looks at the bucket."""

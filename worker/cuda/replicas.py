@@ -1,0 +1,157 @@
+"""The GPUs of one worker, in step: each computes its rows of the batch; gradients and states are summed over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import GraphError
+from ..array import Array, Shape
+from ..bind import Placement, rows_by_load
+from ..binding import Binding, Places
+from ..symbol import Symbol
+from .collective import Collective, collective
+from .device import Device
+from .layout import Layout
+from .replica import Bucket, Replica
+
+BUCKET = 4 << 20  # bytes of gradients that leave together
+# BatchNorm looks at each GPU's own rows, as it looks at each worker's; whatever else couples rows needs all of them.
+_APART = ("BatchNorm", "CuDNNBatchNorm")
+
+
+class Replicas:
+    """One Replica per GPU of `placement`, for batches of `rows` rows.
+
+    Weights, gradients and states of each GPU lie in blocks: `weights`, `gradients`, `states` hold one per GPU, laid out
+    by `weight_layout` (of the arguments that the batch does not cut), `gradient_layout` and `state_layout`.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        placement: Placement,
+        grad_req: Any,
+        shapes: Mapping[str, Shape],
+        precision: str,
+        rows: int,
+        bucket: int = BUCKET,
+    ) -> None:
+        self.devices = [Device.get(index) for index in placement.gpus]
+        self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
+        probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)
+        self.batched = _batched(probe, rows, len(self.devices))
+        shared = {n: a.shape for n, a in probe.arguments.items() if n not in self.batched}
+        self.weight_layout = Layout(shared)
+        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
+        self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
+        self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
+        self.replicas = [
+            self._replica(symbol, device, grad_req, shapes, part, precision)
+            for device, part in zip(self.devices, self.parts, strict=True)
+        ]
+        self.buckets = self.replicas[0].buckets(bucket)
+        self.collective: Collective | None = collective(self.devices) if len(self.devices) > 1 else None
+
+    @property
+    def records(self) -> bool:
+        """Whether a step can be captured."""
+        return all(replica.records for replica in self.replicas)
+
+    def place(self, is_train: bool, seed: int, fit: int, first_row: int, global_rows: int) -> bool:
+        """See Replica.place."""
+        moved = [replica.place(is_train, seed, fit, first_row, global_rows) for replica in self.replicas]
+        return any(moved)
+
+    def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
+        """Queue the figures of the next step on every GPU."""
+        for device, replica in zip(self.devices, self.replicas, strict=True):
+            with device.active():
+                replica.step.set_now(number, batch, rate, counts)
+
+    def train(self, index: int) -> Iterator[Bucket]:
+        """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an empty
+        bucket at the end, when `sum` can make the mean of their states, weighted by rows.
+        """
+        yield from self.replicas[index].forward_backward(self.buckets)
+        if self.collective is not None:
+            first, last = self.parts[index]
+            self.states[index] *= np.float32((last - first) / self.parts[-1][1])
+            yield Bucket(0, ())
+
+    def infer(self, index: int) -> Iterator[Bucket]:
+        """Queue one GPU's part of a forward."""
+        self.replicas[index].program.forward()
+        yield from ()
+
+    def sum(self, bucket: Bucket) -> None:
+        """Queue the sum over GPUs of what `train` has just yielded."""
+        if self.collective is None:
+            return
+        if bucket.names:
+            self.collective.sum(self.gradients, self.gradient_layout.runs(bucket.names))
+        elif self.state_layout.size:
+            self.collective.sum(self.states, [(0, self.state_layout.size)])
+
+    def look(self) -> None:
+        """Raise what kernels have found wrong, if anything. Waits for the devices."""
+        for device, replica in zip(self.devices, self.replicas, strict=True):
+            if replica.step.complaints:
+                with device.active():
+                    replica.step.complaints.look()
+
+    def rows_of(self, array: Array, name: str, index: int) -> Array:
+        """What GPU `index` sees of a whole array of that argument's."""
+        first, last = self.parts[index]
+        return array[first:last] if name in self.batched else array
+
+    def _replica(
+        self,
+        symbol: Symbol,
+        device: Device,
+        grad_req: Any,
+        shapes: Mapping[str, Shape],
+        part: tuple[int, int],
+        precision: str,
+    ) -> Replica:
+        with device.active():
+            self.weights.append(self.weight_layout.zeros(device))
+            self.gradients.append(self.gradient_layout.zeros(device))
+            self.states.append(self.state_layout.zeros(device))
+            places = Places(
+                self.weight_layout.views(self.weights[-1]),
+                self.gradient_layout.views(self.gradients[-1]),
+                self.state_layout.views(self.states[-1]),
+            )
+            mine = {
+                name: (part[1] - part[0], *shape[1:]) if name in self.batched else shape
+                for name, shape in shapes.items()
+            }
+            return Replica.allocate(symbol, device, grad_req, mine, part, places, precision)
+
+
+def _batched(probe: Binding, rows: int, parts: int) -> set[str]:
+    """The arguments that the batch cuts; GraphError if it cannot be cut over several GPUs."""
+    if parts == 1:
+        return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
+    coupling = [n.name for n in probe.couplers() if n.op is not None and n.op.op_name() not in _APART]
+    counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
+    if set(coupling) - counting or not probe.separable([(0, rows)]):
+        raise GraphError(
+            "the rows of this network's batch cannot be computed apart, so several GPUs cannot share them",
+            got=", ".join(coupling) or "a shape that names rows or their number",
+            remedy="Train on one GPU.",
+        )
+    return probe.batched()
+
+
+def _labels(probe: Binding, rows: int) -> set[str]:
+    names = {n for n, a in probe.arguments.items() if n.endswith("label") and a.shape[:1] == (rows,)}
+    return names - probe.gradients.keys()
+
+
+def _shape_only(shape: Shape, dtype: Any) -> Array:
+    """An array without memory of its own, to ask a binding about its shapes: one zero, seen everywhere."""
+    return np.broadcast_to(np.zeros((), dtype), shape)

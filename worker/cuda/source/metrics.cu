@@ -1,0 +1,89 @@
+#include "index.cuh"
+#include "largest.cuh"
+#include "sums.cuh"
+
+// A number per item, and their sum in a fixed order. METRIC says which number, as worker/metric.py; LANES, 1 or 32, how
+// many threads work on an item. label (rows, positions), output (rows, classes, positions).
+enum { CHOSEN, ROUNDED, TOP, ABSOLUTE, SQUARED, LOGARITHMIC, ENTROPY };
+
+__device__ inline int likeliest(const float* values, int classes, long long stride, int lane) {
+    float best = __int_as_float(0xff800000);
+    int kept = 0x7fffffff;
+    for (int k = lane; k < classes; k += LANES) {
+        if (wins(values[k * stride], k, best, kept)) {
+            best = values[k * stride];
+            kept = k;
+        }
+    }
+    for (int distance = LANES / 2; distance; distance >>= 1) {
+        float value = __shfl_xor_sync(0xffffffffu, best, distance);
+        int index = __shfl_xor_sync(0xffffffffu, kept, distance);
+        if (wins(value, index, best, kept)) {
+            best = value;
+            kept = index;
+        }
+    }
+    return kept;
+}
+
+// How many classes stand before `chosen` where the likeliest comes first, equal ones in order, NaN last.
+__device__ inline int rank(const float* values, int classes, int chosen, int lane) {
+    float mine = values[chosen];
+    int before = 0;
+    for (int k = lane; k < classes; k += LANES) {
+        float value = values[k];
+        bool equal = value == mine || (value != value && mine != mine);
+        before += (value > mine || (mine != mine && value == value) || (equal && k < chosen)) ? 1 : 0;
+    }
+    return LANES > 1 ? warp_sum(before) : before;
+}
+
+__device__ inline double distance_of(double label, double output) {
+    if (METRIC == ABSOLUTE) return fabs(label - output);
+    double difference = METRIC == SQUARED ? label - output : log1p(output) - log1p(label);
+    return difference * difference;
+}
+
+// The same in all lanes of the item.
+__device__ inline double item(const float* label, const float* output, long long i, int classes, long long positions,
+                              int top, double eps, int lane) {
+    float value = label[i];
+    if (METRIC == ABSOLUTE || METRIC == SQUARED || METRIC == LOGARITHMIC) return distance_of(value, output[i]);
+    if (METRIC == ROUNDED) return rintf(output[i]) == value ? 1.0 : 0.0;
+    long long row = quotient(i, positions);
+    const float* values = output + row * classes * positions + (i - row * positions);
+    if (METRIC == CHOSEN) return (double)likeliest(values, classes, positions, lane) == value ? 1.0 : 0.0;
+    if (METRIC == TOP) {
+        bool valid = value >= 0.0f && (double)value < classes && value == truncf(value);
+        return valid && rank(values, classes, (int)value, lane) < top ? 1.0 : 0.0;
+    }
+    bool valid = value > -1.0f && (double)value < classes;  // cut to a whole number, as the host does
+    return valid ? -log((double)values[(int)value] + eps) : __longlong_as_double(0x7ff8000000000000LL);
+}
+
+// target = (sum, items), if there is one block; else each block leaves its sum in `parts`.
+extern "C" __global__ void statistics(const float* label, const float* output, double* parts, double* target,
+                                      long long items, int classes, long long positions, int top, double eps) {
+    int group = threadIdx.x / LANES, lane = threadIdx.x % LANES, groups = blockDim.x / LANES;
+    double sum = 0.0;
+    for (long long i = (long long)blockIdx.x * groups + group; i < items; i += (long long)gridDim.x * groups) {
+        double value = item(label, output, i, classes, positions, top, eps, lane);
+        if (lane == 0) sum += value;
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x) return;
+    if (gridDim.x > 1) {
+        parts[blockIdx.x] = sum;
+    } else {
+        target[0] = sum;
+        target[1] = (double)items;
+    }
+}
+
+// One block, at least as many threads as parts.
+extern "C" __global__ void add_up(const double* parts, double* target, int count, long long items) {
+    double sum = block_sum((int)threadIdx.x < count ? parts[threadIdx.x] : 0.0);
+    if (threadIdx.x) return;
+    target[0] = sum;
+    target[1] = (double)items;
+}

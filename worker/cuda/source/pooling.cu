@@ -1,0 +1,80 @@
+#include "index.cuh"
+
+// Windows of KH x KW that step by SH, SW over planes with a border of PH, PW. POOL names what is taken of each;
+// TAP is the type that holds a tap's number, BORDER tells whether a mean counts the border.
+enum { MAX, AVG, SUM };
+
+struct Place {
+    long long plane;
+    int y, x;
+};
+
+__device__ inline Place place(long long i, int height, int width) {
+    long long line = quotient(i, width), plane = quotient(line, height);
+    return {plane, (int)(line - plane * height), (int)(i - line * width)};
+}
+
+// How much of window `o` counts along an axis, as Pooling.divisor.
+__device__ inline int counted(int o, int kernel, int stride, int pad, int extent) {
+    int start = o * stride, stop = start + kernel, end = extent + (BORDER ? 2 * pad : pad);
+    if (!BORDER && start < pad) start = pad;
+    return (stop < end ? stop : end) - start;
+}
+
+__device__ inline float divisor(int oy, int ox, int height, int width) {
+    return (float)counted(oy, KH, SH, PH, height) * (float)counted(ox, KW, SW, PW, width);
+}
+
+// A thread per window.
+extern "C" __global__ void forward(const float* data, float* out, TAP* taps, long long count, int height, int width,
+                                   int out_height, int out_width) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Place window = place(i, out_height, out_width);
+    const float* plane = data + window.plane * height * width;
+    // The border is -infinity: if nothing is larger, tap 0 is the first largest, wherever it lies.
+    float value = POOL == MAX ? __int_as_float(0xff800000) : 0.0f;
+    int kept = 0;
+    for (int ty = 0; ty < KH; ty++) {
+        int y = window.y * SH - PH + ty;
+        if (y < 0 || y >= height) continue;
+        for (int tx = 0; tx < KW; tx++) {
+            int x = window.x * SW - PW + tx;
+            if (x < 0 || x >= width) continue;
+            float here = plane[(long long)y * width + x];
+            if (POOL != MAX) {
+                value += here;
+            } else if (!(here <= value) && value == value) {  // the first NaN is larger than any number
+                value = here;
+                kept = ty * KW + tx;
+            }
+        }
+    }
+    out[i] = POOL == AVG ? value / divisor(window.y, window.x, height, width) : value;
+    if (POOL == MAX) taps[i] = (TAP)kept;
+}
+
+// A thread per element of the data: it looks at the windows that cover it, in the order of its place in them.
+extern "C" __global__ void backward(const float* grad, const TAP* taps, float* target, long long count, int height,
+                                    int width, int out_height, int out_width) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Place here = place(i, height, width);
+    int y = here.y + PH, x = here.x + PW;
+    float sum = 0.0f;
+    for (int ty = y % SH; ty < KH && ty <= y; ty += SH) {
+        int oy = (y - ty) / SH;
+        if (oy >= out_height) continue;
+        for (int tx = x % SW; tx < KW && tx <= x; tx += SW) {
+            int ox = (x - tx) / SW;
+            if (ox >= out_width) continue;
+            long long window = (here.plane * out_height + oy) * out_width + ox;
+            if (POOL == MAX) {
+                if ((int)taps[window] == ty * KW + tx) sum += grad[window];
+            } else {
+                sum += POOL == AVG ? grad[window] / divisor(oy, ox, height, width) : grad[window];
+            }
+        }
+    }
+    target[i] = sum;
+}

@@ -1,0 +1,86 @@
+"""What a metric counts, computed where the outputs lie: two numbers leave the GPU instead of all outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from ..metric import MAE, MSE, RMSE, RMSLE, Accuracy, CrossEntropy, Perplexity, TopKAccuracy
+from ..metric_base import Metric, column, same_shape
+from .device import Device
+from .module import THREADS
+
+_KINDS: dict[type[Metric], str] = {
+    Accuracy: "CHOSEN", TopKAccuracy: "TOP", MAE: "ABSOLUTE", MSE: "SQUARED", RMSE: "SQUARED", RMSLE: "LOGARITHMIC",
+    CrossEntropy: "ENTROPY", Perplexity: "ENTROPY",
+}  # fmt: skip
+_WARP = 32
+_BLOCKS = THREADS  # at most: a block adds up what they leave, a thread for each
+_WORK = 1 << 14  # elements that are worth a block of their own
+
+
+def device_statistics(device: Device, metric: Metric) -> DeviceStatistics | None:
+    """What computes the statistics of that metric on that GPU; None if they must be computed by the host.
+
+    Subclasses of the built-in metrics are left to the host: who knows what they count. To be called while the device
+    is active.
+    """
+    return DeviceStatistics(device, metric) if type(metric) in _KINDS else None
+
+
+class DeviceStatistics:
+    """The statistics of a built-in metric: counts exactly, sums in double precision in a fixed order.
+
+    Where the host would raise DataError, because a label names no class, the sum of CrossEntropy and Perplexity is NaN.
+    """
+
+    def __init__(self, device: Device, metric: Metric) -> None:
+        self._device = device
+        self._metric: Any = metric
+        self._kind = _KINDS[type(metric)]
+        self._parts = device.empty((_BLOCKS,), np.float64)
+
+    def queue(self, label: Array, output: Array, target: Array) -> None:
+        """target (float64, `metric.count` numbers) = the statistics of these rows (float32 in C order), once computed.
+
+        Does not wait. ShapeError if the shapes do not fit together.
+        """
+        kind, label, output, classes = self._fitted(label, output)
+        positions = label.size // max(1, len(output)) if classes else 1
+        lanes = _WARP if kind in ("CHOSEN", "TOP") and positions == 1 and classes >= _WARP else 1
+        work = label.size * (max(1, classes) if kind in ("CHOSEN", "TOP") else 1)
+        blocks = max(1, min(_BLOCKS, work // _WORK))
+        top, eps = getattr(self._metric, "top_k", 0), getattr(self._metric, "eps", 0.0)
+        figures = np.int64(label.size), np.int32(classes), np.int64(positions), np.int32(top), np.float64(eps)
+        module = self._device.module("metrics", METRIC=kind, LANES=lanes)
+        module.launch("statistics", (blocks,), (label, output, self._parts, target, *figures))
+        if blocks > 1:
+            module.launch("add_up", (1,), (self._parts, target, np.int32(blocks), np.int64(label.size)))
+
+    def _fitted(self, label: Array, output: Array) -> tuple[str, Array, Array, int]:
+        """The kernel's METRIC, the arrays without axes that say nothing, and the number of classes: 0 where label and
+        output have one shape.
+        """
+        if self._kind == "CHOSEN":
+            return self._classes(column(label), output)
+        if self._kind in ("TOP", "ENTROPY"):
+            label, expected = column(label), "outputs (rows, classes) and labels (rows,)"
+            fits, classes = output.ndim == 2 and output.shape[:1] == label.shape, output.shape[-1]
+        else:
+            (label, output), expected = same_shape(label, output), "outputs and labels of one shape"
+            fits, classes = label.shape == output.shape, 0
+        if not fits:
+            raise self._metric._mismatch(label, output, expected)
+        return self._kind, label, output, classes
+
+    def _classes(self, label: Array, output: Array) -> tuple[str, Array, Array, int]:
+        """Those of Accuracy: see there."""
+        if output.ndim == label.ndim + 1 and output.shape[1] == 1:
+            output = output[:, 0]
+        if output.shape == label.shape:
+            return "ROUNDED", label, output, 0
+        if output.ndim < 2 or (output.shape[0], *output.shape[2:]) != label.shape:
+            raise self._metric._mismatch(label, output, "outputs (rows, classes) and labels (rows,)")
+        return "CHOSEN", label, output, output.shape[1]

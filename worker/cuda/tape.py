@@ -1,0 +1,81 @@
+"""A step on one or several GPUs, recorded once as CUDA graphs and replayed from then on: one launch costs the host what
+one kernel would.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from .device import Device
+
+T = TypeVar("T")
+Body = Callable[[int], Iterator[T]]  # from the position of a device to the work that it queues there
+_END: Any = object()
+
+
+class Tape(Generic[T]):
+    """Work that is the same in every step.
+
+    `body(i)` queues that of device i and yields, on all devices alike, where the host has something to do between two
+    stretches of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
+    are compiled, plans are made, memory is found. The second records it, and all later ones replay the records.
+    """
+
+    def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
+        """`records`: whether the work can be recorded at all."""
+        self._devices, self._body, self._between = devices, body, between
+        self._records, self._has_run = records, False
+        self._stretches: list[tuple[list[Any], T]] | None = None
+
+    def run(self) -> None:
+        """Queue one step."""
+        if self._records and self._has_run and self._stretches is None:
+            self._stretches = self._recorded()
+        if self._stretches is None:
+            self._as_it_is()
+        else:
+            self._replay(self._stretches)
+        self._has_run = True
+
+    def _as_it_is(self) -> None:
+        running = [self._body(index) for index in range(len(self._devices))]
+        while True:
+            value: Any = _END
+            for device, work in zip(self._devices, running, strict=True):
+                with device.active():
+                    value = next(work, _END)
+            if value is _END:
+                return
+            self._between(value)
+
+    def _recorded(self) -> list[tuple[list[Any], T]] | None:
+        """The graphs of every stretch, one per device, and what the host is told behind it; None if that fails."""
+        try:
+            each = [self._record(index, device) for index, device in enumerate(self._devices)]
+        except RuntimeError as error:  # nothing has been executed: recording does not run what it records
+            self._records = False
+            warnings.warn(f"this step cannot be captured as a CUDA graph and runs slower: {error}", stacklevel=2)
+            return None
+        stretches = zip(*each, strict=True)
+        return [([graph for graph, _ in stretch], stretch[0][1]) for stretch in stretches]
+
+    def _record(self, index: int, device: Device) -> list[tuple[Any, T]]:
+        work, stretches = self._body(index), []
+        while not stretches or stretches[-1][1] is not _END:
+            with device.active():
+                device.stream.begin_capture()
+                try:
+                    value = next(work, _END)
+                finally:
+                    graph = device.stream.end_capture()
+            stretches.append((graph, value))
+        return stretches
+
+    def _replay(self, stretches: list[tuple[list[Any], T]]) -> None:
+        for graphs, value in stretches:
+            for device, graph in zip(self._devices, graphs, strict=True):
+                device.launch(graph)
+            if value is not _END:
+                self._between(value)

@@ -1,0 +1,105 @@
+"""The update of all parameters in one launch, with the bits of ps/optimizer.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...ps.optimizer import SGD, Optimizer, Test
+from ..array import Array
+from .device import Device
+
+CHUNK = 4096  # elements for one block
+_CHUNKS = np.dtype(  # struct Chunk of source/update.cu
+    [
+        ("begin", np.int64),
+        ("rate_multiplier", np.float64),
+        ("length", np.int32),
+        ("key", np.int32),
+        ("decay", np.float32),
+        ("unused", np.int32),
+    ]
+)
+_NOTHING = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a key lies in the flat arrays, and how its learning rate and weight decay are scaled."""
+
+    begin: int
+    length: int
+    lr_mult: float = 1.0
+    wd_mult: float = 1.0
+
+
+def handles(optimizer: Optimizer) -> bool:
+    """Whether there are kernels for that optimizer."""
+    return type(optimizer) in (SGD, Test)
+
+
+class FlatUpdate:
+    """The optimizer's step for the keys of `layout`, whose arrays lie in flat float32 arrays.
+
+    `weight`, `gradient` and each of `states` (by the optimizer's `state_names`) have the same layout; what lies between
+    spans is left alone. The learning rate is read from `step.now`. A key's number is its place in `layout`.
+
+    As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
+    weights can be inspected as they were; `look` tells.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        optimizer: Optimizer,
+        layout: Sequence[Span],
+        weight: Array,
+        gradient: Array,
+        states: Mapping[str, Array],
+    ) -> None:
+        self._module = device.module("update")
+        chunks = np.array(list(_chunks(layout, getattr(optimizer, "wd", 0.0))), _CHUNKS)
+        self._count = len(chunks)
+        self._chunks = device.xp.asarray(chunks.view(np.uint8))
+        self._word = device.xp.full((1,), _NOTHING, np.uint64)
+        self._gradient = gradient
+        self._kernel, self._args = _kernel(optimizer, weight, states)
+
+    def run(self, step: Any) -> None:
+        """Queue the search for what is no number, and the update."""
+        if self._count:
+            common = self._chunks, step.now, self._word, self._gradient
+            self._module.launch("find_non_finite", (self._count,), common)
+            self._module.launch(self._kernel, (self._count,), (*common, *self._args))
+
+    def look(self) -> tuple[int, int] | None:
+        """The step and the key whose gradient first held NaN or infinity, or None. Waits for the device."""
+        word = int(self._word.get()[0])
+        return None if word == _NOTHING else (word >> 32, word & 0xFFFFFFFF)
+
+    def forget(self) -> None:
+        """Update again, whatever was found before."""
+        self._word.fill(_NOTHING)
+
+
+def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, int, int, float, int]]:
+    """Decay is multiplied in double precision and then rounded, as SGD.apply does."""
+    for key, span in enumerate(layout):
+        for begin in range(span.begin, span.begin + span.length, CHUNK):
+            length = min(CHUNK, span.begin + span.length - begin)
+            yield begin, span.lr_mult, length, key, decay * span.wd_mult, 0
+
+
+def _kernel(optimizer: Any, weight: Array, states: Mapping[str, Array]) -> tuple[str, tuple[Any, ...]]:
+    """Its name and the parameters after the common ones."""
+    rescale = np.float32(optimizer.rescale_grad)
+    if isinstance(optimizer, Test):
+        return "add_scaled", (weight, rescale)
+    clip = np.float32(math.inf if optimizer.clip_gradient is None else optimizer.clip_gradient)
+    if not optimizer.momentum:
+        return "sgd", (weight, rescale, clip)
+    return "sgd_momentum", (weight, states["mom"], rescale, clip, np.float32(optimizer.momentum))

@@ -1,0 +1,87 @@
+"""`pushgrad doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from ..common.cores import available_cores
+from ..common.errors import EXIT_FAILURE, PushgradError
+from .gpu_lookups import Lookups
+from .gpu_machine import Machine
+from .gpu_parts import MISSING, OK, WARNING, GpuParts, Part
+from .threads import thread_count
+
+COLOURS = {OK: "green", WARNING: "yellow", MISSING: "red"}
+
+
+def lookups() -> Lookups:
+    """This machine; tests put another one here."""
+    return Machine()
+
+
+@click.command()
+@click.pass_context
+def doctor(context: click.Context) -> None:
+    """Say whether GPUs can be used here: what is there, what is missing, and what helps.
+
+    Ends with 0 if training can run on a GPU, else with 1. The lines belong into every report of a problem.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # cupy's own remarks about what the parts tell in one line
+        parts = GpuParts(lookups()).all()
+    show(Console(), [*host_parts(), *parts])
+    usable, sentence = verdict(parts)
+    click.echo(sentence)
+    context.exit(0 if usable else EXIT_FAILURE)
+
+
+def show(console: Console, parts: Sequence[Part]) -> None:
+    """A table on a terminal; elsewhere one line per part, however long."""
+    if not console.is_terminal:
+        for part in parts:
+            click.echo(f"{part.name:<15}{part.state:<9}{part.found}{part.remedy and f'. {part.remedy}'}")
+        return
+    table = Table("part", "state", Column("found", overflow="fold"), Column("what to do", overflow="fold"))
+    for part in parts:
+        state = f"[{COLOURS[part.state]}]{part.state}[/]"
+        table.add_row(part.name, state, escape(part.found), escape(part.remedy))
+    console.print(table)
+
+
+def verdict(parts: Sequence[Part]) -> tuple[bool, str]:
+    """Whether training can run on a GPU, and one sentence that says on which, or what is missing."""
+    each = [part for part in parts if part.name.startswith("GPU ")]
+    needed = [part for part in parts if part.state == MISSING and part not in each]
+    usable = [part for part in each if part.state == OK]
+    if usable and not needed:
+        names = ", ".join(part.found.partition(", compute capability")[0] for part in usable)
+        return True, f"Training can run on {len(usable)} GPU{'s' if len(usable) > 1 else ''}: {names}."
+    first = (needed or each)[0]
+    return False, f"mx.gpu() cannot be used: {first.found}. {first.remedy}."
+
+
+def host_parts() -> list[Part]:
+    """What there is besides GPUs, as parts that are always there."""
+    compiler = f"numpy {version('numpy')}, numba {version('numba')}"
+    return [
+        Part("pushgrad", OK, version("pushgrad")),
+        Part("Python", OK, f"{platform.python_version()} on {platform.system()} {platform.machine()}, {compiler}"),
+        _processor(),
+    ]
+
+
+def _processor() -> Part:
+    found = f"{available_cores()} of {os.cpu_count()} cores"
+    try:
+        return Part("processor", OK, f"{found}, {thread_count()} compute threads")
+    except PushgradError as error:
+        return Part("processor", WARNING, f"{found}; {error}", "Set OMP_NUM_THREADS to a number, or not at all")

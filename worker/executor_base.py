@@ -1,0 +1,124 @@
+"""What every bound graph offers, wherever it computes: arrays by name, and how values get into them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import GraphError, ParameterError, ShapeError
+from .array import Array
+from .binding import as_array
+from .symbol import Symbol
+
+Rows = tuple[int, int]
+Announce = Callable[[str, Array], None]
+
+
+class BaseExecutor(ABC):
+    """Arrays for every argument, gradient, auxiliary state and output of a symbol.
+
+    `seed`, `fit` and `number` (of the training step, from 0) are keys of its random numbers; `first_row` and
+    `global_rows` say where its rows lie in a global batch, and `slices` in which parts it computes them.
+    """
+
+    symbol: Symbol
+    arg_dict: dict[str, Array]
+    grad_dict: dict[str, Array | None]
+    aux_dict: dict[str, Array]
+    outputs: list[Array]
+    slices: list[Rows]
+    rows: int
+    seed: int
+    fit: int
+    number: int
+    first_row: int
+    global_rows: int
+
+    @abstractmethod
+    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
+        """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned."""
+
+    @abstractmethod
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """Compute the gradients of the last forward(is_train=True).
+
+        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. As soon as a gradient is
+        final, `announce(name, gradient)` is called.
+        """
+
+    @abstractmethod
+    def forward_backward(self, announce: Announce | None = None) -> None:
+        """One training step; see `backward`."""
+
+    @abstractmethod
+    def count_over(self, whole: Mapping[str, Array]) -> None:
+        """For losses that normalise over the global batch: count in its labels, given by argument name."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of memory that others own; the executor is not used any more."""
+
+    @property
+    def arg_arrays(self) -> list[Array]:
+        """The arguments in the order of list_arguments()."""
+        return list(self.arg_dict.values())
+
+    @property
+    def grad_arrays(self) -> list[Array | None]:
+        """The gradients in the order of list_arguments(); None where none is computed."""
+        return list(self.grad_dict.values())
+
+    @property
+    def aux_arrays(self) -> list[Array]:
+        """The auxiliary states in the order of list_auxiliary_states()."""
+        return list(self.aux_dict.values())
+
+    @property
+    def output_dict(self) -> dict[str, Array]:
+        """The outputs by name."""
+        return dict(zip(self.symbol.list_outputs(), self.outputs, strict=True))
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, Any],
+        aux_params: Mapping[str, Any] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """Copy values into arguments and auxiliary states by name; unknown names are an error unless allowed."""
+        for target, given in ((self.arg_dict, arg_params), (self.aux_dict, aux_params or {})):
+            for name, value in given.items():
+                if name in target:
+                    self._copy(name, target[name], value)
+                elif not allow_extra_params:
+                    raise ParameterError(f"no argument or state named {name!r} in this network")
+
+    def _feed(self, name: str, value: Any) -> None:
+        if name not in self.arg_dict:
+            raise ParameterError(f"forward: no argument named {name!r}", expected=", ".join(self.arg_dict))
+        self._copy(name, self.arg_dict[name], value)
+
+    def _copy(self, name: str, target: Array, value: Any) -> None:
+        """Copy what a caller gave into an array of ours; ShapeError if it does not fit."""
+        array = as_array(value)
+        check_shape(name, target, array)
+        np.copyto(target, array, casting="same_kind" if array.dtype.kind == "f" else "unsafe")
+
+    def _head_grads(self, out_grads: Any, take: Callable[[Any], Array] = as_array) -> list[Array | None]:
+        if out_grads is None:
+            return [None] * len(self.outputs)
+        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)
+        if len(given) != len(self.outputs):
+            raise GraphError("backward: out_grads", expected=f"{len(self.outputs)} arrays", got=len(given))
+        arrays = [None if grad is None else take(grad) for grad in given]
+        for name, array, output in zip(self.symbol.list_outputs(), arrays, self.outputs, strict=True):
+            if array is not None and array.shape != output.shape:
+                raise ShapeError(f"backward: gradient of {name}", expected=f"shape {output.shape}", got=array.shape)
+        return arrays
+
+
+def check_shape(name: str, target: Array, array: Array) -> None:
+    """ShapeError unless `array` has the shape of the argument `name`."""
+    if array.shape != target.shape:
+        raise ShapeError(f"argument {name}", expected=f"shape {target.shape}", got=array.shape)

@@ -1,0 +1,171 @@
+"""A fit's steps through a key-value store: batches in, gradients to the store as they become final, weights back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+import numpy as np
+
+from . import kv
+from .array import Array
+from .batch_metric import BatchMetric
+from .bind import bind_share
+from .binding import Places
+from .engine import Engine, FitSetup, check_batch
+from .exchange import Exchange
+from .executor_base import BaseExecutor
+from .feeding import feed, input_shapes, whole_labels
+from .iterators import DataBatch
+from .lookup import find_lookups, shapes_without_tables, without_tables
+from .shared_states import SharedStates
+
+
+class HostEngine(Engine):
+    """Keys of the store are the parameters' names. Computes on whatever `bind_share` gives."""
+
+    def __init__(self, setup: FitSetup) -> None:
+        self._setup, self._model, self._shares = setup, setup.model, setup.shares
+        self._parameters, session = setup.parameters, setup.session
+        self._lookups = find_lookups(self._model.symbol, setup.names.data, set(setup.learned))
+        self._tables = {lookup.weight for lookup in self._lookups}
+        self.store = kv.create(setup.kind)
+        self.fit = self.store.fit
+        self.executor: BaseExecutor | None = None
+        if self._model.compression_params is not None:
+            self.store.set_gradient_compression(self._model.compression_params)
+        self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
+        with ExitStack() as stack:
+            stack.callback(self.close)
+            self._publish()
+            self._bind()
+            stack.pop_all()
+        self._learned = {name: self._weights[name] for name in setup.learned}
+        self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
+        slices = self.executor.slices if self.executor else [(0, 0)]
+        self._exchange = Exchange(self.store, self._pulled, self._lookups, slices)
+        self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
+        self._batch_metric = BatchMetric(setup.metric, self._shares, self._sums)
+        self._shared_states = SharedStates(self._states, self._shares, self._sums)
+
+    def start(self) -> None:
+        """See Engine."""
+        self._shared_states.publish()
+        self._fetch()
+
+    def epoch(self) -> Iterator[None]:
+        """See Engine."""
+        for batch in self._setup.iterator:
+            check_batch(self._setup.iterator, batch)
+            self._step(batch)
+            yield
+
+    def weights(self) -> Mapping[str, Array]:
+        """See Engine."""
+        for name in sorted(self._tables):
+            if self.store.value(name) is None:
+                self.store.pull(name, out=self._weights[name])
+        return self._weights
+
+    def states(self) -> Mapping[str, Array]:
+        """See Engine."""
+        return self._states
+
+    def optimizer_states(self) -> dict[str, dict[str, Array]]:
+        """See Engine."""
+        return {name: self.store.states(name) for name in self._learned}
+
+    def settle(self) -> None:
+        """See Engine; needed where updates were applied as they came."""
+        if self.store.type in ("dist_async", "dist_ssp"):
+            self.store.barrier()
+            self._fetch()
+
+    def close(self) -> None:
+        """See Engine."""
+        if self.executor is not None:
+            self.executor.close()
+        self.store.close()
+        if self._sums is not None:
+            self._sums.close()
+
+    def _publish(self) -> None:
+        """Hand the initial parameters to the store."""
+        self.store.set_optimizer(self._setup.optimizer)
+        for name, array in self._parameters.arguments.items():
+            self.store.init(name, array, *self._parameters.multipliers[name], row_sparse=name in self._tables)
+            if name not in self._parameters.fixed:
+                self.store.init_states(name, self._setup.kept_states(name))
+
+    def _bind(self) -> None:
+        """Bind this worker's share of the batch to the arrays that the store updates, where it has them here.
+
+        The arrays that training changes are the executor's then, or plain ones on a worker without rows.
+        """
+        self.executor = self._bound() if self._shares.local_rows else None
+        self._weights, self._states = self._parameters.arguments, self._parameters.states
+        if self.executor is not None:
+            bound = self.executor.arg_dict
+            own = {name: self.store.value(name) for name in self._tables}
+            kept = {name: array for name, array in own.items() if array is not None}
+            self._weights = {n: bound.get(n, kept.get(n, a)) for n, a in self._parameters.arguments.items()}
+            self._states = self.executor.aux_dict
+
+    def _bound(self) -> BaseExecutor:
+        setup, shares = self._setup, self._shares
+        symbol, arguments = without_tables(self._model.symbol, self._lookups), self._parameters.arguments
+        inputs = input_shapes(setup.iterator, setup.names, shares.local_rows)
+        shapes = shapes_without_tables(symbol, self._lookups, inputs)
+        requests = setup.requests(symbol.list_arguments())
+        bound = [name for name in requests if name in arguments]
+        values = {name: array for name in bound if (array := self.store.value(name)) is not None}
+        gradients = {name: self.store.empty(name) for name in bound if requests[name] == "write"}
+        places = Places(values, gradients)
+        executor = bind_share(symbol, setup.placement, requests, shares.slices, shapes, places, self._model.precision)
+        executor.seed, executor.fit = shares.seed, shares.training
+        executor.first_row, executor.global_rows = shares.first_row, shares.global_batch
+        executor.copy_params_from({n: arguments[n] for n in bound if n not in values}, self._parameters.states)
+        return executor
+
+    def _fetch(self) -> None:
+        """Take what the store holds: at first, what rank 0 sent."""
+        for name, array in self._weights.items():
+            if self.executor is None or self.store.value(name) is None:
+                self.store.pull(name, out=array)
+
+    def _step(self, batch: DataBatch) -> None:
+        """One update of every parameter."""
+        rate = self._setup.optimizer.rate(self._model.num_update)
+        self._step_number += 1
+        self._exchange.begin(self._step_number, rate)
+        if self.executor is None:
+            self._announce_zeros()
+        else:
+            self._compute(self.executor, batch)
+        self._shared_states.average()
+        low, high = self._shares.rows
+        outputs = self.executor.outputs if self.executor else self._parameters.empty_outputs
+        self._batch_metric.begin([label[low:high] for label in batch.label], outputs)
+        self.store.wait()
+        self._batch_metric.end()
+        self._model.num_update += 1
+
+    def _announce_zeros(self) -> None:
+        """A worker without rows takes part in every sum."""
+        for name, array in self._pulled.items():
+            self._exchange.announce(name, np.zeros_like(array))
+        for lookup in self._lookups:
+            self._exchange.announce(lookup.rows, np.zeros((0, lookup.op.output_dim), np.float32))
+
+    def _compute(self, executor: BaseExecutor, batch: DataBatch) -> None:
+        names = self._setup.names
+        self._look_up(executor, batch)
+        feed(executor, names, batch, self._shares.rows)
+        executor.number = self._model.num_update
+        executor.count_over(whole_labels(executor, names, batch))
+        executor.forward_backward(self._exchange.announce)
+
+    def _look_up(self, executor: BaseExecutor, batch: DataBatch) -> None:
+        data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
+        for lookup in self._lookups:
+            lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)
