@@ -44,6 +44,11 @@ class Placement:
         """Whether the processor computes beside GPUs."""
         return 0 < len(self.gpus) < len(self.contexts)
 
+    def only_gpus(self) -> Placement:
+        """The GPUs alone, with their loads."""
+        gpus = tuple(context for context in self.contexts if context.device_type == "gpu")
+        return Placement(gpus, tuple(self.gpu_loads()))
+
     def gpu_loads(self) -> list[float]:
         """The loads of the GPUs, in order."""
         pairs = zip(self.contexts, self.loads, strict=True)

@@ -8,7 +8,24 @@ import pytest
 from pushgrad.worker.cuda.module import SOURCES, source
 
 NAMES = sorted(path.stem for path in SOURCES.glob("*.cu"))
-MACROS = {}  # by source: sets of macros without which it does not compile, as [{"TILE": 16}]
+WINDOW = {"KH": 3, "KW": 2, "SH": 2, "SW": 1, "PH": 1, "PW": 0}
+TAPS = [{"TAP": "unsigned char", "BORDER": 0}, {"TAP": "int", "BORDER": 1}]
+# By source: the sets of macros that it is compiled with; see the calls of Device.module.
+MACROS = {
+    "activation": [{"ACT": act} for act in ("NONE", "RELU", "SIGMOID", "TANH", "SOFTRELU", "SOFTSIGN")],
+    "half_layout": [{"BFLOAT16": 0}, {"BFLOAT16": 1}],
+    "metrics": [
+        *({"METRIC": kind, "LANES": 32} for kind in ("CHOSEN", "TOP")),
+        *({"METRIC": kind, "LANES": 1} for kind in ("CHOSEN", "ROUNDED", "TOP", "ABSOLUTE", "LOGARITHMIC", "ENTROPY")),
+    ],
+    "plane_pooling": [{"POOL": pool} for pool in ("MAX", "AVG", "SUM")],
+    "pooling": [{"POOL": pool, **taps, **WINDOW} for pool in ("MAX", "AVG", "SUM") for taps in TAPS],
+    "softmax_output": [
+        {"HEAD": 0, "IGNORE": 0, "NORMALIZE": 0},
+        {"HEAD": 1, "IGNORE": 1, "NORMALIZE": 0},
+        {"HEAD": 0, "IGNORE": 1, "NORMALIZE": 1},
+    ],
+}
 CASES = [(name, macros) for name in NAMES for macros in MACROS.get(name, [{}])]
 
 

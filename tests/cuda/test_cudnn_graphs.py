@@ -46,11 +46,9 @@ H100 = {
 }  # fmt: skip
 
 # cuDNN wants to load NVIDIA's driver, even where it then calls none of these.
-DRIVER = "".join(
-    f"int cu{name}() {{ return 100; }}\n"
-    for name in "Init GetErrorName GetErrorString ModuleGetFunction ModuleLoadData ModuleUnload "
-    "TensorMapEncodeIm2col TensorMapEncodeTiled".split()
-)
+NAMES = ("Init", "GetErrorName", "GetErrorString", "ModuleGetFunction", "ModuleLoadData", "ModuleUnload")
+TENSOR_MAPS = ("TensorMapEncodeIm2col", "TensorMapEncodeTiled")
+DRIVER = "".join(f"int cu{name}() {{ return 100; }}\n" for name in (*NAMES, *TENSOR_MAPS))
 
 # Plans all layers as ConvolutionKernel does, and tries to run one.
 PLANNER = """

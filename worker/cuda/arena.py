@@ -26,7 +26,8 @@ class Arena:
 
     def __init__(self, device: Device) -> None:
         self._device = weakref.ref(device)
-        self._wanted, self._memory = 0, None  # type: int, Array | None
+        self._wanted = 0
+        self._memory: Array | None = None
 
     @classmethod
     def of(cls, device: Device, name: str) -> Arena:
@@ -57,7 +58,8 @@ class Claim:
         self._arena, self._starts = arena, [0]
         for size in sizes:
             self._starts.append(self._starts[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
-        self._sizes, self._parts = sizes, None  # type: list[int], list[Array] | None
+        self._sizes = sizes
+        self._parts: list[Array] | None = None
         arena.reserve(self._starts[-1])
 
     def parts(self) -> list[Array]:

@@ -51,7 +51,7 @@ class NcclSum:
         nccl.groupStart()
         for comm, block, stream in zip(self._comms, blocks, self._streams, strict=True):
             for first, last in runs:
-                place = block[first:last].data.ptr  # type: ignore[attr-defined]
+                place = block.data.ptr + first * block.itemsize  # type: ignore[attr-defined]
                 comm.allReduce(place, place, last - first, nccl.NCCL_FLOAT32, nccl.NCCL_SUM, stream.ptr)
         nccl.groupEnd()
 
@@ -76,12 +76,14 @@ class HostSum:
         for first, last in runs:
             parts = [device.pinned((last - first,)) for device in self._devices]
             for device, block, part in zip(self._devices, blocks, parts, strict=True):
-                device.download(part, block[first:last], device.stream)
+                with device.active():
+                    device.download(part, block[first:last], device.stream)
             for device in self._devices:
                 device.stream.synchronize()
             total = tree_reduce(parts, _add)
             for device, block in zip(self._devices, blocks, strict=True):
-                device.upload(block[first:last], total, device.stream)
+                with device.active():
+                    device.upload(block[first:last], total, device.stream)
             for device in self._devices:
                 device.stream.synchronize()
 

@@ -47,4 +47,74 @@ def kernel_for(
     return chain[0]
 
 
-_MAKERS: dict[str, Maker] = {}
+def _convolution(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.convolution import convolution_kernel
+
+    return convolution_kernel(device, chain[0], ins, outs, _activation_behind(chain), precision)
+
+
+def _deconvolution(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.convolution import DeconvolutionKernel
+
+    return DeconvolutionKernel(device, chain[0], ins, outs, precision)
+
+
+def _fully_connected(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.fully_connected import FullyConnectedKernel
+
+    return FullyConnectedKernel(device, chain[0], _activation_behind(chain))
+
+
+def _activation(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.activation import ActivationKernel
+
+    return ActivationKernel(device, getattr(chain[0], "act_type", chain[0].op_name()))
+
+
+def _pooling(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.pooling import pool_kernel
+
+    return pool_kernel(device, chain[0], ins[0], outs[0])
+
+
+def _batch_norm(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.batch_norm import batch_norm_kernel
+
+    return batch_norm_kernel(device, chain[0], ins[0])
+
+
+def _softmax_output(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.softmax_output import SoftmaxOutputKernel
+
+    return SoftmaxOutputKernel(device, chain[0])
+
+
+def _dropout(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.dropout import DropoutKernel
+
+    return None if chain[0].axes else DropoutKernel(device, chain[0])
+
+
+def _embedding(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+    from .kernels.embedding import EmbeddingKernel
+
+    return EmbeddingKernel(device, chain[0])
+
+
+def _activation_behind(chain: Sequence[Any]) -> str | None:
+    return str(chain[1].act_type) if len(chain) > 1 else None
+
+
+_MAKERS: dict[str, Maker] = {
+    "Convolution": _convolution,
+    "Deconvolution": _deconvolution,
+    "FullyConnected": _fully_connected,
+    "Activation": _activation,
+    "Pooling": _pooling,
+    "BatchNorm": _batch_norm,
+    "CuDNNBatchNorm": _batch_norm,
+    "SoftmaxOutput": _softmax_output,
+    "Dropout": _dropout,
+    "Embedding": _embedding,
+    **dict.fromkeys(("relu", "sigmoid", "tanh", "softsign"), _activation),
+}

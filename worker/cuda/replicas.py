@@ -42,7 +42,7 @@ class Replicas:
         self.devices = [Device.get(index) for index in placement.gpus]
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
         probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)
-        self.batched = _batched(probe, rows, len(self.devices))
+        self.batched = cut_arguments(probe, rows, len(self.devices))
         shared = {n: a.shape for n, a in probe.arguments.items() if n not in self.batched}
         self.weight_layout = Layout(shared)
         self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
@@ -72,8 +72,8 @@ class Replicas:
                 replica.step.set_now(number, batch, rate, counts)
 
     def train(self, index: int) -> Iterator[Bucket]:
-        """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an empty
-        bucket at the end, when `sum` can make the mean of their states, weighted by rows.
+        """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
+        empty bucket at the end, when `sum` can make the mean of their states, weighted by rows.
         """
         yield from self.replicas[index].forward_backward(self.buckets)
         if self.collective is not None:
@@ -132,17 +132,17 @@ class Replicas:
             return Replica.allocate(symbol, device, grad_req, mine, part, places, precision)
 
 
-def _batched(probe: Binding, rows: int, parts: int) -> set[str]:
-    """The arguments that the batch cuts; GraphError if it cannot be cut over several GPUs."""
+def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
+    """The arguments that the batch cuts; GraphError if it cannot be cut into `parts`."""
     if parts == 1:
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
     coupling = [n.name for n in probe.couplers() if n.op is not None and n.op.op_name() not in _APART]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
     if set(coupling) - counting or not probe.separable([(0, rows)]):
         raise GraphError(
-            "the rows of this network's batch cannot be computed apart, so several GPUs cannot share them",
+            "the rows of this network's batch cannot be computed apart, so several devices cannot share them",
             got=", ".join(coupling) or "a shape that names rows or their number",
-            remedy="Train on one GPU.",
+            remedy="Train on one device.",
         )
     return probe.batched()
 

@@ -144,8 +144,8 @@ def test_a_recorded_step_is_replayed(bench):
         bench.device.stream.begin_capture()
         run()
         graph = bench.device.stream.end_capture()
-    inputs[0] = inputs[0] ** 2
-    for array, value in zip(here, inputs, strict=True):
-        array.set(value)
+        inputs[0] = inputs[0] ** 2
+        for array, value in zip(here, inputs, strict=True):
+            array.set(value)
     bench.device.launch(graph)
     close([bench.fetch(a) for a in (*outs, *grads, *here[3:])], on_host(op, True, inputs, head))

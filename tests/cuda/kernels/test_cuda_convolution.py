@@ -253,8 +253,8 @@ def test_a_recorded_step_is_replayed(bench):
         bench.device.stream.begin_capture()
         run()
         graph = bench.device.stream.end_capture()
-    inputs[0] = -inputs[0]
-    arrays[0].set(np.float32(inputs[0]))
+        inputs[0] = -inputs[0]
+        arrays[0].set(np.float32(inputs[0]))
     bench.device.launch(graph)
     got = bench.fetch(out), [bench.fetch(grad) for grad in grads]
     bench.close(got, bench.on_host(Chain(op, "relu"), inputs, shape, np.ones(shape)), rtol=1e-4, atol=1e-4)

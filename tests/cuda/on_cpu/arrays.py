@@ -12,42 +12,12 @@ from .memory import Block, MemoryPointer, malloc
 from .runtime_devices import Device
 from .streams import get_current_stream
 
-_PLAIN_METHODS = [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
-    "astype",
-    "clip",
-    "conj",
-    "copy",
-    "cumprod",
-    "cumsum",
-    "diagonal",
-    "dot",
-    "flatten",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "ravel",
-    "repeat",
-    "reshape",
-    "round",
-    "searchsorted",
-    "squeeze",
-    "std",
-    "sum",
-    "swapaxes",
-    "take",
-    "trace",
-    "transpose",
-    "var",
-]
-_IN_PLACE_METHODS = ["fill", "sort", "partition", "put"]
-_WAITING_METHODS = ["nonzero", "compress", "choose"]
+_PLAIN_METHODS = (
+    "all any argmax argmin argpartition argsort astype clip conj copy cumprod cumsum diagonal dot flatten max "
+    "mean min prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var"
+)
+_IN_PLACE_METHODS = "fill sort partition put"
+_WAITING_METHODS = "nonzero compress choose"
 _OPERATORS = {
     "add": np.add,
     "sub": np.subtract,
@@ -216,7 +186,8 @@ class DeviceArray:
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
         )
 
 
@@ -253,9 +224,9 @@ def as_device(value, dtype=None, order="C"):
 
 def _give_methods():
     for names, how in (
-        (_PLAIN_METHODS, DeviceArray._plain),
-        (_IN_PLACE_METHODS, DeviceArray._in_place),
-        (_WAITING_METHODS, DeviceArray._waiting),
+        (_PLAIN_METHODS.split(), DeviceArray._plain),
+        (_IN_PLACE_METHODS.split(), DeviceArray._in_place),
+        (_WAITING_METHODS.split(), DeviceArray._waiting),
     ):
         for name in names:
             setattr(DeviceArray, name, partialmethod(how, getattr(np.ndarray, name)))

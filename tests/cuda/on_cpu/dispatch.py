@@ -15,85 +15,22 @@ from .machine import CUDARuntimeError, here
 from .streams import get_current_stream
 
 # Of what numpy has and cupy does not (14.2), what somebody might use.
-MISSING = frozenset(
-    [
-        "asmatrix",
-        "block",
-        "bmat",
-        "char",
-        "core",
-        "ctypeslib",
-        "datetime64",
-        "emath",
-        "errstate",
-        "frompyfunc",
-        "geomspace",
-        "geterr",
-        "histogram_bin_edges",
-        "insert",
-        "isnat",
-        "longdouble",
-        "ma",
-        "matrix",
-        "matvec",
-        "memmap",
-        "nanpercentile",
-        "nanquantile",
-        "ndenumerate",
-        "nditer",
-        "nested_iters",
-        "object_",
-        "polyder",
-        "polydiv",
-        "polyint",
-        "rec",
-        "recarray",
-        "record",
-        "seterr",
-        "spacing",
-        "strings",
-        "timedelta64",
-        "typecodes",
-        "unstack",
-        "vecdot",
-        "vecmat",
-        "void",
-        "random",
-        "testing",
-        "float128",
-        "complex256",
-        "str_",
-        "bytes_",
-        "character",
-    ]
+_MISSING = (
+    "asmatrix block bmat char core ctypeslib datetime64 emath errstate frompyfunc geomspace geterr "
+    "histogram_bin_edges insert isnat longdouble ma matrix matvec memmap nanpercentile nanquantile ndenumerate "
+    "nditer nested_iters object_ polyder polydiv polyint rec recarray record seterr spacing strings timedelta64 "
+    "typecodes unstack vecdot vecmat void random testing float128 complex256 str_ bytes_ character"
 )
 # Their results have shapes that depend on values, or are values: the host has to wait.
-SYNCS = frozenset(
-    [
-        "nonzero",
-        "argwhere",
-        "flatnonzero",
-        "unique",
-        "unique_all",
-        "unique_values",
-        "unique_counts",
-        "unique_inverse",
-        "compress",
-        "extract",
-        "bincount",
-        "histogram",
-        "union1d",
-        "intersect1d",
-        "setdiff1d",
-        "trim_zeros",
-        "array_str",
-        "array_repr",
-        "array2string",
-    ]
+_SYNCS = (
+    "nonzero argwhere flatnonzero unique unique_all unique_values unique_counts unique_inverse compress extract "
+    "bincount histogram union1d intersect1d setdiff1d trim_zeros array_str array_repr array2string"
 )
-CHANGE_FIRST = frozenset(["copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"])
-AS_SCALAR = frozenset(["allclose", "array_equal", "array_equiv"])
-CREATE_FROM_HOST = frozenset(["array", "asarray", "ascontiguousarray", "asfortranarray", "asanyarray"])
+_CHANGE_FIRST = "copyto put place putmask put_along_axis fill_diagonal"
+_AS_SCALAR = "allclose array_equal array_equiv"
+MISSING, SYNCS, CHANGE_FIRST, AS_SCALAR = (
+    frozenset(names.split()) for names in (_MISSING, _SYNCS, _CHANGE_FIRST, _AS_SCALAR)
+)
 
 
 class HostArrayError(TypeError, ValueError):

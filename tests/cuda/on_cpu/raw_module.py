@@ -78,7 +78,8 @@ extern "C" const char* cuda_on_cpu_{name}(const unsigned* shape, int reversed, s
 class RawModule:
     def __init__(self, *, code, options=(), backend="nvrtc", name_expressions=None, **_):
         assert isinstance(options, tuple), "cupy wants the options as a tuple"
-        self._kernels = kernels(code)
+        macros = (option[2:].partition("=") for option in options if option.startswith("-D"))
+        self._kernels = kernels(code, {name: value for name, _, value in macros})
         text = _DYNAMIC.sub(r"\1* const \2 = reinterpret_cast<\1*>(cuda_on_cpu::dynamic_shared);", code)
         self._text, self._options = text + "\n".join(_entries(self._kernels)), options
 

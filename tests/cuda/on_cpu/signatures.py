@@ -12,6 +12,7 @@ from .memory import MemoryPointer
 _KERNEL = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(([^)]*)\)\s*)?(\w+)\s*\(([^)]*)\)\s*(?=\{)'
 )
+_MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([\w ]+)$", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TYPES = {
     "bool": np.bool_,
@@ -62,7 +63,7 @@ class Parameter:
         return cls(name, kind if pointer else base, base, bool(pointer))
 
     def check(self, value):
-        """AssertionError unless cupy would pass what the kernel declares. Returns (chunk or None, scalar or address)."""
+        """(chunk or None, scalar or address); AssertionError unless cupy would pass what the kernel declares."""
         return self._array(value) if self.pointer else (None, self._scalar(value))
 
     def _scalar(self, value):
@@ -87,6 +88,10 @@ class Parameter:
         return value.block.chunk, np.uint64(value.data.ptr)
 
 
+def _expanded(text, macros):
+    return re.sub(r"\w+", lambda found: macros.get(found[0], found[0]), text)
+
+
 def _pointees(base):
     """Element types of arrays that may be passed as `base*`: of structs and vectors, what they consist of."""
     if base == "unsigned char":
@@ -97,13 +102,19 @@ def _pointees(base):
     return [_TYPES.get(base, np.uint8)]
 
 
-def kernels(text):
-    """Parameters by name of the kernel, and its largest block, for every `extern "C" __global__ void` in the text."""
+def kernels(text, macros):
+    """Parameters by name of the kernel, and its largest block, for every `extern "C" __global__ void` in the text.
+
+    `macros` are those of the options; they and those of the text may name types.
+    """
     plain = _COMMENT.sub(" ", text)
+    known = {**{found[1]: found[2].strip() for found in _MACRO.finditer(plain)}, **macros}
     found = {}
     for bound, name, declared in _KERNEL.findall(plain):
-        parameters = [Parameter.parse(one) for one in declared.split(",") if one.strip() not in ("", "void")]
-        first = bound.split(",")[0].strip()
+        parameters = [
+            Parameter.parse(_expanded(one, known)) for one in declared.split(",") if one.strip() not in ("", "void")
+        ]
+        first = _expanded(bound.split(",")[0].strip(), known)
         found[name] = parameters, int(first) if first.isdigit() else 1024
     assert len(found) == plain.count("__global__"), 'every kernel is to be declared `extern "C" __global__ void`'
     return found

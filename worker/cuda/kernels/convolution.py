@@ -63,7 +63,8 @@ class ConvolutionKernel(BaseConvolution):
         cudnn: Cudnn,
     ) -> None:
         super().__init__(device, op, in_shapes, out_shapes, act_type)
-        self._cudnn, self._math, self._substitute = cudnn, math, None  # type: Cudnn, str, ColumnsConvolution | None
+        self._cudnn, self._math = cudnn, math
+        self._substitute: ColumnsConvolution | None = None
         self._shapes = {"image": self.data, "filters": self.weight, "result": self.out}
         self._halves: dict[str, Array] = {}
         sizes = [2 * int(np.prod(shape)) for shape in self._shapes.values()] if math in _HALVES else []

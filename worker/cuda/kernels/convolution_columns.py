@@ -95,10 +95,12 @@ class ColumnsConvolution(BaseConvolution):
         self.device.module("im2col").launch(kernel, grid, args)
 
     def _multiply(self, left: Array, right: Array, out: Array) -> None:
-        """left @ right for each group. Two axes for one group: cuBLAS then reads transposed operands as they lie."""
-        if self.op.num_group == 1:
-            left, right, out = left[0], right[0], out[0]
-        self.device.xp.matmul(left, right, out=out)
+        """left @ right for each group, each of two axes: cuBLAS then reads transposed matrices as they lie.
+
+        A batched product would copy them to memory that a captured graph would go on using after it was given away.
+        """
+        for group in range(self.op.num_group):
+            self.device.xp.matmul(left[group], right[group], out=out[group])
 
     def _grouped(self, matrix: Array) -> Array:
         """(rows, ...) as (groups, rows / groups, everything else)."""

@@ -46,8 +46,7 @@ class PoolKernel:
     def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape) -> None:
         windows = op.windows(data)
         small = math.prod(windows.kernel) <= 1 << 8
-        size = math.prod(out) * (1 if small else 4) if op.pool_type == "max" else 0
-        self.taps = device.empty((size,), np.uint8)
+        self.taps = device.empty(out if op.pool_type == "max" else (0,), np.uint8 if small else np.int32)
         self._module = device.module(
             "pooling",
             POOL=op.pool_type.upper(),

@@ -1,0 +1,161 @@
+"""GPUs and the processor side by side: each computes some rows of a worker's share, and their gradients are added."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..common.slices import share
+from .array import Array, Shape, aligned_zeros
+from .bind import Placement, rows_by_load
+from .binding import Binding, Places
+from .cuda.hosted import HostedExecutor
+from .cuda.replicas import cut_arguments
+from .executor import Executor
+from .executor_base import Announce, BaseExecutor
+from .symbol import Symbol
+from .threads import thread_count
+
+
+class MixedExecutor(BaseExecutor):
+    """The first rows are the GPUs', the last the processor's, by the loads of `placement`.
+
+    Both read the same weights in host memory. An auxiliary state is the mean of theirs, weighted by rows.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        placement: Placement,
+        grad_req: Any,
+        shapes: Mapping[str, Shape],
+        places: Places | None = None,
+        precision: str = "float32",
+    ) -> None:
+        binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places)
+        self.symbol, self.rows = symbol, binding.rows()
+        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
+        self.outputs = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
+        self.slices = [(0, self.rows)]
+        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+        self._batched = cut_arguments(binding, self.rows, parts=2)
+        gpus, rest = placement.only_gpus(), sum(placement.loads) - sum(placement.gpu_loads())
+        (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])
+        self._middle = middle
+        first, last = self._inputs(shapes, 0, middle), self._inputs(shapes, middle, self.rows)
+        self._gpus = HostedExecutor(
+            symbol, gpus, grad_req, first, self._places(0, middle, binding.gradients), precision
+        )
+        threads = thread_count()
+        parts = [share(self.rows - middle, i, threads) for i in range(threads)]
+        self._processor = Executor.for_share(symbol, grad_req, parts, last, self._places(middle, self.rows, {}))
+
+    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
+        """See BaseExecutor."""
+        for name, value in inputs.items():
+            self._feed(name, value)
+        self._prepare()
+        self._side_by_side(lambda part: part.forward(is_train))
+        return self.outputs
+
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """Not offered: a worker computes whole steps."""
+        raise NotImplementedError("MixedExecutor computes forward and backward as one")
+
+    def forward_backward(self, announce: Announce | None = None) -> None:
+        """See BaseExecutor; gradients are announced on whichever thread has the second part."""
+        self._prepare()
+        half = _Halves(self._binding.gradients, announce)
+        self._side_by_side(lambda part: part.forward_backward(half.deliver))
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, Any],
+        aux_params: Mapping[str, Any] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """See BaseExecutor."""
+        super().copy_params_from(arg_params, aux_params, allow_extra_params)
+        for part in (self._gpus, self._processor):
+            part.copy_params_from({}, self.aux_dict)
+
+    def count_over(self, whole: Mapping[str, Array]) -> None:
+        """See BaseExecutor."""
+        self._gpus.count_over(whole)
+        self._processor.count_over(whole)
+
+    def close(self) -> None:
+        """See BaseExecutor."""
+        self._gpus.close()
+
+    def _inputs(self, shapes: Mapping[str, Shape], first: int, last: int) -> dict[str, Shape]:
+        return {name: (last - first, *shape[1:]) if name in self._batched else shape for name, shape in shapes.items()}
+
+    def _places(self, first: int, last: int, gradients: Mapping[str, Array]) -> Places:
+        """Our own arrays: weights whole, inputs those rows."""
+        arrays = self.arg_dict.items()
+        return Places({n: array[first:last] if n in self._batched else array for n, array in arrays}, gradients)
+
+    def _prepare(self) -> None:
+        if self.global_rows == self.rows:
+            self.count_over(self.arg_dict)
+        for part, first in ((self._gpus, 0), (self._processor, self._middle)):
+            part.seed, part.fit, part.number = self.seed, self.fit, self.number
+            part.first_row, part.global_rows = self.first_row + first, self.global_rows
+
+    def _side_by_side(self, work: Callable[[BaseExecutor], Any]) -> None:
+        """Both parts at once; then outputs and states as one. Raises the first error of either."""
+        errors: list[BaseException] = []
+
+        def on_processor() -> None:
+            try:
+                work(self._processor)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=on_processor, name="pushgrad-processor", daemon=True)
+        thread.start()
+        try:
+            work(self._gpus)
+        finally:
+            thread.join()
+        if errors:
+            raise errors[0]
+        self._gather()
+
+    def _gather(self) -> None:
+        middle = self._middle
+        pairs = zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True)
+        for whole, first, last in pairs:
+            whole[:middle], whole[middle:] = first, last
+        weight = np.float32(middle / self.rows)
+        for name, state in self.aux_dict.items():
+            mine, other = self._gpus.aux_dict[name], self._processor.aux_dict[name]
+            state[...] = weight * mine + (1 - weight) * other
+            mine[...] = other[...] = state
+
+
+class _Halves:
+    """Gradients that come in two parts, from two threads; the GPUs' lie where the sum belongs."""
+
+    def __init__(self, totals: Mapping[str, Array], announce: Announce | None) -> None:
+        self._totals, self._announce = totals, announce
+        self._waiting: dict[str, Array] = {}
+        self._lock = threading.Lock()
+
+    def deliver(self, name: str, gradient: Array) -> None:
+        """One part of a gradient is final."""
+        with self._lock:
+            other = self._waiting.pop(name, None)
+            if other is None:
+                self._waiting[name] = gradient
+        if other is None:
+            return
+        total = self._totals[name]
+        np.add(gradient, other, out=total)
+        if self._announce is not None:
+            self._announce(name, total)
