@@ -20,8 +20,7 @@ class Device:
     """A GPU as executors see it.
 
     Everything that a step does is queued on `stream`; `inward` and `outward` carry copies from and to the host beside
-    it. Arrays come from a memory pool of our own, in which nobody else's arrays can take the place of those that a
-    captured graph has used.
+    it. Arrays come from a memory pool of our own, so that what it holds can be told and given back.
     """
 
     _known: ClassVar[dict[int, Device]] = {}
@@ -47,12 +46,14 @@ class Device:
         return f"gpu({self.index})"
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """While inside, this thread's arrays are made here, in the own pool, and its work is queued on `stream`."""
+    def active(self, pool: Any = None) -> Iterator[None]:
+        """While inside, this thread's arrays are made here, in `pool` or the device's own, and its work is queued on
+        `stream`.
+        """
         with ExitStack() as stack:
             stack.enter_context(self._device)
             stack.enter_context(self.stream)
-            stack.enter_context(self.xp.cuda.using_allocator(self.pool.malloc))
+            stack.enter_context(self.xp.cuda.using_allocator((pool or self.pool).malloc))
             yield
 
     @contextmanager
@@ -99,6 +100,10 @@ class Device:
         array = self.pinned(shape, dtype)
         array.fill(0)
         return array
+
+    def new_pool(self) -> Any:
+        """A memory pool that shares nothing with others."""
+        return self.xp.cuda.MemoryPool()
 
     def new_stream(self) -> Any:
         """A further stream here, in no order with others but by events."""

@@ -21,12 +21,15 @@ class Tape(Generic[T]):
     `body(i)` queues that of device i and yields, on all devices alike, where the host has something to do between two
     stretches of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
     are compiled, plans are made, memory is found. The second records it, and all later ones replay the records.
+    What is allocated meanwhile comes from pools of the tape's own: a graph writes again where operators had their
+    temporary arrays, and nobody else's may lie there.
     """
 
     def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
         """`records`: whether the work can be recorded at all."""
         self._devices, self._body, self._between = devices, body, between
         self._records, self._has_run = records, False
+        self._pools = [device.new_pool() for device in devices]
         self._stretches: list[tuple[list[Any], T]] | None = None
 
     def run(self) -> None:
@@ -43,8 +46,8 @@ class Tape(Generic[T]):
         running = [self._body(index) for index in range(len(self._devices))]
         while True:
             value: Any = _END
-            for device, work in zip(self._devices, running, strict=True):
-                with device.active():
+            for device, work, pool in zip(self._devices, running, self._pools, strict=True):
+                with device.active(pool):
                     value = next(work, _END)
             if value is _END:
                 return
@@ -64,7 +67,7 @@ class Tape(Generic[T]):
     def _record(self, index: int, device: Device) -> list[tuple[Any, T]]:
         work, stretches = self._body(index), []
         while not stretches or stretches[-1][1] is not _END:
-            with device.active():
+            with device.active(self._pools[index]):
                 device.stream.begin_capture()
                 try:
                     value = next(work, _END)

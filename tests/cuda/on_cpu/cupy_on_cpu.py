@@ -10,6 +10,7 @@ import numpy as np
 
 from . import dispatch, memory, streams
 from .arrays import DeviceArray, as_device
+from .capture import Graph
 from .collectives import make_nccl
 from .machine import start
 from .raw_module import RawModule
@@ -96,7 +97,7 @@ def _make_cuda():
         Device=Device,
         Stream=streams.Stream,
         Event=streams.Event,
-        Graph=streams.Graph,
+        Graph=Graph,
         MemoryPool=memory.MemoryPool,
         MemoryPointer=memory.MemoryPointer,
         alloc=memory.malloc,
@@ -108,7 +109,7 @@ def _make_cuda():
         is_available=lambda: runtime.getDeviceCount() > 0,
         runtime=runtime,
         nccl=make_nccl(),
-        graph=SimpleNamespace(Graph=streams.Graph),
+        graph=SimpleNamespace(Graph=Graph),
         memory=SimpleNamespace(OutOfMemoryError=MemoryError, MemoryPool=memory.MemoryPool),
         stream=SimpleNamespace(Stream=streams.Stream, Event=streams.Event),
     )

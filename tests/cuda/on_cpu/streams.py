@@ -1,4 +1,4 @@
-"""Streams, events and graphs of cupy. What is queued on a stream runs when somebody waits for it, and not before.
+"""Streams and events of cupy. What is queued on a stream runs when somebody waits for it, and not before.
 
 So whatever is read without having been waited for is seen to be missing, every time.
 """
@@ -6,6 +6,7 @@ So whatever is read without having been waited for is seen to be missing, every 
 import time
 from collections import deque
 
+from .capture import Capture, CapturedMark, Graph
 from .machine import CaptureError, CUDARuntimeError, here
 
 
@@ -26,13 +27,6 @@ class Mark:
         """Run what comes before this point, and what that waits for."""
         while not self.done:
             self.stream.step()
-
-
-class CapturedMark:
-    """A point in a stream that is being captured, and what of all streams comes before it."""
-
-    def __init__(self, capture, before):
-        self.capture, self.before = capture, dict(before)
 
 
 class Event:
@@ -70,68 +64,6 @@ def get_elapsed_time(start, end):
     if not (start.mark.done and end.mark.done):
         raise CUDARuntimeError("cudaErrorNotReady: synchronize first")
     return (end.mark.time - start.mark.time) * 1e3
-
-
-class Capture:
-    """What a stream, and those that wait for it, do between begin_capture and end_capture."""
-
-    def __init__(self, origin):
-        self.origin, self.steps, self.broken = origin, [], None
-        self.clocks = {origin: {origin: 0}}  # per stream: how much of which streams comes before what it does next
-
-    def refuse(self, what):
-        """The error; the capture cannot be ended well after it."""
-        self.broken = self.broken or what
-        return CaptureError(f"{what} is not permitted while the stream is being captured")
-
-    def add(self, stream, kind, payload):
-        self.clocks[stream][stream] += 1
-        self.steps.append((stream, kind, payload))
-
-    def join(self, stream, mark):
-        clock = self.clocks.setdefault(stream, {stream: 0})
-        for other, count in mark.before.items():
-            clock[other] = max(count, clock.get(other, 0))
-        stream.capture = self
-        self.add(stream, "wait", mark)
-
-    def finish(self):
-        for stream in self.clocks:
-            stream.capture = None
-        if self.broken:
-            raise CaptureError(f"cudaErrorStreamCaptureInvalidated: {self.broken}")
-        joined = self.clocks[self.origin]
-        for stream, clock in self.clocks.items():
-            if joined.get(stream, 0) < clock[stream]:
-                raise CaptureError(f"cudaErrorStreamCaptureUnjoined: the origin does not wait for {stream}")
-        return Graph(self)
-
-
-class Graph:
-    """What was captured. Every launch queues it anew, with streams and events of its own for what was forked."""
-
-    def __init__(self, capture):
-        self._origin, self._steps, self._device = capture.origin, capture.steps, capture.origin.device_id
-
-    def upload(self, stream=None):
-        pass
-
-    def launch(self, stream=None):
-        stream = stream or get_current_stream()
-        if stream.device_id != self._device:
-            raise CUDARuntimeError(f"a graph of GPU {self._device} on a stream of GPU {stream.device_id}")
-        with here().lock:
-            streams, marks = {self._origin: stream}, {}
-            for captured, kind, payload in self._steps:
-                if captured not in streams:
-                    streams[captured] = Stream(device_id=captured.device_id)
-                on = streams[captured]
-                if kind == "record":
-                    marks[payload] = on.mark()
-                elif kind == "wait":
-                    on.enqueue(marks[payload].reach)
-                else:
-                    on.enqueue(payload)
 
 
 class _Null:
@@ -234,7 +166,7 @@ class Stream:
     def end_capture(self):
         if not self.capture or self.capture.origin is not self:
             raise CaptureError(f"{self} has not begun a capture")
-        return self.capture.finish()
+        return Graph(self.capture.finish())
 
     def is_capturing(self):
         return self.capture is not None
@@ -251,6 +183,10 @@ class Stream:
 
     def __exit__(self, *_):
         self._stack().pop()
+
+    @staticmethod
+    def current():
+        return get_current_stream()
 
     def _must_be_here(self):
         if self.device_id != here().local.device:

@@ -14,8 +14,9 @@ struct Chunk {
 
 extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, unsigned long long* word,
                                            const float* gradient) {
-    const Chunk& chunk = chunks[blockIdx.x];
+    const Chunk chunk = chunks[blockIdx.x];
     bool found = false;
+    #pragma unroll 4
     for (int i = threadIdx.x; i < chunk.length; i += blockDim.x) {
         found |= (__float_as_uint(gradient[chunk.begin + i]) & 0x7fffffffu) >= 0x7f800000u;
     }
@@ -38,8 +39,9 @@ extern "C" __global__ void sgd_momentum(const Chunk* chunks, const Now* now, con
                                         const float* __restrict__ gradient, float* __restrict__ weight,
                                         float* __restrict__ mom, float rescale, float clip, float momentum) {
     if (*word != NOTHING) return;
-    const Chunk& chunk = chunks[blockIdx.x];
+    const Chunk chunk = chunks[blockIdx.x];
     float rate = rate_of(chunk, now);
+    #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;
         float m = __fmul_rn(momentum, mom[i]);
@@ -53,8 +55,9 @@ extern "C" __global__ void sgd(const Chunk* chunks, const Now* now, const unsign
                                const float* __restrict__ gradient,
                                float* __restrict__ weight, float rescale, float clip) {
     if (*word != NOTHING) return;
-    const Chunk& chunk = chunks[blockIdx.x];
+    const Chunk chunk = chunks[blockIdx.x];
     float rate = rate_of(chunk, now);
+    #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;
         weight[i] = __fsub_rn(weight[i], step_of(gradient[i], weight[i], rate, chunk.decay, rescale, clip));
@@ -64,7 +67,8 @@ extern "C" __global__ void sgd(const Chunk* chunks, const Now* now, const unsign
 extern "C" __global__ void add_scaled(const Chunk* chunks, const Now* now, const unsigned long long* word,
                                       const float* __restrict__ gradient, float* __restrict__ weight, float rescale) {
     if (*word != NOTHING) return;
-    const Chunk& chunk = chunks[blockIdx.x];
+    const Chunk chunk = chunks[blockIdx.x];
+    #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;
         weight[i] = __fadd_rn(weight[i], __fmul_rn(rescale, gradient[i]));
