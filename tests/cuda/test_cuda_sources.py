@@ -14,6 +14,7 @@ TAPS = [{"TAP": "unsigned char", "BORDER": 0}, {"TAP": "int", "BORDER": 1}]
 MACROS = {
     "activation": [{"ACT": act} for act in ("NONE", "RELU", "SIGMOID", "TANH", "SOFTRELU", "SOFTSIGN")],
     "half_layout": [{"BFLOAT16": 0}, {"BFLOAT16": 1}],
+    "round_half": [{"BFLOAT16": 0}, {"BFLOAT16": 1}],
     "metrics": [
         *({"METRIC": kind, "LANES": 32} for kind in ("CHOSEN", "TOP")),
         *({"METRIC": kind, "LANES": 1} for kind in ("CHOSEN", "ROUNDED", "TOP", "ABSOLUTE", "LOGARITHMIC", "ENTROPY")),
@@ -48,14 +49,27 @@ def test_with_nvcc(tmp_path, name, macros):
     assert not done.returncode, done.stderr
 
 
-@pytest.mark.parametrize(("name", "macros"), CASES)
-def test_with_nvrtc(name, macros):
-    """As cupy.RawModule compiles it, for the oldest GPUs that CUDA 13 knows. It needs no GPU."""
+@pytest.fixture(scope="module")
+def nvrtc():
+    """cupy's binding of NVIDIA's runtime compiler, which needs neither GPU nor driver."""
     pytest.importorskip("cupy", reason="cupy is not installed", exc_type=ImportError)
-    from cupy.cuda import compiler, nvrtc
+    from cupy.cuda import nvrtc
 
     try:
         nvrtc.getVersion()
     except (RuntimeError, OSError) as missing:
         pytest.skip(f"NVRTC cannot be loaded: {missing}")
-    compiler.compile_using_nvrtc(source(name), ("-std=c++17", *options(macros)), arch="75")
+    return nvrtc
+
+
+@pytest.mark.parametrize(("name", "macros"), CASES)
+def test_with_nvrtc(nvrtc, name, macros):
+    """As cupy.RawModule compiles it, without any header of the host's, for the oldest GPUs that CUDA 13 knows."""
+    program = nvrtc.createProgram(source(name), f"{name}.cu", (), ())
+    how = ("-std=c++17", "-arch=compute_75", "--device-as-default-execution-space")
+    try:
+        nvrtc.compileProgram(program, (*how, *options(macros)))
+    except nvrtc.NVRTCError:
+        raise AssertionError(nvrtc.getProgramLog(program)) from None
+    finally:
+        nvrtc.destroyProgram(program)

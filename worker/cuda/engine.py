@@ -64,7 +64,7 @@ class CudaEngine(Engine):
             rate = self._setup.optimizer.rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             self._replicas.set_now(self._model.num_update, number, rate, counts)
-            self._tape.run()
+            self._replicas.run(self._tape)
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:

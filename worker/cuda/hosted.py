@@ -57,7 +57,7 @@ class HostedExecutor(BaseExecutor):
         for name, value in inputs.items():
             self._feed(name, value)
         self._begin(is_train)
-        self._tape(False, is_train).run()
+        self._replicas.run(self._tape(False, is_train))
         self._fetch_results(is_train)
         return self.outputs
 
@@ -70,7 +70,7 @@ class HostedExecutor(BaseExecutor):
         self._stale = True  # the store has changed the weights since
         self._begin(True)
         self._arrivals = []
-        self._tape(True, True).run()
+        self._replicas.run(self._tape(True, True))
         for bucket, arrival in self._arrivals:
             arrival.synchronize()
             for name in bucket.names if announce else ():

@@ -62,7 +62,7 @@ def _deconvolution(device: Device, precision: str, chain: Sequence[Any], ins: Sh
 def _fully_connected(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
     from .kernels.fully_connected import FullyConnectedKernel
 
-    return FullyConnectedKernel(device, chain[0], _activation_behind(chain))
+    return FullyConnectedKernel(device, chain[0], _activation_behind(chain), precision)
 
 
 def _activation(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:

@@ -14,8 +14,10 @@ from ..binding import Binding, Places
 from ..symbol import Symbol
 from .collective import Collective, collective
 from .device import Device
+from .failures import Need, explained
 from .layout import Layout
 from .replica import Bucket, Replica
+from .tape import Tape
 
 BUCKET = 4 << 20  # bytes of gradients that leave together
 # BatchNorm looks at each GPU's own rows, as it looks at each worker's; whatever else couples rows needs all of them.
@@ -48,10 +50,12 @@ class Replicas:
         self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
         self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
         self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        self.replicas = [
-            self._replica(symbol, device, grad_req, shapes, part, precision)
-            for device, part in zip(self.devices, self.parts, strict=True)
-        ]
+        self.need = Need(probe.shapes, rows, bool(probe.gradients))
+        with explained(self.devices, self.need):
+            self.replicas = [
+                self._replica(symbol, device, grad_req, shapes, part, precision)
+                for device, part in zip(self.devices, self.parts, strict=True)
+            ]
         self.buckets = self.replicas[0].buckets(bucket)
         self.collective: Collective | None = collective(self.devices) if len(self.devices) > 1 else None
 
@@ -95,8 +99,17 @@ class Replicas:
         elif self.state_layout.size:
             self.collective.sum(self.states, [(0, self.state_layout.size)])
 
+    def run(self, tape: Tape[Bucket]) -> None:
+        """Queue a step; DeviceError if there is no memory for it, or a GPU does not answer."""
+        with explained(self.devices, self.need):
+            tape.run()
+
     def look(self) -> None:
         """Raise what kernels have found wrong, if anything. Waits for the devices."""
+        with explained(self.devices, self.need):
+            self._look()
+
+    def _look(self) -> None:
         for device, replica in zip(self.devices, self.replicas, strict=True):
             if replica.step.complaints:
                 with device.active():

@@ -10,9 +10,10 @@ import numpy as np
 
 from . import dispatch, memory, streams
 from .arrays import DeviceArray, as_device
+from .blas import make_cublas
 from .capture import Graph
 from .collectives import make_nccl
-from .machine import start
+from .machine import CUDADriverError, start
 from .raw_module import RawModule
 from .runtime_devices import Device, make_runtime
 from .special import make_special
@@ -109,6 +110,9 @@ def _make_cuda():
         is_available=lambda: runtime.getDeviceCount() > 0,
         runtime=runtime,
         nccl=make_nccl(),
+        cublas=make_cublas(),
+        device=SimpleNamespace(get_cublas_handle=lambda: 1, Device=Device),
+        driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         graph=SimpleNamespace(Graph=Graph),
         memory=SimpleNamespace(OutOfMemoryError=MemoryError, MemoryPool=memory.MemoryPool),
         stream=SimpleNamespace(Stream=streams.Stream, Event=streams.Event),

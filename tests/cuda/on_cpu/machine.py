@@ -17,6 +17,10 @@ class CUDARuntimeError(RuntimeError):
     """What cupy raises for an error of CUDA."""
 
 
+class CUDADriverError(RuntimeError):
+    """What cupy raises for an error of the driver."""
+
+
 class CaptureError(CUDARuntimeError):
     """Something that a stream cannot do while it is being captured."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...array import Array
 from ...ops.operator import Step
 from ..device import Device
+from ..products import Product
 from .activation import activate_with_bias, slope_times
 from .bias import bias_gradient, bias_scratch
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 class FullyConnectedKernel:
     """Forward and backward of FullyConnected -> activation (or none), for float32 in C order."""
 
-    def __init__(self, device: Device, op: FullyConnected, act_type: str | None = None) -> None:
+    def __init__(
+        self, device: Device, op: FullyConnected, act_type: str | None = None, precision: str = "float32"
+    ) -> None:
         self.device, self.op, self.act_type = device, op, act_type
+        self._product = Product(device, precision)
         self._slope: Array | None = None  # made when first needed, and kept, as is the next one
         self._parts: Array | None = None
 
@@ -27,7 +31,7 @@ class FullyConnectedKernel:
         """f(x W^T + b)."""
         data, weight = inputs[0], inputs[1]
         out = outputs[0].reshape(-1, self.op.num_hidden)
-        step.xp.matmul(data.reshape(len(out), weight.shape[1]), weight.T, out=out)
+        self._product(data.reshape(len(out), weight.shape[1]), weight.T, out)
         activate_with_bias(self.device, out, None if self.op.no_bias else inputs[2], self.act_type)
 
     def backward(
@@ -39,17 +43,17 @@ class FullyConnectedKernel:
         in_grads: Sequence[Array | None],
     ) -> None:
         """dx = g W, dW = g^T x, db = sum of g over rows, g being dy f'."""
-        data, weight, matmul = inputs[0], inputs[1], step.xp.matmul
+        data, weight = inputs[0], inputs[1]
         grad = self._before_activation(out_grads[0], outputs[0]).reshape(-1, self.op.num_hidden)
         flat = len(grad), weight.shape[1]
         if in_grads[1] is not None:
-            matmul(grad.T, data.reshape(flat), out=in_grads[1])
+            self._product(grad.T, data.reshape(flat), in_grads[1])
         if not self.op.no_bias and in_grads[2] is not None:
             if self._parts is None:
                 self._parts = bias_scratch(self.device, grad, self.op.num_hidden)
             bias_gradient(self.device, grad, in_grads[2], self._parts)
         if in_grads[0] is not None:
-            matmul(grad, weight, out=in_grads[0].reshape(flat))
+            self._product(grad, weight, in_grads[0].reshape(flat))
 
     def _before_activation(self, grad: Array, out: Array) -> Array:
         if not self.act_type:

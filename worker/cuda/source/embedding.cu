@@ -18,8 +18,8 @@ extern "C" __global__ void gather(const float* ids, const float* table, float* o
 
 // table[id] = the sum of grads (count, width) where ids say so, in their order; other rows are left alone.
 // A warp per place and 128 columns. The warp whose id stands nowhere before adds up for all places with that id. That
-// takes at most count * count comparisons in all, fewer where ids are frequent, and as long as the additions for the most
-// frequent id. No sorting, which would need temporary memory and may wait for the device.
+// takes at most count * count comparisons in all, fewer where ids are frequent, and as long as the additions for the
+// most frequent id. No sorting, which would need temporary memory and may wait for the device.
 extern "C" __global__ void add_rows(const float* ids, const float* grads, float* table, long long count, int rows,
                                     int width) {
     long long place = thread_number() / 32;

@@ -1,0 +1,220 @@
+"""Trainings on GPUs give what they give on the processor."""
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.errors import DataError, GraphError, ParameterError
+
+TWO = pytest.mark.parametrize("cupy_on_cpu", [2], indirect=True)
+
+
+def convolutional():
+    """What the article's LeNet is made of, with Dropout."""
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=4, name="conv")
+    net = mx.sym.Pooling(mx.sym.Activation(net, act_type="tanh"), pool_type="max", kernel=(2, 2), stride=(2, 2))
+    net = mx.sym.Dropout(mx.sym.Flatten(net), p=0.3, name="drop")
+    net = mx.sym.Activation(mx.sym.FullyConnected(net, num_hidden=16, name="fc1"), act_type="tanh")
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=3, name="fc2"), name="softmax")
+
+
+def normalised():
+    """BatchNorm, and a loss that counts its labels."""
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=4, name="conv")
+    net = mx.sym.Activation(mx.sym.BatchNorm(net, fix_gamma=False, name="bn"), act_type="relu")
+    net = mx.sym.FullyConnected(mx.sym.Flatten(net), num_hidden=3, name="fc")
+    return mx.sym.SoftmaxOutput(net, name="softmax", normalization="valid", use_ignore=True, ignore_label=2)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    generator = np.random.default_rng(0)
+    data = generator.standard_normal((50, 1, 10, 10)).astype(np.float32)
+    return data, (data.sum((1, 2, 3)) > 0) + (data[:, 0, 0, 0] > 0).astype(np.float32)
+
+
+@pytest.fixture
+def train(digits):
+    """Fits a network for two epochs in batches of 20; the last one wraps around."""
+
+    def run(network, ctx, data=None, **options):
+        mx.random.seed(3)
+        given = {
+            "batch_size": 20, "num_epoch": 2, "learning_rate": 0.1, "momentum": 0.9, "wd": 1e-3, "slices": 1,
+            "initializer": mx.init.Xavier(), "verbose": False,
+        }  # fmt: skip
+        X, y = data or digits
+        return mx.FeedForward.create(network, X, y, ctx=ctx, **{**given, **options})
+
+    return run
+
+
+def assert_alike(model, other, rtol=1e-4):
+    for kind in ("arg_params", "aux_params"):
+        expected = getattr(other, kind)
+        assert getattr(model, kind).keys() == expected.keys()
+        for name, array in getattr(model, kind).items():
+            np.testing.assert_allclose(array, expected[name], rtol=rtol, atol=1e-5, err_msg=name)
+    for name, states in other.optimizer_states.items():
+        np.testing.assert_allclose(model.optimizer_states[name]["mom"], states["mom"], rtol=rtol, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", [convolutional, normalised])
+def test_one_gpu_as_the_processor(cupy_on_cpu, train, digits, capsys, network):
+    options = {"eval_data": digits, "eval_metric": ["accuracy", "ce"], "verbose": True}
+    expected = train(network(), mx.cpu(), **options)
+    lines = capsys.readouterr().out
+    found = train(network(), mx.gpu(0), **options)
+    assert_alike(found, expected)
+    np.testing.assert_allclose(found.predict(digits[0]), expected.predict(digits[0]), rtol=1e-4, atol=1e-5)
+    for line, other in zip(capsys.readouterr().out.splitlines(), lines.splitlines(), strict=True):
+        name, _, value = line.partition("=")
+        assert name == other.partition("=")[0]
+        assert not value or float(value) == pytest.approx(float(other.partition("=")[2]), rel=1e-4)
+
+
+@TWO
+@pytest.mark.parametrize("loads", [None, [1, 3]])
+def test_two_gpus_as_the_processor(cupy_on_cpu, train, loads):
+    expected = train(convolutional(), mx.cpu())
+    assert_alike(train(convolutional(), [mx.gpu(0), mx.gpu(1)], work_load_list=loads, kvstore="device"), expected)
+
+
+@TWO
+def test_each_gpu_normalises_its_own_rows_and_all_end_with_one_mean(cupy_on_cpu, train):
+    found = train(normalised(), [mx.gpu(0), mx.gpu(1)])
+    assert all(np.isfinite(array).all() for array in found.aux_params.values())
+    assert np.abs(found.aux_params["bn_moving_mean"]).max() > 0
+
+
+@TWO
+@pytest.mark.parametrize("ctx", [[mx.gpu(0), mx.cpu()], [mx.cpu(), mx.gpu(1), mx.gpu(0)]])
+def test_gpus_beside_the_processor(cupy_on_cpu, train, digits, ctx):
+    expected = train(convolutional(), mx.cpu())
+    found = train(convolutional(), ctx, work_load_list=[2, 1, 1][: len(ctx)])
+    assert_alike(found, expected)
+    np.testing.assert_allclose(found.predict(digits[0]), expected.predict(digits[0]), rtol=1e-4, atol=1e-5)
+
+
+class Stream(mx.io.DataIter):
+    """Batches that cannot be had as a whole; each overwrites the last one's arrays."""
+
+    def __init__(self, data, labels, batch_size):
+        self._data, self._labels, self.batch_size, self._next = data, labels, batch_size, 0
+        self._buffers = np.empty((batch_size, *data.shape[1:]), np.float32), np.empty((batch_size, 1), np.float32)
+        self.provide_data = [("data", self._buffers[0].shape)]
+        self.provide_label = [("softmax_label", self._buffers[1].shape)]
+
+    def next(self):
+        rows = slice(self._next, self._next + self.batch_size)
+        if rows.stop > len(self._data):
+            raise StopIteration
+        self._next = rows.stop
+        self._buffers[0][:], self._buffers[1][:, 0] = self._data[rows], self._labels[rows]
+        return mx.io.DataBatch([self._buffers[0]], [self._buffers[1]])
+
+    def reset(self):
+        self._next = 0
+
+
+@TWO
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("network", [convolutional, normalised])
+def test_batches_that_arrive_one_by_one(cupy_on_cpu, train, digits, count, network):
+    if network is normalised and count == 2:
+        pytest.skip("two GPUs normalise apart")
+    expected = train(network(), mx.cpu(), (Stream(*digits, 10), None))
+    assert_alike(train(network(), [mx.gpu(i) for i in range(count)], (Stream(*digits, 10), None)), expected)
+
+
+@pytest.mark.parametrize("handle", ["pad", "discard", "roll_over"])
+def test_orders_of_a_resident_data_set(cupy_on_cpu, train, digits, handle):
+    def batches():
+        return mx.io.NDArrayIter(*digits, batch_size=20, shuffle=True, last_batch_handle=handle, seed=5)
+
+    expected = train(convolutional(), mx.cpu(), (batches(), None), num_epoch=3)
+    assert_alike(train(convolutional(), mx.gpu(0), (batches(), None), num_epoch=3), expected)
+
+
+def test_metrics_are_counted_when_they_are_asked_for(cupy_on_cpu, train):
+    def share(label, output):
+        return np.mean(output.argmax(axis=1) == label)
+
+    def run(ctx):
+        seen = []
+        metric = ["accuracy", mx.metric.custom("share", share)]
+        train(
+            convolutional(),
+            ctx,
+            eval_metric=metric,
+            batch_end_callback=lambda end: seen.append(end.eval_metric.get()[1]),
+        )
+        return seen
+
+    expected = run(mx.cpu())
+    assert len(expected) == 6
+    np.testing.assert_allclose(run(mx.gpu(0)), expected)
+
+
+def test_training_goes_on_after_a_checkpoint(cupy_on_cpu, train, digits, tmp_path):
+    expected = train(convolutional(), mx.gpu(0), num_epoch=4)
+    train(convolutional(), mx.gpu(0)).save(str(tmp_path / "net"), 2)
+    mx.random.seed(3)
+    model = mx.FeedForward.load(
+        str(tmp_path / "net"), 2, ctx=mx.gpu(0), num_epoch=4, batch_size=20, learning_rate=0.1, momentum=0.9, wd=1e-3
+    )
+    assert_alike(model.fit(*digits, verbose=False), expected)
+
+
+def test_a_label_that_is_no_class(cupy_on_cpu, train, digits):
+    data, labels = digits
+    wrong = labels.copy()
+    wrong[7] = 5
+    messages = []
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        with pytest.raises(DataError) as caught:
+            train(convolutional(), ctx, (mx.io.NDArrayIter(data, wrong, batch_size=20), None))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert "label of row 7" in messages[0]
+
+
+def test_what_is_no_number_stops_the_training_and_leaves_the_weights(cupy_on_cpu, train, digits):
+    data, labels = digits
+    bad = data.copy()
+    bad[25, 0, 0, 0] = np.nan
+    model = mx.FeedForward(convolutional(), ctx=mx.gpu(0), num_epoch=2, batch_size=20, learning_rate=0.1)
+    with pytest.raises(DataError, match="gradient of conv_weight at step 2 is NaN or infinite.*learning rate"):
+        model.fit(mx.io.NDArrayIter(bad, labels, batch_size=20), verbose=False)
+    assert all(np.isfinite(array).all() for array in model.arg_params.values())
+
+
+def test_fixed_parameters_stay(cupy_on_cpu, train):
+    model = train(convolutional(), mx.gpu(0), fixed_param_names=["conv*"])
+    assert_alike(model, train(convolutional(), mx.cpu(), fixed_param_names=["conv*"]))
+
+
+def test_a_batch_of_too_few_rows(cupy_on_cpu, train):
+    with pytest.raises(ParameterError, match="1 rows are too few for 2 contexts"):
+        train(convolutional(), [mx.gpu(0), mx.cpu()], batch_size=1)
+
+
+@TWO
+def test_rows_that_cannot_be_computed_apart(cupy_on_cpu, train):
+    net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3)
+    net = mx.sym.SoftmaxOutput(mx.sym.broadcast_sub(net, mx.sym.mean(net, axis=0, keepdims=True)), name="softmax")
+    with pytest.raises(GraphError, match="cannot be computed apart.*Train on one device"):
+        train(net, [mx.gpu(0), mx.gpu(1)])
+
+
+@pytest.mark.parametrize("loads", [[1], [1, 0], "12", [1, -1]])
+def test_work_load_list(cupy_on_cpu, train, loads):
+    with pytest.raises(ParameterError, match="work_load_list: expected 2 numbers above 0"):
+        train(convolutional(), [mx.cpu(0), mx.cpu(1)], work_load_list=loads)
+    with pytest.raises(ParameterError, match="names a GPU twice"):
+        train(convolutional(), [mx.gpu(0), mx.gpu(0)])
+
+
+def test_precision_by_name(train):
+    with pytest.raises(ParameterError, match="precision: expected float32 or tf32 or float16 or bfloat16"):
+        train(convolutional(), mx.cpu(), precision="half")

@@ -1,0 +1,69 @@
+"""What goes wrong on a GPU, said so that a user can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DeviceError
+from ..array import Shape
+from .device import Device
+
+SAFETY = 0.9  # of what seems to be free: kernels have scratch memory, too
+_ITEM = 4  # bytes
+
+
+class Need:
+    """What a step needs: bytes whatever the batch, and bytes for each of `rows` rows, values and gradients."""
+
+    def __init__(self, shapes: Mapping[Any, Shape], rows: int, is_trained: bool) -> None:
+        """`shapes`: of every value of the graph, for a batch of `rows`."""
+        sizes = [(shape[:1] == (rows,), int(np.prod(shape, dtype=np.int64)) * _ITEM) for shape in shapes.values()]
+        copies = 2 if is_trained else 1
+        self.rows = rows
+        self.per_row = copies * sum(size for follows, size in sizes if follows) // max(1, rows)
+        self.fixed = copies * sum(size for follows, size in sizes if not follows)
+
+    def fitting_rows(self, room: int) -> int:
+        """How many rows probably fit into `room` bytes."""
+        return max(0, int((SAFETY * room - self.fixed) // max(1, self.per_row)))
+
+
+@contextmanager
+def explained(devices: Sequence[Device], need: Need | None = None) -> Iterator[None]:
+    """Turn what cupy raises inside into a DeviceError: no memory, or a GPU that does not answer."""
+    cuda = devices[0].xp.cuda
+    try:
+        yield
+    except cuda.memory.OutOfMemoryError as error:
+        raise out_of_memory(devices, getattr(error, "_size", 0), need) from error
+    except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+        raise DeviceError(
+            f"{' and '.join(map(str, devices))}: {error}",
+            remedy="`nvidia-smi` shows whether the GPU still answers, and dmesg why not; a process that has lost "
+            "its GPU must be started anew, and can continue from a checkpoint with begin_epoch",
+        ) from error
+
+
+def out_of_memory(devices: Sequence[Device], asked: int, need: Need | None) -> DeviceError:
+    """The error for `asked` bytes that could not be had."""
+    free, held = (
+        min(numbers) for numbers in zip(*[(d.free_bytes(), d.pool.total_bytes()) for d in devices], strict=True)
+    )
+    remedy = "Use a smaller batch_size, or more GPUs"
+    if need is not None and need.rows:
+        fits = need.fitting_rows(free + held) * len(devices)
+        remedy = f"batch_size={fits} would probably fit" if fits else "Not even one row fits: use a larger GPU"
+    return DeviceError(
+        f"{' and '.join(map(str, devices))}: out of memory",
+        expected=f"{_mib(asked)} more" if asked else None,
+        got=f"{_mib(free)} free; this process holds {_mib(held)} there",
+        remedy=remedy,
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.0f} MiB"
