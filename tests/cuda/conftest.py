@@ -11,8 +11,9 @@ from pushgrad.worker import context
 from pushgrad.worker.cuda import device as device_module
 from pushgrad.worker.gpu_lookups import Gpu
 
-if str(Path(__file__).parent) not in sys.path:
-    sys.path.insert(0, str(Path(__file__).parent))  # for on_cpu, here and in test files
+for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 from on_cpu import cupy_on_cpu as stand_in
 from on_cpu.raw_module import missing_compiler
