@@ -8,6 +8,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
 from pushgrad.worker import context
+from pushgrad.worker.cuda import cublas
 from pushgrad.worker.cuda import device as device_module
 from pushgrad.worker.gpu_lookups import Gpu
 
@@ -15,8 +16,9 @@ for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from on_cpu import cupy_on_cpu as stand_in
-from on_cpu.raw_module import missing_compiler
+from on_cpu import cupy_on_cpu as stand_in  # noqa: E402
+from on_cpu.blas import Library  # noqa: E402
+from on_cpu.raw_module import missing_compiler  # noqa: E402
 
 
 class LookupsOnCpu:
@@ -49,6 +51,7 @@ def make_cupy(monkeypatch):
         for name, module in stand_in.modules(cupy).items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(context, "_LOOKUPS", LookupsOnCpu(gpus))
+        monkeypatch.setattr(cublas, "library", lambda cupy: Library())
         device_module.Device._known.clear()
         return cupy
 

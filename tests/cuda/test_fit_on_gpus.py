@@ -184,7 +184,7 @@ def test_what_is_no_number_stops_the_training_and_leaves_the_weights(cupy_on_cpu
     bad = data.copy()
     bad[25, 0, 0, 0] = np.nan
     model = mx.FeedForward(convolutional(), ctx=mx.gpu(0), num_epoch=2, batch_size=20, learning_rate=0.1)
-    with pytest.raises(DataError, match="gradient of conv_weight at step 2 is NaN or infinite.*learning rate"):
+    with pytest.raises(DataError, match=r"gradient of conv_weight at step 2 is NaN or infinite.*learning rate"):
         model.fit(mx.io.NDArrayIter(bad, labels, batch_size=20), verbose=False)
     assert all(np.isfinite(array).all() for array in model.arg_params.values())
 
@@ -203,7 +203,7 @@ def test_a_batch_of_too_few_rows(cupy_on_cpu, train):
 def test_rows_that_cannot_be_computed_apart(cupy_on_cpu, train):
     net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3)
     net = mx.sym.SoftmaxOutput(mx.sym.broadcast_sub(net, mx.sym.mean(net, axis=0, keepdims=True)), name="softmax")
-    with pytest.raises(GraphError, match="cannot be computed apart.*Train on one device"):
+    with pytest.raises(GraphError, match=r"cannot be computed apart.*Train on one device"):
         train(net, [mx.gpu(0), mx.gpu(1)])
 
 

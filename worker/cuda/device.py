@@ -32,6 +32,7 @@ class Device:
         with self._device:
             self.stream, self.inward, self.outward = (self.new_stream() for _ in range(3))
         self.pool = cuda.MemoryPool()
+        self.companions: dict[Any, Any] = {}  # what others keep once per GPU, by who made it
         self._modules: dict[tuple[str, tuple[tuple[str, int | str], ...]], Module] = {}
 
     @classmethod

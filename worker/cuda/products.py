@@ -1,4 +1,4 @@
-"""Matrix products in the precision that was asked for."""
+"""Matrix products that a step can be captured with, in the precision that was asked for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
+from .cublas import Cublas
 from .device import Device
-
-_ONE, _ZERO = np.ones((), np.float32), np.zeros((), np.float32)  # cuBLAS reads its factors from the host
 
 
 class Product:
@@ -25,47 +24,10 @@ class Product:
 
     def __call__(self, left: Array, right: Array, out: Array) -> None:
         """Queue one product."""
-        if self._precision == "float32" or not (out.size and left.size):
-            self._device.xp.matmul(left, right, out=out)
-            return
-        cublas = self._device.xp.cuda.cublas
-        if self._precision == "tf32":
-            kind, compute = self._device.xp.cuda.runtime.CUDA_R_32F, cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-            self._multiply(left, left, right, right, out, kind, compute)
-            return
-        names = {"float16": "CUDA_R_16F", "bfloat16": "CUDA_R_16BF"}
-        kind = getattr(self._device.xp.cuda.runtime, names[self._precision])
-        halves = self._half("left", left), self._half("right", right)
-        self._multiply(left, halves[0], right, halves[1], out, kind, cublas.CUBLAS_COMPUTE_32F)
-
-    def _multiply(
-        self, left: Array, left_values: Any, right: Array, right_values: Any, out: Any, kind: int, compute: int
-    ) -> None:
-        """cuBLAS has columns first: it computes out^T = right^T left^T, for which memory lies as it should."""
-        cuda = self._device.xp.cuda
-        (rows, depth), columns = left.shape, right.shape[1]
-        turn_right, turn_left = not right.flags.c_contiguous, not left.flags.c_contiguous
-        cuda.cublas.gemmEx(
-            cuda.device.get_cublas_handle(),
-            int(turn_right),
-            int(turn_left),
-            columns,
-            rows,
-            depth,
-            _ONE.ctypes.data,
-            right_values.data.ptr,
-            kind,
-            depth if turn_right else columns,
-            left_values.data.ptr,
-            kind,
-            rows if turn_left else depth,
-            _ZERO.ctypes.data,
-            out.data.ptr,
-            cuda.runtime.CUDA_R_32F,
-            columns,
-            compute,
-            cuda.cublas.CUBLAS_GEMM_DEFAULT,
-        )
+        values = None
+        if self._precision in ("float16", "bfloat16"):
+            values = self._half("left", left), self._half("right", right)
+        Cublas.of(self._device).multiply(left, right, out, values, self._precision)
 
     def _half(self, side: str, matrix: Array) -> Array:
         """The matrix's memory, rounded; kept for the next product of that size."""
@@ -76,3 +38,46 @@ class Product:
         flat = matrix if matrix.flags.c_contiguous else matrix.T
         module.over("round_half", matrix.size, (flat, self._halves[key], np.int64(matrix.size)))
         return self._halves[key]
+
+
+class CapturableArrays:
+    """cupy for plain operators in a step: `matmul` of float32 is one that can be captured, all else is cupy's."""
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._cupy = device, device.xp
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._cupy, name)
+        setattr(self, name, value)
+        return value
+
+    def matmul(self, left: Array, right: Array, out: Array | None = None) -> Array:
+        """As numpy's, of arrays with two axes or more."""
+        xp = self._cupy
+        if not left.dtype == right.dtype == np.float32 or min(left.ndim, right.ndim) < 2:
+            product: Array = xp.matmul(left, right, out=out)
+            return product
+        batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        shape = (*batch, left.shape[-2], right.shape[-1])
+        if out is None:
+            out = xp.empty(shape, np.float32)
+        target = out if out.flags.c_contiguous else xp.empty(shape, np.float32)
+        operands = self._matrices(left, batch), self._matrices(right, batch)
+        Cublas.of(self._device).multiply(*operands, target.reshape(-1, *shape[-2:]) if batch else target)
+        if target is not out:
+            out[...] = target
+        return out
+
+    def _matrices(self, array: Array, batch: tuple[int, ...]) -> Array:
+        """`array` as (matrices, rows, columns), or one matrix for all, each row by row or column by column."""
+        xp = self._cupy
+        if array.ndim > 2:
+            array = xp.broadcast_to(array, (*batch, *array.shape[-2:]))
+        turned = array.swapaxes(-1, -2)
+        if not (array.flags.c_contiguous or turned.flags.c_contiguous):
+            array = xp.ascontiguousarray(array)
+        if array.ndim == 2:
+            return array
+        if array.flags.c_contiguous:
+            return array.reshape(-1, *array.shape[-2:])
+        return array.swapaxes(-1, -2).reshape(-1, *turned.shape[-2:]).swapaxes(-1, -2)

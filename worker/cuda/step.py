@@ -13,6 +13,7 @@ from ...common.errors import DataError
 from ..array import Array
 from ..ops.operator import Step
 from .device import Device
+from .products import CapturableArrays
 
 COUNTS = 4  # losses that normalise by what they count, at most: as many as `struct Now` has room for
 _NOW_BYTES = 48
@@ -72,7 +73,7 @@ class CudaStep(Step):
     def on(cls, device: Device) -> CudaStep:
         """For an executor on that GPU. To be called while the device is active."""
         now = device.zeros((_NOW_BYTES,), np.uint8)
-        return cls(xp=device.xp, device=device, now=now, complaints=Complaints(device))
+        return cls(xp=CapturableArrays(device), device=device, now=now, complaints=Complaints(device))
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
         """Queue the figures of the next step."""

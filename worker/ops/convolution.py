@@ -144,13 +144,13 @@ class Convolution(Operator):
         if in_grads[0] is not None:
             self._data_gradient(xp, windows, weight, out_grads[0], in_grads[0])
 
-    def _data_gradient(self, xp: object, windows: Windows, weight: Array, out_grad: Array, in_grad: Array) -> None:
+    def _data_gradient(self, xp: Any, windows: Windows, weight: Array, out_grad: Array, in_grad: Array) -> None:
         count = out_grad.shape[2:]
         grad = self._groups(out_grad)
         filters = self._filters(weight)
         in_grad.fill(0)
         padded = windows.padded(xp, in_grad, count)
         for tap, index in windows.taps(count):
-            part = filters[tap].swapaxes(1, 2) @ grad
+            part = xp.matmul(filters[tap].swapaxes(1, 2), grad)
             padded[index] += part.reshape(padded[index].shape)
         in_grad[...] = padded[windows.inside(in_grad.shape)]

@@ -36,10 +36,10 @@ def run(xp: Any, kind: Cell, weights: Weights, data: Array, state: Array, cell: 
     """Write the states after each of the T steps over data (T, N, C) to out (T, N, H)."""
     tape = Tape(data, [state], [cell])
     length, rows = data.shape[:2]
-    projected = data.reshape(length * rows, -1) @ weights.input.T
+    projected = xp.matmul(data.reshape(length * rows, -1), weights.input.T)
     projected += weights.input_bias
     for k, x in enumerate(projected.reshape(length, rows, -1)):
-        h = tape.states[-1] @ weights.state.T
+        h = xp.matmul(tape.states[-1], weights.state.T)
         h += weights.state_bias
         new, new_cell, kept = kind.step(xp, x, h, tape.states[-1], tape.cells[-1])
         out[k] = new
@@ -63,7 +63,7 @@ def run_back(
         total = state_grad + out_grad[k]
         found = kind.back(xp, total, cell_grad, tape.kept[k], tape.states[k], tape.cells[k])
         x_grads[k], h_grads[k], cell_grad = found.x, found.h, found.cell
-        state_grad = found.h @ weights.state
+        state_grad = xp.matmul(found.h, weights.state)
         if found.state is not None:
             state_grad += found.state
     return xp.stack(x_grads), xp.stack(h_grads), state_grad, cell_grad
@@ -72,7 +72,7 @@ def run_back(
 def write_gradients(xp: Any, tape: Tape, x_grad: Array, h_grad: Array, target: Weights) -> None:
     """The gradients of a layer's parameters, from those of x and h, over all steps at once."""
     x, h = x_grad.reshape(-1, x_grad.shape[2]), h_grad.reshape(-1, h_grad.shape[2])
-    target.input[...] = x.T @ tape.data.reshape(len(x), -1)
-    target.state[...] = h.T @ xp.stack(tape.states[:-1]).reshape(len(h), -1)
+    target.input[...] = xp.matmul(x.T, tape.data.reshape(len(x), -1))
+    target.state[...] = xp.matmul(h.T, xp.stack(tape.states[:-1]).reshape(len(h), -1))
     target.input_bias[...] = x.sum(axis=0)
     target.state_bias[...] = h.sum(axis=0)

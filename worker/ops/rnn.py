@@ -166,7 +166,7 @@ class RNN(Operator):
                     write_gradients(xp, tape, x, h, targets[index])
                 self._give_states(in_grads, index, state, cell)
                 if layer > 0 or in_grads[0] is not None:
-                    data_grad = data_grad + _turned(x @ weights[index].input, direction)
+                    data_grad = data_grad + _turned(xp.matmul(x, weights[index].input), direction)
             grad = self._dropped(step, data_grad, layer) if layer > 0 else data_grad
         if in_grads[0] is not None:
             in_grads[0][...] = grad

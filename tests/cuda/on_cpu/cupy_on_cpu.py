@@ -10,7 +10,6 @@ import numpy as np
 
 from . import dispatch, memory, streams
 from .arrays import DeviceArray, as_device
-from .blas import make_cublas
 from .capture import Graph
 from .collectives import make_nccl
 from .machine import CUDADriverError, start
@@ -110,8 +109,6 @@ def _make_cuda():
         is_available=lambda: runtime.getDeviceCount() > 0,
         runtime=runtime,
         nccl=make_nccl(),
-        cublas=make_cublas(),
-        device=SimpleNamespace(get_cublas_handle=lambda: 1, Device=Device),
         driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         graph=SimpleNamespace(Graph=Graph),
         memory=SimpleNamespace(OutOfMemoryError=MemoryError, MemoryPool=memory.MemoryPool),

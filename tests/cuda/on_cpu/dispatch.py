@@ -28,8 +28,9 @@ _SYNCS = (
 )
 _CHANGE_FIRST = "copyto put place putmask put_along_axis fill_diagonal"
 _AS_SCALAR = "allclose array_equal array_equiv"
-MISSING, SYNCS, CHANGE_FIRST, AS_SCALAR = (
-    frozenset(names.split()) for names in (_MISSING, _SYNCS, _CHANGE_FIRST, _AS_SCALAR)
+_PRODUCTS = "matmul dot vdot inner tensordot"
+MISSING, SYNCS, CHANGE_FIRST, AS_SCALAR, PRODUCTS = (
+    frozenset(names.split()) for names in (_MISSING, _SYNCS, _CHANGE_FIRST, _AS_SCALAR, _PRODUCTS)
 )
 
 
@@ -202,6 +203,7 @@ def call(function, args, kwargs):
         raise AttributeError(f"cupy has no {name}")
     if name == "where" and len(args) == 1:
         return perform(function, args, kwargs, syncs=True)
+    _refuse_products(name)
     if name in AS_SCALAR:
         return perform(lambda *a, **k: np.bool_(function(*a, **k)), args, kwargs, [])
     return perform(function, args, kwargs, syncs=name in SYNCS)
@@ -211,6 +213,7 @@ def call_ufunc(ufunc, method, args, kwargs):
     """A ufunc or one of its methods."""
     if ufunc.__name__ in MISSING:
         raise AttributeError(f"cupy has no {ufunc.__name__}")
+    _refuse_products(ufunc.__name__)
     if method == "at":
         return perform(add_at, (ufunc, *args), kwargs, [args[0]])
     function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -218,6 +221,11 @@ def call_ufunc(ufunc, method, args, kwargs):
     if method != "__call__" and isinstance(out, tuple):
         kwargs = {**kwargs, "out": out[0]}
     return perform(function, args, kwargs)
+
+
+def _refuse_products(name):
+    if name in PRODUCTS and get_current_stream().capture:
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")  # cupy's words
 
 
 def item(array, index):

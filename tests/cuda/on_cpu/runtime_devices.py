@@ -95,9 +95,6 @@ def make_runtime():
     """The functions of cupy.cuda.runtime that take streams as integers."""
     return SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
-        CUDA_R_32F=0,
-        CUDA_R_16F=2,
-        CUDA_R_16BF=14,
         getDeviceCount=lambda: here().gpus,
         getDevice=lambda: here().local.device,
         setDevice=lambda device: Device(device).use() and None,

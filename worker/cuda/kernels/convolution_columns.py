@@ -14,6 +14,7 @@ import numpy as np
 
 from ...array import Array, Shape
 from ..arena import Arena, Claim
+from ..cublas import Cublas
 from ..device import Device
 from ..module import THREADS
 from .convolution_base import BaseConvolution
@@ -100,7 +101,7 @@ class ColumnsConvolution(BaseConvolution):
         A batched product would copy them to memory that a captured graph would go on using after it was given away.
         """
         for group in range(self.op.num_group):
-            self.device.xp.matmul(left[group], right[group], out=out[group])
+            Cublas.of(self.device).multiply(left[group], right[group], out[group])
 
     def _grouped(self, matrix: Array) -> Array:
         """(rows, ...) as (groups, rows / groups, everything else)."""

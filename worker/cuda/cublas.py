@@ -1,0 +1,110 @@
+"""cuBLAS by its C interface: cupy's own calls of it are refused while a stream is being captured."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DeviceError
+from ..array import Array
+from .device import Device
+
+WORKSPACE = 32 << 20  # bytes: what NVIDIA advises for Hopper; given by us, so that capturing allocates nothing
+KINDS = {"float32": 0, "float16": 2, "bfloat16": 14}  # cudaDataType
+_FLOAT32, _SUMS_IN_FLOAT32, _TF32, _DEFAULT = 0, 68, 77, -1  # CUDA_R_32F, cublasComputeType_t, cublasGemmAlgo_t
+_ONE, _ZERO = ctypes.c_float(1.0), ctypes.c_float(0.0)
+
+
+def library(cupy: Any) -> Any:
+    """The library that cupy uses."""
+    from cupy.cuda import cublas  # noqa: F401 (finds the library among the installed packages and loads it)
+
+    return ctypes.CDLL(f"libcublas.so.{cupy.cuda.runtime.runtimeGetVersion() // 1000}")
+
+
+class Cublas:
+    """Products on one GPU's main stream. To be made and used while the device is active."""
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._library = device, library(device.xp)
+        self._handle = ctypes.c_void_p()
+        self._call("cublasCreate_v2", ctypes.byref(self._handle))
+        self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(device.stream.ptr))
+        self._workspace: Any = device.empty((WORKSPACE,), np.uint8)
+        address = ctypes.c_void_p(self._workspace.data.ptr)
+        self._call("cublasSetWorkspace_v2", self._handle, address, ctypes.c_size_t(WORKSPACE))
+
+    @staticmethod
+    def of(device: Device) -> Cublas:
+        """The one of that device."""
+        made = device.companions.get(Cublas)
+        if made is None:
+            made = device.companions[Cublas] = Cublas(device)
+        assert isinstance(made, Cublas)
+        return made
+
+    def multiply(self, left: Array, right: Array, out: Array, values: Any = None, kind: str = "float32") -> None:
+        """out = left @ right in float32, for (b, m, k), (b, k, n), (b, m, n) or the same without b.
+
+        `out` is in C order; left and right are, or are transposes of matrices that are. `values` are their elements,
+        rounded to `kind`, if they are not to be read from the arrays; kind "tf32" lets tensor cores round float32.
+        """
+        (*_, rows, depth), columns = left.shape, right.shape[-1]
+        if not out.size or not depth:
+            out.fill(0)
+            return
+        turns = [not is_plain(right), not is_plain(left)]
+        first, second = values[::-1] if values else (right, left)
+        leading = depth if turns[0] else columns, rows if turns[1] else depth
+        data = ctypes.c_int(KINDS.get(kind, _FLOAT32))
+        compute = ctypes.c_int(_TF32 if kind == "tf32" else _SUMS_IN_FLOAT32)
+        # cuBLAS has columns first: it computes out^T = right^T left^T, for which memory lies as it should.
+        operands = [(first, data, leading[0], _stride(right)), (second, data, leading[1], _stride(left))]
+        target = (out, ctypes.c_int(_FLOAT32), columns, _stride(out))
+        self._gemm(turns, (columns, rows, depth), operands, target, compute, _batch(out))
+
+    def _gemm(
+        self, turns: list[bool], sizes: tuple[int, ...], operands: list[Any], target: Any, compute: Any, batch: int
+    ) -> None:
+        several = batch > 1
+
+        def described(operand: Any) -> list[Any]:
+            array, data, leading, stride = operand
+            found = [ctypes.c_void_p(array.data.ptr), data, ctypes.c_int(leading)]
+            return [*found, ctypes.c_longlong(stride)] if several else found
+
+        self._call(
+            "cublasGemmStridedBatchedEx" if several else "cublasGemmEx",
+            self._handle,
+            *(ctypes.c_int(turn) for turn in turns),
+            *(ctypes.c_int(size) for size in sizes),
+            ctypes.byref(_ONE),
+            *described(operands[0]),
+            *described(operands[1]),
+            ctypes.byref(_ZERO),
+            *described(target),
+            *([ctypes.c_int(batch)] if several else []),
+            compute,
+            ctypes.c_int(_DEFAULT),
+        )
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._library, name)(*arguments)
+        if status:
+            raise DeviceError(f"{self._device}: {name} failed with cuBLAS's status {status}")
+
+
+def is_plain(matrix: Array) -> bool:
+    """Whether each matrix lies row by row, rather than column by column."""
+    return bool(matrix.strides[-1] == matrix.itemsize or matrix.shape[-1] == 1)
+
+
+def _stride(matrices: Array) -> int:
+    """Elements from one matrix to the next; 0 if there is one for all."""
+    return matrices.strides[0] // matrices.itemsize if matrices.ndim == 3 else 0
+
+
+def _batch(out: Array) -> int:
+    return len(out) if out.ndim == 3 else 1
