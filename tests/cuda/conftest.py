@@ -10,6 +10,7 @@ from pushgrad.common.errors import DeviceError
 from pushgrad.worker import context
 from pushgrad.worker.cuda import cublas
 from pushgrad.worker.cuda import device as device_module
+from pushgrad.worker.cuda.cupy_module import load_cupy
 from pushgrad.worker.gpu_lookups import Gpu
 
 for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
@@ -66,18 +67,44 @@ def cupy_on_cpu(make_cupy, request):
 
 
 @pytest.fixture
-def device(cupy_on_cpu):
-    """pushgrad's Device for the first GPU of the stand-in."""
+def real_cupy():
+    """Makes sure that so many GPUs are there; skips with what is missing otherwise. Under the mark `gpu`."""
+
+    def make(gpus=1):
+        try:
+            context.require(mx.gpu(gpus - 1))
+        except DeviceError as missing:
+            pytest.skip(str(missing))
+        device_module.Device._known.clear()
+        return load_cupy()
+
+    yield make
+    device_module.Device._known.clear()
+
+
+_REAL = [pytest.param("real_cupy", marks=pytest.mark.gpu)] if mx.num_gpus() else []  # not a thousand skipped tests
+
+
+@pytest.fixture(params=["make_cupy", *_REAL])
+def make_gpus(request):
+    """Makes GPUs, of the stand-in and, where there are any, real ones; gives cupy."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def gpus(make_gpus, request):
+    """One GPU, or as many as `parametrize("gpus", [2], indirect=True)` says."""
+    return make_gpus(getattr(request, "param", 1))
+
+
+@pytest.fixture
+def device(gpus):
+    """pushgrad's Device for the first GPU."""
     return device_module.Device.get(0)
 
 
 @pytest.fixture
-def real_device():
-    """pushgrad's Device for a GPU that is there; to be used under the mark `gpu`."""
-    try:
-        context.require(mx.gpu(0))
-    except DeviceError as missing:
-        pytest.skip(str(missing))
-    device_module.Device._known.clear()
-    yield device_module.Device.get(0)
-    device_module.Device._known.clear()
+def real_device(real_cupy):
+    """pushgrad's Device for a GPU that is there; under the mark `gpu`."""
+    real_cupy()
+    return device_module.Device.get(0)

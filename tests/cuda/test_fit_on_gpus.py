@@ -6,7 +6,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError, GraphError, ParameterError
 
-TWO = pytest.mark.parametrize("cupy_on_cpu", [2], indirect=True)
+TWO = pytest.mark.parametrize("gpus", [2], indirect=True)
 
 
 def convolutional():
@@ -60,7 +60,7 @@ def assert_alike(model, other, rtol=1e-4):
 
 
 @pytest.mark.parametrize("network", [convolutional, normalised])
-def test_one_gpu_as_the_processor(cupy_on_cpu, train, digits, capsys, network):
+def test_one_gpu_as_the_processor(gpus, train, digits, capsys, network):
     options = {"eval_data": digits, "eval_metric": ["accuracy", "ce"], "verbose": True}
     expected = train(network(), mx.cpu(), **options)
     lines = capsys.readouterr().out
@@ -75,13 +75,13 @@ def test_one_gpu_as_the_processor(cupy_on_cpu, train, digits, capsys, network):
 
 @TWO
 @pytest.mark.parametrize("loads", [None, [1, 3]])
-def test_two_gpus_as_the_processor(cupy_on_cpu, train, loads):
+def test_two_gpus_as_the_processor(gpus, train, loads):
     expected = train(convolutional(), mx.cpu())
     assert_alike(train(convolutional(), [mx.gpu(0), mx.gpu(1)], work_load_list=loads, kvstore="device"), expected)
 
 
 @TWO
-def test_each_gpu_normalises_its_own_rows_and_all_end_with_one_mean(cupy_on_cpu, train):
+def test_each_gpu_normalises_its_own_rows_and_all_end_with_one_mean(gpus, train):
     found = train(normalised(), [mx.gpu(0), mx.gpu(1)])
     assert all(np.isfinite(array).all() for array in found.aux_params.values())
     assert np.abs(found.aux_params["bn_moving_mean"]).max() > 0
@@ -89,7 +89,7 @@ def test_each_gpu_normalises_its_own_rows_and_all_end_with_one_mean(cupy_on_cpu,
 
 @TWO
 @pytest.mark.parametrize("ctx", [[mx.gpu(0), mx.cpu()], [mx.cpu(), mx.gpu(1), mx.gpu(0)]])
-def test_gpus_beside_the_processor(cupy_on_cpu, train, digits, ctx):
+def test_gpus_beside_the_processor(gpus, train, digits, ctx):
     expected = train(convolutional(), mx.cpu())
     found = train(convolutional(), ctx, work_load_list=[2, 1, 1][: len(ctx)])
     assert_alike(found, expected)
@@ -120,7 +120,7 @@ class Stream(mx.io.DataIter):
 @TWO
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("network", [convolutional, normalised])
-def test_batches_that_arrive_one_by_one(cupy_on_cpu, train, digits, count, network):
+def test_batches_that_arrive_one_by_one(gpus, train, digits, count, network):
     if network is normalised and count == 2:
         pytest.skip("two GPUs normalise apart")
     expected = train(network(), mx.cpu(), (Stream(*digits, 10), None))
@@ -128,7 +128,7 @@ def test_batches_that_arrive_one_by_one(cupy_on_cpu, train, digits, count, netwo
 
 
 @pytest.mark.parametrize("handle", ["pad", "discard", "roll_over"])
-def test_orders_of_a_resident_data_set(cupy_on_cpu, train, digits, handle):
+def test_orders_of_a_resident_data_set(gpus, train, digits, handle):
     def batches():
         return mx.io.NDArrayIter(*digits, batch_size=20, shuffle=True, last_batch_handle=handle, seed=5)
 
@@ -136,7 +136,7 @@ def test_orders_of_a_resident_data_set(cupy_on_cpu, train, digits, handle):
     assert_alike(train(convolutional(), mx.gpu(0), (batches(), None), num_epoch=3), expected)
 
 
-def test_metrics_are_counted_when_they_are_asked_for(cupy_on_cpu, train):
+def test_metrics_are_counted_when_they_are_asked_for(gpus, train):
     def share(label, output):
         return np.mean(output.argmax(axis=1) == label)
 
@@ -156,7 +156,7 @@ def test_metrics_are_counted_when_they_are_asked_for(cupy_on_cpu, train):
     np.testing.assert_allclose(run(mx.gpu(0)), expected)
 
 
-def test_training_goes_on_after_a_checkpoint(cupy_on_cpu, train, digits, tmp_path):
+def test_training_goes_on_after_a_checkpoint(gpus, train, digits, tmp_path):
     expected = train(convolutional(), mx.gpu(0), num_epoch=4)
     train(convolutional(), mx.gpu(0)).save(str(tmp_path / "net"), 2)
     mx.random.seed(3)
@@ -166,7 +166,7 @@ def test_training_goes_on_after_a_checkpoint(cupy_on_cpu, train, digits, tmp_pat
     assert_alike(model.fit(*digits, verbose=False), expected)
 
 
-def test_a_label_that_is_no_class(cupy_on_cpu, train, digits):
+def test_a_label_that_is_no_class(gpus, train, digits):
     data, labels = digits
     wrong = labels.copy()
     wrong[7] = 5
@@ -179,7 +179,7 @@ def test_a_label_that_is_no_class(cupy_on_cpu, train, digits):
     assert "label of row 7" in messages[0]
 
 
-def test_what_is_no_number_stops_the_training_and_leaves_the_weights(cupy_on_cpu, train, digits):
+def test_what_is_no_number_stops_the_training_and_leaves_the_weights(gpus, train, digits):
     data, labels = digits
     bad = data.copy()
     bad[25, 0, 0, 0] = np.nan
@@ -189,18 +189,18 @@ def test_what_is_no_number_stops_the_training_and_leaves_the_weights(cupy_on_cpu
     assert all(np.isfinite(array).all() for array in model.arg_params.values())
 
 
-def test_fixed_parameters_stay(cupy_on_cpu, train):
+def test_fixed_parameters_stay(gpus, train):
     model = train(convolutional(), mx.gpu(0), fixed_param_names=["conv*"])
     assert_alike(model, train(convolutional(), mx.cpu(), fixed_param_names=["conv*"]))
 
 
-def test_a_batch_of_too_few_rows(cupy_on_cpu, train):
+def test_a_batch_of_too_few_rows(gpus, train):
     with pytest.raises(ParameterError, match="1 rows are too few for 2 contexts"):
         train(convolutional(), [mx.gpu(0), mx.cpu()], batch_size=1)
 
 
 @TWO
-def test_rows_that_cannot_be_computed_apart(cupy_on_cpu, train):
+def test_rows_that_cannot_be_computed_apart(gpus, train):
     net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3)
     net = mx.sym.SoftmaxOutput(mx.sym.broadcast_sub(net, mx.sym.mean(net, axis=0, keepdims=True)), name="softmax")
     with pytest.raises(GraphError, match=r"cannot be computed apart.*Train on one device"):
@@ -208,7 +208,7 @@ def test_rows_that_cannot_be_computed_apart(cupy_on_cpu, train):
 
 
 @pytest.mark.parametrize("loads", [[1], [1, 0], "12", [1, -1]])
-def test_work_load_list(cupy_on_cpu, train, loads):
+def test_work_load_list(gpus, train, loads):
     with pytest.raises(ParameterError, match="work_load_list: expected 2 numbers above 0"):
         train(convolutional(), [mx.cpu(0), mx.cpu(1)], work_load_list=loads)
     with pytest.raises(ParameterError, match="names a GPU twice"):

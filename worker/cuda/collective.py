@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -32,7 +33,13 @@ class Collective(Protocol):
 def collective(devices: Sequence[Device]) -> Collective:
     """NCCL's where it is there, else one through the host."""
     nccl = load_nccl()
-    return HostSum(devices) if nccl is None else NcclSum(nccl, devices)
+    if nccl is None:
+        return HostSum(devices)
+    try:
+        return NcclSum(nccl, devices)
+    except nccl.NcclError as error:
+        warnings.warn(f"NCCL cannot be used, so GPUs sum through host memory, which is slower: {error}", stacklevel=2)
+        return HostSum(devices)
 
 
 class NcclSum:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import pushgrad as mx
 from pushgrad.worker.cuda.step import CudaStep
 from pushgrad.worker.ops.operator import Step
 
@@ -83,10 +82,7 @@ class Bench:
                 np.testing.assert_allclose(one, other, rtol, atol)
 
 
-_REAL = [pytest.param("real_device", marks=pytest.mark.gpu)] if mx.num_gpus() else []  # not hundreds of skipped tests
-
-
-@pytest.fixture(params=["device", *_REAL])
-def bench(request):
+@pytest.fixture
+def bench(device):
     """A Bench on the stand-in for a GPU, and on a GPU where there is one."""
-    return Bench(request.getfixturevalue(request.param))
+    return Bench(device)
