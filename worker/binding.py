@@ -190,7 +190,7 @@ def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros
 def _require_plain(written: Mapping[str, Array]) -> None:
     """ShapeError for arrays that kernels could not write as one run of memory: they would fill a copy."""
     for where, array in written.items():
-        if not (array.flags.c_contiguous and array.flags.writeable):
+        if not (array.flags.c_contiguous and getattr(array.flags, "writeable", True)):  # cupy's always are
             raise ShapeError(where, expected="a C-ordered writable array", got=f"strides {array.strides}")
 
 

@@ -173,10 +173,12 @@ def test_gpus_sum(cupy_on_cpu, captured):
         arrays[0] + arrays[1]
 
 
-def test_pushgrad_sees_it(cupy_on_cpu, device):
+def test_pushgrad_sees_it(cupy_on_cpu):
     import pushgrad as mx
+    from pushgrad.worker.cuda.device import Device
 
     assert mx.num_gpus() == 1
+    device = Device.get(0)
     with device.active():
         x = device.zeros((2, 3))
     host = device.pinned((2, 3))

@@ -41,7 +41,7 @@ class Product:
 
 
 class CapturableArrays:
-    """cupy for plain operators in a step: `matmul` of float32 is one that can be captured, all else is cupy's."""
+    """cupy for plain operators in a step, but for a `matmul` that can be captured, and a `take` that knows "clip"."""
 
     def __init__(self, device: Device) -> None:
         self._device, self._cupy = device, device.xp
@@ -67,6 +67,13 @@ class CapturableArrays:
         if target is not out:
             out[...] = target
         return out
+
+    def take(self, array: Array, indices: Array, axis: int, out: Array, mode: str) -> Array:
+        """As numpy's with mode "clip", the only one."""
+        assert mode == "clip"
+        inside = self._cupy.clip(indices, 0, array.shape[axis] - 1)
+        taken: Array = self._cupy.take(array, inside, axis=axis, out=out)
+        return taken
 
     def _matrices(self, array: Array, batch: tuple[int, ...]) -> Array:
         """`array` as (matrices, rows, columns), or one matrix for all, each row by row or column by column."""

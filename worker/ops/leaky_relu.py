@@ -79,7 +79,7 @@ class LeakyReLU(Operator):
             xp.minimum(x, 0, out=out)
             xp.expm1(out, out=out)
             out *= self.steepness()
-            xp.multiply(x, self.above(), out=out, where=x > 0)
+            xp.copyto(out, x * self.above(), where=x > 0)
         else:
             xp.multiply(x, self._slope_below(step, inputs), out=out)
             xp.copyto(out, x, where=x > 0)

@@ -140,7 +140,7 @@ class SoftmaxOutput(Operator):
         alpha = 0.0 if self.multi_output or classes < 2 else self.smooth_alpha
         here = xp.arange(classes).reshape(1, -1, 1) == label
         xp.subtract(out, alpha / max(classes - 1, 1), out=grad)
-        xp.subtract(out, 1 - alpha, out=grad, where=here)
+        xp.copyto(grad, out - (1 - alpha), where=here)
         if self.use_ignore:
             xp.copyto(grad, 0, where=label == self.ignore_label)
 

@@ -36,6 +36,13 @@ _OPERATORS = {
 _COMPARISONS = ("lt less", "le less_equal", "gt greater", "ge greater_equal", "eq equal", "ne not_equal")
 
 
+class Flags:
+    """What cupy tells of an array; that it can be written goes without saying."""
+
+    def __init__(self, flags):
+        self.c_contiguous, self.f_contiguous, self.owndata = flags.c_contiguous, flags.f_contiguous, flags.owndata
+
+
 class DeviceArray:
     """Not a subclass of numpy.ndarray, as cupy's is none, so that no function of C reads it behind our back."""
 
@@ -65,7 +72,7 @@ class DeviceArray:
     size = property(lambda self: self._raw.size)
     nbytes = property(lambda self: self._raw.nbytes)
     itemsize = property(lambda self: self._raw.itemsize)
-    flags = property(lambda self: self._raw.flags)
+    flags = property(lambda self: Flags(self._raw.flags))
     T = property(lambda self: self._over(self.block, self._raw.T))
     mT = property(lambda self: self._over(self.block, self._raw.mT))
     real = property(lambda self: self._over(self.block, self._raw.real))

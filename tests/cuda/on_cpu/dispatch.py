@@ -204,6 +204,8 @@ def call(function, args, kwargs):
     if name == "where" and len(args) == 1:
         return perform(function, args, kwargs, syncs=True)
     _refuse_products(name)
+    if name == "take" and "mode" in kwargs:
+        raise TypeError("take() got an unexpected keyword argument 'mode'")
     if name in AS_SCALAR:
         return perform(lambda *a, **k: np.bool_(function(*a, **k)), args, kwargs, [])
     return perform(function, args, kwargs, syncs=name in SYNCS)
@@ -214,6 +216,8 @@ def call_ufunc(ufunc, method, args, kwargs):
     if ufunc.__name__ in MISSING:
         raise AttributeError(f"cupy has no {ufunc.__name__}")
     _refuse_products(ufunc.__name__)
+    if "where" in kwargs:
+        raise TypeError("Wrong arguments {'where': ...}")
     if method == "at":
         return perform(add_at, (ufunc, *args), kwargs, [args[0]])
     function = ufunc if method == "__call__" else getattr(ufunc, method)
