@@ -1,5 +1,6 @@
 """cupy without a GPU, for the tests of this folder. tests/cuda/on_cpu/cupy_on_cpu.py says what it is."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,37 +9,21 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
 from pushgrad.worker import context
-from pushgrad.worker.cuda import cublas
 from pushgrad.worker.cuda import device as device_module
 from pushgrad.worker.cuda.cupy_module import load_cupy
-from pushgrad.worker.gpu_lookups import Gpu
 
 for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from on_cpu import cupy_on_cpu as stand_in  # noqa: E402
-from on_cpu.blas import Library  # noqa: E402
+from on_cpu.install import install  # noqa: E402
 from on_cpu.raw_module import missing_compiler  # noqa: E402
 
 
-class LookupsOnCpu:
-    """Answers as a machine with those GPUs and everything that they need; see pushgrad.worker.gpu_lookups."""
-
-    def __init__(self, gpus):
-        self._gpus = gpus
-
-    driver = staticmethod(lambda: (13000, "580.1"))
-    installed = staticmethod(lambda: {"cupy-cuda13x": "14.2.0"})
-    cupy = staticmethod(lambda: ("14.2.0", 13000))
-    nvrtc = staticmethod(lambda: 13000)
-    cublas = visible = staticmethod(lambda: None)
-    headers = staticmethod(lambda: "/nowhere")
-    nccl = staticmethod(lambda: 22800)
-    free_memory = staticmethod(lambda index: 16 << 30)
-
-    def gpus(self):
-        return [Gpu("a GPU on the CPU", (9, 0), 16 << 30)] * self._gpus
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels(tmp_path_factory):
+    """The processes of a test session compile each kernel once; CUDA_ON_CPU_CACHE keeps them for the next one."""
+    os.environ.setdefault("CUDA_ON_CPU_CACHE", str(tmp_path_factory.mktemp("cuda-on-cpu")))
 
 
 @pytest.fixture
@@ -48,13 +33,8 @@ def make_cupy(monkeypatch):
         pytest.skip(f"kernels are compiled with g++: {missing_compiler()}")
 
     def make(gpus=1):
-        cupy = stand_in.make(gpus)
-        for name, module in stand_in.modules(cupy).items():
-            monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(context, "_LOOKUPS", LookupsOnCpu(gpus))
-        monkeypatch.setattr(cublas, "library", lambda cupy: Library())
         device_module.Device._known.clear()
-        return cupy
+        return install(gpus, monkeypatch.setitem, monkeypatch.setattr)
 
     yield make
     device_module.Device._known.clear()
