@@ -218,3 +218,16 @@ def test_work_load_list(gpus, train, loads):
 def test_precision_by_name(train):
     with pytest.raises(ParameterError, match="precision: expected float32 or tf32 or float16 or bfloat16"):
         train(convolutional(), mx.cpu(), precision="half")
+
+
+@TWO
+@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "ctx", [[mx.gpu(0)], [mx.gpu(0), mx.gpu(1)], [mx.gpu(0), mx.cpu()]], ids=["one", "two", "mixed"]
+)
+def test_other_precisions_learn_nearly_the_same(gpus, train, precision, ctx):
+    expected = train(convolutional(), mx.cpu())
+    found = train(convolutional(), ctx, precision=precision)
+    for name, array in found.arg_params.items():
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, expected.arg_params[name], rtol=0.1, atol=0.01, err_msg=name)

@@ -13,6 +13,7 @@ from ..graph import Entry, Node
 from ..kernels.registry import Kernel
 from ..ops.operator import Operator
 from .device import Device
+from .loss_scale import ScaledLoss
 from .registry import kernel_for
 
 
@@ -38,7 +39,9 @@ class CudaBackend:
         self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
     ) -> Kernel:
         """See Backend."""
-        return kernel_for(self.device, self.precision, chain, in_shapes, out_shapes, np.dtype(dtype))
+        kernel = kernel_for(self.device, self.precision, chain, in_shapes, out_shapes, np.dtype(dtype))
+        is_scaled = self.precision == "float16" and chain[0].is_loss
+        return ScaledLoss(self.device, kernel) if is_scaled else kernel
 
 
 def _extends(group: Sequence[Node], node: Node) -> bool:

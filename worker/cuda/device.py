@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,10 +51,7 @@ class Device:
         """While inside, this thread's arrays are made here, in `pool` or the device's own, and its work is queued on
         `stream`.
         """
-        with ExitStack() as stack:
-            stack.enter_context(self._device)
-            stack.enter_context(self.stream)
-            stack.enter_context(self.xp.cuda.using_allocator((pool or self.pool).malloc))
+        with self._device, self.stream, self.xp.cuda.using_allocator((pool or self.pool).malloc):
             yield
 
     @contextmanager
@@ -67,6 +64,11 @@ class Device:
             yield
         with self._device:
             callers.wait_event(self.stream.record())
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Queue what `function` queues on `stream`, and allocates nothing: cheaper than `active`."""
+        with self._device, self.stream:
+            function(*arguments)
 
     def launch(self, graph: Any) -> None:
         """Queue a captured graph on `stream`."""

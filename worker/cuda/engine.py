@@ -119,7 +119,13 @@ class CudaEngine(Engine):
             states = {name: layout.zeros(device) for name in optimizer.state_names}
             self._states.append(states)
             update = FlatUpdate(
-                device, optimizer, self._spans, replicas.weights[index], replicas.gradients[index], states
+                device,
+                optimizer,
+                self._spans,
+                replicas.weights[index],
+                replicas.gradients[index],
+                states,
+                replicas.replicas[index].loss_scale,
             )
         kept = {name: self._setup.kept_states(name) for name in self._setup.learned}
         for state, block in states.items():

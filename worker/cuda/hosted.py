@@ -129,10 +129,10 @@ class HostedExecutor(BaseExecutor):
         """Sum the bucket over GPUs and send it to the host, while backward goes on."""
         replicas, device = self._replicas, self._replicas.devices[0]
         replicas.sum(bucket)
+        replicas.unscale(bucket)
         if replicas.collective is not None:
             replicas.collective.tell(device.outward)
-        else:
-            device.outward.wait_event(device.mark())
+        device.outward.wait_event(device.mark())
         source = replicas.replicas[0].binding.gradients
         for name in bucket.names:
             device.download(self._binding.gradients[name], source[name], device.outward)

@@ -23,10 +23,14 @@ class Module:
     def __init__(self, cupy: Any, name: str, defines: Mapping[str, int | str] | None = None) -> None:
         options = ("-std=c++17", *(f"-D{key}={value}" for key, value in (defines or {}).items()))
         self._raw = cupy.RawModule(code=source(name), options=options)
+        self._functions: dict[str, Any] = {}
 
     def launch(self, kernel: str, grid: tuple[int, ...], args: tuple[Any, ...], threads: int = THREADS) -> None:
         """Queue `kernel` on the current stream: `grid` blocks of `threads` threads."""
-        self._raw.get_function(kernel)(grid, (threads,), args)
+        function = self._functions.get(kernel)
+        if function is None:
+            function = self._functions[kernel] = self._raw.get_function(kernel)
+        function(grid, (threads,), args)
 
     def over(self, kernel: str, count: int, args: tuple[Any, ...]) -> None:
         """Queue `kernel` with at least one thread for each of `count` elements; nothing if there are none."""

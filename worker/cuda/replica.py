@@ -15,6 +15,7 @@ from ..program import Outline, Program
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device
+from .loss_scale import LossScale
 from .registry import needs_host
 from .step import COUNTS, CudaStep
 
@@ -37,6 +38,7 @@ class Replica:
         self.device, self.binding, self.rows = device, binding, rows
         self.outline = Outline(symbol, binding.gradients, binding.dtype, backend)
         self.step = CudaStep.on(device)
+        self.loss_scale = LossScale(device, self.step) if backend.precision == "float16" and binding.gradients else None
         self.outputs = [device.zeros(shape, binding.dtype) for shape in binding.output_shapes()]
         adding = [name for name in binding.gradients if binding.adds(name)]
         self._added = {name: device.zeros(binding.gradients[name].shape, binding.dtype) for name in adding}
@@ -88,7 +90,8 @@ class Replica:
         """Queue a training step; yields each bucket when its gradients are final."""
         self.program.forward()
         last: int | None = None
-        self.program.begin_backward([None] * len(self.outputs), _nobody)
+        head = self.step.scale() if self.loss_scale else None
+        self.program.begin_backward([head] * len(self.outputs), _nobody)
         for bucket in buckets:
             self.program.backward(_nobody, bucket.first, last)
             self._add(bucket.names)

@@ -72,8 +72,7 @@ class Replicas:
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
         """Queue the figures of the next step on every GPU."""
         for device, replica in zip(self.devices, self.replicas, strict=True):
-            with device.active():
-                replica.step.set_now(number, batch, rate, counts)
+            device.call(replica.step.set_now, number, batch, rate, counts)
 
     def train(self, index: int) -> Iterator[Bucket]:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
@@ -98,6 +97,23 @@ class Replicas:
             self.collective.sum(self.gradients, self.gradient_layout.runs(bucket.names))
         elif self.state_layout.size:
             self.collective.sum(self.states, [(0, self.state_layout.size)])
+
+    def unscale(self, bucket: Bucket) -> None:
+        """Queue what brings the bucket's gradients, summed, back to their size, if they are scaled at all.
+
+        Each GPU looks at the same sums, so that all go on with the same scale.
+        """
+        if self.replicas[0].loss_scale is None:
+            return
+        if self.collective is not None:
+            self.collective.join()
+        for device, replica in zip(self.devices, self.replicas, strict=True):
+            assert replica.loss_scale is not None
+            with device.active():
+                for name in bucket.names:
+                    replica.loss_scale.unscale(replica.binding.gradients[name])
+                if bucket.first == 0 and (self.collective is None or not bucket.names):
+                    replica.loss_scale.adjust()
 
     def run(self, tape: Tape[Bucket]) -> None:
         """Queue a step; DeviceError if there is no memory for it, or a GPU does not answer."""

@@ -16,7 +16,7 @@ from .device import Device
 from .products import CapturableArrays
 
 COUNTS = 4  # losses that normalise by what they count, at most: as many as `struct Now` has room for
-_NOW_BYTES = 48
+_NOW_BYTES, _SCALE, _COUNTS = 48, 24, 32  # of `struct Now`: its size, and where some of it lies
 _NOTHING = (1 << 64) - 1
 
 Explain = Callable[[int, float], DataError]  # from an element's flat index and its value
@@ -73,18 +73,25 @@ class CudaStep(Step):
     def on(cls, device: Device) -> CudaStep:
         """For an executor on that GPU. To be called while the device is active."""
         now = device.zeros((_NOW_BYTES,), np.uint8)
-        return cls(xp=CapturableArrays(device), device=device, now=now, complaints=Complaints(device))
+        step = cls(xp=CapturableArrays(device), device=device, now=now, complaints=Complaints(device))
+        step.set_scale(1.0)
+        return step
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
         """Queue the figures of the next step."""
         self.number = number  # for operators that compute on the host
         padded = [*counts, *[1.0] * (COUNTS - len(counts))]
-        self.device.module("now").launch(
-            "set_now",
-            (1,),
-            (self.now, np.int64(number), np.int64(batch), np.float64(rate), *map(np.float32, padded)),
-            threads=1,
-        )
+        figures = np.int64(number), np.int64(batch), np.float64(rate), *map(np.float32, padded)
+        self.device.module("now").launch("set_now", (1,), (self.now, *figures), threads=1)
+
+    def scale(self) -> Array:
+        """By what the gradients of losses are multiplied, in device memory: float32, shape ()."""
+        scale: Array = self.now[_SCALE : _SCALE + 4].view(np.float32).reshape(())
+        return scale
+
+    def set_scale(self, value: float) -> None:
+        """Queue another value of it."""
+        self.now[_SCALE : _SCALE + 4].view(np.float32).fill(value)
 
     def synchronize(self) -> None:
         """See Step."""
@@ -114,6 +121,6 @@ class CudaStep(Step):
         if self.node not in self.count_slot:  # its labels are computed, so the step is not recorded
             known: Array = self.xp.asarray(np.float32(self.count))
             return known
-        slot = 32 + 4 * self.count_slot[self.node]
+        slot = _COUNTS + 4 * self.count_slot[self.node]
         count: Array = self.now[slot : slot + 4].view(np.float32).reshape(())
         return count

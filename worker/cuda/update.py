@@ -12,6 +12,7 @@ import numpy as np
 from ...ps.optimizer import SGD, Optimizer, Test
 from ..array import Array
 from .device import Device
+from .loss_scale import NOTHING, LossScale
 
 CHUNK = 4096  # elements for one block
 _CHUNKS = np.dtype(  # struct Chunk of source/update.cu
@@ -24,7 +25,6 @@ _CHUNKS = np.dtype(  # struct Chunk of source/update.cu
         ("unused", np.int32),
     ]
 )
-_NOTHING = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FlatUpdate:
     spans is left alone. The learning rate is read from `step.now`. A key's number is its place in `layout`.
 
     As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
-    weights can be inspected as they were; `look` tells.
+    weights can be inspected as they were; `look` tells. With a `loss_scale` above 1 only that step is left out.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class FlatUpdate:
         weight: Array,
         gradient: Array,
         states: Mapping[str, Array],
+        loss_scale: LossScale | None = None,
     ) -> None:
         self._module = device.module("update")
         chunks = np.array(list(_chunks(layout, getattr(optimizer, "wd", 0.0))), _CHUNKS)
         self._count = len(chunks)
         self._chunks = device.xp.asarray(chunks.view(np.uint8))
-        self._word = device.xp.full((1,), _NOTHING, np.uint64)
+        self._loss_scale = loss_scale
+        self._word = loss_scale.word if loss_scale else device.xp.full((1,), NOTHING, np.uint64)
         self._gradient = gradient
         self._kernel, self._args = _kernel(optimizer, weight, states)
 
@@ -75,15 +77,17 @@ class FlatUpdate:
             common = self._chunks, step.now, self._word, self._gradient
             self._module.launch("find_non_finite", (self._count,), common)
             self._module.launch(self._kernel, (self._count,), (*common, *self._args))
+        if self._loss_scale:
+            self._loss_scale.adjust()
 
     def look(self) -> tuple[int, int] | None:
         """The step and the key whose gradient first held NaN or infinity, or None. Waits for the device."""
         word = int(self._word.get()[0])
-        return None if word == _NOTHING else (word >> 32, word & 0xFFFFFFFF)
+        return None if word == NOTHING else (word >> 32, word & 0xFFFFFFFF)
 
     def forget(self) -> None:
         """Update again, whatever was found before."""
-        self._word.fill(_NOTHING)
+        self._word.fill(NOTHING)
 
 
 def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, int, int, float, int]]:

@@ -25,6 +25,9 @@ extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, 
 
 // The arithmetic of ps/kernels.py, operation by operation: intrinsics are never contracted, so the bits are the host's.
 
+// Gradients come multiplied by the loss's scale, a power of two: dividing by it changes no digit.
+__device__ inline float unscaled(float rescale, const Now* now) { return rescale / now->scale; }
+
 __device__ inline float rate_of(const Chunk& chunk, const Now* now) {
     return (float)((double)now->rate * chunk.rate_multiplier);
 }
@@ -41,6 +44,7 @@ extern "C" __global__ void sgd_momentum(const Chunk* chunks, const Now* now, con
     if (*word != NOTHING) return;
     const Chunk chunk = chunks[blockIdx.x];
     float rate = rate_of(chunk, now);
+    rescale = unscaled(rescale, now);
     #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;
@@ -57,6 +61,7 @@ extern "C" __global__ void sgd(const Chunk* chunks, const Now* now, const unsign
     if (*word != NOTHING) return;
     const Chunk chunk = chunks[blockIdx.x];
     float rate = rate_of(chunk, now);
+    rescale = unscaled(rescale, now);
     #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;

@@ -1,0 +1,38 @@
+#include "now.cuh"
+
+// As in update.cu: a word tells what was no number, and is all ones if nothing was.
+#define NOTHING 0xffffffffffffffffULL
+
+__device__ inline bool is_finite(float value) { return (__float_as_uint(value) & 0x7fffffffu) < 0x7f800000u; }
+
+// The gradient of a loss, made so large that halves do not round what follows from it to zero.
+extern "C" __global__ void scale_up(float* gradient, const Now* now, long long count) {
+    long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (i < count) gradient[i] *= now->scale;
+}
+
+// A gradient as it is without that; zero where it was too large for a half.
+extern "C" __global__ void scale_down(float* gradient, const Now* now, unsigned long long* word, long long count) {
+    long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    if (is_finite(gradient[i])) {
+        gradient[i] /= now->scale;
+    } else {
+        gradient[i] = 0;
+        atomicMin(word, (unsigned long long)now->number << 32);
+    }
+}
+
+// After a step: half the scale if something was too large, twice as much after `patience` steps without. A scale of 1
+// cannot be the reason, so the word stays then, and tells.
+extern "C" __global__ void adjust(Now* now, unsigned long long* word, int* good, int patience, float largest) {
+    if (*word != NOTHING) {
+        *good = 0;
+        if (now->scale <= 1) return;
+        now->scale *= 0.5f;
+        *word = NOTHING;
+    } else if (++*good >= patience) {
+        *good = 0;
+        if (now->scale < largest) now->scale *= 2;
+    }
+}
