@@ -9,6 +9,7 @@ import numpy as np
 
 from ...common.errors import DeviceError
 from ..array import Array
+from .cupy_module import load_cublas
 from .device import Device
 
 WORKSPACE = 32 << 20  # bytes: what NVIDIA advises for Hopper; given by us, so that capturing allocates nothing
@@ -17,23 +18,16 @@ _FLOAT32, _SUMS_IN_FLOAT32, _TF32, _DEFAULT = 0, 68, 77, -1  # CUDA_R_32F, cubla
 _ONE, _ZERO = ctypes.c_float(1.0), ctypes.c_float(0.0)
 
 
-def library(cupy: Any) -> Any:
-    """The library that cupy uses."""
-    from cupy.cuda import cublas  # noqa: F401 (finds the library among the installed packages and loads it)
-
-    return ctypes.CDLL(f"libcublas.so.{cupy.cuda.runtime.runtimeGetVersion() // 1000}")
-
-
 class Cublas:
     """Products on one GPU's main stream. To be made and used while the device is active."""
 
     def __init__(self, device: Device) -> None:
-        self._device, self._library = device, library(device.xp)
+        self._device, self._library = device, load_cublas()
         self._handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(self._handle))
         self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(device.stream.ptr))
-        self._workspace: Any = device.empty((WORKSPACE,), np.uint8)
-        address = ctypes.c_void_p(self._workspace.data.ptr)
+        workspace: Any = device.empty((WORKSPACE,), np.uint8)
+        self._workspace, address = workspace, ctypes.c_void_p(workspace.data.ptr)
         self._call("cublasSetWorkspace_v2", self._handle, address, ctypes.c_size_t(WORKSPACE))
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from typing import Any
 
@@ -20,3 +21,11 @@ def load_nccl() -> Any | None:
         from cupy.cuda import nccl
 
     return nccl if nccl.available else None
+
+
+def load_cublas() -> Any:
+    """The C library cuBLAS that cupy uses."""
+    import cupy
+    from cupy.cuda import cublas  # noqa: F401 (finds the library among the installed packages and loads it)
+
+    return ctypes.CDLL(f"libcublas.so.{cupy.cuda.runtime.runtimeGetVersion() // 1000}")

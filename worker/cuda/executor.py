@@ -11,10 +11,10 @@ from ...common.errors import DeviceError
 from ..array import Array, Shape
 from ..binding import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
-from ..spans import recorder
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device
+from .failures import explained
 from .replica import Bucket, Replica
 from .tape import Tape
 
@@ -49,7 +49,7 @@ class CudaExecutor(BaseExecutor):
     ) -> CudaExecutor:
         """See Symbol.simple_bind."""
         device = Device.get(gpu)
-        with device.serving():
+        with explained([device]), device.serving():
             replica = Replica.allocate(symbol, device, grad_req, shapes, (0, 0), type_dict=type_dict)
             return cls(symbol, replica)
 
@@ -69,7 +69,7 @@ class CudaExecutor(BaseExecutor):
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """See BaseExecutor; inputs may be numpy's or cupy's arrays."""
-        with self._device.serving():
+        with explained([self._device]), self._device.serving():
             for name, value in inputs.items():
                 self._feed(name, value)
             self._prepare(is_train)
@@ -79,14 +79,14 @@ class CudaExecutor(BaseExecutor):
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """See BaseExecutor."""
-        with self._device.serving():
+        with explained([self._device]), self._device.serving():
             self._replica.backward(self._head_grads(out_grads, self._take))
             self._look()
         self._announce(announce)
 
     def forward_backward(self, announce: Announce | None = None) -> None:
         """See BaseExecutor; gradients are announced when all are queued."""
-        with self._device.serving():
+        with explained([self._device]), self._device.serving():
             self._prepare(True)
             self._run("both", self._both)
             self._look()
@@ -112,10 +112,6 @@ class CudaExecutor(BaseExecutor):
         self._replica.step.set_now(self.number, 0, 0.0, self._counts)
 
     def _run(self, what: str, body: Any) -> None:
-        if recorder.on:  # a profile times each operator on its own
-            for _ in body(0):
-                pass
-            return
         key = what, self._replica.step.is_train
         if key not in self._tapes:
             self._tapes[key] = Tape([self._device], body, _nothing_between, self._replica.records)

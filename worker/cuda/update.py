@@ -82,7 +82,7 @@ class FlatUpdate:
 
     def look(self) -> tuple[int, int] | None:
         """The step and the key whose gradient first held NaN or infinity, or None. Waits for the device."""
-        word = int(self._word.get()[0])
+        word = int(self._word.get()[0])  # type: ignore[union-attr]
         return None if word == NOTHING else (word >> 32, word & 0xFFFFFFFF)
 
     def forget(self) -> None:

@@ -35,5 +35,5 @@ def install(gpus=1, setitem=dict.__setitem__, setattr=setattr):
     for name, module in cupy_on_cpu.modules(cupy).items():
         setitem(sys.modules, name, module)
     setattr(context, "_LOOKUPS", LookupsOnCpu(gpus))
-    setattr(cublas, "library", lambda _: Library())
+    setattr(cublas, "load_cublas", Library)
     return cupy
