@@ -2,6 +2,7 @@
 
 python examples/mnist.py
 launch --workers 2 --servers 2 examples/mnist.py
+python examples/mnist.py --gpus 0,1
 python examples/mnist.py --data FOLDER      MNIST's idx files, or train.csv and test.csv from Kaggle
 """
 
@@ -53,13 +54,14 @@ def mlp():
 @click.option(
     "--scale", default=0.07, show_default=True, help="Initial weights are uniform in +-scale; the article: 0.01."
 )
+@click.option("--gpus", metavar="LIST", help="GPUs of this process, such as 0,1 [default: those that launch dealt].")
 @click.option("--slices", type=int, help="Parts that a batch is cut into [default: all compute threads].")
 @click.option("--limit", type=int, help="Train on the first so many digits only.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--save", metavar="PREFIX", help="Write PREFIX-symbol.json and PREFIX-0001.params after each epoch.")
 @click.option("--submission", metavar="FILE", help="Write predictions of the test digits as Kaggle wants them.")
 @click.option("--picture", metavar="FILE", help="Draw the learning curve and some test digits as PNG.")
-def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, scale, slices, limit, seed, save,
+def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, scale, gpus, slices, limit, seed, save,
          submission, picture):  # fmt: skip
     """Train on MNIST, or on the 6 000 digits that come with the examples."""
     digits = load(data, limit)
@@ -69,6 +71,7 @@ def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, sca
         {"lenet": lenet, "mlp": mlp}[network](),
         digits.train_images,
         digits.train_labels,
+        ctx=[mx.gpu(int(index)) for index in gpus.split(",")] if gpus else None,
         num_epoch=num_epochs,
         batch_size=batch_size,
         slices=slices,
