@@ -59,7 +59,7 @@ def make_job(
         log_dir=job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id,
         hands=hands,
         env=added,
-        defaults=_defaults(workers, environ),
+        defaults=_defaults(workers, bool(hands), environ),
         keep_logs=log_dir is not None,
         timeout=None if timeout is None else _seconds("--timeout", timeout),
         grace_period=_seconds("--grace-period", grace_period, zero=True),
@@ -125,9 +125,11 @@ def deal_gpus(
     return tuple(map(tuple, hands))
 
 
-def _defaults(workers: int, environ: Mapping[str, str]) -> dict[str, str]:
+def _defaults(workers: int, deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
     threads = str(max(1, available_cores() // workers))
     wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
+        wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
     return {name: value for name, value in wanted.items() if name not in environ}
 
 

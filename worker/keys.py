@@ -133,7 +133,8 @@ def to_numpy(value: Any) -> Array:
         if int(value.__dlpack_device__()[0]) == 1:  # kDLCPU
             return np.from_dlpack(value)
         if hasattr(value, "get"):  # cupy
-            copied: Array = value.get()
+            with value.device:
+                copied: Array = value.get()
             return copied
     return np.asarray(value)
 
@@ -156,7 +157,8 @@ def check(info: KeyInfo, array: Array) -> None:
 def deliver(info: KeyInfo, value: Array, out: Any) -> None:
     """Write `value` into `out`, wherever that lives."""
     if hasattr(out, "set") and hasattr(out, "get"):  # cupy
-        out.set(value)
+        with out.device:
+            out.set(value)
         return
     target = writable(info, out)
     check(info, target)

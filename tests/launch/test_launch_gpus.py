@@ -116,6 +116,13 @@ def test_what_a_worker_is_told(hand, visible, devices):
     assert len(dealt_devices({"PUSHGRAD_DEVICES": devices})) == len(hand), "what is written can be read"
 
 
+def test_indices_are_those_of_nvidia_smi():
+    assert options._defaults(2, True, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in options._defaults(2, False, {})
+    for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):
+        assert "CUDA_DEVICE_ORDER" not in options._defaults(2, True, {name: "0"})
+
+
 def test_two_names_of_one_gpu_for_one_worker(monkeypatch):
     monkeypatch.setattr(options, "present_gpus", lambda: Present(1, ()))
     with pytest.raises(JobError, match="GPU 0 twice"):
