@@ -16,8 +16,8 @@ from .device import Device
 from .inputs import inputs_for
 from .layout import Layout
 from .measures import Measures
-from .replica import Bucket
-from .replicas import BUCKET, Replicas
+from .replica import Bucket, Pause
+from .replicas import BUCKET, WHOLE, Replicas
 from .tape import Tape
 from .update import FlatUpdate, Span
 
@@ -35,7 +35,7 @@ class CudaEngine(Engine):
         self.fit = setup.session.next_fit()
         shapes = input_shapes(setup.iterator, setup.names, shares.global_batch)
         requests = setup.requests(self._model.symbol.list_arguments())
-        bucket = BUCKET if len(setup.placement.gpus) > 1 else 1 << 62
+        bucket = BUCKET if len(setup.placement.gpus) > 1 else WHOLE
         self._replicas = replicas = Replicas(
             self._model.symbol, setup.placement, requests, shapes, self._model.precision, shares.global_batch, bucket
         )
@@ -95,7 +95,7 @@ class CudaEngine(Engine):
                 stack.callback(device.synchronize)
             stack.callback(self._measures.close)
 
-    def _step(self, index: int) -> Iterator[Bucket]:
+    def _step(self, index: int) -> Iterator[Pause]:
         """What one GPU does in a step."""
         self._inputs.queue(index)
         work = self._replicas.train(index)
@@ -107,7 +107,8 @@ class CudaEngine(Engine):
         self._updates[index].run(self._replicas.replicas[index].step)
         self._measures.queue(index)
 
-    def _between(self, bucket: Bucket) -> None:
+    def _between(self, bucket: Pause) -> None:
+        assert isinstance(bucket, Bucket), "weights never arrive from elsewhere"
         self._replicas.sum(bucket)
         if not bucket.names and self._replicas.collective is not None:
             self._replicas.collective.join()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device
 from .failures import explained
-from .replica import Bucket, Replica
+from .replica import Pause, Replica
+from .replicas import WHOLE
 from .tape import Tape
 
 
@@ -35,8 +36,8 @@ class CudaExecutor(BaseExecutor):
         self.slices = [(0, self.rows)]
         self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
         self._counts: list[float] = []
-        self._buckets = replica.buckets(1 << 62)
-        self._tapes: dict[tuple[str, bool], Tape[Bucket]] = {}
+        self._buckets = replica.buckets(WHOLE)
+        self._tapes: dict[tuple[str, bool], Tape[Pause]] = {}
 
     @classmethod
     def simple_bind(
@@ -96,11 +97,10 @@ class CudaExecutor(BaseExecutor):
         """See BaseExecutor; takes host arrays."""
         self._counts = self._replica.counts(whole)
 
-    def _forward(self, _: int) -> Iterator[Bucket]:
-        self._replica.program.forward()
-        yield from ()
+    def _forward(self, _: int) -> Iterator[Pause]:
+        return self._replica.forward()
 
-    def _both(self, _: int) -> Iterator[Bucket]:
+    def _both(self, _: int) -> Iterator[Pause]:
         return self._replica.forward_backward(self._buckets)
 
     def _prepare(self, is_train: bool) -> None:
@@ -139,5 +139,5 @@ class CudaExecutor(BaseExecutor):
         return array
 
 
-def _nothing_between(_: Sequence[Any] | Bucket) -> None:
+def _nothing_between(_: Pause) -> None:
     """One GPU, and nobody who waits for a part of its gradients."""

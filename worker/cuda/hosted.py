@@ -14,16 +14,19 @@ from ..executor_base import Announce, BaseExecutor
 from ..symbol import Symbol
 from .device import Device
 from .pinning import PinnedPages
-from .replica import Bucket
-from .replicas import Replicas
+from .replica import Bucket, Pause, Stretch
+from .replicas import BUCKET, Replicas
 from .tape import Tape
+
+STRETCH = 8 << 20  # bytes of weights for which a part of forward waits
 
 
 class HostedExecutor(BaseExecutor):
     """As `Executor`, on the GPUs of `placement`, each of which computes some rows.
 
-    Arrays are pinned, also those in `places` where the driver allows it. Before a step everything is copied in; each
-    bucket of gradients is copied out on a stream of its own while backward goes on, and announced when it is there.
+    Arrays are pinned, also those in `places` where the driver allows it. Weights are copied in while forward computes
+    with those that are there; each bucket of gradients is copied out while backward goes on, and announced when it is
+    there.
     """
 
     def __init__(
@@ -44,13 +47,14 @@ class HostedExecutor(BaseExecutor):
         self.slices = [(0, self.rows)]
         self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
         self.outputs = [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()]
-        self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows)
+        self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows, BUCKET, STRETCH)
         given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
         self._pages = PinnedPages(first.xp, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
-        self._arrivals: list[tuple[Bucket, Any]] = []
-        self._tapes: dict[tuple[bool, bool], Tape[Bucket]] = {}
+        self._gone: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
+        self._come: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
+        self._tapes: dict[tuple[bool, bool], Tape[Pause]] = {}
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """See BaseExecutor; waits for the outputs."""
@@ -69,9 +73,9 @@ class HostedExecutor(BaseExecutor):
         """See BaseExecutor; gradients are announced in the order of backward, on this thread."""
         self._stale = True  # the store has changed the weights since
         self._begin(True)
-        self._arrivals = []
+        self._gone = []
         self._replicas.run(self._tape(True, True))
-        for bucket, arrival in self._arrivals:
+        for bucket, arrival in self._gone:
             arrival.synchronize()
             for name in bucket.names if announce else ():
                 announce(name, self._binding.gradients[name])  # type: ignore[misc]
@@ -103,29 +107,42 @@ class HostedExecutor(BaseExecutor):
             self._tapes = {}
         if self.global_rows == self.rows:
             self.count_over(self.arg_dict)
-        self._send(replicas.batched if not self._stale else self.arg_dict.keys())
+        for device in replicas.devices:
+            device.inward.wait_event(device.mark())  # the last step may still read what is overwritten
+        first, *others = replicas.stretches
+        self._send({*first.names, *replicas.batched})
+        for device in replicas.devices:
+            device.stream.wait_event(device.mark(device.inward))
+        for stretch in others:
+            self._send({*stretch.names} - replicas.batched)
+            self._come[stretch] = [device.mark(device.inward) for device in replicas.devices]
         replicas.set_now(self.number, 0, 0.0, self._counts)
         self._stale = False
 
-    def _send(self, names: Any) -> None:
-        """Queue copies of host arrays to every GPU, in front of what the main streams are given next."""
+    def _send(self, names: set[str]) -> None:
+        """Queue copies of host arrays to every GPU: of inputs, and of all others if the GPUs' are stale."""
+        wanted = names if self._stale else names & self._replicas.batched
+        here = {**self.arg_dict, **self.aux_dict}
         for index, (device, replica) in enumerate(zip(self._replicas.devices, self._replicas.replicas, strict=True)):
-            device.inward.wait_event(device.mark())  # the last step may still read what is overwritten
-            for name in names:
-                host = self._replicas.rows_of(self.arg_dict[name], name, index)
-                device.upload(replica.binding.arguments[name], host, device.inward)
-            for name, state in self.aux_dict.items() if self._stale else ():
-                device.upload(replica.binding.auxiliaries[name], state, device.inward)
-            device.stream.wait_event(device.mark(device.inward))
+            there = replica.binding.variables(None)
+            for name in wanted:
+                device.upload(there[name], self._replicas.rows_of(here[name], name, index), device.inward)
 
-    def _tape(self, trains: bool, is_train: bool) -> Tape[Bucket]:
+    def _tape(self, trains: bool, is_train: bool) -> Tape[Pause]:
         key = trains, is_train
         if key not in self._tapes:
             body = self._replicas.train if trains else self._replicas.infer
             self._tapes[key] = Tape(self._replicas.devices, body, self._between, self._replicas.records)
         return self._tapes[key]
 
-    def _between(self, bucket: Bucket) -> None:
+    def _between(self, pause: Pause) -> None:
+        if isinstance(pause, Bucket):
+            self._fetch(pause)
+            return
+        for device, event in zip(self._replicas.devices, self._come[pause], strict=True):
+            device.stream.wait_event(event)
+
+    def _fetch(self, bucket: Bucket) -> None:
         """Sum the bucket over GPUs and send it to the host, while backward goes on."""
         replicas, device = self._replicas, self._replicas.devices[0]
         replicas.sum(bucket)
@@ -136,7 +153,7 @@ class HostedExecutor(BaseExecutor):
         source = replicas.replicas[0].binding.gradients
         for name in bucket.names:
             device.download(self._binding.gradients[name], source[name], device.outward)
-        self._arrivals.append((bucket, device.mark(device.outward)))
+        self._gone.append((bucket, device.mark(device.outward)))
 
     def _fetch_results(self, is_train: bool) -> None:
         replicas = self._replicas

@@ -30,6 +30,17 @@ class Bucket:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """The part of forward that begins with call `first`, and the arguments and states that it is the first to read."""
+
+    first: int
+    names: tuple[str, ...]
+
+
+Pause = Bucket | Stretch  # where the host has something to do: a stretch is about to begin, a bucket is final
+
+
 class Replica:
     """A Program on one GPU. All methods are to be called while the device is active."""
 
@@ -86,9 +97,26 @@ class Replica:
             found.append(Bucket(0, tuple(names)))
         return [*found[:-1], Bucket(0, (*found[-1].names, *self.outline.plan.untouched))]
 
-    def forward_backward(self, buckets: Sequence[Bucket]) -> Iterator[Bucket]:
-        """Queue a training step; yields each bucket when its gradients are final."""
-        self.program.forward()
+    def stretches(self, least: int) -> list[Stretch]:
+        """Forward cut where `least` bytes or more are read for the first time."""
+        found: list[Stretch] = []
+        first, names, size = 0, [], 0  # type: int, list[str], int
+        sizes = {name: array.nbytes for name, array in self.binding.variables(None).items()}
+        for number, group in enumerate(self.outline.groups):
+            fresh = [node.name for node, _ in group[0].inputs if node.op is None and node.name in sizes]
+            size += sum(sizes.pop(name) for name in dict.fromkeys(fresh))
+            names += dict.fromkeys(fresh)
+            if size >= least:
+                found.append(Stretch(first, tuple(names)))
+                first, names, size = number + 1, [], 0
+        rest = (*names, *sizes)  # what a head shows unchanged is read last
+        return [*found, Stretch(first, rest)]
+
+    def forward_backward(self, buckets: Sequence[Bucket], stretches: Sequence[Stretch] = ()) -> Iterator[Pause]:
+        """Queue a training step; yields each of `stretches` but the first before it begins, and each bucket when its
+        gradients are final.
+        """
+        yield from self.forward(stretches)
         last: int | None = None
         head = self.step.scale() if self.loss_scale else None
         self.program.begin_backward([head] * len(self.outputs), _nobody)
@@ -97,6 +125,14 @@ class Replica:
             self._add(bucket.names)
             last = bucket.first
             yield bucket
+
+    def forward(self, stretches: Sequence[Stretch] = ()) -> Iterator[Pause]:
+        """Queue the outputs; yields each of `stretches` but the first before it begins."""
+        ends = [stretch.first for stretch in stretches[1:]]
+        for number, (first, end) in enumerate(zip([0, *ends], [*ends, None], strict=True)):
+            if number:
+                yield stretches[number]
+            self.program.forward(first, end)
 
     def backward(self, head_grads: Sequence[Array | None]) -> None:
         """Queue the gradients of the last forward."""

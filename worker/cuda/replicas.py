@@ -16,10 +16,11 @@ from .collective import Collective, collective
 from .device import Device
 from .failures import Need, explained
 from .layout import Layout
-from .replica import Bucket, Replica
+from .replica import Bucket, Pause, Replica
 from .tape import Tape
 
 BUCKET = 4 << 20  # bytes of gradients that leave together
+WHOLE = 1 << 62  # so many bytes that nothing is cut
 # BatchNorm looks at each GPU's own rows, as it looks at each worker's; whatever else couples rows needs all of them.
 _APART = ("BatchNorm", "CuDNNBatchNorm")
 
@@ -40,7 +41,11 @@ class Replicas:
         precision: str,
         rows: int,
         bucket: int = BUCKET,
+        stretch: int = WHOLE,
     ) -> None:
+        """`bucket`: bytes of gradients that are announced together; `stretch`: bytes of weights that are waited for
+        together.
+        """
         self.devices = [Device.get(index) for index in placement.gpus]
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
         probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)
@@ -57,6 +62,7 @@ class Replicas:
                 for device, part in zip(self.devices, self.parts, strict=True)
             ]
         self.buckets = self.replicas[0].buckets(bucket)
+        self.stretches = self.replicas[0].stretches(stretch)
         self.collective: Collective | None = collective(self.devices) if len(self.devices) > 1 else None
 
     @property
@@ -74,20 +80,19 @@ class Replicas:
         for device, replica in zip(self.devices, self.replicas, strict=True):
             device.call(replica.step.set_now, number, batch, rate, counts)
 
-    def train(self, index: int) -> Iterator[Bucket]:
+    def train(self, index: int) -> Iterator[Pause]:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
         empty bucket at the end, when `sum` can make the mean of their states, weighted by rows.
         """
-        yield from self.replicas[index].forward_backward(self.buckets)
+        yield from self.replicas[index].forward_backward(self.buckets, self.stretches)
         if self.collective is not None:
             first, last = self.parts[index]
             self.states[index] *= np.float32((last - first) / self.parts[-1][1])
             yield Bucket(0, ())
 
-    def infer(self, index: int) -> Iterator[Bucket]:
+    def infer(self, index: int) -> Iterator[Pause]:
         """Queue one GPU's part of a forward."""
-        self.replicas[index].program.forward()
-        yield from ()
+        yield from self.replicas[index].forward(self.stretches)
 
     def sum(self, bucket: Bucket) -> None:
         """Queue the sum over GPUs of what `train` has just yielded."""
@@ -115,7 +120,7 @@ class Replicas:
                 if bucket.first == 0 and (self.collective is None or not bucket.names):
                     replica.loss_scale.adjust()
 
-    def run(self, tape: Tape[Bucket]) -> None:
+    def run(self, tape: Tape[Pause]) -> None:
         """Queue a step; DeviceError if there is no memory for it, or a GPU does not answer."""
         with explained(self.devices, self.need):
             tape.run()

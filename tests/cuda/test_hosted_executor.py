@@ -1,0 +1,79 @@
+"""Arrays in host memory, computing on GPUs: what is copied when, and that nothing is read too early."""
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.worker.bind import Placement
+from pushgrad.worker.binding import Places
+from pushgrad.worker.cuda import hosted
+from pushgrad.worker.cuda.pinning import page_runs
+from pushgrad.worker.executor import Executor
+
+
+def network():
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=4, name="conv")
+    net = mx.sym.BatchNorm(net, fix_gamma=False, name="bn")
+    net = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.Flatten(net), num_hidden=8, name="fc1"), act_type="tanh")
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=3, name="fc2"), name="softmax")
+
+
+def requests(net):
+    return {name: "null" if name in ("data", "softmax_label") else "write" for name in net.list_arguments()}
+
+
+@pytest.mark.parametrize("least", [1, 500, 1 << 30])
+def test_weights_that_change_between_steps(gpus, monkeypatch, least):
+    monkeypatch.setattr(hosted, "STRETCH", least)
+    monkeypatch.setattr(hosted, "BUCKET", least)
+    net, shapes = network(), {"data": (6, 2, 6, 6)}
+    weights = {"fc1_weight": np.zeros((8, 64), np.float32)}
+    gradients = {"fc1_weight": np.full((8, 64), np.nan, np.float32)}
+    placement = Placement.of(mx.gpu(0))
+    found = hosted.HostedExecutor(net, placement, requests(net), shapes, Places(weights, gradients))
+    expected = Executor.for_share(net, requests(net), [(0, 6)], shapes)
+    assert found.arg_dict["fc1_weight"] is weights["fc1_weight"]
+    assert found.grad_dict["fc1_weight"] is gradients["fc1_weight"]
+    generator, order = np.random.default_rng(0), []
+    for _ in range(4):
+        for name, array in found.arg_dict.items():
+            array[...] = expected.arg_dict[name][...] = generator.standard_normal(array.shape)
+        for executor in (found, expected):
+            executor.arg_dict["softmax_label"][:] = np.arange(6) % 3
+        order.append([])
+        found.forward_backward(lambda name, gradient: order[-1].append((name, gradient.copy())))
+        expected.forward_backward()
+        assert {name for name, _ in order[-1]} == set(found.grad_dict) - {"data", "softmax_label"}
+        for name, gradient in order[-1]:
+            np.testing.assert_allclose(gradient, expected.grad_dict[name], rtol=1e-4, atol=1e-5, err_msg=name)
+        for name, state in found.aux_dict.items():
+            np.testing.assert_allclose(state, expected.aux_dict[name], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(found.outputs[0], expected.outputs[0], rtol=1e-4, atol=1e-6)
+    if least == 1:
+        assert [name for name, _ in order[0]][:2] == ["fc2_weight", "fc2_bias"], "the last layer's come first"
+    found.close()
+
+
+def test_predictions_with_values_that_were_copied_in(gpus):
+    net, shapes = network(), {"data": (6, 2, 6, 6)}
+    found = hosted.HostedExecutor(net, Placement.of(mx.gpu(0)), "null", shapes)
+    expected = Executor.for_share(net, "null", [(0, 6)], shapes)
+    generator = np.random.default_rng(0)
+    for _ in range(2):
+        values = {name: generator.standard_normal(array.shape) for name, array in expected.arg_dict.items()}
+        states = {name: generator.random(array.shape) for name, array in expected.aux_dict.items()}
+        for executor in (found, expected):
+            executor.copy_params_from(values, states)
+        for _ in range(3):
+            data = generator.standard_normal((6, 2, 6, 6))
+            output = found.forward(data=data)[0]
+            np.testing.assert_allclose(output, expected.forward(data=data)[0], rtol=1e-4, atol=1e-6)
+
+
+def test_pages_are_registered_once():
+    memory = np.zeros(1 << 16, np.uint8)
+    start = -memory.ctypes.data % 4096
+    arrays = [memory[start : start + 10], memory[start + 20 : start + 5000], memory[start + 16384 : start + 16385]]
+    (first, last), (second, end) = page_runs([*arrays, memory[:0]])
+    assert (last - first, end - second, second - first) == (8192, 4096, 16384)
+    assert first == memory.ctypes.data + start
