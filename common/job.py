@@ -83,6 +83,11 @@ def dealt_devices(env: Mapping[str, str] | None = None) -> list[tuple[str, int]]
     return devices
 
 
+def gpus_are_shared(env: Mapping[str, str] | None = None) -> bool:
+    """Whether several workers may compute on one GPU: `launch --gpus 0,0` says so by PUSHGRAD_SHARED_GPUS=1."""
+    return (os.environ if env is None else env).get("PUSHGRAD_SHARED_GPUS") == "1"
+
+
 def bracket(host: str) -> str:
     """An IPv6 address in the brackets that URIs want; anything else as it is."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -53,6 +53,12 @@ def deal(entries: Sequence[str], workers: int) -> list[list[str]]:
     return hands
 
 
+def share_a_gpu(hands: Sequence[Sequence[str]]) -> bool:
+    """Whether a GPU is in several hands."""
+    dealt = [entry for hand in hands for entry in hand if entry != CPU]
+    return len(set(dealt)) < len(dealt)
+
+
 def cuda_visible_devices(hand: Sequence[str]) -> str:
     """What CUDA_VISIBLE_DEVICES says to a worker with that hand: its GPUs."""
     return ",".join(entry for entry in hand if entry != CPU)

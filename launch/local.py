@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from .gpus import cuda_visible_devices, pushgrad_devices
+from .gpus import cuda_visible_devices, pushgrad_devices, share_a_gpu
 from .job import Job
 from .plan import CHOSEN_PORT, ProcessSpec
 
@@ -39,6 +39,8 @@ def _worker(job: Job, rank: int) -> dict[str, str]:
     if job.hands:
         env["CUDA_VISIBLE_DEVICES"] = cuda_visible_devices(job.hands[rank])
         env["PUSHGRAD_DEVICES"] = pushgrad_devices(job.hands[rank])
+    if share_a_gpu(job.hands):
+        env["PUSHGRAD_SHARED_GPUS"] = "1"
     return env
 
 

@@ -36,6 +36,7 @@ OWNED = frozenset(
         "PUSHGRAD_STATUS_FD",
         "PUSHGRAD_LAUNCHED",
         "PUSHGRAD_DEVICES",
+        "PUSHGRAD_SHARED_GPUS",
     }
 )
 

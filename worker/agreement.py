@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.errors import DataError, ParameterError
+from ..common.errors import DataError, JobError, ParameterError
+from ..common.job import gpus_are_shared
 from ..common.slices import round_up_slices, share, slices_of_worker
 from .iterators import DataIter
 from .session import Session
@@ -40,8 +42,18 @@ class Shares:
         return self.rows[1] - self.rows[0]
 
 
-def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | None, seed: int, training: int) -> Shares:
+def agree(
+    session: Session,
+    symbol: Symbol,
+    iterator: DataIter,
+    slices: int | None,
+    seed: int,
+    training: int,
+    gpus: Sequence[str] = (),
+) -> Shares:
     """Compare what each rank brought and share out the batch; DataError on every rank if the ranks differ.
+
+    `gpus` are the identities of this worker's; JobError if another worker has one of them, too, and nobody said it may.
 
     Where all ranks shuffle the same data, they do it in rank 0's order.
     """
@@ -54,11 +66,13 @@ def agree(session: Session, symbol: Symbol, iterator: DataIter, slices: int | No
         "order": getattr(iterator, "seed", 0),
         "batch": iterator.batch_size,
         "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
+        "gpus": [] if gpus_are_shared() else list(gpus),
         "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
     _compare(everyone)
     _check_parts([one["part"] for one in everyone])
+    _check_gpus([one["gpus"] for one in everyone])
     keys = everyone[0]["keys"]
     if hasattr(iterator, "reseed"):
         iterator.reseed(everyone[0]["order"])
@@ -100,6 +114,19 @@ def _check_parts(parts: list[list[int]]) -> None:
             got=f"part {listed}" + (", ..." if len(parts) > 8 else ""),
             remedy="Pass num_parts=mx.num_workers(), part_index=mx.rank()",
         )
+
+
+def _check_gpus(gpus: list[list[str]]) -> None:
+    """JobError if two workers compute on one GPU without knowing it: they would take each other's memory and time."""
+    owner: dict[str, int] = {}
+    for rank, names in enumerate(gpus):
+        for name in names:
+            if owner.setdefault(name, rank) != rank:
+                raise JobError(
+                    f"workers {owner[name]} and {rank} both compute on GPU {name}",
+                    remedy="Deal GPUs out with `launch --gpus 0,1`, or share one knowingly with `launch --gpus 0,0` "
+                    "(PUSHGRAD_SHARED_GPUS=1)",
+                )
 
 
 def _compare(everyone: list[dict[str, Any]]) -> None:

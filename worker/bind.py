@@ -44,6 +44,14 @@ class Placement:
         """Whether the processor computes beside GPUs."""
         return 0 < len(self.gpus) < len(self.contexts)
 
+    def identities(self) -> list[str]:
+        """Of the GPUs, in order; see Device.identity."""
+        if not self.gpus:
+            return []
+        from .cuda.device import Device
+
+        return [Device.get(index).identity() for index in self.gpus]
+
     def only_gpus(self) -> Placement:
         """The GPUs alone, with their loads."""
         gpus = tuple(context for context in self.contexts if context.device_type == "gpu")

@@ -171,7 +171,8 @@ class FeedForward:
         session = Session.current()
         with session.running("fit"):
             self.training = self.training or random.next_training()
-            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training)
+            gpus = self.placement().identities() if session.num_workers > 1 else []
+            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training, gpus)
             self.training = shares.training
             trainer = Trainer(self, iterator, shares, session, kvstore, chosen)
             if verbose and session.rank == 0:

@@ -43,7 +43,7 @@ def train(new_job, tmp_path, make_gpus, request):
 
     def run(contexts, rows=16, **env):
         make_gpus(2 if any(["gpu", 1] in each for each in contexts) else 1)
-        job = new_job(workers=len(contexts), **env)
+        job = new_job(workers=len(contexts), **{"PUSHGRAD_SHARED_GPUS": "1", **env})
         job.start(TRAINS, json.dumps([str(tmp_path), 2, stand_in, contexts, rows]))
         job.succeed()
         ranks = [dict(np.load(tmp_path / f"{rank}.npz")) for rank in range(len(contexts))]
@@ -57,16 +57,28 @@ def train(new_job, tmp_path, make_gpus, request):
 GPU, OTHER, CPU = ["gpu", 0], ["gpu", 1], ["cpu", 0]
 
 
-@pytest.mark.parametrize("transport", ["shared", "ipc"])
+@pytest.fixture(scope="module")
+def on_processor():
+    """What trainings on the processor gave, by the number of workers."""
+    return {}
+
+
 @pytest.mark.parametrize(
-    "contexts",
-    [[[GPU], [GPU]], [[GPU], [CPU]], [[GPU, OTHER]], [[GPU, CPU], [OTHER]]],
-    ids=["two", "mixed", "both-in-one", "mixed-in-one"],
+    ("contexts", "transport"),
+    [
+        ([[GPU], [GPU]], "shared"),
+        ([[GPU], [GPU]], "ipc"),
+        ([[GPU], [CPU]], "ipc"),
+        ([[GPU, OTHER]], "shared"),
+        ([[GPU, CPU], [OTHER]], "shared"),
+    ],
+    ids=["two", "two-ipc", "mixed", "both-in-one", "mixed-in-one"],
 )
-def test_as_on_the_processor(train, contexts, transport):
-    env = {"PUSHGRAD_TRANSPORT": "ipc"} if transport == "ipc" else {}
-    expected, text = train([[CPU]] * len(contexts), **env)
-    found, other = train(contexts, **env)
+def test_as_on_the_processor(train, on_processor, contexts, transport):
+    if len(contexts) not in on_processor:
+        on_processor[len(contexts)] = train([[CPU]] * len(contexts))
+    expected, text = on_processor[len(contexts)]
+    found, other = train(contexts, **({"PUSHGRAD_TRANSPORT": "ipc"} if transport == "ipc" else {}))
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
     for line, same in zip(other.splitlines(), text.splitlines(), strict=True):
@@ -79,3 +91,13 @@ def test_states_are_the_mean_of_the_workers(train):
     found, _ = train([[GPU], [GPU]], rows=-16)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_two_workers_on_one_gpu_that_do_not_know_of_each_other(new_job, make_gpus, tmp_path, request):
+    make_gpus(1)
+    stand_in = "" if request.node.get_closest_marker("gpu") else str(Path(__file__).parent)
+    job = new_job(workers=2)
+    job.start(TRAINS, json.dumps([str(tmp_path), 1, stand_in, [[GPU], [GPU]], 16]))
+    assert not any(code == 0 for name, code in job.wait().items() if name.startswith("worker"))
+    assert "workers 0 and 1 both compute on GPU 0000:" in job.err("worker0") + job.err("worker1")
+    assert "launch --gpus 0,0" in job.err("worker0") + job.err("worker1")

@@ -52,6 +52,9 @@ def test_the_environment_of_a_worker(specs):
     assert env["OMP_NUM_THREADS"] == "7", "the user's word counts"
     assert [spec.env.get("PUSHGRAD_DEVICES") for spec in specs] == [None, None, None, "gpu0", "gpu0,cpu0"]
     assert "CUDA_VISIBLE_DEVICES" not in specs[1].env
+    assert "PUSHGRAD_SHARED_GPUS" not in env
+    shared = LocalCluster().plan(replace(JOB, hands=(("0",), ("0",))))
+    assert [spec.env.get("PUSHGRAD_SHARED_GPUS") for spec in shared] == [None, None, None, "1", "1"]
     for spec in LocalCluster().plan(replace(JOB, hands=())):
         assert not {"CUDA_VISIBLE_DEVICES", "PUSHGRAD_DEVICES"} & set(spec.env), "no word of GPUs without --gpus"
     assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - {"CUDA_VISIBLE_DEVICES"} <= OWNED

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import DataError
+from pushgrad.common.errors import DataError, JobError
 from pushgrad.worker.agreement import agree
 from pushgrad.worker.session import Session
 
@@ -35,13 +35,13 @@ def settle(*arguments):
     """Each worker's share or DataError; `arguments` are its iterator, slices, seed and training."""
     said = [None] * len(arguments)
     for rank, own in enumerate(arguments):
-        with contextlib.suppress(Waiting, DataError):
+        with contextlib.suppress(Waiting, DataError, JobError):
             agree(Peer(rank, said), NET, *own)
     outcomes = []
     for rank, own in enumerate(arguments):
         try:
             outcomes.append(agree(Peer(rank, said), NET, *own))
-        except DataError as error:
+        except (DataError, JobError) as error:
             outcomes.append(error)
     return outcomes
 
@@ -132,3 +132,12 @@ def test_iterators_say_what_must_be_equal_and_take_rank_0s_seed():
     assert iterators[1].seed == 5
     outcomes = settle((Own(5, "wood"), None, 0, 1), (Own(5, "iron"), None, 0, 1))
     assert "different things: made of: expected wood (rank 0), got iron (rank 1)" in str(outcomes[0])
+
+
+def test_a_gpu_is_one_workers_unless_it_is_shared_knowingly(monkeypatch):
+    first, second = [(iterator(), 2, 0, 1, gpus) for gpus in (["a", "b"], ["c", "b"])]
+    for outcome in settle(first, second):
+        assert "workers 0 and 1 both compute on GPU b" in str(outcome)
+        assert "launch --gpus 0,0" in str(outcome)
+    monkeypatch.setenv("PUSHGRAD_SHARED_GPUS", "1")
+    assert [share.rows for share in settle(first, second)] == [(0, 5), (5, 10)]

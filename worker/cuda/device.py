@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from .cupy_module import load_cupy
 from .module import Module
 
 _making = threading.Lock()
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Device:
@@ -129,6 +131,15 @@ class Device:
     def _copy(self, target: int, source: int, nbytes: int, kind: int, stream: Any) -> None:
         with self._device:
             self.xp.cuda.runtime.memcpyAsync(target, source, nbytes, kind, stream.ptr)
+
+    def identity(self) -> str:
+        """A name that no other GPU has, on any host, nor another part of a partitioned one.
+
+        cupy gives the UUID's bytes up to the first zero, so place and host are named as well.
+        """
+        runtime = self.xp.cuda.runtime
+        place, uuid = runtime.deviceGetPCIBusId(self.index), runtime.getDeviceProperties(self.index)["uuid"].hex()
+        return f"{place} {uuid} of host {BOOT_ID.read_text().strip()}"
 
     def free_bytes(self) -> int:
         """Memory that can still be had here: what the driver has, and what the pool keeps for the next array."""

@@ -88,6 +88,7 @@ def _properties(device):
         "maxThreadsPerBlock": 1024,
         "warpSize": 32,
         "pciBusID": device,
+        "uuid": b"on-cpu-%d" % device,
     }
 
 
@@ -99,6 +100,7 @@ def make_runtime():
         getDevice=lambda: here().local.device,
         setDevice=lambda device: Device(device).use() and None,
         getDeviceProperties=_properties,
+        deviceGetPCIBusId=lambda device: f"0000:{device:02x}:00.0",
         deviceSynchronize=lambda: synchronize_device(here().local.device),
         streamSynchronize=lambda ptr: by_ptr(ptr).synchronize(),
         driverGetVersion=lambda: 13000,
