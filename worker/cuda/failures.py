@@ -50,9 +50,7 @@ def explained(devices: Sequence[Device], need: Need | None = None) -> Iterator[N
 
 def out_of_memory(devices: Sequence[Device], asked: int, need: Need | None) -> DeviceError:
     """The error for `asked` bytes that could not be had."""
-    free, held = (
-        min(numbers) for numbers in zip(*[(d.free_bytes(), d.pool.total_bytes()) for d in devices], strict=True)
-    )
+    free, held = (min(d.free_bytes() for d in devices), min(d.pool.total_bytes() for d in devices))
     remedy = "Use a smaller batch_size, or more GPUs"
     if need is not None and need.rows:
         fits = need.fitting_rows(free + held) * len(devices)
@@ -60,7 +58,7 @@ def out_of_memory(devices: Sequence[Device], asked: int, need: Need | None) -> D
     return DeviceError(
         f"{' and '.join(map(str, devices))}: out of memory",
         expected=f"{_mib(asked)} more" if asked else None,
-        got=f"{_mib(free)} free; this process holds {_mib(held)} there",
+        got=f"{_mib(free)} free; weights, gradients, data and values of this process take {_mib(held)}",
         remedy=remedy,
     )
 

@@ -1,0 +1,38 @@
+"""What goes wrong on a GPU is told with what helps."""
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.errors import DeviceError
+from pushgrad.worker.cuda.device import Device
+from pushgrad.worker.cuda.failures import Need, explained
+
+
+def train(batch_size):
+    net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=256)
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=3), name="softmax")
+    data, labels = np.zeros((4096, 16), np.float32), np.zeros(4096, np.float32)
+    return mx.FeedForward.create(net, data, labels, ctx=mx.gpu(0), batch_size=batch_size, num_epoch=1, verbose=False)
+
+
+def test_too_large_a_batch(cupy_on_cpu):
+    Device.get(0).pool.set_limit(size=6 << 20)
+    message = r"gpu\(0\): out of memory: (expected \d+ MiB more, )?got \d+ MiB free; .* take \d+ MiB"
+    with pytest.raises(DeviceError, match=message + r"\. batch_size=\d+ would probably fit"):
+        train(4096)
+    train(64)
+
+
+def test_an_error_of_the_driver(device):
+    runtime = device.xp.cuda.runtime
+    with pytest.raises(DeviceError, match=r"gpu\(0\): .*nvidia-smi.*begin_epoch"), explained([device]):
+        runtime.setDevice(99)
+
+
+def test_what_a_step_needs():
+    need = Need({"data": (10, 100), "out": (10, 20), "weight": (20, 100)}, rows=10, is_trained=True)
+    assert need.per_row == 2 * 4 * 120
+    assert need.fixed == 2 * 4 * 2000
+    assert need.fitting_rows(need.fixed) == 0
+    assert need.fitting_rows(int((need.fixed + 50 * need.per_row) / 0.9) + 1) == 50
