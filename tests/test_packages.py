@@ -60,6 +60,7 @@ def wheel(tmp_path_factory):
 @from_sources
 def test_the_wheel_has_every_module_and_nothing_else(wheel):
     expected = {f"pushgrad/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    expected |= {f"pushgrad/{path.relative_to(ROOT)}" for path in (ROOT / "worker/cuda/source").glob("*.cu*")}
     expected |= {f"pushgrad/{name}" for name in AT_THE_ROOT}
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == expected
