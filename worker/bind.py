@@ -101,6 +101,8 @@ def simple_bind(
     gpu = _lone_gpu(ctx)
     if gpu is None:
         return Executor.simple_bind(symbol, grad_req, type_dict, slices, **shapes)
+    if slices is not None:
+        raise ParameterError("slices", expected="None on a GPU, which computes a batch as a whole", got=slices)
     from .cuda.executor import CudaExecutor
 
     return CudaExecutor.simple_bind(symbol, gpu, grad_req, type_dict, shapes)

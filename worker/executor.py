@@ -37,12 +37,10 @@ class Executor(BaseExecutor):
         threads: int | None = None,
     ) -> None:
         """`slices`: consecutive row ranges that cover the batch; None for one slice. Errors: GraphError, ShapeError."""
-        self.symbol, self._binding = symbol, binding
-        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
-        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
-        self.rows = binding.rows()
-        self.slices = self._usable(list(slices)) if slices and len(slices) > 1 else [(0, self.rows)]
-        self.outputs: list[Array] = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
+        super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
+        self._binding = binding
+        if slices and len(slices) > 1:
+            self.slices = self._usable(list(slices))
         adding = {name for name in binding.gradients if binding.adds(name)}
         cut = len(self.slices) > 1
         self._sums = SliceSums(
@@ -58,7 +56,6 @@ class Executor(BaseExecutor):
         self._meeting = self._arrange_meeting() if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
         self._lanes = Lanes(self._programs, self._meeting, self.threads)
-        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
 
     @classmethod
     def simple_bind(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..common.errors import GraphError, ParameterError, ShapeError
 from .array import Array
-from .binding import as_array
+from .binding import Binding, as_array
 from .symbol import Symbol
 
 Rows = tuple[int, int]
@@ -24,18 +24,13 @@ class BaseExecutor(ABC):
     `global_rows` say where its rows lie in a global batch, and `slices` in which parts it computes them.
     """
 
-    symbol: Symbol
-    arg_dict: dict[str, Array]
-    grad_dict: dict[str, Array | None]
-    aux_dict: dict[str, Array]
-    outputs: list[Array]
-    slices: list[Rows]
-    rows: int
-    seed: int
-    fit: int
-    number: int
-    first_row: int
-    global_rows: int
+    def __init__(self, symbol: Symbol, binding: Binding, outputs: list[Array]) -> None:
+        self.symbol, self.outputs = symbol, outputs
+        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
+        self.rows = binding.rows()
+        self.slices: list[Rows] = [(0, self.rows)]
+        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
 
     @abstractmethod
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:

@@ -68,7 +68,7 @@ def feed(executor: BaseExecutor, names: InputNames, batch: DataBatch, rows: tupl
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
 
 
-def whole_labels(executor: BaseExecutor, names: InputNames, batch: DataBatch) -> dict[str, Array]:
+def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
     """The global batch's labels by argument name, for losses that normalise over the whole batch."""
     return dict(zip(names.label, batch.label, strict=False))
 

@@ -162,7 +162,7 @@ class HostEngine(Engine):
         self._look_up(executor, batch)
         feed(executor, names, batch, self._shares.rows)
         executor.number = self._model.num_update
-        executor.count_over(whole_labels(executor, names, batch))
+        executor.count_over(whole_labels(names, batch))
         executor.forward_backward(self._exchange.announce)
 
     def _look_up(self, executor: BaseExecutor, batch: DataBatch) -> None:

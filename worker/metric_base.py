@@ -33,7 +33,7 @@ class Metric:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.settle: Callable[[], None] = _nothing_due
+        self.settle: Callable[[], None] = nothing_due
         self.reset()
 
     def statistics(self, labels: Arrays, outputs: Arrays) -> Array:
@@ -141,7 +141,7 @@ class CompositeMetric(Metric):
             metric.reset()
 
 
-def _nothing_due() -> None:
+def nothing_due() -> None:
     """Every batch has been counted."""
 
 

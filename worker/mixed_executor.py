@@ -36,12 +36,7 @@ class MixedExecutor(BaseExecutor):
         precision: str = "float32",
     ) -> None:
         binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places)
-        self.symbol, self.rows = symbol, binding.rows()
-        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
-        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
-        self.outputs = [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()]
-        self.slices = [(0, self.rows)]
-        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+        super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
         self._batched = cut_arguments(binding, self.rows, parts=2)
         gpus, rest = placement.only_gpus(), sum(placement.loads) - sum(placement.gpu_loads())
         (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])
@@ -69,8 +64,8 @@ class MixedExecutor(BaseExecutor):
     def forward_backward(self, announce: Announce | None = None) -> None:
         """See BaseExecutor; gradients are announced on whichever thread has the second part."""
         self._prepare()
-        half = _Halves(self._binding.gradients, announce)
-        self._side_by_side(lambda part: part.forward_backward(half.deliver))
+        sums = _TwoPartSums(self._binding.gradients, announce)
+        self._side_by_side(lambda part: part.forward_backward(sums.deliver))
 
     def copy_params_from(
         self,
@@ -139,7 +134,7 @@ class MixedExecutor(BaseExecutor):
             mine[...] = other[...] = state
 
 
-class _Halves:
+class _TwoPartSums:
     """Gradients that come in two parts, from two threads; the GPUs' lie where the sum belongs."""
 
     def __init__(self, totals: Mapping[str, Array], announce: Announce | None) -> None:

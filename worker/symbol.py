@@ -210,7 +210,10 @@ class Symbol(Arithmetic):
         grad_req: str | list[str] | dict[str, str] = "write",
         aux_states: list[Array] | Mapping[str, Array] | None = None,
     ) -> BaseExecutor:
-        """An executor that computes on the caller's arrays, by name or in order of arguments."""
+        """An executor that computes on the caller's arrays, by name or in order of arguments.
+
+        They must lie where `ctx` says: on a GPU they are cupy's, or others with DLPack.
+        """
         from .bind import bind
 
         infer.check_names(self.nodes())

@@ -125,7 +125,8 @@ def _engine(setup: FitSetup) -> Engine:
     if placement.gpus and not placement.is_mixed and alone:
         from .cuda.engine import CudaEngine
 
-        return CudaEngine(setup)
+        if CudaEngine.handles(setup):
+            return CudaEngine(setup)
     return HostEngine(setup)
 
 

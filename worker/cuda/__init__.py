@@ -1,3 +1,3 @@
-"""Executors, kernels and key-value stores on NVIDIA GPUs, with cupy as the array module. Nothing here is imported
+"""Executors, kernels and trainings on NVIDIA GPUs, with cupy as the array module. Nothing here is imported
 before a GPU is asked for.
 """

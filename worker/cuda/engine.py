@@ -12,6 +12,7 @@ from ..array import Array
 from ..engine import Engine, FitSetup
 from ..feeding import input_shapes
 from ..kv import fitting_kind
+from ..lookup import find_lookups
 from .device import Device
 from .inputs import inputs_for
 from .layout import Layout
@@ -19,7 +20,7 @@ from .measures import Measures
 from .replica import Bucket, Pause
 from .replicas import BUCKET, WHOLE, Replicas
 from .tape import Tape
-from .update import FlatUpdate, Span
+from .update import FlatUpdate, Span, handles
 
 LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits for the GPUs
 
@@ -51,8 +52,14 @@ class CudaEngine(Engine):
             _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
             _send(device, replicas.state_layout, states, setup.parameters.states)
         self._inputs = inputs_for(replicas, setup)
-        self._measures = Measures(replicas, setup.metric, setup.names.label)
         self._tape = Tape(replicas.devices, self._step, self._between, replicas.records)
+        self._measures = Measures(replicas, setup.metric, setup.names.label)  # last, as it hooks the metric
+
+    @staticmethod
+    def handles(setup: FitSetup) -> bool:
+        """Whether there are kernels for the optimizer, and no table whose rows alone are to be touched."""
+        learned = set(setup.learned)
+        return handles(setup.optimizer) and not find_lookups(setup.model.symbol, setup.names.data, learned)
 
     def start(self) -> None:
         """Everything is in place."""

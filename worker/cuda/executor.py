@@ -19,22 +19,20 @@ from .replica import Pause, Replica
 from .replicas import WHOLE
 from .tape import Tape
 
+_CUDA = 2  # DLPack's kDLCUDA
+
 
 class CudaExecutor(BaseExecutor):
     """What `Executor` is, with cupy arrays.
 
-    Work is queued in order with the caller's current stream, and methods return before it is done; cupy waits when a
-    value is asked for. From the second call on, what is computed is replayed as a CUDA graph.
+    Work is queued in order with the caller's current stream, and methods return before it is done, unless an operator
+    checks values, such as labels: they wait then, to raise what was wrong. From the second call on, what is computed is
+    replayed as a CUDA graph.
     """
 
     def __init__(self, symbol: Symbol, replica: Replica) -> None:
-        self.symbol, self._replica, self._device = symbol, replica, replica.device
-        binding = replica.binding
-        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
-        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
-        self.outputs, self.rows = replica.outputs, binding.rows()
-        self.slices = [(0, self.rows)]
-        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
+        super().__init__(symbol, replica.binding, replica.outputs)
+        self._replica, self._device = replica, replica.device
         self._counts: list[float] = []
         self._buckets = replica.buckets(WHOLE)
         self._tapes: dict[tuple[str, bool], Tape[Pause]] = {}
@@ -56,15 +54,20 @@ class CudaExecutor(BaseExecutor):
 
     @classmethod
     def bind(cls, symbol: Symbol, gpu: int, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> CudaExecutor:
-        """See Symbol.bind; the arrays must be cupy's, on that GPU."""
+        """See Symbol.bind; the arrays must lie on that GPU: cupy's, or others with DLPack."""
         device = Device.get(gpu)
 
         def take(value: Any) -> Array:
+            if not isinstance(value, device.xp.ndarray) and getattr(value, "__dlpack_device__", _on_host)()[0] == _CUDA:
+                value = device.xp.from_dlpack(value)
             if not isinstance(value, device.xp.ndarray) or value.device.id != device.index:
-                raise DeviceError(f"bind on {device}: an array that is not there", remedy="cupy.asarray copies it")
+                what = f"{type(value).__module__}.{type(value).__name__} of shape {getattr(value, 'shape', None)}"
+                raise DeviceError(
+                    f"bind on {device}: an array that is not there", got=what, remedy="cupy.asarray copies it"
+                )
             return value  # type: ignore[no-any-return]
 
-        with device.serving():
+        with explained([device]), device.serving():
             binding = Binding.adopt(symbol, args, args_grad, grad_req, aux_states, take)
             return cls(symbol, Replica(symbol, binding, device, CudaBackend(device), (0, binding.rows())))
 
@@ -133,10 +136,17 @@ class CudaExecutor(BaseExecutor):
 
     def _take(self, value: Any) -> Array:
         """`value` as an array on this GPU."""
-        if not isinstance(value, self._device.xp.ndarray):
-            value = np.ascontiguousarray(as_array(value))
-        array: Array = self._device.xp.asarray(value)
-        return array
+        xp = self._device.xp
+        if isinstance(value, xp.ndarray):
+            return xp.asarray(value)  # type: ignore[no-any-return]
+        if getattr(value, "__dlpack_device__", _on_host)()[0] == _CUDA:
+            return xp.from_dlpack(value)  # type: ignore[no-any-return]
+        return xp.asarray(np.ascontiguousarray(as_array(value)))  # type: ignore[no-any-return]
+
+
+def _on_host() -> tuple[int, int]:
+    """What arrays of the host say of where they lie, in DLPack's terms."""
+    return 1, 0
 
 
 def _nothing_between(_: Pause) -> None:

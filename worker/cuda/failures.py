@@ -17,13 +17,13 @@ _ITEM = 4  # bytes
 
 
 class Need:
-    """What a step needs: bytes whatever the batch, and bytes for each of `rows` rows, values and gradients."""
+    """What a step needs on one GPU: bytes whatever the batch, and bytes for each of its rows, values and gradients."""
 
     def __init__(self, shapes: Mapping[Any, Shape], rows: int, is_trained: bool) -> None:
         """`shapes`: of every value of the graph, for a batch of `rows`."""
         sizes = [(shape[:1] == (rows,), int(np.prod(shape, dtype=np.int64)) * _ITEM) for shape in shapes.values()]
         copies = 2 if is_trained else 1
-        self.rows = rows
+        self.rows = self.global_rows = rows  # of all GPUs here, and of the whole job
         self.per_row = copies * sum(size for follows, size in sizes if follows) // max(1, rows)
         self.fixed = copies * sum(size for follows, size in sizes if not follows)
 
@@ -50,15 +50,16 @@ def explained(devices: Sequence[Device], need: Need | None = None) -> Iterator[N
 
 def out_of_memory(devices: Sequence[Device], asked: int, need: Need | None) -> DeviceError:
     """The error for `asked` bytes that could not be had."""
-    free, held = (min(d.free_bytes() for d in devices), min(d.pool.total_bytes() for d in devices))
+    free, used = min((device.free_bytes(), device.pool.used_bytes()) for device in devices)
     remedy = "Use a smaller batch_size, or more GPUs"
     if need is not None and need.rows:
-        fits = need.fitting_rows(free + held) * len(devices)
-        remedy = f"batch_size={fits} would probably fit" if fits else "Not even one row fits: use a larger GPU"
+        each = need.fitting_rows(free + used)
+        fits = each * len(devices) * need.global_rows // need.rows
+        remedy = f"batch_size={fits} would probably fit" if each else "Not even one row fits: use a larger GPU"
     return DeviceError(
         f"{' and '.join(map(str, devices))}: out of memory",
         expected=f"{_mib(asked)} more" if asked else None,
-        got=f"{_mib(free)} free; weights, gradients, data and values of this process take {_mib(held)}",
+        got=f"{_mib(free)} free; weights, gradients, data and values of this process take {_mib(used)}",
         remedy=remedy,
     )
 

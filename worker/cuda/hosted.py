@@ -38,22 +38,16 @@ class HostedExecutor(BaseExecutor):
         places: Places | None = None,
         precision: str = "float32",
     ) -> None:
-        self.symbol = symbol
         first = Device.get(placement.gpus[0])
         binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places, first.pinned_zeros)
-        self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
-        self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
-        self.rows = binding.rows()
-        self.slices = [(0, self.rows)]
-        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
-        self.outputs = [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()]
+        super().__init__(symbol, binding, [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()])
         self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows, BUCKET, STRETCH)
         given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
         self._pages = PinnedPages(first.xp, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
-        self._gone: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
-        self._come: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
+        self._leaving: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
+        self._arriving: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
         self._tapes: dict[tuple[bool, bool], Tape[Pause]] = {}
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
@@ -73,13 +67,14 @@ class HostedExecutor(BaseExecutor):
         """See BaseExecutor; gradients are announced in the order of backward, on this thread."""
         self._stale = True  # the store has changed the weights since
         self._begin(True)
-        self._gone = []
+        self._leaving = []
         self._replicas.run(self._tape(True, True))
-        for bucket, arrival in self._gone:
+        for bucket, arrival in self._leaving:
             arrival.synchronize()
             for name in bucket.names if announce else ():
                 announce(name, self._binding.gradients[name])  # type: ignore[misc]
         self._fetch_results(True)
+        self._replicas.look_at_scale()
 
     def copy_params_from(
         self,
@@ -115,7 +110,7 @@ class HostedExecutor(BaseExecutor):
             device.stream.wait_event(device.mark(device.inward))
         for stretch in others:
             self._send({*stretch.names} - replicas.batched)
-            self._come[stretch] = [device.mark(device.inward) for device in replicas.devices]
+            self._arriving[stretch] = [device.mark(device.inward) for device in replicas.devices]
         replicas.set_now(self.number, 0, 0.0, self._counts)
         self._stale = False
 
@@ -139,7 +134,7 @@ class HostedExecutor(BaseExecutor):
         if isinstance(pause, Bucket):
             self._fetch(pause)
             return
-        for device, event in zip(self._replicas.devices, self._come[pause], strict=True):
+        for device, event in zip(self._replicas.devices, self._arriving[pause], strict=True):
             device.stream.wait_event(event)
 
     def _fetch(self, bucket: Bucket) -> None:
@@ -153,7 +148,7 @@ class HostedExecutor(BaseExecutor):
         source = replicas.replicas[0].binding.gradients
         for name in bucket.names:
             device.download(self._binding.gradients[name], source[name], device.outward)
-        self._gone.append((bucket, device.mark(device.outward)))
+        self._leaving.append((bucket, device.mark(device.outward)))
 
     def _fetch_results(self, is_train: bool) -> None:
         replicas = self._replicas

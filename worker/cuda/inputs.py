@@ -50,17 +50,17 @@ class ResidentInputs(Inputs):
         data, labels = iterator.arrays()
         arguments = replicas.replicas[0].binding.arguments
         pairs = zip((*names.data, *names.label), (*data, *labels), strict=False)
-        self._host = {name: array for name, array in pairs if name in arguments}
-        self._labels = {name: array for name, array in self._host.items() if name in names.label}
+        host = {name: array for name, array in pairs if name in arguments}
+        self._labels = {name: array for name, array in host.items() if name in names.label}
         self._counting = bool(replicas.replicas[0].binding.counting)
-        for name, array in self._host.items():
-            _check_row(name, arguments[name], array)
-        self._batches = iterator.batches(iterator.epoch)
+        for name, array in host.items():
+            _check_rows(name, arguments[name], array)
+        most = iterator.batches(iterator.epoch) + 1  # with roll_over some epochs have one batch more than others
         self._here, self._orders = [], []  # type: tuple[list[dict[str, Array]], list[Array]]
         for device in replicas.devices:
             with device.active():
-                self._here.append({name: device.xp.asarray(array) for name, array in self._host.items()})
-                self._orders.append(device.zeros(((self._batches + 1) * iterator.batch_size,), np.int32))
+                self._here.append({name: device.xp.asarray(array) for name, array in host.items()})
+                self._orders.append(device.zeros((most * iterator.batch_size,), np.int32))
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
         """See Inputs."""
@@ -132,7 +132,7 @@ class _Stage:
             self._sent.synchronize()
             device.inward.wait_event(self._taken)
         for name, array in rows.items():
-            _check_row(name, self.targets[name], array)
+            _check_rows(name, self.targets[name], array)
             target = self._pinned[name]
             np.copyto(target, array.reshape(target.shape), casting="same_kind" if array.dtype.kind == "f" else "unsafe")
             device.upload(self._there[name], target, device.inward)
@@ -144,7 +144,7 @@ class _Stage:
         self._taken = device.mark()
 
 
-def _check_row(name: str, target: Array, array: Array) -> None:
+def _check_rows(name: str, target: Array, array: Array) -> None:
     """Labels as (n, 1) fit arguments of (n,) and back."""
     if target.shape[1:] != array.shape[1:] and target.size * len(array) != array.size * len(target):
         raise ShapeError(f"batch array for {name}", expected=f"rows of shape {target.shape[1:]}", got=array.shape[1:])

@@ -35,6 +35,11 @@ class LossScale:
         args = gradient, self._step.now, self.word, np.int64(gradient.size)
         self._module.over("scale_down", gradient.size, args)
 
+    def failed_step(self) -> int | None:
+        """The step whose gradients were no numbers at the smallest scale; None if there was none. Waits."""
+        word = int(self.word.get()[0])  # type: ignore[attr-defined]
+        return None if word == NOTHING else word >> 32
+
     def adjust(self) -> None:
         """After a step."""
         args = self._step.now, self.word, self._good, np.int32(PATIENCE), np.float32(LARGEST)

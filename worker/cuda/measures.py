@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from ..metric_base import Metric
+from ..metric_base import Metric, nothing_due
 from .replicas import Replicas
 from .statistics import DeviceStatistics, device_statistics
 
@@ -72,8 +72,7 @@ class Measures:
         """Count what is due; the metric is its own again."""
         self.settle()
         for leaf in self._leaves:
-            del leaf.settle
-            leaf.settle = _settled
+            leaf.settle = nothing_due
 
     def _known(self, leaf: Metric) -> bool:
         device = self._replicas.devices[0]
@@ -122,7 +121,3 @@ class Measures:
             with device.active():
                 parts.append(pick(replica).get())
         return np.concatenate(parts)
-
-
-def _settled() -> None:
-    """Every batch has been counted."""

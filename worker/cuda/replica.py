@@ -161,7 +161,7 @@ class Replica:
     def _slots(self) -> None:
         counting = self.binding.counting
         if len(counting) > COUNTS:
-            raise DeviceError(f"a network on a GPU has at most {COUNTS} losses that normalise", got=len(counting))
+            raise DeviceError(f"on a GPU at most {COUNTS} losses normalise", got=len(counting), remedy="Use mx.cpu()")
         self.step.count_slot = {key: slot for slot, (key, _, _) in enumerate(counting)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import GraphError
+from ...common.errors import DataError, GraphError
 from ..array import Array, Shape
 from ..bind import Placement, rows_by_load
 from ..binding import Binding, Places
@@ -72,6 +72,7 @@ class Replicas:
 
     def place(self, is_train: bool, seed: int, fit: int, first_row: int, global_rows: int) -> bool:
         """See Replica.place."""
+        self.need.global_rows = global_rows
         moved = [replica.place(is_train, seed, fit, first_row, global_rows) for replica in self.replicas]
         return any(moved)
 
@@ -124,6 +125,17 @@ class Replicas:
         """Queue a step; DeviceError if there is no memory for it, or a GPU does not answer."""
         with explained(self.devices, self.need):
             tape.run()
+
+    def look_at_scale(self) -> None:
+        """DataError if gradients are NaN or infinite however small their scale is. Waits for the first GPU."""
+        scale = self.replicas[0].loss_scale
+        with explained(self.devices, self.need), self.devices[0].active():
+            step = scale.failed_step() if scale else None
+        if step is not None:
+            raise DataError(
+                f"a gradient of step {step + 1} is NaN or infinite",
+                remedy="Lower the learning rate, or look for bad values in the data",
+            )
 
     def look(self) -> None:
         """Raise what kernels have found wrong, if anything. Waits for the devices."""

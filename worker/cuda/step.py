@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DataError
+from ...common.errors import DataError, DeviceError
 from ..array import Array
 from ..ops.operator import Step
 from .device import Device
@@ -37,9 +37,10 @@ class Complaints:
 
     def word(self, place: Any, explain: Explain) -> Array:
         """The word of that place, the same for every step."""
-        index, _ = self._explain.setdefault(place, (len(self._explain), explain))
+        index, _ = self._explain.get(place, (len(self._explain), None))
         if index >= self.ROOM:
-            raise DataError(f"more than {self.ROOM} operators check their inputs", remedy="Use mx.cpu()")
+            raise DeviceError(f"on a GPU at most {self.ROOM} operators check their inputs", remedy="Use mx.cpu()")
+        self._explain[place] = index, explain  # rows may have been numbered otherwise before
         word: Array = self._words[index : index + 1]
         return word
 

@@ -85,10 +85,6 @@ class FlatUpdate:
         word = int(self._word.get()[0])  # type: ignore[union-attr]
         return None if word == NOTHING else (word >> 32, word & 0xFFFFFFFF)
 
-    def forget(self) -> None:
-        """Update again, whatever was found before."""
-        self._word.fill(NOTHING)
-
 
 def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, int, int, float, int]]:
     """Decay is multiplied in double precision and then rounded, as SGD.apply does."""
