@@ -86,7 +86,7 @@ def current_context() -> Context:
 
 
 def num_gpus() -> int:
-    """How many GPUs can be used: 0 without cupy, without a driver that fits it, or without a device."""
+    """How many GPUs cupy sees: 0 without it, without a driver that fits it, or without a device."""
     parts = GpuParts(_LOOKUPS)
     if parts.driver().state == MISSING or parts.cupy().state == MISSING:
         return 0

@@ -19,7 +19,7 @@ CAUSE_LIMIT = 200  # characters of somebody else's explanation
 
 
 class Machine:
-    """See Lookups. What was found stays as it is for the life of the process; what was not is looked for again."""
+    """See Lookups. What takes long to find is looked for once."""
 
     def driver(self) -> tuple[int, str]:
         """See Lookups. Asking the driver for its version does not yet start CUDA."""
@@ -30,7 +30,7 @@ class Machine:
                 raise Absent(f"libcuda.so.1 answers with error {code}")
         return version.value, DRIVER_VERSION.read_text().strip() if DRIVER_VERSION.is_file() else ""
 
-    @cache  # noqa: B019 - there is one Machine
+    @cache  # noqa: B019 - a process makes one or two
     def installed(self) -> Mapping[str, str]:
         """See Lookups."""
         from importlib.metadata import distributions

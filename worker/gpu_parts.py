@@ -82,7 +82,7 @@ class GpuParts:
     def gpus(self) -> list[Part]:
         """One part for each visible GPU, or one that says why there is none."""
         if not (self.speaks and self.built_for):
-            return [Part("GPUs", MISSING, "not looked for without driver and cupy")]
+            return [Part("GPUs", MISSING, f"not looked for without {'cupy' if self.speaks else 'a driver'}")]
         try:
             gpus = self.look.gpus()
         except Absent as why:

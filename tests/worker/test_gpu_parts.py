@@ -87,7 +87,7 @@ TWO_CUPYS = {**WHEELS, "cupy-cuda13x": "14.2.0"}
             f"pip uninstall nvidia-cuda-nvrtc, then {INSTALL}",
         ),
         ({"cupy": "absent broken"}, "CUDA libraries", MISSING, "not looked for without cupy", INSTALL),
-        ({"driver": "absent gone"}, "GPUs", MISSING, "not looked for without driver and cupy", ""),
+        ({"driver": "absent gone"}, "GPUs", MISSING, "not looked for without a driver", ""),
         ({"gpus": "absent cudaErrorNoDevice"}, "GPUs", MISSING, "CUDA reports cudaErrorNoDevice", "`nvidia-smi -L`"),
         ({"gpus": [], "visible": ""}, "GPUs", MISSING, "no GPU", "Look at CUDA_VISIBLE_DEVICES, which is ''"),
         (
