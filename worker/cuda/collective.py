@@ -56,11 +56,13 @@ class NcclSum:
             stream.wait_event(device.mark())
         nccl = self._nccl
         nccl.groupStart()
-        for comm, block, stream in zip(self._comms, blocks, self._streams, strict=True):
-            for first, last in runs:
-                place = block.data.ptr + first * block.itemsize  # type: ignore[attr-defined]
-                comm.allReduce(place, place, last - first, nccl.NCCL_FLOAT32, nccl.NCCL_SUM, stream.ptr)
-        nccl.groupEnd()
+        try:
+            for comm, block, stream in zip(self._comms, blocks, self._streams, strict=True):
+                for first, last in runs:
+                    place = block.data.ptr + first * block.itemsize  # type: ignore[attr-defined]
+                    comm.allReduce(place, place, last - first, nccl.NCCL_FLOAT32, nccl.NCCL_SUM, stream.ptr)
+        finally:
+            nccl.groupEnd()
 
     def join(self) -> None:
         """See Collective."""

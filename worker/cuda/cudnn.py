@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from ..array import Array, Shape
-from .arena import Arena
+from .arena import Arena, Claim
 from .device import Device
 
 OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000
@@ -120,7 +120,7 @@ def build(wanted: Convolution, **where: Any) -> Built:
 class Plan:
     """A planned convolution on one GPU. It does not depend on addresses, so layers of one shape share it."""
 
-    def __init__(self, built: Built, handle: Any, workspace: Array) -> None:
+    def __init__(self, built: Built, handle: Any, workspace: Claim) -> None:
         self._graph, self._tensors, self._handle, self._workspace = built.graph, built.tensors, handle, workspace
         self.deterministic = built.deterministic
 
@@ -128,7 +128,8 @@ class Plan:
         """Queue it: operands in the order of Convolution.kind. Addresses are to be multiples of 16."""
         addresses = (array.data.ptr for array in (first, second, target))  # type: ignore[attr-defined]
         pointers = dict(zip(self._tensors, addresses, strict=True))
-        self._graph.execute(pointers, self._workspace.data.ptr, handle=self._handle)  # type: ignore[attr-defined]
+        workspace: Any = self._workspace.parts()[0]
+        self._graph.execute(pointers, workspace.data.ptr, handle=self._handle)
 
 
 class Cudnn:
@@ -166,7 +167,7 @@ class Cudnn:
             if wanted not in self._plans and wanted not in self.refused:
                 try:
                     built = build(wanted, handle=self._handle)
-                    self._plans[wanted] = Plan(built, self._handle, self._arena.memory(built.workspace))
+                    self._plans[wanted] = Plan(built, self._handle, Claim(self._arena, [built.workspace]))
                 except NoPlan as error:
                     self.refused[wanted] = str(error)
             return self._plans.get(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ class Device:
     """A GPU as executors see it.
 
     Everything that a step does is queued on `stream`; `inward` and `outward` carry copies from and to the host beside
-    it. Arrays come from a memory pool of our own, so that what it holds can be told and given back.
+    it. Arrays come from a memory pool of our own, so that what it holds can be told and given back. Kernels have
+    scratch memory in common: who queues a step holds `lock` from its first copy to its last.
     """
 
     _known: ClassVar[dict[int, Device]] = {}
@@ -34,6 +36,7 @@ class Device:
         with self._device:
             self.stream, self.inward, self.outward = (self.new_stream() for _ in range(3))
         self.pool = cuda.MemoryPool()
+        self.lock = threading.RLock()
         self.companions: dict[Any, Any] = {}  # what others keep once per GPU, by who made it
         self._modules: dict[tuple[str, tuple[tuple[str, int | str], ...]], Module] = {}
 
@@ -58,14 +61,23 @@ class Device:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """As `active`, in order with what the caller's current stream does before and after."""
+        """As `active`, alone, and in order with what the caller's current stream does before and after."""
+        with self.lock, self._serving():
+            yield
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
         with self._device:
             callers = self.xp.cuda.get_current_stream()
-            self.stream.wait_event(callers.record())
+            self.stream.wait_event(callers.record(self.xp.cuda.Event(disable_timing=True)))
         with self.active():
             yield
         with self._device:
-            callers.wait_event(self.stream.record())
+            callers.wait_event(self.mark())
+
+    def here(self) -> Any:
+        """A context in which this is cupy's current device."""
+        return self._device
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Queue what `function` queues on `stream`, and allocates nothing: cheaper than `active`."""
@@ -97,7 +109,8 @@ class Device:
     def pinned(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """An uninitialised host array that copies to and from the GPU need not go through another buffer for."""
         size = int(np.prod(shape, dtype=np.int64))
-        memory = self.xp.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
+        with self._device:
+            memory = self.xp.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
         return np.frombuffer(memory, dtype, size).reshape(shape)
 
     def pinned_zeros(self, shape: Shape, dtype: Any) -> Array:
@@ -107,8 +120,24 @@ class Device:
         return array
 
     def new_pool(self) -> Any:
-        """A memory pool that shares nothing with others."""
-        return self.xp.cuda.MemoryPool()
+        """A memory pool that shares nothing with others, but has the others give back what they do not use before it
+        fails.
+        """
+        return self.xp.cuda.MemoryPool(self._allocate)
+
+    def _allocate(self, size: int) -> Any:
+        cuda = self.xp.cuda
+        try:
+            return cuda.MemoryPointer(cuda.memory.Memory(size), 0)
+        except cuda.runtime.CUDARuntimeError:
+            gc.collect()
+            self.release()
+            return cuda.MemoryPointer(cuda.memory.Memory(size), 0)
+
+    def release(self) -> None:
+        """Give memory that no array uses back to the driver."""
+        with self._device:
+            self.pool.free_all_blocks()
 
     def new_stream(self) -> Any:
         """A further stream here, in no order with others but by events."""
@@ -118,7 +147,7 @@ class Device:
     def mark(self, stream: Any = None) -> Any:
         """An event behind what `stream` (by default the main one) has been given so far."""
         with self._device:
-            return (stream or self.stream).record()
+            return (stream or self.stream).record(self.xp.cuda.Event(disable_timing=True))
 
     def upload(self, target: Array, host: Array, stream: Any) -> None:
         """Queue a copy from contiguous host memory, which must stay as it is until it is done."""
@@ -145,7 +174,12 @@ class Device:
         """Memory that can still be had here: what the driver has, and what the pool keeps for the next array."""
         with self._device:
             free, _ = self.xp.cuda.runtime.memGetInfo()
-        return int(free) + int(self.pool.free_bytes())
+            return int(free) + int(self.pool.free_bytes())
+
+    def used_bytes(self) -> int:
+        """Memory that arrays of our own pool take here."""
+        with self._device:
+            return int(self.pool.used_bytes())
 
     def synchronize(self) -> None:
         """Wait until everything that was queued has been done."""

@@ -41,6 +41,12 @@ class CudaEngine(Engine):
             self._model.symbol, setup.placement, requests, shapes, self._model.precision, shares.global_batch, bucket
         )
         replicas.place(True, shares.seed, shares.training, 0, shares.global_batch)
+        with replicas.alone():
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """What lies on the GPUs beside the replicas."""
+        setup, replicas = self._setup, self._replicas
         self._spans = [
             Span(first, last - first, *setup.parameters.multipliers[name])
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
@@ -70,8 +76,9 @@ class CudaEngine(Engine):
         for number, labels in self._inputs.epoch():
             rate = self._setup.optimizer.rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
-            self._replicas.set_now(self._model.num_update, number, rate, counts)
-            self._replicas.run(self._tape)
+            with self._replicas.alone():
+                self._replicas.set_now(self._model.num_update, number, rate, counts)
+                self._tape.run()
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
@@ -98,7 +105,6 @@ class CudaEngine(Engine):
         """See Engine."""
         with ExitStack() as stack:
             for device in self._replicas.devices:
-                stack.callback(device.pool.free_all_blocks)
                 stack.callback(device.synchronize)
             stack.callback(self._measures.close)
 
@@ -144,10 +150,10 @@ class CudaEngine(Engine):
 
     def _look(self) -> None:
         """Raise what went wrong on the GPUs since the last look. Waits for them."""
-        self._replicas.look()
-        device = self._replicas.devices[0]
-        with device.active():
-            found = self._updates[0].look()
+        with self._replicas.alone():
+            self._replicas.look()
+            with self._replicas.devices[0].active():
+                found = self._updates[0].look()
         if found is not None:
             step, key = found
             raise DataError(
@@ -157,7 +163,7 @@ class CudaEngine(Engine):
 
     def _fetch(self, layout: Layout, block: Array) -> dict[str, Array]:
         """A block of the first GPU as host arrays. Waits for it."""
-        with self._replicas.devices[0].active():
+        with self._replicas.alone(), self._replicas.devices[0].active():
             return layout.views(block.get())  # type: ignore[attr-defined]
 
 

@@ -117,7 +117,7 @@ class CudaExecutor(BaseExecutor):
     def _run(self, what: str, body: Any) -> None:
         key = what, self._replica.step.is_train
         if key not in self._tapes:
-            self._tapes[key] = Tape([self._device], body, _nothing_between, self._replica.records)
+            self._tapes[key] = Tape([self._device], body, self._nothing_between, self._replica.records)
         self._tapes[key].run()
 
     def _look(self) -> None:
@@ -128,6 +128,9 @@ class CudaExecutor(BaseExecutor):
         if announce is not None:
             for name, gradient in self._replica.binding.gradients.items():
                 announce(name, gradient)
+
+    def _nothing_between(self, _: Pause) -> None:
+        """One GPU, and nobody who waits for a part of its gradients."""
 
     def _copy(self, name: str, target: Array, value: Any) -> None:
         given = self._take(value)
@@ -147,7 +150,3 @@ class CudaExecutor(BaseExecutor):
 def _on_host() -> tuple[int, int]:
     """What arrays of the host say of where they lie, in DLPack's terms."""
     return 1, 0
-
-
-def _nothing_between(_: Pause) -> None:
-    """One GPU, and nobody who waits for a part of its gradients."""

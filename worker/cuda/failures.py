@@ -50,7 +50,7 @@ def explained(devices: Sequence[Device], need: Need | None = None) -> Iterator[N
 
 def out_of_memory(devices: Sequence[Device], asked: int, need: Need | None) -> DeviceError:
     """The error for `asked` bytes that could not be had."""
-    free, used = min((device.free_bytes(), device.pool.used_bytes()) for device in devices)
+    free, used = min((device.free_bytes(), device.used_bytes()) for device in devices)
     remedy = "Use a smaller batch_size, or more GPUs"
     if need is not None and need.rows:
         each = need.fitting_rows(free + used)

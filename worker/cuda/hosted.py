@@ -43,7 +43,7 @@ class HostedExecutor(BaseExecutor):
         super().__init__(symbol, binding, [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()])
         self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows, BUCKET, STRETCH)
         given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
-        self._pages = PinnedPages(first.xp, given)
+        self._pages = PinnedPages(first, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
         self._leaving: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
@@ -54,9 +54,10 @@ class HostedExecutor(BaseExecutor):
         """See BaseExecutor; waits for the outputs."""
         for name, value in inputs.items():
             self._feed(name, value)
-        self._begin(is_train)
-        self._replicas.run(self._tape(False, is_train))
-        self._fetch_results(is_train)
+        with self._replicas.alone():
+            self._begin(is_train)
+            self._tape(False, is_train).run()
+            self._fetch_results(is_train)
         return self.outputs
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
@@ -66,15 +67,16 @@ class HostedExecutor(BaseExecutor):
     def forward_backward(self, announce: Announce | None = None) -> None:
         """See BaseExecutor; gradients are announced in the order of backward, on this thread."""
         self._stale = True  # the store has changed the weights since
-        self._begin(True)
-        self._leaving = []
-        self._replicas.run(self._tape(True, True))
-        for bucket, arrival in self._leaving:
-            arrival.synchronize()
-            for name in bucket.names if announce else ():
-                announce(name, self._binding.gradients[name])  # type: ignore[misc]
-        self._fetch_results(True)
-        self._replicas.look_at_scale()
+        with self._replicas.alone():
+            self._begin(True)
+            self._leaving = []
+            self._tape(True, True).run()
+            for bucket, arrival in self._leaving:
+                arrival.synchronize()
+                for name in bucket.names if announce else ():
+                    announce(name, self._binding.gradients[name])  # type: ignore[misc]
+            self._fetch_results(True)
+            self._replicas.look_at_scale()
 
     def copy_params_from(
         self,
@@ -92,8 +94,9 @@ class HostedExecutor(BaseExecutor):
 
     def close(self) -> None:
         """Wait for the GPUs and let go of memory that others own."""
-        for device in self._replicas.devices:
-            device.synchronize()
+        with self._replicas.alone():
+            for device in self._replicas.devices:
+                device.synchronize()
         self._pages.close()
 
     def _begin(self, is_train: bool) -> None:

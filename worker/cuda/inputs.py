@@ -59,7 +59,7 @@ class ResidentInputs(Inputs):
         self._here, self._orders = [], []  # type: tuple[list[dict[str, Array]], list[Array]]
         for device in replicas.devices:
             with device.active():
-                self._here.append({name: device.xp.asarray(array) for name, array in host.items()})
+                self._here.append({name: _sent(device, array) for name, array in host.items()})
                 self._orders.append(device.zeros((most * iterator.batch_size,), np.int32))
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
@@ -81,6 +81,13 @@ class ResidentInputs(Inputs):
             figures = (self._iterator.batch_size, first, last - first, target.size // max(1, last - first))
             args = target, source, self._orders[index], replica.step.now, *map(np.int64, figures)
             module.over("gather", target.size, args)
+
+
+def _sent(device: Device, array: Array) -> Array:
+    """A copy on the device; by `set`, as `asarray` would keep page-locked memory of that size for good."""
+    there: Any = device.empty(array.shape)
+    there.set(np.ascontiguousarray(array, np.float32))
+    return there  # type: ignore[no-any-return]
 
 
 class StagedInputs(Inputs):

@@ -102,16 +102,18 @@ class Measures:
 
     def _read(self) -> Array:
         total = np.zeros((ROOM, self._width))
-        for device, ring in zip(self._replicas.devices, self._rings, strict=True):
-            with device.active():
-                total += ring.get()  # type: ignore[attr-defined]
+        with self._replicas.alone():
+            for device, ring in zip(self._replicas.devices, self._rings, strict=True):
+                with device.active():
+                    total += ring.get()  # type: ignore[attr-defined]
         return total
 
     def _count_on_host(self) -> None:
         labels, outputs = [], []
-        for index in range(len(self._labels)):
-            labels.append(self._gathered(lambda replica, i=index: replica.binding.arguments[self._labels[i]]))
-            outputs.append(self._gathered(lambda replica, i=index: replica.outputs[i]))
+        with self._replicas.alone():
+            for index in range(len(self._labels)):
+                labels.append(self._gathered(lambda replica, i=index: replica.binding.arguments[self._labels[i]]))
+                outputs.append(self._gathered(lambda replica, i=index: replica.outputs[i]))
         for leaf in self._on_host:
             leaf.add(leaf.measure(labels, outputs))
 

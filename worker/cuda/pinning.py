@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..array import Array
+from .device import Device
 
 PORTABLE = 1  # cudaHostRegisterPortable: for all GPUs
 
 
 class PinnedPages:
-    """The pages under some arrays, registered until `close`.
+    """The pages under some arrays, registered until `close`, or until this object is gone; they live as long.
 
     Where the driver refuses (a locked-memory limit, a kernel without support) copies still work, only slower.
     """
 
-    def __init__(self, cupy: Any, arrays: Iterable[Array]) -> None:
-        self._runtime = cupy.cuda.runtime
-        self._registered: list[int] = []
-        for first, last in page_runs(arrays):
-            try:
+    def __init__(self, device: Device, arrays: Iterable[Array]) -> None:
+        kept, self._runtime = list(arrays), device.xp.cuda.runtime
+        registered: list[int] = []
+        for first, last in page_runs(kept):
+            with suppress(self._runtime.CUDARuntimeError), device.here():
                 self._runtime.hostRegister(first, last - first, PORTABLE)
-            except self._runtime.CUDARuntimeError:
-                continue
-            self._registered.append(first)
+                registered.append(first)
+        self.close = weakref.finalize(self, _unregister, self._runtime, registered, kept)
 
-    def close(self) -> None:
-        """Let go of the pages, which must not be copied to or from any more."""
-        for first in self._registered:
-            self._runtime.hostUnregister(first)
-        self._registered = []
+
+def _unregister(runtime: Any, registered: Sequence[int], arrays: Sequence[Array]) -> None:
+    """Let go of the pages; `arrays` are those in them, which must not be freed before."""
+    for first in registered:
+        with suppress(runtime.CUDARuntimeError):
+            runtime.hostUnregister(first)
 
 
 def page_runs(arrays: Iterable[Array]) -> list[tuple[int, int]]:

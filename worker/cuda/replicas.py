@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from .device import Device
 from .failures import Need, explained
 from .layout import Layout
 from .replica import Bucket, Pause, Replica
-from .tape import Tape
 
 BUCKET = 4 << 20  # bytes of gradients that leave together
 WHOLE = 1 << 62  # so many bytes that nothing is cut
@@ -63,7 +63,8 @@ class Replicas:
             ]
         self.buckets = self.replicas[0].buckets(bucket)
         self.stretches = self.replicas[0].stretches(stretch)
-        self.collective: Collective | None = collective(self.devices) if len(self.devices) > 1 else None
+        sums = len(self.devices) > 1 and bool(probe.gradients)
+        self.collective: Collective | None = collective(self.devices) if sums else None
 
     @property
     def records(self) -> bool:
@@ -121,15 +122,21 @@ class Replicas:
                 if bucket.first == 0 and (self.collective is None or not bucket.names):
                     replica.loss_scale.adjust()
 
-    def run(self, tape: Tape[Pause]) -> None:
-        """Queue a step; DeviceError if there is no memory for it, or a GPU does not answer."""
-        with explained(self.devices, self.need):
-            tape.run()
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Around all that concerns one step: no other thread uses these GPUs, and what they complain of is a
+        DeviceError.
+        """
+        with ExitStack() as stack:
+            for device in sorted(self.devices, key=lambda device: device.index):
+                stack.enter_context(device.lock)
+            stack.enter_context(explained(self.devices, self.need))
+            yield
 
     def look_at_scale(self) -> None:
         """DataError if gradients are NaN or infinite however small their scale is. Waits for the first GPU."""
         scale = self.replicas[0].loss_scale
-        with explained(self.devices, self.need), self.devices[0].active():
+        with self.devices[0].active():
             step = scale.failed_step() if scale else None
         if step is not None:
             raise DataError(
@@ -139,10 +146,6 @@ class Replicas:
 
     def look(self) -> None:
         """Raise what kernels have found wrong, if anything. Waits for the devices."""
-        with explained(self.devices, self.need):
-            self._look()
-
-    def _look(self) -> None:
         for device, replica in zip(self.devices, self.replicas, strict=True):
             if replica.step.complaints:
                 with device.active():

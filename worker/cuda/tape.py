@@ -4,9 +4,11 @@ one kernel would.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakMethod
 
 from ..spans import recorder
 from .device import Device
@@ -27,8 +29,11 @@ class Tape(Generic[T]):
     """
 
     def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
-        """`records`: whether the work can be recorded at all."""
-        self._devices, self._body, self._between = devices, body, between
+        """`body` and `between` are methods of who owns the tape, and held weakly: an executor and its memory are gone
+        with the last reference to it. `records`: whether the work can be recorded at all.
+        """
+        self._devices = devices
+        self._body, self._between = WeakMethod(body), WeakMethod(between)
         self._records, self._has_run = records, False
         self._pools = [device.new_pool() for device in devices]
         self._stretches: list[tuple[list[Any], T]] | None = None
@@ -44,29 +49,37 @@ class Tape(Generic[T]):
         self._has_run = True
 
     def _as_it_is(self) -> None:
-        running = [self._body(index) for index in range(len(self._devices))]
+        body, between = self._held()
+        # a recording's pools are its own: were they asked for more, they might give back what it writes to
+        pools = self._pools if self._stretches is None else [device.new_pool() for device in self._devices]
+        running = [body(index) for index in range(len(self._devices))]
         while True:
             value: Any = _END
-            for device, work, pool in zip(self._devices, running, self._pools, strict=True):
+            for device, work, pool in zip(self._devices, running, pools, strict=True):
                 with device.active(pool):
                     value = next(work, _END)
             if value is _END:
                 return
-            self._between(value)
+            between(value)
 
     def _recorded(self) -> list[tuple[list[Any], T]] | None:
         """The graphs of every stretch, one per device, and what the host is told behind it; None if that fails."""
+        collects = gc.isenabled()
+        gc.disable()  # what it frees on a GPU waits for it, which cannot be while a stream is captured
         try:
             each = [self._record(index, device) for index, device in enumerate(self._devices)]
         except RuntimeError as error:  # nothing has been executed: recording does not run what it records
             self._records = False
             warnings.warn(f"this step cannot be captured as a CUDA graph and runs slower: {error}", stacklevel=2)
             return None
+        finally:
+            if collects:
+                gc.enable()
         stretches = zip(*each, strict=True)
         return [([graph for graph, _ in stretch], stretch[0][1]) for stretch in stretches]
 
     def _record(self, index: int, device: Device) -> list[tuple[Any, T]]:
-        work, stretches = self._body(index), []  # type: Iterator[T], list[tuple[Any, T]]
+        work, stretches = self._held()[0](index), []  # type: Iterator[T], list[tuple[Any, T]]
         while not stretches or stretches[-1][1] is not _END:
             with device.active(self._pools[index]):
                 device.stream.begin_capture()
@@ -78,8 +91,14 @@ class Tape(Generic[T]):
         return stretches
 
     def _replay(self, stretches: list[tuple[list[Any], T]]) -> None:
+        between = self._held()[1]
         for graphs, value in stretches:
             for device, graph in zip(self._devices, graphs, strict=True):
                 device.launch(graph)
             if value is not _END:
-                self._between(value)
+                between(value)
+
+    def _held(self) -> tuple[Body[T], Callable[[T], None]]:
+        body, between = self._body(), self._between()
+        assert body is not None and between is not None, "a tape is used by its owner"
+        return body, between
