@@ -57,6 +57,14 @@ class Context:
     def __repr__(self) -> str:
         return f"{self.device_type}({self.device_id})"
 
+    def empty_cache(self) -> None:
+        """Give memory of the GPU that no array uses back to the driver, for other processes to have."""
+        if self.device_type == "cpu":
+            raise ParameterError(f"{self}.empty_cache", expected="a GPU", remedy="The processor keeps no cache")
+        from .cuda.device import Device
+
+        Device.get(require(self).device_id).release()
+
     def __enter__(self) -> Context:
         _current.stack.append(self)
         return self
