@@ -36,6 +36,9 @@ def test_sonar_to_the_last_digit(gpus, capsys):
 
 
 def test_lenet_as_on_the_processor(gpus, request):
+    """With the article's learning rate of 0.05, rounding alone moves single weights by 1 % in 50 steps: another number
+    of slices does so on the processor. With 0.01 it stays below 0.05 %.
+    """
     from digits import load
     from mnist import EMBEDDED, lenet
 
@@ -46,7 +49,7 @@ def test_lenet_as_on_the_processor(gpus, request):
         logger = mx.callback.Logger()
         model = mx.FeedForward.create(
             lenet(), digits.train_images[: steps * batch], digits.train_labels[: steps * batch], ctx=ctx, num_epoch=1,
-            batch_size=batch, learning_rate=0.05, momentum=0.9, wd=1e-5, initializer=mx.init.Uniform(0.07),
+            batch_size=batch, learning_rate=0.01, momentum=0.9, wd=1e-5, initializer=mx.init.Uniform(0.07),
             verbose=False, batch_end_callback=mx.callback.log_train_metric(steps, logger),
         )  # fmt: skip
         found.append((list(model.arg_params.values()), logger.train[-1][1]))
