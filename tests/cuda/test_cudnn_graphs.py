@@ -88,7 +88,7 @@ for name, data, options, math in layers:
         answers[f"{name}|{math}|{kind}"] = planner.found
 array = SimpleNamespace(data=SimpleNamespace(ptr=4096))
 try:
-    wrapper.Plan(planner.built, None, array).run(array, array, array)
+    wrapper.Plan(planner.built, None, SimpleNamespace(parts=lambda: [array])).run(array, array, array)
 except RuntimeError as error:
     answers["run"] = str(error)
 print(json.dumps(answers))
