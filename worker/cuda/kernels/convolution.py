@@ -67,10 +67,27 @@ class ConvolutionKernel(BaseConvolution):
         self._substitute: ColumnsConvolution | None = None
         self._shapes = {"image": self.data, "filters": self.weight, "result": self.out}
         self._halves: dict[str, Array] = {}
+        self._in_backward = False
+        self._rounded: Array | None = None  # in backward: the head gradient whose halves are there already
         sizes = [2 * int(np.prod(shape)) for shape in self._shapes.values()] if math in _HALVES else []
         self._claim = Claim(Arena.of(device, "halves"), sizes)
         if self.data[0]:
             self._plan("fprop")
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """See BaseConvolution."""
+        self._in_backward = True
+        try:
+            super().backward(step, out_grads, inputs, outputs, in_grads)
+        finally:
+            self._in_backward, self._rounded = False, None
 
     def compute(self, data: Array, weight: Array, out: Array) -> None:
         """See BaseConvolution."""
@@ -105,9 +122,12 @@ class ConvolutionKernel(BaseConvolution):
             self._halves = {
                 role: part.view(np.uint16) for role, part in zip(_ROLES["fprop"], self._claim.parts(), strict=True)
             }
+        for role, array in zip(_ROLES[kind], (first, second), strict=False):
+            if array is not self._rounded:  # both gradients read the head gradient, one directly behind the other
+                self._convert("to_half", array.shape, array, self._halves[role])
+            if role == "result" and self._in_backward:
+                self._rounded = array
         halves = [self._halves[role] for role in _ROLES[kind]]
-        self._convert("to_half", first.shape, first, halves[0])
-        self._convert("to_half", second.shape, second, halves[1])
         plan.run(*halves)
         self._convert("from_half", target.shape, halves[2], target)
 
