@@ -66,6 +66,22 @@ def test_forward_and_backward_apart(gpus):
         found.backward(head[:2])
 
 
+def test_both_passes_of_losses_are_replayed(gpus):
+    net = mx.sym.BatchNorm(mx.sym.Variable("data"), fix_gamma=False, name="bn")
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=3, name="fc"), name="softmax")
+    expected, found = on_both(net, {"data": (8, 4)})
+    generator = np.random.default_rng(0)
+    for number in range(6):
+        given = {name: generator.standard_normal(array.shape) for name, array in expected.arg_dict.items()}
+        given["softmax_label"] = generator.integers(0, 3, 8)
+        for executor in (expected, found):
+            executor.copy_params_from(given)
+            executor.forward(is_train=number != 2)
+            executor.backward()
+        assert_alike(found.grad_arrays, expected.grad_arrays)
+        assert_alike(found.aux_arrays, expected.aux_arrays)
+
+
 def test_gradients_are_added_up(gpus):
     expected, found = on_both(network(), grad_req={"conv_weight": "add", "fc_bias": "write"})
     for executor in (expected, found):

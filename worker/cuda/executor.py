@@ -84,7 +84,10 @@ class CudaExecutor(BaseExecutor):
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """See BaseExecutor."""
         with explained([self._device]), self._device.serving():
-            self._replica.backward(self._head_grads(out_grads, self._take))
+            if out_grads is None:
+                self._run("backward", self._backward)
+            else:
+                self._replica.backward(self._head_grads(out_grads, self._take))
             self._look()
         self._announce(announce)
 
@@ -102,6 +105,10 @@ class CudaExecutor(BaseExecutor):
 
     def _forward(self, _: int) -> Iterator[Pause]:
         return self._replica.forward()
+
+    def _backward(self, _: int) -> Iterator[Pause]:
+        self._replica.backward([None] * len(self.outputs))
+        yield from ()
 
     def _both(self, _: int) -> Iterator[Pause]:
         return self._replica.forward_backward(self._buckets)
