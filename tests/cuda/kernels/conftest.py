@@ -4,7 +4,29 @@ import numpy as np
 import pytest
 
 from pushgrad.worker.cuda.step import CudaStep
+from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.operator import Step
+
+
+class Chain:
+    """The plain operators one after the other."""
+
+    def __init__(self, op, act_type):
+        self.op, self.act = op, act_type and Activation(act_type=act_type)
+        self.infer_shape = op.infer_shape
+
+    def forward(self, step, inputs, outputs):
+        self.op.forward(step, inputs, outputs)
+        if self.act:
+            self.before = outputs[0].copy()
+            self.act.forward(step, [self.before], outputs)
+
+    def backward(self, step, out_grads, inputs, outputs, in_grads):
+        if self.act:
+            grad = np.empty_like(outputs[0])
+            self.act.backward(step, out_grads, [self.before], outputs, [grad])
+            out_grads = [grad]
+        self.op.backward(step, out_grads, inputs, outputs, in_grads)
 
 
 class Bench:
@@ -36,6 +58,11 @@ class Bench:
         with self.device.active():
             self.device.synchronize()
             return np.array(array.get())
+
+    @staticmethod
+    def chain(op, act_type):
+        """A layer and the activation behind it."""
+        return Chain(op, act_type)
 
     def make(self, maker, *args, **options):
         """`maker(device, ...)`, made while the device is active."""

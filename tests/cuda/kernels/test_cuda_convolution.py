@@ -6,31 +6,9 @@ import pytest
 from pushgrad.worker.cuda.kernels import convolution_columns
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel, DeconvolutionKernel, convolution_kernel
 from pushgrad.worker.cuda.kernels.convolution_columns import ColumnsConvolution
-from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.deconvolution import Deconvolution
 from pushgrad.worker.ops.operator import Step
-
-
-class Chain:
-    """The plain operators one after the other."""
-
-    def __init__(self, op, act_type):
-        self.op, self.act = op, act_type and Activation(act_type=act_type)
-        self.infer_shape = op.infer_shape
-
-    def forward(self, step, inputs, outputs):
-        self.op.forward(step, inputs, outputs)
-        if self.act:
-            self.before = outputs[0].copy()
-            self.act.forward(step, [self.before], outputs)
-
-    def backward(self, step, out_grads, inputs, outputs, in_grads):
-        if self.act:
-            grad = np.empty_like(outputs[0])
-            self.act.backward(step, out_grads, [self.before], outputs, [grad])
-            out_grads = [grad]
-        self.op.backward(step, out_grads, inputs, outputs, in_grads)
 
 
 def random_inputs(op, data, seed=0):
@@ -46,7 +24,7 @@ def agree(bench, op, data, maker=ColumnsConvolution, act_type=None, tolerance=1e
         options["act_type"] = act_type
     kernel = bench.make(maker, op, shapes, [out], **options)
     for wanted in (None, (0,), (1,), (2,)):
-        got = bench.both(kernel, Chain(op, act_type), inputs, seed, wanted)
+        got = bench.both(kernel, bench.chain(op, act_type), inputs, seed, wanted)
         scale = max(1.0, *(float(np.abs(a).max(initial=0)) for a in (got[1][0], *got[1][1]) if a is not None))
         bench.close(*got, rtol=tolerance, atol=tolerance * scale)
     return kernel
@@ -257,4 +235,4 @@ def test_a_recorded_step_is_replayed(bench):
         arrays[0].set(np.float32(inputs[0]))
     bench.device.launch(graph)
     got = bench.fetch(out), [bench.fetch(grad) for grad in grads]
-    bench.close(got, bench.on_host(Chain(op, "relu"), inputs, shape, np.ones(shape)), rtol=1e-4, atol=1e-4)
+    bench.close(got, bench.on_host(bench.chain(op, "relu"), inputs, shape, np.ones(shape)), rtol=1e-4, atol=1e-4)

@@ -4,29 +4,7 @@ import numpy as np
 import pytest
 
 from pushgrad.worker.cuda.kernels.fully_connected import FullyConnectedKernel
-from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.fully_connected import FullyConnected
-
-
-class Chain:
-    """The plain operators one after the other."""
-
-    def __init__(self, op, act_type):
-        self.op, self.act = op, act_type and Activation(act_type=act_type)
-        self.infer_shape = op.infer_shape
-
-    def forward(self, step, inputs, outputs):
-        self.op.forward(step, inputs, outputs)
-        if self.act:
-            self.before = outputs[0].copy()
-            self.act.forward(step, [self.before], outputs)
-
-    def backward(self, step, out_grads, inputs, outputs, in_grads):
-        if self.act:
-            grad = np.empty_like(outputs[0])
-            self.act.backward(step, out_grads, [self.before], outputs, [grad])
-            out_grads = [grad]
-        self.op.backward(step, out_grads, inputs, outputs, in_grads)
 
 
 @pytest.mark.parametrize("act_type", [None, "relu", "sigmoid", "tanh", "softrelu", "softsign"])
@@ -47,7 +25,7 @@ def test_as_the_operators(bench, act_type, data, options):
     inputs = [rng.standard_normal(shape) for shape in shapes]
     kernel = bench.make(FullyConnectedKernel, op, act_type)
     for seed in (1, 2):  # what is kept is used again
-        bench.close(*bench.both(kernel, Chain(op, act_type), inputs, seed), rtol=1e-4, atol=1e-5)
+        bench.close(*bench.both(kernel, bench.chain(op, act_type), inputs, seed), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("wanted", [(), (0,), (1,), (2,)])
@@ -55,10 +33,10 @@ def test_only_what_is_wanted(bench, wanted):
     op, rng = FullyConnected(num_hidden=4), np.random.default_rng(0)
     inputs = [rng.standard_normal(shape) for shape in ((3, 5), (4, 5), (4,))]
     kernel = bench.make(FullyConnectedKernel, op, "relu")
-    bench.close(*bench.both(kernel, Chain(op, "relu"), inputs, wanted=wanted), rtol=1e-4, atol=1e-5)
+    bench.close(*bench.both(kernel, bench.chain(op, "relu"), inputs, wanted=wanted), rtol=1e-4, atol=1e-5)
 
 
 def test_no_rows(bench):
     op = FullyConnected(num_hidden=4)
     inputs = [np.zeros((0, 5)), np.ones((4, 5)), np.ones(4)]
-    bench.close(*bench.both(bench.make(FullyConnectedKernel, op, "tanh"), Chain(op, "tanh"), inputs))
+    bench.close(*bench.both(bench.make(FullyConnectedKernel, op, "tanh"), bench.chain(op, "tanh"), inputs))
