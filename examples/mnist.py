@@ -43,6 +43,14 @@ def mlp():
     return mx.symbol.SoftmaxOutput(mx.symbol.FullyConnected(layer, num_hidden=10))
 
 
+def contexts(_context, _option, text):
+    """The GPUs of a list such as 0,1; None, which leaves the choice to launch, without one."""
+    indices = text.split(",") if text else []
+    if not all(index.strip().isdecimal() for index in indices):
+        raise click.BadParameter(f"{text!r} is no list of numbers such as 0,1")
+    return [mx.gpu(int(index)) for index in indices] or None
+
+
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False), default=EMBEDDED, show_default=True)
 @click.option("--network", type=click.Choice(["lenet", "mlp"]), default="lenet", show_default=True)
@@ -54,14 +62,20 @@ def mlp():
 @click.option(
     "--scale", default=0.07, show_default=True, help="Initial weights are uniform in +-scale; the article: 0.01."
 )
-@click.option("--gpus", metavar="LIST", help="GPUs of this process, such as 0,1 [default: those that launch dealt].")
+@click.option(
+    "--gpus",
+    "ctx",
+    metavar="LIST",
+    callback=contexts,
+    help="GPUs of this process, such as 0,1 [default: those that launch dealt].",
+)
 @click.option("--slices", type=int, help="Parts that a batch is cut into [default: all compute threads].")
 @click.option("--limit", type=int, help="Train on the first so many digits only.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--save", metavar="PREFIX", help="Write PREFIX-symbol.json and PREFIX-0001.params after each epoch.")
 @click.option("--submission", metavar="FILE", help="Write predictions of the test digits as Kaggle wants them.")
 @click.option("--picture", metavar="FILE", help="Draw the learning curve and some test digits as PNG.")
-def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, scale, gpus, slices, limit, seed, save,
+def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, scale, ctx, slices, limit, seed, save,
          submission, picture):  # fmt: skip
     """Train on MNIST, or on the 6 000 digits that come with the examples."""
     digits = load(data, limit)
@@ -71,7 +85,7 @@ def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, sca
         {"lenet": lenet, "mlp": mlp}[network](),
         digits.train_images,
         digits.train_labels,
-        ctx=[mx.gpu(int(index)) for index in gpus.split(",")] if gpus else None,
+        ctx=ctx,
         num_epoch=num_epochs,
         batch_size=batch_size,
         slices=slices,

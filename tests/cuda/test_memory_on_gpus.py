@@ -76,3 +76,32 @@ def test_threads_take_turns_on_a_gpu(gpus):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def fit(rows, callback=None):
+    data, labels = np.zeros((rows, 1, 8, 8), np.float32), np.zeros(rows, np.float32)
+    return mx.FeedForward.create(
+        network(), data, labels, ctx=mx.gpu(0), num_epoch=1, batch_size=10, batch_end_callback=callback, verbose=False
+    )
+
+
+def test_no_step_waits_for_the_gpu(cupy_on_cpu, monkeypatch):
+    from on_cpu.streams import Stream
+
+    waits, original = [], Stream.may_wait
+    monkeypatch.setattr(Stream, "may_wait", lambda self, what: (waits.append(what), original(self, what)))
+
+    def count(rows):
+        waits.clear()
+        fit(rows)
+        return len(waits)
+
+    fit(50)  # finds and compiles what every fit needs
+    assert count(50) == count(250) > 0
+
+
+def test_no_step_allocates_once_it_is_recorded(gpus):
+    taken = []
+    fit(100, lambda end: taken.append(Device.get(0).used_bytes()))
+    assert len(taken) == 10
+    assert len(set(taken[1:])) == 1

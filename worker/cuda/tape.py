@@ -22,7 +22,7 @@ class Tape(Generic[T]):
     """Work that is the same in every step.
 
     `body(i)` queues that of device i and yields, on all devices alike, where the host has something to do between two
-    stretches of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
+    segments of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
     are compiled, plans are made, memory is found. The second records it, and all later ones replay the records.
     What is allocated meanwhile comes from pools of the tape's own: a graph writes again where operators had their
     temporary arrays, and nobody else's may lie there.
@@ -36,22 +36,22 @@ class Tape(Generic[T]):
         self._body, self._between = WeakMethod(body), WeakMethod(between)
         self._records, self._has_run = records, False
         self._pools = [device.new_pool() for device in devices]
-        self._stretches: list[tuple[list[Any], T]] | None = None
+        self._segments: list[tuple[list[Any], T]] | None = None
 
     def run(self) -> None:
         """Queue one step."""
-        if self._records and self._has_run and self._stretches is None:
-            self._stretches = self._recorded()
-        if self._stretches is None or recorder.on:  # a profile times each operator on its own
+        if self._records and self._has_run and self._segments is None:
+            self._segments = self._recorded()
+        if self._segments is None or recorder.on:  # a profile times each operator on its own
             self._as_it_is()
         else:
-            self._replay(self._stretches)
+            self._replay(self._segments)
         self._has_run = True
 
     def _as_it_is(self) -> None:
         body, between = self._held()
         # a recording's pools are its own: were they asked for more, they might give back what it writes to
-        pools = self._pools if self._stretches is None else [device.new_pool() for device in self._devices]
+        pools = self._pools if self._segments is None else [device.new_pool() for device in self._devices]
         running = [body(index) for index in range(len(self._devices))]
         while True:
             value: Any = _END
@@ -63,7 +63,7 @@ class Tape(Generic[T]):
             between(value)
 
     def _recorded(self) -> list[tuple[list[Any], T]] | None:
-        """The graphs of every stretch, one per device, and what the host is told behind it; None if that fails."""
+        """The graphs of every segment, one per device, and what the host is told behind it; None if that fails."""
         collects = gc.isenabled()
         gc.disable()  # what it frees on a GPU waits for it, which cannot be while a stream is captured
         try:
@@ -75,24 +75,24 @@ class Tape(Generic[T]):
         finally:
             if collects:
                 gc.enable()
-        stretches = zip(*each, strict=True)
-        return [([graph for graph, _ in stretch], stretch[0][1]) for stretch in stretches]
+        segments = zip(*each, strict=True)
+        return [([graph for graph, _ in segment], segment[0][1]) for segment in segments]
 
     def _record(self, index: int, device: Device) -> list[tuple[Any, T]]:
-        work, stretches = self._held()[0](index), []  # type: Iterator[T], list[tuple[Any, T]]
-        while not stretches or stretches[-1][1] is not _END:
+        work, segments = self._held()[0](index), []  # type: Iterator[T], list[tuple[Any, T]]
+        while not segments or segments[-1][1] is not _END:
             with device.active(self._pools[index]):
                 device.stream.begin_capture()
                 try:
                     value = next(work, _END)
                 finally:
                     graph = device.stream.end_capture()
-            stretches.append((graph, value))
-        return stretches
+            segments.append((graph, value))
+        return segments
 
-    def _replay(self, stretches: list[tuple[list[Any], T]]) -> None:
+    def _replay(self, segments: list[tuple[list[Any], T]]) -> None:
         between = self._held()[1]
-        for graphs, value in stretches:
+        for graphs, value in segments:
             for device, graph in zip(self._devices, graphs, strict=True):
                 device.launch(graph)
             if value is not _END:
