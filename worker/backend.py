@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from .array import Array, Shape, aligned_empty, aligned_zeros
 from .fusion import extends_on_host, fuse
 from .graph import Entry, Node
 from .kernels.registry import Kernel, kernel_for
+from .memory_format import Format, Formats
 from .ops.operator import Operator
 
 
@@ -29,10 +30,29 @@ class Backend(Protocol):
         """The operator nodes in order, those that one kernel computes together."""
         ...
 
+    def formats(
+        self,
+        groups: Sequence[Sequence[Node]],
+        heads: Sequence[Entry],
+        shapes: Mapping[Entry, Shape],
+        dtype: np.dtype[Any],
+    ) -> Formats:
+        """Those entries that lie otherwise than in C order, as do their gradients."""
+        ...
+
     def kernel_for(
-        self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+        self,
+        chain: Sequence[Operator],
+        in_shapes: Sequence[Shape],
+        out_shapes: Sequence[Shape],
+        dtype: Any,
+        formats: Sequence[Format] = (),
     ) -> Kernel:
-        """What computes a group of nodes."""
+        """What computes a group of nodes. `formats`: of its first input and first output."""
+        ...
+
+    def add(self, total: Array, addend: Array) -> None:
+        """Add a gradient to another of the same entry."""
         ...
 
 
@@ -51,11 +71,30 @@ class Host:
         """See Backend."""
         return fuse(nodes, heads, extends_on_host if dtype == np.float32 else None)
 
+    def formats(
+        self,
+        groups: Sequence[Sequence[Node]],
+        heads: Sequence[Entry],
+        shapes: Mapping[Entry, Shape],
+        dtype: np.dtype[Any],
+    ) -> Formats:
+        """None: kernels here want C order."""
+        return {}
+
     def kernel_for(
-        self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+        self,
+        chain: Sequence[Operator],
+        in_shapes: Sequence[Shape],
+        out_shapes: Sequence[Shape],
+        dtype: Any,
+        formats: Sequence[Format] = (),
     ) -> Kernel:
         """See Backend."""
         return kernel_for(chain, in_shapes, out_shapes, dtype)
+
+    def add(self, total: Array, addend: Array) -> None:
+        """See Backend."""
+        total += addend
 
 
 HOST: Backend = Host()

@@ -14,6 +14,7 @@ from .backend import HOST, Backend
 from .backward_plan import PlannedCall, Write
 from .graph import Entry, Node
 from .kernels.registry import Kernel
+from .memory_format import C_ORDER, Formats
 from .ops.operator import Operator, Step
 from .spans import recorder
 
@@ -35,6 +36,7 @@ class Call:
     in_grads: list[Array | None] = field(default_factory=list)
     sums: list[tuple[Array, Array]] = field(default_factory=list)  # (total, addend) after backward
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
+    backend: Backend = HOST
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
         """Compute the outputs; `kernel`: only what that part of the kernel computes."""
@@ -64,9 +66,10 @@ class Call:
 
     def lay_out_backward(self, planned: PlannedCall, buffers: GradientBuffers) -> None:
         """Take the arrays that backward reads and writes."""
+        self.backend = buffers.backend
         self.out_grads = [
-            buffers.backend.zeros(array.shape, array.dtype) if entry is None else buffers.array(entry, array.shape)
-            for entry, array in zip(planned.reads, self.outputs, strict=True)
+            buffers.zeros((self.node, index), array.shape) if entry is None else buffers.array(entry, array.shape)
+            for index, (entry, array) in enumerate(zip(planned.reads, self.outputs, strict=True))
         ]
         for write, array in zip(planned.writes, self.inputs, strict=True):
             target, total = buffers.target(write, array.shape)
@@ -81,7 +84,7 @@ class Call:
     def add_up(self, finished: Callable[[str], None]) -> None:
         """After backward: add what comes on top of other gradients, and tell which arguments' are final."""
         for total, addend in self.sums:
-            total += addend
+            self.backend.add(total, addend)
         for name in self.finished:
             finished(name)
 
@@ -106,10 +109,16 @@ def node_key(node: Node) -> int:
 class GradientBuffers:
     """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run."""
 
-    def __init__(self, dtype: np.dtype[np.floating], fixed: Mapping[Entry, Array], backend: Backend = HOST) -> None:
+    def __init__(
+        self,
+        dtype: np.dtype[np.floating],
+        fixed: Mapping[Entry, Array],
+        backend: Backend = HOST,
+        formats: Formats | None = None,
+    ) -> None:
         """`fixed`: gradients that have a place already."""
-        self._dtype, self._fixed, self.backend = dtype, fixed, backend
-        self._live: dict[Entry, Array] = {}
+        self._dtype, self._fixed, self.backend, self._formats = dtype, fixed, backend, formats or {}
+        self._live: dict[Entry, Array] = {}  # the memory that they lie in, with one axis
         self._free: defaultdict[int, list[Array]] = defaultdict(list)
 
     def array(self, entry: Entry, shape: Shape) -> Array:
@@ -117,10 +126,16 @@ class GradientBuffers:
         fixed = self._fixed.get(entry)
         if fixed is not None:
             return fixed
+        form = self._formats.get(entry, C_ORDER)
         if entry not in self._live:
-            spare = self._free[int(np.prod(shape, dtype=np.int64))]
-            self._live[entry] = spare.pop().reshape(shape) if spare else self.backend.empty(shape, self._dtype)
-        return self._live[entry]
+            spare = self._free[form.size(shape)]
+            self._live[entry] = spare.pop() if spare else self.backend.empty((form.size(shape),), self._dtype)
+        return form.view(self._live[entry], shape)
+
+    def zeros(self, entry: Entry, shape: Shape) -> Array:
+        """The gradient of an entry that nobody writes one for."""
+        form = self._formats.get(entry, C_ORDER)
+        return form.view(self.backend.zeros((form.size(shape),), self._dtype), shape)
 
     def target(self, write: Write | None, shape: Shape) -> tuple[Array | None, Array | None]:
         """Where a gradient is written, and the total to which it is then added (None: it is the total)."""
@@ -128,10 +143,13 @@ class GradientBuffers:
             return None, None
         entry, adds = write
         array = self.array(entry, shape)
-        return (self.backend.empty(shape, self._dtype), array) if adds else (array, None)
+        if not adds:
+            return array, None
+        form = self._formats.get(entry, C_ORDER)
+        return form.view(self.backend.empty((form.size(shape),), self._dtype), shape), array
 
     def release(self, entry: Entry) -> None:
         """The gradient has been read by the one that made the entry, and is read no more."""
-        array = self._live.pop(entry, None)
-        if array is not None:
-            self._free[array.size].append(array)
+        memory = self._live.pop(entry, None)
+        if memory is not None:
+            self._free[memory.size].append(memory)

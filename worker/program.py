@@ -12,6 +12,7 @@ from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .calls import Call, GradientBuffers, computed_label, node_key
 from .graph import Entry, Node
+from .memory_format import C_ORDER
 from .ops.operator import Step
 from .symbol import Symbol
 from .value_buffers import ValueBuffers, last_uses
@@ -67,6 +68,7 @@ class Program:
         self.step = step or Step()
         self.counts: dict[int, float] = {}
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
+        self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
         self._values.update(self._common.values or {})
         self._place_heads(outputs)
@@ -113,7 +115,7 @@ class Program:
 
     def _lay_out_forward(self) -> list[Call | None]:
         """Give every value its place."""
-        buffers, calls = ValueBuffers(self._outline.dtype, self._outline.backend), []
+        buffers, calls = ValueBuffers(self._outline.dtype, self._outline.backend, self._formats), []
         for group, read_last in zip(self._outline.groups, self._outline.last_uses, strict=True):
             calls.append(None if group[0] in self._common.nodes else self._call(group, buffers))
             for entry in read_last:
@@ -133,7 +135,8 @@ class Program:
         chain = [node.op for node in group if node.op is not None]
         in_shapes = [array.shape for array in inputs]
         out_shapes = [array.shape for array in outputs]
-        kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype)
+        formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
+        kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
         operators = "+".join(op.op_name() for op in chain)
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
@@ -148,7 +151,7 @@ class Program:
         plan, arguments = self._outline.plan, self._outline.arguments
         fixed = {entry: gradients[name] for entry, name in arguments.items() if name in gradients}
         places = {**(self._common.gradients or {}), **fixed}
-        buffers = GradientBuffers(self._outline.dtype, places, self._outline.backend)
+        buffers = GradientBuffers(self._outline.dtype, places, self._outline.backend, self._formats)
         self._head_buffers = [
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)

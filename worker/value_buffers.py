@@ -12,23 +12,25 @@ import numpy as np
 from .array import Array, Shape
 from .backend import HOST, Backend
 from .graph import Entry, Node
+from .memory_format import C_ORDER, Formats
 
 
 class ValueBuffers:
     """Arrays given out in the order of forward."""
 
-    def __init__(self, dtype: np.dtype[np.floating], backend: Backend = HOST) -> None:
-        self._dtype, self._backend = dtype, backend
+    def __init__(self, dtype: np.dtype[np.floating], backend: Backend = HOST, formats: Formats | None = None) -> None:
+        self._dtype, self._backend, self._formats = dtype, backend, formats or {}
         self._live: dict[Entry, Array] = {}
         self._free: list[Array] = []  # flat, by size
 
     def array(self, entry: Entry, shape: Shape) -> Array:
         """The place of an entry's value, in the smallest free buffer that holds it."""
-        size = int(np.prod(shape, dtype=np.int64))
+        form = self._formats.get(entry, C_ORDER)
+        size = form.size(shape)
         index = bisect_left(self._free, size, key=len)
         flat = self._free.pop(index) if index < len(self._free) else self._backend.empty((size,), self._dtype)
         self._live[entry] = flat
-        return flat[:size].reshape(shape)
+        return form.view(flat, shape)
 
     def release(self, entry: Entry) -> None:
         """The value is read no more. Values that have a place elsewhere stay there."""

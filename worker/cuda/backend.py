@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ from ..array import Array, Shape
 from ..fusion import extends_on_host, fuse, is_pooling
 from ..graph import Entry, Node
 from ..kernels.registry import Kernel
+from ..memory_format import Format, Formats
 from ..ops.operator import Operator
+from .channels_last import ChannelsLast, formats
+from .cudnn import Cudnn
 from .device import Device
+from .kernels.add import add_to
 from .loss_scale import ScaledLoss
 from .registry import kernel_for
 
@@ -32,17 +36,51 @@ class CudaBackend:
         return self.device.zeros(shape, dtype)
 
     def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
-        """Convolutions and fully connected layers with the activation behind them."""
+        """Convolutions, fully connected layers, normalisations and sums with the activation behind them."""
         return fuse(nodes, heads, _extends if dtype == np.float32 else None)
 
+    def formats(
+        self,
+        groups: Sequence[Sequence[Node]],
+        heads: Sequence[Entry],
+        shapes: Mapping[Entry, Shape],
+        dtype: np.dtype[Any],
+    ) -> Formats:
+        """Around convolutions of cuDNN on tensor cores, which read nothing else without a copy: with channels last."""
+        on_tensor_cores = self.precision != "float32" and dtype == np.float32 and Cudnn.of(self.device) is not None
+        return formats(groups, heads, shapes, self.precision) if on_tensor_cores else {}
+
+    def add(self, total: Array, addend: Array) -> None:
+        """See Backend."""
+        if total.dtype == np.uint16 or not total.flags.c_contiguous:
+            add_to(self.device, total, addend, self.precision)
+        else:
+            total += addend
+
     def kernel_for(
-        self, chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+        self,
+        chain: Sequence[Operator],
+        in_shapes: Sequence[Shape],
+        out_shapes: Sequence[Shape],
+        dtype: Any,
+        formats: Sequence[Format] = (),
     ) -> Kernel:
         """See Backend."""
-        kernel = kernel_for(self.device, self.precision, chain, in_shapes, out_shapes, np.dtype(dtype))
+        first, result = (isinstance(one, ChannelsLast) for one in formats or (None, None))
+        shapes = in_shapes, out_shapes
+        kernel = kernel_for(self.device, self.precision, chain, *shapes, np.dtype(dtype), (first, result))
         is_scaled = self.precision == "float16" and chain[0].is_loss
         return ScaledLoss(self.device, kernel) if is_scaled else kernel
 
 
 def _extends(group: Sequence[Node], node: Node) -> bool:
+    if len(group) == 1 and node.op is not None and node.op.op_name() == "Activation" and _takes_activation(group[0]):
+        return True
     return not is_pooling(node) and extends_on_host(group, node)
+
+
+def _takes_activation(node: Node) -> bool:
+    op: Any = node.op
+    if op.op_name() == "elemwise_add":
+        return all(source.op is not None for source, _ in node.inputs)  # whose arrays are without gaps
+    return op.op_name() in ("BatchNorm", "CuDNNBatchNorm") and not op.output_mean_var

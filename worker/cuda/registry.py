@@ -13,7 +13,8 @@ from ..ops.operator import Operator
 from .device import Device
 
 Shapes = Sequence[Shape]
-Maker = Callable[[Device, str, Sequence[Any], Shapes, Shapes], Kernel | None]
+Last = tuple[bool, bool]  # whether the first input, and the first output, lie with channels last
+Maker = Callable[[Device, str, Sequence[Any], Shapes, Shapes, Last], Kernel | None]
 
 # Operators that look at values on the host in the middle of a step.
 _ASK_HOST = ("Custom", "ROIPooling")
@@ -31,6 +32,7 @@ def kernel_for(
     in_shapes: Shapes,
     out_shapes: Shapes,
     dtype: np.dtype[Any],
+    last: Last = (False, False),
 ) -> Kernel:
     """The kernel for `chain`, or the operator itself, whose plain version runs on cupy's arrays."""
     name = chain[0].op_name()
@@ -39,7 +41,7 @@ def kernel_for(
 
         return HostCall(chain[0])
     if dtype == np.float32 and name in _MAKERS:
-        made = _MAKERS[name](device, precision, chain, in_shapes, out_shapes)
+        made = _MAKERS[name](device, precision, chain, in_shapes, out_shapes, last)
         if made is not None:
             return made
     if len(chain) > 1:
@@ -47,55 +49,90 @@ def kernel_for(
     return chain[0]
 
 
-def _convolution(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _convolution(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.convolution import convolution_kernel
 
-    return convolution_kernel(device, chain[0], ins, outs, _activation_behind(chain), precision)
+    return convolution_kernel(device, chain[0], ins, outs, _activation_behind(chain), precision, last)
 
 
-def _deconvolution(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _deconvolution(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.convolution import DeconvolutionKernel
 
     return DeconvolutionKernel(device, chain[0], ins, outs, precision)
 
 
-def _fully_connected(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _fully_connected(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.fully_connected import FullyConnectedKernel
 
     return FullyConnectedKernel(device, chain[0], _activation_behind(chain), precision)
 
 
-def _activation(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _activation(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.activation import ActivationKernel
+    from .kernels.last_elementwise import LastActivationKernel
 
-    return ActivationKernel(device, getattr(chain[0], "act_type", chain[0].op_name()))
+    act_type = getattr(chain[0], "act_type", chain[0].op_name())
+    return LastActivationKernel(device, act_type, ins[0], precision) if last[0] else ActivationKernel(device, act_type)
 
 
-def _pooling(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _add(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last) -> Kernel | None:
+    from .kernels.add import AddKernel
+
+    act_type = _activation_behind(chain)
+    return AddKernel(device, act_type, ins[0], precision if last[0] else None) if act_type or last[0] else None
+
+
+def _concat(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
+    from .kernels.last_elementwise import LastConcatKernel
+
+    return LastConcatKernel(device, ins, outs[0], precision) if last[0] else None
+
+
+def _pooling(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.pooling import pool_kernel
 
-    return pool_kernel(device, chain[0], ins[0], outs[0])
+    return pool_kernel(device, chain[0], ins[0], outs[0], precision if last[0] else None)
 
 
-def _batch_norm(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _batch_norm(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.batch_norm import batch_norm_kernel
 
-    return batch_norm_kernel(device, chain[0], ins[0])
+    return batch_norm_kernel(device, chain[0], ins[0], _activation_behind(chain), precision if last[0] else None)
 
 
-def _softmax_output(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _softmax_output(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.softmax_output import SoftmaxOutputKernel
 
     return SoftmaxOutputKernel(device, chain[0])
 
 
-def _dropout(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _dropout(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.dropout import DropoutKernel
 
     return None if chain[0].axes else DropoutKernel(device, chain[0])
 
 
-def _embedding(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes) -> Kernel | None:
+def _embedding(
+    device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
+) -> Kernel | None:
     from .kernels.embedding import EmbeddingKernel
 
     return EmbeddingKernel(device, chain[0])
@@ -110,6 +147,8 @@ _MAKERS: dict[str, Maker] = {
     "Deconvolution": _deconvolution,
     "FullyConnected": _fully_connected,
     "Activation": _activation,
+    "elemwise_add": _add,
+    "Concat": _concat,
     "Pooling": _pooling,
     "BatchNorm": _batch_norm,
     "CuDNNBatchNorm": _batch_norm,

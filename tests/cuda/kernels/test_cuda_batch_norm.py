@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cuda.kernels.batch_norm import BatchNormKernel, _shares, batch_norm_kernel
+from pushgrad.worker.cuda.kernels.batch_norm import BatchNormKernel, batch_norm_kernel
+from pushgrad.worker.cuda.kernels.walks import _shares
 from pushgrad.worker.ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from pushgrad.worker.ops.operator import Step
 

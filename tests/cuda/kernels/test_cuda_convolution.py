@@ -6,6 +6,7 @@ import pytest
 from pushgrad.worker.cuda.kernels import convolution_columns
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel, DeconvolutionKernel, convolution_kernel
 from pushgrad.worker.cuda.kernels.convolution_columns import ColumnsConvolution
+from pushgrad.worker.cuda.kernels.packs import pack_module
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.deconvolution import Deconvolution
 from pushgrad.worker.ops.operator import Step
@@ -187,13 +188,13 @@ def awkward_numbers():
 @pytest.mark.parametrize("math", ["float16", "bfloat16"])
 def test_rounding_to_halves(bench, math):
     numbers = awkward_numbers()
-    module = bench.device.module("half_layout", BFLOAT16=int(math == "bfloat16"))
+    module = pack_module(bench.device, "channels_last", math, 1)
     with bench.device.active():
         source, half = bench.send(numbers), bench.device.empty(numbers.shape, np.uint16)
         back = bench.device.empty(numbers.shape)
         shape = (np.int32(1), np.int32(1), np.int32(numbers.size))
-        module.launch("to_half", (-(-numbers.size // 32), 1, 1), (source, half, *shape))
-        module.launch("from_half", (-(-numbers.size // 32), 1, 1), (half, back, *shape))
+        module.launch("to_last", (-(-numbers.size // 32), 1, 1), (source, half, *shape))
+        module.launch("from_last", (-(-numbers.size // 32), 1, 1), (half, back, *shape))
     nan, want = np.isnan(numbers), rounded(numbers, math)
     np.testing.assert_array_equal(bench.fetch(half)[~nan], want[~nan])
     np.testing.assert_array_equal(bench.fetch(back), halves(want, math))
@@ -202,12 +203,12 @@ def test_rounding_to_halves(bench, math):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 33, 65), (2, 64, 7), (2, 3, 100)])
 def test_channels_last_and_back(bench, shape):
     numbers = np.random.default_rng(0).integers(-99, 99, shape).astype(np.float32)
-    module, sizes = bench.device.module("half_layout", BFLOAT16=0), tuple(map(np.int32, shape))
+    module, sizes = pack_module(bench.device, "channels_last", "float16", 1), tuple(map(np.int32, shape))
     grid = (-(-shape[2] // 32), -(-shape[1] // 32), min(2, shape[0]))
     with bench.device.active():
         source, half, back = bench.send(numbers), bench.device.empty(shape, np.uint16), bench.device.empty(shape)
-        module.launch("to_half", grid, (source, half, *sizes))
-        module.launch("from_half", grid, (half, back, *sizes))
+        module.launch("to_last", grid, (source, half, *sizes))
+        module.launch("from_last", grid, (half, back, *sizes))
     there = bench.fetch(half).view(np.float16).reshape(shape[0], shape[2], shape[1])
     np.testing.assert_array_equal(there, numbers.swapaxes(1, 2))
     np.testing.assert_array_equal(bench.fetch(back), numbers)

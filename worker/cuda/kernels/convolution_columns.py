@@ -18,6 +18,7 @@ from ..cublas import Cublas
 from ..device import Device
 from ..module import THREADS
 from .convolution_base import BaseConvolution
+from .finish import Finish
 
 COLUMNS_BYTES = 256 << 20  # at most, of columns and of the products' other side; a larger batch is cut
 _BLOCKS = 4096  # so many keep the largest GPU busy to its end
@@ -34,7 +35,7 @@ class ColumnsConvolution(BaseConvolution):
         out_shapes: Sequence[Shape],
         act_type: str | None = None,
     ) -> None:
-        super().__init__(device, op, in_shapes, out_shapes, act_type)
+        super().__init__(device, op, in_shapes, out_shapes, Finish(device, out_shapes[0], act_type))
         windows = op.windows()
         parts = (self.data[2:], self.out[2:], windows.kernel, windows.stride, windows.pad, windows.dilate)
         numbers = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,11 @@ import numpy as np
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
+from .packs import element, memory_of, pack_module, pack_size
 
 if TYPE_CHECKING:
     from ...ops.pooling import Pooling
+    from ...ops.windows import Windows
 
 _LANES = 32  # threads that work on one plane
 
@@ -29,10 +32,17 @@ def is_whole_plane(op: Pooling, data: Shape) -> bool:
     return bool(op.global_pool or (tuple(op.kernel) == tuple(data[2:]) and not any(op.pad)))
 
 
-def pool_kernel(device: Device, op: Pooling, data: Shape, out: Shape) -> PoolKernel | WholePlanePoolKernel | None:
-    """The kernel for these shapes; None if `handles` says no. To be called while the device is active."""
+def pool_kernel(
+    device: Device, op: Pooling, data: Shape, out: Shape, last: str | None = None
+) -> PoolKernel | WholePlanePoolKernel | LastPoolKernel | None:
+    """The kernel for these shapes; None if `handles` says no. To be called while the device is active.
+
+    `last`: the math (see packs.py) of data with channels last; None for float32 in C order.
+    """
     if not handles(op, data):
         return None
+    if last:
+        return LastPoolKernel(device, op, data, out, last)
     return WholePlanePoolKernel(device, op, data) if is_whole_plane(op, data) else PoolKernel(device, op, data, out)
 
 
@@ -44,18 +54,8 @@ class PoolKernel:
     """
 
     def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape) -> None:
-        windows = op.windows(data)
-        small = math.prod(windows.kernel) <= 1 << 8
-        self.taps = device.empty(out if op.pool_type == "max" else (0,), np.uint8 if small else np.int32)
-        self._module = device.module(
-            "pooling",
-            POOL=op.pool_type.upper(),
-            TAP="unsigned char" if small else "int",
-            BORDER=int(op.count_include_pad is not False),
-            **dict(
-                zip(("KH", "KW", "SH", "SW", "PH", "PW"), windows.kernel + windows.stride + windows.pad, strict=True)
-            ),
-        )
+        self.taps = _taps(device, op, data, out)
+        self._module = device.module("pooling", **_macros(op, op.windows(data)))
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """One value per window."""
@@ -103,6 +103,65 @@ class WholePlanePoolKernel:
         if target is not None:
             args = (out_grads[0], self.winners, target, np.int64(target.size), self.pixels)
             self._module.over("backward", target.size, args)
+
+
+class LastPoolKernel:
+    """As PoolKernel, for data with channels last. Of whole planes it writes float32, in either order the same."""
+
+    def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape, math: str) -> None:
+        whole = is_whole_plane(op, data)
+        windows = op.windows(data)
+        if whole:  # so that backward looks for no other window
+            windows = replace(windows, stride=data[2:])
+        self.taps, self._pack = _taps(device, op, data, out), pack_size(math, data[1])
+        result = "float" if whole else element(math)
+        macros = _macros(op, windows)
+        self._module = pack_module(device, "last_pooling", math, self._pack, RESULT=result, **macros)
+        self._result = _flat if whole else memory_of
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """One value per window."""
+        arrays = memory_of(inputs[0]), self._result(outputs[0]), self.taps
+        self._over("forward", outputs[0].size, arrays, inputs[0], outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """See PoolKernel."""
+        target = in_grads[0]
+        if target is not None:
+            arrays = self._result(out_grads[0]), self.taps, memory_of(target)
+            self._over("backward", target.size, arrays, target, out_grads[0])
+
+    def _over(self, kernel: str, size: int, arrays: tuple[Array, ...], data: Array, out: Array) -> None:
+        count, packs = size // self._pack, np.int32(data.shape[1] // self._pack)
+        self._module.over(kernel, count, (*arrays, np.int64(count), packs, *_extents(data, out)))
+
+
+def _taps(device: Device, op: Pooling, data: Shape, out: Shape) -> Array:
+    """Memory for the place of each window's maximum."""
+    small = math.prod(op.windows(data).kernel) <= 1 << 8
+    return device.empty(out if op.pool_type == "max" else (0,), np.uint8 if small else np.int32)
+
+
+def _macros(op: Pooling, windows: Windows) -> dict[str, str | int]:
+    """What source/windows.cuh wants to know."""
+    names = "KH", "KW", "SH", "SW", "PH", "PW"
+    return {
+        "POOL": op.pool_type.upper(),
+        "TAP": "unsigned char" if math.prod(windows.kernel) <= 1 << 8 else "int",
+        "BORDER": int(op.count_include_pad is not False),
+        **dict(zip(names, windows.kernel + windows.stride + windows.pad, strict=True)),
+    }
+
+
+def _flat(array: Array) -> Array:
+    return array.reshape(-1)
 
 
 def _extents(data: Array, out: Array) -> tuple[np.int32, ...]:

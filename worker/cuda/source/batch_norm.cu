@@ -1,8 +1,9 @@
 #include "index.cuh"
 #include "sums.cuh"
+#include "activation.cuh"
+#include "batch_norm.cuh"
 
-// Arrays lie in memory as (before, channels, behind). What is kept of a channel are doubles in `statistics` (3, channels):
-// mean, variance, 1 / sqrt(variance + eps). Sums are of doubles in an order that depends on the shape alone.
+// Arrays lie in memory as (before, channels, behind). Sums are of doubles in an order that depends on the shape alone.
 
 // Which elements a block sums up, and how its 256 threads share them: `width` channels side by side (32 where behind is
 // small, else 1) x `lanes` places of one plane x rows of planes. Block (x, y): channels from x * width; part y of `splits`
@@ -63,95 +64,26 @@ extern "C" __global__ void data_sums(const float* data, double* partial, long lo
     give_sums(sum, squares, partial, s, channels, width);
 }
 
-// (x - mean) / sqrt(variance + eps) in float32, of a mean that needs more digits than a float has.
-struct Normal {
-    float high, low, scale;
-
-    __device__ float operator()(float value) const { return ((value - high) - low) * scale; }
-};
-
-__device__ inline Normal normal(const double* statistics, int channels, int channel) {
-    double mean = statistics[channel];
-    Normal n = {(float)mean, (float)(mean - (float)mean), (float)statistics[2 * channels + channel]};
-    return n;
-}
-
-// Sums of the head gradient, and of head * normalised data.
+// Sums of the head gradient in front of the activation, and of that * normalised data.
 extern "C" __global__ void head_sums(const float* head, double* partial, long long before, int channels,
                                      long long behind, int width, int lanes, int columns, const float* data,
-                                     const double* statistics) {
+                                     const double* statistics, const float* gamma, const float* beta, int fix_gamma) {
     Share s = share(before, behind, width, lanes, columns);
     double sum = 0.0, dots = 0.0;
     if (s.channel < channels) {
         Normal of = normal(statistics, channels, s.channel);
+        Affine to = affine(gamma, beta, fix_gamma, s.channel);
         for (long long a = s.from + s.row; a < s.to; a += s.rows) {
             long long plane = (a * channels + s.channel) * behind;
             for (long long b = s.first + s.lane; b < s.last; b += s.lanes) {
-                double value = head[plane + b];
+                float normalised = of(data[plane + b]);
+                double value = head[plane + b] * to.slope_at(normalised);
                 sum += value;
-                dots += value * of(data[plane + b]);
+                dots += value * normalised;
             }
         }
     }
     give_sums(sum, dots, partial, s, channels, width);
-}
-
-// By a warp. All its threads get the result.
-__device__ inline double part_sum(const double* partial, int parts, int channels, int which, int channel) {
-    double sum = 0.0;
-    for (int part = threadIdx.x % 32; part < parts; part += 32) {
-        sum += partial[((long long)part * 2 + which) * channels + channel];
-    }
-    return warp_sum(sum);
-}
-
-// From data_sums, a warp per channel; moves the averages if `moves`.
-extern "C" __global__ void batch_statistics(const double* partial, int parts, int channels, double count, double eps,
-                                            double momentum, int moves, float* moving_mean, float* moving_var,
-                                            double* statistics) {
-    int channel = (int)(thread_number() / 32);
-    if (channel >= channels) return;
-    double mean = part_sum(partial, parts, channels, 0, channel) / count;
-    double variance = part_sum(partial, parts, channels, 1, channel) / count - mean * mean;
-    if (threadIdx.x % 32) return;
-    if (variance < 0.0) variance = 0.0;
-    statistics[channel] = mean;
-    statistics[channels + channel] = variance;
-    statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
-    if (moves) {
-        moving_mean[channel] = (float)(momentum * moving_mean[channel] + (1.0 - momentum) * mean);
-        moving_var[channel] = (float)(momentum * moving_var[channel] + (1.0 - momentum) * variance);
-    }
-}
-
-extern "C" __global__ void moved_statistics(const float* moving_mean, const float* moving_var, int channels, double eps,
-                                            double* statistics) {
-    int channel = (int)thread_number();
-    if (channel >= channels) return;
-    double variance = moving_var[channel];
-    statistics[channel] = moving_mean[channel];
-    statistics[channels + channel] = variance;
-    statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
-}
-
-extern "C" __global__ void give_statistics(const double* statistics, int channels, float* mean, float* inverse) {
-    int channel = (int)thread_number();
-    if (channel >= channels) return;
-    mean[channel] = (float)statistics[channel];
-    inverse[channel] = (float)statistics[2 * channels + channel];
-}
-
-// From head_sums, a warp per channel: the gradients of beta and gamma, and both sums for data_gradient.
-extern "C" __global__ void scale_gradients(const double* partial, int parts, int channels, int fix_gamma, double* sums,
-                                           float* gamma_grad, float* beta_grad) {
-    int channel = (int)(thread_number() / 32);
-    if (channel >= channels) return;
-    double sum = part_sum(partial, parts, channels, 0, channel), dots = part_sum(partial, parts, channels, 1, channel);
-    if (threadIdx.x % 32) return;
-    sums[channel] = sum;
-    sums[channels + channel] = dots;
-    beta_grad[channel] = (float)sum;
-    gamma_grad[channel] = fix_gamma ? 0.0f : (float)dots;
 }
 
 // Element-wise: `lanes` threads per plane (a channel of one row), and the grid's y over its places.
@@ -178,23 +110,21 @@ extern "C" __global__ void normalise(const float* data, const double* statistics
     Plane p = plane(planes, channels, behind, lanes);
     if (!p.exists) return;
     Normal of = normal(statistics, channels, p.channel);
-    float scale = fix_gamma ? 1.0f : gamma[p.channel], shift = beta[p.channel];
-    for (long long b = p.first; b < behind; b += p.step) out[p.start + b] = of(data[p.start + b]) * scale + shift;
+    Affine to = affine(gamma, beta, fix_gamma, p.channel);
+    for (long long b = p.first; b < behind; b += p.step) out[p.start + b] = to(of(data[p.start + b]));
 }
 
-// count: elements of a channel, or 0 where mean and variance are not those of the batch and so do not depend on data.
 extern "C" __global__ void data_gradient(const float* head, const float* data, const double* statistics,
-                                         const double* sums, double count, const float* gamma, int fix_gamma,
-                                         float* target, long long planes, int channels, long long behind, int lanes) {
+                                         const double* sums, double count, const float* gamma, const float* beta,
+                                         int fix_gamma, float* target, long long planes, int channels,
+                                         long long behind, int lanes) {
     Plane p = plane(planes, channels, behind, lanes);
     if (!p.exists) return;
     Normal of = normal(statistics, channels, p.channel);
-    float scale = fix_gamma ? of.scale : gamma[p.channel] * of.scale;
-    float mean = count > 0.0 ? (float)(sums[p.channel] / count) : 0.0f;
-    float slope = count > 0.0 ? (float)(sums[channels + p.channel] / count) : 0.0f;
+    Affine to = affine(gamma, beta, fix_gamma, p.channel);
+    Descent down = descent(sums, count, of, to, channels, p.channel);
     for (long long b = p.first; b < behind; b += p.step) {
-        float value = head[p.start + b];
-        if (count > 0.0) value -= mean + of(data[p.start + b]) * slope;
-        target[p.start + b] = value * scale;
+        float normalised = of(data[p.start + b]);
+        target[p.start + b] = down(head[p.start + b] * to.slope_at(normalised), normalised);
     }
 }

@@ -1,12 +1,13 @@
 #include "halves.cuh"
+#include "packs.cuh"
 
-// Between float32 arrays with channels before pixels and 16-bit ones with channels last, in one pass.
+// Between float32 arrays with channels before pixels, and arrays of ELEMENT with channels last, in one pass.
 // Both turn tiles of 32 x 32 in shared memory, so that reads and writes are of neighbouring elements. Block (x, y, z):
 // tile x of the pixels, tile y of the channels; images in turns from z.
 
 // from (images, channels, pixels) -> to (images, pixels, channels).
-extern "C" __global__ void to_half(const float* from, unsigned short* to, int images, int channels, int pixels) {
-    __shared__ unsigned short tile[32][33];
+extern "C" __global__ void to_last(const float* from, ELEMENT* to, int images, int channels, int pixels) {
+    __shared__ ELEMENT tile[32][33];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     for (int image = blockIdx.z; image < images; image += gridDim.z) {
         long long start = (long long)image * channels * pixels;
@@ -14,7 +15,7 @@ extern "C" __global__ void to_half(const float* from, unsigned short* to, int im
         for (int i = warp; i < 32; i += 8) {
             int channel = blockIdx.y * 32 + i;
             if (channel < channels && pixel < pixels) {
-                tile[i][lane] = narrow(from[start + (long long)channel * pixels + pixel]);
+                put(from[start + (long long)channel * pixels + pixel], tile[i][lane]);
             }
         }
         __syncthreads();
@@ -28,8 +29,8 @@ extern "C" __global__ void to_half(const float* from, unsigned short* to, int im
 }
 
 // from (images, pixels, channels) -> to (images, channels, pixels).
-extern "C" __global__ void from_half(const unsigned short* from, float* to, int images, int channels, int pixels) {
-    __shared__ unsigned short tile[32][33];
+extern "C" __global__ void from_last(const ELEMENT* from, float* to, int images, int channels, int pixels) {
+    __shared__ ELEMENT tile[32][33];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     for (int image = blockIdx.z; image < images; image += gridDim.z) {
         long long start = (long long)image * channels * pixels;
@@ -43,7 +44,7 @@ extern "C" __global__ void from_half(const unsigned short* from, float* to, int 
         for (int i = warp; i < 32; i += 8) {
             int target = blockIdx.y * 32 + i;
             if (target < channels && pixel < pixels) {
-                to[start + (long long)target * pixels + pixel] = widen(tile[lane][i]);
+                to[start + (long long)target * pixels + pixel] = number(tile[lane][i]);
             }
         }
         __syncthreads();

@@ -1,0 +1,49 @@
+"""elemwise_add and the activation behind it, of arrays of either format; and the sum of two gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...array import Array, Shape
+from ...ops.operator import Step
+from ..device import Device
+from .last_elementwise import elementwise
+from .packs import memory_of, pack_size
+
+
+class AddKernel:
+    """f(a + b) of float32 arrays in C order, or of arrays with channels last in the type of `last`."""
+
+    def __init__(self, device: Device, act_type: str | None, shape: Shape, last: str | None = None) -> None:
+        self._pack = pack_size(last, shape[1]) if last else 1
+        self._module = elementwise(device, last or "float32", self._pack, act_type)
+        self._is_last = last is not None
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """See above."""
+        self._over("add", outputs[0], inputs[0], inputs[1], outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """The same for both."""
+        self._over("add_gradient", outputs[0], outputs[0], out_grads[0], in_grads[0], in_grads[1])
+
+    def _over(self, kernel: str, out: Array, *arrays: Array | None) -> None:
+        memory = [memory_of(array) if self._is_last and array is not None else array for array in arrays]
+        count = out.size // self._pack
+        self._module.over(kernel, count, (*memory, np.int64(count)))
+
+
+def add_to(device: Device, total: Array, addend: Array, math: str) -> None:
+    """total += addend, both with channels last."""
+    pack = pack_size(math, total.shape[1])
+    count, memory = total.size // pack, memory_of(total)
+    elementwise(device, math, pack).over("add", count, (memory, memory_of(addend), memory, np.int64(count)))

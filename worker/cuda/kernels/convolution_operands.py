@@ -1,0 +1,120 @@
+"""A convolution's arrays in the format that whoever computes it wants, copied where they are in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from ...array import Array, Shape
+from ..arena import Arena, Claim
+from ..device import Device
+from .packs import HALVES, memory_of, pack_module
+
+ROLES = {  # of two operands and the target, in the order of cudnn.Convolution.kind
+    "fprop": ("image", "filters", "result"),
+    "dgrad": ("result", "filters", "image"),
+    "wgrad": ("image", "result", "filters"),
+}
+
+
+class Operands:
+    """Arrays by role, each either plain (float32 in C order) or last (with channels last, in the type of `math`).
+
+    Copies live until the next call for the same role.
+    """
+
+    def __init__(self, device: Device, shapes: Mapping[str, Shape], last: Mapping[str, bool], math: str) -> None:
+        """`last`: the roles whose arrays lie with channels last as they are given."""
+        self._module = pack_module(device, "channels_last", math, 1)
+        self._shapes, self._last, self._dtype = shapes, last, np.uint16 if math in HALVES else np.float32
+        self._kept: tuple[str, Array | None] | None = None
+        self._rounding = device.module("round_half", BFLOAT16=int(math == "bfloat16"))
+        itemsize = np.dtype(self._dtype).itemsize
+        copied = {role: shape for role, shape in shapes.items() if not last.get(role)}
+        self._last_copies = _Copies(device, "channels last", copied, itemsize)
+        self._plain_copies = _Copies(device, "plain", {role: shapes[role] for role in shapes if last.get(role)}, 4)
+        if math in HALVES or any(last.values()):
+            self._last_copies.claim()
+
+    @contextmanager
+    def keeping(self, role: str) -> Iterator[None]:
+        """While inside, an array of that role that was copied once is taken to be unchanged."""
+        self._kept = role, None
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    def last(self, role: str, array: Array) -> Array:
+        """The elements with channels last, with one axis."""
+        if self._last.get(role):
+            return memory_of(array)
+        copy = self.last_target(role, array)
+        if self._kept is None or self._kept[0] != role or self._kept[1] is not array:
+            self._convert("to_last", role, array, copy)
+        if self._kept is not None and self._kept[0] == role:
+            self._kept = role, array
+        return copy
+
+    def last_target(self, role: str, array: Array) -> Array:
+        """Where to write the elements with channels last that are to come into `array`."""
+        return memory_of(array) if self._last.get(role) else self._last_copies.of(role, self._dtype)
+
+    def give_last(self, role: str, made: Array, array: Array) -> None:
+        """Bring what was written to `last_target` into the array."""
+        if not self._last.get(role):
+            self._convert("from_last", role, made, array)
+
+    def plain(self, role: str, array: Array) -> Array:
+        """The array in C order."""
+        plain = self.plain_target(role, array)
+        if plain is not array:
+            self._convert("from_last", role, memory_of(array), plain)
+        return plain
+
+    def plain_target(self, role: str, array: Array) -> Array:
+        """Where to write in C order what is to come into `array`."""
+        shape = self._shapes[role]
+        return self._plain_copies.of(role, np.float32).reshape(shape) if self._last.get(role) else array
+
+    def give_plain(self, role: str, made: Array, array: Array) -> None:
+        """Bring what was written to `plain_target` into the array."""
+        if made is not array:
+            self._convert("to_last", role, made, memory_of(array))
+
+    def _convert(self, kernel: str, role: str, source: Array, target: Array) -> None:
+        images, channels, *extents = self._shapes[role]
+        pixels = int(np.prod(extents))
+        if 1 in (channels, pixels):  # both formats are the same order
+            self._convert_flat(kernel, source.reshape(-1), target.reshape(-1))
+            return
+        grid = (-(-pixels // 32), -(-channels // 32), min(images, 65535))
+        self._module.launch(kernel, grid, (source, target, np.int32(images), np.int32(channels), np.int32(pixels)))
+
+    def _convert_flat(self, kernel: str, source: Array, target: Array) -> None:
+        if self._dtype is np.float32:
+            target[...] = source
+        else:
+            name = {"to_last": "round_half", "from_last": "widen_half"}[kernel]
+            self._rounding.over(name, source.size, (source, target, np.int64(source.size)))
+
+
+class _Copies:
+    """Scratch memory for some roles, one beside the other."""
+
+    def __init__(self, device: Device, name: str, shapes: Mapping[str, Shape], itemsize: int) -> None:
+        self._arena, self._roles = Arena.of(device, name), list(shapes)
+        self._sizes = [itemsize * int(np.prod(shape)) for shape in shapes.values()]
+        self._claim: Claim | None = None
+
+    def claim(self) -> Claim:
+        """Have the arena know of them; done by the first use at the latest."""
+        self._claim = self._claim or Claim(self._arena, self._sizes)
+        return self._claim
+
+    def of(self, role: str, dtype: type) -> Array:
+        """The memory of that role, with one axis."""
+        part: Array = self.claim().parts()[self._roles.index(role)].view(dtype)
+        return part

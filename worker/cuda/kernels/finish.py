@@ -1,0 +1,77 @@
+"""What stands behind the products of a convolution: a bias for each channel, and an activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...array import Array, Shape
+from ..arena import Arena, Claim
+from ..device import Device
+from .activation import activate_with_bias, slope_times
+from .bias import bias_gradient, bias_scratch
+from .last_elementwise import LastArrays
+from .packs import HALVES
+from .walks import LastWalk
+
+
+class Finish:
+    """Of float32 arrays (N, F, ...) in C order."""
+
+    def __init__(self, device: Device, shape: Shape, act_type: str | None = None) -> None:
+        self._device, self._act_type, self._inner = device, act_type, int(np.prod(shape[2:]))
+        self._slopes = Claim(Arena.of(device, "slopes"), [4 * int(np.prod(shape))]) if act_type else None
+        self._scratch: Array | None = None
+
+    def apply(self, out: Array, bias: Array | None) -> None:
+        """out = f(out + bias) in place."""
+        activate_with_bias(self._device, out, bias, self._act_type, self._inner)
+
+    def before(self, out: Array, grad: Array) -> Array:
+        """The gradient in front of the activation, from that behind it and what came out."""
+        if self._slopes is None or self._act_type is None:
+            return grad
+        target = self._slopes.parts()[0].view(np.float32).reshape(grad.shape)
+        slope_times(self._device, self._act_type, out, grad, target)
+        return target
+
+    def bias_gradient(self, grad: Array, target: Array) -> None:
+        """target (F,) = the sums of `grad`, that of `before`, over all other axes."""
+        if self._scratch is None:
+            self._scratch = bias_scratch(self._device, grad, target.size, self._inner)
+        bias_gradient(self._device, grad, target, self._scratch, self._inner)
+
+
+class LastFinish:
+    """The same of arrays (N, F, H, W) with channels last. The bias is float32, as is its gradient."""
+
+    def __init__(self, device: Device, shape: Shape, act_type: str | None, math: str) -> None:
+        self._device, self._act_type = device, act_type
+        self._arrays = LastArrays(device, math, shape[1], act_type)
+        self._walk = LastWalk(device, int(np.prod(shape)) // max(1, shape[1]), shape[1], None, math)
+        bytes_of_one, channels = (2 if math in HALVES else 4), shape[1]
+        self._slopes = Claim(Arena.of(device, "slopes"), [bytes_of_one * int(np.prod(shape))]) if act_type else None
+        self._partial = Claim(Arena.of(device, "batch_norm"), [16 * self._walk.parts * channels])
+
+    def apply(self, out: Array, bias: Array | None) -> None:
+        """See Finish."""
+        if bias is not None:
+            self._arrays.activate_with_bias(out, bias)
+        elif self._act_type:
+            self._arrays.activate(out, out)
+
+    def before(self, out: Array, grad: Array) -> Array:
+        """See Finish."""
+        if self._slopes is None:
+            return grad
+        images, channels, *extents = grad.shape
+        memory = self._slopes.parts()[0].view(grad.dtype)
+        target: Array = memory.reshape(images, *extents, channels).transpose(0, 3, 1, 2)
+        self._arrays.slope_times(out, grad, target)
+        return target
+
+    def bias_gradient(self, grad: Array, target: Array) -> None:
+        """See Finish."""
+        partial = self._partial.parts()[0].view(np.float64)
+        self._walk.sum("data_sums", grad, partial)
+        args = partial, np.int32(self._walk.parts), np.int32(target.size), target
+        self._device.module("channel_statistics").over("total", 32 * target.size, args)

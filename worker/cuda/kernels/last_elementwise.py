@@ -1,0 +1,101 @@
+"""Operators on whole arrays with channels last, element by element: activations and Concat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...array import Array, Shape
+from ...ops.operator import Step
+from ..device import Device
+from ..module import Module
+from .packs import memory_of, pack_module, pack_size
+
+
+class LastArrays:
+    """Kernels over arrays of that many channels, and one activation (None for none)."""
+
+    def __init__(self, device: Device, math: str, channels: int, act_type: str | None = None) -> None:
+        pack = pack_size(math, channels)
+        self._module = elementwise(device, math, pack, act_type)
+        self._pack, self._packs = pack, np.int32(channels // pack)
+
+    def activate(self, x: Array, out: Array) -> None:
+        """out = f(x); the arrays may be the same."""
+        self._over("activate", x, out)
+
+    def activate_with_bias(self, x: Array, bias: Array) -> None:
+        """x = f(x + bias) in place, bias (channels,) in float32."""
+        count = x.size // self._pack
+        self._module.over("activate_with_bias", count, (memory_of(x), bias, np.int64(count), self._packs))
+
+    def slope_times(self, out: Array, grad: Array, target: Array) -> None:
+        """target = grad * f'(x), from out = f(x); the arrays may be the same."""
+        self._over("slope_times", out, grad, target)
+
+    def _over(self, kernel: str, *arrays: Array) -> None:
+        count = arrays[0].size // self._pack
+        self._module.over(kernel, count, (*map(memory_of, arrays), np.int64(count)))
+
+
+class LastActivationKernel:
+    """Activation of arrays with channels last."""
+
+    def __init__(self, device: Device, act_type: str, shape: Shape, math: str) -> None:
+        self._arrays = LastArrays(device, math, shape[1], act_type)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """f(x)."""
+        self._arrays.activate(inputs[0], outputs[0])
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy f'(x), from the output."""
+        if in_grads[0] is not None:
+            self._arrays.slope_times(outputs[0], out_grads[0], in_grads[0])
+
+
+class LastConcatKernel:
+    """Concat along the channels of arrays with channels last: (N, C_i, H, W) -> (N, sum of C_i, H, W)."""
+
+    def __init__(self, device: Device, in_shapes: Sequence[Shape], out: Shape, math: str) -> None:
+        widths = [shape[1] for shape in in_shapes]
+        pack = pack_size(math, *widths)
+        self._module = elementwise(device, math, pack)
+        self._widths, self._whole = [width // pack for width in widths], out[1] // pack
+        self._firsts = [sum(self._widths[:number]) for number in range(len(widths))]
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """One beside the other."""
+        for part, first, width in zip(inputs, self._firsts, self._widths, strict=True):
+            self._copy(part, outputs[0], (width, 0, self._whole, first), width)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """To each its own."""
+        for part, first, width in zip(in_grads, self._firsts, self._widths, strict=True):
+            if part is not None:
+                self._copy(out_grads[0], part, (self._whole, first, width, 0), width)
+
+    def _copy(self, source: Array, target: Array, columns: tuple[int, ...], width: int) -> None:
+        count = (source.size // source.shape[1]) * width
+        numbers = (*map(np.int32, columns), np.int32(width), np.int64(count))
+        self._module.over("copy_columns", count, (memory_of(source), memory_of(target), *numbers))
+
+
+def elementwise(device: Device, math: str, pack: int, act_type: str | None = None) -> Module:
+    """The kernels of source/elementwise.cu."""
+    return pack_module(device, "elementwise", math, pack, ACT=(act_type or "none").upper())

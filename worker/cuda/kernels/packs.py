@@ -1,0 +1,33 @@
+"""How kernels see arrays with channels last: as packs of neighbouring channels that one access moves."""
+
+from __future__ import annotations
+
+import math as numbers
+from typing import Any
+
+from ...array import Array
+from ..device import Device
+from ..module import Module
+
+HALVES = ("float16", "bfloat16")
+_BYTES = 16  # that a thread moves at once
+
+
+def pack_size(math: str, *channels: int) -> int:
+    """Elements of a pack, so that rows of each of these lengths are whole packs."""
+    return numbers.gcd(_BYTES // (2 if math in HALVES else 4), *channels)
+
+
+def pack_module(device: Device, name: str, math: str, pack: int, **defines: Any) -> Module:
+    """The kernels of source/<name>.cu for packs of that size, of elements as `math` has them."""
+    return device.module(name, ELEMENT=element(math), BFLOAT16=int(math == "bfloat16"), PACK=pack, **defines)
+
+
+def element(math: str) -> str:
+    """The type of elements in C."""
+    return "unsigned short" if math in HALVES else "float"
+
+
+def memory_of(array: Array) -> Array:
+    """The elements of an array with channels last as they lie in memory, with one axis."""
+    return array.transpose(0, 2, 3, 1).reshape(-1)

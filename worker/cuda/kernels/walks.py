@@ -1,0 +1,98 @@
+"""How BatchNorm's kernels go over their arrays, in either format: which thread has which elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...array import Array
+from ..device import Device
+from ..module import THREADS
+from .packs import memory_of, pack_module, pack_size
+
+_BLOCKS = 1056  # wanted of a summation: eight for each of 132 multiprocessors
+_SIDE_BY_SIDE = 32  # channels of one block where a channel's elements do not lie together
+_LEAST_WORK = 4  # elements of a thread: below, more blocks cost more than they gain
+
+
+class PlaneWalk:
+    """How float32 arrays in C order, (before, channels, behind), are dealt out to threads; see source/batch_norm.cu."""
+
+    def __init__(self, device: Device, before: int, channels: int, behind: int, act_type: str | None) -> None:
+        self._module = device.module("batch_norm", ACT=(act_type or "none").upper())
+        self._before, self._channels, self._behind = before, channels, behind
+        self._width, self._lanes, splits, self._columns = _shares(before, channels, behind)
+        self.parts = splits * self._columns
+
+    def flat(self, array: Array) -> Array:
+        """The array as its elements lie in memory."""
+        return array
+
+    def sum(self, kernel: str, array: Array, partial: Array, *more: Any) -> None:
+        """Sums of each channel of each part -> partial (parts, 2, channels)."""
+        shape = (np.int64(self._before), np.int32(self._channels), np.int64(self._behind))
+        shares = (np.int32(self._width), np.int32(self._lanes), np.int32(self._columns))
+        grid = (-(-self._channels // self._width), self.parts)
+        self._module.launch(kernel, grid, (self.flat(array), partial, *shape, *shares, *more))
+
+    def over(self, kernel: str, args: tuple[Any, ...]) -> None:
+        """Every element."""
+        planes, lanes = self._before * self._channels, min(THREADS, _power_of_two(self._behind))
+        across = -(-planes // (THREADS // lanes))
+        # One block per stretch of a plane where there are few planes; where there are many, a block goes along its own.
+        down = max(1, min(-(-self._behind // lanes), -(-8 * _BLOCKS // across)))
+        shape = (np.int64(planes), np.int32(self._channels), np.int64(self._behind), np.int32(lanes))
+        self._module.launch(kernel, (across, down), (*args, *shape))
+
+
+class LastWalk:
+    """How arrays with channels last, (rows, channels) in memory, are dealt out; see source/last_batch_norm.cu."""
+
+    def __init__(self, device: Device, rows: int, channels: int, act_type: str | None, math: str) -> None:
+        pack = pack_size(math, channels)
+        self._module = pack_module(device, "last_batch_norm", math, pack, ACT=(act_type or "none").upper())
+        self._rows, self._packs, self._width = rows, channels // pack, _side_by_side(channels // pack)
+        across, at_once = -(-self._packs // self._width), THREADS // self._width
+        self.parts = max(1, min(-(-_BLOCKS // across), rows // (at_once * _LEAST_WORK)))
+
+    def flat(self, array: Array) -> Array:
+        """See PlaneWalk."""
+        return memory_of(array)
+
+    def sum(self, kernel: str, array: Array, partial: Array, *more: Any) -> None:
+        """See PlaneWalk."""
+        self._launch(kernel, self.parts, (self.flat(array), partial, *self._shape(), *more))
+
+    def over(self, kernel: str, args: tuple[Any, ...]) -> None:
+        """Every element."""
+        self._launch(kernel, min(2 * self.parts, 65535), (*args, *self._shape()))
+
+    def _launch(self, kernel: str, parts: int, args: tuple[Any, ...]) -> None:
+        self._module.launch(kernel, (-(-self._packs // self._width), parts), args)
+
+    def _shape(self) -> tuple[Any, ...]:
+        return np.int64(self._rows), np.int32(self._packs), np.int32(self._width)
+
+
+def _side_by_side(packs: int) -> int:
+    """How many packs of a row a block takes: a power of two that leaves few threads without one."""
+    if packs <= _SIDE_BY_SIDE:
+        return _power_of_two(packs)
+    return min((_SIDE_BY_SIDE, 16, 8), key=lambda width: -packs % width)
+
+
+def _shares(before: int, channels: int, behind: int) -> tuple[int, int, int, int]:
+    """How sums are dealt out (see source/batch_norm.cu): width, lanes, and into how many parts before and behind go."""
+    width = 1 if behind >= _SIDE_BY_SIDE else _SIDE_BY_SIDE
+    lanes = min(THREADS, _power_of_two(behind)) if width == 1 else 1
+    rows = THREADS // (width * lanes)
+    wanted = max(1, _BLOCKS // -(-channels // width))
+    splits = max(1, min(wanted, before // (rows * _LEAST_WORK) if rows > 1 else before))
+    columns = max(1, min(wanted // splits, behind // (lanes * _LEAST_WORK))) if width == 1 else 1
+    return width, lanes, splits, columns
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest one that is not less."""
+    return 1 << max(0, number - 1).bit_length()

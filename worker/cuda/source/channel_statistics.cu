@@ -1,0 +1,70 @@
+#include "index.cuh"
+#include "sums.cuh"
+
+// What BatchNorm does per channel, from partial sums (parts, 2, channels); statistics as in batch_norm.cuh.
+
+// By a warp. All its threads get the result.
+__device__ inline double part_sum(const double* partial, int parts, int channels, int which, int channel) {
+    double sum = 0.0;
+    for (int part = threadIdx.x % 32; part < parts; part += 32) {
+        sum += partial[((long long)part * 2 + which) * channels + channel];
+    }
+    return warp_sum(sum);
+}
+
+// From data_sums, a warp per channel; moves the averages if `moves`.
+extern "C" __global__ void batch_statistics(const double* partial, int parts, int channels, double count, double eps,
+                                            double momentum, int moves, float* moving_mean, float* moving_var,
+                                            double* statistics) {
+    int channel = (int)(thread_number() / 32);
+    if (channel >= channels) return;
+    double mean = part_sum(partial, parts, channels, 0, channel) / count;
+    double variance = part_sum(partial, parts, channels, 1, channel) / count - mean * mean;
+    if (threadIdx.x % 32) return;
+    if (variance < 0.0) variance = 0.0;
+    statistics[channel] = mean;
+    statistics[channels + channel] = variance;
+    statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
+    if (moves) {
+        moving_mean[channel] = (float)(momentum * moving_mean[channel] + (1.0 - momentum) * mean);
+        moving_var[channel] = (float)(momentum * moving_var[channel] + (1.0 - momentum) * variance);
+    }
+}
+
+extern "C" __global__ void moved_statistics(const float* moving_mean, const float* moving_var, int channels, double eps,
+                                            double* statistics) {
+    int channel = (int)thread_number();
+    if (channel >= channels) return;
+    double variance = moving_var[channel];
+    statistics[channel] = moving_mean[channel];
+    statistics[channels + channel] = variance;
+    statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
+}
+
+extern "C" __global__ void give_statistics(const double* statistics, int channels, float* mean, float* inverse) {
+    int channel = (int)thread_number();
+    if (channel >= channels) return;
+    mean[channel] = (float)statistics[channel];
+    inverse[channel] = (float)statistics[2 * channels + channel];
+}
+
+// From head_sums, a warp per channel: the gradients of beta and gamma, and both sums for data_gradient.
+extern "C" __global__ void scale_gradients(const double* partial, int parts, int channels, int fix_gamma, double* sums,
+                                           float* gamma_grad, float* beta_grad) {
+    int channel = (int)(thread_number() / 32);
+    if (channel >= channels) return;
+    double sum = part_sum(partial, parts, channels, 0, channel), dots = part_sum(partial, parts, channels, 1, channel);
+    if (threadIdx.x % 32) return;
+    sums[channel] = sum;
+    sums[channels + channel] = dots;
+    beta_grad[channel] = (float)sum;
+    gamma_grad[channel] = fix_gamma ? 0.0f : (float)dots;
+}
+
+// The first of the two sums of data_sums, in float32: a warp per channel.
+extern "C" __global__ void total(const double* partial, int parts, int channels, float* target) {
+    int channel = (int)(thread_number() / 32);
+    if (channel >= channels) return;
+    double sum = part_sum(partial, parts, channels, 0, channel);
+    if (threadIdx.x % 32 == 0) target[channel] = (float)sum;
+}

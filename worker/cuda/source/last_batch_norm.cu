@@ -1,0 +1,130 @@
+#include "halves.cuh"
+#include "index.cuh"
+#include "packs.cuh"
+#include "activation.cuh"
+#include "batch_norm.cuh"
+
+// What batch_norm.cu does with float32 planes, for arrays that lie in memory as (rows, channels), channels = packs * PACK.
+// A block has `width` packs side by side, the x-th of the grid, and the y-th share of the rows, in turns.
+
+struct Share {
+    long long first, last, step;  // rows of this thread
+    int number, pack;             // of its pack, among the block's and the row's
+};
+
+__device__ inline Share share(long long rows, int packs, int width) {
+    Share s;
+    long long tall = quotient(rows + gridDim.y - 1, gridDim.y), last = tall * (blockIdx.y + 1);
+    s.number = threadIdx.x % width, s.pack = blockIdx.x * width + s.number;
+    s.step = blockDim.x / width;
+    s.first = tall * blockIdx.y + threadIdx.x / width;
+    s.last = s.pack < packs ? (last < rows ? last : rows) : 0;
+    return s;
+}
+
+struct Channels {
+    double one[PACK], other[PACK];
+};
+
+// Both sums over the block's threads of one pack -> partial[part][0 or 1][channel].
+__device__ inline void give_sums(const Channels& sums, double* partial, const Share& s, int packs, int width) {
+    __shared__ double parts[2][256];
+    for (int j = 0; j < PACK; j++) {
+        parts[0][threadIdx.x] = sums.one[j];
+        parts[1][threadIdx.x] = sums.other[j];
+        __syncthreads();
+        for (int half = 128; half >= width; half >>= 1) {
+            if ((int)threadIdx.x < half) {
+                parts[0][threadIdx.x] += parts[0][threadIdx.x + half];
+                parts[1][threadIdx.x] += parts[1][threadIdx.x + half];
+            }
+            __syncthreads();
+        }
+        if ((int)threadIdx.x < width && s.pack < packs) {
+            long long place = (long long)blockIdx.y * 2 * packs * PACK + s.pack * PACK + j;
+            partial[place] = parts[0][threadIdx.x];
+            partial[place + packs * PACK] = parts[1][threadIdx.x];
+        }
+        __syncthreads();
+    }
+}
+
+extern "C" __global__ void data_sums(const ELEMENT* data, double* partial, long long rows, int packs, int width) {
+    Share s = share(rows, packs, width);
+    Channels sums = {};
+    for (long long row = s.first; row < s.last; row += s.step) {
+        Numbers x = read(data, row * packs + s.pack);
+        for (int j = 0; j < PACK; j++) {
+            double value = x.at[j];
+            sums.one[j] += value;
+            sums.other[j] += value * value;
+        }
+    }
+    give_sums(sums, partial, s, packs, width);
+}
+
+struct Layers {
+    Normal of[PACK];
+    Affine to[PACK];
+};
+
+__device__ inline Layers layers(const double* statistics, const float* gamma, const float* beta, int fix_gamma,
+                                const Share& s, int packs) {
+    Layers found;
+    int first = s.pack < packs ? s.pack * PACK : 0;  // threads without a pack do nothing with theirs
+#pragma unroll
+    for (int j = 0; j < PACK; j++) {
+        found.of[j] = normal(statistics, packs * PACK, first + j);
+        found.to[j] = affine(gamma, beta, fix_gamma, first + j);
+    }
+    return found;
+}
+
+extern "C" __global__ void head_sums(const ELEMENT* head, double* partial, long long rows, int packs, int width,
+                                     const ELEMENT* data, const double* statistics, const float* gamma,
+                                     const float* beta, int fix_gamma) {
+    Share s = share(rows, packs, width);
+    Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
+    Channels sums = {};
+    for (long long row = s.first; row < s.last; row += s.step) {
+        Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
+        for (int j = 0; j < PACK; j++) {
+            float normalised = layer.of[j](x.at[j]);
+            double value = grad.at[j] * layer.to[j].slope_at(normalised);
+            sums.one[j] += value;
+            sums.other[j] += value * normalised;
+        }
+    }
+    give_sums(sums, partial, s, packs, width);
+}
+
+extern "C" __global__ void normalise(const ELEMENT* data, const double* statistics, const float* gamma,
+                                     const float* beta, int fix_gamma, ELEMENT* out, long long rows, int packs,
+                                     int width) {
+    Share s = share(rows, packs, width);
+    Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
+    for (long long row = s.first; row < s.last; row += s.step) {
+        Numbers x = read(data, row * packs + s.pack);
+        for (int j = 0; j < PACK; j++) x.at[j] = layer.to[j](layer.of[j](x.at[j]));
+        write(out, row * packs + s.pack, x);
+    }
+}
+
+extern "C" __global__ void data_gradient(const ELEMENT* head, const ELEMENT* data, const double* statistics,
+                                         const double* sums, double count, const float* gamma, const float* beta,
+                                         int fix_gamma, ELEMENT* target, long long rows, int packs, int width) {
+    Share s = share(rows, packs, width);
+    Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
+    Descent down[PACK];
+    int first = s.pack < packs ? s.pack * PACK : 0;
+#pragma unroll
+    for (int j = 0; j < PACK; j++) down[j] = descent(sums, count, layer.of[j], layer.to[j], packs * PACK, first + j);
+    for (long long row = s.first; row < s.last; row += s.step) {
+        Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
+        for (int j = 0; j < PACK; j++) {
+            float normalised = layer.of[j](x.at[j]);
+            grad.at[j] = down[j](grad.at[j] * layer.to[j].slope_at(normalised), normalised);
+        }
+        write(target, row * packs + s.pack, grad);
+    }
+}
