@@ -10,10 +10,24 @@ from pushgrad.worker.cuda.module import SOURCES, source
 NAMES = sorted(path.stem for path in SOURCES.glob("*.cu"))
 WINDOW = {"KH": 3, "KW": 2, "SH": 2, "SW": 1, "PH": 1, "PW": 0}
 TAPS = [{"TAP": "unsigned char", "BORDER": 0}, {"TAP": "int", "BORDER": 1}]
+ACTS = ("NONE", "RELU", "SIGMOID", "TANH", "SOFTRELU", "SOFTSIGN")
+LAST = [
+    {"ELEMENT": "float", "BFLOAT16": 0, "PACK": 4},
+    {"ELEMENT": "unsigned short", "BFLOAT16": 0, "PACK": 8},
+    {"ELEMENT": "unsigned short", "BFLOAT16": 1, "PACK": 1},
+]
 # By source: the sets of macros that it is compiled with; see the calls of Device.module.
 MACROS = {
-    "activation": [{"ACT": act} for act in ("NONE", "RELU", "SIGMOID", "TANH", "SOFTRELU", "SOFTSIGN")],
-    "half_layout": [{"BFLOAT16": 0}, {"BFLOAT16": 1}],
+    "activation": [{"ACT": act} for act in ACTS],
+    "batch_norm": [{"ACT": act} for act in ACTS[:2]],
+    "channels_last": [{**last, "PACK": 1} for last in LAST],
+    "elementwise": [{**last, "ACT": act} for last in LAST for act in ACTS[:2]],
+    "last_batch_norm": [{**last, "ACT": act} for last in LAST for act in ACTS[:2]],
+    "last_pooling": [
+        {"POOL": pool, **taps, **WINDOW, **last, "RESULT": result}
+        for pool in ("MAX", "AVG", "SUM")
+        for taps, last, result in zip((*TAPS, TAPS[0]), LAST, ("float", "unsigned short", "float"), strict=True)
+    ],
     "round_half": [{"BFLOAT16": 0}, {"BFLOAT16": 1}],
     "metrics": [
         *({"METRIC": kind, "LANES": 32} for kind in ("CHOSEN", "TOP")),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fake_cudnn import FakeCudnn, halves, rounded
 
 from pushgrad.worker.cuda.kernels import convolution_columns
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel, DeconvolutionKernel, convolution_kernel
@@ -9,7 +10,6 @@ from pushgrad.worker.cuda.kernels.convolution_columns import ColumnsConvolution
 from pushgrad.worker.cuda.kernels.packs import pack_module
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.deconvolution import Deconvolution
-from pushgrad.worker.ops.operator import Step
 
 
 def random_inputs(op, data, seed=0):
@@ -101,66 +101,6 @@ def test_without_cudnn_columns_are_used(bench):
     assert isinstance(bench.make(convolution_kernel, op, shapes, outs, None, "float16"), ColumnsConvolution)
 
 
-def halves(bits, math):
-    """16-bit patterns as float32."""
-    if math == "float16":
-        return bits.view(np.float16).astype(np.float32)
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def rounded(array, math):
-    """The patterns of float32 values."""
-    if math == "float16":
-        with np.errstate(over="ignore"):
-            return array.astype(np.float16).view(np.uint16)
-    bits = array.view(np.uint32).astype(np.uint64)
-    return np.where(np.isnan(array), bits >> 16 | 0x40, (bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
-
-
-class FakePlan:
-    """cuDNN's plan of a convolution, by the plain operator, when the device gets to it."""
-
-    def __init__(self, device, wanted):
-        self.device, self.wanted = device, wanted
-
-    def run(self, first, second, target):
-        w = self.wanted
-        shapes = {"fprop": (w.image, w.filters, w.result), "dgrad": (w.result, w.filters, w.image)}
-        shapes = shapes.get(w.kind, (w.image, w.result, w.filters))
-        one, other = (self.read(array.get(), shape) for array, shape in zip((first, second), shapes, strict=False))
-        made = np.empty(shapes[2], np.float32)
-        geometry = {"kernel": w.filters[2:], "stride": w.stride, "pad": w.padding, "dilate": w.dilation}
-        groups = w.image[1] // w.filters[1]
-        op = Convolution(num_filter=w.filters[0], num_group=groups, no_bias=True, **geometry)
-        if w.kind == "fprop":
-            op.forward(Step(), [one, other], [made])
-        elif w.kind == "dgrad":
-            op.backward(Step(), [one], [made, other], [None], [made, None])
-        else:
-            op.backward(Step(), [other], [one, made], [None], [None, made])
-        target.set(self.write(made).reshape(target.shape))
-
-    def read(self, memory, shape):
-        if not self.wanted.channels_last:
-            return memory.reshape(shape)
-        numbers = halves(memory.reshape(-1), self.wanted.math)
-        return np.moveaxis(numbers.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
-
-    def write(self, made):
-        return rounded(np.moveaxis(made, 1, -1).copy(), self.wanted.math) if self.wanted.channels_last else made
-
-
-class FakeCudnn:
-    """Has plans for some kinds of operation only."""
-
-    def __init__(self, device, kinds):
-        self.device, self.kinds, self.asked = device, kinds, set()
-
-    def plan(self, wanted):
-        self.asked.add(wanted)
-        return FakePlan(self.device, wanted) if wanted.kind in self.kinds else None
-
-
 @pytest.mark.parametrize("kinds", [("fprop", "dgrad", "wgrad"), ("fprop",), ("dgrad",), ()])
 @pytest.mark.parametrize(
     ("math", "tolerance"), [("float32", 1e-5), ("tf32", 1e-5), ("float16", 4e-3), ("bfloat16", 3e-2)]
@@ -168,7 +108,7 @@ class FakeCudnn:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_around_cudnn(bench, kinds, math, tolerance, axes):
     op = Convolution(kernel=(3,) * axes, stride=(2,) * axes, pad=(1,) * axes, num_filter=4, num_group=2)
-    cudnn = FakeCudnn(bench.device, kinds)
+    cudnn = FakeCudnn(kinds)
     agree(bench, op, (2, 6, 5, 7, 4)[: 2 + axes], ConvolutionKernel, "tanh", tolerance, math=math, cudnn=cudnn)
     assert {wanted.kind for wanted in cudnn.asked} == {"fprop", "dgrad", "wgrad"}
     assert all(len(wanted.image) == max(4, 2 + axes) for wanted in cudnn.asked)
