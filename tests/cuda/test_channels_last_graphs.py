@@ -8,7 +8,7 @@ from test_fit_on_gpus import TWO, assert_alike
 import pushgrad as mx
 from pushgrad.worker.cuda.backend import CudaBackend
 from pushgrad.worker.cuda.channels_last import ChannelsLast, formats
-from pushgrad.worker.cuda.cudnn import Cudnn
+from pushgrad.worker.cuda.cudnn import Cudnn, available
 from pushgrad.worker.cuda.replica import Replica
 from pushgrad.worker.fusion import fuse
 from pushgrad.worker.infer import infer_all
@@ -74,12 +74,14 @@ def test_sums_with_variables_stay_in_c_order():
 
 
 @pytest.fixture
-def cudnn(gpus, monkeypatch):
-    """cuDNN's plans by the plain operators; on a GPU, the real ones."""
+def is_real(gpus, device, monkeypatch):
+    """Whether cuDNN is there, on a GPU; on the stand-in for one, plain operators take its part."""
     if gpus.__spec__ is None:
         fake = FakeCudnn()
         monkeypatch.setattr(Cudnn, "of", lambda device: fake)
-    return gpus
+    elif Cudnn.of(device) is None:
+        pytest.skip(f"cuDNN cannot be used: {available() or 'no handle'}")
+    return gpus.__spec__ is not None
 
 
 def passes(device, precision, values):
@@ -103,7 +105,7 @@ def passes(device, precision, values):
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-5), ("float16", 0.03), ("bfloat16", 0.2)])
-def test_a_step(cudnn, device, precision, tolerance):
+def test_a_step(is_real, device, precision, tolerance):
     rng, net = np.random.default_rng(0), residual()
     shapes = infer_all(net.nodes(), SHAPES)
     values = {node.name: rng.normal(0, 0.5, shapes[node, 0]) for node in net.nodes() if node.op is None}
@@ -111,6 +113,7 @@ def test_a_step(cudnn, device, precision, tolerance):
     values["softmax_label"] = rng.integers(0, 3, 20)
     (expected, none), (found, some) = passes(device, "float32", values), passes(device, precision, values)
     assert some and not none
+    tolerance = max(tolerance, 0.03 * is_real)  # the stand-in does not round to TF32
     for name in found.keys() - {"one_conv_bias", "two_conv_bias"}:  # which BatchNorm makes zero
         difference = np.linalg.norm(found[name] - expected[name])
         assert difference <= tolerance * np.linalg.norm(expected[name]), name
@@ -128,16 +131,23 @@ def fit(pictures, ctx, **options):
     return mx.FeedForward.create(residual(), *pictures, ctx=ctx, initializer=mx.init.Xavier(), **{**given, **options})
 
 
-def test_trainings_that_are_recorded(cudnn, pictures):
-    found = fit(pictures, mx.gpu(0), precision="tf32")
-    assert_alike(found, fit(pictures, mx.cpu()), rtol=0.05 if cudnn.__spec__ else 1e-3)
-    np.testing.assert_allclose(found.predict(pictures[0]), fit(pictures, mx.cpu()).predict(pictures[0]), rtol=1e-2)
+def assert_near(model, other):
+    """Alike but for what halves, or TF32, leave of the digits."""
+    for name, array in model.arg_params.items():
+        np.testing.assert_allclose(array, other.arg_params[name], rtol=0.1, atol=0.02, err_msg=name)
+
+
+def test_trainings_that_are_recorded(is_real, pictures):
+    found, expected = fit(pictures, mx.gpu(0), precision="tf32"), fit(pictures, mx.cpu())
+    if is_real:
+        assert_near(found, expected)
+    else:
+        assert_alike(found, expected, rtol=1e-3)
+        np.testing.assert_allclose(found.predict(pictures[0]), expected.predict(pictures[0]), rtol=1e-3)
 
 
 @TWO
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_trainings_in_halves(cudnn, pictures, precision):
+def test_trainings_in_halves(is_real, pictures, precision):
     found = fit(pictures, [mx.gpu(0), mx.gpu(1)], precision=precision)
-    expected = fit(pictures, [mx.gpu(0), mx.gpu(1)])
-    for name, array in found.arg_params.items():
-        np.testing.assert_allclose(array, expected.arg_params[name], rtol=0.1, atol=0.02, err_msg=name)
+    assert_near(found, fit(pictures, [mx.gpu(0), mx.gpu(1)]))
