@@ -13,7 +13,7 @@ from ..graph import Entry, Node
 from ..kernels.registry import Kernel
 from ..memory_format import Format, Formats
 from ..ops.operator import Operator
-from .channels_last import ChannelsLast, formats
+from .channels_last import ChannelsLast, adds_two, formats
 from .cudnn import Cudnn
 from .device import Device
 from .kernels.add import add_to
@@ -81,6 +81,6 @@ def _extends(group: Sequence[Node], node: Node) -> bool:
 
 def _takes_activation(node: Node) -> bool:
     op: Any = node.op
-    if op.op_name() == "elemwise_add":
+    if adds_two(op):
         return all(source.op is not None for source, _ in node.inputs)  # whose arrays are without gaps
     return op.op_name() in ("BatchNorm", "CuDNNBatchNorm") and not op.output_mean_var

@@ -18,7 +18,7 @@ from ..memory_format import Formats
 from .kernels.packs import HALVES
 from .kernels.pooling import is_whole_plane
 
-_ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "elemwise_add")
+_ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")
 
 
 class ChannelsLast:
@@ -72,12 +72,18 @@ def _untouched(families: Sequence[set[Entry]], refused: set[Entry]) -> set[Entry
         refused = refused | more
 
 
+def adds_two(op: Any) -> bool:
+    """Whether it is the sum of two arrays."""
+    name = op.op_name()
+    return name == "elemwise_add" or (name == "add_n" and int(op.num_args) == 2)
+
+
 def _able(op: Any, inputs: Sequence[Entry], outputs: Sequence[Entry], shapes: Mapping[Entry, Shape]) -> Iterable[Entry]:
     """Inputs and outputs that the kernels for `op`, and an activation behind it, also take with channels last."""
     name = op.op_name()
     if name == "Convolution" and not op.cudnn_off:
         return inputs[0], outputs[0]
-    if name in _ALIKE or (name == "Concat" and op.dim in (1, -3)):
+    if name in _ALIKE or adds_two(op) or (name == "Concat" and op.dim in (1, -3)):
         return *inputs, outputs[0]
     if name in ("BatchNorm", "CuDNNBatchNorm") and op.channel_axis(shapes[inputs[0]]) == 1:
         return inputs[0], outputs[0]

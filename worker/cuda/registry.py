@@ -90,6 +90,12 @@ def _add(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs
     return AddKernel(device, act_type, ins[0], precision if last[0] else None) if act_type or last[0] else None
 
 
+def _clip(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last) -> Kernel | None:
+    from .kernels.last_elementwise import LastClipKernel
+
+    return LastClipKernel(device, chain[0], ins[0], precision) if last[0] else None
+
+
 def _concat(
     device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
 ) -> Kernel | None:
@@ -148,6 +154,8 @@ _MAKERS: dict[str, Maker] = {
     "FullyConnected": _fully_connected,
     "Activation": _activation,
     "elemwise_add": _add,
+    "add_n": _add,
+    "clip": _clip,
     "Concat": _concat,
     "Pooling": _pooling,
     "BatchNorm": _batch_norm,

@@ -8,11 +8,12 @@ from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.kernels.add import AddKernel, add_to
 from pushgrad.worker.cuda.kernels.batch_norm import batch_norm_kernel
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel
-from pushgrad.worker.cuda.kernels.last_elementwise import LastActivationKernel, LastConcatKernel
+from pushgrad.worker.cuda.kernels.last_elementwise import LastActivationKernel, LastClipKernel, LastConcatKernel
 from pushgrad.worker.cuda.kernels.pooling import pool_kernel
 from pushgrad.worker.cuda.kernels.walks import LastWalk
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.batch_norm import BatchNorm
+from pushgrad.worker.ops.clip import Clip
 from pushgrad.worker.ops.concat import Concat
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.elementwise import ElemwiseAdd
@@ -140,6 +141,13 @@ def test_gradients_are_added_up(last):
     with last.bench.device.active():
         add_to(last.bench.device, total, addend, last.math)
     np.testing.assert_array_equal(last.fetch(total), last.representable(one + other))
+
+
+def test_clip(last):
+    kernel = last.bench.make(LastClipKernel, Clip(a_min=-0.5, a_max=1), (3, 12, 2, 5), last.math)
+    data = normal((3, 12, 2, 5))
+    data[0, 0, 0, :3] = -0.5, 1, np.nan
+    last.agree(kernel, Clip(a_min=-0.5, a_max=1), [data], slack=4)
 
 
 @pytest.mark.parametrize("widths", [(8, 16, 8), (3, 5), (4,), (12, 20)])

@@ -1,4 +1,4 @@
-"""elemwise_add and the activation behind it, of arrays of either format; and the sum of two gradients."""
+"""Sums of two arrays and the activation behind them, of arrays of either format; and the sum of two gradients."""
 
 from __future__ import annotations
 

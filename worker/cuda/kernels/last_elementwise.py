@@ -1,8 +1,9 @@
-"""Operators on whole arrays with channels last, element by element: activations and Concat."""
+"""Operators on whole arrays with channels last, element by element: activations, clip and Concat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,12 @@ from ...ops.operator import Step
 from ..device import Device
 from ..module import Module
 from .packs import memory_of, pack_module, pack_size
+
+if TYPE_CHECKING:
+    from ...ops.clip import Clip
+
+
+Bounds = tuple[np.float32, np.float32]
 
 
 class LastArrays:
@@ -34,9 +41,17 @@ class LastArrays:
         """target = grad * f'(x), from out = f(x); the arrays may be the same."""
         self._over("slope_times", out, grad, target)
 
-    def _over(self, kernel: str, *arrays: Array) -> None:
+    def clip(self, x: Array, out: Array, bounds: Bounds) -> None:
+        """out = x held between the bounds."""
+        self._over("clip", x, out, numbers=bounds)
+
+    def clip_gradient(self, x: Array, grad: Array, target: Array, bounds: Bounds) -> None:
+        """target = grad where x lies within the bounds, these included, and 0 elsewhere."""
+        self._over("clip_gradient", x, grad, target, numbers=bounds)
+
+    def _over(self, kernel: str, *arrays: Array, numbers: Sequence[np.float32] = ()) -> None:
         count = arrays[0].size // self._pack
-        self._module.over(kernel, count, (*map(memory_of, arrays), np.int64(count)))
+        self._module.over(kernel, count, (*map(memory_of, arrays), np.int64(count), *numbers))
 
 
 class LastActivationKernel:
@@ -60,6 +75,30 @@ class LastActivationKernel:
         """dy f'(x), from the output."""
         if in_grads[0] is not None:
             self._arrays.slope_times(outputs[0], out_grads[0], in_grads[0])
+
+
+class LastClipKernel:
+    """clip of arrays with channels last."""
+
+    def __init__(self, device: Device, op: Clip, shape: Shape, math: str) -> None:
+        self._arrays = LastArrays(device, math, shape[1])
+        self._bounds = np.float32(op.a_min), np.float32(op.a_max)
+
+    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """x between the bounds."""
+        self._arrays.clip(inputs[0], outputs[0], self._bounds)
+
+    def backward(
+        self,
+        step: Step,
+        out_grads: Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        in_grads: Sequence[Array | None],
+    ) -> None:
+        """dy where x lies between them."""
+        if in_grads[0] is not None:
+            self._arrays.clip_gradient(inputs[0], out_grads[0], in_grads[0], self._bounds)
 
 
 class LastConcatKernel:

@@ -21,6 +21,26 @@ extern "C" __global__ void slope_times(const ELEMENT* y, const ELEMENT* grad, EL
     write(target, i, numbers);
 }
 
+extern "C" __global__ void clip(const ELEMENT* x, ELEMENT* y, long long count, float low, float high) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Numbers numbers = read(x, i);
+    for (int j = 0; j < PACK; j++) {
+        float value = numbers.at[j];  // NaN is on no side of a bound, and passes
+        numbers.at[j] = value < low ? low : (value > high ? high : value);
+    }
+    write(y, i, numbers);
+}
+
+extern "C" __global__ void clip_gradient(const ELEMENT* x, const ELEMENT* grad, ELEMENT* target, long long count,
+                                         float low, float high) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Numbers value = read(x, i), numbers = read(grad, i);
+    for (int j = 0; j < PACK; j++) numbers.at[j] *= low <= value.at[j] && value.at[j] <= high ? 1.0f : 0.0f;
+    write(target, i, numbers);
+}
+
 // x, in place; its rows are `packs` long. The bias may begin anywhere.
 extern "C" __global__ void activate_with_bias(ELEMENT* x, const float* bias, long long count, int packs) {
     long long i = thread_number();
