@@ -86,8 +86,8 @@ def normal(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-@pytest.mark.parametrize("act_type", [None, "relu", "tanh"])
-@pytest.mark.parametrize("channels", [1, 3, 8, 12, 320])
+@pytest.mark.parametrize("act_type", [None, "relu"])
+@pytest.mark.parametrize("channels", [1, 3, 8, 320])
 @pytest.mark.parametrize("is_train", [True, False])
 def test_batch_norm(last, channels, act_type, is_train):
     op, shape, rng = BatchNorm(fix_gamma=False), (5, channels, 4, 3), np.random.default_rng(channels)
@@ -158,18 +158,19 @@ def test_concat(last, widths):
     last.agree(kernel, Concat(num_args=len(widths)), inputs)
 
 
-WINDOWS = [
-    {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)},
-    {"kernel": (3, 3), "stride": (2, 2), "pooling_convention": "full"},
-    {"kernel": (2, 3), "stride": (1, 2)},
-    {"kernel": (17, 16)},
-    {"kernel": (1, 1), "global_pool": True},
+OVERLAP, FULL = {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}, {"pooling_convention": "full"}
+POOLS = [
+    ("max", OVERLAP, 8),
+    ("max", {**OVERLAP, **FULL, "pad": (0, 0)}, 3),
+    ("max", {"kernel": (17, 16)}, 8),
+    ("max", {"global_pool": True}, 3),
+    ("avg", {**OVERLAP, "count_include_pad": False}, 3),
+    ("avg", {"kernel": (1, 1), "global_pool": True}, 8),
+    ("sum", {"kernel": (2, 3), "stride": (1, 2)}, 8),
 ]
 
 
-@pytest.mark.parametrize("kind", ["max", "avg", "sum"])
-@pytest.mark.parametrize("options", WINDOWS)
-@pytest.mark.parametrize("channels", [3, 8])
+@pytest.mark.parametrize(("kind", "options", "channels"), POOLS)
 def test_pooling(last, options, kind, channels):
     op, shape = Pooling(pool_type=kind, **options), (2, channels, 18, 19)
     data = np.random.default_rng(2).integers(-3, 3, shape)  # many ties

@@ -62,14 +62,14 @@ class LastWalk:
 
     def sum(self, kernel: str, array: Array, partial: Array, *more: Any) -> None:
         """See PlaneWalk."""
-        self._launch(kernel, self.parts, (self.flat(array), partial, *self._shape(), *more))
+        self._launch(kernel, (self.flat(array), partial, *self._shape(), *more))
 
     def over(self, kernel: str, args: tuple[Any, ...]) -> None:
         """Every element."""
-        self._launch(kernel, min(2 * self.parts, 65535), (*args, *self._shape()))
+        self._launch(kernel, (*args, *self._shape()))
 
-    def _launch(self, kernel: str, parts: int, args: tuple[Any, ...]) -> None:
-        self._module.launch(kernel, (-(-self._packs // self._width), parts), args)
+    def _launch(self, kernel: str, args: tuple[Any, ...]) -> None:
+        self._module.launch(kernel, (-(-self._packs // self._width), self.parts), args)
 
     def _shape(self) -> tuple[Any, ...]:
         return np.int64(self._rows), np.int32(self._packs), np.int32(self._width)

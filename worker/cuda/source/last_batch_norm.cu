@@ -5,20 +5,27 @@
 #include "batch_norm.cuh"
 
 // What batch_norm.cu does with float32 planes, for arrays that lie in memory as (rows, channels), channels = packs * PACK.
-// A block has `width` packs side by side, the x-th of the grid, and the y-th share of the rows, in turns.
+// A block has `width` packs side by side, the x-th of the grid, and a share of the rows. What reads the same arrays behind
+// the sums goes over them backwards, and finds in the cache what these read last.
 
 struct Share {
-    long long first, last, step;  // rows of this thread
-    int number, pack;             // of its pack, among the block's and the row's
+    long long first, step, count;  // rows of this thread
+    int pack;
 };
 
-__device__ inline Share share(long long rows, int packs, int width) {
+__device__ inline Share share(long long rows, int packs, int width, bool backwards) {
     Share s;
-    long long tall = quotient(rows + gridDim.y - 1, gridDim.y), last = tall * (blockIdx.y + 1);
-    s.number = threadIdx.x % width, s.pack = blockIdx.x * width + s.number;
+    int part = backwards ? gridDim.y - 1 - blockIdx.y : blockIdx.y;
+    long long tall = quotient(rows + gridDim.y - 1, gridDim.y), last = tall * (part + 1);
+    if (last > rows) last = rows;
+    s.pack = blockIdx.x * width + threadIdx.x % width;
     s.step = blockDim.x / width;
-    s.first = tall * blockIdx.y + threadIdx.x / width;
-    s.last = s.pack < packs ? (last < rows ? last : rows) : 0;
+    s.first = tall * part + threadIdx.x / width;
+    s.count = s.pack < packs && s.first < last ? quotient(last - s.first + s.step - 1, s.step) : 0;
+    if (backwards) {
+        s.first += (s.count - 1) * s.step;
+        s.step = -s.step;
+    }
     return s;
 }
 
@@ -50,9 +57,9 @@ __device__ inline void give_sums(const Channels& sums, double* partial, const Sh
 }
 
 extern "C" __global__ void data_sums(const ELEMENT* data, double* partial, long long rows, int packs, int width) {
-    Share s = share(rows, packs, width);
+    Share s = share(rows, packs, width, false);
     Channels sums = {};
-    for (long long row = s.first; row < s.last; row += s.step) {
+    for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) {
             double value = x.at[j];
@@ -83,10 +90,10 @@ __device__ inline Layers layers(const double* statistics, const float* gamma, co
 extern "C" __global__ void head_sums(const ELEMENT* head, double* partial, long long rows, int packs, int width,
                                      const ELEMENT* data, const double* statistics, const float* gamma,
                                      const float* beta, int fix_gamma) {
-    Share s = share(rows, packs, width);
+    Share s = share(rows, packs, width, false);
     Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
     Channels sums = {};
-    for (long long row = s.first; row < s.last; row += s.step) {
+    for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) {
             float normalised = layer.of[j](x.at[j]);
@@ -101,9 +108,9 @@ extern "C" __global__ void head_sums(const ELEMENT* head, double* partial, long 
 extern "C" __global__ void normalise(const ELEMENT* data, const double* statistics, const float* gamma,
                                      const float* beta, int fix_gamma, ELEMENT* out, long long rows, int packs,
                                      int width) {
-    Share s = share(rows, packs, width);
+    Share s = share(rows, packs, width, true);
     Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
-    for (long long row = s.first; row < s.last; row += s.step) {
+    for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) x.at[j] = layer.to[j](layer.of[j](x.at[j]));
         write(out, row * packs + s.pack, x);
@@ -113,13 +120,13 @@ extern "C" __global__ void normalise(const ELEMENT* data, const double* statisti
 extern "C" __global__ void data_gradient(const ELEMENT* head, const ELEMENT* data, const double* statistics,
                                          const double* sums, double count, const float* gamma, const float* beta,
                                          int fix_gamma, ELEMENT* target, long long rows, int packs, int width) {
-    Share s = share(rows, packs, width);
+    Share s = share(rows, packs, width, true);
     Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
     Descent down[PACK];
     int first = s.pack < packs ? s.pack * PACK : 0;
 #pragma unroll
     for (int j = 0; j < PACK; j++) down[j] = descent(sums, count, layer.of[j], layer.to[j], packs * PACK, first + j);
-    for (long long row = s.first; row < s.last; row += s.step) {
+    for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) {
             float normalised = layer.of[j](x.at[j]);
