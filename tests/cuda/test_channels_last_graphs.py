@@ -83,6 +83,13 @@ def test_sums_with_variables_stay_in_c_order():
     assert not chosen(net, SHAPES)[0]
 
 
+def test_data_that_is_a_weight_as_well_stays_in_c_order():
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(1, 1), num_filter=3, no_bias=True, name="a")
+    net = mx.sym.Convolution(net, net, kernel=(3, 3), num_filter=3, no_bias=True, name="b")
+    net = mx.sym.Convolution(net, kernel=(1, 1), num_filter=3, no_bias=True, name="c")
+    assert chosen(net, {"data": (3, 3, 3, 3)})[0] == {"b"}
+
+
 @pytest.fixture
 def is_real(gpus, device, monkeypatch):
     """Whether cuDNN is there, on a GPU; on the stand-in for one, plain operators take its part."""

@@ -19,6 +19,7 @@ from .kernels.packs import HALVES
 from .kernels.pooling import is_whole_plane
 
 _ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")
+_WITH_PARAMETERS = ("Convolution", "BatchNorm", "CuDNNBatchNorm")
 
 
 class ChannelsLast:
@@ -44,7 +45,7 @@ class ChannelsLast:
 def formats(
     groups: Sequence[Sequence[Node]], heads: Sequence[Entry], shapes: Mapping[Entry, Shape], math: str
 ) -> Formats:
-    """The entries that lie with channels last. Variables and heads never do."""
+    """The entries that lie with channels last. Variables and heads never do. `math`: see ChannelsLast."""
     families: list[set[Entry]] = []
     refused = set(heads)
     for group in groups:
@@ -54,6 +55,8 @@ def formats(
         wanted = set(_able(first.op, first.inputs, outputs, shapes))
         able = {entry for entry in wanted if entry[0].op is not None and len(shapes[entry]) == 4}
         refused |= {*first.inputs, *outputs} - able
+        if first.op.op_name() in _WITH_PARAMETERS:
+            refused.update(first.inputs[1:])  # also where data is a parameter, too
         if first.op.op_name() == "Convolution":
             families += [{entry} for entry in able]
         else:

@@ -163,6 +163,7 @@ POOLS = [
     ("max", OVERLAP, 8),
     ("max", {**OVERLAP, **FULL, "pad": (0, 0)}, 3),
     ("max", {"kernel": (17, 16)}, 8),
+    ("max", {"kernel": (18, 19), "pooling_convention": "same", "stride": (5, 7)}, 8),
     ("max", {"global_pool": True}, 3),
     ("avg", {**OVERLAP, "count_include_pad": False}, 3),
     ("avg", {"kernel": (1, 1), "global_pool": True}, 8),

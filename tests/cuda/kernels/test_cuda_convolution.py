@@ -140,15 +140,20 @@ def test_rounding_to_halves(bench, math):
     np.testing.assert_array_equal(bench.fetch(back), halves(want, math))
 
 
+@pytest.mark.parametrize("thin", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 33, 65), (2, 64, 7), (2, 3, 100)])
-def test_channels_last_and_back(bench, shape):
+def test_channels_last_and_back(bench, shape, thin):
     numbers = np.random.default_rng(0).integers(-99, 99, shape).astype(np.float32)
     module, sizes = pack_module(bench.device, "channels_last", "float16", 1), tuple(map(np.int32, shape))
     grid = (-(-shape[2] // 32), -(-shape[1] // 32), min(2, shape[0]))
+    count = shape[0] * max(shape[1:])
     with bench.device.active():
         source, half, back = bench.send(numbers), bench.device.empty(shape, np.uint16), bench.device.empty(shape)
-        module.launch("to_last", grid, (source, half, *sizes))
-        module.launch("from_last", grid, (half, back, *sizes))
+        for kernel, arrays in (("to_last", (source, half)), ("from_last", (half, back))):
+            if thin:
+                module.over(f"thin_{kernel}", count, (*arrays, np.int64(count), *sizes[1:]))
+            else:
+                module.launch(kernel, grid, (*arrays, *sizes))
     there = bench.fetch(half).view(np.float16).reshape(shape[0], shape[2], shape[1])
     np.testing.assert_array_equal(there, numbers.swapaxes(1, 2))
     np.testing.assert_array_equal(bench.fetch(back), numbers)

@@ -59,6 +59,13 @@ def test_a_window_as_large_as_the_plane(bench):
     same(got, want)
 
 
+def test_several_windows_as_large_as_the_plane(bench):
+    data = np.random.default_rng(6).standard_normal((2, 3, 6, 5)).astype(np.float32)
+    kernel, got, want = both(bench, Pooling(kernel=(6, 5), stride=(2, 3), pooling_convention="same"), data)
+    assert isinstance(kernel, PoolKernel) and got[0].shape == (2, 3, 3, 2)
+    same(got, want)
+
+
 @pytest.mark.parametrize("options", [{"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}, {"global_pool": True}])
 def test_the_first_nan_is_the_largest(bench, options):
     data = np.random.default_rng(7).standard_normal((2, 2, 8, 8)).astype(np.float32)

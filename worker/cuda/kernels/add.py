@@ -17,7 +17,7 @@ class AddKernel:
     """f(a + b) of float32 arrays in C order, or of arrays with channels last in the type of `last`."""
 
     def __init__(self, device: Device, act_type: str | None, shape: Shape, last: str | None = None) -> None:
-        self._pack = pack_size(last, shape[1]) if last else 1
+        self._pack = pack_size(last, shape[1]) if last else pack_size("float32", int(np.prod(shape)))
         self._module = elementwise(device, last or "float32", self._pack, act_type)
         self._is_last = last is not None
 
@@ -37,6 +37,7 @@ class AddKernel:
         self._over("add_gradient", outputs[0], outputs[0], out_grads[0], in_grads[0], in_grads[1])
 
     def _over(self, kernel: str, out: Array, *arrays: Array | None) -> None:
+        """cupy passes None as a null pointer."""
         memory = [memory_of(array) if self._is_last and array is not None else array for array in arrays]
         count = out.size // self._pack
         self._module.over(kernel, count, (*memory, np.int64(count)))

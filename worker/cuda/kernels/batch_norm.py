@@ -88,9 +88,9 @@ class BatchNormKernel:
         parts = partial, np.int32(self._walk.parts), self._count()
         self._warp_per_channel("scale_gradients", *parts, np.int32(self.op.fix_gamma), sums, *grads)
         if in_grads[0] is not None and data.size:
-            count = np.float64(self._elements if of_batch else 0)
+            share = np.float64(1 / self._elements if of_batch else 0)
             head, data, target = (self._walk.flat(array) for array in (head, data, in_grads[0]))
-            self._walk.over("data_gradient", (head, data, statistics, sums, count, *affine, target))
+            self._walk.over("data_gradient", (head, data, statistics, sums, share, *affine, target))
 
     def _of_batch(self, data: Array, averages: Sequence[Array], moves: bool) -> Array:
         partial, op = self._memory()[0], self.op

@@ -18,11 +18,9 @@ from ..cudnn import Convolution, Cudnn, Plan
 from ..device import Device
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
-from .convolution_operands import ROLES, Operands
+from .convolution_operands import ALIGNMENT, ROLES, Operands
 from .finish import Finish, LastFinish
 from .packs import HALVES
-
-_ALIGNMENT = 16  # bytes, of all addresses that cuDNN is given
 
 
 def convolution_kernel(
@@ -104,7 +102,7 @@ class ConvolutionKernel(BaseConvolution):
             result = self._operands.last_target(made, target)
             plan.run(one, other, result)
             self._operands.give_last(made, result, target)
-        elif plan is not None and not any(a.data.ptr % _ALIGNMENT for a in (first, second, target)):  # type: ignore[attr-defined]
+        elif plan is not None and not any(a.data.ptr % ALIGNMENT for a in (first, second, target)):  # type: ignore[attr-defined]
             plan.run(first, second, target)
         else:
             one, other = self._operands.plain(sources[0], first), self._operands.plain(sources[1], second)

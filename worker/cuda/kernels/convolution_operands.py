@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..arena import Arena, Claim
 from ..device import Device
 from .packs import HALVES, memory_of, pack_module
 
+ALIGNMENT = 16  # bytes, of all addresses that cuDNN is given
+_TILE = 32  # of source/channels_last.cu
 ROLES = {  # of two operands and the target, in the order of cudnn.Convolution.kind
     "fprop": ("image", "filters", "result"),
     "dgrad": ("result", "filters", "image"),
@@ -33,8 +36,10 @@ class Operands:
         self._rounding = device.module("round_half", BFLOAT16=int(math == "bfloat16"))
         itemsize = np.dtype(self._dtype).itemsize
         copied = {role: shape for role, shape in shapes.items() if not last.get(role)}
-        self._last_copies = _Copies(device, "channels last", copied, itemsize)
-        self._plain_copies = _Copies(device, "plain", {role: shapes[role] for role in shapes if last.get(role)}, 4)
+        self._last_copies = _Copies(device, "last_copies", copied, itemsize)
+        self._plain_copies = _Copies(
+            device, "plain_copies", {role: shapes[role] for role in shapes if last.get(role)}, 4
+        )
         if math in HALVES or any(last.values()):
             self._last_copies.claim()
 
@@ -49,9 +54,9 @@ class Operands:
 
     def last(self, role: str, array: Array) -> Array:
         """The elements with channels last, with one axis."""
-        if self._last.get(role):
-            return memory_of(array)
         copy = self.last_target(role, array)
+        if self._lies_last(role, array):
+            return copy
         if self._kept is None or self._kept[0] != role or self._kept[1] is not array:
             self._convert("to_last", role, array, copy)
         if self._kept is not None and self._kept[0] == role:
@@ -60,11 +65,13 @@ class Operands:
 
     def last_target(self, role: str, array: Array) -> Array:
         """Where to write the elements with channels last that are to come into `array`."""
-        return memory_of(array) if self._last.get(role) else self._last_copies.of(role, self._dtype)
+        if self._last.get(role):
+            return memory_of(array)
+        return array.reshape(-1) if self._lies_last(role, array) else self._last_copies.of(role, self._dtype)
 
     def give_last(self, role: str, made: Array, array: Array) -> None:
         """Bring what was written to `last_target` into the array."""
-        if not self._last.get(role):
+        if not self._lies_last(role, array):
             self._convert("from_last", role, made, array)
 
     def plain(self, role: str, array: Array) -> Array:
@@ -84,14 +91,27 @@ class Operands:
         if made is not array:
             self._convert("to_last", role, made, memory_of(array))
 
+    def _lies_last(self, role: str, array: Any) -> bool:
+        """Whether its memory is what cuDNN wants, by its format or because both are the same."""
+        same = self._dtype is np.float32 and self._is_flat(role) and array.data.ptr % ALIGNMENT == 0
+        return bool(self._last.get(role) or same)
+
+    def _is_flat(self, role: str) -> bool:
+        """Whether both formats are the same order."""
+        return self._shapes[role][1] == 1 or int(np.prod(self._shapes[role][2:])) == 1
+
     def _convert(self, kernel: str, role: str, source: Array, target: Array) -> None:
         images, channels, *extents = self._shapes[role]
         pixels = int(np.prod(extents))
-        if 1 in (channels, pixels):  # both formats are the same order
+        if self._is_flat(role):
             self._convert_flat(kernel, source.reshape(-1), target.reshape(-1))
-            return
-        grid = (-(-pixels // 32), -(-channels // 32), min(images, 65535))
-        self._module.launch(kernel, grid, (source, target, np.int32(images), np.int32(channels), np.int32(pixels)))
+        elif min(channels, pixels) < _TILE:
+            count = images * max(channels, pixels)
+            args = source, target, np.int64(count), np.int32(channels), np.int32(pixels)
+            self._module.over(f"thin_{kernel}", count, args)
+        else:
+            grid = (-(-pixels // _TILE), -(-channels // _TILE), min(images, 65535))
+            self._module.launch(kernel, grid, (source, target, np.int32(images), np.int32(channels), np.int32(pixels)))
 
     def _convert_flat(self, kernel: str, source: Array, target: Array) -> None:
         if self._dtype is np.float32:

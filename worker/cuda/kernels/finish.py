@@ -47,7 +47,7 @@ class LastFinish:
     def __init__(self, device: Device, shape: Shape, act_type: str | None, math: str) -> None:
         self._device, self._act_type = device, act_type
         self._arrays = LastArrays(device, math, shape[1], act_type)
-        self._walk = LastWalk(device, int(np.prod(shape)) // max(1, shape[1]), shape[1], None, math)
+        self._walk = LastWalk(device, int(np.prod(shape)) // shape[1], shape[1], None, math)
         bytes_of_one, channels = (2 if math in HALVES else 4), shape[1]
         self._slopes = Claim(Arena.of(device, "slopes"), [bytes_of_one * int(np.prod(shape))]) if act_type else None
         self._partial = Claim(Arena.of(device, "batch_norm"), [16 * self._walk.parts * channels])

@@ -14,7 +14,10 @@ _BYTES = 16  # that a thread moves at once
 
 
 def pack_size(math: str, *channels: int) -> int:
-    """Elements of a pack, so that rows of each of these lengths are whole packs."""
+    """Elements of a pack, so that rows of each of these lengths are whole packs.
+
+    `math` names their type: "float16" and "bfloat16" themselves, float32 under any other name.
+    """
     return numbers.gcd(_BYTES // (2 if math in HALVES else 4), *channels)
 
 

@@ -29,7 +29,8 @@ def handles(op: Pooling, data: Shape) -> bool:
 
 def is_whole_plane(op: Pooling, data: Shape) -> bool:
     """Whether the one window is the plane itself."""
-    return bool(op.global_pool or (tuple(op.kernel) == tuple(data[2:]) and not any(op.pad)))
+    fits = tuple(op.kernel) == tuple(data[2:]) and not any(op.pad) and op.pooling_convention != "same"
+    return bool(op.global_pool or fits)
 
 
 def pool_kernel(

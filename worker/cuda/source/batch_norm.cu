@@ -115,14 +115,14 @@ extern "C" __global__ void normalise(const float* data, const double* statistics
 }
 
 extern "C" __global__ void data_gradient(const float* head, const float* data, const double* statistics,
-                                         const double* sums, double count, const float* gamma, const float* beta,
+                                         const double* sums, double share_of_one, const float* gamma, const float* beta,
                                          int fix_gamma, float* target, long long planes, int channels,
                                          long long behind, int lanes) {
     Plane p = plane(planes, channels, behind, lanes);
     if (!p.exists) return;
     Normal of = normal(statistics, channels, p.channel);
     Affine to = affine(gamma, beta, fix_gamma, p.channel);
-    Descent down = descent(sums, count, of, to, channels, p.channel);
+    Descent down = descent(sums, share_of_one, of, to, channels, p.channel);
     for (long long b = p.first; b < behind; b += p.step) {
         float normalised = of(data[p.start + b]);
         target[p.start + b] = down(head[p.start + b] * to.slope_at(normalised), normalised);

@@ -35,13 +35,13 @@ struct Descent {
     __device__ float operator()(float head, float normalised) const { return (head - (mean + normalised * tilt)) * scale; }
 };
 
-// count: elements of a channel, or 0 where mean and variance are not those of the batch and so do not depend on data.
-__device__ inline Descent descent(const double* sums, double count, const Normal& of, const Affine& to, int channels,
+// `share`: 1 / elements of a channel, or 0 where mean and variance are not those of the batch and do not depend on data.
+__device__ inline Descent descent(const double* sums, double share, const Normal& of, const Affine& to, int channels,
                                   int channel) {
     Descent d = {0.0f, 0.0f, to.scale * of.scale};
-    if (count > 0.0) {
-        d.mean = (float)(sums[channel] / count);
-        d.tilt = (float)(sums[channels + channel] / count);
+    if (share > 0.0) {
+        d.mean = (float)(sums[channel] * share);
+        d.tilt = (float)(sums[channels + channel] * share);
     }
     return d;
 }

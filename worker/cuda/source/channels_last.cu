@@ -1,4 +1,5 @@
 #include "halves.cuh"
+#include "index.cuh"
 #include "packs.cuh"
 
 // Between float32 arrays with channels before pixels, and arrays of ELEMENT with channels last, in one pass.
@@ -49,4 +50,40 @@ extern "C" __global__ void from_last(const ELEMENT* from, float* to, int images,
         }
         __syncthreads();
     }
+}
+
+// The same where one of both extents is small: a thread per place of the other, which goes over the small one.
+struct Line {
+    long long plain, plain_step, last, last_step;
+    int length;
+};
+
+__device__ inline Line line(long long i, int channels, int pixels) {
+    Line l;
+    if (channels < pixels) {
+        long long image = quotient(i, pixels);
+        l.plain = image * channels * pixels + (i - image * pixels), l.plain_step = pixels;
+        l.last = i * channels, l.last_step = 1;
+        l.length = channels;
+    } else {
+        long long image = quotient(i, channels);
+        l.plain = i * pixels, l.plain_step = 1;
+        l.last = image * channels * pixels + (i - image * channels), l.last_step = channels;
+        l.length = pixels;
+    }
+    return l;
+}
+
+extern "C" __global__ void thin_to_last(const float* from, ELEMENT* to, long long count, int channels, int pixels) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Line l = line(i, channels, pixels);
+    for (int n = 0; n < l.length; n++) put(from[l.plain + n * l.plain_step], to[l.last + n * l.last_step]);
+}
+
+extern "C" __global__ void thin_from_last(const ELEMENT* from, float* to, long long count, int channels, int pixels) {
+    long long i = thread_number();
+    if (i >= count) return;
+    Line l = line(i, channels, pixels);
+    for (int n = 0; n < l.length; n++) to[l.plain + n * l.plain_step] = number(from[l.last + n * l.last_step]);
 }

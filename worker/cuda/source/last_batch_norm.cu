@@ -87,12 +87,15 @@ __device__ inline Layers layers(const double* statistics, const float* gamma, co
     return found;
 }
 
-extern "C" __global__ void head_sums(const ELEMENT* head, double* partial, long long rows, int packs, int width,
-                                     const ELEMENT* data, const double* statistics, const float* gamma,
-                                     const float* beta, int fix_gamma) {
+// 128 registers are enough, and leave two blocks to a multiprocessor.
+extern "C" __global__ void __launch_bounds__(256, 2)
+    head_sums(const ELEMENT* __restrict__ head, double* partial, long long rows, int packs, int width,
+              const ELEMENT* __restrict__ data, const double* statistics, const float* gamma, const float* beta,
+              int fix_gamma) {
     Share s = share(rows, packs, width, false);
     Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
     Channels sums = {};
+#pragma unroll 2
     for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) {
@@ -117,15 +120,17 @@ extern "C" __global__ void normalise(const ELEMENT* data, const double* statisti
     }
 }
 
-extern "C" __global__ void data_gradient(const ELEMENT* head, const ELEMENT* data, const double* statistics,
-                                         const double* sums, double count, const float* gamma, const float* beta,
-                                         int fix_gamma, ELEMENT* target, long long rows, int packs, int width) {
+extern "C" __global__ void __launch_bounds__(256, 2)
+    data_gradient(const ELEMENT* __restrict__ head, const ELEMENT* __restrict__ data, const double* statistics,
+                  const double* sums, double share_of_one, const float* gamma, const float* beta, int fix_gamma,
+                  ELEMENT* __restrict__ target, long long rows, int packs, int width) {
     Share s = share(rows, packs, width, true);
     Layers layer = layers(statistics, gamma, beta, fix_gamma, s, packs);
     Descent down[PACK];
     int first = s.pack < packs ? s.pack * PACK : 0;
 #pragma unroll
-    for (int j = 0; j < PACK; j++) down[j] = descent(sums, count, layer.of[j], layer.to[j], packs * PACK, first + j);
+    for (int j = 0; j < PACK; j++) down[j] = descent(sums, share_of_one, layer.of[j], layer.to[j], packs * PACK, first + j);
+#pragma unroll 2
     for (long long n = 0, row = s.first; n < s.count; n++, row += s.step) {
         Numbers grad = read(head, row * packs + s.pack), x = read(data, row * packs + s.pack);
         for (int j = 0; j < PACK; j++) {
