@@ -5,7 +5,7 @@ from side_by_side import Program, Target
 from .gpu_row import PRECISIONS, GpuRow
 
 NETWORKS = {"resnet50": "ResNet-50", "inception_bn": "Inception-BN"}
-PEER = "PyTorch channels_last"
+PEER, TUNED = "PyTorch channels_last", "pushgrad, engines timed"
 
 
 def rows(sizes):
@@ -18,6 +18,7 @@ def rows(sizes):
 def _row(sizes, network, precision, batch):
     programs = (
         Program("pushgrad", "pushgrad", "pushgrad_gpu_training.py"),
+        Program(TUNED, "pushgrad", "pushgrad_gpu_training.py", environ={"MXNET_CUDNN_AUTOTUNE_DEFAULT": "1"}),
         Program(PEER, "torch", "torch_gpu_training.py", options={"mode": "channels_last"}),
     )
     return GpuRow(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pushgrad.worker.cuda import cudnn as wrapper
+from pushgrad.worker.cuda.cudnn_convolution import KINDS
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel, DeconvolutionKernel, convolution_kernel
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.deconvolution import Deconvolution
@@ -57,6 +58,7 @@ import json, sys
 from types import SimpleNamespace
 import cudnn
 from pushgrad.worker.cuda import cudnn as wrapper
+from pushgrad.worker.cuda.cudnn_convolution import KINDS
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel
 from pushgrad.worker.ops.convolution import Convolution
 
@@ -88,7 +90,7 @@ for name, data, options, math in layers:
     kernel = ConvolutionKernel(
         Device(), op, shapes, outs, None, math.partition(",")[0], planner, (channels_last, channels_last)
     )
-    for kind in wrapper.KINDS:
+    for kind in KINDS:
         planner.plan(kernel.wanted(kind))
         answers[f"{name}|{math}|{kind}"] = planner.found
 array = SimpleNamespace(data=SimpleNamespace(ptr=4096))
@@ -124,13 +126,13 @@ def planned(tmp_path_factory):
 @pytest.mark.parametrize("math", (*MODES, TF32_LAST))
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_has_plans_that_repeat_their_bits(planned, layer, math):
-    for kind in wrapper.KINDS:
+    for kind in KINDS:
         found = planned[f"{layer}|{math}|{kind}"]
         assert "error" not in found and found["deterministic"], (kind, found)
         assert 0 <= found["workspace"] <= 1 << 30
 
 
-@pytest.mark.parametrize("kind", wrapper.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_tensor_cores_are_used_where_they_may_be(planned, kind):
     """Other engines than in float32 are chosen for a layer that suits them."""
     exact, *rounded = (planned[f"3x3|{math}|{kind}"]["engine"] for math in ("float32", "tf32", TF32_LAST))

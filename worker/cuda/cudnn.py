@@ -1,8 +1,8 @@
 """cuDNN's convolutions, through the graph API of nvidia-cudnn-frontend (module `cudnn`).
 
-Which of cuDNN's engines computes a convolution is decided by its heuristics alone, never by timing, so that every run
-on one type of GPU gives the same bits. Engines that add up in an undefined order are refused as long as another one is
-left; Plan.deterministic tells.
+Which of cuDNN's engines computes a convolution is decided by its heuristics alone, so that every run on one type of GPU
+gives the same bits; by timing only where somebody asks for it (see cudnn_tuning.py). Engines that add up in an
+undefined order are refused as long as another one is left; Plan.deterministic tells.
 
 `build` needs no GPU if it is given cuDNN's description of one: that is how tests/cuda/test_cudnn_graphs.py makes the
 plans of every kind of convolution for an H100.
@@ -14,17 +14,18 @@ import re
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
 
 from ..array import Array, Shape
 from .arena import Arena, Claim
+from .cudnn_convolution import ELEMENTS, Convolution, strides
+from .cudnn_tuning import fastest
 from .device import Device
 
 OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000
-KINDS = ("fprop", "dgrad", "wgrad")
 
 # Properties for which engines are refused. In "float32" no operand is rounded to fewer bits: TF32 runs on tensor
 # cores only. Winograd's transforms of larger tiles lose three digits. No mode adds up in less than float32.
@@ -40,7 +41,6 @@ _REFUSED = {
     "float16": ("REDUCED_PRECISION_REDUCTION",),
     "bfloat16": ("REDUCED_PRECISION_REDUCTION",),
 }
-_ELEMENTS = {"float32": "FLOAT", "tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 
 
 class NoPlan(Exception):
@@ -48,35 +48,16 @@ class NoPlan(Exception):
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """One operation of a convolution layer, and all that its plan depends on.
-
-    kind: "fprop" computes `result` from `image` and `filters`, "dgrad" the image's gradient from result's and
-    `filters`, "wgrad" the filters' from `image` and result's. Shapes are (N, C, ...), (F, C / groups, ...), (N, F, ...)
-    with two or three spatial axes; channels_last: in memory the channels come last. math: "float32", "tf32",
-    "float16" or "bfloat16"; operands and result are of that type, sums are float32. workspace: most bytes of scratch.
-    """
-
-    kind: str
-    image: Shape
-    filters: Shape
-    result: Shape
-    padding: Shape
-    stride: Shape
-    dilation: Shape
-    math: str = "float32"
-    channels_last: bool = False
-    workspace: int = 1 << 30
-
-
-@dataclass(frozen=True)
 class Built:
-    """A finished graph and its tensors: the two operands and what they make."""
+    """A finished graph and its tensors: the two operands and what they make. `index`: of the plan that was chosen by
+    timing.
+    """
 
     graph: Any
     tensors: tuple[Any, Any, Any]
     workspace: int
     deterministic: bool
+    index: int | None = None
 
 
 @cache
@@ -96,16 +77,6 @@ def available() -> str | None:
     return None if library >= OLDEST_LIBRARY else f"cuDNN {library} is older than {OLDEST_LIBRARY} (9.0)"
 
 
-def strides(shape: Shape, channels_last: bool) -> list[int]:
-    """In elements, for an array without gaps."""
-    axes = [0, *range(2, len(shape)), 1] if channels_last else list(range(len(shape)))
-    found, step = [0] * len(shape), 1
-    for axis in reversed(axes):
-        found[axis] = step
-        step *= shape[axis]
-    return found
-
-
 def build(wanted: Convolution, **where: Any) -> Built:
     """Plan `wanted` for the device in `where`: handle=, or device_property= and sm_version=. NoPlan if it cannot be."""
     cudnn, refusal = _load(), None
@@ -122,14 +93,17 @@ class Plan:
 
     def __init__(self, built: Built, handle: Any, workspace: Claim) -> None:
         self._graph, self._tensors, self._handle, self._workspace = built.graph, built.tensors, handle, workspace
-        self.deterministic = built.deterministic
+        self.deterministic, self._index = built.deterministic, built.index
 
     def run(self, first: Array, second: Array, target: Array) -> None:
         """Queue it: operands in the order of Convolution.kind. Addresses are to be multiples of 16."""
         addresses = (array.data.ptr for array in (first, second, target))  # type: ignore[attr-defined]
         pointers = dict(zip(self._tensors, addresses, strict=True))
         workspace: Any = self._workspace.parts()[0]
-        self._graph.execute(pointers, workspace.data.ptr, handle=self._handle)
+        if self._index is None:
+            self._graph.execute(pointers, workspace.data.ptr, handle=self._handle)
+        else:
+            self._graph.execute_plan_at_index(pointers, workspace.data.ptr, self._index, handle=self._handle)
 
 
 class Cudnn:
@@ -140,7 +114,7 @@ class Cudnn:
 
     def __init__(self, device: Device) -> None:
         cudnn = _load()
-        self._handle = cudnn.create_handle()
+        self._handle, self._device = cudnn.create_handle(), weakref.ref(device)
         cudnn.set_stream(handle=self._handle, stream=device.stream.ptr)
         self._arena = Arena.of(device, "cudnn")
         self._plans: dict[Convolution, Plan] = {}
@@ -166,11 +140,22 @@ class Cudnn:
         with self._making:
             if wanted not in self._plans and wanted not in self.refused:
                 try:
-                    built = build(wanted, handle=self._handle)
+                    built = self._tuned(wanted, build(wanted, handle=self._handle))
                     self._plans[wanted] = Plan(built, self._handle, Claim(self._arena, [built.workspace]))
                 except NoPlan as error:
                     self.refused[wanted] = str(error)
             return self._plans.get(wanted)
+
+    def _tuned(self, wanted: Convolution, built: Built) -> Built:
+        device = self._device()
+        if not wanted.tune or device is None:
+            return built
+        refusals = RuntimeError, MemoryError, _load().cudnnGraphNotSupportedError
+        operands = built.tensors, wanted.sizes()
+        choice = fastest(device, built.graph, *operands, self._handle, wanted.workspace, refusals)
+        if choice is None:
+            return build(wanted, handle=self._handle)  # as trials have left the graph with another plan
+        return replace(built, index=choice.index, workspace=choice.workspace)
 
 
 @cache
@@ -188,7 +173,7 @@ def _load_runtime() -> None:
 
 
 def _build(cudnn: Any, wanted: Convolution, more: Sequence[str], where: dict[str, Any]) -> Built:
-    element, single = getattr(cudnn.data_type, _ELEMENTS[wanted.math]), cudnn.data_type.FLOAT
+    element, single = getattr(cudnn.data_type, ELEMENTS[wanted.math]), cudnn.data_type.FLOAT
     graph = cudnn.pygraph(
         io_data_type=element, intermediate_data_type=single, compute_data_type=single, name=wanted.kind, **where
     )
@@ -197,7 +182,7 @@ def _build(cudnn: Any, wanted: Convolution, more: Sequence[str], where: dict[str
         return graph.tensor(name=name, dim=list(shape), stride=strides(shape, wanted.channels_last), data_type=element)
 
     tensors = _operation(graph, wanted, tensor)
-    target = {"fprop": wanted.result, "dgrad": wanted.image, "wgrad": wanted.filters}[wanted.kind]
+    target = wanted.shapes()[2]
     tensors[2].set_output(True).set_data_type(element)
     tensors[2].set_dim(list(target)).set_stride(strides(target, wanted.channels_last))
     graph.validate()

@@ -40,8 +40,8 @@ class Convolution(Operator):
     """data (N, C, H, W), weight (num_filter, C / num_group, KH, KW), bias (num_filter,) -> (N, num_filter, OH, OW).
 
     OH = floor((H + 2 pad - dilate (KH - 1) - 1) / stride) + 1. Kernels of one or three axes work likewise. With
-    num_group > 1, channels and filters are cut into groups that do not see each other. workspace, cudnn_tune and
-    cudnn_off steer cuDNN only.
+    num_group > 1, channels and filters are cut into groups that do not see each other. workspace (MiB of scratch memory
+    at most), cudnn_tune (choose the fastest way by timing) and cudnn_off steer cuDNN only.
     """
 
     aliases = ("Convolution_v1",)

@@ -114,6 +114,19 @@ def test_around_cudnn(bench, kinds, math, tolerance, axes):
     assert all(len(wanted.image) == max(4, 2 + axes) for wanted in cudnn.asked)
 
 
+@pytest.mark.parametrize(
+    ("options", "tune", "workspace"),
+    [({}, False, 1 << 30), ({"cudnn_tune": "limited_workspace", "workspace": 8}, True, 8 << 20),
+     ({"cudnn_tune": "fastest"}, True, 1 << 62), ({"cudnn_tune": "off", "workspace": 0}, False, 0)],
+)  # fmt: skip
+def test_what_cudnn_is_asked_for(bench, options, tune, workspace):
+    op = Convolution(kernel=(3, 3), num_filter=4, **options)
+    shapes, outs = op.infer_shape([(2, 3, 5, 5), None, None], [None])
+    cudnn = FakeCudnn()
+    bench.make(ConvolutionKernel, op, shapes, outs, None, "tf32", cudnn)
+    assert {(wanted.tune, wanted.workspace) for wanted in cudnn.asked} == {(tune, workspace)}
+
+
 def awkward_numbers():
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 1 << 32, 20000, dtype=np.uint32)

@@ -14,13 +14,17 @@ from typing import Any
 
 from ...array import Array, Shape
 from ...ops.operator import Step
-from ..cudnn import Convolution, Cudnn, Plan
+from ..cudnn import Cudnn, Plan
+from ..cudnn_convolution import Convolution
+from ..cudnn_tuning import tuning
 from ..device import Device
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
 from .convolution_operands import ALIGNMENT, ROLES, Operands
 from .finish import Finish, LastFinish
 from .packs import HALVES
+
+_UNLIMITED = 1 << 62  # bytes
 
 
 def convolution_kernel(
@@ -46,7 +50,8 @@ class ConvolutionKernel(BaseConvolution):
     """See BaseConvolution. What cuDNN has no plan for goes to ColumnsConvolution, each of the three operations alone.
 
     The forward plan is made at once, those of the gradients when they are first asked for, which must not be while a
-    graph is being captured. The parameter `workspace` of the operator (in MiB) bounds cuDNN's scratch memory.
+    graph is being captured. The parameter `workspace` of the operator (in MiB) bounds cuDNN's scratch memory, unless
+    cudnn_tune is "fastest".
     """
 
     def __init__(
@@ -63,7 +68,7 @@ class ConvolutionKernel(BaseConvolution):
         shape = out_shapes[0]
         finish = LastFinish(device, shape, act_type, math) if last[1] else Finish(device, shape, act_type)
         super().__init__(device, op, in_shapes, out_shapes, finish)
-        self._cudnn, self._math = cudnn, math
+        self._cudnn, self._math, self._tuning = cudnn, math, tuning(op)
         self._substitute: ColumnsConvolution | None = None
         self._shapes = {"image": self.data, "filters": self.weight, "result": self.out}
         self._operands = Operands(device, self._shapes, {"image": last[0], "result": last[1]}, math)
@@ -135,7 +140,8 @@ class ConvolutionKernel(BaseConvolution):
             dilation=(1, *windows.dilate) if flat else windows.dilate,
             math=self._math,
             channels_last=self.channels_last,
-            workspace=self.op.workspace << 20,
+            workspace=_UNLIMITED if self._tuning == "fastest" else self.op.workspace << 20,
+            tune=self._tuning != "off",
         )
 
 
@@ -151,6 +157,7 @@ class DeconvolutionKernel:
         """`op` is an ops.deconvolution.Deconvolution."""
         convolution = op.convolution(in_shapes[0])
         convolution.cudnn_off, convolution.workspace = op.cudnn_off, op.workspace
+        convolution.cudnn_tune = op.cudnn_tune
         self._finish = Finish(device, out_shapes[0])
         self.convolution = convolution_kernel(
             device, convolution, [out_shapes[0], in_shapes[1]], [in_shapes[0]], math=math

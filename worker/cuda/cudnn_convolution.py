@@ -1,0 +1,58 @@
+"""What cuDNN is asked to compute, in its own terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..array import Shape
+
+KINDS = ("fprop", "dgrad", "wgrad")
+ELEMENTS = {"float32": "FLOAT", "tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One operation of a convolution layer, and all that its plan depends on.
+
+    kind: "fprop" computes `result` from `image` and `filters`, "dgrad" the image's gradient from result's and
+    `filters`, "wgrad" the filters' from `image` and result's. Shapes are (N, C, ...), (F, C / groups, ...), (N, F, ...)
+    with two or three spatial axes; channels_last: in memory the channels come last. math: "float32", "tf32",
+    "float16" or "bfloat16"; operands and result are of that type, sums are float32. workspace: most bytes of scratch;
+    tune: whether engines are timed.
+    """
+
+    kind: str
+    image: Shape
+    filters: Shape
+    result: Shape
+    padding: Shape
+    stride: Shape
+    dilation: Shape
+    math: str = "float32"
+    channels_last: bool = False
+    workspace: int = 1 << 30
+    tune: bool = False
+
+    def shapes(self) -> tuple[Shape, Shape, Shape]:
+        """Of both operands, and of what is made of them."""
+        return {
+            "fprop": (self.image, self.filters, self.result),
+            "dgrad": (self.result, self.filters, self.image),
+            "wgrad": (self.image, self.result, self.filters),
+        }[self.kind]
+
+    def sizes(self) -> list[int]:
+        """Bytes of the same."""
+        itemsize = 4 if ELEMENTS[self.math] == "FLOAT" else 2
+        return [itemsize * math.prod(shape) for shape in self.shapes()]
+
+
+def strides(shape: Shape, channels_last: bool) -> list[int]:
+    """In elements, for an array without gaps."""
+    axes = [0, *range(2, len(shape)), 1] if channels_last else list(range(len(shape)))
+    found, step = [0] * len(shape), 1
+    for axis in reversed(axes):
+        found[axis] = step
+        step *= shape[axis]
+    return found
