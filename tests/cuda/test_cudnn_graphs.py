@@ -72,13 +72,28 @@ class Device:
     def module(self, name, **macros):
         return None
 
+def usable(graph):
+    # how many plans can be built and tell their workspace, as tuning asks
+    found = 0
+    for index in range(graph.get_execution_plan_count()):
+        try:
+            graph.build_plan_at_index(index)
+            found += graph.get_workspace_size_plan_at_index(index) >= 0
+        except (RuntimeError, cudnn.cudnnGraphNotSupportedError):
+            pass
+    return found
+
 class Planner:
+    trying = False
+
     def plan(self, wanted):
         try:
             self.built = wrapper.build(wanted, **where)
             self.found = {"workspace": self.built.workspace, "deterministic": self.built.deterministic}
             index = getattr(self.built.graph, "_plan_index", None)
             self.found["engine"] = None if index is None else self.built.graph.get_plan_name_at_index(index)
+            if self.trying:
+                self.found["usable"] = usable(self.built.graph)
         except wrapper.NoPlan as error:
             self.found = {"error": str(error)}
 
@@ -90,6 +105,7 @@ for name, data, options, math in layers:
     kernel = ConvolutionKernel(
         Device(), op, shapes, outs, None, math.partition(",")[0], planner, (channels_last, channels_last)
     )
+    planner.trying = name == "3x3"
     for kind in KINDS:
         planner.plan(kernel.wanted(kind))
         answers[f"{name}|{math}|{kind}"] = planner.found
@@ -137,6 +153,12 @@ def test_tensor_cores_are_used_where_they_may_be(planned, kind):
     """Other engines than in float32 are chosen for a layer that suits them."""
     exact, *rounded = (planned[f"3x3|{math}|{kind}"]["engine"] for math in ("float32", "tf32", TF32_LAST))
     assert exact is None or exact not in rounded
+
+
+@pytest.mark.parametrize("math", (*MODES, TF32_LAST))
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_is_a_choice_for_tuning(planned, math, kind):
+    assert planned[f"3x3|{math}|{kind}"]["usable"] > 1
 
 
 def test_a_plan_takes_addresses(planned):

@@ -17,7 +17,7 @@ from .device import Device
 
 VARIABLE = "MXNET_CUDNN_AUTOTUNE_DEFAULT"
 _BY_NUMBER = {"": "off", "0": "off", "1": "limited_workspace", "2": "fastest"}
-_TRIED = 8  # of the engines as cuDNN ranks them: each takes long to build, and the best is seldom behind these
+_TRIED = 8  # of the plans as cuDNN ranks them, those not counted that are refused: the best is seldom behind these
 _ROUNDS = 3
 
 
@@ -59,7 +59,9 @@ def fastest(
     except MemoryError:
         return None
     pointers = {tensor: array.data.ptr for tensor, array in zip(tensors, addresses, strict=True)}  # type: ignore[attr-defined]
-    for index in range(min(_TRIED, graph.get_execution_plan_count())):
+    for index in range(graph.get_execution_plan_count()):
+        if len(found) == _TRIED:
+            break
         try:
             graph.build_plan_at_index(index)
             workspace = int(graph.get_workspace_size_plan_at_index(index))
