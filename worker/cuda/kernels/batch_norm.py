@@ -86,7 +86,7 @@ class BatchNormKernel:
             for given, own in zip(in_grads[1:3], (gamma_grad, beta_grad), strict=True)
         ]
         parts = partial, np.int32(self._walk.parts), self._count()
-        self._warp_per_channel("scale_gradients", *parts, np.int32(self.op.fix_gamma), sums, *grads)
+        self._from_parts("scale_gradients", *parts, np.int32(self.op.fix_gamma), sums, *grads)
         if in_grads[0] is not None and data.size:
             share = np.float64(1 / self._elements if of_batch else 0)
             head, data, target = (self._walk.flat(array) for array in (head, data, in_grads[0]))
@@ -97,7 +97,7 @@ class BatchNormKernel:
         self._walk.sum("data_sums", data, partial)
         numbers = np.float64(self._elements), np.float64(op.eps), np.float64(op.momentum), np.int32(moves)
         args = (partial, np.int32(self._walk.parts), self._count(), *numbers, *averages, self._batch)
-        self._warp_per_channel("batch_statistics", *args)
+        self._from_parts("batch_statistics", *args)
         return self._batch
 
     def _of_averages(self, averages: Sequence[Array]) -> Array:
@@ -118,8 +118,8 @@ class BatchNormKernel:
     def _per_channel(self, kernel: str, *args: Any) -> None:
         self.device.module("channel_statistics").over(kernel, self._channels, args)
 
-    def _warp_per_channel(self, kernel: str, *args: Any) -> None:
-        self.device.module("channel_statistics").over(kernel, 32 * self._channels, args)
+    def _from_parts(self, kernel: str, *args: Any) -> None:
+        self.device.module("channel_statistics").launch(kernel, (self._channels,), args, threads=128)
 
 
 def _size(extents: Shape) -> int:

@@ -73,5 +73,5 @@ class LastFinish:
         """See Finish."""
         partial = self._partial.parts()[0].view(np.float64)
         self._walk.sum("data_sums", grad, partial)
-        args = partial, np.int32(self._walk.parts), np.int32(target.size), target
-        self._device.module("channel_statistics").over("total", 32 * target.size, args)
+        args = partial, np.int32(self._walk.parts), target
+        self._device.module("channel_statistics").launch("total", (target.size,), args, threads=128)

@@ -12,6 +12,7 @@ from ..module import THREADS
 from .packs import memory_of, pack_module, pack_size
 
 _BLOCKS = 1056  # wanted of a summation: eight for each of 132 multiprocessors
+_LAST_BLOCKS = 528  # the same with channels last, where threads need more registers: four
 _SIDE_BY_SIDE = 32  # channels of one block where a channel's elements do not lie together
 _LEAST_WORK = 4  # elements of a thread: below, more blocks cost more than they gain
 
@@ -30,7 +31,7 @@ class PlaneWalk:
         return array
 
     def sum(self, kernel: str, array: Array, partial: Array, *more: Any) -> None:
-        """Sums of each channel of each part -> partial (parts, 2, channels)."""
+        """Sums of each channel of each part -> partial (channels, 2, parts)."""
         shape = (np.int64(self._before), np.int32(self._channels), np.int64(self._behind))
         shares = (np.int32(self._width), np.int32(self._lanes), np.int32(self._columns))
         grid = (-(-self._channels // self._width), self.parts)
@@ -54,7 +55,7 @@ class LastWalk:
         self._module = pack_module(device, "last_batch_norm", math, pack, ACT=(act_type or "none").upper())
         self._rows, self._packs, self._width = rows, channels // pack, _side_by_side(channels // pack)
         across, at_once = -(-self._packs // self._width), THREADS // self._width
-        self.parts = max(1, min(-(-_BLOCKS // across), rows // (at_once * _LEAST_WORK)))
+        self.parts = max(1, min(-(-_LAST_BLOCKS // across), rows // (at_once * _LEAST_WORK)))
 
     def flat(self, array: Array) -> Array:
         """See PlaneWalk."""

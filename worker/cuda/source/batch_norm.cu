@@ -26,7 +26,7 @@ __device__ inline Share share(long long before, long long behind, int width, int
     return s;
 }
 
-// Both sums over the block's threads of one channel -> partial[part][0 or 1][channel].
+// Both sums over the block's threads of one channel -> partial[channel][0 or 1][part].
 __device__ inline void give_sums(double one, double other, double* partial, const Share& s, int channels, int width) {
     __shared__ double sums[2][256];
     sums[0][threadIdx.x] = one;
@@ -40,9 +40,9 @@ __device__ inline void give_sums(double one, double other, double* partial, cons
         __syncthreads();
     }
     if ((int)threadIdx.x < width && s.channel < channels) {
-        long long place = (long long)blockIdx.y * 2 * channels + s.channel;
-        partial[place] = sums[0][threadIdx.x];
-        partial[place + channels] = sums[1][threadIdx.x];
+        double* place = partial + (long long)s.channel * 2 * gridDim.y + blockIdx.y;
+        place[0] = sums[0][threadIdx.x];
+        place[gridDim.y] = sums[1][threadIdx.x];
     }
 }
 

@@ -1,26 +1,25 @@
 #include "index.cuh"
 #include "sums.cuh"
 
-// What BatchNorm does per channel, from partial sums (parts, 2, channels); statistics as in batch_norm.cuh.
+// What BatchNorm does per channel, from partial sums (channels, 2, parts); statistics as in batch_norm.cuh. Kernels that
+// read such sums have a block for each channel.
 
-// By a warp. All its threads get the result.
-__device__ inline double part_sum(const double* partial, int parts, int channels, int which, int channel) {
+// One of the block's channel's sums. All its threads get the result.
+__device__ inline double part_sum(const double* partial, int parts, int which) {
+    const double* of_channel = partial + ((long long)blockIdx.x * 2 + which) * parts;
     double sum = 0.0;
-    for (int part = threadIdx.x % 32; part < parts; part += 32) {
-        sum += partial[((long long)part * 2 + which) * channels + channel];
-    }
-    return warp_sum(sum);
+    for (int part = threadIdx.x; part < parts; part += blockDim.x) sum += of_channel[part];
+    return block_sum(sum);
 }
 
-// From data_sums, a warp per channel; moves the averages if `moves`.
+// From data_sums; moves the averages if `moves`.
 extern "C" __global__ void batch_statistics(const double* partial, int parts, int channels, double count, double eps,
                                             double momentum, int moves, float* moving_mean, float* moving_var,
                                             double* statistics) {
-    int channel = (int)(thread_number() / 32);
-    if (channel >= channels) return;
-    double mean = part_sum(partial, parts, channels, 0, channel) / count;
-    double variance = part_sum(partial, parts, channels, 1, channel) / count - mean * mean;
-    if (threadIdx.x % 32) return;
+    int channel = blockIdx.x;
+    double mean = part_sum(partial, parts, 0) / count;
+    double variance = part_sum(partial, parts, 1) / count - mean * mean;
+    if (threadIdx.x) return;
     if (variance < 0.0) variance = 0.0;
     statistics[channel] = mean;
     statistics[channels + channel] = variance;
@@ -48,23 +47,20 @@ extern "C" __global__ void give_statistics(const double* statistics, int channel
     inverse[channel] = (float)statistics[2 * channels + channel];
 }
 
-// From head_sums, a warp per channel: the gradients of beta and gamma, and both sums for data_gradient.
+// From head_sums: the gradients of beta and gamma, and both sums for data_gradient.
 extern "C" __global__ void scale_gradients(const double* partial, int parts, int channels, int fix_gamma, double* sums,
                                            float* gamma_grad, float* beta_grad) {
-    int channel = (int)(thread_number() / 32);
-    if (channel >= channels) return;
-    double sum = part_sum(partial, parts, channels, 0, channel), dots = part_sum(partial, parts, channels, 1, channel);
-    if (threadIdx.x % 32) return;
+    int channel = blockIdx.x;
+    double sum = part_sum(partial, parts, 0), dots = part_sum(partial, parts, 1);
+    if (threadIdx.x) return;
     sums[channel] = sum;
     sums[channels + channel] = dots;
     beta_grad[channel] = (float)sum;
     gamma_grad[channel] = fix_gamma ? 0.0f : (float)dots;
 }
 
-// The first of the two sums of data_sums, in float32: a warp per channel.
-extern "C" __global__ void total(const double* partial, int parts, int channels, float* target) {
-    int channel = (int)(thread_number() / 32);
-    if (channel >= channels) return;
-    double sum = part_sum(partial, parts, channels, 0, channel);
-    if (threadIdx.x % 32 == 0) target[channel] = (float)sum;
+// The first of the two sums of data_sums, in float32.
+extern "C" __global__ void total(const double* partial, int parts, float* target) {
+    double sum = part_sum(partial, parts, 0);
+    if (threadIdx.x == 0) target[blockIdx.x] = (float)sum;
 }

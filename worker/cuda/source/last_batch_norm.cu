@@ -33,7 +33,7 @@ struct Channels {
     double one[PACK], other[PACK];
 };
 
-// Both sums over the block's threads of one pack -> partial[part][0 or 1][channel].
+// Both sums over the block's threads of one pack -> partial[channel][0 or 1][part].
 __device__ inline void give_sums(const Channels& sums, double* partial, const Share& s, int packs, int width) {
     __shared__ double parts[2][256];
     for (int j = 0; j < PACK; j++) {
@@ -48,9 +48,9 @@ __device__ inline void give_sums(const Channels& sums, double* partial, const Sh
             __syncthreads();
         }
         if ((int)threadIdx.x < width && s.pack < packs) {
-            long long place = (long long)blockIdx.y * 2 * packs * PACK + s.pack * PACK + j;
-            partial[place] = parts[0][threadIdx.x];
-            partial[place + packs * PACK] = parts[1][threadIdx.x];
+            double* place = partial + (long long)(s.pack * PACK + j) * 2 * gridDim.y + blockIdx.y;
+            place[0] = parts[0][threadIdx.x];
+            place[gridDim.y] = parts[1][threadIdx.x];
         }
         __syncthreads();
     }
