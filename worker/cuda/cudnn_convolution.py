@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from ..array import Shape
 
-KINDS = ("fprop", "dgrad", "wgrad")
+ROLES = {  # of two operands and the target, by kind of operation
+    "fprop": ("image", "filters", "result"),
+    "dgrad": ("result", "filters", "image"),
+    "wgrad": ("image", "result", "filters"),
+}
+KINDS = tuple(ROLES)
 ELEMENTS = {"float32": "FLOAT", "tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 
 
@@ -36,11 +41,8 @@ class Convolution:
 
     def shapes(self) -> tuple[Shape, Shape, Shape]:
         """Of both operands, and of what is made of them."""
-        return {
-            "fprop": (self.image, self.filters, self.result),
-            "dgrad": (self.result, self.filters, self.image),
-            "wgrad": (self.image, self.result, self.filters),
-        }[self.kind]
+        one, other, made = ROLES[self.kind]
+        return getattr(self, one), getattr(self, other), getattr(self, made)
 
     def sizes(self) -> list[int]:
         """Bytes of the same."""

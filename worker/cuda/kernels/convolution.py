@@ -15,12 +15,12 @@ from typing import Any
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..cudnn import Cudnn, Plan
-from ..cudnn_convolution import Convolution
+from ..cudnn_convolution import ROLES, Convolution
 from ..cudnn_tuning import tuning
 from ..device import Device
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
-from .convolution_operands import ALIGNMENT, ROLES, Operands
+from .convolution_operands import ALIGNMENT, Operands
 from .finish import Finish, LastFinish
 from .packs import HALVES
 

@@ -15,11 +15,6 @@ from .packs import HALVES, memory_of, pack_module
 
 ALIGNMENT = 16  # bytes, of all addresses that cuDNN is given
 _TILE = 32  # of source/channels_last.cu
-ROLES = {  # of two operands and the target, in the order of cudnn.Convolution.kind
-    "fprop": ("image", "filters", "result"),
-    "dgrad": ("result", "filters", "image"),
-    "wgrad": ("image", "result", "filters"),
-}
 
 
 class Operands:
