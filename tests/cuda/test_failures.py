@@ -5,8 +5,11 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
+from pushgrad.worker.bind import Placement
+from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.device import Device
 from pushgrad.worker.cuda.failures import Need, explained
+from pushgrad.worker.cuda.replicas import Replicas
 
 
 def train(batch_size):
@@ -36,3 +39,18 @@ def test_what_a_step_needs():
     assert need.fixed == 2 * 4 * 2000
     assert need.fitting_rows(need.fixed) == 0
     assert need.fitting_rows(int((need.fixed + 50 * need.per_row) / 0.9) + 1) == 50
+
+
+def test_what_a_step_needs_in_halves():
+    formats = {"out": ChannelsLast("float16")}
+    need = Need({"data": (10, 100), "out": (10, 4, 5, 1)}, rows=10, is_trained=False, formats=formats)
+    assert need.per_row == 4 * 100 + 2 * 20
+
+
+def test_what_stays_within_a_kernel_needs_nothing(gpus):
+    net = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=50, name="fc"), act_type="relu")
+    needs = [
+        Replicas(head, Placement.of(mx.gpu(0)), "null", {"data": (8, 4)}, "float32", 8).need
+        for head in (net, net.get_internals()["fc_output"])
+    ]
+    assert needs[0].per_row == needs[1].per_row == 4 * (4 + 50)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ...common.errors import DeviceError
 from ..array import Shape
+from ..memory_format import C_ORDER, Formats
 from .device import Device
 
 SAFETY = 0.9  # of what seems to be free: kernels have scratch memory, too
@@ -19,9 +18,12 @@ _ITEM = 4  # bytes
 class Need:
     """What a step needs on one GPU: bytes whatever the batch, and bytes for each of its rows, values and gradients."""
 
-    def __init__(self, shapes: Mapping[Any, Shape], rows: int, is_trained: bool) -> None:
-        """`shapes`: of every value of the graph, for a batch of `rows`."""
-        sizes = [(shape[:1] == (rows,), int(np.prod(shape, dtype=np.int64)) * _ITEM) for shape in shapes.values()]
+    def __init__(
+        self, shapes: Mapping[Any, Shape], rows: int, is_trained: bool, formats: Formats | None = None
+    ) -> None:
+        """`shapes`: of every value that has memory, for a batch of `rows`; `formats`: as Backend.formats gives them."""
+        laid_out = [(shape, (formats or {}).get(entry, C_ORDER)) for entry, shape in shapes.items()]
+        sizes = [(shape[:1] == (rows,), form.size(shape) * _ITEM) for shape, form in laid_out]
         copies = 2 if is_trained else 1
         self.rows = self.global_rows = rows  # of all GPUs here, and of the whole job
         self.per_row = copies * sum(size for follows, size in sizes if follows) // max(1, rows)

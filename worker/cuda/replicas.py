@@ -13,6 +13,7 @@ from ..array import Array, Shape
 from ..bind import Placement, rows_by_load
 from ..binding import Binding, Places
 from ..symbol import Symbol
+from .backend import CudaBackend
 from .collective import Collective, collective
 from .device import Device
 from .failures import Need, explained
@@ -55,7 +56,7 @@ class Replicas:
         self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
         self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
         self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        self.need = Need(probe.shapes, rows, bool(probe.gradients))
+        self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
         with explained(self.devices, self.need):
             self.replicas = [
                 self._replica(symbol, device, grad_req, shapes, part, precision)
@@ -199,6 +200,16 @@ def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
 def _labels(probe: Binding, rows: int) -> set[str]:
     names = {n for n, a in probe.arguments.items() if n.endswith("label") and a.shape[:1] == (rows,)}
     return names - probe.gradients.keys()
+
+
+def _need(symbol: Symbol, binding: Binding, rows: int, backend: CudaBackend) -> Need:
+    """What a step needs for all values that it has memory for: what one kernel hands on to itself is not among them."""
+    groups = backend.fuse(symbol.nodes(), symbol.heads, binding.dtype)
+    with backend.device.active():
+        formats = backend.formats(groups, symbol.heads, binding.shapes, binding.dtype)
+    within = {node for group in groups for node in group[:-1]}
+    shapes = {entry: shape for entry, shape in binding.shapes.items() if entry[0] not in within}
+    return Need(shapes, rows, bool(binding.gradients), formats)
 
 
 def _shape_only(shape: Shape, dtype: Any) -> Array:
