@@ -11,11 +11,11 @@ from ..common.errors import DataError
 from ..ps.optimizer import Optimizer
 from .agreement import Shares
 from .array import Array
-from .bind import Placement
 from .feeding import InputNames
 from .iterators import DataBatch, DataIter
 from .metric_base import Metric
 from .parameters import Parameters
+from .placement import Placement
 from .session import Session
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
-from .bind import Placement, rows_by_load
 from .binding import Binding, Places
 from .cuda.hosted import HostedExecutor
 from .cuda.replicas import cut_arguments
 from .executor import Executor
 from .executor_base import Announce, BaseExecutor
+from .placement import Placement, rows_by_load
 from .symbol import Symbol
 from .threads import thread_count
 

@@ -11,12 +11,13 @@ import numpy as np
 from ..common.errors import ShapeError
 from ..common.slices import share
 from .array import Array, Shape
-from .bind import Placement, bind_share
+from .bind import bind_share
 from .executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
 from .iterators import DataBatch, DataIter
 from .metric_base import Metric
+from .placement import Placement
 from .session import Session
 from .spare_executor import SpareExecutor
 from .symbol import Symbol

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..array import Array, Shape
-from ..bind import Placement
 from ..binding import Binding, Places
 from ..executor_base import Announce, BaseExecutor
+from ..placement import Placement
 from ..symbol import Symbol
 from .device import Device
 from .pinning import PinnedPages
