@@ -16,14 +16,6 @@ Shapes = Sequence[Shape]
 Last = tuple[bool, bool]  # whether the first input, and the first output, lie with channels last
 Maker = Callable[[Device, str, Sequence[Any], Shapes, Shapes, Last], Kernel | None]
 
-# Operators that look at values on the host in the middle of a step.
-_ASK_HOST = ("Custom", "ROIPooling")
-
-
-def needs_host(op: Operator) -> bool:
-    """Whether the operator keeps a step from being captured."""
-    return op.op_name() in _ASK_HOST
-
 
 def kernel_for(
     device: Device,
@@ -36,7 +28,7 @@ def kernel_for(
 ) -> Kernel:
     """The kernel for `chain`, or the operator itself, whose plain version runs on cupy's arrays."""
     name = chain[0].op_name()
-    if needs_host(chain[0]):
+    if chain[0].asks_host:  # which keeps a step from being captured
         from .host_call import HostCall
 
         return HostCall(chain[0])

@@ -16,7 +16,6 @@ from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device
 from .loss_scale import LossScale
-from .registry import needs_host
 from .step import COUNTS, CudaStep
 
 Rows = tuple[int, int]
@@ -78,7 +77,7 @@ class Replica:
     @property
     def records(self) -> bool:
         """Whether its work can be captured: whether no operator looks at values on the host."""
-        asks_host = any(node.op is not None and needs_host(node.op) for group in self.outline.groups for node in group)
+        asks_host = any(node.op is not None and node.op.asks_host for group in self.outline.groups for node in group)
         computed_counts = any(call is not None and call.counted is not None for call in self.program.calls)
         return not asks_host and not computed_counts and self.binding.dtype == np.float32
 

@@ -22,8 +22,6 @@ from .replica import Bucket, Pause, Replica
 
 BUCKET = 4 << 20  # bytes of gradients that leave together
 WHOLE = 1 << 62  # so many bytes that nothing is cut
-# BatchNorm looks at each GPU's own rows, as it looks at each worker's; whatever else couples rows needs all of them.
-_APART = ("BatchNorm", "CuDNNBatchNorm")
 
 
 class Replicas:
@@ -186,7 +184,7 @@ def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
     """The arguments that the batch cuts; GraphError if it cannot be cut into `parts`."""
     if parts == 1:
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
-    coupling = [n.name for n in probe.couplers() if n.op is not None and n.op.op_name() not in _APART]
+    coupling = [n.name for n in probe.couplers() if n.op is not None and not n.op.is_per_device]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
     if set(coupling) - counting or not probe.separable([(0, rows)]):
         raise GraphError(

@@ -27,6 +27,7 @@ class BatchNorm(Operator):
     """
 
     aliases = ("BatchNorm_v1",)
+    is_per_device = True  # as it is per worker
     second_average: ClassVar[str] = "moving_var"
     eps = Float(1e-3, low=0.0)
     momentum = Float(0.9)

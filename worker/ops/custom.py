@@ -24,6 +24,7 @@ class Custom(Operator):
     """
 
     open_parameters = True
+    asks_host = True
     op_type = Text()
 
     def __init__(self, **parameters: Any) -> None:

@@ -69,6 +69,8 @@ class Operator:
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
     is_view: bool = False  # the output is the input's memory, perhaps in another shape
     is_loss: bool = False  # its backward ignores the head gradient
+    asks_host: ClassVar[bool] = False  # looks at values on the host in the middle of a step
+    is_per_device: ClassVar[bool] = False  # of the rows that it couples, a GPU may see its own only
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -23,6 +23,7 @@ class ROIPooling(Operator):
     largest pixel of a cell; there is none for `rois`.
     """
 
+    asks_host = True
     pooled_size = Ints(minimum=1)
     spatial_scale = Float(low=0.0)
 
