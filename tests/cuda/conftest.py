@@ -10,6 +10,7 @@ import pushgrad as mx
 from pushgrad.common.errors import DeviceError
 from pushgrad.worker import context
 from pushgrad.worker.cuda import device as device_module
+from pushgrad.worker.cuda.cudnn_tuning import VARIABLE
 from pushgrad.worker.cuda.cupy_module import load_cupy
 
 for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
@@ -24,6 +25,12 @@ from on_cpu.raw_module import missing_compiler  # noqa: E402
 def compiled_kernels(tmp_path_factory):
     """The processes of a test session compile each kernel once; CUDA_ON_CPU_CACHE keeps them for the next one."""
     os.environ.setdefault("CUDA_ON_CPU_CACHE", str(tmp_path_factory.mktemp("cuda-on-cpu")))
+
+
+@pytest.fixture(autouse=True)
+def untuned(monkeypatch):
+    """No test times cuDNN's plans because the environment says so."""
+    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 import numpy as np
 from on_cpu import arrays, dispatch
 
+from pushgrad.worker.cuda.cudnn_convolution import KINDS
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
-
-KINDS = ("fprop", "dgrad", "wgrad")
 
 
 def halves(bits, math):
@@ -29,9 +28,7 @@ class FakePlan:
     """The plan of a convolution. On the stand-in for a GPU it is queued, as the real one is."""
 
     def __init__(self, wanted):
-        w = self.wanted = wanted
-        shapes = {"fprop": (w.image, w.filters, w.result), "dgrad": (w.result, w.filters, w.image)}
-        self.shapes = shapes.get(w.kind, (w.image, w.result, w.filters))
+        self.wanted, self.shapes = wanted, wanted.shapes()
 
     def run(self, first, second, target):
         if isinstance(target, arrays.DeviceArray):

@@ -256,6 +256,14 @@ def test_convolution_on_a_gpu(real_device, layer, math):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("tune", ["limited_workspace", "fastest"])
+@pytest.mark.parametrize("math", MODES)
+def test_plans_that_were_timed_on_a_gpu(real_device, math, tune):
+    data, options = LAYERS["3x3"]
+    compare(real_device, convolution_kernel, Convolution(**options, cudnn_tune=tune), (4, *data[1:]), math)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("math", MODES)
 def test_deconvolution_on_a_gpu(real_device, math):
     op = Deconvolution(kernel=(4, 3), stride=(2, 3), pad=(1, 0), adj=(1, 2), num_filter=6, num_group=2, no_bias=False)

@@ -1,12 +1,16 @@
 """The choice among cuDNN's engines by timing; what is timed here are no engines."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from pushgrad.common.errors import ParameterError
 from pushgrad.worker.cuda import cudnn as wrapper
 from pushgrad.worker.cuda import cudnn_tuning
+from pushgrad.worker.cuda.arena import Arena, Claim
 from pushgrad.worker.cuda.cudnn_convolution import Convolution as Wanted
-from pushgrad.worker.cuda.cudnn_tuning import Choice, fastest, tuning
+from pushgrad.worker.cuda.cudnn_tuning import Choice, Trial, fastest, tuning
 from pushgrad.worker.ops.convolution import Convolution
 
 
@@ -37,8 +41,7 @@ class Graph:
 
 
 def choose(device, graph, limit=1000):
-    with device.active():
-        return fastest(device, graph, ["a", "b", "c"], [8, 0, 100], "handle", limit, (RuntimeError, Refused))
+    return fastest(device, Trial(graph, ["a", "b", "c"], [8, 0, 100], "handle"), limit, (RuntimeError, Refused))
 
 
 @pytest.fixture
@@ -75,14 +78,74 @@ def test_none_can_be_had(device, seconds):
 def test_each_runs_several_times_on_aligned_memory(device):
     graph = Graph([0, 64])
     assert choose(device, graph) in (Choice(0, 0), Choice(1, 64))
-    assert graph.ran == [(0, "handle")] * 4 + [(1, "handle")] * 4
+    assert graph.ran == [(0, "handle")] * 6 + [(1, "handle")] * 6  # once as it is, then in a graph
+
+
+def test_trials_leave_no_memory_behind(device, seconds):
+    seconds(0.1)
+    before = device.used_bytes()
+    choose(device, Graph([0]))
+    assert device.used_bytes() == before
+
+
+def test_scratch_memory_leaves_room_for_others(device, seconds, monkeypatch):
+    seconds(0.1, 0.2)
+    monkeypatch.setattr(device, "free_bytes", lambda: 400)
+    assert choose(device, Graph([101, 100]), limit=1 << 62) == Choice(1, 100)
+
+
+def test_a_plan_that_cannot_be_captured(device):
+    class Waiting(Graph):
+        def execute_plan_at_index(self, pointers, workspace, index, handle=None):
+            super().execute_plan_at_index(pointers, workspace, index, handle)
+            if index == 0:
+                device.stream.synchronize()
+
+    assert choose(device, Waiting([0, 8])) == Choice(1, 8)
+
+
+def test_a_device_that_is_lost_is_no_refusal(device):
+    error = device.xp.cuda.runtime.CUDARuntimeError
+
+    class Lost(Graph):
+        def execute_plan_at_index(self, pointers, workspace, index, handle=None):
+            device.xp.cuda.runtime.setDevice(99)
+
+    with pytest.raises(error):
+        choose(device, Lost([0, 8]))
+
+
+@pytest.fixture
+def tuned(device, monkeypatch):
+    """What becomes of a finished graph, with plans that take so long; None for one that cannot be had."""
+
+    def run(tune, workspaces, again):
+        wanted = Wanted("fprop", (1, 1, 2, 2), (1, 1, 1, 1), (1, 1, 2, 2), (0, 0), (1, 1), (1, 1), tune=tune)
+        monkeypatch.setattr(wrapper, "_load", lambda: SimpleNamespace(cudnnGraphNotSupportedError=Refused))
+        monkeypatch.setattr(wrapper, "build", lambda wanted, handle: again)
+        built = wrapper.Built(Graph(workspaces), ("a", "b", "c"), 7, True)
+        return built, wrapper._tuned(device, wanted, built, "handle")
+
+    return run
+
+
+def test_only_who_asks_gets_another_plan(tuned, seconds):
+    seconds(0.2, 0.1)
+    built, found = tuned(False, [5, 6], None)
+    assert found is built and not built.graph.built
+    built, found = tuned(True, [5, 6], None)
+    assert (found.graph, found.index, found.workspace, found.deterministic) == (built.graph, 1, 6, True)
+
+
+def test_a_graph_on_which_all_trials_failed_is_built_anew(tuned):
+    assert tuned(True, [None, None], "anew")[1] == "anew"
 
 
 def test_a_plan_that_was_chosen_is_the_one_that_runs(device):
     graph, wanted = Graph([0, 0]), wrapper.Built(None, ("a", "b", "c"), 0, True, index=1)
     with device.active():
-        arrays, claim = [device.empty((4,)) for _ in range(3)], wrapper.Claim(wrapper.Arena.of(device, "cudnn"), [0])
-        wrapper.Plan(wrapper.replace(wanted, graph=graph), "handle", claim).run(*arrays)
+        arrays, claim = [device.empty((4,)) for _ in range(3)], Claim(Arena.of(device, "cudnn"), [0])
+        wrapper.Plan(replace(wanted, graph=graph), "handle", claim).run(*arrays)
     assert graph.ran == [(1, "handle")]
 
 

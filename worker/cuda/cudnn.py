@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from ..array import Array, Shape
 from .arena import Arena, Claim
 from .cudnn_convolution import ELEMENTS, Convolution, strides
-from .cudnn_tuning import fastest
+from .cudnn_tuning import Trial, fastest
 from .device import Device
 
 OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000
@@ -140,22 +140,24 @@ class Cudnn:
         with self._making:
             if wanted not in self._plans and wanted not in self.refused:
                 try:
-                    built = self._tuned(wanted, build(wanted, handle=self._handle))
+                    built = build(wanted, handle=self._handle)
+                    built = _tuned(self._device(), wanted, built, self._handle)
                     self._plans[wanted] = Plan(built, self._handle, Claim(self._arena, [built.workspace]))
                 except NoPlan as error:
                     self.refused[wanted] = str(error)
             return self._plans.get(wanted)
 
-    def _tuned(self, wanted: Convolution, built: Built) -> Built:
-        device = self._device()
-        if not wanted.tune or device is None:
-            return built
-        refusals = RuntimeError, MemoryError, _load().cudnnGraphNotSupportedError
-        operands = built.tensors, wanted.sizes()
-        choice = fastest(device, built.graph, *operands, self._handle, wanted.workspace, refusals)
-        if choice is None:
-            return build(wanted, handle=self._handle)  # as trials have left the graph with another plan
-        return replace(built, index=choice.index, workspace=choice.workspace)
+
+def _tuned(device: Device | None, wanted: Convolution, built: Built, handle: Any) -> Built:
+    """The same with the plan that turned out to be the fastest, where `wanted` asks for it."""
+    if not wanted.tune or device is None:
+        return built
+    refusals = RuntimeError, _load().cudnnGraphNotSupportedError
+    trial = Trial(built.graph, built.tensors, wanted.sizes(), handle)
+    choice = fastest(device, trial, wanted.workspace, refusals)
+    if choice is None:
+        return build(wanted, handle=handle)  # as trials have left the graph with another plan
+    return replace(built, index=choice.index, workspace=choice.workspace)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""cuDNN's engines timed against each other: what the parameter cudnn_tune of a convolution asks for.
+"""cuDNN's plans timed against each other: what the parameter cudnn_tune of a convolution asks for.
 
 Which one wins may differ from run to run, and with it the last bits of results: nothing is timed unasked.
 """
@@ -18,7 +18,8 @@ from .device import Device
 VARIABLE = "MXNET_CUDNN_AUTOTUNE_DEFAULT"
 _BY_NUMBER = {"": "off", "0": "off", "1": "limited_workspace", "2": "fastest"}
 _TRIED = 8  # of the plans as cuDNN ranks them, those not counted that are refused: the best is seldom behind these
-_ROUNDS = 3
+_ROUNDS, _RUNS = 3, 5  # of a graph, and in it
+_SHARE = 4  # scratch memory may take this part of what is free: values and gradients of later layers have to come
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,16 @@ class Choice:
 
     index: int
     workspace: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A graph of cuDNN with all that its plans need to run: its three tensors, bytes of each, cuDNN's handle."""
+
+    graph: Any
+    tensors: Sequence[Any]
+    sizes: Sequence[int]
+    handle: Any
 
 
 def tuning(op: Any) -> str:
@@ -39,49 +50,74 @@ def tuning(op: Any) -> str:
     return _BY_NUMBER[given]
 
 
-def fastest(
-    device: Device,
-    graph: Any,
-    tensors: Sequence[Any],
-    sizes: Sequence[int],
-    handle: Any,
-    limit: int,
-    refusals: tuple[type[Exception], ...],
-) -> Choice | None:
-    """The plan of `graph` that took the shortest time; None if there was no memory to try one.
+def fastest(device: Device, trial: Trial, limit: int, refusals: tuple[type[Exception], ...]) -> Choice | None:
+    """The plan that took the shortest time; None if there was no memory to try one.
 
-    `sizes`: bytes of the `tensors`; `limit`: most bytes of scratch memory; `refusals`: what plans raise that cannot be
-    had. To be called while the device is active and nothing is being captured.
+    `limit`: most bytes of scratch memory; `refusals`: what plans raise that cannot be had. To be called while nothing
+    is being captured on the device.
     """
-    found: list[tuple[float, int, int]] = []
+    limit, pool = min(limit, device.free_bytes() // _SHARE), device.new_pool()
     try:
-        addresses = [device.empty((size,), np.uint8) for size in sizes]
+        with device.active(pool):
+            return _fastest(device, trial, limit, refusals)
+    finally:
+        with device.here():
+            pool.free_all_blocks()
+
+
+def _fastest(device: Device, trial: Trial, limit: int, refusals: tuple[type[Exception], ...]) -> Choice | None:
+    found: list[tuple[float, int, int]] = []
+    refused: tuple[type[Exception], ...] = (MemoryError, *refusals)
+    try:
+        arrays: list[Any] = [device.empty((size,), np.uint8) for size in trial.sizes]
     except MemoryError:
         return None
-    pointers = {tensor: array.data.ptr for tensor, array in zip(tensors, addresses, strict=True)}  # type: ignore[attr-defined]
-    for index in range(graph.get_execution_plan_count()):
+    pointers = {tensor: array.data.ptr for tensor, array in zip(trial.tensors, arrays, strict=True)}
+    for index in range(trial.graph.get_execution_plan_count()):
         if len(found) == _TRIED:
             break
         try:
-            graph.build_plan_at_index(index)
-            workspace = int(graph.get_workspace_size_plan_at_index(index))
+            trial.graph.build_plan_at_index(index)
+            workspace = int(trial.graph.get_workspace_size_plan_at_index(index))
             if workspace <= limit:
-                found.append((_seconds(device, graph, pointers, handle, Choice(index, workspace)), index, workspace))
-        except refusals:  # beforehand, not for this GPU after all, or too large: there are others
+                found.append((_seconds(device, trial, pointers, Choice(index, workspace)), index, workspace))
+        except device.xp.cuda.runtime.CUDARuntimeError:
+            raise  # the device, not a plan
+        except refused:  # beforehand, not for this GPU after all, or too large: there are others
             continue
     return Choice(*min(found)[1:]) if found else None
 
 
-def _seconds(device: Device, graph: Any, pointers: Any, handle: Any, choice: Choice) -> float:
-    """The shortest of some runs; MemoryError if there is no scratch memory for it."""
+def _seconds(device: Device, trial: Trial, pointers: dict[Any, int], choice: Choice) -> float:
+    """The shortest time of some runs, in a graph, as in a step; MemoryError if there is no scratch memory for it."""
     cuda = device.xp.cuda
     scratch: Any = device.empty((max(1, choice.workspace),), np.uint8)
-    times = []
+
+    def run() -> None:
+        trial.graph.execute_plan_at_index(pointers, scratch.data.ptr, choice.index, handle=trial.handle)
+
+    run()
+    device.stream.synchronize()
+    graph, times = _captured(device, run), []
     for _ in range(1 + _ROUNDS):  # the first one warms up
         start, end = cuda.Event(), cuda.Event()
         device.stream.record(start)
-        graph.execute_plan_at_index(pointers, scratch.data.ptr, choice.index, handle=handle)
+        device.launch(graph)
         device.stream.record(end)
         end.synchronize()
-        times.append(cuda.get_elapsed_time(start, end) / 1e3)
+        times.append(cuda.get_elapsed_time(start, end) / 1e3 / _RUNS)
     return float(min(times[1:]))
+
+
+def _captured(device: Device, run: Any) -> Any:
+    """Several runs as a CUDA graph; RuntimeError for a plan that cannot be captured, and so is of no use."""
+    device.stream.begin_capture()
+    try:
+        for _ in range(_RUNS):
+            run()
+    finally:
+        try:
+            graph = device.stream.end_capture()
+        except device.xp.cuda.runtime.CUDARuntimeError as error:
+            raise NotImplementedError(f"the plan cannot be captured: {error}") from error
+    return graph

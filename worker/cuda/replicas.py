@@ -54,7 +54,8 @@ class Replicas:
         self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
         self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
         self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
+        with explained(self.devices):
+            self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
         with explained(self.devices, self.need):
             self.replicas = [
                 self._replica(symbol, device, grad_req, shapes, part, precision)
@@ -201,12 +202,13 @@ def _labels(probe: Binding, rows: int) -> set[str]:
 
 
 def _need(symbol: Symbol, binding: Binding, rows: int, backend: CudaBackend) -> Need:
-    """What a step needs for all values that it has memory for: what one kernel hands on to itself is not among them."""
+    """What a step needs for its values: what one kernel hands on to itself takes nothing, nor do views."""
     groups = backend.fuse(symbol.nodes(), symbol.heads, binding.dtype)
     with backend.device.active():
         formats = backend.formats(groups, symbol.heads, binding.shapes, binding.dtype)
     within = {node for group in groups for node in group[:-1]}
-    shapes = {entry: shape for entry, shape in binding.shapes.items() if entry[0] not in within}
+    views = {node for group in groups for node in group if node.op is not None and node.op.is_view}
+    shapes = {entry: shape for entry, shape in binding.shapes.items() if entry[0] not in within | views}
     return Need(shapes, rows, bool(binding.gradients), formats)
 
 

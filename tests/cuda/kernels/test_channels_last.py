@@ -135,6 +135,14 @@ def test_one_gradient_of_a_sum(bench):
     np.testing.assert_array_equal(bench.fetch(arrays[3]), bench.fetch(arrays[0]))
 
 
+def test_a_sum_of_arrays_that_begin_anywhere(bench):
+    kernel, base = bench.make(AddKernel, "relu", (3, 4)), bench.send(np.float32(normal(26)))
+    one, other, out = base[1:13].reshape(3, 4), base[14:26].reshape(3, 4), bench.send(np.zeros((3, 4), np.float32))
+    with bench.device.active():
+        kernel.forward(bench.step, [one, other], [out])
+    np.testing.assert_array_equal(bench.fetch(out), np.maximum(bench.fetch(one) + bench.fetch(other), 0))
+
+
 def test_gradients_are_added_up(last):
     one, other = last.representable(normal((2, 12, 3, 3))), last.representable(normal((2, 12, 3, 3), 1))
     total, addend = last.send(one), last.send(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +11,16 @@ from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
 from .last_elementwise import elementwise
-from .packs import memory_of, pack_size
+from .packs import ALIGNMENT, memory_of, pack_size
 
 
 class AddKernel:
     """f(a + b) of float32 arrays in C order, or of arrays with channels last in the type of `last`."""
 
     def __init__(self, device: Device, act_type: str | None, shape: Shape, last: str | None = None) -> None:
-        self._pack = pack_size(last, shape[1]) if last else pack_size("float32", int(np.prod(shape)))
-        self._module = elementwise(device, last or "float32", self._pack, act_type)
-        self._is_last = last is not None
+        pack = pack_size(last, shape[1]) if last else pack_size("float32", int(np.prod(shape)))
+        self._is_last, self._pack = last is not None, pack
+        self._modules = {size: elementwise(device, last or "float32", size, act_type) for size in {pack, 1}}
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """See above."""
@@ -37,10 +38,12 @@ class AddKernel:
         self._over("add_gradient", outputs[0], outputs[0], out_grads[0], in_grads[0], in_grads[1])
 
     def _over(self, kernel: str, out: Array, *arrays: Array | None) -> None:
-        """cupy passes None as a null pointer."""
-        memory = [memory_of(array) if self._is_last and array is not None else array for array in arrays]
-        count = out.size // self._pack
-        self._module.over(kernel, count, (*memory, np.int64(count)))
+        """cupy passes None as a null pointer. A caller's arrays, seen through a view, may begin anywhere."""
+        memory: list[Any] = [memory_of(array) if self._is_last and array is not None else array for array in arrays]
+        is_aligned = not any(array.data.ptr % ALIGNMENT for array in memory if array is not None)
+        pack = self._pack if is_aligned else 1
+        count = out.size // pack
+        self._modules[pack].over(kernel, count, (*memory, np.int64(count)))
 
 
 def add_to(device: Device, total: Array, addend: Array, math: str) -> None:

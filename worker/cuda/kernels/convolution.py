@@ -20,11 +20,11 @@ from ..cudnn_tuning import tuning
 from ..device import Device
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
-from .convolution_operands import ALIGNMENT, Operands
+from .convolution_operands import Operands
 from .finish import Finish, LastFinish
-from .packs import HALVES
+from .packs import ALIGNMENT, HALVES
 
-_UNLIMITED = 1 << 62  # bytes
+_UNLIMITED = 1 << 62  # bytes; tuning knows a limit of its own
 
 
 def convolution_kernel(

@@ -11,10 +11,10 @@ import numpy as np
 from ...array import Array, Shape
 from ..arena import Arena, Claim
 from ..device import Device
-from .packs import HALVES, memory_of, pack_module
+from .packs import ALIGNMENT, HALVES, memory_of, pack_module
 
-ALIGNMENT = 16  # bytes, of all addresses that cuDNN is given
 _TILE = 32  # of source/channels_last.cu
+_FEW = 8  # channels that a thread may write one behind the other
 
 
 class Operands:
@@ -100,7 +100,7 @@ class Operands:
         pixels = int(np.prod(extents))
         if self._is_flat(role):
             self._convert_flat(kernel, source.reshape(-1), target.reshape(-1))
-        elif min(channels, pixels) < _TILE:
+        elif channels < _FEW or pixels < min(_TILE, channels):
             count = images * max(channels, pixels)
             args = source, target, np.int64(count), np.int32(channels), np.int32(pixels)
             self._module.over(f"thin_{kernel}", count, args)

@@ -10,7 +10,7 @@ from ..device import Device
 from ..module import Module
 
 HALVES = ("float16", "bfloat16")
-_BYTES = 16  # that a thread moves at once
+ALIGNMENT = 16  # bytes, of what a thread moves at once, and of all addresses that cuDNN is given
 
 
 def pack_size(math: str, *channels: int) -> int:
@@ -18,7 +18,7 @@ def pack_size(math: str, *channels: int) -> int:
 
     `math` names their type: "float16" and "bfloat16" themselves, float32 under any other name.
     """
-    return numbers.gcd(_BYTES // (2 if math in HALVES else 4), *channels)
+    return numbers.gcd(ALIGNMENT // (2 if math in HALVES else 4), *channels)
 
 
 def pack_module(device: Device, name: str, math: str, pack: int, **defines: Any) -> Module:
