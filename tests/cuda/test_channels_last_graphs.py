@@ -9,9 +9,11 @@ import pushgrad as mx
 from pushgrad.worker.cuda.backend import CudaBackend
 from pushgrad.worker.cuda.channels_last import ChannelsLast, formats
 from pushgrad.worker.cuda.cudnn import Cudnn, available
+from pushgrad.worker.cuda.hosted import HostedExecutor
 from pushgrad.worker.cuda.replica import Replica
 from pushgrad.worker.fusion import fuse
 from pushgrad.worker.infer import infer_all
+from pushgrad.worker.placement import Placement
 
 SHAPES = {"data": (20, 3, 12, 12)}
 
@@ -134,6 +136,33 @@ def test_a_step(is_real, device, precision, tolerance):
     for name in found.keys() - {"one_conv_bias", "two_conv_bias"}:  # which BatchNorm makes zero
         difference = np.linalg.norm(found[name] - expected[name])
         assert difference <= tolerance * np.linalg.norm(expected[name]), name
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-5), ("float16", 0.03), ("bfloat16", 0.2)])
+def test_a_step_with_arrays_in_host_memory(is_real, precision, tolerance):
+    """As in jobs: gradients come back at their own size, one after the other."""
+    net, rng = residual("tanh"), np.random.default_rng(0)
+    requests = {name: "null" if name in ("data", "softmax_label") else "write" for name in net.list_arguments()}
+    executors = [
+        HostedExecutor(net, Placement.of(mx.gpu(0)), requests, SHAPES, precision=how) for how in ("float32", precision)
+    ]
+    for name, array in executors[0].arg_dict.items():
+        values = rng.integers(0, 3, 20) if name == "softmax_label" else rng.normal(0, 0.5, array.shape)
+        for executor in executors:
+            executor.arg_dict[name][...] = values
+    told = []
+    for _ in range(12):  # float16 finds its scale in the first ones
+        told.clear()
+        for executor in executors:
+            executor.forward_backward(lambda name, gradient: told.append(name))
+    learned = [name for name, request in requests.items() if request == "write"]
+    assert sorted(told) == sorted(2 * learned)
+    expected, found = executors
+    for name in set(learned) - {"one_conv_bias", "two_conv_bias"}:
+        difference = np.linalg.norm(found.grad_dict[name] - expected.grad_dict[name])
+        assert difference <= max(tolerance, 0.03 * is_real) * np.linalg.norm(expected.grad_dict[name]), name
+    for executor in executors:
+        executor.close()
 
 
 @pytest.fixture(scope="module")
