@@ -22,8 +22,8 @@ MACROS = {
     "batch_norm": [{"ACT": act} for act in ACTS[:2]],
     "channels_last": [{**last, "PACK": 1} for last in LAST],
     "elementwise": [{**last, "ACT": act} for last in LAST for act in ACTS[:2]],
-    "last_batch_norm": [{**last, "ACT": act} for last in LAST for act in ACTS[:2]],
-    "last_pooling": [
+    "channels_last_batch_norm": [{**last, "ACT": act} for last in LAST for act in ACTS[:2]],
+    "channels_last_pooling": [
         {"POOL": pool, **taps, **WINDOW, **last, "RESULT": result}
         for pool in ("MAX", "AVG", "SUM")
         for taps, last, result in zip((*TAPS, TAPS[0]), LAST, ("float", "unsigned short", "float"), strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 from ..array import Array
 from .cublas import Cublas
 from .device import Device
+from .kernels.packs import HALVES
 
 
 class Product:
@@ -25,7 +26,7 @@ class Product:
     def __call__(self, left: Array, right: Array, out: Array) -> None:
         """Queue one product."""
         values = None
-        if self._precision in ("float16", "bfloat16"):
+        if self._precision in HALVES:
             values = self._half("left", left), self._half("right", right)
         Cublas.of(self._device).multiply(left, right, out, values, self._precision)
 

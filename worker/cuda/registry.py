@@ -69,10 +69,12 @@ def _activation(
     device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
 ) -> Kernel | None:
     from .kernels.activation import ActivationKernel
-    from .kernels.last_elementwise import LastActivationKernel
+    from .kernels.channels_last import ChannelsLastActivationKernel
 
     act_type = getattr(chain[0], "act_type", chain[0].op_name())
-    return LastActivationKernel(device, act_type, ins[0], precision) if last[0] else ActivationKernel(device, act_type)
+    if last[0]:
+        return ChannelsLastActivationKernel(device, act_type, ins[0], precision)
+    return ActivationKernel(device, act_type)
 
 
 def _add(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last) -> Kernel | None:
@@ -83,17 +85,17 @@ def _add(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs
 
 
 def _clip(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last) -> Kernel | None:
-    from .kernels.last_elementwise import LastClipKernel
+    from .kernels.channels_last import ChannelsLastClipKernel
 
-    return LastClipKernel(device, chain[0], ins[0], precision) if last[0] else None
+    return ChannelsLastClipKernel(device, chain[0], ins[0], precision) if last[0] else None
 
 
 def _concat(
     device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs: Shapes, last: Last
 ) -> Kernel | None:
-    from .kernels.last_elementwise import LastConcatKernel
+    from .kernels.channels_last import ChannelsLastConcatKernel
 
-    return LastConcatKernel(device, ins, outs[0], precision) if last[0] else None
+    return ChannelsLastConcatKernel(device, ins, outs[0], precision) if last[0] else None
 
 
 def _pooling(

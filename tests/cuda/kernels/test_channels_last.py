@@ -7,10 +7,14 @@ from fake_cudnn import FakeCudnn, halves, rounded
 from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.kernels.add import AddKernel, add_to
 from pushgrad.worker.cuda.kernels.batch_norm import batch_norm_kernel
+from pushgrad.worker.cuda.kernels.channels_last import (
+    ChannelsLastActivationKernel,
+    ChannelsLastClipKernel,
+    ChannelsLastConcatKernel,
+)
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel
-from pushgrad.worker.cuda.kernels.last_elementwise import LastActivationKernel, LastClipKernel, LastConcatKernel
 from pushgrad.worker.cuda.kernels.pooling import pool_kernel
-from pushgrad.worker.cuda.kernels.walks import LastWalk
+from pushgrad.worker.cuda.kernels.walks import ChannelsLastWalk
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.batch_norm import BatchNorm
 from pushgrad.worker.ops.clip import Clip
@@ -107,7 +111,7 @@ def test_batch_norm_in_many_parts(last):
 
 @pytest.mark.parametrize(("rows", "channels"), [(256 * 56 * 56, 64), (64 * 49, 2048), (256 * 28 * 28, 96), (1, 1)])
 def test_large_arrays_occupy_the_whole_gpu(bench, rows, channels):
-    walk = bench.make(LastWalk, rows, channels, None, "float16")
+    walk = bench.make(ChannelsLastWalk, rows, channels, None, "float16")
     across = -(-walk._packs // walk._width)
     assert 256 % walk._width == 0 and across * walk.parts <= 1056
     assert across * walk.parts >= min(528, across * (rows // (4 * 256 // walk._width)))
@@ -116,7 +120,7 @@ def test_large_arrays_occupy_the_whole_gpu(bench, rows, channels):
 
 @pytest.mark.parametrize("act_type", ["relu", "softrelu"])
 def test_activation(last, act_type):
-    kernel = last.bench.make(LastActivationKernel, act_type, (3, 12, 2, 5), last.math)
+    kernel = last.bench.make(ChannelsLastActivationKernel, act_type, (3, 12, 2, 5), last.math)
     last.agree(kernel, Activation(act_type=act_type), [normal((3, 12, 2, 5))], slack=4)
 
 
@@ -152,7 +156,7 @@ def test_gradients_are_added_up(last):
 
 
 def test_clip(last):
-    kernel = last.bench.make(LastClipKernel, Clip(a_min=-0.5, a_max=1), (3, 12, 2, 5), last.math)
+    kernel = last.bench.make(ChannelsLastClipKernel, Clip(a_min=-0.5, a_max=1), (3, 12, 2, 5), last.math)
     data = normal((3, 12, 2, 5))
     data[0, 0, 0, :3] = -0.5, 1, np.nan
     last.agree(kernel, Clip(a_min=-0.5, a_max=1), [data], slack=4)
@@ -161,7 +165,7 @@ def test_clip(last):
 @pytest.mark.parametrize("widths", [(8, 16, 8), (3, 5), (4,), (12, 20)])
 def test_concat(last, widths):
     shapes = [(2, width, 3, 4) for width in widths]
-    kernel = last.bench.make(LastConcatKernel, shapes, (2, sum(widths), 3, 4), last.math)
+    kernel = last.bench.make(ChannelsLastConcatKernel, shapes, (2, sum(widths), 3, 4), last.math)
     inputs = [normal(shape, i) for i, shape in enumerate(shapes)]
     last.agree(kernel, Concat(num_args=len(widths)), inputs)
 

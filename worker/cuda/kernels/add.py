@@ -10,7 +10,7 @@ import numpy as np
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
-from .last_elementwise import elementwise
+from .channels_last import elementwise
 from .packs import ALIGNMENT, memory_of, pack_size
 
 

@@ -12,7 +12,7 @@ from ...kernels.registry import Kernel
 from ...ops.operator import Step
 from ..arena import Arena, Claim
 from ..device import Device
-from .walks import LastWalk, PlaneWalk
+from .walks import ChannelsLastWalk, PlaneWalk
 
 
 def batch_norm_kernel(
@@ -43,7 +43,7 @@ class BatchNormKernel:
         self.device, self.op, axis = device, op, op.channel_axis(shape)
         self._channels, self._elements = shape[axis], _size(shape[:axis]) * _size(shape[axis + 1 :])
         self._walk = (
-            LastWalk(device, self._elements, shape[axis], act_type, last)
+            ChannelsLastWalk(device, self._elements, shape[axis], act_type, last)
             if last
             else PlaneWalk(device, _size(shape[:axis]), shape[axis], _size(shape[axis + 1 :]), act_type)
         )

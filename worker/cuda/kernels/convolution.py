@@ -21,7 +21,7 @@ from ..device import Device
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
 from .convolution_operands import Operands
-from .finish import Finish, LastFinish
+from .finish import ChannelsLastFinish, Finish
 from .packs import ALIGNMENT, HALVES
 
 _UNLIMITED = 1 << 62  # bytes; tuning knows a limit of its own
@@ -66,7 +66,7 @@ class ConvolutionKernel(BaseConvolution):
         last: tuple[bool, bool] = (False, False),
     ) -> None:
         shape = out_shapes[0]
-        finish = LastFinish(device, shape, act_type, math) if last[1] else Finish(device, shape, act_type)
+        finish = ChannelsLastFinish(device, shape, act_type, math) if last[1] else Finish(device, shape, act_type)
         super().__init__(device, op, in_shapes, out_shapes, finish)
         self._cudnn, self._math, self._tuning = cudnn, math, tuning(op)
         self._substitute: ColumnsConvolution | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
-from .finish import Finish, LastFinish
+from .finish import ChannelsLastFinish, Finish
 
 
 def clear(arrays: Sequence[Array | None]) -> None:
@@ -31,7 +31,7 @@ class BaseConvolution:
         op: Any,
         in_shapes: Sequence[Shape],
         out_shapes: Sequence[Shape],
-        finish: Finish | LastFinish,
+        finish: Finish | ChannelsLastFinish,
     ) -> None:
         """`op` is an ops.convolution.Convolution; `finish` does what comes behind the products."""
         self.device, self.op, self._finish = device, op, finish

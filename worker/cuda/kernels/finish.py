@@ -9,9 +9,9 @@ from ..arena import Arena, Claim
 from ..device import Device
 from .activation import activate_with_bias, slope_times
 from .bias import bias_gradient, bias_scratch
-from .last_elementwise import LastArrays
+from .channels_last import ChannelsLastArrays
 from .packs import HALVES
-from .walks import LastWalk
+from .walks import ChannelsLastWalk
 
 
 class Finish:
@@ -41,13 +41,13 @@ class Finish:
         bias_gradient(self._device, grad, target, self._scratch, self._inner)
 
 
-class LastFinish:
+class ChannelsLastFinish:
     """The same of arrays (N, F, H, W) with channels last. The bias is float32, as is its gradient."""
 
     def __init__(self, device: Device, shape: Shape, act_type: str | None, math: str) -> None:
         self._device, self._act_type = device, act_type
-        self._arrays = LastArrays(device, math, shape[1], act_type)
-        self._walk = LastWalk(device, int(np.prod(shape)) // shape[1], shape[1], None, math)
+        self._arrays = ChannelsLastArrays(device, math, shape[1], act_type)
+        self._walk = ChannelsLastWalk(device, int(np.prod(shape)) // shape[1], shape[1], None, math)
         bytes_of_one, channels = (2 if math in HALVES else 4), shape[1]
         self._slopes = Claim(Arena.of(device, "slopes"), [bytes_of_one * int(np.prod(shape))]) if act_type else None
         self._partial = Claim(Arena.of(device, "batch_norm"), [16 * self._walk.parts * channels])

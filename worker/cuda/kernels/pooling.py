@@ -35,7 +35,7 @@ def is_whole_plane(op: Pooling, data: Shape) -> bool:
 
 def pool_kernel(
     device: Device, op: Pooling, data: Shape, out: Shape, last: str | None = None
-) -> PoolKernel | WholePlanePoolKernel | LastPoolKernel | None:
+) -> PoolKernel | WholePlanePoolKernel | ChannelsLastPoolKernel | None:
     """The kernel for these shapes; None if `handles` says no. To be called while the device is active.
 
     `last`: the math (see packs.py) of data with channels last; None for float32 in C order.
@@ -43,7 +43,7 @@ def pool_kernel(
     if not handles(op, data):
         return None
     if last:
-        return LastPoolKernel(device, op, data, out, last)
+        return ChannelsLastPoolKernel(device, op, data, out, last)
     return WholePlanePoolKernel(device, op, data) if is_whole_plane(op, data) else PoolKernel(device, op, data, out)
 
 
@@ -106,7 +106,7 @@ class WholePlanePoolKernel:
             self._module.over("backward", target.size, args)
 
 
-class LastPoolKernel:
+class ChannelsLastPoolKernel:
     """As PoolKernel, for data with channels last. Of whole planes it writes float32, in either order the same."""
 
     def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape, math: str) -> None:
@@ -117,7 +117,7 @@ class LastPoolKernel:
         self.taps, self._pack = _taps(device, op, data, out), pack_size(math, data[1])
         result = "float" if whole else element(math)
         macros = _macros(op, windows)
-        self._module = pack_module(device, "last_pooling", math, self._pack, RESULT=result, **macros)
+        self._module = pack_module(device, "channels_last_pooling", math, self._pack, RESULT=result, **macros)
         self._result = _flat if whole else memory_of
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:

@@ -47,12 +47,12 @@ class PlaneWalk:
         self._module.launch(kernel, (across, down), (*args, *shape))
 
 
-class LastWalk:
-    """How arrays with channels last, (rows, channels) in memory, are dealt out; see source/last_batch_norm.cu."""
+class ChannelsLastWalk:
+    """The same for channels last, (rows, channels) in memory; see source/channels_last_batch_norm.cu."""
 
     def __init__(self, device: Device, rows: int, channels: int, act_type: str | None, math: str) -> None:
         pack = pack_size(math, channels)
-        self._module = pack_module(device, "last_batch_norm", math, pack, ACT=(act_type or "none").upper())
+        self._module = pack_module(device, "channels_last_batch_norm", math, pack, ACT=(act_type or "none").upper())
         self._rows, self._packs, self._width = rows, channels // pack, _side_by_side(channels // pack)
         across, at_once = -(-self._packs // self._width), THREADS // self._width
         self.parts = max(1, min(-(-_LAST_BLOCKS // across), rows // (at_once * _LEAST_WORK)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Bounds = tuple[np.float32, np.float32]
 
 
-class LastArrays:
+class ChannelsLastArrays:
     """Kernels over arrays of that many channels, and one activation (None for none)."""
 
     def __init__(self, device: Device, math: str, channels: int, act_type: str | None = None) -> None:
@@ -54,11 +54,11 @@ class LastArrays:
         self._module.over(kernel, count, (*map(memory_of, arrays), np.int64(count), *numbers))
 
 
-class LastActivationKernel:
+class ChannelsLastActivationKernel:
     """Activation of arrays with channels last."""
 
     def __init__(self, device: Device, act_type: str, shape: Shape, math: str) -> None:
-        self._arrays = LastArrays(device, math, shape[1], act_type)
+        self._arrays = ChannelsLastArrays(device, math, shape[1], act_type)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """f(x)."""
@@ -77,11 +77,11 @@ class LastActivationKernel:
             self._arrays.slope_times(outputs[0], out_grads[0], in_grads[0])
 
 
-class LastClipKernel:
+class ChannelsLastClipKernel:
     """clip of arrays with channels last."""
 
     def __init__(self, device: Device, op: Clip, shape: Shape, math: str) -> None:
-        self._arrays = LastArrays(device, math, shape[1])
+        self._arrays = ChannelsLastArrays(device, math, shape[1])
         self._bounds = np.float32(op.a_min), np.float32(op.a_max)
 
     def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
@@ -101,7 +101,7 @@ class LastClipKernel:
             self._arrays.clip_gradient(inputs[0], out_grads[0], in_grads[0], self._bounds)
 
 
-class LastConcatKernel:
+class ChannelsLastConcatKernel:
     """Concat along the channels of arrays with channels last: (N, C_i, H, W) -> (N, sum of C_i, H, W)."""
 
     def __init__(self, device: Device, in_shapes: Sequence[Shape], out: Shape, math: str) -> None:
