@@ -16,7 +16,7 @@ from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
 from ..common.pulse import PREFIX
-from ..common.status import StatusPipe
+from ..common.status_writer import StatusPipe
 from ..common.wire import Frame, WireError
 from .actions import Action, End, Send, Tell
 from .membership import Membership

@@ -4,7 +4,7 @@ import zmq
 from pushgrad.common.channel import FRAMES, dealer, receive, router, send
 from pushgrad.common.errors import JobError
 from pushgrad.common.pulse import PREFIX, Pulse
-from pushgrad.common.status import StatusPipe
+from pushgrad.common.status_writer import StatusPipe
 
 
 @pytest.fixture
