@@ -17,8 +17,8 @@ COMMANDS = {
     "convert": (".worker.formats.command", "convert", "Turn a network of one file format into another."),
     "doctor": (".worker.doctor_command", "doctor", "Say whether GPUs can be used here, and what is missing."),
     "im2rec": (".worker.images.command", "im2rec", "Pack pictures into a RecordIO file."),
-    "keys": (".launch.commands", "keys", "Make the keys of a job that spans hosts."),
-    "plan": (".launch.scale_command", "plan", "Say how many servers a job needs."),
+    "keys": (".launch.keys_command", "keys", "Make the keys of a job that spans hosts."),
+    "plan": (".launch.plan_command", "plan", "Say how many servers a job needs."),
     "servers": (".worker.servers_command", "servers", "Show how a network's keys are dealt to servers."),
     "summary": (".worker.viz_command", "summary", "Show the layers of a network."),
 }

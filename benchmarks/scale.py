@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from side_by_side import CORES
 
-from pushgrad.launch.scale import Cluster, parse_rate
+from pushgrad.launch.exchange_time import Cluster, parse_rate
 
 PROGRAM = Path(__file__).with_name("peers") / "pushgrad_scale.py"
 JOBS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))  # workers, servers

@@ -7,7 +7,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from pushgrad.launch.scale import Cluster, parse_rate
+from pushgrad.launch.exchange_time import Cluster, parse_rate
 
 PARAMETERS = 4 * 100e6  # bytes: 100 M of float32
 LINKS = ("1Gb", "10Gb", "25Gb", "100Gb")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 from .keeper import Keeper
-from .plan import ProcessSpec
+from .process_plan import ProcessSpec
 from .processes import end_all, signal_groups
 
 

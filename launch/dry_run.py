@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .job import Job
-from .plan import ProcessSpec, count
+from .process_plan import ProcessSpec, count
 
 SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 HIDDEN = "<hidden>"

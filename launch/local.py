@@ -6,7 +6,7 @@ import socket
 
 from .gpus import cuda_visible_devices, pushgrad_devices, share_a_gpu
 from .job import Job
-from .plan import CHOSEN_PORT, ProcessSpec
+from .process_plan import CHOSEN_PORT, ProcessSpec
 
 LOOPBACK = "127.0.0.1"
 

@@ -16,7 +16,7 @@ from ..common.cores import available_cores
 from ..common.errors import JobError
 from .gpus import CPU, deal, parse_gpus, present_gpus, visible_devices
 from .job import Job
-from .plan import OWNED
+from .process_plan import OWNED
 
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, less the final zero
 ROOM_FOR_A_NAME = 40

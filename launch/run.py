@@ -17,10 +17,10 @@ from .display import Display, Row, View
 from .job import Job
 from .keeper import Keeper
 from .output import Output
-from .plan import ProcessSpec, count, inherited
+from .process_plan import ProcessSpec, count, inherited
 from .report import report
 from .signals import forwarded
-from .status import Event, StatusPipe
+from .status_reader import Event, StatusPipe
 from .supervisor import FINISH_WAIT, Action, Supervisor
 
 START_TIMEOUT = 60.0  # seconds that the scheduler has to say where it listens

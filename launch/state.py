@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass, field
 
 from ..common.errors import EXIT_FAILURE
-from .plan import ProcessSpec
-from .status import Event
+from .process_plan import ProcessSpec
+from .status_reader import Event
 
 
 @dataclass

@@ -8,9 +8,9 @@ import signal
 from collections.abc import Sequence
 
 from ..common.errors import EXIT_FAILURE, EXIT_PEER_LOST
-from .plan import ProcessSpec
+from .process_plan import ProcessSpec
 from .state import Cause, Member, early_exit, exit_cause
-from .status import Event
+from .status_reader import Event
 
 PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer
 FINISH_WAIT = 5.0  # seconds that servers and scheduler have to end by themselves after the last worker

@@ -11,7 +11,7 @@ from pushgrad.common.job import JobEnv
 from pushgrad.launch.dry_run import describe
 from pushgrad.launch.job import Job
 from pushgrad.launch.local import LocalCluster
-from pushgrad.launch.plan import CHOSEN_PORT, OWNED, inherited
+from pushgrad.launch.process_plan import CHOSEN_PORT, OWNED, inherited
 
 JOB = Job(
     command=("python", "train.py", "a b"),

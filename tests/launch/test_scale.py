@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from pushgrad.cli import command
 from pushgrad.common.errors import ParameterError
-from pushgrad.launch.scale import PAYLOAD, Cluster, parse_count, parse_rate
+from pushgrad.launch.exchange_time import PAYLOAD, Cluster, parse_count, parse_rate
 
 GIGABIT = 125e6
 MEASURED = Path(__file__).parents[2] / "docs" / "benchmarks" / "scale.json"

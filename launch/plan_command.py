@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from .scale import PAYLOAD, SERVER_RATE, Cluster, parse_count, parse_rate
+from .exchange_time import PAYLOAD, SERVER_RATE, Cluster, parse_count, parse_rate
 
 ITEM_BYTES = 4  # float32
 
