@@ -18,7 +18,7 @@ import numpy as np
 from ..common.errors import FileFormatError, ParameterError, PushgradError
 from . import ndfile
 from .array import Array, Shape
-from .files import PathLike, write_atomically
+from .atomic_files import PathLike, write_atomically
 from .log import log_line
 
 if TYPE_CHECKING:

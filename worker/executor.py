@@ -8,13 +8,13 @@ from typing import Any
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
 from .binding import Binding, Places
+from .compute_threads import thread_count
 from .executor_base import Announce, BaseExecutor, Rows
 from .lanes import Lanes
 from .meeting import Meeting
 from .program import Outline, Program
 from .slice_sums import SliceSums
 from .symbol import Symbol
-from .threads import thread_count
 from .work import graph_work
 
 # Operations of forward below which one thread does all slices: threads that meet every few microseconds to take turns

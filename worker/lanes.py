@@ -8,9 +8,9 @@ from functools import partial
 
 from ..common.slices import share
 from .array import Array
+from .compute_threads import shared_threads
 from .meeting import Meeting
 from .program import Program
-from .threads import shared_threads
 
 Finished = Callable[[str], None]
 HeadGrads = Sequence[Sequence[Array | None]]  # per program, one per output

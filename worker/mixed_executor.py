@@ -11,13 +11,13 @@ import numpy as np
 from ..common.slices import share
 from .array import Array, Shape, aligned_zeros
 from .binding import Binding, Places
+from .compute_threads import thread_count
 from .cuda.hosted import HostedExecutor
 from .cuda.replicas import cut_arguments
 from .executor import Executor
 from .executor_base import Announce, BaseExecutor
 from .placement import Placement, rows_by_load
 from .symbol import Symbol
-from .threads import thread_count
 
 
 class MixedExecutor(BaseExecutor):

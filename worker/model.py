@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from . import checkpoint
 from .array import Array
-from .files import PathLike
+from .atomic_files import PathLike
 from .symbol import Symbol
 
 __all__ = ["load_checkpoint", "save_checkpoint"]

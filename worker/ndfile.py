@@ -17,7 +17,7 @@ import numpy as np
 
 from ..common.errors import FileFormatError, ParameterError
 from .array import Array
-from .files import PathLike, write_atomically
+from .atomic_files import PathLike, write_atomically
 from .ndfile_reader import CODES, LIST_MAGIC, MAGIC_V2, MAGIC_V3, Reader
 
 _CPU = (1, 0)  # device type and index

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import ParameterError
-from .files import PathLike, write_atomically
+from .atomic_files import PathLike, write_atomically
 from .spans import Span, recorder
 
 if TYPE_CHECKING:

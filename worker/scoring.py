@@ -12,6 +12,7 @@ from ..common.errors import ShapeError
 from ..common.slices import share
 from .array import Array, Shape
 from .bind import bind_share
+from .compute_threads import thread_count
 from .executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
@@ -21,7 +22,6 @@ from .placement import Placement
 from .session import Session
 from .spare_executor import SpareExecutor
 from .symbol import Symbol
-from .threads import thread_count
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from ...common.errors import FileFormatError
 from .. import checkpoint
 from ..array import Array
-from ..files import PathLike
+from ..atomic_files import PathLike
 from ..models.efficientnet_lite import efficientnet_lite
 from ..symbol import Symbol
 from .torch_file import load_torch

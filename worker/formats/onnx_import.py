@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.errors import FileFormatError, GraphError, PushgradError
 from ..array import Array
+from ..atomic_files import PathLike
 from ..compose import group, variable
-from ..files import PathLike
 from ..symbol import Symbol
 from . import onnx_import_arrays, onnx_import_layers, onnx_import_math, onnx_import_norms  # noqa: F401  (IMPORTERS)
 from .extras import needed

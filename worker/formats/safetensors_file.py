@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.errors import FileFormatError, ParameterError
 from ..array import Array
-from ..files import PathLike, write_atomically
+from ..atomic_files import PathLike, write_atomically
 from ..symbol import Symbol
 from .extras import needed
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...common.errors import FileFormatError
 from ..array import Array
-from ..files import PathLike
+from ..atomic_files import PathLike
 from .bounded import BoundedFile
 from .pickled import Storage, View, read_pickle
 from .torch_storage import read_storage, size_of, view

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ...common.errors import DataError
-from ..files import PathLike
+from ..atomic_files import PathLike
 from .pixels import SUFFIXES
 
 Listed = list[tuple[str, int]]  # path below the root, class

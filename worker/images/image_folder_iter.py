@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import DataError
-from ..files import PathLike
+from ..atomic_files import PathLike
 from .class_folders import find_pictures
 from .image_iter import ImageIter, Picture
 

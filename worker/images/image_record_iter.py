@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.errors import DataError, FileFormatError
 from ..array import Array
-from ..files import PathLike
+from ..atomic_files import PathLike
 from .image_iter import ImageIter, Picture
 from .image_record import unpack
 from .records import RecordFile, read_index

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...common.errors import FileFormatError
-from ..files import PathLike, write_atomically
+from ..atomic_files import PathLike, write_atomically
 
 
 class Listed(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from ...common.errors import DataError, FileFormatError, ParameterError
-from ..files import PathLike, write_atomically
+from ..atomic_files import PathLike, write_atomically
 from .class_folders import find_pictures
 from .image_record import IRHeader, pack
 from .list_file import Listed, read_list, write_list

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...common.errors import DataError, FileFormatError
 from ..array import Array
-from ..files import PathLike
+from ..atomic_files import PathLike
 
 MAGIC = 0xCED7230A
 LONGEST = (1 << 29) - 1  # bytes of a record: what the length field holds
