@@ -22,7 +22,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 mnist: $(VENV)/installed
-	$(BIN)/python -m pushgrad.worker.warm
+	$(BIN)/python -m pushgrad.worker.commands.warm
 	mkdir -p out
 	$(BIN)/python examples/mnist.py --data examples/data/mnist --num-epochs 10 --submission out/submission.csv --picture out/mnist.png
 

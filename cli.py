@@ -14,13 +14,13 @@ from .common.errors import EXIT_FAILURE, EXIT_USAGE, PushgradError
 
 # name -> (module, attribute, what the list of commands says about it)
 COMMANDS = {
-    "convert": (".worker.formats.command", "convert", "Turn a network of one file format into another."),
-    "doctor": (".worker.doctor_command", "doctor", "Say whether GPUs can be used here, and what is missing."),
-    "im2rec": (".worker.images.command", "im2rec", "Pack pictures into a RecordIO file."),
+    "convert": (".worker.commands.convert", "convert", "Turn a network of one file format into another."),
+    "doctor": (".worker.commands.doctor", "doctor", "Say whether GPUs can be used here, and what is missing."),
+    "im2rec": (".worker.commands.im2rec", "im2rec", "Pack pictures into a RecordIO file."),
     "keys": (".launch.keys_command", "keys", "Make the keys of a job that spans hosts."),
     "plan": (".launch.plan_command", "plan", "Say how many servers a job needs."),
-    "servers": (".worker.servers_command", "servers", "Show how a network's keys are dealt to servers."),
-    "summary": (".worker.viz_command", "summary", "Show the layers of a network."),
+    "servers": (".worker.commands.servers", "servers", "Show how a network's keys are dealt to servers."),
+    "summary": (".worker.commands.summary", "summary", "Show the layers of a network."),
 }
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from pushgrad.cli import command
-from pushgrad.worker import doctor_command
+from pushgrad.worker.commands import doctor
 from pushgrad.worker.gpu_lookups import Gpu
 from pushgrad.worker.gpu_parts import MISSING, OK, Part
 
@@ -78,7 +78,7 @@ def test_a_table_on_a_terminal():
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=70)
     parts = [Part("cupy", MISSING, "x" * 60, "pip install 'pushgrad[cuda12]'"), Part("driver", OK, "550")]
-    doctor_command.show(console, parts)
+    doctor.show(console, parts)
     assert "│" in file.getvalue() and "\x1b[31mmissing" in file.getvalue()
     assert file.getvalue().count("x") == 60 and "[cuda12]" in file.getvalue(), "nothing is cut off or read as markup"
 

@@ -14,7 +14,7 @@ ROOMS = (Path(kernels.__file__).parent, Path(pushgrad.__file__).parent / "ps")
 
 def test_the_cache_holds_every_kernel_afterwards(tmp_path):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "pushgrad.worker.warm"]
+    command = [sys.executable, "-m", "pushgrad.worker.commands.warm"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     compiled = {path.name.split("-")[0].split(".")[-1] for path in tmp_path.rglob("*.nbi")}

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from ..common.errors import ParameterError
-from . import models, sym
-from .array import Shape
-from .formats import network_file
+from ...common.errors import ParameterError
+from .. import models, sym
+from ..array import Shape
+from ..formats import network_file
+from ..symbol import Symbol
+from ..viz import plot_network, print_summary
 from .shape_option import parse_shapes
-from .symbol import Symbol
-from .viz import plot_network, print_summary
 
 
 @click.command()

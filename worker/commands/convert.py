@@ -8,8 +8,8 @@ import click
 
 from ...common.errors import PushgradError
 from .. import sym
-from ..shape_option import parse_shapes
-from . import network_file
+from ..formats import network_file
+from .shape_option import parse_shapes
 
 
 @click.command()

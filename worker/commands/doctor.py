@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ..common.cores import available_cores
-from ..common.errors import EXIT_FAILURE, PushgradError
-from .compute_threads import thread_count
-from .gpu_lookups import Lookups
-from .gpu_machine import Machine
-from .gpu_parts import MISSING, OK, WARNING, GpuParts, Part
+from ...common.cores import available_cores
+from ...common.errors import EXIT_FAILURE, PushgradError
+from ..compute_threads import thread_count
+from ..gpu_lookups import Lookups
+from ..gpu_machine import Machine
+from ..gpu_parts import MISSING, OK, WARNING, GpuParts, Part
 
 COLOURS = {OK: "green", WARNING: "yellow", MISSING: "red"}
 

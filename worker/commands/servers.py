@@ -8,12 +8,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..common.errors import ParameterError
-from ..ps.assignment import BIG_ARRAY, Assignment
-from .array import Shape
+from ...common.errors import ParameterError
+from ...ps.assignment import BIG_ARRAY, Assignment
+from ..array import Shape
+from ..symbol import Symbol
 from .shape_option import parse_shapes
-from .symbol import Symbol
-from .viz_command import network_in
+from .summary import network_in
 
 ITEM_BYTES = 4  # float32
 

@@ -1,4 +1,4 @@
-"""Fill the cache of compiled kernels, so that no training waits for the compiler: python -m pushgrad.worker.warm"""
+"""Fill the cache of compiled kernels, so that no training waits for the compiler: python -m pushgrad.worker.commands.warm"""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 
-from . import kv, sym
-from .array import Shape
-from .feedforward import FeedForward
-from .symbol import Symbol
+from .. import kv, sym
+from ..array import Shape
+from ..feedforward import FeedForward
+from ..symbol import Symbol
 
 
 def warm() -> float:

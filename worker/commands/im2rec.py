@@ -11,9 +11,9 @@ from click.core import ParameterSource
 
 from ...common.cores import available_cores
 from ...common.errors import DataError
-from .list_file import read_list
-from .packing import Form, make_lists, pack_list
-from .pixels import pillow
+from ..images.list_file import read_list
+from ..images.packing import Form, make_lists, pack_list
+from ..images.pixels import pillow
 
 _OF_LISTS = {"recursive", "shuffle", "seed", "train_ratio", "test_ratio"}
 
