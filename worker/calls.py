@@ -12,8 +12,8 @@ import numpy as np
 from .array import Array, Shape
 from .backend import HOST, Backend
 from .backward_plan import PlannedCall, Write
+from .cpu.registry import Kernel
 from .graph import Entry, Node
-from .kernels.registry import Kernel
 from .memory_format import C_ORDER, Formats
 from .ops.operator import Operator, Step
 from .spans import recorder

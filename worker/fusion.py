@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .kernels.elementwise import MONOTONE
-from .kernels.registry import is_plain_convolution, pooling_tiles
+from .cpu.elementwise import MONOTONE
+from .cpu.registry import is_plain_convolution, pooling_tiles
 from .symbol import Entry, Node
 
 Extends = Callable[[Sequence[Node], Node], bool]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .array import Array, Shape, aligned_empty
 from .calls import Call, GradientBuffers, computed_label, node_key
+from .cpu.registry import Kernel, kernel_for
 from .graph import Entry, Node
-from .kernels.registry import Kernel, kernel_for
 from .ops.operator import Step
 from .program import Common, Outline
 from .work import operations

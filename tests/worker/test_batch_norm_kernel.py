@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels.batch_norm import BatchNormKernel
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.batch_norm import BatchNormKernel
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from pushgrad.worker.ops.operator import Step
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels import convolution, convolution_columns
-from pushgrad.worker.kernels.convolution import ConvolutionKernel
-from pushgrad.worker.kernels.convolution_columns import ColumnsKernel
-from pushgrad.worker.kernels.convolution_dealt import DealtColumns
-from pushgrad.worker.kernels.convolution_pooled import PooledConvolutionKernel
-from pushgrad.worker.kernels.convolution_rows import PatchRows
-from pushgrad.worker.kernels.depthwise import DepthwiseKernel
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu import convolution, convolution_columns
+from pushgrad.worker.cpu.convolution import ConvolutionKernel
+from pushgrad.worker.cpu.convolution_by_window import DealtColumns
+from pushgrad.worker.cpu.convolution_columns import ColumnsKernel
+from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
+from pushgrad.worker.cpu.convolution_rows import PatchRows
+from pushgrad.worker.cpu.depthwise import DepthwiseKernel
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
@@ -119,7 +119,7 @@ def test_pointwise_with_a_stride(data, stride):
 @pytest.mark.parametrize("act_type", ["relu", "tanh"])
 @pytest.mark.parametrize("pool_first", [False, True])
 def test_large_planes_with_pooling_and_activation(act_type, pool_first, monkeypatch):
-    monkeypatch.setattr("pushgrad.worker.kernels.convolution.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("pushgrad.worker.cpu.convolution.CHUNK_BYTES", 1000)
     tail = [Pooling(kernel=(2, 2), stride=(2, 2)), Activation(act_type=act_type)]
     chain = [Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4), *(tail if pool_first else reversed(tail))]
     agree(chain, (3, 3, 9, 12), PooledConvolutionKernel)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.dropout import Dropout

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.leaky_relu import LeakyReLU
 from pushgrad.worker.ops.lrn import LRN
 from pushgrad.worker.ops.operator import Step

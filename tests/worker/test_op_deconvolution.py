@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pushgrad.common.errors import ParameterError, ShapeError
-from pushgrad.worker.kernels.deconvolution import DeconvolutionKernel
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.deconvolution import DeconvolutionKernel
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.deconvolution import Deconvolution
 from pushgrad.worker.ops.operator import Step
 

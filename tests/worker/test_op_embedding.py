@@ -5,7 +5,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, ShapeError
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.operator import Step, lookup
 
 IDS = np.array([[2, 0, 2], [1, 2, 0]])

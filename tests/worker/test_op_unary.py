@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.operator import Step, lookup
 from pushgrad.worker.ops.unary import Unary
 

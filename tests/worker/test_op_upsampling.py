@@ -3,8 +3,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError, ShapeError
-from pushgrad.worker.kernels.deconvolution import DeconvolutionKernel
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.deconvolution import DeconvolutionKernel
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.upsampling import UpSampling
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels.pooling import PoolKernel, WholePlanePoolKernel
-from pushgrad.worker.kernels.registry import kernel_for
+from pushgrad.worker.cpu.pooling import PoolKernel, WholePlanePoolKernel
+from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.pooling import Pooling
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pushgrad
-from pushgrad.worker import kernels
+from pushgrad.worker import cpu
 
-ROOMS = (Path(kernels.__file__).parent, Path(pushgrad.__file__).parent / "ps")
+ROOMS = (Path(cpu.__file__).parent, Path(pushgrad.__file__).parent / "ps")
 
 
 def test_the_cache_holds_every_kernel_afterwards(tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.kernels import winograd, winograd_2x2, winograd_4x4
-from pushgrad.worker.kernels.registry import kernel_for
-from pushgrad.worker.kernels.winograd import WinogradKernel
+from pushgrad.worker.cpu import winograd, winograd_2x2, winograd_4x4
+from pushgrad.worker.cpu.registry import kernel_for
+from pushgrad.worker.cpu.winograd import WinogradKernel
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, Shape
+from ..cpu.registry import Kernel
 from ..fusion import extends_on_host, fuse, is_pooling
 from ..graph import Entry, Node
-from ..kernels.registry import Kernel
 from ..memory_format import Format, Formats
 from ..ops.operator import Operator
 from .channels_last import ChannelsLast, adds_two, formats

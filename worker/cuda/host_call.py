@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from ..kernels.registry import Kernel, kernel_for
+from ..cpu.registry import Kernel, kernel_for
 from ..ops.operator import Operator, Step
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from ..kernels.registry import Kernel
+from ..cpu.registry import Kernel
 from ..ops.operator import Step
 from .device import Device
 

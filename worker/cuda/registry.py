@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Shape
-from ..kernels.registry import Kernel
+from ..cpu.registry import Kernel
 from ..ops.operator import Operator
 from .device import Device
 

@@ -14,7 +14,7 @@ from .shapes import merge
 from .windows import Windows
 
 if TYPE_CHECKING:
-    from ..kernels.registry import Kernel
+    from ..cpu.registry import Kernel
 
 
 class Deconvolution(Operator):

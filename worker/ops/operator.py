@@ -1,7 +1,7 @@
 """What an operator is: typed parameters, names, shapes, and forward and backward side by side.
 
 The methods here are the specification: plain array code that runs in any precision on numpy and cupy. A compiled
-kernel for one device may stand in for `forward` and `backward` (see `pushgrad.worker.kernels`); tests hold it to this.
+kernel for one device may stand in for `forward` and `backward` (see `pushgrad.worker.cpu`); tests hold it to this.
 """
 
 from __future__ import annotations

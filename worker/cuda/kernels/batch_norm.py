@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, Shape
-from ...kernels.registry import Kernel
+from ...cpu.registry import Kernel
 from ...ops.operator import Step
 from ..arena import Arena, Claim
 from ..device import Device

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
-from . import dealt, pooled
+from . import bias_and_pooling, window_columns
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -45,12 +45,12 @@ class DealtColumns:
         """The pooled output of the images from number `first` of the slice."""
         runs = self.runs[: len(data)]
         np.matmul(self.weight, self._columns(data), out=_flat(runs))
-        pooled.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
+        bias_and_pooling.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
 
     def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
         """The gradient of what the GEMM gave; `bias_grad` += its sums."""
         runs, flat = self.runs[: len(grad)], _flat(grad)
-        pooled.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
+        bias_and_pooling.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
         bias_grad += np.add.reduce(flat, axis=(0, 2))
         return runs
 
@@ -65,13 +65,13 @@ class DealtColumns:
         image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
         np.matmul(self.weight.T, _flat(runs), out=_flat(columns))
         image.fill(0)
-        dealt.add_columns_to_dealt(columns, image, *self.geometry)
-        dealt.collect(image, out, *self.pad)
+        window_columns.add_columns_to_dealt(columns, image, *self.geometry)
+        window_columns.collect(image, out, *self.pad)
 
     def _columns(self, data: Array) -> Array:
         image, columns = self.image[: len(data)], self.columns[: len(data)]
-        dealt.deal(data, image, *self.pad)
-        dealt.dealt_to_columns(image, columns, *self.geometry)
+        window_columns.deal(data, image, *self.pad)
+        window_columns.dealt_to_columns(image, columns, *self.geometry)
         return _flat(columns)
 
 

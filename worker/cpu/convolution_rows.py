@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
-from . import patches, pooled
+from . import bias_and_pooling, patch_rows
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -46,12 +46,12 @@ class PatchRows:
         made, rows = self._make_patches(data), self._rows(len(data))
         np.matmul(made, self.weight_t, out=rows)
         winner = self.winner[first : first + len(data)]
-        pooled.pool_rows(rows, bias, out, winner, self.line, self.plane, self.window)
+        bias_and_pooling.pool_rows(rows, bias, out, winner, self.line, self.plane, self.window)
 
     def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
         """The gradient of what the GEMM gave; `bias_grad` += its sums."""
         rows, winner = self._rows(len(grad)), self.winner[first : first + len(grad)]
-        pooled.unpool_rows(grad, winner, rows, bias_grad, self.line, self.plane, self.window)
+        bias_and_pooling.unpool_rows(grad, winner, rows, bias_grad, self.line, self.plane, self.window)
         return rows
 
     def add_weight_grad(self, data: Array, rows: Array, total: Array) -> None:
@@ -64,7 +64,7 @@ class PatchRows:
         image, made = self.image_grad[: len(out)], self.patches[: len(rows)]
         image.fill(0)
         np.matmul(rows, self.weight_rows, out=made)
-        patches.add_rows_to_patches(made, image, *self.plane, *self.geometry)
+        patch_rows.add_rows_to_patches(made, image, *self.plane, *self.geometry)
         np.copyto(out, self._inside(image))
 
     def _rows(self, images: int) -> Array:
@@ -82,5 +82,5 @@ class PatchRows:
     def _make_patches(self, data: Array) -> Array:
         image, made = self.image[: len(data)], self.patches[: len(data) * self.plane[0] * self.plane[1]]
         np.copyto(self._inside(image), data)
-        patches.patches_to_rows(image, made, *self.plane, *self.geometry)
+        patch_rows.patches_to_rows(image, made, *self.plane, *self.geometry)
         return made

@@ -16,8 +16,8 @@ import numpy as np
 from ..array import Array, Shape, aligned_zeros
 from ..ops.operator import Step
 from . import winograd_2x2, winograd_4x4
-from .bands import Band, cut
 from .elementwise import activate, multiply_by_slope
+from .gemm_bands import Band, cut
 from .scratch import scratch
 
 if TYPE_CHECKING:

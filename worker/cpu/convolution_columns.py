@@ -15,11 +15,11 @@ import numpy as np
 
 from ..array import Array, Shape
 from ..ops.operator import Step
-from .bands import Band, cut
-from .columns import add_columns_to_image, image_to_columns
 from .elementwise import activate, multiply_by_slope
-from .phases import PhasePlan
+from .gemm_bands import Band, cut
+from .image_columns import add_columns_to_image, image_to_columns
 from .scratch import scratch
+from .stride_phases import PhasePlan
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution

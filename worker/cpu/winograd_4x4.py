@@ -15,7 +15,7 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape
-from .lanes import LANES, add_row, copy, load, padded, read_row, store, write_row
+from .plane_lanes import LANES, add_row, copy, load, padded, read_row, store, write_row
 from .winograd_points import four_to_six, pixels_to_tile, six_to_four, six_to_three, three_to_six, tile_to_pixels
 
 SIDE = 4  # output pixels of a tile, each way

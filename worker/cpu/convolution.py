@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
-from .convolution_dealt import DealtColumns
+from .convolution_by_window import DealtColumns
 from .convolution_rows import PatchRows
 from .elementwise import activate, multiply_by_slope
 

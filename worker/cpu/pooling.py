@@ -11,8 +11,8 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape, aligned_empty
 from ..ops.operator import Step
-from .phases import PhasePlan, collect, deal, lay_out
 from .scratch import scratch
+from .stride_phases import PhasePlan, collect, deal, lay_out
 
 if TYPE_CHECKING:
     from ..ops.pooling import Pooling

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...common.jit import kernel
 from ..array import Array
-from .phases import add_rows, deal_rows
+from .stride_phases import add_rows, deal_rows
 
 
 @kernel
