@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from pushgrad.worker.cuda.module import SOURCES, source
+from pushgrad.worker.cuda.compiled_source import SOURCES, source
 
 NAMES = sorted(path.stem for path in SOURCES.glob("*.cu"))
 WINDOW = {"KH": 3, "KW": 2, "SH": 2, "SW": 1, "PH": 1, "PW": 0}

@@ -8,9 +8,9 @@ import pytest
 from pushgrad.common.errors import ParameterError
 from pushgrad.worker.cuda import cudnn as wrapper
 from pushgrad.worker.cuda import cudnn_tuning
-from pushgrad.worker.cuda.arena import Arena, Claim
 from pushgrad.worker.cuda.cudnn_convolution import Convolution as Wanted
 from pushgrad.worker.cuda.cudnn_tuning import Choice, Trial, fastest, tuning
+from pushgrad.worker.cuda.scratch_memory import Arena, Claim
 from pushgrad.worker.ops.convolution import Convolution
 
 

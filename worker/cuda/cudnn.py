@@ -20,10 +20,10 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from ..array import Array, Shape
-from .arena import Arena, Claim
 from .cudnn_convolution import ELEMENTS, Convolution, strides
 from .cudnn_tuning import Trial, fastest
 from .device import Device
+from .scratch_memory import Arena, Claim
 
 OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000
 

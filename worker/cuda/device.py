@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..array import Array, Shape
+from .compiled_source import Module
 from .cupy_module import load_cupy
-from .module import Module
 
 _making = threading.Lock()
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

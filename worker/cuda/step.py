@@ -13,7 +13,7 @@ from ...common.errors import DataError, DeviceError
 from ..array import Array
 from ..ops.operator import Step
 from .device import Device
-from .products import CapturableArrays
+from .matrix_products import CapturableArrays
 
 COUNTS = 4  # losses that normalise by what they count, at most: as many as `struct Now` has room for
 _NOW_BYTES, _SCALE, _COUNTS = 48, 24, 32  # of `struct Now`: its size, and where some of it lies

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cuda.products import Product
+from pushgrad.worker.cuda.matrix_products import Product
 
 
 def rounded(array, precision):

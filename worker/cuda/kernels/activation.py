@@ -10,8 +10,8 @@ import numpy as np
 from ...array import Array
 from ...ops.activation import Activation
 from ...ops.operator import Step
+from ..compiled_source import Module
 from ..device import Device
-from ..module import Module
 from .flat import alike
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from ...array import Array, Shape
 from ...cpu.registry import Kernel
 from ...ops.operator import Step
-from ..arena import Arena, Claim
 from ..device import Device
+from ..scratch_memory import Arena, Claim
 from .walks import ChannelsLastWalk, PlaneWalk
 
 

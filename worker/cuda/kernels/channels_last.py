@@ -9,8 +9,8 @@ import numpy as np
 
 from ...array import Array, Shape
 from ...ops.operator import Step
+from ..compiled_source import Module
 from ..device import Device
-from ..module import Module
 from .packs import memory_of, pack_module, pack_size
 
 if TYPE_CHECKING:

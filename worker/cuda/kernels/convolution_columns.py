@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, Shape
-from ..arena import Arena, Claim
+from ..compiled_source import THREADS
 from ..cublas import Cublas
 from ..device import Device
-from ..module import THREADS
+from ..scratch_memory import Arena, Claim
 from .convolution_base import BaseConvolution
 from .finish import Finish
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, Shape
-from ..arena import Arena, Claim
 from ..device import Device
+from ..scratch_memory import Arena, Claim
 from .packs import ALIGNMENT, HALVES, memory_of, pack_module
 
 _TILE = 32  # of source/channels_last.cu

@@ -11,8 +11,8 @@ import numpy as np
 from ...array import Array
 from ...ops.embedding import not_in_range
 from ...ops.softmax_output import per_row
+from ..compiled_source import THREADS
 from ..device import Device
-from ..module import THREADS
 
 if TYPE_CHECKING:
     from ...ops.embedding import Embedding

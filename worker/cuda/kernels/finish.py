@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...array import Array, Shape
-from ..arena import Arena, Claim
 from ..device import Device
+from ..scratch_memory import Arena, Claim
 from .activation import activate_with_bias, slope_times
 from .bias import bias_gradient, bias_scratch
 from .channels_last import ChannelsLastArrays

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...array import Array
 from ...ops.operator import Step
 from ..device import Device
-from ..products import Product
+from ..matrix_products import Product
 from .activation import activate_with_bias, slope_times
 from .bias import bias_gradient, bias_scratch
 

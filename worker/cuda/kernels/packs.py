@@ -6,8 +6,8 @@ import math as numbers
 from typing import Any
 
 from ...array import Array
+from ..compiled_source import Module
 from ..device import Device
-from ..module import Module
 
 HALVES = ("float16", "bfloat16")
 ALIGNMENT = 16  # bytes, of what a thread moves at once, and of all addresses that cuDNN is given

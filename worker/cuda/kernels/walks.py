@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...array import Array
+from ..compiled_source import THREADS
 from ..device import Device
-from ..module import THREADS
 from .packs import memory_of, pack_module, pack_size
 
 _BLOCKS = 1056  # wanted of a summation: eight for each of 132 multiprocessors
