@@ -15,7 +15,7 @@ import numpy as np
 from ..array import Array, Shape
 from ..graph import Entry, Node
 from ..memory_format import Formats
-from .kernels.packs import HALVES
+from .kernels.channel_packs import HALVES
 from .kernels.pooling import is_whole_plane
 
 _ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")

@@ -9,7 +9,7 @@ import numpy as np
 from ..array import Array
 from .cublas import Cublas
 from .device import Device
-from .kernels.packs import HALVES
+from .kernels.channel_packs import HALVES
 
 
 class Product:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pushgrad.worker.cuda.kernels.batch_norm import BatchNormKernel, batch_norm_kernel
-from pushgrad.worker.cuda.kernels.walks import _shares
+from pushgrad.worker.cuda.kernels.batch_norm_walks import _shares
 from pushgrad.worker.ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from pushgrad.worker.ops.operator import Step
 

@@ -5,9 +5,9 @@ import pytest
 from fake_cudnn import FakeCudnn, halves, rounded
 
 from pushgrad.worker.cuda.kernels import convolution_columns
+from pushgrad.worker.cuda.kernels.channel_packs import pack_module
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel, DeconvolutionKernel, convolution_kernel
 from pushgrad.worker.cuda.kernels.convolution_columns import ColumnsConvolution
-from pushgrad.worker.cuda.kernels.packs import pack_module
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.deconvolution import Deconvolution
 

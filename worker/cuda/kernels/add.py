@@ -10,8 +10,8 @@ import numpy as np
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
+from .channel_packs import ALIGNMENT, memory_of, pack_size
 from .channels_last import elementwise
-from .packs import ALIGNMENT, memory_of, pack_size
 
 
 class AddKernel:

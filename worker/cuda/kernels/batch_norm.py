@@ -12,7 +12,7 @@ from ...cpu.registry import Kernel
 from ...ops.operator import Step
 from ..device import Device
 from ..scratch_memory import Arena, Claim
-from .walks import ChannelsLastWalk, PlaneWalk
+from .batch_norm_walks import ChannelsLastWalk, PlaneWalk
 
 
 def batch_norm_kernel(

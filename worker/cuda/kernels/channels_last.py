@@ -11,7 +11,7 @@ from ...array import Array, Shape
 from ...ops.operator import Step
 from ..compiled_source import Module
 from ..device import Device
-from .packs import memory_of, pack_module, pack_size
+from .channel_packs import memory_of, pack_module, pack_size
 
 if TYPE_CHECKING:
     from ...ops.clip import Clip

@@ -18,11 +18,11 @@ from ..cudnn import Cudnn, Plan
 from ..cudnn_convolution import ROLES, Convolution
 from ..cudnn_tuning import tuning
 from ..device import Device
+from .bias_and_activation import ChannelsLastFinish, Finish
+from .channel_packs import ALIGNMENT, HALVES
 from .convolution_base import BaseConvolution, clear
 from .convolution_columns import ColumnsConvolution
 from .convolution_operands import Operands
-from .finish import ChannelsLastFinish, Finish
-from .packs import ALIGNMENT, HALVES
 
 _UNLIMITED = 1 << 62  # bytes; tuning knows a limit of its own
 

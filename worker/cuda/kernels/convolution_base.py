@@ -8,7 +8,7 @@ from typing import Any
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
-from .finish import ChannelsLastFinish, Finish
+from .bias_and_activation import ChannelsLastFinish, Finish
 
 
 def clear(arrays: Sequence[Array | None]) -> None:

@@ -17,8 +17,8 @@ from ..compiled_source import THREADS
 from ..cublas import Cublas
 from ..device import Device
 from ..scratch_memory import Arena, Claim
+from .bias_and_activation import Finish
 from .convolution_base import BaseConvolution
-from .finish import Finish
 
 COLUMNS_BYTES = 256 << 20  # at most, of columns and of the products' other side; a larger batch is cut
 _BLOCKS = 4096  # so many keep the largest GPU busy to its end

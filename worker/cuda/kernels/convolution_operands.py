@@ -11,7 +11,7 @@ import numpy as np
 from ...array import Array, Shape
 from ..device import Device
 from ..scratch_memory import Arena, Claim
-from .packs import ALIGNMENT, HALVES, memory_of, pack_module
+from .channel_packs import ALIGNMENT, HALVES, memory_of, pack_module
 
 _TILE = 32  # of source/channels_last.cu
 _FEW = 8  # channels that a thread may write one behind the other

@@ -12,7 +12,7 @@ import numpy as np
 from ...array import Array, Shape
 from ...ops.operator import Step
 from ..device import Device
-from .packs import element, memory_of, pack_module, pack_size
+from .channel_packs import element, memory_of, pack_module, pack_size
 
 if TYPE_CHECKING:
     from ...ops.pooling import Pooling

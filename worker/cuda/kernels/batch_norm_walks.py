@@ -9,7 +9,7 @@ import numpy as np
 from ...array import Array
 from ..compiled_source import THREADS
 from ..device import Device
-from .packs import memory_of, pack_module, pack_size
+from .channel_packs import memory_of, pack_module, pack_size
 
 _BLOCKS = 1056  # wanted of a summation: eight for each of 132 multiprocessors
 _LAST_BLOCKS = 528  # the same with channels last, where threads need more registers: four

@@ -8,10 +8,10 @@ from ...array import Array, Shape
 from ..device import Device
 from ..scratch_memory import Arena, Claim
 from .activation import activate_with_bias, slope_times
+from .batch_norm_walks import ChannelsLastWalk
 from .bias import bias_gradient, bias_scratch
+from .channel_packs import HALVES
 from .channels_last import ChannelsLastArrays
-from .packs import HALVES
-from .walks import ChannelsLastWalk
 
 
 class Finish:
