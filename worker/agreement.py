@@ -12,7 +12,7 @@ from ..common.errors import DataError, JobError, ParameterError
 from ..common.job import gpus_are_shared
 from ..common.slices import round_up_slices, share, slices_of_worker
 from .compute_threads import thread_count
-from .iterators import DataIter
+from .data.iterators import DataIter
 from .session import Session
 from .symbol import Symbol
 

@@ -11,8 +11,8 @@ from ..common.errors import DataError
 from ..ps.optimizer import Optimizer
 from .agreement import Shares
 from .array import Array
+from .data.iterators import DataBatch, DataIter
 from .feeding import InputNames
-from .iterators import DataBatch, DataIter
 from .metric_base import Metric
 from .parameters import Parameters
 from .placement import Placement

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..common.errors import DataError, GraphError, ShapeError
 from .array import Array, Shape
+from .data.iterators import DataBatch, DataIter
 from .executor_base import BaseExecutor
-from .iterators import DataBatch, DataIter
 from .symbol import Symbol
 
 

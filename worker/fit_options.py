@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .callback import BatchEnd, EpochEnd
-from .iterators import DataIter
+from .data.iterators import DataIter
 from .metric_base import Metric
 
 

@@ -12,11 +12,11 @@ from .array import Array
 from .batch_metric import BatchMetric
 from .bind import bind_share
 from .binding import Places
+from .data.iterators import DataBatch
 from .engine import Engine, FitSetup, check_batch
 from .exchange import Exchange
 from .executor_base import BaseExecutor
 from .feeding import feed, input_shapes, whole_labels
-from .iterators import DataBatch
 from .lookup import find_lookups, shapes_without_tables, without_tables
 from .shared_states import SharedStates
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..common.errors import DataError, ParameterError
 from .array import Array
+from .data.iterators import DataIter, NDArrayIter
+from .data.user_arrays import as_float32
 from .feeding import only_ending
-from .inputs import as_float32
-from .iterators import DataIter, NDArrayIter
 from .symbol import Symbol
 
 LAYOUTS = ("auto", "rowmajor", "colmajor")

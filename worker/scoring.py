@@ -13,10 +13,10 @@ from ..common.slices import share
 from .array import Array, Shape
 from .bind import bind_share
 from .compute_threads import thread_count
+from .data.iterators import DataBatch, DataIter
 from .executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
-from .iterators import DataBatch, DataIter
 from .metric_base import Metric
 from .placement import Placement
 from .session import Session

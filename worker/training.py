@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ..common.errors import DataError
 from .agreement import Shares
 from .callback import BatchEnd, EpochEnd
+from .data.iterators import DataIter
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .host_engine import HostEngine
-from .iterators import DataIter
 from .log import log_line, r_number
 from .metric_base import Metric
 from .parameters import Parameters

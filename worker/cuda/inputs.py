@@ -10,9 +10,9 @@ import numpy as np
 
 from ...common.errors import ShapeError
 from ..array import Array
+from ..data.iterators import DataBatch, DataIter, NDArrayIter
 from ..engine import FitSetup, check_batch
 from ..feeding import InputNames
-from ..iterators import DataBatch, DataIter, NDArrayIter
 from .device import Device
 from .replicas import Replicas
 

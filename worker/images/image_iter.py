@@ -13,8 +13,8 @@ import numpy as np
 from ...common.errors import DataError, ParameterError
 from .. import random
 from ..array import Array, Shape
-from ..inputs import check_batch_size, check_part
-from ..iterators import DataBatch, DataIter
+from ..data.iterators import DataBatch, DataIter
+from ..data.user_arrays import check_batch_size, check_part
 from .decode_ahead import BatchAhead, DecodeThreads
 from .pixels import pillow
 from .preparation import Preparation

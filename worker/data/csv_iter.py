@@ -12,10 +12,10 @@ from typing import TextIO
 
 import numpy as np
 
-from ..common.errors import DataError
-from .array import Array, Shape
-from .inputs import check_batch_size, check_part
+from ...common.errors import DataError
+from ..array import Array, Shape
 from .iterators import NDArrayIter
+from .user_arrays import check_batch_size, check_part
 
 PathLike = str | os.PathLike[str]
 

@@ -12,10 +12,10 @@ from typing import IO
 
 import numpy as np
 
-from ..common.errors import DataError, FileFormatError
-from .array import Array, Shape
-from .inputs import check_batch_size, check_part
+from ...common.errors import DataError, FileFormatError
+from ..array import Array, Shape
 from .iterators import NDArrayIter
+from .user_arrays import check_batch_size, check_part
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CHUNK = 1 << 20

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..common.errors import DataError, ParameterError
-from .array import Array
+from ...common.errors import DataError, ParameterError
+from ..array import Array
 
 ArrayLike: TypeAlias = Any  # numpy array, nested list, or anything with __array__ or __dlpack__
 Source: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike] | None

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import DataError, ParameterError
-from . import random
-from .array import Array, Shape
-from .inputs import Source, check_batch_size, common_length, named_arrays
+from ...common.errors import DataError, ParameterError
+from .. import random
+from ..array import Array, Shape
+from .user_arrays import Source, check_batch_size, common_length, named_arrays
 
 LAST_BATCH = ("pad", "discard", "roll_over")
 
