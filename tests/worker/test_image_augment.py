@@ -8,7 +8,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
-from pushgrad.worker.images.preparation import Preparation
+from pushgrad.worker.data.images.preparation import Preparation
 
 RANDOM = np.random.default_rng(5)
 NOISE = RANDOM.integers(0, 256, (12, 17, 3)).astype(np.uint8)

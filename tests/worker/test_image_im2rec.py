@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import pushgrad as mx
 from pushgrad.cli import command, main
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
-from pushgrad.worker.images.list_file import Listed, read_list, write_list
-from pushgrad.worker.images.packing import Form, make_lists, pack_list
+from pushgrad.worker.data.images.list_file import Listed, read_list, write_list
+from pushgrad.worker.data.images.packing import Form, make_lists, pack_list
 
 
 def run(*arguments):

@@ -13,7 +13,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
-from pushgrad.worker.images.image_iter import ImageIter, Picture
+from pushgrad.worker.data.images.image_iter import ImageIter, Picture
 
 COUNT = 23
 RANDOM = {"shuffle": True, "seed": 3, "rand_crop": True, "rand_mirror": True}

@@ -10,7 +10,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, ParameterError
-from pushgrad.worker.images.pixels import decode, encode
+from pushgrad.worker.data.images.pixels import decode, encode
 
 RED, GREEN, BLUE = (200, 10, 20), (30, 220, 40), (50, 60, 240)
 SQUARE = np.array([[RED, GREEN], [BLUE, (9, 9, 9)]], np.uint8)

@@ -9,7 +9,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
-from pushgrad.worker.images import records
+from pushgrad.worker.data.images import records
 
 WORD = struct.pack("<I", records.MAGIC)
 HEADER = mx.recordio.IRHeader(0, [1, 2.5], 7, 0)

@@ -11,9 +11,9 @@ from click.core import ParameterSource
 
 from ...common.cores import available_cores
 from ...common.errors import DataError
-from ..images.list_file import read_list
-from ..images.packing import Form, make_lists, pack_list
-from ..images.pixels import pillow
+from ..data.images.list_file import read_list
+from ..data.images.packing import Form, make_lists, pack_list
+from ..data.images.pixels import pillow
 
 _OF_LISTS = {"recursive", "shuffle", "seed", "train_ratio", "test_ratio"}
 

@@ -1,8 +1,8 @@
 """mx.io: data iterators and readers of data files."""
 
-from ..images.image_folder_iter import ImageFolderIter
-from ..images.image_record_iter import ImageRecordIter
 from .csv_iter import CSVIter, read_csv
+from .images.image_folder_iter import ImageFolderIter
+from .images.image_record_iter import ImageRecordIter
 from .iterators import DataBatch, DataIter, NDArrayIter
 from .mnist_iter import MNISTIter, read_idx
 

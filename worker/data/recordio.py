@@ -1,7 +1,7 @@
 """mx.recordio: RecordIO files and the records of pictures in them, as MXNet's Python has them; packing folders."""
 
-from ..images.image_record import IRHeader, pack, pack_img, unpack, unpack_img
-from ..images.packing import pack_folder
-from ..images.record_io import MXIndexedRecordIO, MXRecordIO
+from .images.image_record import IRHeader, pack, pack_img, unpack, unpack_img
+from .images.packing import pack_folder
+from .images.record_io import MXIndexedRecordIO, MXRecordIO
 
 __all__ = ["IRHeader", "MXIndexedRecordIO", "MXRecordIO", "pack", "pack_folder", "pack_img", "unpack", "unpack_img"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DataError, FileFormatError
-from ..array import Array
-from ..atomic_files import PathLike
+from ....common.errors import DataError, FileFormatError
+from ...array import Array
+from ...atomic_files import PathLike
 from .image_iter import ImageIter, Picture
 from .image_record import unpack
 from .records import RecordFile, read_index

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DataError
-from ..atomic_files import PathLike
+from ....common.errors import DataError
+from ...atomic_files import PathLike
 from .class_folders import find_pictures
 from .image_iter import ImageIter, Picture
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...common.errors import FileFormatError
-from ..atomic_files import PathLike, write_atomically
+from ....common.errors import FileFormatError
+from ...atomic_files import PathLike, write_atomically
 
 
 class Listed(NamedTuple):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from ...common.errors import DataError, FileFormatError, ParameterError
-from ..atomic_files import PathLike, write_atomically
+from ....common.errors import DataError, FileFormatError, ParameterError
+from ...atomic_files import PathLike, write_atomically
 from .class_folders import find_pictures
 from .image_record import IRHeader, pack
 from .list_file import Listed, read_list, write_list

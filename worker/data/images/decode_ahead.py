@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..array import Array, Shape
+from ...array import Array, Shape
 
 Prepare: TypeAlias = Callable[[int, Array, Array], None]  # number of the picture, its rows of data and labels
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import FileFormatError, ParameterError
-from .. import ndfile
-from ..array import Array, Shape
+from ....common.errors import FileFormatError, ParameterError
+from ... import ndfile
+from ...array import Array, Shape
 from .augment import Augmentation
 from .pixels import MODES, decode
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...common.errors import DataError, FileFormatError, ParameterError
-from ..array import Array
+from ....common.errors import DataError, FileFormatError, ParameterError
+from ...array import Array
 from .pixels import FORMATS, decode, encode, pillow, to_array
 
 _HEADER = struct.Struct("<IfQQ")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Self
 
-from ...common.errors import FileFormatError, ParameterError
-from ..atomic_files import PathLike
+from ....common.errors import FileFormatError, ParameterError
+from ...atomic_files import PathLike
 from .records import RecordFile, read_index, write_record
 
 

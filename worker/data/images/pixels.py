@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DataError, ParameterError
-from ..array import Array
+from ....common.errors import DataError, ParameterError
+from ...array import Array
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's names, by number of channels
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ...common.errors import DataError, ParameterError
-from .. import random
-from ..array import Array, Shape
-from ..data.iterators import DataBatch, DataIter
-from ..data.user_arrays import check_batch_size, check_part
+from ....common.errors import DataError, ParameterError
+from ... import random
+from ...array import Array, Shape
+from ..iterators import DataBatch, DataIter
+from ..user_arrays import check_batch_size, check_part
 from .decode_ahead import BatchAhead, DecodeThreads
 from .pixels import pillow
 from .preparation import Preparation

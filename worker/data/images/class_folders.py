@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...common.errors import DataError
-from ..atomic_files import PathLike
+from ....common.errors import DataError
+from ...atomic_files import PathLike
 from .pixels import SUFFIXES
 
 Listed = list[tuple[str, int]]  # path below the root, class

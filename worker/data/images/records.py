@@ -17,9 +17,9 @@ from typing import IO, NoReturn
 
 import numpy as np
 
-from ...common.errors import DataError, FileFormatError
-from ..array import Array
-from ..atomic_files import PathLike
+from ....common.errors import DataError, FileFormatError
+from ...array import Array
+from ...atomic_files import PathLike
 
 MAGIC = 0xCED7230A
 LONGEST = (1 << 29) - 1  # bytes of a record: what the length field holds

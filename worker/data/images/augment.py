@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import ParameterError
-from ..array import Array, Shape
+from ....common.errors import ParameterError
+from ...array import Array, Shape
 from .pixels import MODES, pillow, resized, to_array
 
 _ATTEMPTS = 10  # to find a random part that lies within the picture, as in MXNet
