@@ -9,9 +9,9 @@ from ..common.errors import ParameterError
 from .array import Shape
 from .binding import Places
 from .context import current_context
+from .devices.placement import Placement
 from .executor import Executor
 from .executor_base import BaseExecutor, Rows
-from .placement import Placement
 from .symbol import Symbol
 
 

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from ..common.errors import DeviceError, ParameterError
 from ..common.job import dealt_devices
-from .gpu_lookups import Absent, Lookups
-from .gpu_machine import Machine
-from .gpu_parts import MISSING, GpuParts, Part
+from .devices.gpu_answers import Machine
+from .devices.gpu_questions import Absent, Lookups
+from .devices.gpu_report import MISSING, GpuParts, Part
 
 DEVICE_TYPES = ("cpu", "gpu")
 _LOOKUPS: Lookups = Machine()

@@ -12,10 +12,10 @@ from ..ps.optimizer import Optimizer
 from .agreement import Shares
 from .array import Array
 from .data.iterators import DataBatch, DataIter
+from .devices.placement import Placement
 from .feeding import InputNames
 from .metric_base import Metric
 from .parameters import Parameters
-from .placement import Placement
 from .session import Session
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from ..common.errors import ParameterError
 from . import checkpoint, metric, optimizer, random
 from .agreement import agree
 from .array import Array
+from .devices.placement import Placement
 from .fit_options import FitOptions, callback_list
 from .fit_start import (
     announce,
@@ -20,7 +21,6 @@ from .fit_start import (
     seek_epoch,
 )
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .placement import Placement
 from .scoring import Learned, evaluate, predict
 from .session import Session, serve_if_role
 from .spare_executor import SpareExecutor

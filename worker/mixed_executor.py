@@ -14,9 +14,9 @@ from .binding import Binding, Places
 from .compute_threads import thread_count
 from .cuda.hosted import HostedExecutor
 from .cuda.replicas import cut_arguments
+from .devices.placement import Placement, rows_by_load
 from .executor import Executor
 from .executor_base import Announce, BaseExecutor
-from .placement import Placement, rows_by_load
 from .symbol import Symbol
 
 

@@ -14,11 +14,11 @@ from .array import Array, Shape
 from .bind import bind_share
 from .compute_threads import thread_count
 from .data.iterators import DataBatch, DataIter
+from .devices.placement import Placement
 from .executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
 from .metric_base import Metric
-from .placement import Placement
 from .session import Session
 from .spare_executor import SpareExecutor
 from .symbol import Symbol

@@ -11,9 +11,9 @@ from pushgrad.worker.cuda.channels_last import ChannelsLast, formats
 from pushgrad.worker.cuda.cudnn import Cudnn, available
 from pushgrad.worker.cuda.hosted import HostedExecutor
 from pushgrad.worker.cuda.replica import Replica
+from pushgrad.worker.devices.placement import Placement
 from pushgrad.worker.fusion import fuse
 from pushgrad.worker.infer import infer_all
-from pushgrad.worker.placement import Placement
 
 SHAPES = {"data": (20, 3, 12, 12)}
 

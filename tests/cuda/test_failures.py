@@ -9,7 +9,7 @@ from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.device import Device
 from pushgrad.worker.cuda.failures import Need, explained
 from pushgrad.worker.cuda.replicas import Replicas
-from pushgrad.worker.placement import Placement
+from pushgrad.worker.devices.placement import Placement
 
 
 def train(batch_size):

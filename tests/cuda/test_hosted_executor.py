@@ -7,8 +7,8 @@ import pushgrad as mx
 from pushgrad.worker.binding import Places
 from pushgrad.worker.cuda import hosted
 from pushgrad.worker.cuda.pinning import page_runs
+from pushgrad.worker.devices.placement import Placement
 from pushgrad.worker.executor import Executor
-from pushgrad.worker.placement import Placement
 
 
 def network():

@@ -1,6 +1,6 @@
 """A machine that can train on GPUs, of which tests take away what they like."""
 
-from pushgrad.worker.gpu_lookups import Absent, Gpu
+from pushgrad.worker.devices.gpu_questions import Absent, Gpu
 
 
 def installed(cuda):

@@ -5,7 +5,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError, JobError, ParameterError
 from pushgrad.worker import context
-from pushgrad.worker.gpu_lookups import Gpu
+from pushgrad.worker.devices.gpu_questions import Gpu
 
 H100, V100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0), 80 << 30), Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
 

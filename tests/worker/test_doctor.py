@@ -10,8 +10,8 @@ from rich.console import Console
 
 from pushgrad.cli import command
 from pushgrad.worker.commands import doctor
-from pushgrad.worker.gpu_lookups import Gpu
-from pushgrad.worker.gpu_parts import MISSING, OK, Part
+from pushgrad.worker.devices.gpu_questions import Gpu
+from pushgrad.worker.devices.gpu_report import MISSING, OK, Part
 
 H100, V100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0), 80 << 30), Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
 

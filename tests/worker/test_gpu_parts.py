@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pushgrad.worker import gpu_machine
-from pushgrad.worker.gpu_lookups import Absent, Gpu, Lookups
-from pushgrad.worker.gpu_parts import FRONTEND, FRONTEND_RANGE, MISSING, OK, WARNING, GpuParts
+from pushgrad.worker.devices import gpu_answers
+from pushgrad.worker.devices.gpu_questions import Absent, Gpu, Lookups
+from pushgrad.worker.devices.gpu_report import FRONTEND, FRONTEND_RANGE, MISSING, OK, WARNING, GpuParts
 
 H100, V100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0), 80 << 30), Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
 
@@ -154,7 +154,7 @@ def test_the_range_of_the_frontend_is_that_of_the_extras():
 
 
 def test_this_machine_answers_or_says_what_is_absent(monkeypatch):
-    machine = gpu_machine.Machine()
+    machine = gpu_answers.Machine()
     for name in (name for name in vars(Lookups) if not name.startswith("_")):
         try:
             getattr(machine, name)(*([0] if name == "free_memory" else []))
@@ -169,9 +169,9 @@ def test_a_driver_that_does_not_answer(monkeypatch):
         def cuDriverGetVersion(self, place):
             return 34
 
-    monkeypatch.setattr(gpu_machine.ctypes, "CDLL", lambda name: Stub())
+    monkeypatch.setattr(gpu_answers.ctypes, "CDLL", lambda name: Stub())
     with pytest.raises(Absent, match=r"libcuda\.so\.1 answers with error 34"):
-        gpu_machine.Machine().driver()
+        gpu_answers.Machine().driver()
 
 
 def test_a_failed_import_is_told_by_its_cause(monkeypatch):
@@ -182,6 +182,6 @@ def test_a_failed_import_is_told_by_its_cause(monkeypatch):
             raise ImportError("=====\nFailed to import CuPy.\n=====") from error
 
     monkeypatch.setattr(gpu_machine, "_import_cupy", broken)
-    for ask in (gpu_machine.Machine().cupy, gpu_machine.Machine().nvrtc, gpu_machine.Machine().gpus):
+    for ask in (gpu_answers.Machine().cupy, gpu_answers.Machine().nvrtc, gpu_answers.Machine().gpus):
         with pytest.raises(Absent, match=re.escape("libstdc++.so.6: version GLIBCXX_3.4.30 not found")):
             ask()

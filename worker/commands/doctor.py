@@ -16,9 +16,9 @@ from rich.table import Column, Table
 from ...common.cores import available_cores
 from ...common.errors import EXIT_FAILURE, PushgradError
 from ..compute_threads import thread_count
-from ..gpu_lookups import Lookups
-from ..gpu_machine import Machine
-from ..gpu_parts import MISSING, OK, WARNING, GpuParts, Part
+from ..devices.gpu_answers import Machine
+from ..devices.gpu_questions import Lookups
+from ..devices.gpu_report import MISSING, OK, WARNING, GpuParts, Part
 
 COLOURS = {OK: "green", WARNING: "yellow", MISSING: "red"}
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..array import Array, Shape
 from ..binding import Binding, Places
+from ..devices.placement import Placement
 from ..executor_base import Announce, BaseExecutor
-from ..placement import Placement
 from ..symbol import Symbol
 from .device import Device
 from .pinning import PinnedPages

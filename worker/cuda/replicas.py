@@ -11,7 +11,7 @@ import numpy as np
 from ...common.errors import DataError, GraphError
 from ..array import Array, Shape
 from ..binding import Binding, Places
-from ..placement import Placement, rows_by_load
+from ..devices.placement import Placement, rows_by_load
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .collective import Collective, collective

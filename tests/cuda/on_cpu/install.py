@@ -4,14 +4,14 @@ import sys
 
 from pushgrad.worker import context
 from pushgrad.worker.cuda import cublas
-from pushgrad.worker.gpu_lookups import Gpu
+from pushgrad.worker.devices.gpu_questions import Gpu
 
 from . import cupy_on_cpu
 from .blas import Library
 
 
 class LookupsOnCpu:
-    """Answers as a machine with those GPUs and everything that they need; see pushgrad.worker.gpu_lookups."""
+    """Answers as a machine with those GPUs and everything that they need; see pushgrad.worker.devices.gpu_questions."""
 
     def __init__(self, gpus):
         self._gpus = gpus

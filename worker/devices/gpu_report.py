@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .gpu_lookups import Absent, Gpu, Lookups
+from .gpu_questions import Absent, Gpu, Lookups
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
 GIB = 1 << 30

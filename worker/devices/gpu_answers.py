@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .gpu_lookups import Absent, Gpu
+from .gpu_questions import Absent, Gpu
 
 DRIVER_VERSION = Path("/sys/module/nvidia/version")
 CAUSE_LIMIT = 200  # characters of somebody else's explanation
@@ -96,7 +96,7 @@ class Machine:
         """See Lookups."""
         with _absent(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # cupy warns where NCCL is not there
-            from .cuda.cupy_module import load_nccl
+            from ..cuda.cupy_module import load_nccl
 
             nccl = load_nccl()
             if nccl is None:
@@ -135,6 +135,6 @@ def _gpu(properties: Mapping[str, Any]) -> Gpu:
 
 
 def _import_cupy() -> Any:
-    from .cuda.cupy_module import load_cupy
+    from ..cuda.cupy_module import load_cupy
 
     return load_cupy()

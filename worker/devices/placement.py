@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.errors import ParameterError
-from .context import Context, as_list, require
-from .executor_base import Rows
+from ...common.errors import ParameterError
+from ..context import Context, as_list, require
+from ..executor_base import Rows
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Placement:
         """Of the GPUs, in order; see Device.identity."""
         if not self.gpus:
             return []
-        from .cuda.device import Device
+        from ..cuda.device import Device
 
         return [Device.get(index).identity() for index in self.gpus]
 

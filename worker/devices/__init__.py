@@ -1,0 +1,1 @@
+"""Which devices there are, and which nodes of a graph run where."""
