@@ -32,7 +32,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "FeedForward": (".worker.feedforward", "FeedForward"),
     "mlp": (".worker.mlp", "mlp"),
     "AttrScope": (".worker.naming", "AttrScope"),
-    "Executor": (".worker.executor", "Executor"),
+    "Executor": (".worker.execution.executor", "Executor"),
     "Context": (".worker.context", "Context"),
     "cpu": (".worker.context", "cpu"),
     "gpu": (".worker.context", "gpu"),

@@ -10,7 +10,7 @@ import numpy as np
 from ..common.errors import DataError, GraphError, ShapeError
 from .array import Array, Shape
 from .data.iterators import DataBatch, DataIter
-from .executor_base import BaseExecutor
+from .execution.executor_base import BaseExecutor
 from .symbol import Symbol
 
 

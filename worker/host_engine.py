@@ -10,12 +10,12 @@ import numpy as np
 from . import kv
 from .array import Array
 from .batch_metric import BatchMetric
-from .bind import bind_share
-from .binding import Places
 from .data.iterators import DataBatch
 from .engine import Engine, FitSetup, check_batch
 from .exchange import Exchange
-from .executor_base import BaseExecutor
+from .execution.bound_arrays import Places
+from .execution.choose_executor import bind_share
+from .execution.executor_base import BaseExecutor
 from .feeding import feed, input_shapes, whole_labels
 from .lookup import find_lookups, shapes_without_tables, without_tables
 from .shared_states import SharedStates

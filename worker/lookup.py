@@ -22,7 +22,7 @@ from .ops.operator import Step
 from .symbol import Symbol
 
 if TYPE_CHECKING:
-    from .executor_base import BaseExecutor
+    from .execution.executor_base import BaseExecutor
     from .kvstore import KVStore
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from ..common.errors import ShapeError
 from ..common.slices import share
 from .array import Array, Shape
-from .bind import bind_share
 from .compute_threads import thread_count
 from .data.iterators import DataBatch, DataIter
 from .devices.placement import Placement
-from .executor_base import BaseExecutor
+from .execution.choose_executor import bind_share
+from .execution.executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .folding import fold_batch_norms
 from .metric_base import Metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from .executor_base import BaseExecutor
+from .execution.executor_base import BaseExecutor
 from .symbol import Symbol
 
 

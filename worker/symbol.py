@@ -18,7 +18,7 @@ from .ops.shapes import known
 from .symbol_arithmetic import Arithmetic
 
 if TYPE_CHECKING:
-    from .executor_base import BaseExecutor
+    from .execution.executor_base import BaseExecutor
 
 __all__ = ["Entry", "Node", "Symbol"]
 
@@ -197,7 +197,7 @@ class Symbol(Arithmetic):
         **shapes: Shape,
     ) -> BaseExecutor:
         """An executor with arrays of its own, for the given input shapes."""
-        from .bind import simple_bind
+        from .execution.choose_executor import simple_bind
 
         infer.check_names(self.nodes())
         return simple_bind(self, ctx, grad_req, type_dict, slices, shapes)
@@ -214,7 +214,7 @@ class Symbol(Arithmetic):
 
         They must lie where `ctx` says: on a GPU they are cupy's, or others with DLPack.
         """
-        from .bind import bind
+        from .execution.choose_executor import bind
 
         infer.check_names(self.nodes())
         return bind(self, ctx, args, args_grad, grad_req, aux_states)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from .array import Array, Shape
-from .backend import HOST, Backend
+from .execution.backend import HOST, Backend
+from .execution.memory_format import C_ORDER, Formats
 from .graph import Entry, Node
-from .memory_format import C_ORDER, Formats
 
 
 class ValueBuffers:

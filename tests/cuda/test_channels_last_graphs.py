@@ -12,7 +12,7 @@ from pushgrad.worker.cuda.cudnn import Cudnn, available
 from pushgrad.worker.cuda.hosted import HostedExecutor
 from pushgrad.worker.cuda.replica import Replica
 from pushgrad.worker.devices.placement import Placement
-from pushgrad.worker.fusion import fuse
+from pushgrad.worker.execution.fusion import fuse
 from pushgrad.worker.infer import infer_all
 
 SHAPES = {"data": (20, 3, 12, 12)}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.binding import Places
 from pushgrad.worker.cuda import hosted
 from pushgrad.worker.cuda.pinning import page_runs
 from pushgrad.worker.devices.placement import Placement
-from pushgrad.worker.executor import Executor
+from pushgrad.worker.execution.bound_arrays import Places
+from pushgrad.worker.execution.executor import Executor
 
 
 def network():

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pushgrad.worker import executor
 from pushgrad.worker.array import Array
+from pushgrad.worker.execution import executor
 from pushgrad.worker.ops.operator import Operator, Step
 
 Loss = Callable[[Sequence[Array], Sequence[Array]], float]

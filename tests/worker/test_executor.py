@@ -8,7 +8,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError, ShapeError
-from pushgrad.worker import executor as executor_module
+from pushgrad.worker.execution import executor as executor_module
 
 
 def network():

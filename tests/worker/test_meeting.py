@@ -8,7 +8,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
-from pushgrad.worker.executor import Executor
+from pushgrad.worker.execution.executor import Executor
 
 
 def normalised(data, name):

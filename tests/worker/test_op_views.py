@@ -3,7 +3,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError, ShapeError
-from pushgrad.worker.binding import Binding
+from pushgrad.worker.execution.bound_arrays import Binding
 from pushgrad.worker.ops.operator import Step, lookup
 from pushgrad.worker.ops.reshape import Reshape
 

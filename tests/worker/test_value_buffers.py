@@ -3,7 +3,7 @@
 import numpy as np
 
 import pushgrad as mx
-from pushgrad.worker.program import Outline
+from pushgrad.worker.execution.program import Outline
 from pushgrad.worker.value_buffers import ValueBuffers, last_uses
 
 S = mx.sym

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..array import Array, Shape
 from ..cpu.registry import Kernel
-from ..fusion import extends_on_host, fuse, is_pooling
+from ..execution.fusion import extends_on_host, fuse, is_pooling
+from ..execution.memory_format import Format, Formats
 from ..graph import Entry, Node
-from ..memory_format import Format, Formats
 from ..ops.operator import Operator
 from .channels_last import ChannelsLast, adds_two, formats
 from .cudnn import Cudnn

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, Shape
+from ..execution.memory_format import Formats
 from ..graph import Entry, Node
-from ..memory_format import Formats
 from .kernels.channel_packs import HALVES
 from .kernels.pooling import is_whole_plane
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.errors import DeviceError
 from ..array import Array, Shape
-from ..binding import Binding, as_array
-from ..executor_base import Announce, BaseExecutor, check_shape
+from ..execution.bound_arrays import Binding, as_array
+from ..execution.executor_base import Announce, BaseExecutor, check_shape
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...common.errors import DeviceError
 from ..array import Shape
-from ..memory_format import C_ORDER, Formats
+from ..execution.memory_format import C_ORDER, Formats
 from .device import Device
 
 SAFETY = 0.9  # of what seems to be free: kernels have scratch memory, too

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..array import Array, Shape
-from ..binding import Binding, Places
 from ..devices.placement import Placement
-from ..executor_base import Announce, BaseExecutor
+from ..execution.bound_arrays import Binding, Places
+from ..execution.executor_base import Announce, BaseExecutor
 from ..symbol import Symbol
 from .device import Device
 from .pinning import PinnedPages

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...common.errors import DeviceError
 from ..array import Array, Shape
-from ..binding import Binding, Places
-from ..program import Outline, Program
+from ..execution.bound_arrays import Binding, Places
+from ..execution.program import Outline, Program
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .device import Device

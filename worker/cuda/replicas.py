@@ -10,8 +10,8 @@ import numpy as np
 
 from ...common.errors import DataError, GraphError
 from ..array import Array, Shape
-from ..binding import Binding, Places
 from ..devices.placement import Placement, rows_by_load
+from ..execution.bound_arrays import Binding, Places
 from ..symbol import Symbol
 from .backend import CudaBackend
 from .collective import Collective, collective

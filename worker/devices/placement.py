@@ -8,7 +8,7 @@ from typing import Any
 
 from ...common.errors import ParameterError
 from ..context import Context, as_list, require
-from ..executor_base import Rows
+from ..execution.executor_base import Rows
 
 
 @dataclass(frozen=True)

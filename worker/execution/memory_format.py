@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from .array import Array, Shape
-from .graph import Entry
+from ..array import Array, Shape
+from ..graph import Entry
 
 
 class Format(Protocol):

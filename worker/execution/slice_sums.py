@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..common.slices import tree_reduce
-from .array import Array, aligned_zeros
+from ...common.slices import tree_reduce
+from ..array import Array, aligned_zeros
 
 
 class SliceSums:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .array import Array, Shape
+from ..array import Array, Shape
+from ..cpu.registry import Kernel
+from ..graph import Entry, Node
+from ..ops.operator import Operator, Step
+from ..spans import recorder
 from .backend import HOST, Backend
 from .backward_plan import PlannedCall, Write
-from .cpu.registry import Kernel
-from .graph import Entry, Node
 from .memory_format import C_ORDER, Formats
-from .ops.operator import Operator, Step
-from .spans import recorder
 
 
 @dataclass

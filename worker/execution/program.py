@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .array import Array, Shape
+from ..array import Array, Shape
+from ..graph import Entry, Node
+from ..ops.operator import Step
+from ..symbol import Symbol
+from ..value_buffers import ValueBuffers, last_uses
+from ..work import operations
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .calls import Call, GradientBuffers, computed_label, node_key
-from .graph import Entry, Node
 from .memory_format import C_ORDER
-from .ops.operator import Step
-from .symbol import Symbol
-from .value_buffers import ValueBuffers, last_uses
-from .work import operations
 
 
 class Outline:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.slices import share
-from .array import Array, Shape, aligned_zeros
-from .binding import Binding, Places
-from .compute_threads import thread_count
+from ...common.slices import share
+from ..array import Array, Shape, aligned_zeros
+from ..compute_threads import thread_count
+from ..symbol import Symbol
+from ..work import graph_work
+from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor, Rows
-from .lanes import Lanes
-from .meeting import Meeting
 from .program import Outline, Program
 from .slice_sums import SliceSums
-from .symbol import Symbol
-from .work import graph_work
+from .slice_threads import Lanes
+from .whole_batch_nodes import Meeting
 
 # Operations of forward below which one thread does all slices: threads that meet every few microseconds to take turns
 # with Python's lock are slower together than one alone.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import GraphError, ParameterError, ShapeError
-from .array import Array
-from .binding import Binding, as_array
-from .symbol import Symbol
+from ...common.errors import GraphError, ParameterError, ShapeError
+from ..array import Array
+from ..symbol import Symbol
+from .bound_arrays import Binding, as_array
 
 Rows = tuple[int, int]
 Announce = Callable[[str, Array], None]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import GraphError, ParameterError, ShapeError
-from .array import Array, Shape, aligned_zeros
+from ...common.errors import GraphError, ParameterError, ShapeError
+from ..array import Array, Shape, aligned_zeros
+from ..graph import Entry, Node
+from ..ops.operator import Operator
+from ..symbol import Symbol
 from .calls import counts_labels, node_key
-from .graph import Entry, Node
-from .ops.operator import Operator
-from .symbol import Symbol
 
 REQUESTS = ("write", "add", "null")
 Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype

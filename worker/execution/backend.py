@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .array import Array, Shape, aligned_empty, aligned_zeros
-from .cpu.registry import Kernel, kernel_for
+from ..array import Array, Shape, aligned_empty, aligned_zeros
+from ..cpu.registry import Kernel, kernel_for
+from ..graph import Entry, Node
+from ..ops.operator import Operator
 from .fusion import extends_on_host, fuse
-from .graph import Entry, Node
 from .memory_format import Format, Formats
-from .ops.operator import Operator
 
 
 class Backend(Protocol):

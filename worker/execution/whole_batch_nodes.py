@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from .array import Array, Shape, aligned_empty
+from ..array import Array, Shape, aligned_empty
+from ..cpu.registry import Kernel, kernel_for
+from ..graph import Entry, Node
+from ..ops.operator import Step
+from ..work import operations
 from .calls import Call, GradientBuffers, computed_label, node_key
-from .cpu.registry import Kernel, kernel_for
-from .graph import Entry, Node
-from .ops.operator import Step
 from .program import Common, Outline
-from .work import operations
 
 Rows = tuple[int, int]
 

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..common.slices import share
-from .array import Array
-from .compute_threads import shared_threads
-from .meeting import Meeting
+from ...common.slices import share
+from ..array import Array
+from ..compute_threads import shared_threads
 from .program import Program
+from .whole_batch_nodes import Meeting
 
 Finished = Callable[[str], None]
 HeadGrads = Sequence[Sequence[Array | None]]  # per program, one per output

@@ -1,0 +1,1 @@
+"""From a graph and arrays to outputs and gradients: plans, buffers, threads and executors."""
