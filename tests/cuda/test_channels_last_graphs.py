@@ -6,13 +6,13 @@ from fake_cudnn import FakeCudnn
 from test_fit_on_gpus import TWO, assert_alike
 
 import pushgrad as mx
-from pushgrad.worker.cuda.backend import CudaBackend
-from pushgrad.worker.cuda.channels_last import ChannelsLast, formats
 from pushgrad.worker.cuda.cudnn import Cudnn, available
-from pushgrad.worker.cuda.hosted import HostedExecutor
-from pushgrad.worker.cuda.replica import Replica
 from pushgrad.worker.devices.placement import Placement
 from pushgrad.worker.execution.fusion import fuse
+from pushgrad.worker.execution.gpu.backend import CudaBackend
+from pushgrad.worker.execution.gpu.channels_last import ChannelsLast, formats
+from pushgrad.worker.execution.gpu.host_memory_executor import HostedExecutor
+from pushgrad.worker.execution.gpu.replica import Replica
 from pushgrad.worker.infer import infer_all
 
 SHAPES = {"data": (20, 3, 12, 12)}

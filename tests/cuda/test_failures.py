@@ -5,11 +5,11 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
-from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.device import Device
-from pushgrad.worker.cuda.failures import Need, explained
-from pushgrad.worker.cuda.replicas import Replicas
 from pushgrad.worker.devices.placement import Placement
+from pushgrad.worker.execution.gpu.channels_last import ChannelsLast
+from pushgrad.worker.execution.gpu.gpu_errors import Need, explained
+from pushgrad.worker.execution.gpu.replicas import Replicas
 
 
 def train(batch_size):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.cuda import hosted
-from pushgrad.worker.cuda.pinning import page_runs
 from pushgrad.worker.devices.placement import Placement
 from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
+from pushgrad.worker.execution.gpu import host_memory_executor
+from pushgrad.worker.execution.gpu.pinned_pages import page_runs
 
 
 def network():
@@ -30,7 +30,7 @@ def test_weights_that_change_between_steps(gpus, monkeypatch, least):
     weights = {"fc1_weight": np.zeros((8, 64), np.float32)}
     gradients = {"fc1_weight": np.full((8, 64), np.nan, np.float32)}
     placement = Placement.of(mx.gpu(0))
-    found = hosted.HostedExecutor(net, placement, requests(net), shapes, Places(weights, gradients))
+    found = host_memory_executor.HostedExecutor(net, placement, requests(net), shapes, Places(weights, gradients))
     expected = Executor.for_share(net, requests(net), [(0, 6)], shapes)
     assert found.arg_dict["fc1_weight"] is weights["fc1_weight"]
     assert found.grad_dict["fc1_weight"] is gradients["fc1_weight"]
@@ -56,7 +56,7 @@ def test_weights_that_change_between_steps(gpus, monkeypatch, least):
 
 def test_predictions_with_values_that_were_copied_in(gpus):
     net, shapes = network(), {"data": (6, 2, 6, 6)}
-    found = hosted.HostedExecutor(net, Placement.of(mx.gpu(0)), "null", shapes)
+    found = host_memory_executor.HostedExecutor(net, Placement.of(mx.gpu(0)), "null", shapes)
     expected = Executor.for_share(net, "null", [(0, 6)], shapes)
     generator = np.random.default_rng(0)
     for _ in range(2):

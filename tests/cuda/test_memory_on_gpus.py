@@ -7,8 +7,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError
-from pushgrad.worker.cuda import pinning
 from pushgrad.worker.cuda.device import Device
+from pushgrad.worker.execution.gpu import pinned_pages
 
 
 def network():
@@ -49,7 +49,7 @@ def test_the_cache_goes_back_to_the_driver(gpus):
 
 
 def test_registered_pages_are_let_go(gpus, monkeypatch):
-    let_go, close = [], pinning._unregister
+    let_go, close = [], pinned_pages._unregister
     monkeypatch.setattr(pinning, "_unregister", lambda *args: (let_go.append(len(args[1])), close(*args)))
     model = train([mx.gpu(0), mx.cpu()])
     model.predict(np.zeros((10, 1, 8, 8)))

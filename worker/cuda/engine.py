@@ -10,16 +10,16 @@ import numpy as np
 from ...common.errors import DataError
 from ..array import Array
 from ..engine import Engine, FitSetup
+from ..execution.gpu.memory_blocks import Layout
+from ..execution.gpu.recorded_step import Tape
+from ..execution.gpu.replica import Bucket, Pause
+from ..execution.gpu.replicas import BUCKET, WHOLE, Replicas
 from ..feeding import input_shapes
 from ..kv import fitting_kind
 from ..lookup import find_lookups
 from .device import Device
 from .inputs import inputs_for
-from .layout import Layout
 from .measures import Measures
-from .replica import Bucket, Pause
-from .replicas import BUCKET, WHOLE, Replicas
-from .tape import Tape
 from .update import FlatUpdate, Span, handles
 
 LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits for the GPUs

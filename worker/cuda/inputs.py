@@ -12,9 +12,9 @@ from ...common.errors import ShapeError
 from ..array import Array
 from ..data.iterators import DataBatch, DataIter, NDArrayIter
 from ..engine import FitSetup, check_batch
+from ..execution.gpu.replicas import Replicas
 from ..feeding import InputNames
 from .device import Device
-from .replicas import Replicas
 
 SHARE_OF_MEMORY = 0.5  # of what is free: how much of a GPU's memory a data set may take
 Labels = Mapping[str, Array]  # of one global batch, on the host, by argument

@@ -29,7 +29,7 @@ def simple_bind(
         return Executor.simple_bind(symbol, grad_req, type_dict, slices, **shapes)
     if slices is not None:
         raise ParameterError("slices", expected="None on a GPU, which computes a batch as a whole", got=slices)
-    from ..cuda.executor import CudaExecutor
+    from .gpu.executor import CudaExecutor
 
     return CudaExecutor.simple_bind(symbol, gpu, grad_req, type_dict, shapes)
 
@@ -39,7 +39,7 @@ def bind(symbol: Symbol, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux
     gpu = _lone_gpu(ctx)
     if gpu is None:
         return Executor.bind(symbol, args, args_grad, grad_req, aux_states)
-    from ..cuda.executor import CudaExecutor
+    from .gpu.executor import CudaExecutor
 
     return CudaExecutor.bind(symbol, gpu, args, args_grad, grad_req, aux_states)
 
@@ -59,7 +59,7 @@ def bind_share(
     """
     if not placement.gpus:
         return Executor.for_share(symbol, grad_req, slices, shapes, places)
-    from ..cuda.hosted import HostedExecutor
+    from .gpu.host_memory_executor import HostedExecutor
 
     if not placement.is_mixed:
         return HostedExecutor(symbol, placement, grad_req, shapes, places, precision)

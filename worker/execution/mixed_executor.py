@@ -11,13 +11,13 @@ import numpy as np
 from ...common.slices import share
 from ..array import Array, Shape, aligned_zeros
 from ..compute_threads import thread_count
-from ..cuda.hosted import HostedExecutor
-from ..cuda.replicas import cut_arguments
 from ..devices.placement import Placement, rows_by_load
 from ..symbol import Symbol
 from .bound_arrays import Binding, Places
 from .executor import Executor
 from .executor_base import Announce, BaseExecutor
+from .gpu.host_memory_executor import HostedExecutor
+from .gpu.replicas import cut_arguments
 
 
 class MixedExecutor(BaseExecutor):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from fake_cudnn import FakeCudnn, halves, rounded
 
-from pushgrad.worker.cuda.channels_last import ChannelsLast
 from pushgrad.worker.cuda.kernels.add import AddKernel, add_to
 from pushgrad.worker.cuda.kernels.batch_norm import batch_norm_kernel
 from pushgrad.worker.cuda.kernels.batch_norm_walks import ChannelsLastWalk
@@ -15,6 +14,7 @@ from pushgrad.worker.cuda.kernels.channels_last import (
 )
 from pushgrad.worker.cuda.kernels.convolution import ConvolutionKernel
 from pushgrad.worker.cuda.kernels.pooling import pool_kernel
+from pushgrad.worker.execution.gpu.channels_last import ChannelsLast
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.batch_norm import BatchNorm
 from pushgrad.worker.ops.clip import Clip

@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..array import Array, Shape
-from ..devices.placement import Placement
-from ..execution.bound_arrays import Binding, Places
-from ..execution.executor_base import Announce, BaseExecutor
-from ..symbol import Symbol
-from .device import Device
-from .pinning import PinnedPages
+from ...array import Array, Shape
+from ...cuda.device import Device
+from ...devices.placement import Placement
+from ...symbol import Symbol
+from ..bound_arrays import Binding, Places
+from ..executor_base import Announce, BaseExecutor
+from .pinned_pages import PinnedPages
+from .recorded_step import Tape
 from .replica import Bucket, Pause, Stretch
 from .replicas import BUCKET, Replicas
-from .tape import Tape
 
 STRETCH = 8 << 20  # bytes of weights for which a part of forward waits
 

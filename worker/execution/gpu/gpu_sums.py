@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...common.slices import tree_reduce
-from ..array import Array
-from .cupy_module import load_nccl
-from .device import Device
+from ....common.slices import tree_reduce
+from ...array import Array
+from ...cuda.cupy_module import load_nccl
+from ...cuda.device import Device
 
 
 class Collective(Protocol):

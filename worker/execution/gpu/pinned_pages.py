@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..array import Array
-from .device import Device
+from ...array import Array
+from ...cuda.device import Device
 
 PORTABLE = 1  # cudaHostRegisterPortable: for all GPUs
 

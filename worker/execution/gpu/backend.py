@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Shape
-from ..cpu.registry import Kernel
-from ..execution.fusion import extends_on_host, fuse, is_pooling
-from ..execution.memory_format import Format, Formats
-from ..graph import Entry, Node
-from ..ops.operator import Operator
+from ...array import Array, Shape
+from ...cpu.registry import Kernel
+from ...cuda.cudnn import Cudnn
+from ...cuda.device import Device
+from ...cuda.kernels.add import add_to
+from ...cuda.loss_scale import ScaledLoss
+from ...cuda.registry import kernel_for
+from ...graph import Entry, Node
+from ...ops.operator import Operator
+from ..fusion import extends_on_host, fuse, is_pooling
+from ..memory_format import Format, Formats
 from .channels_last import ChannelsLast, adds_two, formats
-from .cudnn import Cudnn
-from .device import Device
-from .kernels.add import add_to
-from .loss_scale import ScaledLoss
-from .registry import kernel_for
 
 
 class CudaBackend:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakMethod
 
-from ..spans import recorder
-from .device import Device
+from ...cuda.device import Device
+from ...spans import recorder
 
 T = TypeVar("T")
 Body = Callable[[int], Iterator[T]]  # from the position of a device to the work that it queues there

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ...common.errors import DeviceError
-from ..array import Shape
-from ..execution.memory_format import C_ORDER, Formats
-from .device import Device
+from ....common.errors import DeviceError
+from ...array import Shape
+from ...cuda.device import Device
+from ..memory_format import C_ORDER, Formats
 
 SAFETY = 0.9  # of what seems to be free: kernels have scratch memory, too
 _ITEM = 4  # bytes

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DeviceError
-from ..array import Array, Shape
-from ..execution.bound_arrays import Binding, as_array
-from ..execution.executor_base import Announce, BaseExecutor, check_shape
-from ..symbol import Symbol
+from ....common.errors import DeviceError
+from ...array import Array, Shape
+from ...cuda.device import Device
+from ...symbol import Symbol
+from ..bound_arrays import Binding, as_array
+from ..executor_base import Announce, BaseExecutor, check_shape
 from .backend import CudaBackend
-from .device import Device
-from .failures import explained
+from .gpu_errors import explained
+from .recorded_step import Tape
 from .replica import Pause, Replica
 from .replicas import WHOLE
-from .tape import Tape
 
 _CUDA = 2  # DLPack's kDLCUDA
 

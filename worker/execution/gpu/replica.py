@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DeviceError
-from ..array import Array, Shape
-from ..execution.bound_arrays import Binding, Places
-from ..execution.program import Outline, Program
-from ..symbol import Symbol
+from ....common.errors import DeviceError
+from ...array import Array, Shape
+from ...cuda.device import Device
+from ...cuda.loss_scale import LossScale
+from ...cuda.step import COUNTS, CudaStep
+from ...symbol import Symbol
+from ..bound_arrays import Binding, Places
+from ..program import Outline, Program
 from .backend import CudaBackend
-from .device import Device
-from .loss_scale import LossScale
-from .step import COUNTS, CudaStep
 
 Rows = tuple[int, int]
 

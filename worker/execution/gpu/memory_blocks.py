@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..array import Array, Shape
-from .device import Device
+from ...array import Array, Shape
+from ...cuda.device import Device
 
 ALIGN = 32  # elements: 128 bytes, what a warp reads at once
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import DataError, GraphError
-from ..array import Array, Shape
-from ..devices.placement import Placement, rows_by_load
-from ..execution.bound_arrays import Binding, Places
-from ..symbol import Symbol
+from ....common.errors import DataError, GraphError
+from ...array import Array, Shape
+from ...cuda.device import Device
+from ...devices.placement import Placement, rows_by_load
+from ...symbol import Symbol
+from ..bound_arrays import Binding, Places
 from .backend import CudaBackend
-from .collective import Collective, collective
-from .device import Device
-from .failures import Need, explained
-from .layout import Layout
+from .gpu_errors import Need, explained
+from .gpu_sums import Collective, collective
+from .memory_blocks import Layout
 from .replica import Bucket, Pause, Replica
 
 BUCKET = 4 << 20  # bytes of gradients that leave together

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Shape
-from ..execution.memory_format import Formats
-from ..graph import Entry, Node
-from .kernels.channel_packs import HALVES
-from .kernels.pooling import is_whole_plane
+from ...array import Array, Shape
+from ...cuda.kernels.channel_packs import HALVES
+from ...cuda.kernels.pooling import is_whole_plane
+from ...graph import Entry, Node
+from ..memory_format import Formats
 
 _ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")
 _WITH_PARAMETERS = ("Convolution", "BatchNorm", "CuDNNBatchNorm")
