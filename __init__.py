@@ -26,7 +26,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "random": (".worker.random", None),
     "profiler": (".worker.profiler", None),
     "viz": (".worker.viz", None),
-    "model": (".worker.model", None),
+    "model": (".worker.files.model", None),
     "name": (".worker.naming", None),
     "recordio": (".worker.data.recordio", None),
     "FeedForward": (".worker.feedforward", "FeedForward"),

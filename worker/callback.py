@@ -113,7 +113,7 @@ class do_checkpoint:  # public name as in MXNet
     ) -> None:
         """Save without optimizer states, for callers that have no model object."""
         if epoch % self.period == 0:
-            from . import checkpoint
+            from .files import checkpoint
 
             path = checkpoint.save(self.prefix, epoch, symbol, arg_params, aux_params)
             log_line(f"Model checkpoint saved to {path}")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..common.errors import ParameterError
-from . import checkpoint, metric, optimizer, random
+from . import metric, optimizer, random
 from .agreement import agree
 from .array import Array
 from .devices.placement import Placement
+from .files import checkpoint
 from .fit_options import FitOptions, callback_list
 from .fit_start import (
     announce,

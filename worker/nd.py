@@ -1,5 +1,5 @@
 """mx.nd: arrays in MXNet's files (.params, .nd)."""
 
-from .ndfile import load, save
+from .files.ndfile import load, save
 
 __all__ = ["load", "save"]

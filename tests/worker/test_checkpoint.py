@@ -3,7 +3,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker import checkpoint, ndfile
+from pushgrad.worker.files import checkpoint, ndfile
 
 
 def network(hidden=4):

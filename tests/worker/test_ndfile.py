@@ -9,7 +9,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker import ndfile
+from pushgrad.worker.files import ndfile
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
 MEAN = np.array([1, 2], np.float32)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ...common.errors import FileFormatError
-from .. import checkpoint
 from ..array import Array
 from ..atomic_files import PathLike
+from ..files import checkpoint
 from ..models.efficientnet_lite import efficientnet_lite
 from ..symbol import Symbol
 from .torch_file import load_torch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...common.errors import FileFormatError, ParameterError
-from .. import checkpoint, ndfile
 from ..array import Array, Shape
+from ..files import checkpoint, ndfile
 from ..symbol import Symbol
 from .efficientnet import from_torch
 from .onnx_export import export_onnx

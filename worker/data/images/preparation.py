@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import FileFormatError, ParameterError
-from ... import ndfile
 from ...array import Array, Shape
+from ...files import ndfile
 from .augment import Augmentation
 from .pixels import MODES, decode
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.errors import FileFormatError, ParameterError, PushgradError
+from ...common.errors import FileFormatError, ParameterError, PushgradError
+from ..array import Array, Shape
+from ..atomic_files import PathLike, write_atomically
+from ..log import log_line
 from . import ndfile
-from .array import Array, Shape
-from .atomic_files import PathLike, write_atomically
-from .log import log_line
 
 if TYPE_CHECKING:
-    from .symbol import Symbol
+    from ..symbol import Symbol
 
 _INPUT_ENDINGS = ("data", "label")
 
@@ -116,7 +116,7 @@ def load_parts(
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
     if symbol is None:
-        from .settle import settle_pooling, settle_states
+        from ..settle import settle_pooling, settle_states
 
         loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
         loaded, aux_params = settle_states(loaded, aux_params)
@@ -225,7 +225,7 @@ def _foreign(path: PathLike, what: str) -> FileFormatError:
 def _load_symbol(path: Path) -> Symbol:
     if not path.exists():
         raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or look at the prefix")
-    from . import sym
+    from .. import sym
 
     loaded: Any = sym.load(path)
     return loaded  # type: ignore[no-any-return]

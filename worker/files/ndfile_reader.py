@@ -9,8 +9,8 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from ..common.errors import FileFormatError
-from .array import Array, Shape, aligned_empty
+from ...common.errors import FileFormatError
+from ..array import Array, Shape, aligned_empty
 
 LIST_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..array import Array
+from ..atomic_files import PathLike
+from ..symbol import Symbol
 from . import checkpoint
-from .array import Array
-from .atomic_files import PathLike
-from .symbol import Symbol
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 

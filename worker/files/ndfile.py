@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..common.errors import FileFormatError, ParameterError
-from .array import Array
-from .atomic_files import PathLike, write_atomically
+from ...common.errors import FileFormatError, ParameterError
+from ..array import Array
+from ..atomic_files import PathLike, write_atomically
 from .ndfile_reader import CODES, LIST_MAGIC, MAGIC_V2, MAGIC_V3, Reader
 
 _CPU = (1, 0)  # device type and index

@@ -1,0 +1,1 @@
+"""Files of arrays and checkpoints, byte for byte MXNet's."""
