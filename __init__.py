@@ -13,7 +13,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "symbol": (".worker.sym", None),
     "sym": (".worker.sym", None),
     "nd": (".worker.nd", None),
-    "formats": (".worker.formats", None),
+    "formats": (".worker.files.formats", None),
     "io": (".worker.data.io", None),
     "kv": (".worker.kv", None),
     "init": (".worker.initializer", None),

@@ -6,7 +6,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker.formats.safetensors_file import load_symbol
+from pushgrad.worker.files.formats.safetensors_file import load_symbol
 
 pytest.importorskip("safetensors")
 TYPES = ["f4", "f8", "f2", "u1", "i4", "i1", "i8", "?", "i2", "u2", "u4", "u8"]

@@ -8,7 +8,7 @@ import click
 
 from ...common.errors import PushgradError
 from .. import sym
-from ..formats import network_file
+from ..files.formats import network_file
 from .shape_option import parse_shapes
 
 

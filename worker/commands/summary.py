@@ -9,7 +9,7 @@ import click
 from ...common.errors import ParameterError
 from .. import models, sym
 from ..array import Shape
-from ..formats import network_file
+from ..files.formats import network_file
 from ..symbol import Symbol
 from ..viz import plot_network, print_summary
 from .shape_option import parse_shapes

@@ -10,10 +10,10 @@ import numpy as np
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape
 from ..atomic_files import PathLike, write_atomically
+from ..files.formats.extras import needed
 from ..graph import Entry, Node
 from ..symbol import Symbol
 from . import onnx_export_arrays, onnx_export_layers, onnx_export_math, onnx_export_norms  # noqa: F401  (EXPORTERS)
-from .extras import needed
 from .onnx_writer import EXPORTERS, OPSET, Call, Writer
 
 _BATCH = "N"

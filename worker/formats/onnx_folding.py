@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import GraphError
-from .extras import needed
+from ..files.formats.extras import needed
 from .onnx_reader import Graph
 
 _SMALL = 4096  # elements of all inputs together, so that no result outgrows the memory

@@ -11,9 +11,9 @@ from ...common.errors import FileFormatError, GraphError, PushgradError
 from ..array import Array
 from ..atomic_files import PathLike
 from ..compose import group, variable
+from ..files.formats.extras import needed
 from ..symbol import Symbol
 from . import onnx_import_arrays, onnx_import_layers, onnx_import_math, onnx_import_norms  # noqa: F401  (IMPORTERS)
-from .extras import needed
 from .onnx_folding import fold
 from .onnx_reader import IMPORTERS, Graph, Step
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from ..array import Shape
+from ..files.formats.extras import needed
 from ..symbol import Symbol
-from .extras import needed
 from .onnx_reader import Step, imports
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...common.errors import FileFormatError
-from ..array import Array
-from ..atomic_files import PathLike
-from ..files import checkpoint
-from ..models.efficientnet_lite import efficientnet_lite
-from ..symbol import Symbol
-from .torch_file import load_torch
+from ....common.errors import FileFormatError
+from ...array import Array
+from ...atomic_files import PathLike
+from ...formats.torch_file import load_torch
+from ...models.efficientnet_lite import efficientnet_lite
+from ...symbol import Symbol
+from .. import checkpoint
 
 # name of a layer in torch's file -> (name of the convolution, name of its BatchNorm) here
 _STEM_AND_HEAD = {

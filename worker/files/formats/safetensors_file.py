@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import FileFormatError, ParameterError
-from ..array import Array
-from ..atomic_files import PathLike, write_atomically
-from ..symbol import Symbol
+from ....common.errors import FileFormatError, ParameterError
+from ...array import Array
+from ...atomic_files import PathLike, write_atomically
+from ...symbol import Symbol
 from .extras import needed
 
 _SYMBOL = "pushgrad.symbol"  # key of the metadata
@@ -55,7 +55,7 @@ def load_symbol(path: PathLike) -> Symbol | None:
         raise FileFormatError(f"{path}: no safetensors file ({error})") from None
     if text is None:
         return None
-    from ..symbol_json import loads
+    from ...symbol_json import loads
 
     return loads(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from ...common.errors import FileFormatError
+from ....common.errors import FileFormatError
 
 
 def needed(module: str, what: str) -> Any:
