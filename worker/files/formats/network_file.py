@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ....common.errors import FileFormatError, ParameterError
 from ...array import Array, Shape
-from ...formats.onnx_export import export_onnx
-from ...formats.onnx_import import import_onnx
 from ...formats.torch_file import load_torch
 from ...symbol import Symbol
 from .. import checkpoint, ndfile
 from .efficientnet import from_torch
+from .onnx.exporter import export_onnx
+from .onnx.importer import import_onnx
 from .safetensors_file import load_safetensors, load_symbol, save_safetensors
 
 TORCH = (".pth", ".pt", ".whl")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..symbol import Symbol
-from .onnx_reader import Step, imports
+from ....symbol import Symbol
+from .reader import Step, imports
 
 
 @imports("BatchNormalization")

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import GraphError, ParameterError, ShapeError
-from ..array import Array, Shape
-from ..atomic_files import PathLike, write_atomically
-from ..files.formats.extras import needed
-from ..graph import Entry, Node
-from ..symbol import Symbol
-from . import onnx_export_arrays, onnx_export_layers, onnx_export_math, onnx_export_norms  # noqa: F401  (EXPORTERS)
-from .onnx_writer import EXPORTERS, OPSET, Call, Writer
+from .....common.errors import GraphError, ParameterError, ShapeError
+from ....array import Array, Shape
+from ....atomic_files import PathLike, write_atomically
+from ....graph import Entry, Node
+from ....symbol import Symbol
+from ..extras import needed
+from . import exporter_arrays, exporter_layers, exporter_math, exporter_norms  # noqa: F401  (EXPORTERS)
+from .writer import EXPORTERS, OPSET, Call, Writer
 
 _BATCH = "N"
 

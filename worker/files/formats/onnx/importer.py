@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import FileFormatError, GraphError, PushgradError
-from ..array import Array
-from ..atomic_files import PathLike
-from ..compose import group, variable
-from ..files.formats.extras import needed
-from ..symbol import Symbol
-from . import onnx_import_arrays, onnx_import_layers, onnx_import_math, onnx_import_norms  # noqa: F401  (IMPORTERS)
-from .onnx_folding import fold
-from .onnx_reader import IMPORTERS, Graph, Step
+from .....common.errors import FileFormatError, GraphError, PushgradError
+from ....array import Array
+from ....atomic_files import PathLike
+from ....compose import group, variable
+from ....symbol import Symbol
+from ..extras import needed
+from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
+from .folding import fold
+from .reader import IMPORTERS, Graph, Step
 
 OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
 _LONGEST = 1 << 31  # bytes, as protobuf has it

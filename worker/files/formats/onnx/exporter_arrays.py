@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops.operator import Step
-from .onnx_writer import WHOLE_AXIS, Call, Writer, exports
+from ....ops.operator import Step
+from .writer import WHOLE_AXIS, Call, Writer, exports
 
 
 @exports("Reshape")

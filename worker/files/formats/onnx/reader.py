@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...common.errors import GraphError
-from ..array import Array, Shape
-from ..compose import apply, variable
-from ..files.formats.extras import needed
-from ..symbol import Symbol
+from .....common.errors import GraphError
+from ....array import Array, Shape
+from ....compose import apply, variable
+from ....symbol import Symbol
+from ..extras import needed
 
 
 @dataclass

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from ..array import Shape
-from ..files.formats.extras import needed
-from ..symbol import Symbol
-from .onnx_reader import Step, imports
+from ....array import Shape
+from ....symbol import Symbol
+from ..extras import needed
+from .reader import Step, imports
 
 
 @imports("Reshape")

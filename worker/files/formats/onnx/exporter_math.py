@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .onnx_writer import Call, Writer, exports
+from .writer import Call, Writer, exports
 
 # stem of the operator's name -> ONNX operator; broadcast_add and elemwise_add are both Add, since ONNX broadcasts
 _PAIRS = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import GraphError
-from ..files.formats.extras import needed
-from .onnx_reader import Graph
+from .....common.errors import GraphError
+from ..extras import needed
+from .reader import Graph
 
 _SMALL = 4096  # elements of all inputs together, so that no result outgrows the memory
 _LARGEST = 1 << 20  # elements that a few bytes may stand for

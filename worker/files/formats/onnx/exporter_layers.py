@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Shape
-from ..ops.operator import Step
-from ..ops.pooling import Pooling
-from .onnx_writer import Call, Writer, exports
+from ....array import Array, Shape
+from ....ops.operator import Step
+from ....ops.pooling import Pooling
+from .writer import Call, Writer, exports
 
 
 @exports("Convolution")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..symbol import Symbol
-from .onnx_reader import Step, imports
+from ....symbol import Symbol
+from .reader import Step, imports
 
 # ONNX operator -> stem of the names broadcast_<stem>, elemwise_<stem>, _<number's stem>_scalar
 _PAIRS = {

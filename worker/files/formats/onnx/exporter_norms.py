@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .onnx_writer import Call, Writer, exports
+from .writer import Call, Writer, exports
 
 _ACTIVATIONS = {
     "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softrelu": "Softplus", "softsign": "Softsign",

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...common.errors import GraphError
-from ..array import Array, Shape
-from ..files.formats.extras import needed
-from ..graph import Node
-from ..ops.operator import Operator
+from .....common.errors import GraphError
+from ....array import Array, Shape
+from ....graph import Node
+from ....ops.operator import Operator
+from ..extras import needed
 
 OPSET = 17  # of September 2022: every runtime of today knows it
 WHOLE_AXIS = (1 << 63) - 1  # the end of a slice that leaves nothing out

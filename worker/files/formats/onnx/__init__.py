@@ -1,0 +1,1 @@
+"""ONNX files, read and written without the package onnx at run time where that is possible."""
