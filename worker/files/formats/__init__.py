@@ -1,10 +1,10 @@
 """`mx.formats`: networks and weights in the files of other programs; see docs/files.md."""
 
-from ...formats.torch_file import load_torch
 from .efficientnet import efficientnet_lite0
 from .onnx.exporter import export_onnx
 from .onnx.importer import import_onnx
 from .safetensors_file import load_safetensors, save_safetensors
+from .torch.torch_file import load_torch
 
 __all__ = [
     "efficientnet_lite0",

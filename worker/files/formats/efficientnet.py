@@ -14,10 +14,10 @@ import numpy as np
 from ....common.errors import FileFormatError
 from ...array import Array
 from ...atomic_files import PathLike
-from ...formats.torch_file import load_torch
 from ...models.efficientnet_lite import efficientnet_lite
 from ...symbol import Symbol
 from .. import checkpoint
+from .torch.torch_file import load_torch
 
 # name of a layer in torch's file -> (name of the convolution, name of its BatchNorm) here
 _STEM_AND_HEAD = {

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ....common.errors import FileFormatError, ParameterError
 from ...array import Array, Shape
-from ...formats.torch_file import load_torch
 from ...symbol import Symbol
 from .. import checkpoint, ndfile
 from .efficientnet import from_torch
 from .onnx.exporter import export_onnx
 from .onnx.importer import import_onnx
 from .safetensors_file import load_safetensors, load_symbol, save_safetensors
+from .torch.torch_file import load_torch
 
 TORCH = (".pth", ".pt", ".whl")
 PLAIN = (".params", ".nd")

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError
-from ..array import Array
-from ..atomic_files import PathLike
-from .bounded import BoundedFile
+from .....common.errors import FileFormatError
+from ....array import Array
+from ....atomic_files import PathLike
+from .bounded_file import BoundedFile
 from .pickled import Storage, View, read_pickle
-from .torch_storage import read_storage, size_of, view
+from .storage import read_storage, size_of, view
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001

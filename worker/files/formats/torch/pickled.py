@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ...common.errors import FileFormatError
+from .....common.errors import FileFormatError
 
 _MARK = object()
 _KEYS = (str, int)  # hashing anything nested could exhaust the stack

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ...common.errors import FileFormatError
-from ..array import Array, aligned_empty
+from .....common.errors import FileFormatError
+from ....array import Array, aligned_empty
 from .pickled import Storage, View
 
 _BFLOAT16 = "BFloat16Storage"
