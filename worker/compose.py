@@ -8,8 +8,8 @@ from typing import Any
 
 from ..common.errors import GraphError, ParameterError
 from .array import Shape
-from .graph import Entry, Node
-from .naming import attributes_of, node_attributes, node_name
+from .graphs.naming import attributes_of, node_attributes, node_name
+from .graphs.node import Entry, Node
 from .ops.operator import Operator, lookup
 from .ops.parameters import Ints, declared, suggestion
 from .symbol import Symbol

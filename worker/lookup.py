@@ -16,7 +16,7 @@ import numpy as np
 from ..common.slices import tree_reduce
 from ..ps.row_sparse import RowGradient, merged, summed_rows
 from .array import Array, Shape
-from .graph import Entry, Node, rebuilt
+from .graphs.node import Entry, Node, rebuilt
 from .ops.embedding import Embedding, whole_numbers
 from .ops.operator import Step
 from .symbol import Symbol

@@ -17,7 +17,7 @@ from .devices.placement import Placement
 from .execution.choose_executor import bind_share
 from .execution.executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
-from .folding import fold_batch_norms
+from .graphs.batch_norm_folding import fold_batch_norms
 from .metric_base import Metric
 from .session import Session
 from .spare_executor import SpareExecutor

@@ -11,11 +11,11 @@ from functools import cache
 from .compose import function as _function
 from .compose import group as Group
 from .compose import variable as Variable
-from .naming import AttrScope
+from .graphs.json_text import load, loads
+from .graphs.naming import AttrScope
 from .ops.operator import REGISTRY
 from .symbol import Symbol
 from .symbol_functions import arange, full, hypot, maximum, minimum, ones, pow, power, zeros
-from .symbol_json import load, loads
 
 var = Variable
 load_json = loads

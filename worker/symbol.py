@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import GraphError
-from . import infer
 from .array import Array, Shape
-from .graph import Entry, Node, postorder, substitute
-from .naming import both_spellings
+from .graphs import shape_inference
+from .graphs.naming import both_spellings
+from .graphs.node import Entry, Node, postorder, substitute
 from .ops.operator import PartialShape
 from .ops.parameters import suggestion
 from .ops.shapes import known
@@ -117,7 +117,7 @@ class Symbol(Arithmetic):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .symbol_json import loads
+        from .graphs.json_text import loads
 
         return loads, (self.tojson(),)
 
@@ -160,7 +160,7 @@ class Symbol(Arithmetic):
         if len(args) > len(arguments):
             raise GraphError("infer_shape: shapes by position", expected=f"at most {len(arguments)}", got=len(args))
         given = {**dict(zip(arguments, args, strict=False)), **shapes}
-        found = infer.infer_partial(self.nodes(), given)
+        found = shape_inference.infer_partial(self.nodes(), given)
         by_name = {node.name: shape for (node, _), shape in found.items() if node.op is None}
         return (
             [by_name[name] for name in arguments],
@@ -170,19 +170,19 @@ class Symbol(Arithmetic):
 
     def infer_all(self, **shapes: Shape) -> dict[Entry, Shape]:
         """The shape of every entry of the graph; GraphError names the arguments whose shape cannot be told."""
-        return infer.infer_all(self.nodes(), shapes)
+        return shape_inference.infer_all(self.nodes(), shapes)
 
     # -- files -----------------------------------------------------------------------------------------------------
 
     def tojson(self) -> str:
         """The graph in the JSON of MXNet 1.x."""
-        from .symbol_json import dumps
+        from .graphs.json_text import dumps
 
         return dumps(self)
 
     def save(self, fname: str | Path) -> None:
         """Write the JSON to a file: aside first, then renamed."""
-        from .symbol_json import save
+        from .graphs.json_text import save
 
         save(self, Path(fname))
 
@@ -199,7 +199,7 @@ class Symbol(Arithmetic):
         """An executor with arrays of its own, for the given input shapes."""
         from .execution.choose_executor import simple_bind
 
-        infer.check_names(self.nodes())
+        shape_inference.check_names(self.nodes())
         return simple_bind(self, ctx, grad_req, type_dict, slices, shapes)
 
     def bind(
@@ -216,7 +216,7 @@ class Symbol(Arithmetic):
         """
         from .execution.choose_executor import bind
 
-        infer.check_names(self.nodes())
+        shape_inference.check_names(self.nodes())
         return bind(self, ctx, args, args_grad, grad_req, aux_states)
 
 

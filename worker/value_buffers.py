@@ -12,7 +12,7 @@ import numpy as np
 from .array import Array, Shape
 from .execution.backend import HOST, Backend
 from .execution.memory_format import C_ORDER, Formats
-from .graph import Entry, Node
+from .graphs.node import Entry, Node
 
 
 class ValueBuffers:

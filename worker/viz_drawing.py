@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .array import Shape
-from .graph import Entry, Node
-from .infer import infer_partial
+from .graphs.node import Entry, Node
+from .graphs.shape_inference import infer_partial
 from .ops.operator import PartialShape
 from .ops.shapes import known
 from .symbol import Symbol

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .array import Shape
-from .graph import Entry, Node
-from .infer import infer_partial
+from .graphs.node import Entry, Node
+from .graphs.shape_inference import infer_partial
 from .ops.operator import PartialShape
 from .ops.shapes import known
 from .symbol import Symbol

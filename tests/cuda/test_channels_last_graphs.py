@@ -13,7 +13,7 @@ from pushgrad.worker.execution.gpu.backend import CudaBackend
 from pushgrad.worker.execution.gpu.channels_last import ChannelsLast, formats
 from pushgrad.worker.execution.gpu.host_memory_executor import HostedExecutor
 from pushgrad.worker.execution.gpu.replica import Replica
-from pushgrad.worker.infer import infer_all
+from pushgrad.worker.graphs.shape_inference import infer_all
 
 SHAPES = {"data": (20, 3, 12, 12)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.folding import fold_batch_norms
+from pushgrad.worker.graphs.batch_norm_folding import fold_batch_norms
 
 S = mx.sym
 

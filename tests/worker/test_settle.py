@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.settle import settle_pooling, settle_states, variance
+from pushgrad.worker.graphs.old_models import settle_pooling, settle_states, variance
 
 
 def branches(pool, **options):

@@ -6,8 +6,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError
-from pushgrad.worker import naming
-from pushgrad.worker.graph import Node, postorder
+from pushgrad.worker.graphs import naming
+from pushgrad.worker.graphs.node import Node, postorder
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError
-from pushgrad.worker import naming
+from pushgrad.worker.graphs import naming
 from pushgrad.worker.ops.operator import lookup
 from pushgrad.worker.symbol_methods import Methods
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker import naming
+from pushgrad.worker.graphs import naming
 
 
 @pytest.fixture(autouse=True)

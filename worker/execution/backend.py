@@ -9,7 +9,7 @@ import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from ..cpu.registry import Kernel, kernel_for
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
 from ..ops.operator import Operator
 from .fusion import extends_on_host, fuse
 from .memory_format import Format, Formats

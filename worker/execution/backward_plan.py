@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
 
 Write = tuple[Entry, bool]  # the entry whose gradient is written, and whether it comes on top of what is there
 

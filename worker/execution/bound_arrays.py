@@ -11,7 +11,7 @@ import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape, aligned_zeros
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
 from ..ops.operator import Operator
 from ..symbol import Symbol
 from .calls import counts_labels, node_key

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..array import Array, Shape
 from ..cpu.registry import Kernel
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
 from ..ops.operator import Operator, Step
 from ..spans import recorder
 from .backend import HOST, Backend

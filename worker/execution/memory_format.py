@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ..array import Array, Shape
-from ..graph import Entry
+from ..graphs.node import Entry
 
 
 class Format(Protocol):

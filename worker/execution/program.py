@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array import Array, Shape
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
+from ..graphs.operation_counts import operations
 from ..ops.operator import Step
 from ..symbol import Symbol
 from ..value_buffers import ValueBuffers, last_uses
-from ..work import operations
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .calls import Call, GradientBuffers, computed_label, node_key

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..array import Array, Shape, aligned_empty
 from ..cpu.registry import Kernel, kernel_for
-from ..graph import Entry, Node
+from ..graphs.node import Entry, Node
+from ..graphs.operation_counts import operations
 from ..ops.operator import Step
-from ..work import operations
 from .calls import Call, GradientBuffers, computed_label, node_key
 from .program import Common, Outline
 

@@ -116,7 +116,7 @@ def load_parts(
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
     if symbol is None:
-        from ..settle import settle_pooling, settle_states
+        from ..graphs.old_models import settle_pooling, settle_states
 
         loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
         loaded, aux_params = settle_states(loaded, aux_params)

@@ -14,7 +14,7 @@ from ...cuda.device import Device
 from ...cuda.kernels.add import add_to
 from ...cuda.loss_scale import ScaledLoss
 from ...cuda.registry import kernel_for
-from ...graph import Entry, Node
+from ...graphs.node import Entry, Node
 from ...ops.operator import Operator
 from ..fusion import extends_on_host, fuse, is_pooling
 from ..memory_format import Format, Formats

@@ -15,7 +15,7 @@ import numpy as np
 from ...array import Array, Shape
 from ...cuda.kernels.channel_packs import HALVES
 from ...cuda.kernels.pooling import is_whole_plane
-from ...graph import Entry, Node
+from ...graphs.node import Entry, Node
 from ..memory_format import Formats
 
 _ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .....common.errors import GraphError
 from ....array import Array, Shape
-from ....graph import Node
+from ....graphs.node import Node
 from ....ops.operator import Operator
 from ..extras import needed
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..common.errors import GraphError
-from .ops.operator import Operator
+from ...common.errors import GraphError
+from ..ops.operator import Operator
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)

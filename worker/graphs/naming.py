@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from ..common.errors import GraphError
+from ...common.errors import GraphError
 
 # Attributes that MXNet keeps under `__key__` and shows under both spellings.
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")

@@ -12,15 +12,15 @@ from functools import partial
 
 import numpy as np
 
-from ..common.errors import ShapeError
-from .array import Array, Shape
-from .graph import Node, rebuilt
-from .infer import infer_partial
-from .ops.batch_norm import BatchNorm, CuDNNBatchNorm
-from .ops.operator import PartialShape
-from .ops.pooling import Pooling
-from .symbol import Symbol
-from .symbol_upgrade import ASSUMED
+from ...common.errors import ShapeError
+from ..array import Array, Shape
+from ..ops.batch_norm import BatchNorm, CuDNNBatchNorm
+from ..ops.operator import PartialShape
+from ..ops.pooling import Pooling
+from ..symbol import Symbol
+from .json_upgrade import ASSUMED
+from .node import Node, rebuilt
+from .shape_inference import infer_partial
 
 USUAL_CHANNELS = (3, 1)
 USUAL_EXTENTS = (224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512)  # of square pictures, in pixels

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .array import Shape
-from .graph import Entry, Node
-from .ops.operator import Operator
+from ..array import Shape
+from ..ops.operator import Operator
+from .node import Entry, Node
 
 PER_ELEMENT = 10.0  # a number that is read, changed and written takes about as long as so many operations of a product
 

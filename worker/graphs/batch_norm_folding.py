@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array
-from .graph import Entry, Node
-from .ops.operator import Operator
-from .symbol import Symbol
+from ..array import Array
+from ..ops.operator import Operator
+from ..symbol import Symbol
+from .node import Entry, Node
 
 Arrays = dict[str, Array]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..common.errors import FileFormatError, PushgradError
+from ...common.errors import FileFormatError, PushgradError
+from ..ops.operator import REGISTRY, Operator, lookup
+from ..ops.parameters import declared
 from .naming import HIDDEN_KEYS, attributes_of
-from .ops.operator import REGISTRY, Operator, lookup
-from .ops.parameters import declared
 
 UNVERSIONED = 800  # files up to 0.8 carry no version
 FIRST_WITH_STATES = 900  # 0.9: all inputs are nodes, and parameters and attributes share one dictionary

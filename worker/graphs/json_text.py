@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import FileFormatError, GraphError, PushgradError
-from .graph import Entry, Node
-from .ops.operator import Operator
-from .symbol import Symbol
-from .symbol_upgrade import RawNode, read_version, upgrade
+from ...common.errors import FileFormatError, GraphError, PushgradError
+from ..ops.operator import Operator
+from ..symbol import Symbol
+from .json_upgrade import RawNode, read_version, upgrade
+from .node import Entry, Node
 
 WRITTEN_VERSION = 10901  # as MXNet 1.9.1 writes it, so that it loads the file without converting anything
 LONGEST = 1 << 28  # bytes of JSON; far above any network, far below what would exhaust the memory

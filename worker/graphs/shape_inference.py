@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..common.errors import GraphError, ShapeError
-from .array import Shape
-from .graph import Entry, Node
-from .ops.operator import PartialShape
-from .ops.parameters import Ints, suggestion
-from .ops.shapes import known, merge
+from ...common.errors import GraphError, ShapeError
+from ..array import Shape
+from ..ops.operator import PartialShape
+from ..ops.parameters import Ints, suggestion
+from ..ops.shapes import known, merge
+from .node import Entry, Node
 
 Shapes = dict[Entry, PartialShape]
 
