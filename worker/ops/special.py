@@ -34,7 +34,7 @@ def digamma(xp: Any, x: Array, out: Array) -> None:
 
 def _apply(xp: Any, name: str, x: Array, out: Array) -> None:
     if xp is np:
-        from ..kernels import special as loops
+        from . import special_compiled as loops
 
         getattr(loops, name)(x.reshape(-1), out.reshape(-1))
     else:
