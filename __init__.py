@@ -24,7 +24,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "optimizer": (".worker.optimizer", None),
     "lr_scheduler": (".worker.lr_scheduler", None),
     "random": (".worker.random", None),
-    "profiler": (".worker.profiler", None),
+    "profiler": (".worker.profiling.profiler", None),
     "viz": (".worker.viz", None),
     "model": (".worker.files.model", None),
     "name": (".worker.graphs.naming", None),

@@ -25,10 +25,10 @@ from .job_session import JobSession
 from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
 from .kvstore import KVStore
+from .profiling.spans import recorder
 from .request import Request
 from .session import Session
 from .sharing import share
-from .spans import recorder
 
 MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
 _SEQUENCE = count(1)

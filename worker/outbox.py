@@ -25,8 +25,8 @@ from ..common.tensor import Tensor, with_frames
 from ..common.wire import TENSORS, Frame
 from .array import Array, same_memory
 from .flight import Flight
+from .profiling.spans import recorder
 from .request import Range, Request
-from .spans import recorder
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
 

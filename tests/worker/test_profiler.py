@@ -7,7 +7,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError
-from pushgrad.worker.spans import recorder
+from pushgrad.worker.profiling.spans import recorder
 
 CONVOLUTION = 2 * (8 * 4 * 6 * 6) * (2 * 3 * 3)  # multiplications and additions: 4 filters of 2x3x3 on 6x6 places
 

@@ -13,7 +13,7 @@ from ..array import Array, Shape
 from ..cpu.registry import Kernel
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator, Step
-from ..spans import recorder
+from ..profiling.spans import recorder
 from .backend import HOST, Backend
 from .backward_plan import PlannedCall, Write
 from .memory_format import C_ORDER, Formats

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakMethod
 
 from ...cuda.device import Device
-from ...spans import recorder
+from ...profiling.spans import recorder
 
 T = TypeVar("T")
 Body = Callable[[int], Iterator[T]]  # from the position of a device to the work that it queues there

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..common.errors import ParameterError
-from .atomic_files import PathLike, write_atomically
+from ...common.errors import ParameterError
+from ..atomic_files import PathLike, write_atomically
 from .spans import Span, recorder
 
 if TYPE_CHECKING:
