@@ -13,7 +13,7 @@ from ..common.job import gpus_are_shared
 from ..common.slices import round_up_slices, share, slices_of_worker
 from .compute_threads import thread_count
 from .data.iterators import DataIter
-from .session import Session
+from .store.session import Session
 from .symbol import Symbol
 
 Rows = tuple[int, int]

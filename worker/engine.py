@@ -16,7 +16,7 @@ from .devices.placement import Placement
 from .feeding import InputNames
 from .metric_base import Metric
 from .parameters import Parameters
-from .session import Session
+from .store.session import Session
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from .array import Array
-from .kvstore import KVStore
 from .lookup import Lookup
 from .profiling.spans import recorder
+from .store.kvstore import KVStore
 
 BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
 SHARED_BUNDLE = 1 << 22  # the same where only headers travel

@@ -23,8 +23,8 @@ from .fit_start import (
 )
 from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .scoring import Learned, evaluate, predict
-from .session import Session, serve_if_role
 from .spare_executor import SpareExecutor
+from .store.session import Session, serve_if_role
 from .symbol import Symbol
 from .training import Trainer
 

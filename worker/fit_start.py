@@ -10,7 +10,7 @@ from . import initializer
 from .agreement import Shares
 from .context import as_list
 from .log import log_line
-from .session import Session
+from .store.session import Session
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from . import kv
 from .array import Array
 from .batch_metric import BatchMetric
 from .data.iterators import DataBatch
@@ -19,6 +18,7 @@ from .execution.executor_base import BaseExecutor
 from .feeding import feed, input_shapes, whole_labels
 from .lookup import find_lookups, shapes_without_tables, without_tables
 from .shared_states import SharedStates
+from .store import kv
 
 
 class HostEngine(Engine):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .array import Array
-from .compressor import Compressor
 from .flight import Flight
-from .keys import KeyInfo
-from .request import Request
+from .store.compression import Compressor
+from .store.keys import KeyInfo
+from .store.requests import Request
 
 Placed = tuple[int, Request]  # server, request
 

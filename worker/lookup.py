@@ -23,7 +23,7 @@ from .symbol import Symbol
 
 if TYPE_CHECKING:
     from .execution.executor_base import BaseExecutor
-    from .kvstore import KVStore
+    from .store.kvstore import KVStore
 
 
 @dataclass

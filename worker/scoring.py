@@ -19,8 +19,8 @@ from .execution.executor_base import BaseExecutor
 from .feeding import InputNames, feed, input_shapes
 from .graphs.batch_norm_folding import fold_batch_norms
 from .metric_base import Metric
-from .session import Session
 from .spare_executor import SpareExecutor
+from .store.session import Session
 from .symbol import Symbol
 
 

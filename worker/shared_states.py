@@ -8,7 +8,7 @@ import numpy as np
 
 from .agreement import Shares
 from .array import Array
-from .kvstore import KVStore
+from .store.kvstore import KVStore
 
 
 class SharedStates:

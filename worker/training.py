@@ -17,8 +17,8 @@ from .log import log_line, r_number
 from .metric_base import Metric
 from .parameters import Parameters
 from .scoring import Learned, evaluate
-from .session import Session
 from .spare_executor import SpareExecutor
+from .store.session import Session
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

@@ -8,7 +8,7 @@ import numpy as np
 from data import digits, read_idx
 
 import pushgrad as mx
-from pushgrad.worker import kv
+from pushgrad.worker.store import kv
 
 coding, folder, count, epochs = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 stores, create = [], kv.create

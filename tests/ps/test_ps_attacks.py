@@ -20,7 +20,7 @@ TRAIN = """
     import json, os
     import numpy as np
     import pushgrad as mx
-    from pushgrad.worker.session import Session
+    from pushgrad.worker.store.session import Session
 
     session = Session.current()
     kv = mx.kv.create("dist_sync")

@@ -17,8 +17,8 @@ from pushgrad.ps.replies import Replies
 from pushgrad.ps.service import Service
 from pushgrad.ps.store import Entry
 from pushgrad.worker.flight import Flight
-from pushgrad.worker.outbox import Outbox
-from pushgrad.worker.request import Request
+from pushgrad.worker.store.outbox import Outbox
+from pushgrad.worker.store.requests import Request
 
 SIZES = {"a": 3, "b": 40, "c": 1, "d": 17}
 STEPS = 6

@@ -6,8 +6,8 @@ from pushgrad.common.messages import Error
 from pushgrad.common.requests import Ack, Ok, Pull, Push, Stats, Values
 from pushgrad.common.tensor import Tensor
 from pushgrad.worker.flight import Flight
-from pushgrad.worker.outbox import Outbox
-from pushgrad.worker.request import Request
+from pushgrad.worker.store.outbox import Outbox
+from pushgrad.worker.store.requests import Request
 
 
 class Client:

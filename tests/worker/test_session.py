@@ -4,11 +4,11 @@ import signal
 
 import pytest
 
-from pushgrad.worker.session import Session
+from pushgrad.worker.store.session import Session
 
 JOIN = """
     import os, sys
-    from pushgrad.worker.session import Session
+    from pushgrad.worker.store.session import Session
     session = Session.current()
 """
 

@@ -7,9 +7,10 @@ import time
 
 import numpy as np
 
-from .. import kv, sym
+from .. import sym
 from ..array import Shape
 from ..feedforward import FeedForward
+from ..store import kv
 from ..symbol import Symbol
 
 

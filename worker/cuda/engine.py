@@ -15,8 +15,8 @@ from ..execution.gpu.recorded_step import Tape
 from ..execution.gpu.replica import Bucket, Pause
 from ..execution.gpu.replicas import BUCKET, WHOLE, Replicas
 from ..feeding import input_shapes
-from ..kv import fitting_kind
 from ..lookup import find_lookups
+from ..store.kv import fitting_kind
 from .device import Device
 from .inputs import inputs_for
 from .measures import Measures

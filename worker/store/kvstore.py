@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..common.coding import Coding
-from ..common.errors import DataError, ParameterError, ShapeError
-from ..common.slices import tree_reduce
-from ..ps.optimizer import Optimizer
-from ..ps.optimizer import create as make_optimizer
-from ..ps.row_sparse import RowGradient
-from ..ps.update import all_finite
-from .array import Array, aligned_empty
-from .compressor import Compressor, make_coding
+from ...common.coding import Coding
+from ...common.errors import DataError, ParameterError, ShapeError
+from ...common.slices import tree_reduce
+from ...ps.optimizer import Optimizer
+from ...ps.optimizer import create as make_optimizer
+from ...ps.row_sparse import RowGradient
+from ...ps.update import all_finite
+from ..array import Array, aligned_empty
+from .compression import Compressor, make_coding
 from .keys import KeyInfo, KeyTable, check, deliver, fitting, landing_place, pairs, several, to_numpy
-from .rows import row_gradient, rows_of, some_rows
+from .row_ids import row_gradient, rows_of, some_rows
 from .session import Session
 
 

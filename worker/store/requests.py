@@ -6,10 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.coding import Coding
-from ..common.tensor import Tensor
-from .array import Array
-from .flight import Flight
+from ...common.coding import Coding
+from ...common.tensor import Tensor
+from ..array import Array
+from ..flight import Flight
 
 Range = tuple[int, str, int]  # fit, key, lo
 

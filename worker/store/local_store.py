@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.coding import Coding
-from ..common.errors import ParameterError
-from ..ps.assignment import Part
-from ..ps.optimizer import Optimizer
-from ..ps.row_sparse import RowGradient, update_rows
-from ..ps.store import Entry, Store
-from .array import Array, aligned_empty
+from ...common.coding import Coding
+from ...common.errors import ParameterError
+from ...ps.assignment import Part
+from ...ps.optimizer import Optimizer
+from ...ps.row_sparse import RowGradient, update_rows
+from ...ps.store import Entry, Store
+from ..array import Array, aligned_empty
 from .keys import KeyInfo
 from .kvstore import KVStore
 from .session import Session

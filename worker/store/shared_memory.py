@@ -11,17 +11,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..common.codec import Message
-from ..common.errors import RemoteError
-from ..common.requests import Attach
-from ..common.segment import Segment, Ticket
-from ..common.tensor import Tensor
-from ..common.wire import TENSORS
-from ..ps.blocks import block_at, lay_out
+from ...common.codec import Message
+from ...common.errors import RemoteError
+from ...common.requests import Attach
+from ...common.segment import Segment, Ticket
+from ...common.tensor import Tensor
+from ...common.wire import TENSORS
+from ...ps.blocks import block_at, lay_out
 from .keys import KeyInfo
 
 if TYPE_CHECKING:
-    from .kvstore_dist import KVStoreDist
+    from .distributed_store import KVStoreDist
 
 LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
 

@@ -13,16 +13,16 @@ from contextlib import suppress
 
 import zmq
 
-from ..common.channel import Context, Socket
-from ..common.codec import Message
-from ..common.errors import JobError, PeerLost
-from ..common.link import Link, remote
-from ..common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
-from ..common.wire import Frame
-from .flight import Flight
+from ...common.channel import Context, Socket
+from ...common.codec import Message
+from ...common.errors import JobError, PeerLost
+from ...common.link import Link, remote
+from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
+from ...common.wire import Frame
+from ..flight import Flight
 from .outbox import Outbox
-from .request import Request
-from .server_line import ServerLine
+from .requests import Request
+from .server_connection import ServerLine
 
 POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
 

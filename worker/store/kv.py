@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..common.errors import JobError, ParameterError
+from ...common.errors import JobError, ParameterError
 from .kvstore import KVStore
 from .session import Session
 
@@ -20,10 +20,10 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
     session = Session.current()
     kind = fitting_kind(name, session)
     if kind in LOCAL:
-        from .kvstore_local import KVStoreLocal
+        from .local_store import KVStoreLocal
 
         return KVStoreLocal(kind, session)
-    from .kvstore_dist import KVStoreDist
+    from .distributed_store import KVStoreDist
 
     return KVStoreDist(kind, session, staleness)
 

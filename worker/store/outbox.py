@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from ..common.codec import Message
-from ..common.errors import RemoteError
-from ..common.link import remote
-from ..common.messages import Error
-from ..common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
-from ..common.tensor import Tensor, with_frames
-from ..common.wire import TENSORS, Frame
-from .array import Array, same_memory
-from .flight import Flight
-from .profiling.spans import recorder
-from .request import Range, Request
+from ...common.codec import Message
+from ...common.errors import RemoteError
+from ...common.link import remote
+from ...common.messages import Error
+from ...common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
+from ...common.tensor import Tensor, with_frames
+from ...common.wire import TENSORS, Frame
+from ..array import Array, same_memory
+from ..flight import Flight
+from ..profiling.spans import recorder
+from .requests import Range, Request
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
 

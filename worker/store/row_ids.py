@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import ParameterError
-from ..ps.row_sparse import RowGradient, summed_rows
-from .array import Array
+from ...common.errors import ParameterError
+from ...ps.row_sparse import RowGradient, summed_rows
+from ..array import Array
 from .keys import KeyInfo, fitting, to_numpy
 
 

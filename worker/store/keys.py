@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import DataError, ParameterError, ShapeError
-from ..common.tensor import Tensor
-from ..common.wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS
-from ..ps.assignment import Part
-from .array import Array, Shape, same_memory
+from ...common.errors import DataError, ParameterError, ShapeError
+from ...common.tensor import Tensor
+from ...common.wire import ITEM_BYTES, KEY_BYTES, RANGE_ELEMENTS
+from ...ps.assignment import Part
+from ..array import Array, Shape, same_memory
 
 Key = int | str
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.coding import KINDS, Coding
-from ..common.errors import ParameterError
-from ..ps.compression import decode, encode
-from .array import Array
+from ...common.coding import KINDS, Coding
+from ...common.errors import ParameterError
+from ...ps.compression import decode, encode
+from ..array import Array
 from .keys import KeyInfo
 
 _NUMBERS = {"2bit": ("threshold", 0.5, math.inf), "topk": ("ratio", 0.01, 1.0)}  # name, default, upper end

@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from ..common.codec import Message
-from ..common.coding import Coding
-from ..common.errors import DataError, JobError, ParameterError
-from ..common.requests import Drop, Setup, Stats
-from ..ps.assignment import BIG_ARRAY, Assignment
-from ..ps.optimizer import Optimizer
-from ..ps.row_sparse import RowGradient
-from .array import Array, aligned_empty, same_memory
-from .flight import Flight
+from ...common.codec import Message
+from ...common.coding import Coding
+from ...common.errors import DataError, JobError, ParameterError
+from ...common.requests import Drop, Setup, Stats
+from ...ps.assignment import BIG_ARRAY, Assignment
+from ...ps.optimizer import Optimizer
+from ...ps.row_sparse import RowGradient
+from ..array import Array, aligned_empty, same_memory
+from ..flight import Flight
+from ..key_requests import KeyRequests, Placed
+from ..profiling.spans import recorder
 from .job_session import JobSession
-from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
 from .kvstore import KVStore
-from .profiling.spans import recorder
-from .request import Request
+from .requests import Request
 from .session import Session
-from .sharing import share
+from .shared_memory import share
 
 MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
 _SEQUENCE = count(1)

@@ -15,11 +15,11 @@ from typing import NoReturn
 
 import zmq
 
-from ..common.channel import Context
-from ..common.errors import EXIT_FAILURE, PeerLost
-from ..common.job import JobEnv
-from ..common.link import Link
-from ..common.messages import Progress, Welcome
+from ...common.channel import Context
+from ...common.errors import EXIT_FAILURE, PeerLost
+from ...common.job import JobEnv
+from ...common.link import Link
+from ...common.messages import Progress, Welcome
 from .session import Session
 from .transport import Transport
 

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..common.errors import ParameterError
-from ..common.job import JobEnv
-from ..common.wire import PAYLOAD_BYTES
+from ...common.errors import ParameterError
+from ...common.job import JobEnv
+from ...common.wire import PAYLOAD_BYTES
 
 
 class Session:

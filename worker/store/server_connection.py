@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
-from ..common.codec import decode, encode
-from ..common.curve import keys_for
-from ..common.job import JobEnv
+from ...common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
+from ...common.codec import decode, encode
+from ...common.curve import keys_for
+from ...common.job import JobEnv
 from .outbox import Outbox
 
 
