@@ -10,8 +10,8 @@ __version__ = "0.1.0"
 
 # public name -> (module, attribute or None for the module itself)
 _FACE: dict[str, tuple[str, str | None]] = {
-    "symbol": (".worker.sym", None),
-    "sym": (".worker.sym", None),
+    "symbol": (".worker.symbols.sym", None),
+    "sym": (".worker.symbols.sym", None),
     "nd": (".worker.nd", None),
     "formats": (".worker.files.formats", None),
     "io": (".worker.data.io", None),

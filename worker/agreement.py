@@ -14,7 +14,7 @@ from ..common.slices import round_up_slices, share, slices_of_worker
 from .compute_threads import thread_count
 from .data.iterators import DataIter
 from .store.session import Session
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 Rows = tuple[int, int]
 

@@ -25,7 +25,7 @@ from .layout import check_layout, evaluation_iterator, prediction_iterator, trai
 from .scoring import Learned, evaluate, predict
 from .spare_executor import SpareExecutor
 from .store.session import Session, serve_if_role
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 from .training import Trainer
 
 

@@ -11,7 +11,7 @@ from ..common.errors import DataError, GraphError, ShapeError
 from .array import Array, Shape
 from .data.iterators import DataBatch, DataIter
 from .execution.executor_base import BaseExecutor
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)

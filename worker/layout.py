@@ -11,7 +11,7 @@ from .array import Array
 from .data.iterators import DataIter, NDArrayIter
 from .data.user_arrays import as_float32
 from .feeding import only_ending
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 LAYOUTS = ("auto", "rowmajor", "colmajor")
 DEFAULT_BATCH = 128

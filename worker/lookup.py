@@ -19,7 +19,7 @@ from .array import Array, Shape
 from .graphs.node import Entry, Node, rebuilt
 from .ops.embedding import Embedding, whole_numbers
 from .ops.operator import Step
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from .execution.executor_base import BaseExecutor

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..common.errors import ParameterError
-from . import sym
 from .feedforward import FeedForward
-from .symbol import Symbol
+from .symbols import sym
+from .symbols.symbol import Symbol
 
 _LAYERS_END = {
     "softmax": "SoftmaxOutput",

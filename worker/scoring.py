@@ -21,7 +21,7 @@ from .graphs.batch_norm_folding import fold_batch_norms
 from .metric_base import Metric
 from .spare_executor import SpareExecutor
 from .store.session import Session
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from .execution.executor_base import BaseExecutor
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 
 class SpareExecutor:

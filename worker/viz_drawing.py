@@ -10,7 +10,7 @@ from .graphs.node import Entry, Node
 from .graphs.shape_inference import infer_partial
 from .ops.operator import PartialShape
 from .ops.shapes import known
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 from .viz_table import held_variables
 
 # fill colours by kind of operator, pale enough for dark text

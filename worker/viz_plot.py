@@ -14,7 +14,7 @@ from pathlib import Path
 from ..common.errors import ParameterError
 from .array import Shape
 from .atomic_files import PathLike
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 from .viz_drawing import Arrow, Box, Drawing, draw
 from .viz_layout import arrange
 

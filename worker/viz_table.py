@@ -11,7 +11,7 @@ from .graphs.node import Entry, Node
 from .graphs.shape_inference import infer_partial
 from .ops.operator import PartialShape
 from .ops.shapes import known
-from .symbol import Symbol
+from .symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from rich.console import Console

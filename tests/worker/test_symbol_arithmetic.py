@@ -9,7 +9,7 @@ import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError
 from pushgrad.worker.graphs import naming
 from pushgrad.worker.ops.operator import lookup
-from pushgrad.worker.symbol_methods import Methods
+from pushgrad.worker.symbols.methods import Methods
 
 A, B = mx.sym.Variable("a"), mx.sym.Variable("b")
 

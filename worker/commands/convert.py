@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ...common.errors import PushgradError
-from .. import sym
 from ..files.formats import network_file
+from ..symbols import sym
 from .shape_option import parse_shapes
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from ...common.errors import ParameterError
 from ...ps.assignment import BIG_ARRAY, Assignment
 from ..array import Shape
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .shape_option import parse_shapes
 from .summary import network_in
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from ...common.errors import ParameterError
-from .. import models, sym
+from .. import models
 from ..array import Shape
 from ..files.formats import network_file
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 from ..viz import plot_network, print_summary
 from .shape_option import parse_shapes
 

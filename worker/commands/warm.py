@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 
-from .. import sym
 from ..array import Shape
 from ..feedforward import FeedForward
 from ..store import kv
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 
 def warm() -> float:

@@ -13,7 +13,7 @@ from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape, aligned_zeros
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .calls import counts_labels, node_key
 
 REQUESTS = ("write", "add", "null")

@@ -9,7 +9,7 @@ from ...common.errors import ParameterError
 from ..array import Shape
 from ..context import current_context
 from ..devices.placement import Placement
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .bound_arrays import Places
 from .executor import Executor
 from .executor_base import BaseExecutor, Rows

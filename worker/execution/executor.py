@@ -9,7 +9,7 @@ from ...common.slices import share
 from ..array import Array, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..graphs.operation_counts import graph_work
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor, Rows
 from .program import Outline, Program

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .bound_arrays import Binding, as_array
 
 Rows = tuple[int, int]

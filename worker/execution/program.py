@@ -11,7 +11,7 @@ from ..array import Array, Shape
 from ..graphs.node import Entry, Node
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from ..value_buffers import ValueBuffers, last_uses
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan

@@ -22,7 +22,7 @@ from ..log import log_line
 from . import ndfile
 
 if TYPE_CHECKING:
-    from ..symbol import Symbol
+    from ..symbols.symbol import Symbol
 
 _INPUT_ENDINGS = ("data", "label")
 
@@ -225,7 +225,7 @@ def _foreign(path: PathLike, what: str) -> FileFormatError:
 def _load_symbol(path: Path) -> Symbol:
     if not path.exists():
         raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or look at the prefix")
-    from .. import sym
+    from ..symbols import sym
 
     loaded: Any = sym.load(path)
     return loaded  # type: ignore[no-any-return]

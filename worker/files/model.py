@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..array import Array
 from ..atomic_files import PathLike
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from . import checkpoint
 
 __all__ = ["load_checkpoint", "save_checkpoint"]

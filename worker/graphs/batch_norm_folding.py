@@ -12,7 +12,7 @@ import numpy as np
 
 from ..array import Array
 from ..ops.operator import Operator
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .node import Entry, Node
 
 Arrays = dict[str, Array]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...common.errors import FileFormatError, GraphError, PushgradError
 from ..ops.operator import Operator
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .json_upgrade import RawNode, read_version, upgrade
 from .node import Entry, Node
 

@@ -17,7 +17,7 @@ from ..array import Array, Shape
 from ..ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from ..ops.operator import PartialShape
 from ..ops.pooling import Pooling
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .json_upgrade import ASSUMED
 from .node import Node, rebuilt
 from .shape_inference import infer_partial

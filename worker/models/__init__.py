@@ -11,7 +11,7 @@ from typing import Any
 
 from ...common.errors import ParameterError
 from ..ops.parameters import suggestion
-from ..symbol import Symbol
+from ..symbols.symbol import Symbol
 from .alexnet import alexnet
 from .efficientnet_lite import efficientnet_lite
 from .googlenet import googlenet

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...common.errors import ParameterError
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 
 def alexnet(num_classes: int = 1000, towers: int = 1) -> Symbol:

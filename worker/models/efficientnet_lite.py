@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from ...common.errors import ParameterError
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 # filters of 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, projection after pooling (the article's table 1)
 _MODULES = {

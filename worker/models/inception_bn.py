@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 # filters of 1x1, 3x3 reduced, 3x3, double 3x3 reduced, double 3x3, projection, and what its pooling takes
 _MODULES: dict[str, tuple[int, int, int, int, int, int, str]] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 
 def lenet(num_classes: int = 10, activation: str = "tanh") -> Symbol:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 
 def mlp(num_classes: int = 10, hidden: Sequence[int] = (128, 64), activation: str = "relu") -> Symbol:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...common.errors import ParameterError
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 # filters and stride of each separable convolution (the article's table 1)
 _LAYERS = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...common.errors import ParameterError
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 # depth -> blocks of each stage, whether they are bottlenecks
 _IMAGENET = {

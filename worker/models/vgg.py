@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...common.errors import ParameterError
-from .. import sym
-from ..symbol import Symbol
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 
 _CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _FILTERS = (64, 128, 256, 512, 512)

@@ -10,7 +10,7 @@ import numpy as np
 from ....common.errors import DeviceError
 from ...array import Array, Shape
 from ...cuda.device import Device
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
 from .backend import CudaBackend

@@ -10,7 +10,7 @@ from typing import Any
 from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from ..bound_arrays import Binding, Places
 from ..executor_base import Announce, BaseExecutor
 from .pinned_pages import PinnedPages

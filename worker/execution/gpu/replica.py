@@ -13,7 +13,7 @@ from ...array import Array, Shape
 from ...cuda.device import Device
 from ...cuda.loss_scale import LossScale
 from ...cuda.step import COUNTS, CudaStep
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from ..bound_arrays import Binding, Places
 from ..program import Outline, Program
 from .backend import CudaBackend

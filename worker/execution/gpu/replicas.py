@@ -12,7 +12,7 @@ from ....common.errors import DataError, GraphError
 from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement, rows_by_load
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from ..bound_arrays import Binding, Places
 from .backend import CudaBackend
 from .gpu_errors import Need, explained

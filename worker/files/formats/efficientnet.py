@@ -15,7 +15,7 @@ from ....common.errors import FileFormatError
 from ...array import Array
 from ...atomic_files import PathLike
 from ...models.efficientnet_lite import efficientnet_lite
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from .. import checkpoint
 from .torch.torch_file import load_torch
 

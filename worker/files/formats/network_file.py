@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ....common.errors import FileFormatError, ParameterError
 from ...array import Array, Shape
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from .. import checkpoint, ndfile
 from .efficientnet import from_torch
 from .onnx.exporter import export_onnx

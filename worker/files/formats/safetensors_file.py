@@ -11,7 +11,7 @@ import numpy as np
 from ....common.errors import FileFormatError, ParameterError
 from ...array import Array
 from ...atomic_files import PathLike, write_atomically
-from ...symbol import Symbol
+from ...symbols.symbol import Symbol
 from .extras import needed
 
 _SYMBOL = "pushgrad.symbol"  # key of the metadata

@@ -11,7 +11,7 @@ from .....common.errors import GraphError, ParameterError, ShapeError
 from ....array import Array, Shape
 from ....atomic_files import PathLike, write_atomically
 from ....graphs.node import Entry, Node
-from ....symbol import Symbol
+from ....symbols.symbol import Symbol
 from ..extras import needed
 from . import exporter_arrays, exporter_layers, exporter_math, exporter_norms  # noqa: F401  (EXPORTERS)
 from .writer import EXPORTERS, OPSET, Call, Writer

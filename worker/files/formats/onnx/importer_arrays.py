@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ....array import Shape
-from ....symbol import Symbol
+from ....symbols.symbol import Symbol
 from ..extras import needed
 from .reader import Step, imports
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....array import Shape
-from ....symbol import Symbol
+from ....symbols.symbol import Symbol
 from .reader import Step, imports
 
 _LOWEST = float(np.finfo(np.float32).min)

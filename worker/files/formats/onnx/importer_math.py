@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....symbol import Symbol
+from ....symbols.symbol import Symbol
 from .reader import Step, imports
 
 # ONNX operator -> stem of the names broadcast_<stem>, elemwise_<stem>, _<number's stem>_scalar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....symbol import Symbol
+from ....symbols.symbol import Symbol
 from .reader import Step, imports
 
 

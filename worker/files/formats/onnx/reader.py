@@ -10,8 +10,8 @@ import numpy as np
 
 from .....common.errors import GraphError
 from ....array import Array, Shape
-from ....compose import apply, variable
-from ....symbol import Symbol
+from ....symbols.compose import apply, variable
+from ....symbols.symbol import Symbol
 from ..extras import needed
 
 

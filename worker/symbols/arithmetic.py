@@ -5,8 +5,8 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
-from ..common.errors import GraphError
-from .symbol_methods import Methods
+from ...common.errors import GraphError
+from .methods import Methods
 
 if TYPE_CHECKING:
     from .symbol import Symbol

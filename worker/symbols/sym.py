@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from ..graphs.json_text import load, loads
+from ..graphs.naming import AttrScope
+from ..ops.operator import REGISTRY
 from .compose import function as _function
 from .compose import group as Group
 from .compose import variable as Variable
-from .graphs.json_text import load, loads
-from .graphs.naming import AttrScope
-from .ops.operator import REGISTRY
+from .functions import arange, full, hypot, maximum, minimum, ones, pow, power, zeros
 from .symbol import Symbol
-from .symbol_functions import arange, full, hypot, maximum, minimum, ones, pow, power, zeros
 
 var = Variable
 load_json = loads
@@ -47,7 +47,7 @@ def _operator(name: str) -> Callable[..., Symbol]:
 
 def __getattr__(name: str) -> Callable[..., Symbol]:
     if name not in REGISTRY:
-        from .ops.parameters import suggestion
+        from ..ops.parameters import suggestion
 
         raise AttributeError(f"mx.sym has no operator {name}{suggestion(name, sorted(REGISTRY))}")
     return _operator(name)

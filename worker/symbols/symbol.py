@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..common.errors import GraphError
-from .array import Array, Shape
-from .graphs import shape_inference
-from .graphs.naming import both_spellings
-from .graphs.node import Entry, Node, postorder, substitute
-from .ops.operator import PartialShape
-from .ops.parameters import suggestion
-from .ops.shapes import known
-from .symbol_arithmetic import Arithmetic
+from ...common.errors import GraphError
+from ..array import Array, Shape
+from ..graphs import shape_inference
+from ..graphs.naming import both_spellings
+from ..graphs.node import Entry, Node, postorder, substitute
+from ..ops.operator import PartialShape
+from ..ops.parameters import suggestion
+from ..ops.shapes import known
+from .arithmetic import Arithmetic
 
 if TYPE_CHECKING:
-    from .execution.executor_base import BaseExecutor
+    from ..execution.executor_base import BaseExecutor
 
 __all__ = ["Entry", "Node", "Symbol"]
 
@@ -117,7 +117,7 @@ class Symbol(Arithmetic):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .graphs.json_text import loads
+        from ..graphs.json_text import loads
 
         return loads, (self.tojson(),)
 
@@ -176,13 +176,13 @@ class Symbol(Arithmetic):
 
     def tojson(self) -> str:
         """The graph in the JSON of MXNet 1.x."""
-        from .graphs.json_text import dumps
+        from ..graphs.json_text import dumps
 
         return dumps(self)
 
     def save(self, fname: str | Path) -> None:
         """Write the JSON to a file: aside first, then renamed."""
-        from .graphs.json_text import save
+        from ..graphs.json_text import save
 
         save(self, Path(fname))
 
@@ -197,7 +197,7 @@ class Symbol(Arithmetic):
         **shapes: Shape,
     ) -> BaseExecutor:
         """An executor with arrays of its own, for the given input shapes."""
-        from .execution.choose_executor import simple_bind
+        from ..execution.choose_executor import simple_bind
 
         shape_inference.check_names(self.nodes())
         return simple_bind(self, ctx, grad_req, type_dict, slices, shapes)
@@ -214,7 +214,7 @@ class Symbol(Arithmetic):
 
         They must lie where `ctx` says: on a GPU they are cupy's, or others with DLPack.
         """
-        from .execution.choose_executor import bind
+        from ..execution.choose_executor import bind
 
         shape_inference.check_names(self.nodes())
         return bind(self, ctx, args, args_grad, grad_req, aux_states)

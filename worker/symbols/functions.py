@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from ..common.errors import GraphError
+from ...common.errors import GraphError
 from .compose import apply
 from .symbol import Symbol
 

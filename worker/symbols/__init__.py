@@ -1,0 +1,1 @@
+"""`mx.sym`: graphs that users compose, with operators by MXNet's names."""
