@@ -4,8 +4,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError
-from pushgrad.worker import callback
 from pushgrad.worker.log import r_number
+from pushgrad.worker.training.trainer import callback
 
 
 def metric_at(value, name="accuracy"):

@@ -8,10 +8,10 @@ import time
 import numpy as np
 
 from ..array import Shape
-from ..feedforward import FeedForward
 from ..store import kv
 from ..symbols import sym
 from ..symbols.symbol import Symbol
+from ..training.feedforward import FeedForward
 
 
 def warm() -> float:

@@ -9,14 +9,14 @@ import numpy as np
 
 from ...common.errors import DataError
 from ..array import Array
-from ..engine import Engine, FitSetup
 from ..execution.gpu.memory_blocks import Layout
 from ..execution.gpu.recorded_step import Tape
 from ..execution.gpu.replica import Bucket, Pause
 from ..execution.gpu.replicas import BUCKET, WHOLE, Replicas
-from ..feeding import input_shapes
-from ..lookup import find_lookups
 from ..store.kv import fitting_kind
+from ..training.engine import Engine, FitSetup
+from ..training.feeding import input_shapes
+from ..training.sparse_embeddings import find_lookups
 from .device import Device
 from .inputs import inputs_for
 from .measures import Measures

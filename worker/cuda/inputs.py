@@ -11,9 +11,9 @@ import numpy as np
 from ...common.errors import ShapeError
 from ..array import Array
 from ..data.iterators import DataBatch, DataIter, NDArrayIter
-from ..engine import FitSetup, check_batch
 from ..execution.gpu.replicas import Replicas
-from ..feeding import InputNames
+from ..training.engine import FitSetup, check_batch
+from ..training.feeding import InputNames
 from .device import Device
 
 SHARE_OF_MEMORY = 0.5  # of what is free: how much of a GPU's memory a data set may take

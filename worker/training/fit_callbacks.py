@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.iterators import DataIter
+from ..metric_base import Metric
 from .callback import BatchEnd, EpochEnd
-from .data.iterators import DataIter
-from .metric_base import Metric
 
 
 @dataclass
 class FitOptions:
-    """Callbacks are kept as one list: an object with the methods of `pushgrad.worker.callback` is used by them."""
+    """Callbacks are kept as one list: an object with the methods of `pushgrad.worker.training.callback` is used by them."""
 
     evaluation: DataIter | None
     evaluation_metric: Metric

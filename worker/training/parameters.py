@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..common.errors import FileFormatError, ParameterError
-from . import initializer
-from .array import Array, Shape
+from ...common.errors import FileFormatError, ParameterError
+from .. import initializer
+from ..array import Array, Shape
+from ..ops.parameters import suggestion
 from .feeding import InputNames
-from .ops.parameters import suggestion
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

@@ -6,23 +6,23 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ..common.errors import DataError
+from ...common.errors import DataError
+from ..data.iterators import DataIter
+from ..log import log_line, r_number
+from ..metric_base import Metric
+from ..spare_executor import SpareExecutor
+from ..store.session import Session
 from .agreement import Shares
 from .callback import BatchEnd, EpochEnd
-from .data.iterators import DataIter
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
-from .host_engine import HostEngine
-from .log import log_line, r_number
-from .metric_base import Metric
 from .parameters import Parameters
-from .scoring import Learned, evaluate
-from .spare_executor import SpareExecutor
-from .store.session import Session
+from .prediction import Learned, evaluate
+from .store_engine import HostEngine
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward
-    from .fit_options import FitOptions
+    from .fit_callbacks import FitOptions
 
 
 class Trainer:
@@ -123,7 +123,7 @@ def _engine(setup: FitSetup) -> Engine:
     placement = setup.placement
     alone = not setup.session.is_distributed and setup.model.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
-        from .cuda.engine import CudaEngine
+        from ..cuda.engine import CudaEngine
 
         if CudaEngine.handles(setup):
             return CudaEngine(setup)

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..common.errors import DataError
-from ..ps.optimizer import Optimizer
+from ...common.errors import DataError
+from ...ps.optimizer import Optimizer
+from ..array import Array
+from ..data.iterators import DataBatch, DataIter
+from ..devices.placement import Placement
+from ..metric_base import Metric
+from ..store.session import Session
 from .agreement import Shares
-from .array import Array
-from .data.iterators import DataBatch, DataIter
-from .devices.placement import Placement
 from .feeding import InputNames
-from .metric_base import Metric
 from .parameters import Parameters
-from .store.session import Session
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

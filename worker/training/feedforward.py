@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.errors import ParameterError
-from . import metric, optimizer, random
+from ...common.errors import ParameterError
+from .. import metric, optimizer, random
+from ..array import Array
+from ..devices.placement import Placement
+from ..files import checkpoint
+from ..spare_executor import SpareExecutor
+from ..store.session import Session, serve_if_role
+from ..symbols.symbol import Symbol
 from .agreement import agree
-from .array import Array
-from .devices.placement import Placement
-from .files import checkpoint
-from .fit_options import FitOptions, callback_list
-from .fit_start import (
+from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .fit_callbacks import FitOptions, callback_list
+from .fit_checks import (
     announce,
     check_epoch,
     check_epochs_left,
@@ -21,12 +25,8 @@ from .fit_start import (
     chosen_initializer,
     seek_epoch,
 )
-from .layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .scoring import Learned, evaluate, predict
-from .spare_executor import SpareExecutor
-from .store.session import Session, serve_if_role
-from .symbols.symbol import Symbol
-from .training import Trainer
+from .prediction import Learned, evaluate, predict
+from .trainer import Trainer
 
 
 class FeedForward:

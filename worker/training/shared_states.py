@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..array import Array
+from ..store.kvstore import KVStore
 from .agreement import Shares
-from .array import Array
-from .store.kvstore import KVStore
 
 
 class SharedStates:

@@ -11,7 +11,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from ..common.errors import ParameterError
+from ...common.errors import ParameterError
 
 
 class LRScheduler:

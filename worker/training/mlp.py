@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.errors import ParameterError
+from ...common.errors import ParameterError
+from ..symbols import sym
+from ..symbols.symbol import Symbol
 from .feedforward import FeedForward
-from .symbols import sym
-from .symbols.symbol import Symbol
 
 _LAYERS_END = {
     "softmax": "SoftmaxOutput",

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.errors import ShapeError
-from ..common.slices import share
-from .array import Array, Shape
-from .compute_threads import thread_count
-from .data.iterators import DataBatch, DataIter
-from .devices.placement import Placement
-from .execution.choose_executor import bind_share
-from .execution.executor_base import BaseExecutor
+from ...common.errors import ShapeError
+from ...common.slices import share
+from ..array import Array, Shape
+from ..compute_threads import thread_count
+from ..data.iterators import DataBatch, DataIter
+from ..devices.placement import Placement
+from ..execution.choose_executor import bind_share
+from ..execution.executor_base import BaseExecutor
+from ..graphs.batch_norm_folding import fold_batch_norms
+from ..metric_base import Metric
+from ..spare_executor import SpareExecutor
+from ..store.session import Session
+from ..symbols.symbol import Symbol
 from .feeding import InputNames, feed, input_shapes
-from .graphs.batch_norm_folding import fold_batch_norms
-from .metric_base import Metric
-from .spare_executor import SpareExecutor
-from .store.session import Session
-from .symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)

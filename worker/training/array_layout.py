@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import DataError, ParameterError
-from .array import Array
-from .data.iterators import DataIter, NDArrayIter
-from .data.user_arrays import as_float32
+from ...common.errors import DataError, ParameterError
+from ..array import Array
+from ..data.iterators import DataIter, NDArrayIter
+from ..data.user_arrays import as_float32
+from ..symbols.symbol import Symbol
 from .feeding import only_ending
-from .symbols.symbol import Symbol
 
 LAYOUTS = ("auto", "rowmajor", "colmajor")
 DEFAULT_BATCH = 128

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.slices import tree_reduce
-from ..ps.row_sparse import RowGradient, merged, summed_rows
-from .array import Array, Shape
-from .graphs.node import Entry, Node, rebuilt
-from .ops.embedding import Embedding, whole_numbers
-from .ops.operator import Step
-from .symbols.symbol import Symbol
+from ...common.slices import tree_reduce
+from ...ps.row_sparse import RowGradient, merged, summed_rows
+from ..array import Array, Shape
+from ..graphs.node import Entry, Node, rebuilt
+from ..ops.embedding import Embedding, whole_numbers
+from ..ops.operator import Step
+from ..symbols.symbol import Symbol
 
 if TYPE_CHECKING:
-    from .execution.executor_base import BaseExecutor
-    from .store.kvstore import KVStore
+    from ..execution.executor_base import BaseExecutor
+    from ..store.kvstore import KVStore
 
 
 @dataclass

@@ -18,10 +18,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..common.errors import ParameterError
-from .array import Array
-from .log import log_line, r_number
-from .metric_base import Metric
+from ...common.errors import ParameterError
+from ..array import Array
+from ..log import log_line, r_number
+from ..metric_base import Metric
 
 
 class BatchEnd(NamedTuple):
@@ -113,7 +113,7 @@ class do_checkpoint:  # public name as in MXNet
     ) -> None:
         """Save without optimizer states, for callers that have no model object."""
         if epoch % self.period == 0:
-            from .files import checkpoint
+            from ..files import checkpoint
 
             path = checkpoint.save(self.prefix, epoch, symbol, arg_params, aux_params)
             log_line(f"Model checkpoint saved to {path}")

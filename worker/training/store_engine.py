@@ -7,18 +7,18 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from .array import Array
-from .batch_metric import BatchMetric
-from .data.iterators import DataBatch
+from ..array import Array
+from ..batch_metric import BatchMetric
+from ..data.iterators import DataBatch
+from ..execution.bound_arrays import Places
+from ..execution.choose_executor import bind_share
+from ..execution.executor_base import BaseExecutor
+from ..store import kv
 from .engine import Engine, FitSetup, check_batch
-from .exchange import Exchange
-from .execution.bound_arrays import Places
-from .execution.choose_executor import bind_share
-from .execution.executor_base import BaseExecutor
 from .feeding import feed, input_shapes, whole_labels
-from .lookup import find_lookups, shapes_without_tables, without_tables
+from .gradient_exchange import Exchange
 from .shared_states import SharedStates
-from .store import kv
+from .sparse_embeddings import find_lookups, shapes_without_tables, without_tables
 
 
 class HostEngine(Engine):

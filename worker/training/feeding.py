@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.errors import DataError, GraphError, ShapeError
-from .array import Array, Shape
-from .data.iterators import DataBatch, DataIter
-from .execution.executor_base import BaseExecutor
-from .symbols.symbol import Symbol
+from ...common.errors import DataError, GraphError, ShapeError
+from ..array import Array, Shape
+from ..data.iterators import DataBatch, DataIter
+from ..execution.executor_base import BaseExecutor
+from ..symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)

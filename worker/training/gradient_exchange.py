@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from .array import Array
-from .lookup import Lookup
-from .profiling.spans import recorder
-from .store.kvstore import KVStore
+from ..array import Array
+from ..profiling.spans import recorder
+from ..store.kvstore import KVStore
+from .sparse_embeddings import Lookup
 
 BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
 SHARED_BUNDLE = 1 << 22  # the same where only headers travel
