@@ -123,7 +123,7 @@ def _engine(setup: FitSetup) -> Engine:
     placement = setup.placement
     alone = not setup.session.is_distributed and setup.model.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
-        from ..cuda.engine import CudaEngine
+        from .gpu.engine import CudaEngine
 
         if CudaEngine.handles(setup):
             return CudaEngine(setup)

@@ -6,7 +6,7 @@ import pytest
 from pushgrad.ps.optimizer import SGD
 from pushgrad.worker.cuda import loss_scale as module
 from pushgrad.worker.cuda.loss_scale import LossScale, ScaledLoss
-from pushgrad.worker.cuda.update import FlatUpdate, Span
+from pushgrad.worker.training.gpu.update import FlatUpdate, Span
 
 
 class Loss:

@@ -5,7 +5,7 @@ import pytest
 
 from pushgrad.common.errors import ShapeError
 from pushgrad.worker import metric as metrics
-from pushgrad.worker.cuda.statistics import device_statistics
+from pushgrad.worker.training.gpu.statistics import device_statistics
 
 
 def queued(bench, metric, label, output):

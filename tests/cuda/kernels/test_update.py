@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pushgrad.ps.optimizer import SGD, Test
-from pushgrad.worker.cuda.update import FlatUpdate, Span, handles
+from pushgrad.worker.training.gpu.update import FlatUpdate, Span, handles
 
 LAYOUT = [
     Span(0, 5),

@@ -1,6 +1,6 @@
 #include "now.cuh"
 
-// A part of one key's range, for one block: see worker/cuda/update.py.
+// A part of one key's range, for one block: see worker/training/gpu/update.py.
 struct Chunk {
     long long begin;
     double rate_multiplier;

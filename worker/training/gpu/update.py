@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...ps.optimizer import SGD, Optimizer, Test
-from ..array import Array
-from .device import Device
-from .loss_scale import NOTHING, LossScale
+from ....ps.optimizer import SGD, Optimizer, Test
+from ...array import Array
+from ...cuda.device import Device
+from ...cuda.loss_scale import NOTHING, LossScale
 
 CHUNK = 4096  # elements for one block
 _CHUNKS = np.dtype(  # struct Chunk of source/update.cu

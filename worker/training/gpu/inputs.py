@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import ShapeError
-from ..array import Array
-from ..data.iterators import DataBatch, DataIter, NDArrayIter
-from ..execution.gpu.replicas import Replicas
-from ..training.engine import FitSetup, check_batch
-from ..training.feeding import InputNames
-from .device import Device
+from ....common.errors import ShapeError
+from ...array import Array
+from ...cuda.device import Device
+from ...data.iterators import DataBatch, DataIter, NDArrayIter
+from ...execution.gpu.replicas import Replicas
+from ..engine import FitSetup, check_batch
+from ..feeding import InputNames
 
 SHARE_OF_MEMORY = 0.5  # of what is free: how much of a GPU's memory a data set may take
 Labels = Mapping[str, Array]  # of one global batch, on the host, by argument

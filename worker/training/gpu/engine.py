@@ -7,17 +7,17 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from ...common.errors import DataError
-from ..array import Array
-from ..execution.gpu.memory_blocks import Layout
-from ..execution.gpu.recorded_step import Tape
-from ..execution.gpu.replica import Bucket, Pause
-from ..execution.gpu.replicas import BUCKET, WHOLE, Replicas
-from ..store.kv import fitting_kind
-from ..training.engine import Engine, FitSetup
-from ..training.feeding import input_shapes
-from ..training.sparse_embeddings import find_lookups
-from .device import Device
+from ....common.errors import DataError
+from ...array import Array
+from ...cuda.device import Device
+from ...execution.gpu.memory_blocks import Layout
+from ...execution.gpu.recorded_step import Tape
+from ...execution.gpu.replica import Bucket, Pause
+from ...execution.gpu.replicas import BUCKET, WHOLE, Replicas
+from ...store.kv import fitting_kind
+from ..engine import Engine, FitSetup
+from ..feeding import input_shapes
+from ..sparse_embeddings import find_lookups
 from .inputs import inputs_for
 from .measures import Measures
 from .update import FlatUpdate, Span, handles

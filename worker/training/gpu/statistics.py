@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
-from ..metric import MAE, MSE, RMSE, RMSLE, Accuracy, CrossEntropy, Perplexity, TopKAccuracy
-from ..metric_base import Metric, column, same_shape
-from .compiled_source import THREADS
-from .device import Device
+from ...array import Array
+from ...cuda.compiled_source import THREADS
+from ...cuda.device import Device
+from ...metric import MAE, MSE, RMSE, RMSLE, Accuracy, CrossEntropy, Perplexity, TopKAccuracy
+from ...metric_base import Metric, column, same_shape
 
 _KINDS: dict[type[Metric], str] = {
     Accuracy: "CHOSEN", TopKAccuracy: "TOP", MAE: "ABSOLUTE", MSE: "SQUARED", RMSE: "SQUARED", RMSLE: "LOGARITHMIC",
