@@ -16,7 +16,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "formats": (".worker.files.formats", None),
     "io": (".worker.data.io", None),
     "kv": (".worker.store.kv", None),
-    "init": (".worker.initializer", None),
+    "init": (".worker.training.initializers.initializer", None),
     "models": (".worker.models", None),
     "metric": (".worker.metric", None),
     "callback": (".worker.training.callback", None),

@@ -5,7 +5,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError, ShapeError
-from pushgrad.worker import initializer
+from pushgrad.worker.training.initializers import initializer
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from .. import initializer
 from ..context import as_list
 from ..log import log_line
 from ..store.session import Session
 from .agreement import Shares
+from .initializers import initializer
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 

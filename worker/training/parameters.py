@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...common.errors import FileFormatError, ParameterError
-from .. import initializer
 from ..array import Array, Shape
 from ..ops.parameters import suggestion
 from .feeding import InputNames
+from .initializers import initializer
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

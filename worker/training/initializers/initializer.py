@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import ParameterError, ShapeError
-from . import random
-from .array import Array, Shape
-from .initializer_base import Initializer, positive
-from .initializer_shaped import Bilinear, LSTMBias, MSRAPrelu, Orthogonal, Xavier
+from ....common.errors import ParameterError, ShapeError
+from ... import random
+from ...array import Array, Shape
+from .base import Initializer, positive
+from .by_shape import Bilinear, LSTMBias, MSRAPrelu, Orthogonal, Xavier
 
 __all__ = [
     "Bilinear",

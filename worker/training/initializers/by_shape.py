@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import ParameterError, ShapeError
-from . import random
-from .array import Array, Shape
-from .initializer_base import Initializer, positive
+from ....common.errors import ParameterError, ShapeError
+from ... import random
+from ...array import Array, Shape
+from .base import Initializer, positive
 
 
 class Xavier(Initializer):

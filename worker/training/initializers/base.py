@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import ParameterError
-from .array import Array, Shape
+from ....common.errors import ParameterError
+from ...array import Array, Shape
 
 _ZERO = ("bias", "beta", "moving_mean")
 _ONE = ("gamma", "moving_var", "moving_inv_var")
