@@ -18,7 +18,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "kv": (".worker.store.kv", None),
     "init": (".worker.training.initializers.initializer", None),
     "models": (".worker.models", None),
-    "metric": (".worker.metric", None),
+    "metric": (".worker.training.metrics.metric", None),
     "callback": (".worker.training.callback", None),
     "operator": (".worker.operator", None),
     "optimizer": (".worker.optimizer", None),

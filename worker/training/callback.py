@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from ...common.errors import ParameterError
 from ..array import Array
 from ..log import log_line, r_number
-from ..metric_base import Metric
+from .metrics.base import Metric
 
 
 class BatchEnd(NamedTuple):

@@ -12,10 +12,10 @@ from ...ps.optimizer import Optimizer
 from ..array import Array
 from ..data.iterators import DataBatch, DataIter
 from ..devices.placement import Placement
-from ..metric_base import Metric
 from ..store.session import Session
 from .agreement import Shares
 from .feeding import InputNames
+from .metrics.base import Metric
 from .parameters import Parameters
 
 if TYPE_CHECKING:

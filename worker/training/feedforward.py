@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from .. import metric, optimizer, random
+from .. import optimizer, random
 from ..array import Array
 from ..devices.placement import Placement
 from ..files import checkpoint
@@ -25,6 +25,7 @@ from .fit_checks import (
     chosen_initializer,
     seek_epoch,
 )
+from .metrics import metric
 from .prediction import Learned, evaluate, predict
 from .trainer import Trainer
 

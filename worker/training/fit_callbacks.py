@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.iterators import DataIter
-from ..metric_base import Metric
 from .callback import BatchEnd, EpochEnd
+from .metrics.base import Metric
 
 
 @dataclass

@@ -17,11 +17,11 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import BaseExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
-from ..metric_base import Metric
 from ..spare_executor import SpareExecutor
 from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .feeding import InputNames, feed, input_shapes
+from .metrics.base import Metric
 
 
 @dataclass(frozen=True)

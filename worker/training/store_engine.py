@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..array import Array
-from ..batch_metric import BatchMetric
 from ..data.iterators import DataBatch
 from ..execution.bound_arrays import Places
 from ..execution.choose_executor import bind_share
@@ -17,6 +16,7 @@ from ..store import kv
 from .engine import Engine, FitSetup, check_batch
 from .feeding import feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
+from .metrics.batch_metric import BatchMetric
 from .shared_states import SharedStates
 from .sparse_embeddings import find_lookups, shapes_without_tables, without_tables
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pushgrad.common.errors import ShapeError
-from pushgrad.worker import metric as metrics
 from pushgrad.worker.training.gpu.statistics import device_statistics
+from pushgrad.worker.training.metrics import metric as metrics
 
 
 def queued(bench, metric, label, output):

@@ -2,7 +2,7 @@
 #include "largest.cuh"
 #include "sums.cuh"
 
-// A number per item, and their sum in a fixed order. METRIC says which number, as worker/metric.py; LANES, 1 or 32, how
+// A number per item, and their sum in a fixed order. METRIC says which number, as worker/training/metrics/metric.py; LANES, 1 or 32, how
 // many threads work on an item. label (rows, positions), output (rows, classes, positions).
 enum { CHOSEN, ROUNDED, TOP, ABSOLUTE, SQUARED, LOGARITHMIC, ENTROPY };
 

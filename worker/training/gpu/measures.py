@@ -9,7 +9,7 @@ import numpy as np
 
 from ...array import Array
 from ...execution.gpu.replicas import Replicas
-from ...metric_base import Metric, nothing_due
+from ..metrics.base import Metric, nothing_due
 from .statistics import DeviceStatistics, device_statistics
 
 ROOM = 1024  # batches that are kept before the host reads them

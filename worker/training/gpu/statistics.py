@@ -9,8 +9,8 @@ import numpy as np
 from ...array import Array
 from ...cuda.compiled_source import THREADS
 from ...cuda.device import Device
-from ...metric import MAE, MSE, RMSE, RMSLE, Accuracy, CrossEntropy, Perplexity, TopKAccuracy
-from ...metric_base import Metric, column, same_shape
+from ..metrics.base import Metric, column, same_shape
+from ..metrics.metric import MAE, MSE, RMSE, RMSLE, Accuracy, CrossEntropy, Perplexity, TopKAccuracy
 
 _KINDS: dict[type[Metric], str] = {
     Accuracy: "CHOSEN", TopKAccuracy: "TOP", MAE: "ABSOLUTE", MSE: "SQUARED", RMSE: "SQUARED", RMSLE: "LOGARITHMIC",

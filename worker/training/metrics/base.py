@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..common.errors import ParameterError, ShapeError
-from .array import Array
+from ....common.errors import ParameterError, ShapeError
+from ...array import Array
 
 Arrays = Array | Sequence[Array]
 

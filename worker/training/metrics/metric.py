@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.errors import DataError, ParameterError
-from .array import Array
-from .metric_base import CompositeMetric, Custom, Metric, column, ratio, same_shape
+from ....common.errors import DataError, ParameterError
+from ...array import Array
+from .base import CompositeMetric, Custom, Metric, column, ratio, same_shape
 
 
 class Accuracy(Metric):

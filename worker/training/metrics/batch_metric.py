@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array
-from .metric_base import Metric
-from .training.agreement import Shares
+from ...array import Array
+from ..agreement import Shares
+from .base import Metric
 
 
 class BatchMetric:

@@ -1,0 +1,1 @@
+"""How good outputs are: metrics of batches and of epochs."""
