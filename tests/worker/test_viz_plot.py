@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import pushgrad as mx
 from pushgrad.cli import command
 from pushgrad.common.errors import ParameterError
-from pushgrad.worker.viz_layout import GAP, arrange
+from pushgrad.worker.viz.layers import GAP, arrange
 
 SVG = "{http://www.w3.org/2000/svg}"
 

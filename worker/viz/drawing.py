@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .array import Shape
-from .graphs.node import Entry, Node
-from .graphs.shape_inference import infer_partial
-from .ops.operator import PartialShape
-from .ops.shapes import known
-from .symbols.symbol import Symbol
-from .viz_table import held_variables
+from ..array import Shape
+from ..graphs.node import Entry, Node
+from ..graphs.shape_inference import infer_partial
+from ..ops.operator import PartialShape
+from ..ops.shapes import known
+from ..symbols.symbol import Symbol
+from .table import held_variables
 
 # fill colours by kind of operator, pale enough for dark text
 _COLOURS = {

@@ -6,12 +6,12 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .array import Shape
-from .graphs.node import Entry, Node
-from .graphs.shape_inference import infer_partial
-from .ops.operator import PartialShape
-from .ops.shapes import known
-from .symbols.symbol import Symbol
+from ..array import Shape
+from ..graphs.node import Entry, Node
+from ..graphs.shape_inference import infer_partial
+from ..ops.operator import PartialShape
+from ..ops.shapes import known
+from ..symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from rich.console import Console

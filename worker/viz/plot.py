@@ -11,12 +11,12 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
-from ..common.errors import ParameterError
-from .array import Shape
-from .atomic_files import PathLike
-from .symbols.symbol import Symbol
-from .viz_drawing import Arrow, Box, Drawing, draw
-from .viz_layout import arrange
+from ...common.errors import ParameterError
+from ..array import Shape
+from ..atomic_files import PathLike
+from ..symbols.symbol import Symbol
+from .drawing import Arrow, Box, Drawing, draw
+from .layers import arrange
 
 _LETTER, _HEIGHT, _STEP, _MARGIN = 6.6, 38.0, 78.0, 12.0  # pixels: a letter, a box, layer to layer, the border
 _FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="12"'
