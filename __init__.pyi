@@ -2,31 +2,31 @@
 
 from .common.errors import PushgradError
 from .launch.notebook import run
-from .worker import callback as callback
-from .worker import formats as formats
-from .worker import initializer as init
-from .worker import io as io
-from .worker import kv as kv
-from .worker import lr_scheduler as lr_scheduler
-from .worker import metric as metric
-from .worker import model as model
+from .ps import optimizer as optimizer
 from .worker import models as models
-from .worker import naming as name
-from .worker import nd as nd
-from .worker import operator as operator
-from .worker import optimizer as optimizer
-from .worker import profiler as profiler
 from .worker import random as random
-from .worker import recordio as recordio
-from .worker import sym as sym
-from .worker import sym as symbol
 from .worker import viz as viz
 from .worker.context import Context, cpu, current_context, gpu, num_gpus
-from .worker.executor import Executor
-from .worker.feedforward import FeedForward
-from .worker.mlp import mlp
-from .worker.naming import AttrScope
-from .worker.session import num_workers, rank
+from .worker.data import io as io
+from .worker.data import recordio as recordio
+from .worker.execution.executor import Executor
+from .worker.files import formats as formats
+from .worker.files import model as model
+from .worker.files import ndfile as nd
+from .worker.graphs import naming as name
+from .worker.graphs.naming import AttrScope
+from .worker.ops import custom_prop as operator
+from .worker.profiling import profiler as profiler
+from .worker.store import kv as kv
+from .worker.store.session import num_workers, rank
+from .worker.symbols import sym as sym
+from .worker.symbols import sym as symbol
+from .worker.training import callback as callback
+from .worker.training import lr_scheduler as lr_scheduler
+from .worker.training.feedforward import FeedForward
+from .worker.training.initializers import initializer as init
+from .worker.training.metrics import metric as metric
+from .worker.training.mlp import mlp
 
 __version__: str
 

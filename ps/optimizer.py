@@ -1,4 +1,4 @@
-"""Optimizers: named, with plain parameters, so that a server builds the same one from its description.
+"""mx.optimizer: optimizers are named, with plain parameters, so that a server builds the same one from its description.
 
 To add one: a class with `name`, typed keyword parameters, `state_names` and `apply`; the decorator makes it known to
 `create` and `from_description`. The learning rate is the workers' business: they compute it per step from the schedule
@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 from ..common.errors import ParameterError
 from .update import Array, kernels, tree_pairs
+
+__all__ = ["SGD", "Optimizer", "create"]
 
 _KNOWN: dict[str, type[Optimizer]] = {}
 

@@ -19,7 +19,8 @@ def declared():
         if isinstance(node, ast.ImportFrom):
             assert node.level == 1, "the stub imports from the package itself only"
             for item in node.names:
-                whole = node.module == "worker"  # from .worker import kvstore as kv
+                whole = (STUB.parent / node.module.replace(".", "/") / item.name).with_suffix(".py").exists()
+                whole |= (STUB.parent / node.module.replace(".", "/") / item.name / "__init__.py").exists()
                 found[item.asname or item.name] = (
                     (f".{node.module}.{item.name}", None) if whole else (f".{node.module}", item.name)
                 )

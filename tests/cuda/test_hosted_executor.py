@@ -24,8 +24,8 @@ def requests(net):
 
 @pytest.mark.parametrize("least", [1, 500, 1 << 30])
 def test_weights_that_change_between_steps(gpus, monkeypatch, least):
-    monkeypatch.setattr(hosted, "STRETCH", least)
-    monkeypatch.setattr(hosted, "BUCKET", least)
+    monkeypatch.setattr(host_memory_executor, "STRETCH", least)
+    monkeypatch.setattr(host_memory_executor, "BUCKET", least)
     net, shapes = network(), {"data": (6, 2, 6, 6)}
     weights = {"fc1_weight": np.zeros((8, 64), np.float32)}
     gradients = {"fc1_weight": np.full((8, 64), np.nan, np.float32)}

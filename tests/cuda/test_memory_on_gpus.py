@@ -50,7 +50,7 @@ def test_the_cache_goes_back_to_the_driver(gpus):
 
 def test_registered_pages_are_let_go(gpus, monkeypatch):
     let_go, close = [], pinned_pages._unregister
-    monkeypatch.setattr(pinning, "_unregister", lambda *args: (let_go.append(len(args[1])), close(*args)))
+    monkeypatch.setattr(pinned_pages, "_unregister", lambda *args: (let_go.append(len(args[1])), close(*args)))
     model = train([mx.gpu(0), mx.cpu()])
     model.predict(np.zeros((10, 1, 8, 8)))
     during = len(let_go)

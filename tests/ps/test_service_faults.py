@@ -16,7 +16,7 @@ from pushgrad.ps.refusal import refusal
 from pushgrad.ps.replies import Replies
 from pushgrad.ps.service import Service
 from pushgrad.ps.store import Entry
-from pushgrad.worker.flight import Flight
+from pushgrad.worker.store.flight import Flight
 from pushgrad.worker.store.outbox import Outbox
 from pushgrad.worker.store.requests import Request
 

@@ -1,4 +1,7 @@
-"""Fill the cache of compiled kernels, so that no training waits for the compiler: python -m pushgrad.worker.commands.warm"""
+"""Fill the cache of compiled kernels, so that no training waits for the compiler:
+
+python -m pushgrad.worker.commands.warm
+"""
 
 from __future__ import annotations
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape, aligned_zeros
-from ..graphs.node import Entry, Node
+from ..graphs.node import Entry, Node, counts_labels, node_key
 from ..ops.operator import Operator
 from ..symbols.symbol import Symbol
-from .calls import counts_labels, node_key
 
 REQUESTS = ("write", "add", "null")
 Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype

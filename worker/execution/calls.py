@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from ..array import Array, Shape
+from ..array import Array
 from ..cpu.registry import Kernel
-from ..graphs.node import Entry, Node
-from ..ops.operator import Operator, Step
+from ..graphs.node import Node
+from ..ops.operator import Step
 from ..profiling.spans import recorder
 from .backend import HOST, Backend
-from .backward_plan import PlannedCall, Write
-from .memory_format import C_ORDER, Formats
+from .backward_plan import PlannedCall
+from .buffers import GradientBuffers
 
 
 @dataclass
@@ -87,69 +83,3 @@ class Call:
             self.backend.add(total, addend)
         for name in self.finished:
             finished(name)
-
-
-def counts_labels(op: Operator) -> bool:
-    """Whether `op` is a loss that normalises by something it counts in its labels."""
-    return op.counted(np.zeros(1, np.float32)) is not None
-
-
-def computed_label(node: Node, inputs: Sequence[Array]) -> Array | None:
-    """The label of a normalising loss if the graph computes it, so that it can only be counted when it is there."""
-    assert node.op is not None
-    is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
-    return inputs[1] if is_computed else None
-
-
-def node_key(node: Node) -> int:
-    """A number for the node that is the same in every process."""
-    return zlib.crc32(node.name.encode())
-
-
-class GradientBuffers:
-    """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run."""
-
-    def __init__(
-        self,
-        dtype: np.dtype[np.floating],
-        fixed: Mapping[Entry, Array],
-        backend: Backend = HOST,
-        formats: Formats | None = None,
-    ) -> None:
-        """`fixed`: gradients that have a place already."""
-        self._dtype, self._fixed, self.backend, self._formats = dtype, fixed, backend, formats or {}
-        self._live: dict[Entry, Array] = {}  # the memory that they lie in, with one axis
-        self._free: defaultdict[int, list[Array]] = defaultdict(list)
-
-    def array(self, entry: Entry, shape: Shape) -> Array:
-        """The place of an entry's gradient."""
-        fixed = self._fixed.get(entry)
-        if fixed is not None:
-            return fixed
-        form = self._formats.get(entry, C_ORDER)
-        if entry not in self._live:
-            spare = self._free[form.size(shape)]
-            self._live[entry] = spare.pop() if spare else self.backend.empty((form.size(shape),), self._dtype)
-        return form.view(self._live[entry], shape)
-
-    def zeros(self, entry: Entry, shape: Shape) -> Array:
-        """The gradient of an entry that nobody writes one for."""
-        form = self._formats.get(entry, C_ORDER)
-        return form.view(self.backend.zeros((form.size(shape),), self._dtype), shape)
-
-    def target(self, write: Write | None, shape: Shape) -> tuple[Array | None, Array | None]:
-        """Where a gradient is written, and the total to which it is then added (None: it is the total)."""
-        if write is None:
-            return None, None
-        entry, adds = write
-        array = self.array(entry, shape)
-        if not adds:
-            return array, None
-        form = self._formats.get(entry, C_ORDER)
-        return form.view(self.backend.empty((form.size(shape),), self._dtype), shape), array
-
-    def release(self, entry: Entry) -> None:
-        """The gradient has been read by the one that made the entry, and is read no more."""
-        memory = self._live.pop(entry, None)
-        if memory is not None:
-            self._free[memory.size].append(memory)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array import Array, Shape
-from ..graphs.node import Entry, Node
+from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
 from ..symbols.symbol import Symbol
-from ..value_buffers import ValueBuffers, last_uses
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
-from .calls import Call, GradientBuffers, computed_label, node_key
+from .buffers import GradientBuffers, ValueBuffers, last_uses
+from .calls import Call
 from .memory_format import C_ORDER
 
 

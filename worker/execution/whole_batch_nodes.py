@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..array import Array, Shape, aligned_empty
 from ..cpu.registry import Kernel, kernel_for
-from ..graphs.node import Entry, Node
+from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
-from .calls import Call, GradientBuffers, computed_label, node_key
+from .buffers import GradientBuffers
+from .calls import Call
 from .program import Common, Outline
 
 Rows = tuple[int, int]

@@ -1,4 +1,4 @@
-"""MXNet's file of named arrays (.params, .nd), all dense layouts and both sparse ones; little endian.
+"""mx.nd: MXNet's file of named arrays (.params, .nd), all dense layouts and both sparse ones; little endian.
 
     u64 0x112, u64 0, u64 arrays, the arrays, u64 names (0 or as many as arrays), each a u64 length and bytes
 
@@ -19,6 +19,8 @@ from ...common.errors import FileFormatError, ParameterError
 from ..array import Array
 from ..atomic_files import PathLike, write_atomically
 from .ndfile_reader import CODES, LIST_MAGIC, MAGIC_V2, MAGIC_V3, Reader
+
+__all__ = ["load", "save"]
 
 _CPU = (1, 0)  # device type and index
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+
 from ...common.errors import GraphError
+from ..array import Array
 from ..ops.operator import Operator
 
 
@@ -96,3 +100,20 @@ def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Ent
         inputs = () if new.op is None else tuple((made[source], index) for source, index in node.inputs)
         made[node] = new if inputs == new.inputs else Node(new.op, new.name, new.attrs, inputs)
     return tuple((made[node], index) for node, index in heads)
+
+
+def counts_labels(op: Operator) -> bool:
+    """Whether `op` is a loss that normalises by something it counts in its labels."""
+    return op.counted(np.zeros(1, np.float32)) is not None
+
+
+def computed_label(node: Node, inputs: Sequence[Array]) -> Array | None:
+    """The label of a normalising loss if the graph computes it, so that it can only be counted when it is there."""
+    assert node.op is not None
+    is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
+    return inputs[1] if is_computed else None
+
+
+def node_key(node: Node) -> int:
+    """A number for the node that is the same in every process."""
+    return zlib.crc32(node.name.encode())

@@ -1,4 +1,7 @@
-"""What users derive from to write an operator in Python, and the names under which networks find it."""
+"""mx.operator: what users derive from to write an operator in Python, and the names under which networks find it.
+
+docs/add-an-operator.md shows one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Any, TypeVar
 
 from ...common.errors import GraphError, ParameterError
 from ..array import Array, Shape
+
+__all__ = ["CustomOp", "CustomOpProp", "register"]
 
 REQUESTS = ("null", "write", "inplace", "add")
 

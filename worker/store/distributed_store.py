@@ -20,13 +20,12 @@ from ...ps.assignment import BIG_ARRAY, Assignment
 from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty, same_memory
-from ..flight import Flight
-from ..key_requests import KeyRequests, Placed
 from ..profiling.spans import recorder
+from .flight import Flight
 from .job_session import JobSession
 from .keys import KeyInfo
 from .kvstore import KVStore
-from .requests import Request
+from .requests import KeyRequests, Placed, Request
 from .session import Session
 from .shared_memory import share
 

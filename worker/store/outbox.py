@@ -24,8 +24,8 @@ from ...common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
 from ...common.tensor import Tensor, with_frames
 from ...common.wire import TENSORS, Frame
 from ..array import Array, same_memory
-from ..flight import Flight
 from ..profiling.spans import recorder
+from .flight import Flight
 from .requests import Range, Request
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this

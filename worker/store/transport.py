@@ -19,7 +19,7 @@ from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
 from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
 from ...common.wire import Frame
-from ..flight import Flight
+from .flight import Flight
 from .outbox import Outbox
 from .requests import Request
 from .server_connection import ServerLine

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from .. import optimizer, random
+from ...ps import optimizer
+from .. import random
 from ..array import Array
 from ..devices.placement import Placement
 from ..files import checkpoint
-from ..spare_executor import SpareExecutor
 from ..store.session import Session, serve_if_role
 from ..symbols.symbol import Symbol
 from .agreement import agree
@@ -26,7 +26,7 @@ from .fit_checks import (
     seek_epoch,
 )
 from .metrics import metric
-from .prediction import Learned, evaluate, predict
+from .prediction import Learned, SpareExecutor, evaluate, predict
 from .trainer import Trainer
 
 

@@ -13,7 +13,7 @@ from .metrics.base import Metric
 
 @dataclass
 class FitOptions:
-    """Callbacks are kept as one list: an object with the methods of `pushgrad.worker.training.callback` is used by them."""
+    """Callbacks are kept as one list: an object with the methods of `mx.callback`'s classes is used by those."""
 
     evaluation: DataIter | None
     evaluation_metric: Metric

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,35 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import BaseExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
-from ..spare_executor import SpareExecutor
 from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .feeding import InputNames, feed, input_shapes
 from .metrics.base import Metric
+
+
+class SpareExecutor:
+    """At most one executor. Who takes it owns it until it is put back, so that threads do not share one.
+
+    A copy (also by pickle) starts empty: an executor's arrays lie in each other's memory.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Symbol, Hashable, BaseExecutor]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpareExecutor, ()
+
+    def take(self, symbol: Symbol, form: Hashable) -> BaseExecutor | None:
+        """The executor that was put back for this very symbol and `form`; None if there is no such."""
+        try:
+            kept, known, executor = self._kept.pop()
+        except IndexError:
+            return None
+        return executor if kept is symbol and known == form else None
+
+    def put_back(self, symbol: Symbol, form: Hashable, executor: BaseExecutor) -> None:
+        """Keep `executor` instead of what was kept before."""
+        self._kept[:] = [(symbol, form, executor)]
 
 
 @dataclass(frozen=True)

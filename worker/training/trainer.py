@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...common.errors import DataError
 from ..data.iterators import DataIter
 from ..log import log_line, r_number
-from ..spare_executor import SpareExecutor
 from ..store.session import Session
 from .agreement import Shares
 from .callback import BatchEnd, EpochEnd
@@ -17,7 +16,7 @@ from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .metrics.base import Metric
 from .parameters import Parameters
-from .prediction import Learned, evaluate
+from .prediction import Learned, SpareExecutor, evaluate
 from .store_engine import HostEngine
 
 if TYPE_CHECKING:

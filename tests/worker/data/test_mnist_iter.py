@@ -10,7 +10,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
 
-SUBSET = Path(__file__).parents[2] / "examples" / "data" / "mnist"
+SUBSET = Path(__file__).parents[3] / "examples" / "data" / "mnist"
 
 
 def idx(array, code=0x08):

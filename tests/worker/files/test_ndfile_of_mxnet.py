@@ -7,7 +7,7 @@ import pytest
 
 import pushgrad as mx
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).with_name("recorded")
 
 
 def test_every_element_type():

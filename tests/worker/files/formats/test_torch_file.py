@@ -14,7 +14,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).with_name("recorded")
 REBUILD = ("torch._utils", "_rebuild_tensor_v2")
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 VERSION = b"\x80\x02M\xe9\x03."

@@ -14,7 +14,7 @@ from pushgrad.worker.ops.elementwise import BaseElementwise
 from pushgrad.worker.ops.operator import REGISTRY
 from pushgrad.worker.ops.parameters import Float
 
-PAGE = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
+PAGE = Path(__file__).parents[3] / "docs" / "add-an-operator.md"
 
 
 @pytest.fixture

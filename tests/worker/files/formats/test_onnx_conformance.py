@@ -12,7 +12,7 @@ from pushgrad.common.errors import GraphError
 pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-RECORDS = runpy.run_path(str(Path(__file__).parents[1] / "conformance" / "test_mxnet_conformance.py"))
+RECORDS = runpy.run_path(str(Path(__file__).parents[3] / "conformance" / "test_mxnet_conformance.py"))
 CASES, arrays = RECORDS["CASES"], RECORDS["arrays"]
 
 

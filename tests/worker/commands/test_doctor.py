@@ -21,7 +21,7 @@ def run(monkeypatch, fake_machine):
     """Exit code and lines of the command on a machine with those changes."""
 
     def run(**changed):
-        monkeypatch.setattr(doctor_command, "lookups", lambda: fake_machine(**changed))
+        monkeypatch.setattr(doctor, "lookups", lambda: fake_machine(**changed))
         done = CliRunner().invoke(command, ["doctor"], catch_exceptions=False)
         return done.exit_code, done.output.splitlines()
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 import pushgrad as mx
+from pushgrad.worker.execution.buffers import ValueBuffers, last_uses
 from pushgrad.worker.execution.program import Outline
-from pushgrad.worker.value_buffers import ValueBuffers, last_uses
 
 S = mx.sym
 

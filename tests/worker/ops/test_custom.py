@@ -12,7 +12,7 @@ from pushgrad.common.errors import GraphError, ParameterError, ShapeError
 from pushgrad.worker.ops.custom import Custom
 from pushgrad.worker.ops.custom_prop import PROPS
 
-PAGE = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
+PAGE = Path(__file__).parents[3] / "docs" / "add-an-operator.md"
 
 
 @pytest.fixture(autouse=True)

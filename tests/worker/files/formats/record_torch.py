@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-FOLDER = Path(__file__).with_name("data")
+FOLDER = Path(__file__).with_name("recorded")
 
 if __name__ == "__main__":
     tensors = {

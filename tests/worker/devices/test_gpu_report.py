@@ -145,7 +145,7 @@ def test_the_first_missing_part_is_looked_for_and_no_further(fake_machine):
 
 def test_the_range_of_the_frontend_is_that_of_the_extras():
     first, beyond = (".".join(map(str, bound)) for bound in FRONTEND_RANGE)
-    project = Path(__file__).parents[2] / "pyproject.toml"
+    project = Path(__file__).parents[3] / "pyproject.toml"
     if not project.exists():
         pytest.skip("the sources are not here")
     for extra in ("cuda12", "cuda13"):
@@ -181,7 +181,7 @@ def test_a_failed_import_is_told_by_its_cause(monkeypatch):
         except ImportError as error:
             raise ImportError("=====\nFailed to import CuPy.\n=====") from error
 
-    monkeypatch.setattr(gpu_machine, "_import_cupy", broken)
+    monkeypatch.setattr(gpu_answers, "_import_cupy", broken)
     for ask in (gpu_answers.Machine().cupy, gpu_answers.Machine().nvrtc, gpu_answers.Machine().gpus):
         with pytest.raises(Absent, match=re.escape("libstdc++.so.6: version GLIBCXX_3.4.30 not found")):
             ask()

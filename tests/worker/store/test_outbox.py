@@ -5,7 +5,7 @@ from pushgrad.common.errors import RemoteError
 from pushgrad.common.messages import Error
 from pushgrad.common.requests import Ack, Ok, Pull, Push, Stats, Values
 from pushgrad.common.tensor import Tensor
-from pushgrad.worker.flight import Flight
+from pushgrad.worker.store.flight import Flight
 from pushgrad.worker.store.outbox import Outbox
 from pushgrad.worker.store.requests import Request
 

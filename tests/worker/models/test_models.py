@@ -69,7 +69,7 @@ def test_every_name_has_its_count_here_and_can_be_built():
 
 
 def test_the_page_has_the_same_counts():
-    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
     written = [(row[0].strip("`"), tuple(map(int, row[2].split(" x "))), int(row[3].replace(" ", ""))) for row in rows]
     assert sorted(written) == sorted((name, image, expected) for name, _, image, expected in COUNTS)

@@ -12,7 +12,7 @@ import pytest
 
 import pushgrad as mx
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DATA = ROOT / "examples" / "data"
 SONAR = [
     0.488888888888889, 0.514285714285714, 0.514285714285714, 0.514285714285714, 0.514285714285714,

@@ -5,7 +5,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 
-FOLDER = Path(__file__).with_name("data")
+FOLDER = Path(__file__).with_name("recorded")
 TYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-LOGITS = Path(__file__).with_name("data") / "efficientnet_lite0_logits.npy"
+LOGITS = Path(__file__).with_name("recorded") / "efficientnet_lite0_logits.npy"
 
 
 def pictures():
