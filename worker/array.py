@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Arrays: TypeAlias = Sequence[Array]
+Gradients: TypeAlias = Sequence[Array | None]  # None: nobody wants that one
 Shape: TypeAlias = tuple[int, ...]
+Rows: TypeAlias = tuple[int, int]  # of a batch: the first one, and the one after the last
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 

@@ -20,7 +20,7 @@ _SEED_FACTOR = 127  # MXNet seeds the generator of CPU 0 with 127 times the glob
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
-class Stream:
+class MersenneTwister:
     """One Mersenne twister; its methods may be called from several threads."""
 
     def __init__(self, seed: int) -> None:
@@ -78,14 +78,14 @@ class Stream:
         return np.concatenate([*found, np.empty((0, 2), np.float32)]).reshape(-1)
 
 
-_stream = Stream(0)
+_stream = MersenneTwister(0)
 
 
 def seed(value: int) -> None:
     """Start the stream anew, as MXNet's mx.random.seed (R: mx.set.seed) does on the CPU. The first seed is 0."""
     global _stream
     try:
-        _stream = Stream(operator.index(value))
+        _stream = MersenneTwister(operator.index(value))
     except TypeError:
         raise ParameterError("random.seed", expected="a whole number", got=repr(value)) from None
 

@@ -9,7 +9,7 @@ import numpy as np
 from turns import take_turns, task
 
 import pushgrad as mx
-from pushgrad.worker.training.trainer.gradient_exchange import Exchange
+from pushgrad.worker.training.gradient_exchange import Exchange
 
 COMPUTE = 0.5  # seconds of a step
 todo = task()

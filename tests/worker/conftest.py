@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pushgrad.worker.array import Array
+from pushgrad.worker.array import Array, Arrays
 from pushgrad.worker.execution import executor
 from pushgrad.worker.ops.operator import Operator, Step
 
-Loss = Callable[[Sequence[Array], Sequence[Array]], float]
+Loss = Callable[[Arrays, Arrays], float]
 
 _spec = importlib.util.spec_from_file_location("gpu_fakes", Path(__file__).with_name("gpu_fakes.py"))
 gpu_fakes = importlib.util.module_from_spec(_spec)
@@ -30,7 +30,7 @@ def threads_for_small_networks_too(monkeypatch):
     monkeypatch.setattr(executor, "WORK_OF_ONE", 0.0)
 
 
-def run_forward(op: Operator, inputs: Sequence[Array], step: Step | None = None) -> list[Array]:
+def run_forward(op: Operator, inputs: Arrays, step: Step | None = None) -> list[Array]:
     """The outputs of `op`, whose arrays start as NaN so that every element must be written."""
     arguments = inputs[: len(op.arguments())]  # what follows are auxiliary states
     _, shapes = op.infer_shape([array.shape for array in arguments], [None] * len(op.outputs()))
@@ -41,9 +41,9 @@ def run_forward(op: Operator, inputs: Sequence[Array], step: Step | None = None)
 
 def run_backward(
     op: Operator,
-    inputs: Sequence[Array],
-    outputs: Sequence[Array],
-    out_grads: Sequence[Array],
+    inputs: Arrays,
+    outputs: Arrays,
+    out_grads: Arrays,
     step: Step | None = None,
     wanted: Sequence[int] | None = None,
 ) -> list[Array | None]:
@@ -56,7 +56,7 @@ def run_backward(
 
 def check_gradients(
     op: Operator,
-    inputs: Sequence[Array],
+    inputs: Arrays,
     *,
     wrt: Sequence[int] | None = None,
     loss: Loss | None = None,
@@ -74,7 +74,7 @@ def check_gradients(
     heads = [random.normal(size=array.shape) for array in outputs]
     if loss is None:
 
-        def loss(_: Sequence[Array], outputs: Sequence[Array]) -> float:
+        def loss(_: Arrays, outputs: Arrays) -> float:
             return sum(float((head * output).sum()) for head, output in zip(heads, outputs, strict=True))
 
     wrt = range(len(inputs)) if wrt is None else wrt

@@ -83,7 +83,7 @@ def test_scale_zero_draws_nothing():
 
 def test_values_stay_below_high():
     draws = np.array([2**32 - 1], np.uint32)
-    stream = mx.random.Stream(0)
+    stream = mx.random.MersenneTwister(0)
     stream._twister = type("T", (), {"randint": staticmethod(lambda *a, **k: draws)})()
     assert stream.uniform(0.0, 1.0, (1,))[0] < 1
 

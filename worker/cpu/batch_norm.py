@@ -7,13 +7,11 @@ Which channels share a block, or a thread, does not change a bit of the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ...common.jit import kernel
 from ...common.slices import share
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.batch_norm import BatchNorm
 from ..ops.operator import Step
 
@@ -32,7 +30,7 @@ class BatchNormKernel:
         """Kernels that do `lanes` parts of the channels on the same arrays."""
         return [BatchNormKernel(self.op, self.channels, lane, lanes) for lane in range(lanes)]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Normalise; while training, move the averages."""
         data, own = self.op.planes(inputs[0]), slice(self.first, self.last)
         gamma, beta, *averages = (array[own] for array in inputs[1:])
@@ -49,14 +47,7 @@ class BatchNormKernel:
         if self.op.output_mean_var:
             outputs[1][own], outputs[2][own] = self.mean, self.inverse
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """As the operator's."""
         data, head, own = self.op.planes(inputs[0]), self.op.planes(out_grads[0]), slice(self.first, self.last)
         gamma = np.ones(self.mean.size, np.float32) if self.op.fix_gamma else inputs[1][own]

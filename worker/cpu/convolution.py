@@ -6,10 +6,9 @@ them costs a tenth of the GEMM, keeping them costs memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..array import Array, Shape, aligned_empty, aligned_zeros
+from ..array import Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .convolution_by_window import DealtColumns
 from .convolution_rows import PatchRows
@@ -50,7 +49,7 @@ class ConvolutionKernel:
         self.unused_bias_grad = aligned_empty((op.num_filter,))  # where nobody asks for it, or there is no bias
         self.slope = aligned_empty((data[0], op.num_filter, plane[0] // window[0], plane[1] // window[1]))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the pooled, activated output and remember the winners."""
         self.products.arrange_weight(inputs[1])
         bias, out = (inputs[2] if len(inputs) > 2 else self.no_bias), outputs[0]
@@ -60,14 +59,7 @@ class ConvolutionKernel:
         if self.act_type:
             activate(self.act_type, out)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad, (data_grad, weight_grad) = out_grads[0], in_grads[:2]
         if self.act_type:

@@ -8,12 +8,12 @@ beside the GEMM.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
 from .elementwise import activate, multiply_by_slope
 from .gemm_bands import Band, cut
@@ -52,7 +52,7 @@ class ColumnsKernel:
             return max(FEWEST_COLUMNS, self._pixels())  # nothing is copied, so that a band may be a whole image
         return max(BAND_BYTES // (4 * self.depth), FEWEST_COLUMNS)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         data, weight, out = inputs[0], inputs[1], outputs[0]
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
@@ -64,14 +64,7 @@ class ColumnsKernel:
         if self.act_type:
             activate(self.act_type, out)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         data, weight, grad = inputs[0], inputs[1], out_grads[0]
         if self.act_type:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..array import Array, Shape, aligned_empty
+from ..array import Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .convolution_columns import ColumnsKernel
 from .elementwise import activate, multiply_by_slope
@@ -29,21 +28,14 @@ class PooledConvolutionKernel:
         self.pooling = PoolKernel(pooling, plane, pooled)
         self.convolved = aligned_empty(plane)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the pooled, activated output."""
         self.convolution.forward(step, inputs, [self.convolved])
         self.pooling.forward(step, [self.convolved], outputs)
         if self.act_type:
             activate(self.act_type, outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad = out_grads[0]
         if self.act_type:

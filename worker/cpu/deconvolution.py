@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from ..array import Array
+from ..array import Arrays, Gradients
 from ..ops.deconvolution import transposed_backward, transposed_forward
+from ..ops.kernel import Kernel
 from ..ops.operator import Step
-
-if TYPE_CHECKING:
-    from .registry import Kernel
 
 
 class DeconvolutionKernel:
@@ -20,17 +15,10 @@ class DeconvolutionKernel:
         """`convolution` leads from the output to the data."""
         self.convolution = convolution
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the output."""
         transposed_forward(self.convolution, step, inputs, outputs)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         transposed_backward(self.convolution, step, out_grads, inputs, in_grads)

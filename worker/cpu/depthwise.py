@@ -5,13 +5,12 @@ Each plane is laid out in phases (see `phases`), so that every tap is one multip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
 from .scratch import scratch
 from .stride_phases import PhasePlan, collect, deal, lay_out
@@ -30,20 +29,13 @@ class DepthwiseKernel:
         self.plan = PhasePlan.of(op.windows(), out[2:])
         self.no_bias = np.zeros(data[1], np.float32)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The weighted sum of each window, plus bias."""
         bias = inputs[2] if len(inputs) > 2 else self.no_bias
         plan, weight = self.plan, inputs[1].reshape(len(inputs[1]), -1)
         _forward(inputs[0], weight, bias, outputs[0], self._phases(), plan.offsets, self._line(), plan.pad)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad, plan, weight = out_grads[0], self.plan, inputs[1].reshape(len(inputs[1]), -1)
         if len(inputs) > 2 and in_grads[2] is not None:

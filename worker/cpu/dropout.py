@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
-from ..ops.philox import MULTIPLIERS, ROUNDS, WEYL, Stream
+from ..ops.philox import MULTIPLIERS, ROUNDS, WEYL
 
 _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 _W0, _W1 = np.uint64(WEYL[0]), np.uint64(WEYL[1])
@@ -23,18 +22,11 @@ class DropoutKernel:
     def __init__(self, op: Any) -> None:
         self.op = op
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Drop and scale."""
         self._apply(step, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient passes where data passed."""
         if in_grads[0] is not None:
             self._apply(step, out_grads[0], in_grads[0])
@@ -43,7 +35,7 @@ class DropoutKernel:
         if not self.op.active(step):
             np.copyto(target, source)
             return
-        stream = Stream.of(step)
+        stream = step.random_stream()
         words = np.array([*stream.key, stream.step, stream.node], np.uint64)
         first = step.first_row * (source.size // max(1, len(source)))
         scale = np.float32(1 / (1 - self.op.p))

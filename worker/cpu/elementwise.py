@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 
 # Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
@@ -20,19 +20,12 @@ class ActivationKernel:
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """f(x)."""
         np.copyto(outputs[0], inputs[0])
         activate(self.act_type, outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy f'(x), from the output."""
         if in_grads[0] is not None:
             multiply_by_slope(self.act_type, outputs[0], out_grads[0], in_grads[0])

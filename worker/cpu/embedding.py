@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.embedding import Embedding, whole_numbers
 from ..ops.operator import Step
 
@@ -16,20 +14,13 @@ class EmbeddingKernel:
     def __init__(self, op: Embedding) -> None:
         self.op = op
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the rows; DataError for an id outside the table."""
         rows = outputs[0].reshape(-1, self.op.output_dim)
         if not _copy_rows(inputs[0].reshape(-1), inputs[1], rows):
             whole_numbers(step, inputs[0], self.op.input_dim, "Embedding: data")
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Add each place's gradient to its row, in order; zero for data."""
         for grad in in_grads:
             if grad is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 from .elementwise import activate, multiply_by_slope
 from .scratch import scratch
@@ -23,7 +22,7 @@ class FullyConnectedKernel:
     def __init__(self, op: FullyConnected, act_type: str | None) -> None:
         self.op, self.act_type = op, act_type
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """f(x W^T + b)."""
         weight = inputs[1]
         out = outputs[0].reshape(-1, len(weight))
@@ -36,14 +35,7 @@ class FullyConnectedKernel:
         if self.act_type:
             activate(self.act_type, out)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The operator's gradients of dy f'(x)."""
         grad = out_grads[0]
         if self.act_type:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from ..ops.leaky_relu import LeakyReLU
 from ..ops.operator import Step
 
@@ -21,7 +20,7 @@ class LeakyReLUKernel:
         self.op = op
         self.above, self.below = np.float32(op.above()), np.float32(op.steepness())
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The function."""
         x, y = inputs[0], outputs[0]
         if self.op.act_type == "gelu":
@@ -32,14 +31,7 @@ class LeakyReLUKernel:
             slopes = self._slopes(inputs)
             _leaky(_by_slope(x, slopes), _by_slope(y, slopes), slopes)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The head gradient times the slope; gamma's gradient."""
         x, head, grad = inputs[0], out_grads[0], in_grads[0]
         if grad is not None:
@@ -50,7 +42,7 @@ class LeakyReLUKernel:
             _gamma_sums(_by_slope(x, slopes), _by_slope(head, slopes), sums)
             in_grads[1][:] = sums
 
-    def _data_gradient(self, inputs: Sequence[Array], y: Array, head: Array, grad: Array) -> None:
+    def _data_gradient(self, inputs: Arrays, y: Array, head: Array, grad: Array) -> None:
         x = inputs[0]
         if self.op.act_type == "gelu":
             _gelu_gradient(x.reshape(-1), head.reshape(-1), grad.reshape(-1))
@@ -60,7 +52,7 @@ class LeakyReLUKernel:
             slopes = self._slopes(inputs)
             _leaky_gradient(_by_slope(x, slopes), _by_slope(head, slopes), _by_slope(grad, slopes), slopes)
 
-    def _slopes(self, inputs: Sequence[Array]) -> Array:
+    def _slopes(self, inputs: Arrays) -> Array:
         """One slope, or one for each channel."""
         return inputs[1] if self.op.act_type == "prelu" else np.full(1, self.op.slope, np.float32)
 

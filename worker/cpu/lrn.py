@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..ops.lrn import LRN
 from ..ops.operator import Step
 from ..ops.shapes import product
@@ -22,18 +21,11 @@ class LRNKernel:
         self.scratch = np.empty((2, data[1], product(data[2:])), np.float32)
         self.numbers = tuple(np.float32(v) for v in (op.alpha / op.nsize, op.beta, op.knorm))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """x s^-beta, s = knorm + alpha / nsize * window sum of x^2."""
         _forward(_planes(inputs[0]), _planes(outputs[0]), self.scratch[0], self.op.nsize // 2, self.numbers)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy s^-beta - 2 alpha beta / nsize * x * window sum of dy x s^(-beta - 1)."""
         if in_grads[0] is not None:
             arrays = (_planes(inputs[0]), _planes(out_grads[0]), _planes(in_grads[0]))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array, Shape, aligned_empty
+from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .scratch import scratch
 from .stride_phases import PhasePlan, collect, deal, lay_out
@@ -33,7 +32,7 @@ class PoolKernel:
         kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)
         self.winner = aligned_empty(kept, np.int16)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One value per window; of a maximum, its place is remembered."""
         phases = scratch("phases", self.plan.shape)
         phases.fill(-np.inf if self.largest else 0)
@@ -44,14 +43,7 @@ class PoolKernel:
         else:
             _sums(data, out, self.divisor, phases, plan.offsets, line, plan.pad)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """To the first maximum of each window, or in equal parts to all of it."""
         if in_grads[0] is None:
             return
@@ -72,7 +64,7 @@ class WholePlanePoolKernel:
         self.winner = np.zeros(data[0] * data[1] if op.pool_type == "max" else 0, np.intp)
         self.every = np.arange(self.winner.size)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One value per plane."""
         planes, out = inputs[0].reshape(-1, self.pixels), outputs[0].reshape(-1)
         if self.pool_type == "max":
@@ -83,14 +75,7 @@ class WholePlanePoolKernel:
         if self.pool_type == "avg":
             out /= self.pixels
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """To the first maximum of each plane, or in equal parts to all of it."""
         if in_grads[0] is None:
             return

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from ..array import Array, Shape
-from ..ops.operator import Operator, Step
-
-
-class Kernel(Protocol):
-    """Forward and backward of one node or chain of nodes, for one slice of the batch: an Operator's two methods."""
-
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Write the outputs."""
-        ...
-
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
-        """Write the gradients that are asked for."""
-        ...
+from ..array import Shape
+from ..ops.kernel import Kernel
+from ..ops.operator import Operator
 
 
 def kernel_for(

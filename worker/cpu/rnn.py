@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..array import Array
+from ..array import Arrays, Gradients
 from ..ops.operator import Step
 
 if TYPE_CHECKING:
@@ -20,19 +19,12 @@ class RnnKernel:
         self.op = op
         self.tapes: list[Tape] = []
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Layer by layer; kept while training."""
         tapes = self.op.recorded(step, inputs, outputs)
         self.tapes = tapes if step.is_train else []
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Back through time."""
         if not self.tapes:
             self.op.backward(step, out_grads, inputs, outputs, in_grads)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.jit import kernel
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
 
 
@@ -24,21 +24,14 @@ class SoftmaxOutputKernel:
     def __init__(self, op: Any) -> None:
         self.op = op
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """exp(x - max) / sum, row by row."""
         data, out = inputs[0], outputs[0]
         _subtract_largest(data, out)
         np.exp(out, out=out)
         _divide_by_sum(out)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The head gradient is not read: this is a loss."""
         if in_grads[1] is not None:
             in_grads[1].fill(0)

@@ -8,12 +8,12 @@ Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..array import Array, Shape, aligned_zeros
+from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
 from . import winograd_2x2, winograd_4x4
 from .elementwise import activate, multiply_by_slope
@@ -65,7 +65,7 @@ class WinogradKernel:
         wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
         self.bands = list(cut(out[0], (self.down, self.across), wanted))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         data, out = inputs[0], outputs[0]
         self.form.weight_to_tiles(inputs[1], self.weight)
@@ -80,14 +80,7 @@ class WinogradKernel:
         if self.act_type:
             activate(self.act_type, out)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad = out_grads[0]
         if self.act_type:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
-from ..cpu.registry import Kernel, kernel_for
+from ..array import Array, Arrays, Gradients
+from ..cpu.registry import kernel_for
+from ..ops.kernel import Kernel
 from ..ops.operator import Operator, Step
 
 
@@ -20,21 +21,14 @@ class HostCall:
         self._op = op
         self._kernel: Kernel | None = None
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the outputs, and the states, which come last among the inputs."""
         here, results = [_get(array) for array in inputs], [_get(array) for array in outputs]
         self._host(here, results).forward(_on_host(step), here, results)
         first_state = len(self._op.arguments())
         _set([*outputs, *inputs[first_state:]], [*results, *here[first_state:]])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients that are asked for."""
         here, results = [_get(array) for array in inputs], [_get(array) for array in outputs]
         gradients = [None if grad is None else np.empty(grad.shape, grad.dtype) for grad in in_grads]
@@ -42,7 +36,7 @@ class HostCall:
         self._host(here, results).backward(_on_host(step), heads, here, results, gradients)
         _set(in_grads, gradients)
 
-    def _host(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> Kernel:
+    def _host(self, inputs: Arrays, outputs: Arrays) -> Kernel:
         if self._kernel is None:
             shapes = [array.shape for array in inputs], [array.shape for array in outputs]
             self._kernel = kernel_for([self._op], *shapes, outputs[0].dtype)
@@ -58,7 +52,7 @@ def _get(array: Any) -> Array:
     return host
 
 
-def _set(targets: Sequence[Any], values: Sequence[Array | None]) -> None:
+def _set(targets: Sequence[Any], values: Gradients) -> None:
     for target, value in zip(targets, values, strict=True):
         if target is not None and value is not None:
             target.set(value)

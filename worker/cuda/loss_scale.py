@@ -6,13 +6,12 @@ It lies in device memory and looks after itself: a step whose gradients overflow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..array import Array
-from ..cpu.registry import Kernel
+from ..array import Array, Arrays, Gradients
+from ..ops.kernel import Kernel
 from ..ops.operator import Step
 from .device import Device
 
@@ -52,18 +51,11 @@ class ScaledLoss:
     def __init__(self, device: Device, kernel: Kernel) -> None:
         self._module, self._kernel = device.module("loss_scale"), kernel
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The loss's own."""
         self._kernel.forward(step, inputs, outputs)
 
-    def backward(
-        self,
-        step: Any,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Any, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The loss's own, larger."""
         self._kernel.backward(step, out_grads, inputs, outputs, in_grads)
         for grad in in_grads:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from ..ops.philox import Stream
 from .device import Device
 
 
@@ -21,7 +20,7 @@ def random_bits(device: Device, step: Any, first: int, count: int) -> Array:
 
 def stream_words(step: Any) -> tuple[np.uint32, np.uint32, np.uint32]:
     """Node and key, which do not change from step to step."""
-    stream = Stream.of(step)
+    stream = step.random_stream()
     return np.uint32(stream.node), np.uint32(stream.key[0]), np.uint32(stream.key[1])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Shape
-from ..cpu.registry import Kernel
+from ..ops.kernel import Kernel
 from ..ops.operator import Operator
 from .device import Device
 

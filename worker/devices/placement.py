@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...common.errors import ParameterError
+from ..array import Rows
 from ..context import Context, as_list, require
-from ..execution.executor_base import Rows
 
 
 @dataclass(frozen=True)

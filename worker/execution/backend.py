@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
-from ..cpu.registry import Kernel, kernel_for
+from ..cpu.registry import kernel_for
 from ..graphs.node import Entry, Node
+from ..ops.kernel import Kernel
 from ..ops.operator import Operator
 from .fusion import extends_on_host, fuse
 from .memory_format import Format, Formats

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..array import Array
-from ..cpu.registry import Kernel
 from ..graphs.node import Node
+from ..ops.kernel import Kernel
 from ..ops.operator import Step
 from ..profiling.spans import recorder
 from .backend import HOST, Backend

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from ..array import Shape
+from ..array import Rows, Shape
 from ..context import current_context
 from ..devices.placement import Placement
 from ..symbols.symbol import Symbol
 from .bound_arrays import Places
 from .executor import Executor
-from .executor_base import BaseExecutor, Rows
+from .executor_base import BaseExecutor
 
 
 def simple_bind(

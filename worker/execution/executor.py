@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.slices import share
-from ..array import Array, Shape, aligned_zeros
+from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..graphs.operation_counts import graph_work
 from ..symbols.symbol import Symbol
 from .bound_arrays import Binding, Places
-from .executor_base import Announce, BaseExecutor, Rows
+from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
 from .slice_sums import SliceSums
 from .slice_threads import Lanes

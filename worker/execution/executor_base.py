@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
-from ..array import Array
+from ..array import Array, Rows
 from ..symbols.symbol import Symbol
 from .bound_arrays import Binding, as_array
 
-Rows = tuple[int, int]
 Announce = Callable[[str, Array], None]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
@@ -57,7 +57,7 @@ class Program:
         outline: Outline,
         shapes: Mapping[Entry, Shape],
         variables: Mapping[str, Array],
-        outputs: Sequence[Array],
+        outputs: Arrays,
         gradients: Mapping[str, Array],
         common: Common | None = None,
         step: Step | None = None,
@@ -84,7 +84,7 @@ class Program:
             for index, target in self._copied_heads:
                 target[...] = self._values[self._outline.heads[index]]
 
-    def begin_backward(self, head_grads: Sequence[Array | None], finished: Callable[[str], None]) -> None:
+    def begin_backward(self, head_grads: Gradients, finished: Callable[[str], None]) -> None:
         """Take the gradients of the outputs: None for ones (which a loss does not even read)."""
         for (buffer, total), given in zip(self._head_buffers, head_grads, strict=True):
             if buffer is not None:
@@ -104,7 +104,7 @@ class Program:
                 call.run_backward(self.step, self.counts)
                 call.add_up(finished)
 
-    def _place_heads(self, outputs: Sequence[Array]) -> None:
+    def _place_heads(self, outputs: Arrays) -> None:
         self._copied_heads: list[tuple[int, Array]] = []
         self._head_arrays: dict[Entry, Array] = {}
         for index, (entry, target) in enumerate(zip(self._outline.heads, outputs, strict=True)):

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ...common.slices import share
-from ..array import Array
+from ..array import Gradients
 from ..compute_threads import shared_threads
 from .program import Program
 from .whole_batch_nodes import Meeting
 
 Finished = Callable[[str], None]
-HeadGrads = Sequence[Sequence[Array | None]]  # per program, one per output
+HeadGrads = Sequence[Gradients]  # per program, one per output
 
 
 class Lanes:

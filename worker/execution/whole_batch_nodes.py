@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..array import Array, Shape, aligned_empty
-from ..cpu.registry import Kernel, kernel_for
+from ..array import Array, Rows, Shape, aligned_empty
+from ..cpu.registry import kernel_for
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
+from ..ops.kernel import Kernel
 from ..ops.operator import Step
 from .buffers import GradientBuffers
 from .calls import Call
 from .program import Common, Outline
-
-Rows = tuple[int, int]
 
 
 class Meeting:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
 from ...common.errors import GraphError
-from ..array import Array
+from ..array import Array, Arrays
 from ..ops.operator import Operator
 
 
@@ -107,7 +107,7 @@ def counts_labels(op: Operator) -> bool:
     return op.counted(np.zeros(1, np.float32)) is not None
 
 
-def computed_label(node: Node, inputs: Sequence[Array]) -> Array | None:
+def computed_label(node: Node, inputs: Arrays) -> Array | None:
     """The label of a normalising loss if the graph computes it, so that it can only be counted when it is there."""
     assert node.op is not None
     is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ..array import Array
+from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Choice
 
@@ -18,11 +18,11 @@ class Activation(BaseElementwise):
 
     act_type = Choice("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = f(x)."""
         VALUES[self.act_type](xp, inputs[0], out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy f'(x), for the most part told by y."""
         SLOPES[self.act_type](xp, inputs[0], y, out)
         xp.multiply(out, dy, out=out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Int, Optional
 from .shapes import merge, normal_axis
@@ -44,19 +44,12 @@ class Argmax(Operator):
         inside = (1,) if self.keepdims else ()
         return (*data[:axis], *inside, *data[axis + 1 :]) or (1,)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Search."""
         found = getattr(step.xp, self.searched)(inputs[0], axis=self.axis)
         outputs[0][...] = found.reshape(outputs[0].shape)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Zero."""
         if in_grads[0] is not None:
             in_grads[0].fill(0)

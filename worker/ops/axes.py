@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int, Ints, Optional
 from .shapes import merge, normal_axis
@@ -36,18 +36,11 @@ class _Permutation(Operator, abstract=True):
             out = tuple(data[axis] for axis in self.order(len(data)))
         return [data], [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy, reordered."""
         outputs[0][...] = inputs[0].transpose(self.order(inputs[0].ndim))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Copy the gradient, each axis back to its place."""
         if in_grads[0] is not None:
             in_grads[0].transpose(self.order(inputs[0].ndim))[...] = out_grads[0]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Float, Int, Optional
 from .shapes import merge, merge_all, product
@@ -89,7 +89,7 @@ class BatchNorm(Operator):
         """Whether the statistics are the batch's own. Those of an empty batch do not exist."""
         return step.is_train and not self.use_global_stats and data.size > 0
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Normalise; while training, move the averages."""
         data, gamma, beta, *averages = inputs
         out = self.planes(outputs[0])
@@ -104,14 +104,7 @@ class BatchNorm(Operator):
             for average, batch in zip(averages, (mean, var), strict=True):
                 average[...] = self.momentum * average + (1 - self.momentum) * batch
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """With n elements per channel, h the normalised data and d the head gradient: gamma's is sum d h, beta's sum d.
 
         Data's is gamma / sqrt(var + eps) * (d - sum d / n - h sum(d h) / n), without the sums where averages are used.
@@ -129,7 +122,7 @@ class BatchNorm(Operator):
         if in_grads[2] is not None:
             in_grads[2][...] = sum_beta
 
-    def _normalise(self, step: Step, data: Array, averages: Sequence[Array], out: Array) -> tuple[Array, Array]:
+    def _normalise(self, step: Step, data: Array, averages: Arrays, out: Array) -> tuple[Array, Array]:
         """Write (data - mean) / sqrt(var + eps) to `out`; mean and var in double precision, one per channel."""
         xp, planes = step.xp, self.planes(data)
         if self.uses_batch(step, data):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .elementwise import BaseElementwise, ElemwiseAdd, ElemwiseDiv, ElemwiseMul, ElemwiseSub, Power
 from .operator import PartialShape, Step
 
@@ -39,14 +39,7 @@ class Broadcast(BaseElementwise, abstract=True):
             raise ShapeError(f"{self.op_name()}: rhs", expected=f"extent {left} or 1", got=right)
         return left
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The slope towards each input that wants one, summed where it was stretched."""
         dy, y = out_grads[0], outputs[0]
         for which, grad in enumerate(in_grads):

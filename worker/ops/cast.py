@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .operator import Step
 from .parameters import DType
 from .view import Identity
@@ -29,7 +29,7 @@ class Cast(Identity):
         """Data itself is the output where nothing is rounded."""
         self.is_view = self.dtype in ("float32", "float64")
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy, rounded."""
         if self.is_view:
             super().forward(step, inputs, outputs)
@@ -40,14 +40,7 @@ class Cast(Identity):
         else:
             _to_whole(step.xp, inputs[0], np.iinfo(self.dtype), outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy, rounded to half precision where the output is."""
         if self.dtype in _HALVES and in_grads[0] is not None:
             _HALVES[self.dtype](step.xp, out_grads[0], in_grads[0])

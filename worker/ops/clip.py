@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from ..array import Array
+from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Float
 
@@ -23,11 +22,11 @@ class Clip(BaseElementwise):
         if not self.a_min <= self.a_max:
             raise ParameterError("clip: parameter a_max", expected=f"at least a_min {self.a_min:g}", got=self.a_max)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = min(max(x, a_min), a_max)."""
         xp.clip(inputs[0], self.a_min, self.a_max, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy where y is x, else 0."""
         xp.equal(inputs[0], y, out=out)
         xp.multiply(out, dy, out=out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int
 from .shapes import merge
@@ -69,7 +69,7 @@ class Concat(Operator):
             return [*(part or rest for part in parts), total]
         return lengths
 
-    def _pieces(self, whole: Array, parts: Sequence[Array]) -> list[Array]:
+    def _pieces(self, whole: Array, parts: Arrays) -> list[Array]:
         """Views of `whole`, one for each of `parts`."""
         axis, start, pieces = self._axis(whole.ndim), 0, []
         for part in parts:
@@ -78,19 +78,12 @@ class Concat(Operator):
             start = stop
         return pieces
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy each input to its place."""
         for piece, data in zip(self._pieces(outputs[0], inputs), inputs, strict=True):
             piece[...] = data
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Copy each piece of the gradient back."""
         for piece, grad in zip(self._pieces(out_grads[0], inputs), in_grads, strict=True):
             if grad is not None:

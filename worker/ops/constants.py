@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Float, Int, Ints, Optional, Parameter
 from .shapes import merge
@@ -38,14 +38,7 @@ class _Constant(Operator, abstract=True):
         """From the parameters; an extent of 0 is left for those who read the output to tell."""
         return [], [merge(out_shapes[0], self.extents() or None, f"{self.op_name()}: output")]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Nothing depends on anything."""
 
 
@@ -60,7 +53,7 @@ class Zeros(_Constant):
         """`shape`."""
         return self.shape
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Fill."""
         outputs[0].fill(self.fill)
 
@@ -78,7 +71,7 @@ class Full(Zeros):
     canonical = "_full"
     value = Float()
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Fill."""
         outputs[0].fill(self.value)
 
@@ -113,7 +106,7 @@ class Arange(_Constant):
         """(count * repeat,)."""
         return (self._count() * self.repeat,)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """first + step * i."""
         first = 0.0 if self.stop is None else self.start
         numbers = first + self.step * step.xp.arange(self._count())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Int, Ints, Optional
 from .shapes import merge, product
@@ -111,7 +110,7 @@ class Convolution(Operator):
         grouped = weight.reshape(self.num_group, -1, *weight.shape[1:])
         return grouped.transpose(*range(3, grouped.ndim), 0, 1, 2)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """For each tap of the kernel: add its filters times the pixels that it touches."""
         data, weight, out = inputs[0], inputs[1], outputs[0]
         windows, count = self.windows(), out.shape[2:]
@@ -122,14 +121,7 @@ class Convolution(Operator):
             touched = self._groups(padded[index])
             out += step.xp.matmul(filters[tap], touched).reshape(out.shape)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Tap by tap: dW from dy and the pixels touched, dx from dy and the filters; db the sum of dy."""
         xp, data, weight, grad = step.xp, inputs[0], inputs[1], self._groups(out_grads[0])
         windows, count = self.windows(), out_grads[0].shape[2:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Int, Ints
 from .shapes import merge, merge_rows
@@ -73,18 +73,11 @@ class Crop(Operator):
         places = zip(self._offset(data, out), out[2:], strict=True)
         return (slice(None), slice(None), *(slice(first, first + extent) for first, extent in places))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the window."""
         outputs[0][...] = inputs[0][self._window(inputs[0].shape, outputs[0].shape)]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient in the window, zero around it and for arg1."""
         for grad in in_grads:
             if grad is not None:

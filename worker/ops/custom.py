@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import GraphError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from ..context import cpu
 from .custom_prop import CustomOp, make_prop, user_error
 from .operator import Operator, PartialShape, Step
@@ -101,18 +101,11 @@ class Custom(Operator):
             raise ShapeError(where, expected=f"shapes of {self._names}", got=said)
         return [[_shape(shape, where) for shape in shapes] for shapes in said]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Make the user's operator and let it compute."""
         CustomCall(self).forward(step, inputs, outputs)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Forward again, on copies of the states, as backward may read what it left; then the user's backward."""
         call, count = CustomCall(self), len(self.arguments())
         copies = [array.copy() for array in inputs[count:]]
@@ -127,7 +120,7 @@ class CustomCall:
         self.op = op
         self.worker: CustomOp | None = None
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Call the user's forward."""
         op, count, where = self.op, len(self.op.arguments()), f"Custom {step.name}".strip()
         if self.worker is None:
@@ -144,14 +137,7 @@ class CustomCall:
             aux=list(inputs[count:]),
         )
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Call the user's backward; gradients that nobody asks for have the request null and a place all the same."""
         if self.worker is None:
             raise GraphError(f"Custom {step.name}: backward before forward")
@@ -173,7 +159,7 @@ class CustomCall:
         )
 
 
-def _read_only(arrays: Sequence[Array]) -> list[Array]:
+def _read_only(arrays: Arrays) -> list[Array]:
     """Views that refuse to be written, since other nodes read the same memory."""
     views = [array.view() for array in arrays]
     for view in views:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .convolution import LAYOUTS, Convolution, check_filters
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Int, Ints, Optional
@@ -14,7 +13,7 @@ from .shapes import merge
 from .windows import Windows
 
 if TYPE_CHECKING:
-    from ..cpu.registry import Kernel
+    from .kernel import Kernel
 
 
 class Deconvolution(Operator):
@@ -131,23 +130,16 @@ class Deconvolution(Operator):
             no_bias=True,
         )
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The data gradient of the convolution, plus bias."""
         transposed_forward(self.convolution(inputs[0].shape), step, inputs, outputs)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dx is the convolution of dy; dW its weight gradient, with data as the gradient of its output."""
         transposed_backward(self.convolution(inputs[0].shape), step, out_grads, inputs, in_grads)
 
 
-def transposed_forward(convolution: Kernel, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+def transposed_forward(convolution: Kernel, step: Step, inputs: Arrays, outputs: Arrays) -> None:
     """Deconvolution's forward by the backward of `convolution`, plain or compiled."""
     data, weight, out = inputs[0], inputs[1], outputs[0]
     # The input of a convolution is not read for its gradient alone, so that `out` may stand in for it.
@@ -159,9 +151,9 @@ def transposed_forward(convolution: Kernel, step: Step, inputs: Sequence[Array],
 def transposed_backward(
     convolution: Kernel,
     step: Step,
-    out_grads: Sequence[Array],
-    inputs: Sequence[Array],
-    in_grads: Sequence[Array | None],
+    out_grads: Arrays,
+    inputs: Arrays,
+    in_grads: Gradients,
 ) -> None:
     """Deconvolution's backward by forward and backward of `convolution`, plain or compiled."""
     grad, data, weight = out_grads[0], inputs[0], inputs[1]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .elementwise import BaseElementwise
 from .operator import Step
 from .parameters import Bool, Choice, Float, Ints
@@ -20,7 +19,7 @@ class Dropout(BaseElementwise):
     """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Without training (mode="training") y = data.
 
     Along `axes` one decision holds for the whole axis. u of element i of the global batch's row r is number
-    r * (elements per row) + i of the node's `Stream` in this step, times 2^-32: the same whichever worker computes it.
+    r * (elements per row) + i of the node's `RandomStream` in this step, times 2^-32, whichever worker computes it.
     """
 
     p = Float(0.5, low=0.0)
@@ -54,18 +53,11 @@ class Dropout(BaseElementwise):
         kept: Array = step.random_bits(first, product(mask)) < np.uint64(self.threshold())
         return kept.reshape(mask)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Drop and scale."""
         self._apply(step, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient passes where data passed; the mask is made again."""
         if in_grads[0] is not None:
             self._apply(step, out_grads[0], in_grads[0])

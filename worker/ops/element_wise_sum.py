@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from ..array import Array
+from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Int
 
@@ -22,7 +21,7 @@ class ElementWiseSum(BaseElementwise):
         """arg0 to arg<num_args - 1>."""
         return tuple(f"arg{i}" for i in range(self.num_args))
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a + b + ..."""
         if len(inputs) == 1:
             out[...] = inputs[0]
@@ -31,6 +30,6 @@ class ElementWiseSum(BaseElementwise):
         for data in inputs[2:]:
             xp.add(out, data, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy for each."""
         out[...] = dy

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .shapes import merge_all
 
@@ -21,26 +20,19 @@ class BaseElementwise(Operator, abstract=True):
         shape = merge_all([*in_shapes, *out_shapes], where)
         return [shape] * len(in_shapes), [shape]
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """Write the result to `out`."""
         raise NotImplementedError
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """Write the gradient of input `which` to `out`; y is the result and dy its gradient."""
         raise NotImplementedError
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The value."""
         self.value(step.xp, inputs, outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The slope towards each input that wants one."""
         for which, grad in enumerate(in_grads):
             if grad is not None:
@@ -59,11 +51,11 @@ class ElemwiseAdd(_Binary):
     canonical = "elemwise_add"
     aliases: ClassVar[tuple[str, ...]] = ("_plus", "_Plus", "_add")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a + b."""
         xp.add(inputs[0], inputs[1], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy for both."""
         out[...] = dy
 
@@ -74,11 +66,11 @@ class ElemwiseSub(_Binary):
     canonical = "elemwise_sub"
     aliases: ClassVar[tuple[str, ...]] = ("_minus", "_Minus", "_sub")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a - b."""
         xp.subtract(inputs[0], inputs[1], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy and -dy."""
         (xp.positive, xp.negative)[which](dy, out=out)
 
@@ -89,11 +81,11 @@ class ElemwiseMul(_Binary):
     canonical = "elemwise_mul"
     aliases = ("_mul", "_Mul")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a b."""
         xp.multiply(inputs[0], inputs[1], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy b and dy a."""
         xp.multiply(dy, inputs[1 - which], out=out)
 
@@ -104,11 +96,11 @@ class ElemwiseDiv(_Binary):
     canonical = "elemwise_div"
     aliases = ("_div", "_Div")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a / b."""
         xp.divide(inputs[0], inputs[1], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy / b and -dy y / b."""
         xp.divide(dy, inputs[1], out=out)
         if which == 1:
@@ -122,11 +114,11 @@ class Power(_Binary):
     canonical = "_power"
     aliases = ("_Power",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a^b."""
         xp.power(inputs[0], inputs[1], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy b a^(b-1) and dy y ln a."""
         base, exponent = inputs
         if which == 0:

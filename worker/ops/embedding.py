@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...common.errors import DataError
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Int
 from .shapes import merge, product
@@ -44,19 +43,12 @@ class Embedding(Operator):
             out = merge(out, (*data, self.output_dim), "Embedding: output")
         return [data, weight], [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the rows."""
         ids = whole_numbers(step, inputs[0], self.input_dim, "Embedding: data")
         step.xp.take(inputs[1], ids, axis=0, out=outputs[0], mode="clip")
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Add each place's gradient to its row; zero for data."""
         if in_grads[0] is not None:
             in_grads[0].fill(0)

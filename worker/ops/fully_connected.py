@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...common.errors import ShapeError
-from ..array import Array
+from ..array import Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Int
 from .shapes import merge, product
@@ -47,7 +45,7 @@ class FullyConnected(Operator):
             shapes.append(merge(in_shapes[2], (self.num_hidden,), "FullyConnected: bias"))
         return shapes, [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """y = x W^T + b."""
         data, weight = inputs[0], inputs[1]
         out = outputs[0].reshape(-1, self.num_hidden)
@@ -55,14 +53,7 @@ class FullyConnected(Operator):
         if not self.no_bias:
             out += inputs[2]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dx = dy W, dW = dy^T x, db = sum of dy over rows."""
         data, weight = inputs[0], inputs[1]
         grad = out_grads[0].reshape(-1, self.num_hidden)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .embedding import whole_numbers
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, DType, Float, Int
@@ -52,20 +52,13 @@ class Take(Operator):
         """`array` as (before the axis, along it, after it)."""
         return array.reshape(product(array.shape[:axis]), middle, -1)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy what is taken."""
         data, axis = inputs[0], self.axis % inputs[0].ndim
         indices = self._indices(step, inputs[1], data.shape[axis])
         step.xp.take(data, indices, axis=axis, out=outputs[0], mode="clip")
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Add each place's gradient where it came from; zero for indices."""
         data, axis = inputs[0], self.axis % inputs[0].ndim
         indices = self._indices(step, inputs[1], data.shape[axis]).reshape(-1)
@@ -111,25 +104,18 @@ class Pick(Operator):
         out = kept if self.keepdims else (*before, *after) or (1,)
         return [data, merge(index, like, "pick: index")], [merge(out_shapes[0], out, "pick: output")]
 
-    def _places(self, xp: Any, inputs: Sequence[Array]) -> tuple[Array, int, Shape]:
+    def _places(self, xp: Any, inputs: Arrays) -> tuple[Array, int, Shape]:
         """The indices shaped as data with extent 1 on the axis, the axis, and that shape."""
         data, axis = inputs[0], self.axis % inputs[0].ndim
         kept = (*data.shape[:axis], 1, *data.shape[axis + 1 :])
         return bounded(inputs[1], data.shape[axis], self.mode).reshape(kept), axis, kept
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy what is picked."""
         places, axis, kept = self._places(step.xp, inputs)
         outputs[0].reshape(kept)[...] = step.xp.take_along_axis(inputs[0], places, axis)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient where it was picked, zero elsewhere and for index."""
         for grad in in_grads:
             if grad is not None:
@@ -164,20 +150,13 @@ class OneHot(Operator):
             out = merge(out, (*indices, self.depth), "one_hot: output")
         return [indices], [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compare each place with its index."""
         xp, out = step.xp, outputs[0]
         out.fill(self.off_value)
         xp.copyto(out, self.on_value, where=xp.arange(self.depth) == xp.trunc(inputs[0])[..., None])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Zero."""
         if in_grads[0] is not None:
             in_grads[0].fill(0)
@@ -206,20 +185,13 @@ class Where(Operator):
         chosen: Array = condition != 0
         return chosen.reshape(chosen.shape + (1,) * (axes - chosen.ndim))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """y, and x over it where chosen."""
         condition, x, y = inputs
         outputs[0][...] = y
         step.xp.copyto(outputs[0], x, where=self._condition(condition, x.ndim))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy to the one that was chosen, zero to the other and to condition."""
         condition = self._condition(inputs[0], inputs[1].ndim)
         if in_grads[0] is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Float, Int
 from .shapes import merge, merge_all
@@ -52,7 +52,7 @@ class BaseRowNorm(Operator, abstract=True):
             data = data if scale is None else (*data[:axis], scale[0], *data[axis + 1 :])
         return [data, scale, scale], [data]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Normalise, scale, shift."""
         data, gamma, beta = inputs
         out = outputs[0]
@@ -62,14 +62,7 @@ class BaseRowNorm(Operator, abstract=True):
         for target, value in zip(outputs[1:], statistics, strict=False):
             target[...] = value
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """With h the normalised data, d = dy gamma: gamma's is sum dy h, beta's sum dy, data's as in BatchNorm.
 
         That is (d - mean d - h mean(d h)) / sqrt(variance + eps).

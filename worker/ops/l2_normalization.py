@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Choice, Float
@@ -37,18 +36,11 @@ class L2Normalization(BaseElementwise):
         norm: Array = xp.sqrt(xp.square(x).sum(axis=self._axes(x), keepdims=True) + self.eps)
         return 1 / norm
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """x / norm."""
         step.xp.multiply(inputs[0], self._inverse_norm(step.xp, inputs[0]), out=outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """(dy - y sum(y dy)) / norm."""
         grad, y, head = in_grads[0], outputs[0], out_grads[0]
         if grad is None:

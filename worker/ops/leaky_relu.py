@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from . import special
 from .operator import Operator, PartialShape, Step
 from .parameters import Choice, Float
@@ -28,7 +27,7 @@ class LeakyReLU(Operator):
     probability that a normal variable is below x, everywhere.
 
     rrelu's number for element i of the global batch's row r is number r * (elements per row) + i of the node's
-    `Stream` in this step, times 2^-32: the same whichever worker computes it. NaN comes through.
+    `RandomStream` in this step, times 2^-32: the same whichever worker computes it. NaN comes through.
     """
 
     act_type = Choice("leaky", "elu", "prelu", "rrelu", "selu", "gelu", default="leaky")
@@ -69,7 +68,7 @@ class LeakyReLU(Operator):
             raise ShapeError("LeakyReLU: data", expected="rows and channels, at least 2 axes, for gamma", got=data)
         return merge(gamma, data[1:2], "LeakyReLU: gamma")
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The function."""
         xp, x, out = step.xp, inputs[0], outputs[0]
         if self.act_type == "gelu":
@@ -84,14 +83,7 @@ class LeakyReLU(Operator):
             xp.multiply(x, self._slope_below(step, inputs), out=out)
             xp.copyto(out, x, where=x > 0)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The head gradient times the slope; at zero itself the slope below counts."""
         xp, x, head = step.xp, inputs[0], out_grads[0]
         if in_grads[0] is not None:
@@ -110,7 +102,7 @@ class LeakyReLU(Operator):
         """The slope just below zero of elu and selu."""
         return SELU_STEEP if self.act_type == "selu" else self.slope
 
-    def _slope(self, step: Step, inputs: Sequence[Array], y: Array, out: Array) -> None:
+    def _slope(self, step: Step, inputs: Arrays, y: Array, out: Array) -> None:
         xp, x = step.xp, inputs[0]
         if self.act_type == "gelu":
             _gelu_slope(xp, x, out)
@@ -121,7 +113,7 @@ class LeakyReLU(Operator):
             out[...] = self._slope_below(step, inputs)
         xp.copyto(out, self.above(), where=x > 0)
 
-    def _slope_below(self, step: Step, inputs: Sequence[Array]) -> Any:
+    def _slope_below(self, step: Step, inputs: Arrays) -> Any:
         """What multiplies x below zero: a number, or an array that broadcasts to data."""
         x = inputs[0]
         if self.act_type == "prelu":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Float, Int
@@ -38,20 +37,13 @@ class LRN(BaseElementwise):
             raise ShapeError("LRN: data", expected="rows and channels, at least 2 axes", got=inputs[0])
         return inputs, outputs
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """x s^-beta."""
         xp, out = step.xp, outputs[0]
         xp.power(self._sums(xp, inputs[0]), -self.beta, out=out)
         out *= inputs[0]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy s^-beta - 2 alpha beta / nsize * x * window sum of (dy y / s), windows being symmetric."""
         grad, xp, x = in_grads[0], step.xp, inputs[0]
         if grad is None:

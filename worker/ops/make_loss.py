@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .elementwise import BaseElementwise
 from .operator import Step
 from .parameters import Choice, Float
@@ -28,18 +28,11 @@ class MakeLoss(BaseElementwise):
         """Where something is counted in the batch."""
         return self.normalization != "null"
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Pass data on."""
         outputs[0][...] = inputs[0]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """grad_scale / Z."""
         if in_grads[0] is not None:
             in_grads[0].fill(self.grad_scale / max(self._divisor(inputs[0]), 1))
@@ -60,10 +53,10 @@ class MakeLossNoScale(BaseElementwise):
         """Called a loss, as in MXNet."""
         return ("loss",)
 
-    def value(self, xp: object, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: object, inputs: Arrays, out: Array) -> None:
         """y = x."""
         out[...] = inputs[0]
 
-    def slope(self, xp: object, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: object, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """1."""
         out.fill(1)

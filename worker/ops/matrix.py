@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Optional
 from .shapes import product
@@ -34,19 +34,12 @@ class _Product(Operator, abstract=True):
         """`out` as matrices (..., M, N)."""
         return out
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Y = A B."""
         left, right = self.stored(0, inputs[0]), self.stored(1, inputs[1])
         step.xp.matmul(left, right, out=self.product(left, right, outputs[0]))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dA = dY B^T and dB = A^T dY, each transposed where its input is stored so."""
         left, right = self.stored(0, inputs[0]), self.stored(1, inputs[1])
         dy = self.product(left, right, out_grads[0])

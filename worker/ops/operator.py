@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.errors import DataError, GraphError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .parameters import declared, parse_parameters
-from .philox import Stream
+from .philox import RandomStream
 
 PartialShape = Shape | None  # None: nothing known; a 0 in a shape: that extent is not known
 
@@ -45,8 +45,12 @@ class Step:
         """Wait until what was computed is there, so that it can be timed."""
 
     def random_bits(self, first: int, count: int) -> Array:
-        """Numbers `first` to `first + count` of the current node's random stream, as uint32."""
-        return Stream.of(self).bits(first, count, self.xp)
+        """Numbers `first` to `first + count` of the current node's random stream: shape (count,), uint32."""
+        return self.random_stream().bits(first, count, self.xp)
+
+    def random_stream(self) -> RandomStream:
+        """The random numbers of the current node in this step."""
+        return RandomStream.of(self.seed, self.fit, self.number, self.node)
 
     def refuse(self, wrong: Array, values: Array, explain: Callable[[int, float], DataError]) -> None:
         """Raise what `explain` makes of the flat index and value of the first of `values` where `wrong` holds."""
@@ -137,18 +141,11 @@ class Operator:
         """For losses that normalise over the batch: how much of the global `label` counts; None for all others."""
         return None
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the outputs."""
         raise NotImplementedError
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write (never add to) the gradient of each input whose entry of `in_grads` is an array."""
         raise NotImplementedError
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Choice, Float, Ints
 from .shapes import merge
@@ -74,7 +74,7 @@ class Pad(Operator):
                     all_before = (slice(None),) * axis
                     yield (*all_before, target), (*all_before, source)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Data inside; then the border along one axis after the other, corners included."""
         data, out = inputs[0], outputs[0]
         if self.mode == "constant":
@@ -84,14 +84,7 @@ class Pad(Operator):
             for target, source in self._sources(data.shape):
                 out[target] = out[source]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The way back: each border's gradient is added to where its pixels came from."""
         if in_grads[0] is None:
             return

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..array import Array
+from ..array import Array, Arrays
 from .broadcast import Broadcast
 from .elementwise import BaseElementwise
 from .parameters import Bool, Float
@@ -39,11 +39,11 @@ class _TwoArrays(BaseElementwise, abstract=True):
         """lhs and rhs."""
         return ("lhs", "rhs")
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """f(lhs, rhs)."""
         self.pair.value(xp, inputs[0], inputs[1], out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy times the derivative."""
         self.pair.gradient(xp, which, inputs[0], inputs[1], y, dy, out)
 
@@ -57,21 +57,21 @@ class _WithNumber(BaseElementwise, abstract=True):
     scalar = Float(1.0)
     is_int = Bool(True)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """f(data, scalar)."""
         self.pair.value(xp, inputs[0], self.scalar, out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy times the derivative by data."""
         self.pair.gradient(xp, 0, inputs[0], self.scalar, y, dy, out)
 
 
 class _NumberFirst(_WithNumber, abstract=True):
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """f(scalar, data)."""
         self.pair.value(xp, self.scalar, inputs[0], out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy times the derivative by data."""
         self.pair.gradient(xp, 1, self.scalar, inputs[0], y, dy, out)
 

@@ -7,14 +7,11 @@ mask can be made again in the backward pass, by any thread on any machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..array import Array
-
-if TYPE_CHECKING:
-    from .operator import Step
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -25,7 +22,7 @@ Words = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Stream:
+class RandomStream:
     """The random numbers of one node in one step: `key` of seed and fit, upper counter words of step and node.
 
     Number e of the stream is lane e % 4 of the block whose counter is (e//4 mod 2^32, e//4 >> 32, step, node). Seeds
@@ -38,10 +35,10 @@ class Stream:
     node: int
 
     @classmethod
-    def of(cls, step: Step) -> Stream:
-        """The stream of `step.node` in `step`."""
-        mixed = splitmix64((splitmix64(step.seed & _MASK64) + step.fit) & _MASK64)
-        return cls((mixed & _MASK32, mixed >> 32), step.number & _MASK32, step.node & _MASK32)
+    def of(cls, seed: int, fit: int, step: int, node: int) -> RandomStream:
+        """The stream of that node in that step of the training `fit`; whole numbers of any size, which are mixed."""
+        mixed = splitmix64((splitmix64(seed & _MASK64) + fit) & _MASK64)
+        return cls((mixed & _MASK32, mixed >> 32), step & _MASK32, node & _MASK32)
 
     def bits(self, first: int, count: int, xp: Any = np) -> Array:
         """Numbers `first` to `first + count` as uint32."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Int, Ints, Optional
 from .shapes import merge, merge_rows
@@ -100,7 +99,7 @@ class Pooling(Operator):
             counts.append(count if extent else 0)
         return tuple(counts)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Go over the taps of the kernel and take the maximum or the sum."""
         xp, data, out = step.xp, self._first(inputs[0]), self._first(outputs[0])
         windows, count = self.windows(data.shape), out.shape[2:]
@@ -133,14 +132,7 @@ class Pooling(Operator):
         result: Array = divisor
         return result
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Max: to the first tap that equals the maximum. The others: to every tap."""
         if in_grads[0] is None:
             return

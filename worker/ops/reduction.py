@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Int, Ints, Optional
 from .shapes import merge, normal_axis
@@ -58,19 +58,12 @@ class _Reduction(Operator, abstract=True):
         """Write data's gradient to `out`; y and dy keep the folded axes with extent 1."""
         raise NotImplementedError
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Fold."""
         data = inputs[0]
         self.fold(step.xp, data, self.folded(data.ndim), outputs[0].reshape(self._kept_shape(data.shape)))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Spread each result's gradient over what was folded into it."""
         if in_grads[0] is not None:
             data, kept = inputs[0], self._kept_shape(inputs[0].shape)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .activation import Activation
 from .operator import Operator, PartialShape, Step
 from .parameters import Float
@@ -50,18 +49,11 @@ class _RegressionOutput(Operator, abstract=True):
         """Write the gradient for one element per row."""
         xp.subtract(out, label, out=grad)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """The link function."""
         self.link(step, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The pull, scaled; nothing for the label."""
         label = inputs[1]
         if in_grads[1] is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import ParameterError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Float, Int, Optional
 from .recurrent_cells import CELLS
@@ -24,7 +24,7 @@ class RNN(Operator):
     H is state_size, L = num_layers * directions. With state_outputs also the last state and cell are outputs.
     `bidirectional` runs each layer in both directions and joins the outputs, forward first. While training, each output
     of a layer but the last is dropped with probability p before the next layer reads it; the decisions for row r of the
-    global batch are numbers of the node's `Stream` that depend on r and not on who computes it.
+    global batch are numbers of the node's `RandomStream` that depend on r and not on who computes it.
 
     `parameters` holds, as cuDNN's vector does: for each layer and direction the input weight (gates * H, C) and the
     state weight (gates * H, H); then for each the two biases (gates * H,). Gates are in the order i f g o for lstm and
@@ -95,11 +95,11 @@ class RNN(Operator):
         """Where in `parameters` each weight and bias lies."""
         return VectorLayout(CELLS[self.mode].gates, self.state_size, self.num_layers, self._directions())
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Layer by layer, all steps of one after the other."""
         self.recorded(step, inputs, outputs)
 
-    def recorded(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Tape]:
+    def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Tape]:
         """As `forward`; returns what the way back needs, for each layer and direction."""
         xp, data, size = step.xp, inputs[0], self.state_size
         weights, tapes = self.layout().unpack(inputs[1], data.shape[2]), []
@@ -129,14 +129,7 @@ class RNN(Operator):
                 outputs[2][index] = tape.cells[-1]
         return tapes
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Forward once more, then back through time."""
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
         self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
@@ -145,9 +138,9 @@ class RNN(Operator):
         self,
         tapes: Sequence[Tape],
         step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
+        out_grads: Arrays,
+        inputs: Arrays,
+        in_grads: Gradients,
     ) -> None:
         """The gradients from what `recorded` returned."""
         xp, grad, weights = step.xp, out_grads[0], self.layout().unpack(inputs[1], inputs[0].shape[2])
@@ -171,9 +164,7 @@ class RNN(Operator):
         if in_grads[0] is not None:
             in_grads[0][...] = grad
 
-    def _last_gradients(
-        self, xp: Any, inputs: Sequence[Array], out_grads: Sequence[Array], index: int
-    ) -> tuple[Array, Array | None]:
+    def _last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
         """The gradients of the last state and cell of one layer and direction."""
         if self.state_outputs:
             return out_grads[1][index], out_grads[2][index] if self.mode == "lstm" else None
@@ -181,7 +172,7 @@ class RNN(Operator):
         return zeros, zeros if self.mode == "lstm" else None
 
     @staticmethod
-    def _give_states(in_grads: Sequence[Array | None], index: int, state: Array, cell: Array | None) -> None:
+    def _give_states(in_grads: Gradients, index: int, state: Array, cell: Array | None) -> None:
         for target, value in zip(in_grads[2:], (state, cell), strict=False):
             if target is not None:
                 target[index] = value

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ...common.errors import ParameterError
-from ..array import Array, Shape
+from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Float, Ints
 from .shapes import merge
@@ -53,7 +53,7 @@ class ROIPooling(Operator):
         data = merge(data, (0, out[1], 0, 0), "ROIPooling: data")
         return [data, merge(rois, (out[0], 0), "ROIPooling: rois")], [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Region by region, cell by cell."""
         data, rois, out = inputs[0], inputs[1], outputs[0]
         out.fill(0)
@@ -61,14 +61,7 @@ class ROIPooling(Operator):
             for row, column, high, wide in self._cells(roi, data.shape):
                 out[number, :, row, column] = data[int(roi[0]), :, high, wide].max(axis=(1, 2))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Search each cell again for its first largest pixel."""
         data, rois, grad = inputs[0], inputs[1], in_grads[0]
         if in_grads[1] is not None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from ..array import Array
+from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Bool, Float
 
@@ -22,11 +21,11 @@ class PlusScalar(_Scalar):
     canonical = "_plus_scalar"
     aliases = ("_PlusScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x + s."""
         xp.add(inputs[0], self.scalar, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy."""
         out[...] = dy
 
@@ -37,11 +36,11 @@ class MinusScalar(_Scalar):
     canonical = "_minus_scalar"
     aliases = ("_MinusScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x - s."""
         xp.subtract(inputs[0], self.scalar, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy."""
         out[...] = dy
 
@@ -52,11 +51,11 @@ class RMinusScalar(_Scalar):
     canonical = "_rminus_scalar"
     aliases = ("_RMinusScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s - x."""
         xp.subtract(self.scalar, inputs[0], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """-dy."""
         xp.negative(dy, out=out)
 
@@ -67,11 +66,11 @@ class MulScalar(_Scalar):
     canonical = "_mul_scalar"
     aliases = ("_MulScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s x."""
         xp.multiply(inputs[0], self.scalar, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """s dy."""
         xp.multiply(dy, self.scalar, out=out)
 
@@ -82,11 +81,11 @@ class DivScalar(_Scalar):
     canonical = "_div_scalar"
     aliases = ("_DivScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x / s."""
         xp.divide(inputs[0], self.scalar, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy / s."""
         xp.divide(dy, self.scalar, out=out)
 
@@ -97,11 +96,11 @@ class RDivScalar(_Scalar):
     canonical = "_rdiv_scalar"
     aliases = ("_RDivScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s / x."""
         xp.divide(self.scalar, inputs[0], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """-dy y / x."""
         xp.divide(y, inputs[0], out=out)
         xp.negative(out, out=out)
@@ -114,11 +113,11 @@ class PowerScalar(_Scalar):
     canonical = "_power_scalar"
     aliases = ("_PowerScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x^s."""
         xp.power(inputs[0], self.scalar, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy s x^(s-1)."""
         xp.power(inputs[0], self.scalar - 1, out=out)
         xp.multiply(out, self.scalar, out=out)
@@ -131,11 +130,11 @@ class RPowerScalar(_Scalar):
     canonical = "_rpower_scalar"
     aliases = ("_RPowerScalar",)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s^x."""
         xp.power(self.scalar, inputs[0], out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy y ln s."""
         xp.multiply(y, math.log(self.scalar) if self.scalar > 0 else math.nan, out=out)
         xp.multiply(out, dy, out=out)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .embedding import whole_numbers
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Float, Int
@@ -48,7 +48,7 @@ class _OfLengths(Operator, abstract=True):
         """A view with time before rows."""
         return array.swapaxes(0, 1) if self.axis else array
 
-    def lengths(self, step: Step, inputs: Sequence[Array]) -> Array:
+    def lengths(self, step: Step, inputs: Arrays) -> Array:
         """The number of steps of each row; DataError unless from 1 to T."""
         steps, rows = self.by_time(inputs[0]).shape[:2]
         if not self.use_sequence_length:
@@ -56,14 +56,7 @@ class _OfLengths(Operator, abstract=True):
             return whole
         return whole_numbers(step, inputs[1] - 1, steps, f"{self.op_name()}: sequence_length - 1") + 1
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """data's gradient; zero for the lengths."""
         for grad in in_grads[1:]:
             if grad is not None:
@@ -71,7 +64,7 @@ class _OfLengths(Operator, abstract=True):
         if in_grads[0] is not None:
             self.spread(step, out_grads[0], inputs, in_grads[0])
 
-    def spread(self, step: Step, dy: Array, inputs: Sequence[Array], out: Array) -> None:
+    def spread(self, step: Step, dy: Array, inputs: Arrays, out: Array) -> None:
         """Write data's gradient."""
         raise NotImplementedError
 
@@ -82,17 +75,17 @@ class SequenceMask(_OfLengths):
     value = Float(0.0)
     axis = Int(0, minimum=0, maximum=1)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy, then mask."""
         outputs[0][...] = inputs[0]
         self._mask(step, inputs, outputs[0], self.value)
 
-    def spread(self, step: Step, dy: Array, inputs: Sequence[Array], out: Array) -> None:
+    def spread(self, step: Step, dy: Array, inputs: Arrays, out: Array) -> None:
         """dy, zero where it is masked."""
         out[...] = dy
         self._mask(step, inputs, out, 0.0)
 
-    def _mask(self, step: Step, inputs: Sequence[Array], out: Array, value: float) -> None:
+    def _mask(self, step: Step, inputs: Arrays, out: Array, value: float) -> None:
         view = self.by_time(out)
         after = step.xp.arange(view.shape[0])[:, None] >= self.lengths(step, inputs)
         step.xp.copyto(view, value, where=after.reshape(after.shape + (1,) * (view.ndim - 2)))
@@ -105,15 +98,15 @@ class SequenceLast(_OfLengths):
         """Without time."""
         return (data[1 - self.axis], *data[2:])
 
-    def _last(self, step: Step, inputs: Sequence[Array]) -> tuple[Any, Any]:
+    def _last(self, step: Step, inputs: Arrays) -> tuple[Any, Any]:
         lengths = self.lengths(step, inputs)
         return lengths - 1, step.xp.arange(lengths.size)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy it."""
         outputs[0][...] = self.by_time(inputs[0])[self._last(step, inputs)]
 
-    def spread(self, step: Step, dy: Array, inputs: Sequence[Array], out: Array) -> None:
+    def spread(self, step: Step, dy: Array, inputs: Arrays, out: Array) -> None:
         """dy there, zero elsewhere."""
         out.fill(0)
         self.by_time(out)[self._last(step, inputs)] = dy
@@ -127,15 +120,15 @@ class SequenceReverse(_OfLengths):
         if self.axis:
             raise ParameterError("SequenceReverse: parameter axis", expected=0, got=self.axis)
 
-    def _order(self, step: Step, inputs: Sequence[Array]) -> tuple[Any, Any]:
+    def _order(self, step: Step, inputs: Arrays) -> tuple[Any, Any]:
         lengths = self.lengths(step, inputs)
         time = step.xp.arange(inputs[0].shape[0])[:, None]
         return step.xp.where(time < lengths, lengths - 1 - time, time), step.xp.arange(lengths.size)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy, reordered."""
         outputs[0][...] = inputs[0][self._order(step, inputs)]
 
-    def spread(self, step: Step, dy: Array, inputs: Sequence[Array], out: Array) -> None:
+    def spread(self, step: Step, dy: Array, inputs: Arrays, out: Array) -> None:
         """The same reordering brings each step back."""
         out[...] = dy[self._order(step, inputs)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Int
 from .shapes import merge_all, normal_axis
@@ -69,19 +69,12 @@ class SliceChannel(Operator):
             return [whole[(*before, start)] for start in starts]
         return [whole[(*before, slice(start, start + width))] for start in starts]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy each part."""
         for piece, out in zip(self._pieces(inputs[0]), outputs, strict=True):
             out[...] = piece
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Copy each part's gradient to its place."""
         if in_grads[0] is not None:
             for piece, grad in zip(self._pieces(in_grads[0]), out_grads, strict=True):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int, Ints, Optional, Parameter
 from .shapes import merge, normal_axis
@@ -57,21 +57,14 @@ class _Part(Operator, abstract=True):
             )
         return length
 
-    def _view(self, array: Array, inputs: Sequence[Array]) -> Array:
+    def _view(self, array: Array, inputs: Arrays) -> Array:
         return array[self.index(array.shape, [item.shape for item in inputs])]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the part."""
         outputs[0][...] = self._view(inputs[0], inputs)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient at its place, zero elsewhere."""
         for grad in in_grads:
             if grad is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from ..array import Array
+from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Float
 
@@ -16,7 +15,7 @@ class SmoothL1(BaseElementwise):
     canonical = "smooth_l1"
     scalar = Float(1.0)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """With m the smaller of |x| and 1 / s^2: s^2 m^2 / 2 + |x| - m."""
         square = self.scalar**2
         size = xp.absolute(inputs[0])
@@ -26,7 +25,7 @@ class SmoothL1(BaseElementwise):
         out *= square / 2
         out += size
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """s^2 x, kept within -1 and 1."""
         xp.multiply(inputs[0], self.scalar**2, out=out)
         xp.clip(out, -1, 1, out=out)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Bool, Choice, Float, Int, Optional
@@ -57,19 +57,12 @@ class Softmax(BaseSoftmax):
 
     canonical = "softmax"
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """e^(x - max) / sum."""
         self.scaled(step.xp, inputs[0], outputs[0])
         exponentials(step.xp, outputs[0], self.axis)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """y (dy - sum(y dy)) / temperature."""
         if in_grads[0] is not None:
             softmax_gradient(step.xp, outputs[0], out_grads[0], self.axis, in_grads[0])
@@ -88,20 +81,13 @@ class LogSoftmax(BaseSoftmax):
 
     canonical = "log_softmax"
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """x - max - ln(sum e^(x - max))."""
         xp, out = step.xp, outputs[0]
         self.scaled(xp, inputs[0], out)
         out -= xp.log(xp.exp(out).sum(axis=self.axis, keepdims=True))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """(dy - e^y sum(dy)) / temperature."""
         grad, xp, head = in_grads[0], step.xp, out_grads[0]
         if grad is not None:

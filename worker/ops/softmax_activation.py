@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...common.errors import ShapeError
-from ..array import Array
+from ..array import Arrays, Gradients
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Choice
@@ -35,19 +33,12 @@ class SoftmaxActivation(BaseElementwise):
     def _axis(self) -> int:
         return -1 if self.mode == "instance" else 1
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """e^(x - max) / sum."""
         step.xp.subtract(inputs[0], inputs[0].max(axis=self._axis(), keepdims=True), out=outputs[0])
         exponentials(step.xp, outputs[0], self._axis())
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """y (dy - sum(y dy))."""
         if in_grads[0] is not None:
             softmax_gradient(step.xp, outputs[0], out_grads[0], self._axis(), in_grads[0])

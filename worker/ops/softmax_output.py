@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from ...common.errors import DataError, ShapeError
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Float
 from .shapes import known, merge, merge_rows, product
@@ -102,21 +101,14 @@ class SoftmaxOutput(Operator):
         axes = array.ndim - 1 if self.preserve_shape else 1
         return array.reshape(product(array.shape[:axes]), product(array.shape[axes:]), 1)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """e^(x - max) / sum."""
         xp, data, out = step.xp, self.rows(inputs[0]), self.rows(outputs[0])
         xp.subtract(data, data.max(axis=1, keepdims=True), out=out)
         xp.exp(out, out=out)
         out /= out.sum(axis=1, keepdims=True)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The cross-entropy's gradient for data, nothing for the label; DataError for labels that are no class."""
         (data, label), out, xp = inputs, outputs[0], step.xp
         if in_grads[1] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int
 from .shapes import merge, merge_all, normal_axis
@@ -48,19 +48,12 @@ class Stack(Operator):
         before: tuple[Any, ...] = (slice(None),) * (self.axis % whole.ndim)
         return [whole[(*before, place, ...)] for place in range(self.num_args)]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy each input to its place."""
         for place, data in zip(self._places(outputs[0]), inputs, strict=True):
             place[...] = data
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Copy each place's gradient back."""
         for place, grad in zip(self._places(out_grads[0]), in_grads, strict=True):
             if grad is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError, ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .broadcast import sum_to
 from .operator import Operator, PartialShape, Step
 from .parameters import Int, Ints, Optional
@@ -35,18 +35,11 @@ class _Stretch(Operator, abstract=True):
             raise ShapeError(f"{self.op_name()}: data", expected=f"extents 1 or those of {out}", got=shapes[0])
         return in_shapes, [out]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy, stretched."""
         outputs[0][...] = inputs[0]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The sum over what was stretched."""
         if in_grads[0] is not None:
             sum_to(step.xp, out_grads[0], in_grads[0])
@@ -150,19 +143,12 @@ class Tile(Operator):
         split = tuple(size for pair in zip(reps, extents, strict=True) for size in pair)
         return out.reshape(split), data.reshape(tuple(size for extent in extents for size in (1, extent)))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy data to every place."""
         out, data = self._copies(outputs[0], inputs[0])
         out[...] = data
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The sum over the copies."""
         if in_grads[0] is not None:
             sum_to(step.xp, *self._copies(out_grads[0], in_grads[0]))
@@ -197,19 +183,12 @@ class Repeat(Operator):
         before, rest = product(data.shape[:axes]), product(data.shape[axes:])
         return out.reshape(before, self.repeats, rest), data.reshape(before, 1, rest)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy each element to its places."""
         out, data = self._copies(outputs[0], inputs[0])
         out[...] = data
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The sum over the copies."""
         if in_grads[0] is not None:
             sum_to(step.xp, *self._copies(out_grads[0], in_grads[0]))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...common.errors import ShapeError
-from ..array import Array
+from ..array import Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Float
 from .shapes import merge, merge_rows
@@ -40,18 +38,11 @@ class SVMOutput(Operator):
         data = merge_rows(data, label, "SVMOutput: label") or data
         return [data, merge(label, data[:1], "SVMOutput: label")], [data]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Pass data on."""
         outputs[0][...] = inputs[0]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """-t C where t x < margin, times 2 (margin - t x) for the square; DataError for labels that are no class."""
         (data, label), grad, xp = inputs, in_grads[0], step.xp
         if in_grads[1] is not None:

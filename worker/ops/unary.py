@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..array import Array
+from ..array import Array, Arrays
 from . import special
 from .activation import SLOPES, VALUES
 from .elementwise import BaseElementwise
@@ -30,11 +30,11 @@ class Unary(BaseElementwise, abstract=True):
 
     function: ClassVar[Function]
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = f(x)."""
         self.function.value(xp, inputs[0], out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy f'(x)."""
         if self.function.slope is None:
             out.fill(0)
@@ -203,13 +203,13 @@ class HardSigmoid(BaseElementwise):
     alpha = Float(0.2)
     beta = Float(0.5)
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = min(max(alpha x + beta, 0), 1)."""
         xp.multiply(inputs[0], self.alpha, out=out)
         xp.add(out, self.beta, out=out)
         xp.clip(out, 0, 1, out=out)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """alpha dy where 0 < y < 1: y (1 - y) is positive there alone."""
         xp.subtract(1, y, out=out)
         xp.multiply(out, y, out=out)
@@ -225,11 +225,11 @@ class ZerosLike(BaseElementwise):
     blocks_gradient = True
     fill = 0.0
 
-    def value(self, xp: Any, inputs: Sequence[Array], out: Array) -> None:
+    def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """The constant."""
         out.fill(self.fill)
 
-    def slope(self, xp: Any, which: int, inputs: Sequence[Array], y: Array, dy: Array, out: Array) -> None:
+    def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """Zero."""
         out.fill(0)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...common.errors import ShapeError
-from ..array import Array, Shape
+from ..array import Array, Arrays, Gradients, Shape
 from .deconvolution import Deconvolution
 from .operator import Operator, PartialShape, Step
 from .parameters import Choice, Int
@@ -97,7 +95,7 @@ class UpSampling(Operator):
         larger = (*data[:2], *(self.scale * extent for extent in data[2:]))
         return [data, weight], [merge(out, larger, "UpSampling: output")]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Repeat, or deconvolve."""
         if self.sample_type == "bilinear":
             self.deconvolution(inputs[0].shape[1]).forward(step, inputs, outputs)
@@ -110,14 +108,7 @@ class UpSampling(Operator):
             else:
                 tiles[...] = data[:, :, :, None, :, None]
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Each pixel gets the sum over where it was repeated."""
         if self.sample_type == "bilinear":
             self.deconvolution(inputs[0].shape[1]).backward(step, out_grads, inputs, outputs, in_grads)
@@ -126,7 +117,7 @@ class UpSampling(Operator):
             if grad is not None:
                 _tiles(source, grad.shape).sum(axis=(3, 5), out=grad)
 
-    def _targets(self, inputs: Sequence[Array], out: Array) -> list[Array]:
+    def _targets(self, inputs: Arrays, out: Array) -> list[Array]:
         """The part of the output that each input fills."""
         if self.multi_input_mode == "sum":
             return [out] * len(inputs)

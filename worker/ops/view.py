@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from ..array import Array
+from ..array import Array, Arrays, Gradients
 from .operator import Operator, PartialShape, Step
 from .shapes import merge, merge_all, merge_rows, product
 
@@ -15,18 +14,11 @@ class BaseView(Operator, abstract=True):
 
     is_view = True
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the elements in order."""
         _pass_on(step.xp, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Copy the gradient in order."""
         if in_grads[0] is not None:
             _pass_on(step.xp, out_grads[0], in_grads[0])
@@ -74,14 +66,7 @@ class BlockGrad(Identity):
     aliases = ("stop_gradient",)
     blocks_gradient = True
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Zero."""
         if in_grads[0] is not None:
             in_grads[0].fill(0)

@@ -11,12 +11,11 @@ from typing import Any
 from ...common.errors import DataError, JobError, ParameterError
 from ...common.job import gpus_are_shared
 from ...common.slices import round_up_slices, share, slices_of_worker
+from ..array import Rows
 from ..compute_threads import thread_count
 from ..data.iterators import DataIter
 from ..store.session import Session
 from ..symbols.symbol import Symbol
-
-Rows = tuple[int, int]
 
 
 @dataclass(frozen=True)

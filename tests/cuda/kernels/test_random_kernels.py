@@ -6,7 +6,6 @@ import pytest
 from pushgrad.worker.cuda.kernels.dropout import DropoutKernel
 from pushgrad.worker.cuda.random_bits import random_bits
 from pushgrad.worker.ops.dropout import Dropout
-from pushgrad.worker.ops.philox import Stream
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (8, 16), (3,), (2, 3, 5, 1), (0, 4), (3, 1000)])
@@ -43,7 +42,7 @@ def test_random_bits(bench, first, count):
     with bench.device.active():
         got = bench.fetch(random_bits(bench.device, bench.step, first, count))
     assert got.dtype == np.uint32
-    np.testing.assert_array_equal(got, Stream.of(bench.plain_step).bits(first, count))
+    np.testing.assert_array_equal(got, bench.plain_step.random_stream().bits(first, count))
 
 
 def test_the_step_is_read_on_the_device(bench):

@@ -1,7 +1,6 @@
 """docs/add-an-operator.md: the class that it shows is a working operator."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.array import Array
+from pushgrad.worker.array import Array, Arrays
 from pushgrad.worker.ops.elementwise import BaseElementwise
 from pushgrad.worker.ops.operator import REGISTRY
 from pushgrad.worker.ops.parameters import Float
@@ -21,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "add-an-operator.md"
 def shown():
     """The page's class, registered while the test runs."""
     code, *_ = re.findall(r"```python\n(class .*?)```", PAGE.read_text(), re.DOTALL)
-    names = {"Any": Any, "Array": Array, "BaseElementwise": BaseElementwise, "Float": Float, "Sequence": Sequence}
+    names = {"Any": Any, "Array": Array, "Arrays": Arrays, "BaseElementwise": BaseElementwise, "Float": Float}
     before = dict(REGISTRY)
     exec(code, names)
     yield next(name for name in REGISTRY if name not in before)

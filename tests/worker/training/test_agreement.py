@@ -8,7 +8,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError, JobError
 from pushgrad.worker.store.session import Session
-from pushgrad.worker.training.trainer.agreement import agree
+from pushgrad.worker.training.agreement import agree
 
 NET = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc"), name="softmax")
 

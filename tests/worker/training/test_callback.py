@@ -5,7 +5,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError
 from pushgrad.worker.log import r_number
-from pushgrad.worker.training.trainer import callback
+from pushgrad.worker.training import callback
 
 
 def metric_at(value, name="accuracy"):

@@ -5,8 +5,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker.training.trainer.feeding import InputNames
-from pushgrad.worker.training.trainer.parameters import Parameters, matching
+from pushgrad.worker.training.feeding import InputNames
+from pushgrad.worker.training.parameters import Parameters, matching
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 1, 8, 8)).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.training.trainer.sparse_embeddings import find_lookups
+from pushgrad.worker.training.sparse_embeddings import find_lookups
 
 VOCABULARY, LENGTH = 12, 5
 

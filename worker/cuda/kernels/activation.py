@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...array import Array
+from ...array import Array, Arrays, Gradients
 from ...ops.activation import Activation
 from ...ops.operator import Step
 from ..compiled_source import Module
@@ -22,21 +21,14 @@ class ActivationKernel:
         self.device, self.act_type = device, act_type
         self._plain = Activation(act_type=act_type)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """f(x)."""
         if alike(inputs[0], outputs[0]):
             activate(self.device, self.act_type, inputs[0], outputs[0])
         else:
             self._plain.forward(step, inputs, outputs)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy f'(x), from the output."""
         if in_grads[0] is None:
             return

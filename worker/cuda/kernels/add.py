@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...array import Array, Shape
+from ...array import Array, Arrays, Gradients, Shape
 from ...ops.operator import Step
 from ..device import Device
 from .channel_packs import ALIGNMENT, memory_of, pack_size
@@ -22,18 +21,11 @@ class AddKernel:
         self._is_last, self._pack = last is not None, pack
         self._modules = {size: elementwise(device, last or "float32", size, act_type) for size in {pack, 1}}
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """See above."""
         self._over("add", outputs[0], inputs[0], inputs[1], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The same for both."""
         self._over("add_gradient", outputs[0], outputs[0], out_grads[0], in_grads[0], in_grads[1])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...array import Array, Shape
-from ...cpu.registry import Kernel
+from ...array import Array, Arrays, Gradients, Shape
+from ...ops.kernel import Kernel
 from ...ops.operator import Step
 from ..device import Device
 from ..scratch_memory import Arena, Claim
@@ -53,7 +52,7 @@ class BatchNormKernel:
         sizes = [16 * self._walk.parts * self._channels, 16 * self._channels, 4 * self._channels, 4 * self._channels]
         self._scratch = Claim(Arena.of(device, "batch_norm"), sizes)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Normalise; while training, move the averages."""
         data, gamma, beta, *averages = inputs
         self._kept = self.op.uses_batch(step, data)
@@ -64,14 +63,7 @@ class BatchNormKernel:
             args = (self._walk.flat(data), statistics, *self._affine(gamma, beta), self._walk.flat(outputs[0]))
             self._walk.over("normalise", args)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, gamma and beta, those that are asked for."""
         data, gamma, beta, *averages = inputs
         of_batch, head, affine = self.op.uses_batch(step, data), out_grads[0], self._affine(gamma, beta)
@@ -92,7 +84,7 @@ class BatchNormKernel:
             head, data, target = (self._walk.flat(array) for array in (head, data, in_grads[0]))
             self._walk.over("data_gradient", (head, data, statistics, sums, share, *affine, target))
 
-    def _of_batch(self, data: Array, averages: Sequence[Array], moves: bool) -> Array:
+    def _of_batch(self, data: Array, averages: Arrays, moves: bool) -> Array:
         partial, op = self._memory()[0], self.op
         self._walk.sum("data_sums", data, partial)
         numbers = np.float64(self._elements), np.float64(op.eps), np.float64(op.momentum), np.int32(moves)
@@ -100,7 +92,7 @@ class BatchNormKernel:
         self._from_parts("batch_statistics", *args)
         return self._batch
 
-    def _of_averages(self, averages: Sequence[Array]) -> Array:
+    def _of_averages(self, averages: Arrays) -> Array:
         self._per_channel("moved_statistics", *averages, self._count(), np.float64(self.op.eps), self._moved)
         return self._moved
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...array import Array, Shape
+from ...array import Array, Arrays, Gradients, Shape
 from ...ops.operator import Step
 from ..compiled_source import Module
 from ..device import Device
@@ -60,18 +60,11 @@ class ChannelsLastActivationKernel:
     def __init__(self, device: Device, act_type: str, shape: Shape, math: str) -> None:
         self._arrays = ChannelsLastArrays(device, math, shape[1], act_type)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """f(x)."""
         self._arrays.activate(inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy f'(x), from the output."""
         if in_grads[0] is not None:
             self._arrays.slope_times(outputs[0], out_grads[0], in_grads[0])
@@ -84,18 +77,11 @@ class ChannelsLastClipKernel:
         self._arrays = ChannelsLastArrays(device, math, shape[1])
         self._bounds = np.float32(op.a_min), np.float32(op.a_max)
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """x between the bounds."""
         self._arrays.clip(inputs[0], outputs[0], self._bounds)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dy where x lies between them."""
         if in_grads[0] is not None:
             self._arrays.clip_gradient(inputs[0], out_grads[0], in_grads[0], self._bounds)
@@ -111,19 +97,12 @@ class ChannelsLastConcatKernel:
         self._widths, self._whole = [width // pack for width in widths], out[1] // pack
         self._firsts = [sum(self._widths[:number]) for number in range(len(widths))]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One beside the other."""
         for part, first, width in zip(inputs, self._firsts, self._widths, strict=True):
             self._copy(part, outputs[0], (width, 0, self._whole, first), width)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """To each its own."""
         for part, first, width in zip(in_grads, self._firsts, self._widths, strict=True):
             if part is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...array import Array, Shape
+from ...array import Array, Arrays, Gradients, Shape
 from ...ops.operator import Step
 from ..cudnn import Cudnn, Plan
 from ..cudnn_convolution import ROLES, Convolution
@@ -76,14 +76,7 @@ class ConvolutionKernel(BaseConvolution):
         if self.data[0]:
             self._plan("fprop")
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """See BaseConvolution."""
         with self._operands.keeping("result"):  # both gradients read it, one directly behind the other
             super().backward(step, out_grads, inputs, outputs, in_grads)
@@ -163,21 +156,14 @@ class DeconvolutionKernel:
             device, convolution, [out_shapes[0], in_shapes[1]], [in_shapes[0]], math=math
         )
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the output."""
         if not outputs[0].size:
             return
         self.convolution.data_gradient(inputs[1], inputs[0], outputs[0])
         self._finish.apply(outputs[0], inputs[2] if len(inputs) > 2 else None)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad = out_grads[0]
         if not grad.size:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...array import Array, Shape
+from ...array import Array, Arrays, Gradients, Shape
 from ...ops.operator import Step
 from ..device import Device
 from .bias_and_activation import ChannelsLastFinish, Finish
 
 
-def clear(arrays: Sequence[Array | None]) -> None:
+def clear(arrays: Gradients) -> None:
     """Write zeros, which are the gradients of an empty batch."""
     for array in arrays:
         if array is not None:
@@ -37,7 +37,7 @@ class BaseConvolution:
         self.device, self.op, self._finish = device, op, finish
         self.data, self.weight, self.out = in_shapes[0], in_shapes[1], out_shapes[0]
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         out = outputs[0]
         if not out.size:
@@ -45,14 +45,7 @@ class BaseConvolution:
         self.compute(inputs[0], inputs[1], out)
         self._finish.apply(out, inputs[2] if len(inputs) > 2 else None)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, weight and bias, those that are asked for."""
         if not out_grads[0].size:
             clear(in_grads)

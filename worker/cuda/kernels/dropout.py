@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...array import Array
+from ...array import Array, Arrays, Gradients
 from ...ops.softmax_output import per_row
 from ..device import Device
 from ..random_bits import blocks, stream_words
@@ -22,18 +21,11 @@ class DropoutKernel:
     def __init__(self, device: Device, op: Dropout) -> None:
         self.op, self._module = op, device.module("dropout")
 
-    def forward(self, step: Any, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Any, inputs: Arrays, outputs: Arrays) -> None:
         """Drop and scale."""
         self._apply(step, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Any,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Any, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The gradient passes where data passed."""
         if in_grads[0] is not None:
             self._apply(step, out_grads[0], in_grads[0])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...array import Array
+from ...array import Arrays, Gradients
 from ...ops.embedding import not_in_range
 from ...ops.softmax_output import per_row
 from ..compiled_source import THREADS
@@ -29,21 +28,14 @@ class EmbeddingKernel:
     def __init__(self, device: Device, op: Embedding) -> None:
         self.op, self._module = op, device.module("embedding")
 
-    def forward(self, step: Any, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Any, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the rows."""
         (ids, table), out = inputs, outputs[0]
         explain = partial(not_in_range, "Embedding: data", self.op.input_dim, step.first_row, per_row(ids))
         args = (ids, table, out, step.complaint(explain), np.int64(out.size), *self._extents())
         self._module.over("gather", out.size, args)
 
-    def backward(
-        self,
-        step: Any,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Any, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Add each place's gradient to its row, in order; zero for data."""
         for grad in in_grads:
             if grad is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...array import Array
+from ...array import Array, Arrays, Gradients
 from ...ops.operator import Step
 from ..device import Device
 from ..matrix_products import Product
@@ -27,21 +26,14 @@ class FullyConnectedKernel:
         self._slope: Array | None = None  # made when first needed, and kept, as is the next one
         self._parts: Array | None = None
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """f(x W^T + b)."""
         data, weight = inputs[0], inputs[1]
         out = outputs[0].reshape(-1, self.op.num_hidden)
         self._product(data.reshape(len(out), weight.shape[1]), weight.T, out)
         activate_with_bias(self.device, out, None if self.op.no_bias else inputs[2], self.act_type)
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """dx = g W, dW = g^T x, db = sum of g over rows, g being dy f'."""
         data, weight = inputs[0], inputs[1]
         grad = self._before_activation(out_grads[0], outputs[0]).reshape(-1, self.op.num_hidden)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...array import Array, Shape
+from ...array import Array, Arrays, Gradients, Shape
 from ...ops.operator import Step
 from ..device import Device
 from .channel_packs import element, memory_of, pack_module, pack_size
@@ -58,19 +57,12 @@ class PoolKernel:
         self.taps = _taps(device, op, data, out)
         self._module = device.module("pooling", **_macros(op, op.windows(data)))
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One value per window."""
         data, out = inputs[0], outputs[0]
         self._module.over("forward", out.size, (data, out, self.taps, np.int64(out.size), *_extents(data, out)))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """To the first maximum of each window, or in equal parts to all of it."""
         grad, target = out_grads[0], in_grads[0]
         if target is not None:
@@ -86,19 +78,12 @@ class WholePlanePoolKernel:
         self.winners = device.empty((data[0] * data[1] if op.pool_type == "max" else 0,), np.int32)
         self._module = device.module("plane_pooling", POOL=op.pool_type.upper())
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One value per plane."""
         out = outputs[0]
         self._module.over("forward", out.size * _LANES, (inputs[0], out, self.winners, np.int64(out.size), self.pixels))
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """To the first maximum of each plane, or in equal parts to all of it."""
         target = in_grads[0]
         if target is not None:
@@ -120,19 +105,12 @@ class ChannelsLastPoolKernel:
         self._module = pack_module(device, "channels_last_pooling", math, self._pack, RESULT=result, **macros)
         self._result = _flat if whole else memory_of
 
-    def forward(self, step: Step, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """One value per window."""
         arrays = memory_of(inputs[0]), self._result(outputs[0]), self.taps
         self._over("forward", outputs[0].size, arrays, inputs[0], outputs[0])
 
-    def backward(
-        self,
-        step: Step,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """See PoolKernel."""
         target = in_grads[0]
         if target is not None:

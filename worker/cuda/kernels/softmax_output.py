@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...array import Array
+from ...array import Array, Arrays, Gradients
 from ...ops.shapes import product
 from ...ops.softmax_output import per_row, wrong_label
 from ..device import Device
@@ -31,7 +30,7 @@ class SoftmaxOutputKernel:
         head, ignore, count = (int(flag) for flag in (op.out_grad, op.use_ignore, op.normalization != "null"))
         self._module = device.module("softmax_output", HEAD=head, IGNORE=ignore, NORMALIZE=count)
 
-    def forward(self, step: Any, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def forward(self, step: Any, inputs: Arrays, outputs: Arrays) -> None:
         """e^(x - max) / sum."""
         data, out = inputs[0], outputs[0]
         rows, classes, positions = self.op.rows(out).shape
@@ -42,14 +41,7 @@ class SoftmaxOutputKernel:
             threads = 32 if classes <= _FEW else 256
             self._module.launch("softmax_of_rows", (rows,), (data, out, np.int32(classes)), threads)
 
-    def backward(
-        self,
-        step: Any,
-        out_grads: Sequence[Array],
-        inputs: Sequence[Array],
-        outputs: Sequence[Array],
-        in_grads: Sequence[Array | None],
-    ) -> None:
+    def backward(self, step: Any, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The cross-entropy's gradient for data, nothing for the label."""
         if in_grads[1] is not None:
             in_grads[1].fill(0)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, Shape
-from ...cpu.registry import Kernel
 from ...cuda.cudnn import Cudnn
 from ...cuda.device import Device
 from ...cuda.kernels.add import add_to
 from ...cuda.loss_scale import ScaledLoss
 from ...cuda.registry import kernel_for
 from ...graphs.node import Entry, Node
+from ...ops.kernel import Kernel
 from ...ops.operator import Operator
 from ..fusion import extends_on_host, fuse, is_pooling
 from ..memory_format import Format, Formats

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ....common.slices import tree_reduce
-from ...array import Array
+from ...array import Array, Arrays
 from ...cuda.cupy_module import load_nccl
 from ...cuda.device import Device
 
@@ -17,7 +17,7 @@ from ...cuda.device import Device
 class Collective(Protocol):
     """`sum` queues behind what the devices' streams have queued so far; `join` lets the streams go on behind it."""
 
-    def sum(self, blocks: Sequence[Array], runs: Sequence[tuple[int, int]]) -> None:
+    def sum(self, blocks: Arrays, runs: Sequence[tuple[int, int]]) -> None:
         """Replace those ranges of each device's flat float32 block by the sum over devices."""
         ...
 
@@ -50,7 +50,7 @@ class NcclSum:
         self._comms = nccl.NcclCommunicator.initAll([device.index for device in devices])
         self._streams = [device.new_stream() for device in devices]
 
-    def sum(self, blocks: Sequence[Array], runs: Sequence[tuple[int, int]]) -> None:
+    def sum(self, blocks: Arrays, runs: Sequence[tuple[int, int]]) -> None:
         """See Collective."""
         for device, stream in zip(self._devices, self._streams, strict=True):
             stream.wait_event(device.mark())
@@ -80,7 +80,7 @@ class HostSum:
     def __init__(self, devices: Sequence[Device]) -> None:
         self._devices = devices
 
-    def sum(self, blocks: Sequence[Array], runs: Sequence[tuple[int, int]]) -> None:
+    def sum(self, blocks: Arrays, runs: Sequence[tuple[int, int]]) -> None:
         """See Collective."""
         for first, last in runs:
             parts = [device.pinned((last - first,)) for device in self._devices]

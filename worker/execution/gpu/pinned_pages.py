@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ...array import Array
+from ...array import Array, Arrays
 from ...cuda.device import Device
 
 PORTABLE = 1  # cudaHostRegisterPortable: for all GPUs
@@ -30,7 +30,7 @@ class PinnedPages:
         self.close = weakref.finalize(self, _unregister, self._runtime, registered, kept)
 
 
-def _unregister(runtime: Any, registered: Sequence[int], arrays: Sequence[Array]) -> None:
+def _unregister(runtime: Any, registered: Sequence[int], arrays: Arrays) -> None:
     """Let go of the pages; `arrays` are those in them, which must not be freed before."""
     for first in registered:
         with suppress(runtime.CUDARuntimeError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import DeviceError
-from ...array import Array, Shape
+from ...array import Array, Gradients, Rows, Shape
 from ...cuda.device import Device
 from ...cuda.loss_scale import LossScale
 from ...cuda.step import COUNTS, CudaStep
@@ -17,8 +17,6 @@ from ...symbols.symbol import Symbol
 from ..bound_arrays import Binding, Places
 from ..program import Outline, Program
 from .backend import CudaBackend
-
-Rows = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Replica:
                 yield stretches[number]
             self.program.forward(first, end)
 
-    def backward(self, head_grads: Sequence[Array | None]) -> None:
+    def backward(self, head_grads: Gradients) -> None:
         """Queue the gradients of the last forward."""
         self.program.begin_backward(head_grads, _nobody)
         self.program.backward(_nobody)

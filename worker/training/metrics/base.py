@@ -16,7 +16,7 @@ import numpy as np
 from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
-Arrays = Array | Sequence[Array]
+OneOrMore = Array | Sequence[Array]
 
 
 class Metric:
@@ -36,7 +36,7 @@ class Metric:
         self.settle: Callable[[], None] = nothing_due
         self.reset()
 
-    def statistics(self, labels: Arrays, outputs: Arrays) -> Array:
+    def statistics(self, labels: OneOrMore, outputs: OneOrMore) -> Array:
         """float64 numbers, `count` of them, of these rows; the sum over shares of a batch is that of the batch."""
         total = np.zeros(self.count)
         for label, output in self._pairs(labels, outputs):
@@ -50,7 +50,7 @@ class Metric:
     def _pair(self, label: Array, output: Array) -> Iterable[float]:
         raise NotImplementedError
 
-    def measure(self, labels: Arrays, outputs: Arrays) -> float:
+    def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
         """The figure of one whole batch."""
         return self.value(self.statistics(labels, outputs))
 
@@ -59,7 +59,7 @@ class Metric:
         self.total += value
         self.batches += 1
 
-    def update(self, labels: Arrays, outputs: Arrays) -> None:
+    def update(self, labels: OneOrMore, outputs: OneOrMore) -> None:
         """Count one global batch."""
         self.add(self.measure(labels, outputs))
 
@@ -77,7 +77,7 @@ class Metric:
         """The single metrics in it: itself, or a composite's members."""
         return [self]
 
-    def _pairs(self, labels: Arrays, outputs: Arrays) -> Iterator[tuple[Array, Array]]:
+    def _pairs(self, labels: OneOrMore, outputs: OneOrMore) -> Iterator[tuple[Array, Array]]:
         left, right = _listed(labels), _listed(outputs)
         if len(left) != len(right):
             raise ShapeError(f"metric {self.name}", expected=f"as many labels as outputs ({len(right)})", got=len(left))
@@ -101,7 +101,7 @@ class Custom(Metric):
         self.maximize = maximize  # type: ignore[misc]
         super().__init__(name)
 
-    def measure(self, labels: Arrays, outputs: Arrays) -> float:
+    def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
         """The function's value; ParameterError if it gives no number."""
         values = [self.function(*same_shape(label, output)) for label, output in self._pairs(labels, outputs)]
         try:
@@ -125,7 +125,7 @@ class CompositeMetric(Metric):
         """The members."""
         return self.metrics
 
-    def update(self, labels: Arrays, outputs: Arrays) -> None:
+    def update(self, labels: OneOrMore, outputs: OneOrMore) -> None:
         """Count one global batch in each."""
         for metric in self.metrics:
             metric.update(labels, outputs)
@@ -150,7 +150,7 @@ def ratio(statistics: Array) -> float:
     return float(statistics[0]) / float(statistics[1]) if statistics[1] else math.nan
 
 
-def _listed(arrays: Arrays) -> list[Array]:
+def _listed(arrays: OneOrMore) -> list[Array]:
     items = [arrays] if hasattr(arrays, "shape") else arrays
     return [np.asarray(array) for array in items]
 

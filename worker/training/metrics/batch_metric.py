@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...array import Array
+from ...array import Array, Arrays
 from ..agreement import Shares
 from .base import Metric
 
@@ -29,7 +28,7 @@ class BatchMetric:
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
         self._step = 0
 
-    def begin(self, labels: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def begin(self, labels: Arrays, outputs: Arrays) -> None:
         """Count one global batch, given this worker's rows of it."""
         outputs = outputs[: len(labels)]
         if self._store is None:
@@ -55,7 +54,7 @@ class BatchMetric:
             else:
                 leaf.add(leaf.measure(self._whole("label"), self._whole("output")))
 
-    def _send_rows(self, kind: str, parts: Sequence[Array]) -> None:
+    def _send_rows(self, kind: str, parts: Arrays) -> None:
         first = self._shares.first_row
         for index, part in enumerate(parts):
             array = np.zeros((self._shares.global_batch, *part.shape[1:]), part.dtype)
