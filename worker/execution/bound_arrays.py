@@ -11,9 +11,9 @@ import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape, aligned_zeros
+from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, counts_labels, node_key
 from ..ops.operator import Operator
-from ..symbols.symbol import Symbol
 
 REQUESTS = ("write", "add", "null")
 Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype
@@ -32,7 +32,7 @@ class Places:
 class Binding:
     """Arrays by name. `inputs` are the shapes that the caller gave; their axis 0 is the batch."""
 
-    symbol: Symbol
+    symbol: Graph
     arguments: dict[str, Array]
     gradients: dict[str, Array]
     auxiliaries: dict[str, Array]
@@ -45,7 +45,7 @@ class Binding:
     @classmethod
     def allocate(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         grad_req: Any,
         type_dict: Mapping[str, Any] | None,
         inputs: Mapping[str, Shape],
@@ -68,7 +68,7 @@ class Binding:
     @classmethod
     def adopt(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         args: Any,
         args_grad: Any,
         grad_req: Any,
@@ -230,7 +230,7 @@ def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
     return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
 
 
-def _counting(symbol: Symbol) -> list[tuple[int, Operator, str]]:
+def _counting(symbol: Graph) -> list[tuple[int, Operator, str]]:
     found = []
     for node in symbol.nodes():
         if node.op is not None and counts_labels(node.op) and node.inputs[-1][0].op is None:

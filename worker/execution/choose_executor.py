@@ -9,14 +9,14 @@ from ...common.errors import ParameterError
 from ..array import Rows, Shape
 from ..context import current_context
 from ..devices.placement import Placement
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 from .bound_arrays import Places
 from .executor import Executor
 from .executor_base import BaseExecutor
 
 
 def simple_bind(
-    symbol: Symbol,
+    symbol: Graph,
     ctx: Any,
     grad_req: Any,
     type_dict: Mapping[str, Any] | None,
@@ -34,7 +34,7 @@ def simple_bind(
     return CudaExecutor.simple_bind(symbol, gpu, grad_req, type_dict, shapes)
 
 
-def bind(symbol: Symbol, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> BaseExecutor:
+def bind(symbol: Graph, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> BaseExecutor:
     """An executor on the caller's arrays, which lie where `ctx` says."""
     gpu = _lone_gpu(ctx)
     if gpu is None:
@@ -45,7 +45,7 @@ def bind(symbol: Symbol, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux
 
 
 def bind_share(
-    symbol: Symbol,
+    symbol: Graph,
     placement: Placement,
     grad_req: Any,
     slices: Sequence[Rows],

@@ -8,8 +8,8 @@ from typing import Any
 from ...common.slices import share
 from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
+from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
-from ..symbols.symbol import Symbol
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
@@ -31,7 +31,7 @@ class Executor(BaseExecutor):
 
     def __init__(
         self,
-        symbol: Symbol,
+        symbol: Graph,
         binding: Binding,
         slices: Sequence[Rows] | None = None,
         threads: int | None = None,
@@ -60,7 +60,7 @@ class Executor(BaseExecutor):
     @classmethod
     def simple_bind(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         grad_req: Any = "write",
         type_dict: Mapping[str, Any] | None = None,
         slices: int | None = None,
@@ -77,7 +77,7 @@ class Executor(BaseExecutor):
     @classmethod
     def for_share(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         grad_req: Any,
         slices: Sequence[Rows],
         shapes: Mapping[str, Shape],
@@ -89,7 +89,7 @@ class Executor(BaseExecutor):
     @classmethod
     def bind(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         args: Mapping[str, Any] | Sequence[Any],
         args_grad: Mapping[str, Any] | Sequence[Any] | None = None,
         grad_req: Any = "write",

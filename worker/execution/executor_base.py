@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Rows
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 from .bound_arrays import Binding, as_array
 
 Announce = Callable[[str, Array], None]
@@ -23,7 +23,7 @@ class BaseExecutor(ABC):
     `global_rows` say where its rows lie in a global batch, and `slices` in which parts it computes them.
     """
 
-    def __init__(self, symbol: Symbol, binding: Binding, outputs: list[Array]) -> None:
+    def __init__(self, symbol: Graph, binding: Binding, outputs: list[Array]) -> None:
         self.symbol, self.outputs = symbol, outputs
         self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}

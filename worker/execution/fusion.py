@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ..cpu.elementwise import MONOTONE
 from ..cpu.registry import is_plain_convolution, pooling_tiles
-from ..symbols.symbol import Entry, Node
+from ..graphs.node import Entry, Node
 
 Extends = Callable[[Sequence[Node], Node], bool]
 

@@ -12,7 +12,7 @@ from ...common.slices import share
 from ..array import Array, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..devices.placement import Placement, rows_by_load
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 from .bound_arrays import Binding, Places
 from .executor import Executor
 from .executor_base import Announce, BaseExecutor
@@ -28,7 +28,7 @@ class MixedExecutor(BaseExecutor):
 
     def __init__(
         self,
-        symbol: Symbol,
+        symbol: Graph,
         placement: Placement,
         grad_req: Any,
         shapes: Mapping[str, Shape],

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array import Array, Arrays, Gradients, Shape
+from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
-from ..symbols.symbol import Symbol
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .buffers import GradientBuffers, ValueBuffers, last_uses
@@ -23,7 +23,7 @@ class Outline:
     """What all slices of a graph have in common: which nodes run as one, and in which order gradients are made."""
 
     def __init__(
-        self, symbol: Symbol, wanted: Mapping[str, Array], dtype: np.dtype[np.floating], backend: Backend = HOST
+        self, symbol: Graph, wanted: Mapping[str, Array], dtype: np.dtype[np.floating], backend: Backend = HOST
     ) -> None:
         """`wanted`: the arguments that want a gradient."""
         self.heads = list(symbol.heads)

@@ -12,15 +12,15 @@ import numpy as np
 
 from ..array import Array
 from ..ops.operator import Operator
-from ..symbols.symbol import Symbol
+from .graph import Graph
 from .node import Entry, Node
 
 Arrays = dict[str, Array]
 
 
 def fold_batch_norms(
-    symbol: Symbol, arguments: Mapping[str, Array], states: Mapping[str, Array]
-) -> tuple[Symbol, Arrays, Arrays]:
+    symbol: Graph, arguments: Mapping[str, Array], states: Mapping[str, Array]
+) -> tuple[Graph, Arrays, Arrays]:
     """The same function of the inputs with fewer nodes: symbol, arguments and states; given arrays stay as they are.
 
     A BatchNorm over channels is folded where it alone reads a Convolution or FullyConnected and these alone read their
@@ -41,7 +41,7 @@ def fold_batch_norms(
             inputs = tuple(made[entry] for entry in node.inputs)
             copy = node if inputs == node.inputs else Node(node.op, node.name, node.attrs, inputs)
         made.update({(node, index): (copy, index) for index in range(len(node.output_names()))})
-    return Symbol(tuple(made[head] for head in symbol.heads)), kept_arguments, kept_states
+    return symbol.with_heads(tuple(made[head] for head in symbol.heads)), kept_arguments, kept_states
 
 
 def _layer_before(

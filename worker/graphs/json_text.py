@@ -11,7 +11,7 @@ from typing import Any
 
 from ...common.errors import FileFormatError, GraphError, PushgradError
 from ..ops.operator import Operator
-from ..symbols.symbol import Symbol
+from .graph import Graph
 from .json_upgrade import RawNode, read_version, upgrade
 from .node import Entry, Node
 
@@ -20,7 +20,7 @@ LONGEST = 1 << 28  # bytes of JSON; far above any network, far below what would 
 MOST_OUTPUTS = 1 << 20  # of all nodes together: a few bytes of a file can claim thousands
 
 
-def dumps(symbol: Symbol) -> str:
+def dumps(symbol: Graph) -> str:
     """The graph as JSON text, one node a line."""
     nodes = symbol.nodes()
     number = {node: position for position, node in enumerate(nodes)}
@@ -50,7 +50,7 @@ def _written(node: Node, number: Mapping[Node, int]) -> dict[str, Any]:
     }
 
 
-def save(symbol: Symbol, path: Path) -> None:
+def save(symbol: Graph, path: Path) -> None:
     """Write the JSON aside, then rename, so that a file is either the old one or the new one."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -60,8 +60,8 @@ def save(symbol: Symbol, path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def load(fname: str | Path) -> Symbol:
-    """The symbol of a JSON file; FileFormatError or GraphError name the file and what is wrong with it."""
+def load(fname: str | Path) -> Graph:
+    """The graph of a JSON file; FileFormatError or GraphError name the file and what is wrong with it."""
     path = Path(fname)
     if path.stat().st_size > LONGEST:
         raise FileFormatError(f"{path}: symbol file", expected=f"at most {LONGEST} bytes", got=path.stat().st_size)
@@ -74,8 +74,8 @@ def load(fname: str | Path) -> Symbol:
         raise
 
 
-def loads(json_str: str) -> Symbol:
-    """The symbol that a JSON text describes; every field is checked before it is used."""
+def loads(json_str: str) -> Graph:
+    """The graph that a JSON text describes; every field is checked before it is used."""
     document = _parse(json_str)
     raw = upgrade(
         [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
@@ -86,7 +86,7 @@ def loads(json_str: str) -> Symbol:
     heads = [raw.moved(pair) for pair in _entries(_field(document, "heads", list), "heads")]
     if not heads:
         raise FileFormatError("symbol: heads", expected="at least one output", got="none")
-    return Symbol(tuple(built.entry(pair, "heads") for pair in heads))
+    return Graph(tuple(built.entry(pair, "heads") for pair in heads))
 
 
 def _parse(text: str) -> dict[str, Any]:

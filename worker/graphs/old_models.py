@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,16 +18,18 @@ from ..array import Array, Shape
 from ..ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from ..ops.operator import PartialShape
 from ..ops.pooling import Pooling
-from ..symbols.symbol import Symbol
+from .graph import Graph
 from .json_upgrade import ASSUMED
 from .node import Node, rebuilt
 from .shape_inference import infer_partial
+
+AnyGraph = TypeVar("AnyGraph", bound=Graph)
 
 USUAL_CHANNELS = (3, 1)
 USUAL_EXTENTS = (224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512)  # of square pictures, in pixels
 
 
-def settle_pooling(symbol: Symbol, shapes: Mapping[str, Shape]) -> Symbol:
+def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape]) -> AnyGraph:
     """`symbol` with the convention of its unstated poolings ("valid" down, "full" up) that fits `shapes`.
 
     `shapes` are those of the parameters by name, and of the inputs where they are known; an input of unknown extents is
@@ -39,13 +42,13 @@ def settle_pooling(symbol: Symbol, shapes: Mapping[str, Shape]) -> Symbol:
         return symbol
     assumed = {node.op.pooling_convention for node in unstated if isinstance(node.op, Pooling)}
     for convention in sorted({"valid", "full"} - assumed) or ("valid", "full"):
-        other = Symbol(rebuilt(symbol.heads, partial(_with_convention, convention, unstated)))
+        other = symbol.with_heads(rebuilt(symbol.heads, partial(_with_convention, convention, unstated)))
         if _fits(other, known):
             return other
     return symbol
 
 
-def settle_states(symbol: Symbol, aux_params: Mapping[str, Array]) -> tuple[Symbol, dict[str, Array]]:
+def settle_states(symbol: AnyGraph, aux_params: Mapping[str, Array]) -> tuple[AnyGraph, dict[str, Array]]:
     """The graph with BatchNorm in place of CuDNNBatchNorm, and its `moving_inv_var` as `moving_var`.
 
     cuDNN 4 kept averages of 1 / sqrt(variance + eps) there, later versions the variance itself. A value above the
@@ -61,7 +64,7 @@ def settle_states(symbol: Symbol, aux_params: Mapping[str, Array]) -> tuple[Symb
                 values[renamed[name]] = variance(values.pop(name), node.op.eps)
     if not renamed:
         return symbol, values
-    return Symbol(rebuilt(symbol.heads, partial(_modern, renamed))), values
+    return symbol.with_heads(rebuilt(symbol.heads, partial(_modern, renamed))), values
 
 
 def variance(inverse: Array, eps: float) -> Array:
@@ -96,7 +99,7 @@ def _modern(renamed: Mapping[str, str], node: Node) -> Node:
     return Node(BatchNorm(**parameters), node.name, node.attrs, node.inputs)
 
 
-def _fits(symbol: Symbol, known: Mapping[str, Shape]) -> bool:
+def _fits(symbol: Graph, known: Mapping[str, Shape]) -> bool:
     """Whether some extents of the open inputs agree with all that is known."""
     shapes = _inferred(symbol, known)
     if shapes is None:
@@ -112,7 +115,7 @@ def _fits(symbol: Symbol, known: Mapping[str, Shape]) -> bool:
     return any(_inferred(symbol, {**known, **filled}) is not None for filled in sizes)
 
 
-def _inferred(symbol: Symbol, known: Mapping[str, Shape]) -> dict[str, PartialShape] | None:
+def _inferred(symbol: Graph, known: Mapping[str, Shape]) -> dict[str, PartialShape] | None:
     """What follows for the variables from `known`; None if it contradicts itself."""
     try:
         found = infer_partial(symbol.nodes(), known)

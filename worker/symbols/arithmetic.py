@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Self, TypeVar
 
 from ...common.errors import GraphError
+from .compose import entries
 from .methods import Methods
 
-if TYPE_CHECKING:
-    from .symbol import Symbol
+AnySymbol = TypeVar("AnySymbol", bound="Arithmetic")
 
 
 class Arithmetic(Methods):
@@ -21,62 +21,63 @@ class Arithmetic(Methods):
     __slots__ = ()
     __array_ufunc__ = None  # so that numpy's scalars on the left leave the work to the symbol on the right
 
-    def __add__(self, other: Any) -> Symbol:
+    def __add__(self, other: Any) -> Self:
         return _combine(self, other, "_Plus", "_PlusScalar")
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Symbol:
+    def __sub__(self, other: Any) -> Self:
         return _combine(self, other, "_Minus", "_MinusScalar")
 
-    def __rsub__(self, other: Any) -> Symbol:
+    def __rsub__(self, other: Any) -> Self:
         return _combine(self, other, "_Minus", "_RMinusScalar")
 
-    def __mul__(self, other: Any) -> Symbol:
+    def __mul__(self, other: Any) -> Self:
         return _combine(self, other, "_Mul", "_MulScalar")
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> Symbol:
+    def __truediv__(self, other: Any) -> Self:
         return _combine(self, other, "_Div", "_DivScalar")
 
-    def __rtruediv__(self, other: Any) -> Symbol:
+    def __rtruediv__(self, other: Any) -> Self:
         return _combine(self, other, "_Div", "_RDivScalar")
 
-    def __pow__(self, other: Any) -> Symbol:
+    def __pow__(self, other: Any) -> Self:
         return _combine(self, other, "_Power", "_PowerScalar")
 
-    def __rpow__(self, other: Any) -> Symbol:
+    def __rpow__(self, other: Any) -> Self:
         return _combine(self, other, "_Power", "_rpower_scalar")
 
-    def __mod__(self, other: Any) -> Symbol:
+    def __mod__(self, other: Any) -> Self:
         return _combine(self, other, "_Mod", "_ModScalar")
 
-    def __rmod__(self, other: Any) -> Symbol:
+    def __rmod__(self, other: Any) -> Self:
         return _combine(self, other, "_Mod", "_RModScalar")
 
-    def __neg__(self) -> Symbol:
+    def __neg__(self) -> Self:
         return self * -1.0
 
-    def __abs__(self) -> Symbol:
-        return self.abs()
+    def __abs__(self) -> Self:
+        absolute: Self = self.abs()
+        return absolute
 
-    def __eq__(self, other: object) -> Symbol:  # type: ignore[override]
+    def __eq__(self, other: object) -> Self:  # type: ignore[override]
         return _combine(self, other, "_equal", "_equal_scalar")
 
-    def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
+    def __ne__(self, other: object) -> Self:  # type: ignore[override]
         return _combine(self, other, "_not_equal", "_not_equal_scalar")
 
-    def __gt__(self, other: Any) -> Symbol:
+    def __gt__(self, other: Any) -> Self:
         return _combine(self, other, "_greater", "_greater_scalar")
 
-    def __ge__(self, other: Any) -> Symbol:
+    def __ge__(self, other: Any) -> Self:
         return _combine(self, other, "_greater_equal", "_greater_equal_scalar")
 
-    def __lt__(self, other: Any) -> Symbol:
+    def __lt__(self, other: Any) -> Self:
         return _combine(self, other, "_lesser", "_lesser_scalar")
 
-    def __le__(self, other: Any) -> Symbol:
+    def __le__(self, other: Any) -> Self:
         return _combine(self, other, "_lesser_equal", "_lesser_equal_scalar")
 
     __hash__ = object.__hash__
@@ -87,12 +88,10 @@ class Arithmetic(Methods):
         )
 
 
-def _combine(left: Arithmetic, right: object, with_symbol: str, with_number: str) -> Symbol:
+def _combine(left: AnySymbol, right: object, with_symbol: str, with_number: str) -> AnySymbol:
     """One operator of two symbols, or of a symbol and a number; NotImplemented for anything else."""
-    from .compose import apply
-
     if isinstance(right, Arithmetic):
-        return apply(with_symbol, cast("Symbol", left), cast("Symbol", right))
+        return left.with_heads(entries(with_symbol, left, right))
     if isinstance(right, Real):
-        return apply(with_number, cast("Symbol", left), scalar=float(right))
+        return left.with_heads(entries(with_number, left, scalar=float(right)))
     return NotImplemented  # type: ignore[no-any-return]

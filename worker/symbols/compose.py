@@ -1,71 +1,37 @@
-"""Making a symbol: a variable, a group, or an operator applied to symbols."""
+"""An operator applied to graphs: its inputs and parameters sorted out, missing inputs made, the node named."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ...common.errors import GraphError, ParameterError
-from ..array import Shape
+from ..graphs.graph import Graph
 from ..graphs.naming import attributes_of, node_attributes, node_name
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator, lookup
-from ..ops.parameters import Ints, declared, suggestion
-from .symbol import Symbol
+from ..ops.parameters import declared, suggestion
+
+AnyGraph = TypeVar("AnyGraph", bound=Graph)
 
 
-def variable(
-    name: str,
-    attr: Mapping[str, str] | None = None,
-    shape: Shape | None = None,
-    lr_mult: float | None = None,
-    wd_mult: float | None = None,
-    dtype: object = None,
-    init: object = None,
-    **hidden: str,
-) -> Symbol:
-    """A named input: data, a label, or a parameter that is learned.
-
-    `shape` may leave extents open with 0. `lr_mult` and `wd_mult` scale learning rate and weight decay of this
-    parameter; `init` is an initializer or its JSON description. Further keywords must look like `__key__="text"`.
-    """
-    if not isinstance(name, str) or not name:
-        raise GraphError("Variable: name", expected="a string that is not empty", got=repr(name))
-    for key in hidden:
-        if not _is_hidden(key):
-            raise ParameterError(f"Variable {name}: no parameter {key}. Attributes are written __{key}__")
-    attrs = {**node_attributes(attr, f"Variable {name}"), **attributes_of(hidden, f"Variable {name}")}
-    described = {"shape": _shape_text(shape), "lr_mult": lr_mult, "wd_mult": wd_mult, "dtype": dtype, "init": init}
-    attrs.update({f"__{key}__": _text(value) for key, value in described.items() if value is not None})
-    return Symbol(((Node(None, name, attrs), 0),))
-
-
-def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
-    """One symbol with the outputs of all, in order."""
-    for item in symbols:
-        if not isinstance(item, Symbol):
-            raise GraphError("Group", expected="a list of symbols", got=type(item).__name__)
-    if len(symbols) == 0:
-        raise GraphError("Group", expected="at least one symbol", got="none")
-    return Symbol(tuple(head for item in symbols for head in item.heads))
-
-
-def apply(
+def entries(
     called: str,
     /,
     *args: Any,
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
     **keywords: Any,
-) -> Symbol:
-    """The operator of the name or alias `called`, applied to symbols; missing inputs become variables `<node>_<input>`.
+) -> tuple[Entry, ...]:
+    """The outputs of the operator of the name or alias `called`, applied to graphs.
 
+    Inputs that are left out become variables `<node>_<input>`.
     Keywords are inputs (symbols), parameters, or attributes `__key__="text"`. By position come the inputs (for an
     operator of any number of them, all outputs of each symbol) and, once these are complete, parameters in order.
     """
     kind = lookup(called)
-    hidden = {key: keywords.pop(key) for key in list(keywords) if _is_hidden(key)}
+    hidden = {key: keywords.pop(key) for key in list(keywords) if is_hidden(key)}
     inputs, parameters = _split_positions(called, kind, args, keywords)
     operator, by_name = _instantiate(called, kind, inputs, {**keywords, **parameters})
     if parameters and len(inputs) < len(operator.arguments()):
@@ -74,17 +40,17 @@ def apply(
     node = node_name(name, called)
     attrs = _operator_attributes(attr, hidden, f"{called} {node}")
     slots = (*operator.arguments(), *operator.auxiliaries())
-    entries = tuple(given.get(slot) or _made_input(operator, node, slot, attrs) for slot in slots)
-    made = Node(operator, node, attrs, entries)
-    return Symbol(tuple((made, index) for index in range(len(operator.outputs()))))
+    filled = tuple(given.get(slot) or _made_input(operator, node, slot, attrs) for slot in slots)
+    made = Node(operator, node, attrs, filled)
+    return tuple((made, index) for index in range(len(operator.outputs())))
 
 
-def function(called: str) -> Callable[..., Symbol]:
-    """`mx.sym.<called>`: a function with the operator's documentation and parameters."""
+def function(called: str, kind: type[AnyGraph]) -> Callable[..., AnyGraph]:
+    """A function that applies an operator and gives a `kind`; it has the operator's documentation and parameters."""
     operator = lookup(called)
 
-    def make(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any) -> Symbol:
-        return apply(called, *args, name=name, attr=attr, **keywords)
+    def make(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any) -> AnyGraph:
+        return kind(entries(called, *args, name=name, attr=attr, **keywords))
 
     make.__name__ = make.__qualname__ = called
     parameters = [
@@ -97,14 +63,14 @@ def function(called: str) -> Callable[..., Symbol]:
 
 def _split_positions(
     called: str, kind: type[Operator], args: tuple[Any, ...], keywords: Mapping[str, Any]
-) -> tuple[tuple[Symbol | None, ...], dict[str, Any]]:
+) -> tuple[tuple[Graph | None, ...], dict[str, Any]]:
     """The inputs among `args`, and by name the parameters that follow them."""
-    count = next((i for i, value in enumerate(args) if not (value is None or isinstance(value, Symbol))), len(args))
+    count = next((i for i, value in enumerate(args) if not (value is None or isinstance(value, Graph))), len(args))
     names = list(declared(kind))
     if kind.variadic:
         if count < len(args):
             _single(called, f"{count + 1} by position", args[count])
-        return tuple(Symbol((head,)) for value in args for head in _heads(value)), {}
+        return tuple(Graph((head,)) for value in args for head in _heads(value)), {}
     for position, value in enumerate(args[:count], 1):
         if value is not None:
             _single(called, f"{position} by position", value)
@@ -114,7 +80,7 @@ def _split_positions(
     return args[:count], parameters
 
 
-def _heads(value: Symbol | None) -> tuple[Entry, ...]:
+def _heads(value: Graph | None) -> tuple[Entry, ...]:
     return () if value is None else value.heads
 
 
@@ -124,14 +90,14 @@ def _instantiate(
     """The operator with its parameters, and the keywords that are inputs."""
     known = declared(kind)
     open_ended = kind.open_parameters
-    inputs = {k: v for k, v in keywords.items() if k not in known and (not open_ended or isinstance(v, Symbol))}
+    inputs = {k: v for k, v in keywords.items() if k not in known and (not open_ended or isinstance(v, Graph))}
     parameters = {key: value for key, value in keywords.items() if key not in inputs}
     for key, value in parameters.items():
-        if isinstance(value, Symbol):
+        if isinstance(value, Graph):
             raise ParameterError(f"{called}: parameter {key}", expected=known[key].kind, got="a symbol")
     if kind.variadic and "num_args" not in parameters:
         parameters["num_args"] = len(args) + len(inputs)
-    strangers = [key for key, value in inputs.items() if value is not None and not isinstance(value, Symbol)]
+    strangers = [key for key, value in inputs.items() if value is not None and not isinstance(value, Graph)]
     for key in strangers:
         _refuse_stranger(called, kind, parameters, key, inputs[key])
     return kind(**parameters), inputs
@@ -147,7 +113,7 @@ def _refuse_stranger(called: str, kind: type[Operator], parameters: dict[str, An
 
 
 def _bind_inputs(
-    called: str, operator: Operator, args: tuple[Any, ...], keywords: Mapping[str, Symbol | None]
+    called: str, operator: Operator, args: tuple[Any, ...], keywords: Mapping[str, Graph | None]
 ) -> dict[str, Entry]:
     """The entry of every input that was given, by the input's name."""
     slots = (*operator.arguments(), *operator.auxiliaries())
@@ -169,7 +135,7 @@ def _made_input(operator: Operator, node: str, slot: str, attrs: Mapping[str, st
 
 
 def _single(called: str, key: str, value: object) -> Entry:
-    if not isinstance(value, Symbol):
+    if not isinstance(value, Graph):
         raise GraphError(
             f"{called}: input {key}",
             expected="a symbol",
@@ -185,27 +151,11 @@ def _operator_attributes(attr: Mapping[str, str] | None, hidden: Mapping[str, st
     """Attributes of an operator: all `__key__`, since files keep them among its parameters."""
     attrs = {**node_attributes(attr, where), **attributes_of(hidden, where)}
     for key in attrs:
-        if not _is_hidden(key):
+        if not is_hidden(key):
             raise GraphError(f"{where}: attribute {key}", expected=f"__{key}__")
     return attrs
 
 
-def _is_hidden(key: str) -> bool:
+def is_hidden(key: str) -> bool:
+    """Whether `key` is an attribute that users attach, `__like_this__`, and no parameter."""
     return len(key) > 4 and key.startswith("__") and key.endswith("__")
-
-
-def _shape_text(shape: Shape | None) -> str | None:
-    if shape is None:
-        return None
-    try:
-        return str(Ints(minimum=0).parse(shape))
-    except (ValueError, TypeError):
-        raise ParameterError("Variable: shape", expected="a tuple of whole numbers", got=repr(shape)) from None
-
-
-def _text(value: object) -> str:
-    """The text of an attribute: initializers describe themselves, dtypes give their name."""
-    describe = getattr(value, "dumps", None)
-    if describe is not None:
-        return str(describe())
-    return value.__name__ if isinstance(value, type) else str(value)

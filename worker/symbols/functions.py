@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from ...common.errors import GraphError
-from .compose import apply
+from .operators import apply
 from .symbol import Symbol
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .symbol import Symbol
+from ..graphs.graph import Graph
+from .compose import entries, function
 
 
 class _Method:
@@ -19,13 +18,17 @@ class _Method:
     def __set_name__(self, owner: type, name: str) -> None:
         self.operator = self.operator or name
 
-    def __get__(self, symbol: Any, owner: type) -> Callable[..., Symbol]:
-        from .compose import apply, function
+    def __get__(self, symbol: Any, owner: type) -> Callable[..., Any]:
+        if symbol is None:
+            return function(self.operator, owner)
 
-        return function(self.operator) if symbol is None else partial(apply, self.operator, symbol)
+        def method(*args: Any, **keywords: Any) -> Any:
+            return symbol.with_heads(entries(self.operator, symbol, *args, **keywords))
+
+        return method
 
 
-class Methods:
+class Methods(Graph):
     """The methods that MXNet's symbols have; parameters follow by position or by name."""
 
     __slots__ = ()

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from ..graphs.json_text import load, loads
 from ..graphs.naming import AttrScope
 from ..ops.operator import REGISTRY
-from .compose import function as _function
-from .compose import group as Group
-from .compose import variable as Variable
 from .functions import arange, full, hypot, maximum, minimum, ones, pow, power, zeros
-from .symbol import Symbol
+from .operators import function as _function
+from .symbol import Symbol, load, loads
+from .variables import group as Group
+from .variables import variable as Variable
 
 var = Variable
 load_json = loads

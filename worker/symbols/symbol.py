@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...common.errors import GraphError
 from ..array import Array, Shape
-from ..graphs import shape_inference
-from ..graphs.naming import both_spellings
-from ..graphs.node import Entry, Node, postorder, substitute
-from ..ops.operator import PartialShape
+from ..graphs import json_text, shape_inference
+from ..graphs.graph import Inferred, attributes
+from ..graphs.node import substitute
 from ..ops.parameters import suggestion
 from ..ops.shapes import known
 from .arithmetic import Arithmetic
@@ -20,54 +19,9 @@ from .arithmetic import Arithmetic
 if TYPE_CHECKING:
     from ..execution.executor_base import BaseExecutor
 
-__all__ = ["Entry", "Node", "Symbol"]
-
-Inferred = tuple[list[PartialShape] | None, list[PartialShape] | None, list[PartialShape] | None]
-
 
 class Symbol(Arithmetic):
     """One or more outputs of a graph. Made by `mx.sym`'s functions and by arithmetic; never changed afterwards."""
-
-    __slots__ = ("_nodes", "heads")
-
-    def __init__(self, heads: tuple[Entry, ...]) -> None:
-        self.heads = heads
-        self._nodes: tuple[Node, ...] | None = None
-
-    # -- what is in it ---------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str | None:
-        """The name of its node; None for a group."""
-        names = {node.name for node, _ in self.heads}
-        return names.pop() if len(names) == 1 else None
-
-    def nodes(self) -> list[Node]:
-        """All nodes, inputs before users (depth first, as MXNet orders them)."""
-        if self._nodes is None:
-            self._nodes = tuple(postorder(self.heads))
-        return list(self._nodes)
-
-    def list_arguments(self) -> list[str]:
-        """Names of the variables that are inputs or learned, in order."""
-        states = self._states()
-        return [node.name for node in self.nodes() if node.op is None and node not in states]
-
-    def list_auxiliary_states(self) -> list[str]:
-        """Names of the variables that operators update themselves, such as moving averages."""
-        states = self._states()
-        return [node.name for node in self.nodes() if node in states]
-
-    def list_inputs(self) -> list[str]:
-        """Names of all variables."""
-        return [node.name for node in self.nodes() if node.op is None]
-
-    def list_outputs(self) -> list[str]:
-        """Names of the outputs: `fc1_output`, or a variable's own name."""
-        return [node.output_names()[index] for node, index in self.heads]
-
-    def _states(self) -> set[Node]:
-        return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
 
     # -- parts of it -----------------------------------------------------------------------------------------------
 
@@ -117,8 +71,6 @@ class Symbol(Arithmetic):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from ..graphs.json_text import loads
-
         return loads, (self.tojson(),)
 
     # -- attributes ------------------------------------------------------------------------------------------------
@@ -131,11 +83,7 @@ class Symbol(Arithmetic):
         """Parameters and attributes of this symbol's node, as strings."""
         if len(self.heads) != 1:
             raise GraphError("attributes belong to one output", got=self)
-        return _attributes(self.heads[0][0])
-
-    def attr_dict(self) -> dict[str, dict[str, str]]:
-        """Parameters and attributes of every node that has any, by node name."""
-        return {node.name: found for node in self.nodes() if (found := _attributes(node))}
+        return attributes(self.heads[0][0])
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 
@@ -154,37 +102,15 @@ class Symbol(Arithmetic):
         warnings.warn(f"infer_shape: cannot tell the shape of {', '.join(unknown)}", stacklevel=2)
         return None, None, None
 
-    def infer_shape_partial(self, *args: Shape, **shapes: Shape) -> Inferred:
-        """As `infer_shape`, with None for an unknown shape and 0 for an unknown extent."""
-        arguments = self.list_arguments()
-        if len(args) > len(arguments):
-            raise GraphError("infer_shape: shapes by position", expected=f"at most {len(arguments)}", got=len(args))
-        given = {**dict(zip(arguments, args, strict=False)), **shapes}
-        found = shape_inference.infer_partial(self.nodes(), given)
-        by_name = {node.name: shape for (node, _), shape in found.items() if node.op is None}
-        return (
-            [by_name[name] for name in arguments],
-            [found[head] for head in self.heads],
-            [by_name[name] for name in self.list_auxiliary_states()],
-        )
-
-    def infer_all(self, **shapes: Shape) -> dict[Entry, Shape]:
-        """The shape of every entry of the graph; GraphError names the arguments whose shape cannot be told."""
-        return shape_inference.infer_all(self.nodes(), shapes)
-
     # -- files -----------------------------------------------------------------------------------------------------
 
     def tojson(self) -> str:
         """The graph in the JSON of MXNet 1.x."""
-        from ..graphs.json_text import dumps
-
-        return dumps(self)
+        return json_text.dumps(self)
 
     def save(self, fname: str | Path) -> None:
         """Write the JSON to a file: aside first, then renamed."""
-        from ..graphs.json_text import save
-
-        save(self, Path(fname))
+        json_text.save(self, Path(fname))
 
     # -- arrays ----------------------------------------------------------------------------------------------------
 
@@ -220,5 +146,11 @@ class Symbol(Arithmetic):
         return bind(self, ctx, args, args_grad, grad_req, aux_states)
 
 
-def _attributes(node: Node) -> dict[str, str]:
-    return both_spellings({**node.parameters(), **node.attrs})
+def load(fname: str | Path) -> Symbol:
+    """The symbol of a JSON file from MXNet 0.7 to 1.9; FileFormatError or GraphError say what is wrong with it."""
+    return Symbol(json_text.load(fname).heads)
+
+
+def loads(json_str: str) -> Symbol:
+    """The symbol that a JSON text describes; errors as of `load`."""
+    return Symbol(json_text.loads(json_str).heads)

@@ -10,7 +10,7 @@ import numpy as np
 from ....common.errors import DeviceError
 from ...array import Array, Shape
 from ...cuda.device import Device
-from ...symbols.symbol import Symbol
+from ...graphs.graph import Graph
 from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
 from .backend import CudaBackend
@@ -30,7 +30,7 @@ class CudaExecutor(BaseExecutor):
     replayed as a CUDA graph.
     """
 
-    def __init__(self, symbol: Symbol, replica: Replica) -> None:
+    def __init__(self, symbol: Graph, replica: Replica) -> None:
         super().__init__(symbol, replica.binding, replica.outputs)
         self._replica, self._device = replica, replica.device
         self._counts: list[float] = []
@@ -40,7 +40,7 @@ class CudaExecutor(BaseExecutor):
     @classmethod
     def simple_bind(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         gpu: int,
         grad_req: Any,
         type_dict: Mapping[str, Any] | None,
@@ -53,7 +53,7 @@ class CudaExecutor(BaseExecutor):
             return cls(symbol, replica)
 
     @classmethod
-    def bind(cls, symbol: Symbol, gpu: int, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> CudaExecutor:
+    def bind(cls, symbol: Graph, gpu: int, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> CudaExecutor:
         """See Symbol.bind; the arrays must lie on that GPU: cupy's, or others with DLPack."""
         device = Device.get(gpu)
 

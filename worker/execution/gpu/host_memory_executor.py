@@ -10,7 +10,7 @@ from typing import Any
 from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement
-from ...symbols.symbol import Symbol
+from ...graphs.graph import Graph
 from ..bound_arrays import Binding, Places
 from ..executor_base import Announce, BaseExecutor
 from .pinned_pages import PinnedPages
@@ -31,7 +31,7 @@ class HostedExecutor(BaseExecutor):
 
     def __init__(
         self,
-        symbol: Symbol,
+        symbol: Graph,
         placement: Placement,
         grad_req: Any,
         shapes: Mapping[str, Shape],

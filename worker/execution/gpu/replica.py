@@ -13,7 +13,7 @@ from ...array import Array, Gradients, Rows, Shape
 from ...cuda.device import Device
 from ...cuda.loss_scale import LossScale
 from ...cuda.step import COUNTS, CudaStep
-from ...symbols.symbol import Symbol
+from ...graphs.graph import Graph
 from ..bound_arrays import Binding, Places
 from ..program import Outline, Program
 from .backend import CudaBackend
@@ -41,7 +41,7 @@ Pause = Bucket | Stretch  # where the host has something to do: a stretch is abo
 class Replica:
     """A Program on one GPU. All methods are to be called while the device is active."""
 
-    def __init__(self, symbol: Symbol, binding: Binding, device: Device, backend: CudaBackend, rows: Rows) -> None:
+    def __init__(self, symbol: Graph, binding: Binding, device: Device, backend: CudaBackend, rows: Rows) -> None:
         """`rows`: which rows of the executor's batch are computed here."""
         self.device, self.binding, self.rows = device, binding, rows
         self.outline = Outline(symbol, binding.gradients, binding.dtype, backend)
@@ -58,7 +58,7 @@ class Replica:
     @classmethod
     def allocate(
         cls,
-        symbol: Symbol,
+        symbol: Graph,
         device: Device,
         grad_req: Any,
         shapes: Mapping[str, Shape],

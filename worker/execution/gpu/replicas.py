@@ -12,7 +12,7 @@ from ....common.errors import DataError, GraphError
 from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement, rows_by_load
-from ...symbols.symbol import Symbol
+from ...graphs.graph import Graph
 from ..bound_arrays import Binding, Places
 from .backend import CudaBackend
 from .gpu_errors import Need, explained
@@ -33,7 +33,7 @@ class Replicas:
 
     def __init__(
         self,
-        symbol: Symbol,
+        symbol: Graph,
         placement: Placement,
         grad_req: Any,
         shapes: Mapping[str, Shape],
@@ -158,7 +158,7 @@ class Replicas:
 
     def _replica(
         self,
-        symbol: Symbol,
+        symbol: Graph,
         device: Device,
         grad_req: Any,
         shapes: Mapping[str, Shape],
@@ -201,7 +201,7 @@ def _labels(probe: Binding, rows: int) -> set[str]:
     return names - probe.gradients.keys()
 
 
-def _need(symbol: Symbol, binding: Binding, rows: int, backend: CudaBackend) -> Need:
+def _need(symbol: Graph, binding: Binding, rows: int, backend: CudaBackend) -> Need:
     """What a step needs for its values: what one kernel hands on to itself takes nothing, nor do views."""
     groups = backend.fuse(symbol.nodes(), symbol.heads, binding.dtype)
     with backend.device.active():

@@ -55,7 +55,7 @@ def load_symbol(path: PathLike) -> Symbol | None:
         raise FileFormatError(f"{path}: no safetensors file ({error})") from None
     if text is None:
         return None
-    from ...graphs.json_text import loads
+    from ...symbols.symbol import loads
 
     return loads(text)
 

@@ -10,8 +10,8 @@ import numpy as np
 from .....common.errors import FileFormatError, GraphError, PushgradError
 from ....array import Array
 from ....atomic_files import PathLike
-from ....symbols.compose import group, variable
 from ....symbols.symbol import Symbol
+from ....symbols.variables import group, variable
 from ..extras import needed
 from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
 from .folding import fold

@@ -10,8 +10,9 @@ import numpy as np
 
 from .....common.errors import GraphError
 from ....array import Array, Shape
-from ....symbols.compose import apply, variable
+from ....symbols.operators import apply
 from ....symbols.symbol import Symbol
+from ....symbols.variables import variable
 from ..extras import needed
 
 

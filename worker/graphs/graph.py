@@ -1,0 +1,91 @@
+"""Graph: what executors, files and pictures need to know of a network.
+
+`mx.sym`'s Symbol is a Graph that can also be composed, bound and saved.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from ...common.errors import GraphError
+from ..array import Shape
+from ..ops.operator import PartialShape
+from . import shape_inference
+from .naming import both_spellings
+from .node import Entry, Node, postorder
+
+Inferred = tuple[list[PartialShape] | None, list[PartialShape] | None, list[PartialShape] | None]
+
+
+class Graph:
+    """One or more outputs (`heads`) of nodes that are connected; never changed after it was made."""
+
+    __slots__ = ("_nodes", "heads")
+
+    def __init__(self, heads: tuple[Entry, ...]) -> None:
+        self.heads = heads
+        self._nodes: tuple[Node, ...] | None = None
+
+    def with_heads(self, heads: tuple[Entry, ...]) -> Self:
+        """A graph of the same class with other outputs."""
+        return type(self)(heads)
+
+    @property
+    def name(self) -> str | None:
+        """The name of its node; None for a group."""
+        names = {node.name for node, _ in self.heads}
+        return names.pop() if len(names) == 1 else None
+
+    def nodes(self) -> list[Node]:
+        """All nodes, inputs before users (depth first, as MXNet orders them)."""
+        if self._nodes is None:
+            self._nodes = tuple(postorder(self.heads))
+        return list(self._nodes)
+
+    def list_arguments(self) -> list[str]:
+        """Names of the variables that are inputs or learned, in order."""
+        states = self._states()
+        return [node.name for node in self.nodes() if node.op is None and node not in states]
+
+    def list_auxiliary_states(self) -> list[str]:
+        """Names of the variables that operators update themselves, such as moving averages."""
+        states = self._states()
+        return [node.name for node in self.nodes() if node in states]
+
+    def list_inputs(self) -> list[str]:
+        """Names of all variables."""
+        return [node.name for node in self.nodes() if node.op is None]
+
+    def list_outputs(self) -> list[str]:
+        """Names of the outputs: `fc1_output`, or a variable's own name."""
+        return [node.output_names()[index] for node, index in self.heads]
+
+    def _states(self) -> set[Node]:
+        return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
+
+    def attr_dict(self) -> dict[str, dict[str, str]]:
+        """Parameters and attributes of every node that has any, by node name."""
+        return {node.name: found for node in self.nodes() if (found := attributes(node))}
+
+    def infer_shape_partial(self, *args: Shape, **shapes: Shape) -> Inferred:
+        """As `infer_shape`, with None for an unknown shape and 0 for an unknown extent."""
+        arguments = self.list_arguments()
+        if len(args) > len(arguments):
+            raise GraphError("infer_shape: shapes by position", expected=f"at most {len(arguments)}", got=len(args))
+        given = {**dict(zip(arguments, args, strict=False)), **shapes}
+        found = shape_inference.infer_partial(self.nodes(), given)
+        by_name = {node.name: shape for (node, _), shape in found.items() if node.op is None}
+        return (
+            [by_name[name] for name in arguments],
+            [found[head] for head in self.heads],
+            [by_name[name] for name in self.list_auxiliary_states()],
+        )
+
+    def infer_all(self, **shapes: Shape) -> dict[Entry, Shape]:
+        """The shape of every entry of the graph; GraphError names the arguments whose shape cannot be told."""
+        return shape_inference.infer_all(self.nodes(), shapes)
+
+
+def attributes(node: Node) -> dict[str, str]:
+    """Parameters and attributes of `node` as strings, under both spellings where old files had another."""
+    return both_spellings({**node.parameters(), **node.attrs})

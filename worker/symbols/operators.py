@@ -1,0 +1,21 @@
+"""Operators of `mx.sym` by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import compose
+from .symbol import Symbol
+
+
+def apply(
+    called: str, /, *args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any
+) -> Symbol:
+    """The operator of the name or alias `called`, applied to symbols: see `compose.entries`."""
+    return Symbol(compose.entries(called, *args, name=name, attr=attr, **keywords))
+
+
+def function(called: str) -> Callable[..., Symbol]:
+    """`mx.sym.<called>`; GraphError if there is no such operator."""
+    return compose.function(called, Symbol)
