@@ -37,9 +37,9 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "cpu": (".worker.context", "cpu"),
     "gpu": (".worker.context", "gpu"),
     "current_context": (".worker.context", "current_context"),
-    "num_gpus": (".worker.context", "num_gpus"),
-    "rank": (".worker.store.session", "rank"),
-    "num_workers": (".worker.store.session", "num_workers"),
+    "num_gpus": (".worker.devices.available", "num_gpus"),
+    "rank": (".worker.store.joining", "rank"),
+    "num_workers": (".worker.store.joining", "num_workers"),
     "run": (".launch.notebook", "run"),
     "PushgradError": (".common.errors", "PushgradError"),
 }

@@ -6,9 +6,10 @@ from .ps import optimizer as optimizer
 from .worker import models as models
 from .worker import random as random
 from .worker import viz as viz
-from .worker.context import Context, cpu, current_context, gpu, num_gpus
+from .worker.context import Context, cpu, current_context, gpu
 from .worker.data import io as io
 from .worker.data import recordio as recordio
+from .worker.devices.available import num_gpus
 from .worker.execution.executor import Executor
 from .worker.files import formats as formats
 from .worker.files import model as model
@@ -18,7 +19,7 @@ from .worker.graphs.naming import AttrScope
 from .worker.ops import custom_prop as operator
 from .worker.profiling import profiler as profiler
 from .worker.store import kv as kv
-from .worker.store.session import num_workers, rank
+from .worker.store.joining import num_workers, rank
 from .worker.symbols import sym as sym
 from .worker.symbols import sym as symbol
 from .worker.training import callback as callback

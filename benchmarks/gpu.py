@@ -40,7 +40,7 @@ def missing():
     """What keeps this machine from running the benchmark, in a line; None if nothing does."""
     try:
         import pushgrad as mx
-        from pushgrad.worker.context import require
+        from pushgrad.worker.devices.available import require
 
         require(mx.gpu(0))
     except Exception as error:  # whatever it is, it is what is missing

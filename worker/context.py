@@ -1,20 +1,16 @@
-"""Devices by name: cpu(0), gpu(1). Naming one is free; `require` checks that it is there before it is used."""
+"""Devices by name: cpu(0), gpu(1). Naming one is free; the room `devices` checks that it is there before it is used."""
 
 from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from ..common.errors import DeviceError, ParameterError
+from ..common.errors import ParameterError
 from ..common.job import dealt_devices
-from .devices.gpu_answers import Machine
-from .devices.gpu_questions import Absent, Lookups
-from .devices.gpu_report import MISSING, GpuParts, Part
 
 DEVICE_TYPES = ("cpu", "gpu")
-_LOOKUPS: Lookups = Machine()
 
 
 class _Current(threading.local):
@@ -58,12 +54,14 @@ class Context:
         return f"{self.device_type}({self.device_id})"
 
     def empty_cache(self) -> None:
-        """Give memory of the GPU that no array uses back to the driver, for other processes to have."""
+        """Give memory of the GPU that no array uses back to the driver, for other processes to have.
+
+        Does nothing before this process has used the GPU. Raises ParameterError for the processor.
+        """
         if self.device_type == "cpu":
             raise ParameterError(f"{self}.empty_cache", expected="a GPU", remedy="The processor keeps no cache")
-        from .cuda.device import Device
-
-        Device.get(require(self).device_id).release()
+        if self in _caches:
+            _caches[self]()
 
     def __enter__(self) -> Context:
         _current.stack.append(self)
@@ -73,6 +71,14 @@ class Context:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _current.stack.pop()
+
+
+_caches: dict[Context, Callable[[], None]] = {}
+
+
+def register_cache(ctx: Context, empty: Callable[[], None]) -> None:
+    """Have `ctx.empty_cache()` call `empty`. Devices register themselves, so that this page need not know them."""
+    _caches[ctx] = empty
 
 
 def cpu(device_id: int = 0) -> Context:
@@ -93,17 +99,6 @@ def current_context() -> Context:
     return next((one for one in dealt if one.device_type == "gpu"), dealt[0])
 
 
-def num_gpus() -> int:
-    """How many GPUs cupy sees: 0 without it, without a driver that fits it, or without a device."""
-    parts = GpuParts(_LOOKUPS)
-    if parts.driver().state == MISSING or parts.cupy().state == MISSING:
-        return 0
-    try:
-        return len(_LOOKUPS.gpus())
-    except Absent:
-        return 0
-
-
 def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
     """A `ctx` argument as a list: one context is a list of one, None the innermost `with` context of this thread.
 
@@ -119,35 +114,6 @@ def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
             "ctx", expected="a context or a list of contexts, as in [mx.cpu(0), mx.cpu(1)]", got=repr(ctx)
         )
     return contexts
-
-
-def require(ctx: Context) -> Context:
-    """`ctx` itself if it can be used here; DeviceError that says what is missing otherwise."""
-    if ctx.device_type == "cpu":
-        return ctx
-    parts = GpuParts(_LOOKUPS)
-    _refuse(ctx, parts.first_missing())
-    try:
-        gpus = _LOOKUPS.gpus()
-    except Absent as why:
-        _refuse(ctx, parts.no_gpu(f"CUDA reports {why}"))
-    if not gpus:
-        _refuse(ctx, parts.no_gpu("no GPU is visible"))
-    if ctx.device_id >= len(gpus):
-        raise DeviceError(
-            f"{ctx} is not there: {len(gpus)} GPU{'s are' if len(gpus) != 1 else ' is'} visible",
-            remedy=f"Use {'mx.gpu(0)' if len(gpus) == 1 else f'mx.gpu(0) to mx.gpu({len(gpus) - 1})'}, or look at "
-            "CUDA_VISIBLE_DEVICES",
-        )
-    _refuse(ctx, parts.gpu(ctx.device_id, gpus[ctx.device_id]))
-    return ctx
-
-
-def _refuse(ctx: Context, part: Part | None) -> None:
-    """DeviceError if that part is missing."""
-    if part is not None and part.state == MISSING:
-        remedy = f"{part.remedy}. `pushgrad doctor` looks at everything that a GPU needs"
-        raise DeviceError(f"{ctx} cannot be used: {part.found}", remedy=remedy)
 
 
 def _dealt() -> list[Context]:

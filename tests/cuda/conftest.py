@@ -8,10 +8,10 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
-from pushgrad.worker import context
 from pushgrad.worker.cuda import device as device_module
 from pushgrad.worker.cuda.cudnn_tuning import VARIABLE
 from pushgrad.worker.cuda.cupy_module import load_cupy
+from pushgrad.worker.devices import available
 
 for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
     if str(folder) not in sys.path:
@@ -59,7 +59,7 @@ def real_cupy():
 
     def make(gpus=1):
         try:
-            context.require(mx.gpu(gpus - 1))
+            available.require(mx.gpu(gpus - 1))
         except DeviceError as missing:
             pytest.skip(str(missing))
         device_module.Device._known.clear()

@@ -20,9 +20,9 @@ TRAIN = """
     import json, os
     import numpy as np
     import pushgrad as mx
-    from pushgrad.worker.store.session import Session
+    from pushgrad.worker.store.joining import current_session
 
-    session = Session.current()
+    session = current_session()
     kv = mx.kv.create("dist_sync")
     kv.init("w", np.zeros(1000, np.float32))
     print(json.dumps([endpoint for endpoint, _ in session.transport.link.welcome.servers]), flush=True)

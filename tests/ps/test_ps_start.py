@@ -82,7 +82,7 @@ def test_a_server_without_a_scheduler_gives_up(new_job):
 def test_a_scheduler_without_all_peers_says_who_is_missing(new_job):
     job = new_job(2, 1, start_timeout=2).start_scheduler()
     job.start_server(0)
-    job.start_worker(0, "from pushgrad.worker.store.session import Session; Session.current()")
+    job.start_worker(0, "from pushgrad.worker.store.joining import current_session; current_session()")
     assert set(job.wait(20).values()) == {1}
     for name in ("scheduler", "server0", "worker0"):
         assert "worker 1 did not come within 2 s of the start" in job.err(name)
@@ -99,7 +99,7 @@ def test_a_process_of_another_job_is_refused_and_the_job_unharmed(new_job):
     job.spawn("again", ROLE, "server", 0)
     assert job.wait(15, ["again"]) == {"again": 1}
     assert "server rank 0 is taken: expected only " in job.err("again")
-    job.start_worker(0, "from pushgrad.worker.store.session import Session; Session.current().barrier()")
+    job.start_worker(0, "from pushgrad.worker.store.joining import current_session; current_session().barrier()")
     assert set(job.wait(30, ["scheduler", "server0", "worker0"]).values()) == {0}
 
 

@@ -5,6 +5,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError, JobError, ParameterError
 from pushgrad.worker import context
+from pushgrad.worker.devices import available
 from pushgrad.worker.devices.gpu_questions import Gpu
 
 H100, V100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0), 80 << 30), Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
@@ -20,7 +21,7 @@ def machine(monkeypatch, fake_machine):
     """Puts a machine with those changes in this one's place."""
 
     def put(**changed):
-        monkeypatch.setattr(context, "_LOOKUPS", fake_machine(**changed))
+        monkeypatch.setattr(available, "_LOOKUPS", fake_machine(**changed))
 
     return put
 
@@ -63,7 +64,7 @@ def test_as_list():
 
 
 def test_cpu_is_always_there():
-    assert context.require(mx.cpu(5)) == mx.cpu(5)
+    assert available.require(mx.cpu(5)) == mx.cpu(5)
 
 
 def test_without_a_launcher_the_default_is_the_cpu(machine):
@@ -120,31 +121,31 @@ def test_what_is_missing(machine, changed, told):
     machine(**changed)
     assert mx.num_gpus() == 0
     with pytest.raises(DeviceError, match=rf"gpu\(0\) cannot be used: .*{told}.*pushgrad doctor"):
-        context.require(mx.gpu(0))
+        available.require(mx.gpu(0))
 
 
 def test_libraries_that_are_missing_are_an_error_and_not_the_cpu(machine):
     machine(cublas="absent no libcublas")
     assert mx.num_gpus() == 1, "a script that asks for the number must not fall back in silence"
     with pytest.raises(DeviceError, match=r"CUDA libraries cannot be loaded \(no libcublas\).*pip install"):
-        context.require(mx.gpu(0))
+        available.require(mx.gpu(0))
 
 
 def test_a_gpu_that_is_too_old_is_refused_and_its_neighbour_not(machine):
     machine(driver=(13000, ""), cupy=("14.2.0", 13020), gpus=[V100, H100])
-    assert context.require(mx.gpu(1)) == mx.gpu(1)
+    assert available.require(mx.gpu(1)) == mx.gpu(1)
     with pytest.raises(DeviceError, match=r"gpu\(0\) cannot be used: Tesla V100.*too old"):
-        context.require(mx.gpu(0))
+        available.require(mx.gpu(0))
 
 
 def test_with_two_devices(machine):
     machine(gpus=[H100, H100])
     assert mx.num_gpus() == 2
-    assert context.require(mx.gpu(1)) == mx.gpu(1)
+    assert available.require(mx.gpu(1)) == mx.gpu(1)
     with pytest.raises(DeviceError, match=r"gpu\(2\) is not there: 2 GPUs are visible.*mx.gpu\(0\) to mx.gpu\(1\)"):
-        context.require(mx.gpu(2))
+        available.require(mx.gpu(2))
 
 
 def test_what_only_costs_speed_is_no_error(machine):
     machine(cudnn="absent gone", nccl="absent gone", free_memory="absent busy")
-    assert context.require(mx.gpu(0)) == mx.gpu(0)
+    assert available.require(mx.gpu(0)) == mx.gpu(0)

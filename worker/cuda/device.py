@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..array import Array, Shape
+from ..context import gpu, register_cache
 from .compiled_source import Module
 from .cupy_module import load_cupy
 
@@ -38,6 +39,7 @@ class Device:
         self.pool = cuda.MemoryPool()
         self.lock = threading.RLock()
         self.companions: dict[Any, Any] = {}  # what others keep once per GPU, by who made it
+        register_cache(gpu(index), self.release)
         self._modules: dict[tuple[str, tuple[tuple[str, int | str], ...]], Module] = {}
 
     @classmethod

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...common.errors import ParameterError
 from ..array import Rows
-from ..context import Context, as_list, require
+from ..context import Context, as_list
+from .available import require
 
 
 @dataclass(frozen=True)

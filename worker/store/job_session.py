@@ -28,7 +28,7 @@ LAST_WORDS = 3.0  # seconds that the news of a failure gets to reach the schedul
 
 
 class JobSession(Session):
-    """Made by `Session.current` in a process whose DMLC_ROLE is worker."""
+    """Made by `current_session` in a process whose DMLC_ROLE is worker."""
 
     def __init__(self, transport: Transport, welcome: Welcome) -> None:
         super().__init__(welcome.rank, len(welcome.workers), True)

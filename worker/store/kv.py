@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...common.errors import JobError, ParameterError
+from .joining import current_session
 from .kvstore import KVStore
 from .session import Session
 
@@ -17,7 +18,7 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
     same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
     """
-    session = Session.current()
+    session = current_session()
     kind = fitting_kind(name, session)
     if kind in LOCAL:
         from .local_store import KVStoreLocal

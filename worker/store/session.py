@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...common.errors import ParameterError
-from ...common.job import JobEnv
 from ...common.wire import PAYLOAD_BYTES
 
 
 class Session:
     """A job of one worker without servers; `JobSession` is the place in a real one."""
 
-    _current: Session | None = None
-    _making = threading.Lock()
-
     def __init__(self, rank: int = 0, num_workers: int = 1, is_distributed: bool = False) -> None:
         self.rank, self.num_workers, self.is_distributed = rank, num_workers, is_distributed
         self._fits = 0
-
-    @staticmethod
-    def current() -> Session:
-        """The session of this process; the first call joins the job that the environment describes, if any.
-
-        Blocks until the job is complete. In a process whose DMLC_ROLE is server or scheduler it does not return.
-        Errors: JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
-        """
-        with Session._making:
-            if Session._current is None:
-                serve_if_role()
-                Session._current = _join()
-            return Session._current
 
     @property
     def local_size(self) -> int:
@@ -74,38 +55,7 @@ class Session:
         yield
 
     def close(self) -> None:
-        """Leave the job in order, once everything that was pushed is with the servers."""
-        Session._current = None
+        """Leave the job in order, once everything that was pushed is with the servers; alone there is nothing to do."""
 
     def _gather(self, payload: bytes) -> list[bytes]:
         raise NotImplementedError
-
-
-def _join() -> Session:
-    env = JobEnv.from_env()
-    if env is None:
-        return Session()
-    from .job_session import JobSession
-
-    return JobSession.join(env)
-
-
-def serve_if_role() -> None:
-    """Become the server or scheduler that DMLC_ROLE asks for; returns only if it asks for neither.
-
-    Under a tracker that runs one command for all roles, the script gets here in each of them.
-    """
-    if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "pushgrad.ps"])
-
-
-def rank() -> int:
-    """This worker's rank in the job; 0 outside of one."""
-    return Session.current().rank
-
-
-def num_workers() -> int:
-    """The number of workers in the job; 1 outside of one."""
-    return Session.current().num_workers

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from ...common.codec import Message
 from ...common.errors import RemoteError
@@ -19,33 +19,51 @@ from ...common.tensor import Tensor
 from ...common.wire import TENSORS
 from ...ps.blocks import block_at, lay_out
 from .keys import KeyInfo
-
-if TYPE_CHECKING:
-    from .distributed_store import KVStoreDist
+from .session import Session
 
 LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
 
 
-def share(store: KVStoreDist, infos: Sequence[KeyInfo]) -> None:
+class Servers(Protocol):
+    """What moving keys needs of a distributed store."""
+
+    session: Session
+
+    @property
+    def me(self) -> dict[str, Any]:
+        """What every request to a server says of its sender."""
+        ...
+
+    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
+        """Say each message to its server and wait. RemoteError if one is refused."""
+        ...
+
+    def next_seq(self) -> int:
+        """A number for a message that is answered by number."""
+        ...
+
+
+def share(servers: Servers, infos: Sequence[KeyInfo]) -> None:
     """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it."""
     if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
         return
-    places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], store.num_workers)
-    made = _make(store, infos, places, end) if store.rank == 0 else None
-    said = store.session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
+    session, workers = servers.session, servers.session.num_workers
+    places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], workers)
+    made = _make(servers, infos, places, end) if session.rank == 0 else None
+    said = session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
     segment = made or (_open(Ticket(*json.loads(said))) if said else None)
-    everyone = store.session.gather(b"1" if segment else b"")
+    everyone = session.gather(b"1" if segment else b"")
     if made:
         made.settle()
     if segment is None or not all(everyone):
         return
     for info, place in zip(infos, places, strict=True):
-        value, gradients = block_at(segment, place, info.size, info.dtype, store.num_workers)
+        value, gradients = block_at(segment, place, info.size, info.dtype, workers)
         info.value = value.reshape(info.shape)
-        info.gradient = gradients[store.rank, : info.size].reshape(info.shape)
+        info.gradient = gradients[session.rank, : info.size].reshape(info.shape)
 
 
-def _make(store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
+def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
     """A segment in which the servers keep their ranges now; None, and a word about it, if that cannot be."""
     try:
         segment = Segment.create(nbytes)
@@ -53,7 +71,7 @@ def _make(store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], n
         _say(f"{nbytes >> 20} MiB: {error}")
         return None
     try:
-        store.ask(_attach_messages(store, infos, places, segment.ticket))
+        servers.ask(_attach_messages(servers, infos, places, segment.ticket))
     except RemoteError as error:
         if error.code != "segment":
             raise
@@ -64,7 +82,7 @@ def _make(store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], n
 
 
 def _attach_messages(
-    store: KVStoreDist, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
+    servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
 ) -> Iterator[tuple[int, Message]]:
     """What each server is to be told, in as many messages as it takes."""
     ranges: dict[int, list[tuple[Tensor, int]]] = {}
@@ -75,7 +93,7 @@ def _attach_messages(
     for server, found in ranges.items():
         for first in range(0, len(found), TENSORS):
             tensors, starts = zip(*found[first : first + TENSORS], strict=True)
-            yield server, Attach(**store.me, **known, seq=store.next_seq(), tensors=tensors, places=starts)
+            yield server, Attach(**servers.me, **known, seq=servers.next_seq(), tensors=tensors, places=starts)
 
 
 def _open(ticket: Ticket) -> Segment | None:

@@ -14,8 +14,9 @@ from ...common.slices import round_up_slices, share, slices_of_worker
 from ..array import Rows
 from ..compute_threads import thread_count
 from ..data.iterators import DataIter
+from ..graphs import json_text
+from ..graphs.graph import Graph
 from ..store.session import Session
-from ..symbols.symbol import Symbol
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Shares:
 
 def agree(
     session: Session,
-    symbol: Symbol,
+    symbol: Graph,
     iterator: DataIter,
     slices: int | None,
     seed: int,
@@ -89,10 +90,10 @@ def agree(
     return Shares(iterator.batch_size, (low, high), local, low, total, **keys)
 
 
-def _fingerprint(symbol: Symbol, iterator: DataIter) -> dict[str, Any]:
+def _fingerprint(symbol: Graph, iterator: DataIter) -> dict[str, Any]:
     """What must be equal on all ranks, each part under the name that an error message gives it."""
     found: dict[str, Any] = {
-        "network": hashlib.sha256(symbol.tojson().encode()).hexdigest()[:16],
+        "network": hashlib.sha256(json_text.dumps(symbol).encode()).hexdigest()[:16],
         "data shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_data],
         "label shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_label],
     }

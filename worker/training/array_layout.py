@@ -10,7 +10,7 @@ from ...common.errors import DataError, ParameterError
 from ..array import Array
 from ..data.iterators import DataIter, NDArrayIter
 from ..data.user_arrays import as_float32
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 from .feeding import only_ending
 
 LAYOUTS = ("auto", "rowmajor", "colmajor")
@@ -25,7 +25,7 @@ def check_layout(layout: str) -> str:
 
 
 def training_iterator(
-    symbol: Symbol, X: Any, y: Any, batch_size: int | None, layout: str, shuffle: bool, notes: list[str]
+    symbol: Graph, X: Any, y: Any, batch_size: int | None, layout: str, shuffle: bool, notes: list[str]
 ) -> DataIter:
     """X and y as an iterator; X may be one already. What the user should hear is added to `notes`.
 
@@ -49,7 +49,7 @@ def training_iterator(
     return NDArrayIter(data, labels, size, shuffle, data_name=data_name, label_name=label_name)
 
 
-def evaluation_iterator(symbol: Symbol, data: Any, batch_size: int | None, layout: str) -> DataIter:
+def evaluation_iterator(symbol: Graph, data: Any, batch_size: int | None, layout: str) -> DataIter:
     """`eval_data`: an iterator, a pair (X, y), or a dict of data and label."""
     if isinstance(data, DataIter):
         return data
@@ -64,7 +64,7 @@ def evaluation_iterator(symbol: Symbol, data: Any, batch_size: int | None, layou
 
 
 def prediction_iterator(
-    symbol: Symbol, X: Any, batch_size: int | None, layout: str, params: dict[str, Array]
+    symbol: Graph, X: Any, batch_size: int | None, layout: str, params: dict[str, Array]
 ) -> DataIter:
     """X alone as an iterator; its layout, if "auto", is the one that fits the parameters."""
     if isinstance(X, DataIter):
@@ -91,7 +91,7 @@ def by_rows(data: Array, examples: int, layout: str, notes: list[str]) -> Array:
     return np.ascontiguousarray(data.T) if layout == "colmajor" else data
 
 
-def _by_fit(symbol: Symbol, name: str, data: Array, layout: str, params: dict[str, Array]) -> Array:
+def _by_fit(symbol: Graph, name: str, data: Array, layout: str, params: dict[str, Array]) -> Array:
     if layout == "auto":
         fits = [
             form for form, width in (("rowmajor", 1), ("colmajor", 0)) if _fits(symbol, name, data.shape[width], params)
@@ -100,7 +100,7 @@ def _by_fit(symbol: Symbol, name: str, data: Array, layout: str, params: dict[st
     return np.ascontiguousarray(data.T) if layout == "colmajor" else data
 
 
-def _fits(symbol: Symbol, name: str, features: int, params: dict[str, Array]) -> bool:
+def _fits(symbol: Graph, name: str, features: int, params: dict[str, Array]) -> bool:
     shapes = {key: array.shape for key, array in params.items() if key in symbol.list_arguments()}
     try:
         symbol.infer_all(**{name: (1, features)}, **shapes)

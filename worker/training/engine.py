@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
@@ -16,17 +15,15 @@ from ..store.session import Session
 from .agreement import Shares
 from .feeding import InputNames
 from .metrics.base import Metric
+from .model import Model
 from .parameters import Parameters
-
-if TYPE_CHECKING:
-    from .feedforward import FeedForward
 
 
 @dataclass(frozen=True)
 class FitSetup:
     """Everything that a fit begins with. `kind` is the key-value store's."""
 
-    model: FeedForward
+    model: Model
     iterator: DataIter
     shares: Shares
     session: Session

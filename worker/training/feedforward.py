@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ...common.errors import ParameterError
-from ...ps import optimizer
 from .. import random
-from ..array import Array
-from ..devices.placement import Placement
 from ..files import checkpoint
-from ..store.session import Session, serve_if_role
+from ..store.joining import current_session, serve_if_role
 from ..symbols.symbol import Symbol
 from .agreement import agree
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .fit_callbacks import FitOptions, callback_list
-from .fit_checks import (
-    announce,
-    check_epoch,
-    check_epochs_left,
-    check_names,
-    check_precision,
-    chosen_initializer,
-    seek_epoch,
-)
+from .fit_callbacks import FitCallbacks, callback_list
+from .fit_checks import announce, check_epochs_left, check_fit_options, seek_epoch
 from .metrics import metric
-from .prediction import Learned, SpareExecutor, evaluate, predict
+from .model import Model
+from .options import (
+    CALL_DEFAULTS,
+    CREATE_DEFAULTS,
+    FIT_DEFAULTS,
+    MODEL_DEFAULTS,
+    CallOptions,
+    CreateOptions,
+    ModelOptions,
+    spelled_out,
+)
+from .prediction import evaluate, predict
 from .trainer import Trainer
 
 
-class FeedForward:
+class FeedForward(Model):
     """A trainable network.
 
     symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. batch_size: examples per
@@ -42,48 +41,20 @@ class FeedForward:
     momentum=0.9, wd=1e-4. compression_params compress the gradients of a job, see KVStore.set_gradient_compression.
     work_load_list has a number per context: the share of the batch that it takes. precision is that of convolutions and
     matrix products on GPUs: "float32", "tf32", "float16" or "bfloat16"; weights and sums are float32 in each.
+    Raises ParameterError if an option is wrong.
     """
 
-    def __init__(
-        self,
-        symbol: Symbol,
-        ctx: Any = None,
-        num_epoch: int = 10,
-        batch_size: int | None = None,
-        optimizer: Any = "sgd",
-        initializer: Any = None,
-        arg_params: Mapping[str, Array] | None = None,
-        aux_params: Mapping[str, Array] | None = None,
-        begin_epoch: int = 0,
-        array_layout: str = "auto",
-        slices: int | None = None,
-        allow_extra_params: bool = False,
-        fixed_param_names: Sequence[str] | None = None,
-        compression_params: Mapping[str, Any] | None = None,
-        work_load_list: Sequence[float] | None = None,
-        precision: str = "float32",
-        **optimizer_params: Any,
-    ) -> None:
+    symbol: Symbol
+
+    @spelled_out(MODEL_DEFAULTS)
+    def __init__(self, symbol: Symbol, ctx: Any = None, num_epoch: int = 10, **options: Unpack[ModelOptions]) -> None:
         serve_if_role()
         if not isinstance(symbol, Symbol):
             raise ParameterError("FeedForward: symbol", expected="a Symbol", got=type(symbol).__name__)
-        self.symbol, self.ctx, self.batch_size, self.slices = symbol, ctx, batch_size, slices
-        self.num_epoch, self.begin_epoch = check_epoch("num_epoch", num_epoch), check_epoch("begin_epoch", begin_epoch)
-        self.array_layout = check_layout(array_layout)
-        self.initializer = chosen_initializer(initializer)
-        self.allow_extra_params, self.fixed_param_names = allow_extra_params, check_names(fixed_param_names)
-        self.arg_params: dict[str, Array] = dict(arg_params or {})
-        self.aux_params: dict[str, Array] = dict(aux_params or {})
-        self.compression_params = compression_params
-        self.work_load_list, self.precision = work_load_list, check_precision(precision)
-        self.optimizer_states: dict[str, dict[str, Array]] = {}
-        self.num_update = 0
-        self.training = 0  # which training since the seed was set: a key of its random numbers
-        self._optimizer, self._optimizer_params = optimizer, optimizer_params
-        self._spare = SpareExecutor()
-        self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
+        super().__init__(symbol, ctx, num_epoch, options)
 
     @classmethod
+    @spelled_out(CREATE_DEFAULTS)
     def create(
         cls,
         symbol: Symbol,
@@ -91,63 +62,22 @@ class FeedForward:
         y: Any = None,
         ctx: Any = None,
         num_epoch: int = 10,
-        batch_size: int | None = None,
-        optimizer: Any = "sgd",
-        initializer: Any = None,
-        eval_data: Any = None,
-        eval_metric: Any = "accuracy",
-        epoch_end_callback: Any = None,
-        batch_end_callback: Any = None,
-        kvstore: str = "auto",
-        begin_epoch: int = 0,
-        array_layout: str = "auto",
-        shuffle: bool = True,
-        slices: int | None = None,
-        verbose: bool = True,
-        arg_params: Mapping[str, Array] | None = None,
-        aux_params: Mapping[str, Array] | None = None,
-        allow_extra_params: bool = False,
-        fixed_param_names: Sequence[str] | None = None,
-        compression_params: Mapping[str, Any] | None = None,
-        work_load_list: Sequence[float] | None = None,
-        precision: str = "float32",
-        **optimizer_params: Any,
+        **options: Unpack[CreateOptions],
     ) -> FeedForward:
-        """Make a network and train it: the constructor and `fit` in one call."""
-        model = cls(
-            symbol,
-            ctx,
-            num_epoch,
-            batch_size,
-            optimizer,
-            initializer,
-            arg_params,
-            aux_params,
-            begin_epoch,
-            array_layout,
-            slices,
-            allow_extra_params,
-            fixed_param_names,
-            compression_params,
-            work_load_list,
-            precision,
-            **optimizer_params,
-        )
-        return model.fit(
-            X, y, eval_data, eval_metric, epoch_end_callback, batch_end_callback, kvstore, shuffle, verbose
-        )
+        """Make a network and train it: the constructor and `fit` in one call, with the options and errors of both."""
+        for_fit = {name: value for name, value in options.items() if name in FIT_DEFAULTS}
+        for_model = {name: value for name, value in options.items() if name not in FIT_DEFAULTS}
+        model = cls(symbol, ctx, num_epoch, **for_model)  # type: ignore[arg-type]
+        return model.fit(X, y, **for_fit)  # type: ignore[arg-type]
 
+    @spelled_out(CALL_DEFAULTS, open_ended=False)
     def fit(
         self,
         X: Any,
         y: Any = None,
         eval_data: Any = None,
         eval_metric: Any = "accuracy",
-        epoch_end_callback: Any = None,
-        batch_end_callback: Any = None,
-        kvstore: str = "auto",
-        shuffle: bool = True,
-        verbose: bool = True,
+        **options: Unpack[CallOptions],
     ) -> FeedForward:
         """Train for the epochs from begin_epoch + 1 to num_epoch; returns the model itself.
 
@@ -155,32 +85,34 @@ class FeedForward:
         every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
         ParameterError, PeerLost.
         """
+        chosen: CallOptions = {**CALL_DEFAULTS, **options}
+        check_fit_options(chosen)
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
-        chosen = metric.create(eval_metric)
-        iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, shuffle, notes)
+        measured = metric.create(eval_metric)
+        iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, chosen["shuffle"], notes)
         evaluation = None
         if eval_data is not None:
             evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
-        options = FitOptions(
+        callbacks = FitCallbacks(
             evaluation,
-            metric.create(eval_metric) if isinstance(eval_metric, str) else chosen,
-            callback_list(epoch_end_callback),
-            callback_list(batch_end_callback),
-            verbose,
+            metric.create(eval_metric) if isinstance(eval_metric, str) else measured,
+            callback_list(chosen["epoch_end_callback"]),
+            callback_list(chosen["batch_end_callback"]),
+            chosen["verbose"],
         )
         seek_epoch(iterator, self.begin_epoch)
-        session = Session.current()
+        session = current_session()
         with session.running("fit"):
             self.training = self.training or random.next_training()
             gpus = self.placement().identities() if session.num_workers > 1 else []
             shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training, gpus)
             self.training = shares.training
-            trainer = Trainer(self, iterator, shares, session, kvstore, chosen)
-            if verbose and session.rank == 0:
+            trainer = Trainer(self, iterator, shares, session, chosen["kvstore"], measured)
+            if chosen["verbose"] and session.rank == 0:
                 notes += [trainer.parameters.note] if trainer.parameters.note else []
                 announce(self.ctx, shares, session, notes)
-            trainer.run(range(self.begin_epoch, self.num_epoch), options)
+            trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)
         self.begin_epoch = self.num_epoch
         return self
 
@@ -191,8 +123,10 @@ class FeedForward:
         """
         layout = check_layout(array_layout or self.array_layout)
         found = predict(
-            self._learned(),
-            prediction_iterator(self.symbol, X, batch_size or self.batch_size, layout, self._parameters()),
+            self.learned(),
+            prediction_iterator(
+                self.symbol, X, batch_size or self.batch_size, layout, {**self.arg_params, **self.aux_params}
+            ),
         )
         return found[0] if len(found) == 1 else found
 
@@ -201,13 +135,13 @@ class FeedForward:
         chosen = metric.create(eval_metric)
         pair = X if y is None else (X, y)
         iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
-        evaluate(self._learned(), iterator, chosen, Session.current())
+        evaluate(self.learned(), iterator, chosen, current_session())
         values = dict(leaf.get() for leaf in chosen.leaves())
         return next(iter(values.values())) if len(values) == 1 else values
 
     def save(self, prefix: str, epoch: int | None = None) -> None:
         """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; on rank 0 only, elsewhere nothing."""
-        if Session.current().rank == 0:
+        if current_session().rank == 0:
             epoch = self.num_epoch if epoch is None else epoch
             state = checkpoint.TrainingState(
                 self.optimizer_states, {"step": self.num_update, "training": self.training}
@@ -232,25 +166,3 @@ class FeedForward:
             model.num_update = found.state.numbers.get("step", 0)
             model.training = found.state.numbers.get("training", 0)
         return model
-
-    def make_optimizer(self, global_batch: int) -> Any:
-        """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given."""
-        if not isinstance(self._optimizer, str):
-            if self._optimizer_params:
-                raise ParameterError(
-                    "optimizer parameters were given beside an optimizer object", got=", ".join(self._optimizer_params)
-                )
-            return self._optimizer
-        return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
-
-    def placement(self) -> Placement:
-        """Where this model computes. DeviceError if a context is not there."""
-        return Placement.of(self.ctx, self.work_load_list)
-
-    def _learned(self) -> Learned:
-        if not self.arg_params:
-            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
-        return Learned(self.symbol, self.placement(), self.arg_params, self.aux_params, self._spare, self.precision)
-
-    def _parameters(self) -> dict[str, Array]:
-        return {**self.arg_params, **self.aux_params}

@@ -11,7 +11,7 @@ from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
 from ..data.iterators import DataBatch, DataIter
 from ..execution.executor_base import BaseExecutor
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class InputNames:
     label: tuple[str, ...]
 
     @staticmethod
-    def match(symbol: Symbol, iterator: DataIter, labelled: bool = True) -> InputNames:
+    def match(symbol: Graph, iterator: DataIter, labelled: bool = True) -> InputNames:
         """By name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         DataError if one of the network's labels is missing, unless `labelled` is False: predictions need none.
@@ -40,7 +40,7 @@ class InputNames:
         return InputNames(data, label if labelled else ())
 
 
-def only_ending(symbol: Symbol, suffix: str) -> str:
+def only_ending(symbol: Graph, suffix: str) -> str:
     """The network's one argument whose name ends in `suffix`; GraphError if there is none or there are several."""
     found = [name for name in symbol.list_arguments() if name.endswith(suffix)]
     if len(found) != 1:

@@ -12,7 +12,7 @@ from .metrics.base import Metric
 
 
 @dataclass
-class FitOptions:
+class FitCallbacks:
     """Callbacks are kept as one list: an object with the methods of `mx.callback`'s classes is used by those."""
 
     evaluation: DataIter | None

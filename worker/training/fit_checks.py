@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
 from ..context import as_list
 from ..log import log_line
+from ..ops.parameters import suggestion
 from ..store.session import Session
 from .agreement import Shares
 from .initializers import initializer
+from .options import CALL_DEFAULTS, FIT_DEFAULTS
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
@@ -37,6 +39,13 @@ def check_epochs_left(done: int, wanted: int) -> None:
             expected=f"more than the {done} epochs that are done (begin_epoch)",
             got=wanted,
         )
+
+
+def check_fit_options(given: Mapping[str, Any]) -> None:
+    """ParameterError for an option that fit does not have."""
+    for name in given:
+        if name not in CALL_DEFAULTS:
+            raise ParameterError(f"fit: no option {name}{suggestion(name, [*FIT_DEFAULTS])}")
 
 
 def check_precision(given: Any) -> str:

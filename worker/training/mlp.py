@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ...common.errors import ParameterError
 from ..symbols import sym
 from ..symbols.symbol import Symbol
 from .feedforward import FeedForward
+from .options import CREATE_DEFAULTS, CreateOptions, spelled_out
 
 _LAYERS_END = {
     "softmax": "SoftmaxOutput",
@@ -17,6 +18,7 @@ _LAYERS_END = {
 }
 
 
+@spelled_out(CREATE_DEFAULTS)
 def mlp(
     X: Any,
     y: Any,
@@ -25,7 +27,9 @@ def mlp(
     dropout: float | None = None,
     activation: str | Sequence[str] = "tanh",
     out_activation: str = "softmax",
-    **options: Any,
+    ctx: Any = None,
+    num_epoch: int = 10,
+    **options: Unpack[CreateOptions],
 ) -> FeedForward:
     """Train a perceptron with one hidden layer per entry of `hidden_node` and `out_node` outputs.
 
@@ -33,7 +37,7 @@ def mlp(
     dropped. `out_activation`: softmax (classes), rmse (linear), logistic. `options` are those of FeedForward.create.
     """
     symbol = perceptron(hidden_node, out_node, dropout, activation, out_activation)
-    return FeedForward.create(symbol, X, y, **options)
+    return FeedForward.create(symbol, X, y, ctx, num_epoch, **options)
 
 
 def perceptron(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from ..array import Array, Shape
 from ..ops.parameters import suggestion
 from .feeding import InputNames
 from .initializers import initializer
-
-if TYPE_CHECKING:
-    from .feedforward import FeedForward
+from .model import Model
 
 
 @dataclass
@@ -34,7 +31,7 @@ class Parameters:
     note: str | None = None
 
     @staticmethod
-    def prepare(model: FeedForward, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
+    def prepare(model: Model, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
         """The model's parameters where it has them, the rest drawn in the order of list_arguments().
 
         Raises FileFormatError if a parameter that the model has does not fit this network, or is none of it and
@@ -81,7 +78,7 @@ class _Tally:
 class _Start:
     """The first value of a parameter: as given, by its own initializer, or by the model's."""
 
-    model: FeedForward
+    model: Model
     attributes: Mapping[str, Mapping[str, str]]
     tally: _Tally
 

@@ -18,8 +18,8 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import BaseExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
+from ..graphs.graph import Graph
 from ..store.session import Session
-from ..symbols.symbol import Symbol
 from .feeding import InputNames, feed, input_shapes
 from .metrics.base import Metric
 
@@ -31,12 +31,12 @@ class SpareExecutor:
     """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Symbol, Hashable, BaseExecutor]] = []
+        self._kept: list[tuple[Graph, Hashable, BaseExecutor]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpareExecutor, ()
 
-    def take(self, symbol: Symbol, form: Hashable) -> BaseExecutor | None:
+    def take(self, symbol: Graph, form: Hashable) -> BaseExecutor | None:
         """The executor that was put back for this very symbol and `form`; None if there is no such."""
         try:
             kept, known, executor = self._kept.pop()
@@ -44,7 +44,7 @@ class SpareExecutor:
             return None
         return executor if kept is symbol and known == form else None
 
-    def put_back(self, symbol: Symbol, form: Hashable, executor: BaseExecutor) -> None:
+    def put_back(self, symbol: Graph, form: Hashable, executor: BaseExecutor) -> None:
         """Keep `executor` instead of what was kept before."""
         self._kept[:] = [(symbol, form, executor)]
 
@@ -53,7 +53,7 @@ class SpareExecutor:
 class Learned:
     """A network with its parameters and states, and perhaps an executor of the last time that it was used."""
 
-    symbol: Symbol
+    symbol: Graph
     placement: Placement
     arguments: Mapping[str, Array]
     states: Mapping[str, Array]

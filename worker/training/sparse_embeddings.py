@@ -16,10 +16,10 @@ import numpy as np
 from ...common.slices import tree_reduce
 from ...ps.row_sparse import RowGradient, merged, summed_rows
 from ..array import Array, Shape
+from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, rebuilt
 from ..ops.embedding import Embedding, whole_numbers
 from ..ops.operator import Step
-from ..symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from ..execution.executor_base import BaseExecutor
@@ -59,7 +59,7 @@ class Lookup:
         return found
 
 
-def find_lookups(symbol: Symbol, data: Collection[str], learned: Collection[str]) -> list[Lookup]:
+def find_lookups(symbol: Graph, data: Collection[str], learned: Collection[str]) -> list[Lookup]:
     """Embeddings that ask for it, read their ids from an input in `data`, and alone read a table in `learned`."""
     readers: Counter[Entry] = Counter(entry for node in symbol.nodes() for entry in node.inputs)
     readers.update(symbol.heads)
@@ -73,17 +73,17 @@ def find_lookups(symbol: Symbol, data: Collection[str], learned: Collection[str]
     return found
 
 
-def without_tables(symbol: Symbol, lookups: Sequence[Lookup]) -> Symbol:
+def without_tables(symbol: Graph, lookups: Sequence[Lookup]) -> Graph:
     """The graph with an input in place of each of these Embeddings."""
     taken = {lookup.node: lookup.rows for lookup in lookups}
 
     def change(node: Node) -> Node:
         return Node(None, taken[node]) if node in taken else node
 
-    return Symbol(rebuilt(symbol.heads, change)) if lookups else symbol
+    return symbol.with_heads(rebuilt(symbol.heads, change)) if lookups else symbol
 
 
-def shapes_without_tables(symbol: Symbol, lookups: Sequence[Lookup], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+def shapes_without_tables(symbol: Graph, lookups: Sequence[Lookup], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     """The input shapes of what `without_tables` made, from those of the whole graph."""
     kept = {name: shape for name, shape in inputs.items() if name in symbol.list_arguments()}
     return kept | {lookup.rows: lookup.shape(inputs[lookup.data]) for lookup in lookups}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from ...common.errors import DataError
 from ..data.iterators import DataIter
@@ -14,14 +13,12 @@ from .agreement import Shares
 from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
+from .fit_callbacks import FitCallbacks
 from .metrics.base import Metric
+from .model import Model
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
 from .store_engine import HostEngine
-
-if TYPE_CHECKING:
-    from .feedforward import FeedForward
-    from .fit_callbacks import FitOptions
 
 
 class Trainer:
@@ -29,7 +26,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: FeedForward,
+        model: Model,
         iterator: DataIter,
         shares: Shares,
         session: Session,
@@ -46,7 +43,7 @@ class Trainer:
         self._steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._started = time.perf_counter()
 
-    def run(self, epochs: range, options: FitOptions) -> None:
+    def run(self, epochs: range, callbacks: FitCallbacks) -> None:
         """Train for those epochs, counted from 0; the model has what was learned even if an error ends it early."""
         with ExitStack() as stack:
             stack.callback(self.engine.close)
@@ -54,19 +51,19 @@ class Trainer:
             stack.callback(self._give_back_weights)
             for epoch in epochs:
                 self.metric.reset()
-                self._epoch(epoch, options)
-                if not self._end_of_epoch(epoch, options):
+                self._epoch(epoch, callbacks)
+                if not self._end_of_epoch(epoch, callbacks):
                     break
                 self.iterator.reset()
             self.engine.settle()
             self._give_back_optimizer_states()
 
-    def _epoch(self, epoch: int, options: FitOptions) -> None:
+    def _epoch(self, epoch: int, callbacks: FitCallbacks) -> None:
         count = 0
         for count, _ in enumerate(self.engine.epoch(), 1):
             self._steps += 1
             self._report(epoch, count)
-            options.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
+            callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
         if not count:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
 
@@ -81,33 +78,33 @@ class Trainer:
             metric=lambda: _brief(self.metric),
         )
 
-    def _end_of_epoch(self, epoch: int, options: FitOptions) -> bool:
+    def _end_of_epoch(self, epoch: int, callbacks: FitCallbacks) -> bool:
         """Log, evaluate, call back; whether to go on, which is rank 0's verdict."""
         train = _values(self.metric)
-        validation = self._validate(options)
-        if options.verbose and self.session.rank == 0:
+        validation = self._validate(callbacks)
+        if callbacks.verbose and self.session.rank == 0:
             for kind, values in (("Train", train), ("Validation", validation)):
                 for name, value in values.items():
                     log_line(f"[{epoch + 1}] {kind}-{name}={r_number(value)}")
-        if not options.has_epoch_callbacks:
+        if not callbacks.has_epoch_callbacks:
             return True
         self._give_back_weights()
         self._give_back_optimizer_states()
         end = EpochEnd(epoch + 1, train, validation, self.model)
-        proceed = options.after_epoch(end, self.session.rank == 0)
+        proceed = callbacks.after_epoch(end, self.session.rank == 0)
         return all(verdict == b"1" for verdict in self.session.gather(b"1" if proceed else b"0"))
 
-    def _validate(self, options: FitOptions) -> dict[str, float]:
-        if options.evaluation is None:
+    def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
+        if callbacks.evaluation is None:
             return {}
-        options.evaluation_metric.reset()
-        options.evaluation.reset()
+        callbacks.evaluation_metric.reset()
+        callbacks.evaluation.reset()
         weights, states = self.engine.weights(), self.engine.states()
         parameters = Learned(
             self.model.symbol, self.model.placement(), weights, states, self._spare, self.model.precision
         )
-        evaluate(parameters, options.evaluation, options.evaluation_metric, self.session)
-        return _values(options.evaluation_metric)
+        evaluate(parameters, callbacks.evaluation, callbacks.evaluation_metric, self.session)
+        return _values(callbacks.evaluation_metric)
 
     def _give_back_weights(self) -> None:
         self.model.arg_params = {name: array.copy() for name, array in self.engine.weights().items()}

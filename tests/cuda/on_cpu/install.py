@@ -2,8 +2,8 @@
 
 import sys
 
-from pushgrad.worker import context
 from pushgrad.worker.cuda import cublas
+from pushgrad.worker.devices import available
 from pushgrad.worker.devices.gpu_questions import Gpu
 
 from . import cupy_on_cpu
@@ -34,6 +34,6 @@ def install(gpus=1, setitem=dict.__setitem__, setattr=setattr):
     cupy = cupy_on_cpu.make(gpus)
     for name, module in cupy_on_cpu.modules(cupy).items():
         setitem(sys.modules, name, module)
-    setattr(context, "_LOOKUPS", LookupsOnCpu(gpus))
+    setattr(available, "_LOOKUPS", LookupsOnCpu(gpus))
     setattr(cublas, "load_cublas", Library)
     return cupy

@@ -4,12 +4,12 @@ import signal
 
 import pytest
 
-from pushgrad.worker.store.session import Session
+from pushgrad.worker.store.joining import current_session
 
 JOIN = """
     import os, sys
-    from pushgrad.worker.store.session import Session
-    session = Session.current()
+    from pushgrad.worker.store.joining import current_session
+    session = current_session()
 """
 
 
@@ -171,7 +171,7 @@ def test_a_held_gil_is_not_taken_for_death(new_job):
 
 def test_alone_a_session_is_a_job_of_one(monkeypatch):
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    session = Session.current()
+    session = current_session()
     assert (session.rank, session.num_workers, session.is_distributed, session.local_size) == (0, 1, False, 1)
     assert session.gather(b"x") == [b"x"]
     session.barrier()

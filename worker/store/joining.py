@@ -1,0 +1,49 @@
+"""The session of this process, which the first that asks for it joins to the job that the environment describes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from ...common.job import JobEnv
+from .job_session import JobSession
+from .session import Session
+
+_joined: list[Session] = []  # none before somebody asks, then one for the rest of the process
+_joining = threading.Lock()
+
+
+def current_session() -> Session:
+    """The session of this process; the first call joins the job that the environment describes, if any.
+
+    Blocks until the job is complete. In a process whose DMLC_ROLE is server or scheduler it does not return.
+    Raises JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
+    """
+    with _joining:  # held while joining: a second thread waits for the one session instead of asking for another rank
+        if not _joined:
+            serve_if_role()
+            env = JobEnv.from_env()
+            _joined.append(Session() if env is None else JobSession.join(env))
+        return _joined[0]
+
+
+def serve_if_role() -> None:
+    """Become the server or scheduler that DMLC_ROLE asks for; returns only if it asks for neither.
+
+    Under a tracker that runs one command for all roles, the script gets here in each of them.
+    """
+    if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "pushgrad.ps"])
+
+
+def rank() -> int:
+    """This worker's rank in the job; 0 outside of one. Joins the job: errors as of `current_session`."""
+    return current_session().rank
+
+
+def num_workers() -> int:
+    """The number of workers in the job; 1 outside of one. Joins the job: errors as of `current_session`."""
+    return current_session().num_workers

@@ -1,0 +1,72 @@
+"""Model: what a FeedForward holds, and what a training, a prediction and a file share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...common.errors import ParameterError
+from ...ps import optimizer
+from ..array import Array
+from ..devices.placement import Placement
+from ..graphs.graph import Graph
+from .array_layout import check_layout
+from .fit_checks import check_epoch, check_names, check_precision, chosen_initializer
+from .options import MODEL_DEFAULTS
+from .prediction import Learned, SpareExecutor
+
+
+class Model:
+    """A network with its settings, its parameters, and the point that its training has reached.
+
+    `arg_params` and `aux_params` are host arrays by name, each of its argument's or state's shape; `optimizer_states`
+    are the optimizer's arrays by parameter and by state; `num_update` counts the steps of all trainings.
+    """
+
+    def __init__(self, symbol: Graph, ctx: Any, num_epoch: int, options: Mapping[str, Any]) -> None:
+        """`options`: those of `ModelOptions`; all others are the optimizer's. ParameterError if one is wrong."""
+        chosen = {**MODEL_DEFAULTS, **options}
+        self.symbol, self.ctx = symbol, ctx
+        self.batch_size: int | None = chosen["batch_size"]
+        self.slices: int | None = chosen["slices"]
+        self.num_epoch = check_epoch("num_epoch", num_epoch)
+        self.begin_epoch = check_epoch("begin_epoch", chosen["begin_epoch"])
+        self.array_layout = check_layout(chosen["array_layout"])
+        self.initializer = chosen_initializer(chosen["initializer"])
+        self.allow_extra_params: bool = chosen["allow_extra_params"]
+        self.fixed_param_names = check_names(chosen["fixed_param_names"])
+        self.arg_params: dict[str, Array] = dict(chosen["arg_params"] or {})
+        self.aux_params: dict[str, Array] = dict(chosen["aux_params"] or {})
+        self.compression_params: Mapping[str, Any] | None = chosen["compression_params"]
+        self.work_load_list = chosen["work_load_list"]
+        self.precision = check_precision(chosen["precision"])
+        self.optimizer_states: dict[str, dict[str, Array]] = {}
+        self.num_update = 0
+        self.training = 0  # which training since the seed was set: a key of its random numbers
+        self._optimizer = chosen["optimizer"]
+        self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
+        self._spare = SpareExecutor()
+        self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
+
+    def make_optimizer(self, global_batch: int) -> Any:
+        """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given.
+
+        Raises ParameterError if there is none of that name, or if it does not take these parameters.
+        """
+        if not isinstance(self._optimizer, str):
+            if self._optimizer_params:
+                raise ParameterError(
+                    "optimizer parameters were given beside an optimizer object", got=", ".join(self._optimizer_params)
+                )
+            return self._optimizer
+        return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
+
+    def placement(self) -> Placement:
+        """Where this model computes. DeviceError if a context is not there."""
+        return Placement.of(self.ctx, self.work_load_list)
+
+    def learned(self) -> Learned:
+        """The network and its parameters, ready to be used. ParameterError if it has none."""
+        if not self.arg_params:
+            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
+        return Learned(self.symbol, self.placement(), self.arg_params, self.aux_params, self._spare, self.precision)
