@@ -1,4 +1,4 @@
-"""How files import each other. import-linter holds the order of the rooms; here it is seen that no file goes in a circle."""
+"""How files import each other: import-linter holds the order of the rooms, and here no file goes in a circle."""
 
 import graphlib
 from pathlib import Path
@@ -17,7 +17,7 @@ def imports():
 
 
 def test_no_circles(imports):
-    assert len(imports) > 400
+    assert len(imports) > 300
     graphlib.TopologicalSorter(imports).prepare()  # CycleError names the files
 
 

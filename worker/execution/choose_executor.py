@@ -12,7 +12,7 @@ from ..devices.placement import Placement
 from ..graphs.graph import Graph
 from .bound_arrays import Places
 from .executor import Executor
-from .executor_base import BaseExecutor
+from .executor_base import BaseExecutor, StepExecutor
 
 
 def simple_bind(
@@ -52,7 +52,7 @@ def bind_share(
     shapes: Mapping[str, Shape],
     places: Places | None = None,
     precision: str = "float32",
-) -> BaseExecutor:
+) -> StepExecutor:
     """An executor with arrays in host memory for a worker's share of a global batch, wherever it computes.
 
     `slices`: how the processor cuts the rows.

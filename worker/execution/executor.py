@@ -10,6 +10,7 @@ from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
+from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
@@ -98,13 +99,10 @@ class Executor(BaseExecutor):
         """Bind to the caller's arrays (anything with DLPack), by name or in the order of list_arguments()."""
         return cls(symbol, Binding.adopt(symbol, args, args_grad, grad_req, aux_states))
 
-    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
-        """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned."""
-        for name, value in inputs.items():
-            self._feed(name, value)
-        self._prepare(is_train)
+    def compute(self, is_train: bool, at: BatchPosition) -> None:
+        """Compute the outputs from what the arguments hold, all slices side by side."""
+        self._prepare(is_train, at)
         self._lanes.forward()
-        return self.outputs
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
@@ -115,9 +113,9 @@ class Executor(BaseExecutor):
         self._sums.begin(announce)
         self._lanes.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
 
-    def forward_backward(self, announce: Announce | None = None) -> None:
+    def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step: a slice goes on to backward without waiting for the others, unless nodes couple rows."""
-        self._prepare(True)
+        self._prepare(True, self._position(at))
         self._sums.begin(announce)
         self._lanes.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
@@ -154,13 +152,12 @@ class Executor(BaseExecutor):
     def _parts(self) -> list[Program | Meeting]:
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]
 
-    def _prepare(self, is_train: bool) -> None:
+    def _prepare(self, is_train: bool, at: BatchPosition) -> None:
         first_rows = [first for first, _ in self._rows] + [0]  # the meeting's is the worker's first
         for first, part in zip(first_rows, self._parts(), strict=False):
-            step = part.step
-            step.is_train, step.seed, step.fit, step.number = is_train, self.seed, self.fit, self.number
-            step.first_row, step.global_rows = self.first_row + first, self.global_rows
-        if self.global_rows == self.rows:
+            part.step.is_train = is_train
+            part.step.move_to(at.behind(first))
+        if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
 
     def _cut_heads(self, head_grads: list[Array | None]) -> list[list[Array | None]]:

@@ -11,16 +11,17 @@ import numpy as np
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Rows
 from ..graphs.graph import Graph
+from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
 
 Announce = Callable[[str, Array], None]
 
 
-class BaseExecutor(ABC):
-    """Arrays for every argument, gradient, auxiliary state and output of a symbol.
+class StepExecutor(ABC):
+    """Arrays for every argument, gradient, auxiliary state and output of a graph; computes it forward, or whole steps.
 
-    `seed`, `fit` and `number` (of the training step, from 0) are keys of its random numbers; `first_row` and
-    `global_rows` say where its rows lie in a global batch, and `slices` in which parts it computes them.
+    `arg_dict`, `grad_dict` and `aux_dict` hold the arrays by name, each of its argument's or state's shape, and
+    `outputs` those of the heads; `rows` is the number of examples, `slices` the parts in which it computes them.
     """
 
     def __init__(self, symbol: Graph, binding: Binding, outputs: list[Array]) -> None:
@@ -29,23 +30,29 @@ class BaseExecutor(ABC):
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
-        self.seed, self.fit, self.number, self.first_row, self.global_rows = 0, 0, 0, 0, self.rows
 
-    @abstractmethod
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
-        """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned."""
+        """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned.
 
-    @abstractmethod
-    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
-        """Compute the gradients of the last forward(is_train=True).
-
-        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. As soon as a gradient is
-        final, `announce(name, gradient)` is called.
+        The batch is taken for the first of a training of its own. Raises ParameterError for an unknown name and
+        ShapeError for an array of another shape.
         """
+        for name, value in inputs.items():
+            self._feed(name, value)
+        self.compute(is_train, self._position(None))
+        return self.outputs
 
     @abstractmethod
-    def forward_backward(self, announce: Announce | None = None) -> None:
-        """One training step; see `backward`."""
+    def compute(self, is_train: bool, at: BatchPosition) -> None:
+        """Compute the outputs from what the arguments hold, for a batch that stands there."""
+
+    @abstractmethod
+    def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
+        """One training step on what the arguments hold: the outputs, and the gradients of whatever wants one.
+
+        As soon as a gradient is final, `announce(name, gradient)` is called, perhaps on another thread. `at`: where the
+        batch stands; None if it is the first of a training of its own.
+        """
 
     @abstractmethod
     def count_over(self, whole: Mapping[str, Array]) -> None:
@@ -98,6 +105,23 @@ class BaseExecutor(ABC):
         array = as_array(value)
         check_shape(name, target, array)
         np.copyto(target, array, casting="same_kind" if array.dtype.kind == "f" else "unsafe")
+
+    def _position(self, at: BatchPosition | None) -> BatchPosition:
+        """`at`; without one these rows are the whole of the first batch."""
+        return at or BatchPosition(global_rows=self.rows)
+
+
+class BaseExecutor(StepExecutor):
+    """A StepExecutor whose two halves of a step can also be asked for one by one, as `Symbol.bind` promises."""
+
+    @abstractmethod
+    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
+        """Compute the gradients of the last forward(is_train=True).
+
+        `out_grads`: one array per output, of its shape, or one array; ones if left out, which losses ignore. As soon as
+        a gradient is final, `announce(name, gradient)` is called. Raises GraphError for another number of arrays and
+        ShapeError for another shape.
+        """
 
     def _head_grads(self, out_grads: Any, take: Callable[[Any], Array] = as_array) -> list[Array | None]:
         if out_grads is None:

@@ -13,14 +13,15 @@ from ..array import Array, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..devices.placement import Placement, rows_by_load
 from ..graphs.graph import Graph
+from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, Places
 from .executor import Executor
-from .executor_base import Announce, BaseExecutor
+from .executor_base import Announce, StepExecutor
 from .gpu.host_memory_executor import HostedExecutor
 from .gpu.replicas import cut_arguments
 
 
-class MixedExecutor(BaseExecutor):
+class MixedExecutor(StepExecutor):
     """The first rows are the GPUs', the last the processor's, by the loads of `placement`.
 
     Both read the same weights in host memory. An auxiliary state is the mean of theirs, weighted by rows.
@@ -49,23 +50,14 @@ class MixedExecutor(BaseExecutor):
         parts = [share(self.rows - middle, i, threads) for i in range(threads)]
         self._processor = Executor.for_share(symbol, grad_req, parts, last, self._places(middle, self.rows, {}))
 
-    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
-        """See BaseExecutor."""
-        for name, value in inputs.items():
-            self._feed(name, value)
-        self._prepare()
-        self._side_by_side(lambda part: part.forward(is_train))
-        return self.outputs
+    def compute(self, is_train: bool, at: BatchPosition) -> None:
+        """Compute the outputs, the GPUs' rows and the processor's side by side."""
+        self._side_by_side(at, lambda part, there: part.compute(is_train, there))
 
-    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
-        """Not offered: a worker computes whole steps."""
-        raise NotImplementedError("MixedExecutor computes forward and backward as one")
-
-    def forward_backward(self, announce: Announce | None = None) -> None:
-        """See BaseExecutor; gradients are announced on whichever thread has the second part."""
-        self._prepare()
+    def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
+        """One training step; gradients are announced on whichever thread has the second part."""
         sums = _TwoPartSums(self._binding.gradients, announce)
-        self._side_by_side(lambda part: part.forward_backward(sums.deliver))
+        self._side_by_side(self._position(at), lambda part, there: part.forward_backward(sums.deliver, there))
 
     def copy_params_from(
         self,
@@ -73,18 +65,18 @@ class MixedExecutor(BaseExecutor):
         aux_params: Mapping[str, Any] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """See BaseExecutor."""
+        """See StepExecutor."""
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         for part in (self._gpus, self._processor):
             part.copy_params_from({}, self.aux_dict)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """See BaseExecutor."""
+        """See StepExecutor."""
         self._gpus.count_over(whole)
         self._processor.count_over(whole)
 
     def close(self) -> None:
-        """See BaseExecutor."""
+        """See StepExecutor."""
         self._gpus.close()
 
     def _inputs(self, shapes: Mapping[str, Shape], first: int, last: int) -> dict[str, Shape]:
@@ -95,27 +87,22 @@ class MixedExecutor(BaseExecutor):
         arrays = self.arg_dict.items()
         return Places({n: array[first:last] if n in self._batched else array for n, array in arrays}, gradients)
 
-    def _prepare(self) -> None:
-        if self.global_rows == self.rows:
-            self.count_over(self.arg_dict)
-        for part, first in ((self._gpus, 0), (self._processor, self._middle)):
-            part.seed, part.fit, part.number = self.seed, self.fit, self.number
-            part.first_row, part.global_rows = self.first_row + first, self.global_rows
-
-    def _side_by_side(self, work: Callable[[BaseExecutor], Any]) -> None:
+    def _side_by_side(self, at: BatchPosition, work: Callable[[StepExecutor, BatchPosition], Any]) -> None:
         """Both parts at once; then outputs and states as one. Raises the first error of either."""
         errors: list[BaseException] = []
+        if at.global_rows == self.rows:
+            self.count_over(self.arg_dict)
 
         def on_processor() -> None:
             try:
-                work(self._processor)
+                work(self._processor, at.behind(self._middle))
             except BaseException as error:
                 errors.append(error)
 
         thread = threading.Thread(target=on_processor, name="pushgrad-processor", daemon=True)
         thread.start()
         try:
-            work(self._gpus)
+            work(self._gpus, at)
         finally:
             thread.join()
         if errors:

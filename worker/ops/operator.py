@@ -14,6 +14,7 @@ import numpy as np
 
 from ...common.errors import DataError, GraphError
 from ..array import Array, Arrays, Gradients, Shape
+from .batch_position import BatchPosition
 from .parameters import declared, parse_parameters
 from .philox import RandomStream
 
@@ -40,6 +41,11 @@ class Step:
     node: int = 0
     name: str = ""
     count: float = 1.0
+
+    def move_to(self, at: BatchPosition) -> None:
+        """Take the figures of that batch for those of the computation that follows."""
+        self.seed, self.fit, self.number = at.seed, at.fit, at.number
+        self.first_row, self.global_rows = at.first_row, at.global_rows
 
     def synchronize(self) -> None:
         """Wait until what was computed is there, so that it can be timed."""

@@ -16,6 +16,7 @@ from ..compute_threads import thread_count
 from ..data.iterators import DataIter
 from ..graphs import json_text
 from ..graphs.graph import Graph
+from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 
 
@@ -35,6 +36,10 @@ class Shares:
     total_slices: int
     seed: int
     training: int
+
+    def position(self, number: int) -> BatchPosition:
+        """Where this worker's rows stand in step `number` of the training."""
+        return BatchPosition(self.seed, self.training, number, self.first_row, self.global_batch)
 
     @property
     def local_rows(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
 from ..data.iterators import DataBatch, DataIter
-from ..execution.executor_base import BaseExecutor
+from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
 
 
@@ -57,7 +57,7 @@ def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, 
     return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
 
 
-def feed(executor: BaseExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
+def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
     """Copy the worker's rows of a global batch into its executor; labels as (n, 1) fit arguments of (n,) and back."""
     for name, array in zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False):
         if name not in executor.arg_dict:

@@ -16,7 +16,7 @@ from ..compute_threads import thread_count
 from ..data.iterators import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
-from ..execution.executor_base import BaseExecutor
+from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
 from ..graphs.graph import Graph
 from ..store.session import Session
@@ -31,12 +31,12 @@ class SpareExecutor:
     """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Graph, Hashable, BaseExecutor]] = []
+        self._kept: list[tuple[Graph, Hashable, StepExecutor]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpareExecutor, ()
 
-    def take(self, symbol: Graph, form: Hashable) -> BaseExecutor | None:
+    def take(self, symbol: Graph, form: Hashable) -> StepExecutor | None:
         """The executor that was put back for this very symbol and `form`; None if there is no such."""
         try:
             kept, known, executor = self._kept.pop()
@@ -44,7 +44,7 @@ class SpareExecutor:
             return None
         return executor if kept is symbol and known == form else None
 
-    def put_back(self, symbol: Graph, form: Hashable, executor: BaseExecutor) -> None:
+    def put_back(self, symbol: Graph, form: Hashable, executor: StepExecutor) -> None:
         """Keep `executor` instead of what was kept before."""
         self._kept[:] = [(symbol, form, executor)]
 
@@ -61,7 +61,7 @@ class Learned:
     precision: str = "float32"
 
     @contextmanager
-    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[BaseExecutor]:
+    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[StepExecutor]:
         """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
         threads, shapes = thread_count(), input_shapes(iterator, names, rows)
         symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
@@ -123,7 +123,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
 
 
 def _rows_of(
-    executor: BaseExecutor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
+    executor: StepExecutor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
 ) -> tuple[list[Array], list[Array]]:
     """Labels and outputs of this worker's rows of the batch, fillers left out."""
     if executor is None:

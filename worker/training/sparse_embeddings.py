@@ -22,7 +22,7 @@ from ..ops.embedding import Embedding, whole_numbers
 from ..ops.operator import Step
 
 if TYPE_CHECKING:
-    from ..execution.executor_base import BaseExecutor
+    from ..execution.executor_base import StepExecutor
     from ..store.kvstore import KVStore
 
 
@@ -41,7 +41,7 @@ class Lookup:
         """Of `rows`, for ids of that shape."""
         return (*data, int(self.op.output_dim))
 
-    def fetch(self, store: KVStore, executor: BaseExecutor, ids: Array, first_row: int) -> None:
+    def fetch(self, store: KVStore, executor: StepExecutor, ids: Array, first_row: int) -> None:
         """Have the rows of a batch in place; `ids` begin at row `first_row`. DataError if one is not in the table."""
         step = Step(first_row=first_row)
         self.ids = whole_numbers(step, ids, self.op.input_dim, f"Embedding: {self.data}")

@@ -11,7 +11,7 @@ from ..array import Array
 from ..data.iterators import DataBatch
 from ..execution.bound_arrays import Places
 from ..execution.choose_executor import bind_share
-from ..execution.executor_base import BaseExecutor
+from ..execution.executor_base import StepExecutor
 from ..store import kv
 from .engine import Engine, FitSetup, check_batch
 from .feeding import feed, input_shapes, whole_labels
@@ -31,7 +31,7 @@ class HostEngine(Engine):
         self._tables = {lookup.weight for lookup in self._lookups}
         self.store = kv.create(setup.kind)
         self.fit = self.store.fit
-        self.executor: BaseExecutor | None = None
+        self.executor: StepExecutor | None = None
         if self._model.compression_params is not None:
             self.store.set_gradient_compression(self._model.compression_params)
         self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
@@ -111,7 +111,7 @@ class HostEngine(Engine):
             self._weights = {n: bound.get(n, kept.get(n, a)) for n, a in self._parameters.arguments.items()}
             self._states = self.executor.aux_dict
 
-    def _bound(self) -> BaseExecutor:
+    def _bound(self) -> StepExecutor:
         setup, shares = self._setup, self._shares
         symbol, arguments = without_tables(self._model.symbol, self._lookups), self._parameters.arguments
         inputs = input_shapes(setup.iterator, setup.names, shares.local_rows)
@@ -122,8 +122,6 @@ class HostEngine(Engine):
         gradients = {name: self.store.empty(name) for name in bound if requests[name] == "write"}
         places = Places(values, gradients)
         executor = bind_share(symbol, setup.placement, requests, shares.slices, shapes, places, self._model.precision)
-        executor.seed, executor.fit = shares.seed, shares.training
-        executor.first_row, executor.global_rows = shares.first_row, shares.global_batch
         executor.copy_params_from({n: arguments[n] for n in bound if n not in values}, self._parameters.states)
         return executor
 
@@ -157,15 +155,14 @@ class HostEngine(Engine):
         for lookup in self._lookups:
             self._exchange.announce(lookup.rows, np.zeros((0, lookup.op.output_dim), np.float32))
 
-    def _compute(self, executor: BaseExecutor, batch: DataBatch) -> None:
+    def _compute(self, executor: StepExecutor, batch: DataBatch) -> None:
         names = self._setup.names
         self._look_up(executor, batch)
         feed(executor, names, batch, self._shares.rows)
-        executor.number = self._model.num_update
         executor.count_over(whole_labels(names, batch))
-        executor.forward_backward(self._exchange.announce)
+        executor.forward_backward(self._exchange.announce, self._shares.position(self._model.num_update))
 
-    def _look_up(self, executor: BaseExecutor, batch: DataBatch) -> None:
+    def _look_up(self, executor: StepExecutor, batch: DataBatch) -> None:
         data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
         for lookup in self._lookups:
             lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)

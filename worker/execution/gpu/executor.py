@@ -11,6 +11,7 @@ from ....common.errors import DeviceError
 from ...array import Array, Shape
 from ...cuda.device import Device
 from ...graphs.graph import Graph
+from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
 from .backend import CudaBackend
@@ -74,12 +75,14 @@ class CudaExecutor(BaseExecutor):
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """See BaseExecutor; inputs may be numpy's or cupy's arrays."""
         with explained([self._device]), self._device.serving():
-            for name, value in inputs.items():
-                self._feed(name, value)
-            self._prepare(is_train)
+            return super().forward(is_train, **inputs)
+
+    def compute(self, is_train: bool, at: BatchPosition) -> None:
+        """Queue the outputs, and wait for them only if an operator checks values."""
+        with explained([self._device]), self._device.serving():
+            self._prepare(is_train, at)
             self._run("forward", self._forward)
             self._look()
-        return self.outputs
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """See BaseExecutor."""
@@ -91,10 +94,10 @@ class CudaExecutor(BaseExecutor):
             self._look()
         self._announce(announce)
 
-    def forward_backward(self, announce: Announce | None = None) -> None:
+    def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """See BaseExecutor; gradients are announced when all are queued."""
         with explained([self._device]), self._device.serving():
-            self._prepare(True)
+            self._prepare(True, self._position(at))
             self._run("both", self._both)
             self._look()
         self._announce(announce)
@@ -113,13 +116,13 @@ class CudaExecutor(BaseExecutor):
     def _both(self, _: int) -> Iterator[Pause]:
         return self._replica.forward_backward(self._buckets)
 
-    def _prepare(self, is_train: bool) -> None:
-        if self._replica.place(is_train, self.seed, self.fit, self.first_row, self.global_rows):
+    def _prepare(self, is_train: bool, at: BatchPosition) -> None:
+        if self._replica.place(is_train, at):
             self._tapes = {}
         counting = self._replica.binding.counting
-        if counting and self.global_rows == self.rows:
+        if counting and at.global_rows == self.rows:
             self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
-        self._replica.step.set_now(self.number, 0, 0.0, self._counts)
+        self._replica.step.set_now(at.number, 0, 0.0, self._counts)
 
     def _run(self, what: str, body: Any) -> None:
         key = what, self._replica.step.is_train

@@ -11,8 +11,9 @@ from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement
 from ...graphs.graph import Graph
+from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, Places
-from ..executor_base import Announce, BaseExecutor
+from ..executor_base import Announce, StepExecutor
 from .pinned_pages import PinnedPages
 from .recorded_step import Tape
 from .replica import Bucket, Pause, Stretch
@@ -21,7 +22,7 @@ from .replicas import BUCKET, Replicas
 STRETCH = 8 << 20  # bytes of weights for which a part of forward waits
 
 
-class HostedExecutor(BaseExecutor):
+class HostedExecutor(StepExecutor):
     """As `Executor`, on the GPUs of `placement`, each of which computes some rows.
 
     Arrays are pinned, also those in `places` where the driver allows it. Weights are copied in while forward computes
@@ -50,25 +51,18 @@ class HostedExecutor(BaseExecutor):
         self._arriving: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
         self._tapes: dict[tuple[bool, bool], Tape[Pause]] = {}
 
-    def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
-        """See BaseExecutor; waits for the outputs."""
-        for name, value in inputs.items():
-            self._feed(name, value)
+    def compute(self, is_train: bool, at: BatchPosition) -> None:
+        """Compute the outputs on the GPUs and wait until they are in host memory."""
         with self._replicas.alone():
-            self._begin(is_train)
+            self._begin(is_train, at)
             self._tape(False, is_train).run()
             self._fetch_results(is_train)
-        return self.outputs
 
-    def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
-        """Not offered: a worker computes whole steps."""
-        raise NotImplementedError("HostedExecutor computes forward and backward as one")
-
-    def forward_backward(self, announce: Announce | None = None) -> None:
-        """See BaseExecutor; gradients are announced in the order of backward, on this thread."""
+    def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
+        """See StepExecutor; gradients are announced in the order of backward, on this thread."""
         self._stale = True  # the store has changed the weights since
         with self._replicas.alone():
-            self._begin(True)
+            self._begin(True, self._position(at))
             self._leaving = []
             self._tape(True, True).run()
             for bucket, arrival in self._leaving:
@@ -84,12 +78,12 @@ class HostedExecutor(BaseExecutor):
         aux_params: Mapping[str, Any] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """See BaseExecutor."""
+        """See StepExecutor."""
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         self._stale = True
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """See BaseExecutor."""
+        """See StepExecutor."""
         self._counts = self._replicas.replicas[0].counts(whole)
 
     def close(self) -> None:
@@ -99,11 +93,11 @@ class HostedExecutor(BaseExecutor):
                 device.synchronize()
         self._pages.close()
 
-    def _begin(self, is_train: bool) -> None:
+    def _begin(self, is_train: bool, at: BatchPosition) -> None:
         replicas = self._replicas
-        if replicas.place(is_train, self.seed, self.fit, self.first_row, self.global_rows):
+        if replicas.place(is_train, at):
             self._tapes = {}
-        if self.global_rows == self.rows:
+        if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
         for device in replicas.devices:
             device.inward.wait_event(device.mark())  # the last step may still read what is overwritten
@@ -114,7 +108,7 @@ class HostedExecutor(BaseExecutor):
         for stretch in others:
             self._send({*stretch.names} - replicas.batched)
             self._arriving[stretch] = [device.mark(device.inward) for device in replicas.devices]
-        replicas.set_now(self.number, 0, 0.0, self._counts)
+        replicas.set_now(at.number, 0, 0.0, self._counts)
         self._stale = False
 
     def _send(self, names: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ...cuda.device import Device
 from ...cuda.loss_scale import LossScale
 from ...cuda.step import COUNTS, CudaStep
 from ...graphs.graph import Graph
+from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, Places
 from ..program import Outline, Program
 from .backend import CudaBackend
@@ -45,7 +46,7 @@ class Replica:
         """`rows`: which rows of the executor's batch are computed here."""
         self.device, self.binding, self.rows = device, binding, rows
         self.outline = Outline(symbol, binding.gradients, binding.dtype, backend)
-        self.step = CudaStep.on(device)
+        self.step, self._at = CudaStep.on(device), BatchPosition()
         self.loss_scale = LossScale(device, self.step) if backend.precision == "float16" and binding.gradients else None
         self.outputs = [device.zeros(shape, binding.dtype) for shape in binding.output_shapes()]
         adding = [name for name in binding.gradients if binding.adds(name)]
@@ -141,14 +142,16 @@ class Replica:
         """What this network's losses count in host `labels` by argument name, in the order of their slots."""
         return [float(op.counted(labels[label]) or 1.0) for _, op, label in self.binding.counting]
 
-    def place(self, is_train: bool, seed: int, fit: int, first_row: int, global_rows: int) -> bool:
-        """Say where the rows stand; whether they stand elsewhere than before, so that graphs must be captured anew."""
-        place = (seed, fit, first_row + self.rows[0], global_rows)
-        step = self.step
-        before = (step.seed, step.fit, step.first_row, step.global_rows)
-        step.is_train = is_train
-        step.seed, step.fit, step.first_row, step.global_rows = place
-        return place != before
+    def place(self, is_train: bool, at: BatchPosition) -> bool:
+        """Say where the batch stands; whether that is elsewhere than before, so that graphs must be captured anew.
+
+        The number of the step is no part of it: kernels read that from device memory.
+        """
+        mine = replace(at.behind(self.rows[0]), number=0)
+        moved, self._at = mine != self._at, mine
+        self.step.is_train = is_train
+        self.step.move_to(replace(mine, number=self.step.number))
+        return moved
 
     def _add(self, names: Sequence[str]) -> None:
         for name in names:

@@ -13,6 +13,7 @@ from ...array import Array, Shape
 from ...cuda.device import Device
 from ...devices.placement import Placement, rows_by_load
 from ...graphs.graph import Graph
+from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, Places
 from .backend import CudaBackend
 from .gpu_errors import Need, explained
@@ -71,10 +72,10 @@ class Replicas:
         """Whether a step can be captured."""
         return all(replica.records for replica in self.replicas)
 
-    def place(self, is_train: bool, seed: int, fit: int, first_row: int, global_rows: int) -> bool:
-        """See Replica.place."""
-        self.need.global_rows = global_rows
-        moved = [replica.place(is_train, seed, fit, first_row, global_rows) for replica in self.replicas]
+    def place(self, is_train: bool, at: BatchPosition) -> bool:
+        """Say where the batch stands; whether a captured graph no longer fits on one of the GPUs."""
+        self.need.global_rows = at.global_rows
+        moved = [replica.place(is_train, at) for replica in self.replicas]
         return any(moved)
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:

@@ -40,7 +40,7 @@ class CudaEngine(Engine):
         self._replicas = replicas = Replicas(
             self._model.symbol, setup.placement, requests, shapes, self._model.precision, shares.global_batch, bucket
         )
-        replicas.place(True, shares.seed, shares.training, 0, shares.global_batch)
+        replicas.place(True, shares.position(0))
         with replicas.alone():
             self._prepare()
 
