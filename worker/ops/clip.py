@@ -1,4 +1,4 @@
-"""clip: values held between two bounds."""
+"""clip: every element limited to the range between two bounds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .parameters import Float
 
 
 class Clip(BaseElementwise):
-    """y = min(max(data, a_min), a_max). The gradient passes where data lies within the bounds, these included."""
+    """y = min(max(data, a_min), a_max), of data's shape. The gradient passes where a_min <= data <= a_max."""
 
     canonical = "clip"
     a_min = Float()
     a_max = Float()
 
     def check(self) -> None:
-        """The bounds must be in order."""
+        """Raise ParameterError unless a_min <= a_max."""
         if not self.a_min <= self.a_max:
             raise ParameterError("clip: parameter a_max", expected=f"at least a_min {self.a_min:g}", got=self.a_max)
 
