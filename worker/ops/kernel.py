@@ -15,7 +15,7 @@ class Kernel(Protocol):
     """Forward and backward of one node or chain of nodes, for one slice of the batch.
 
     The arrays are those of Operator: `inputs` and `outputs` have the inferred shapes, their gradients the same ones.
-    For a chain, `inputs` are the first node's followed by those that later nodes add, and `outputs` are the last one's.
+    For a chain, `inputs` are the first node's and `outputs` the last one's.
     """
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
