@@ -18,7 +18,7 @@ class Argmax(Operator):
 
     canonical = "argmax"
     blocks_gradient = True
-    searched = "argmax"
+    searched = "argmax"  # the function of numpy and cupy
     axis = Optional(Int())
     keepdims = Bool(False)
 
@@ -42,7 +42,7 @@ class Argmax(Operator):
             return (1,) * (len(data) if self.keepdims else 1)
         axis = normal_axis(self.op_name(), self.axis, len(data))
         inside = (1,) if self.keepdims else ()
-        return (*data[:axis], *inside, *data[axis + 1 :]) or (1,)
+        return (*data[:axis], *inside, *data[axis + 1 :]) or (1,)  # MXNet 1.x has no arrays without axes
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the indices, as floats: a graph has one element type."""

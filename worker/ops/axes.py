@@ -30,6 +30,7 @@ class _Permutation(Operator, abstract=True):
         data, out = in_shapes[0], out_shapes[0]
         if out is not None:
             order = self.order(len(out))
+            # out[i] = data[order[i]], so data's axis a is where `order` holds a.
             back = tuple(out[order.index(axis)] for axis in range(len(out)))
             data = merge(data, back, f"{self.op_name()}: data")
         if data is not None:
@@ -93,7 +94,7 @@ class ExpandDims(BaseView):
         """True if the new axis comes before the batch; for a negative `axis` that depends on the shapes."""
         if self.axis >= 0 or not in_shapes:
             return self.axis <= 0
-        return self.axis + len(in_shapes[0]) + 1 == 0
+        return self.axis + len(in_shapes[0]) + 1 == 0  # counted on the output, which has one axis more
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
@@ -143,5 +144,5 @@ class Squeeze(BaseView):
         kept = [axis for axis in range(len(data)) if axis not in dropped]
         out = merge(out, tuple(data[axis] for axis in kept) or (1,), "squeeze: output")
         assert out is not None
-        extents = dict(zip(kept, out, strict=False))
+        extents = dict(zip(kept, out, strict=False))  # not strict: if nothing is kept, out still has one axis
         return [tuple(extents.get(axis, 1) for axis in range(len(data)))], [out]

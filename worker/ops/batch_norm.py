@@ -108,6 +108,7 @@ class BatchNorm(Operator):
             outputs[1][...] = mean
             outputs[2][...] = (var + self.eps) ** -0.5
         if self.uses_batch(step, data):
+            # The variance enters as it is, without n / (n - 1), as in MXNet.
             for average, batch in zip(averages, (mean, var), strict=True):
                 average[...] = self.momentum * average + (1 - self.momentum) * batch
 
@@ -123,6 +124,7 @@ class BatchNorm(Operator):
         # of data's size is needed.
         scratch = self.planes(step.xp.empty_like(data) if in_grads[0] is None else in_grads[0])
         _, var = self._normalise(step, data, averages, scratch)
+        # Both sums are needed for data's gradient, so they are computed even if gamma and beta want none.
         sum_gamma = _channel_dots(step.xp, head, scratch)
         sum_beta = head.sum(axis=(0, 2), dtype=np.float64)
         if in_grads[0] is not None:
@@ -153,6 +155,7 @@ class BatchNorm(Operator):
         """Replace the normalised data in `grad` by data's gradient."""
         if self.uses_batch(step, head):
             count = head.shape[0] * head.shape[2]
+            # In place and in this order, as `grad` still holds h: -h sum(d h) / n, then - sum(d) / n, then + d.
             grad *= (-sums[0] / count)[:, None]
             grad -= (sums[1] / count)[:, None]
             grad += head

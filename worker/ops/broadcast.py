@@ -23,6 +23,7 @@ class Broadcast(BaseElementwise, abstract=True):
         if not in_shapes:
             return True
         left, right = in_shapes
+        # With different numbers of axes, axis 0 of the shorter one meets another axis than the batch.
         return len(left) != len(right) or left[:1] != right[:1]
 
     def infer_shape(
@@ -61,6 +62,7 @@ class Broadcast(BaseElementwise, abstract=True):
 
 def sum_to(xp: Any, whole: Array, part: Array) -> None:
     """Write `whole` to `part`, summed over those axes on which `part` has extent 1 or which it does not have."""
+    # A view of `part` with as many axes as `whole`, so that the sum can be written to it directly.
     kept = part.reshape((1,) * (whole.ndim - part.ndim) + part.shape)
     axes = tuple(axis for axis, extent in enumerate(kept.shape) if extent != whole.shape[axis])
     xp.sum(whole, axis=axes, keepdims=True, out=kept)

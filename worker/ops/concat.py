@@ -61,6 +61,7 @@ class Concat(Operator):
     def _lengths(self, lengths: list[int]) -> list[int]:
         """The extents along `dim`, the output's last, with one unknown filled in."""
         *parts, total = lengths
+        # 0 is unknown. Either all inputs are known and give the output, or the output and all inputs but one do.
         if all(parts):
             if total and total != sum(parts):
                 raise ShapeError("Concat: output", expected=f"extent {sum(parts)} on axis {self.dim}", got=total)

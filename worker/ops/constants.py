@@ -41,6 +41,7 @@ class _Constant(Operator, abstract=True):
 
         Raises ShapeError if those nodes need another shape.
         """
+        # An empty shape means that nothing is given, hence None.
         return [], [merge(out_shapes[0], self.extents() or None, f"{self.op_name()}: output")]
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
@@ -108,7 +109,7 @@ class Arange(_Constant):
     def _count(self) -> int:
         first, last = (0.0, self.start) if self.stop is None else (self.start, self.stop)
         steps = (last - first) / self.step
-        return math.ceil(steps) if math.isfinite(steps) else 0
+        return math.ceil(steps) if math.isfinite(steps) else 0  # inf or NaN, which `check` refuses as no number
 
     def extents(self) -> Shape:
         """(count * repeat,)."""

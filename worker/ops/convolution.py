@@ -131,6 +131,7 @@ class Convolution(Operator):
         windows, count = self.windows(), out.shape[2:]
         padded = windows.padded(step.xp, data, count)
         filters = self._filters(weight)
+        # Per tap: (groups, filters / group, channels / group) times (N, groups, channels / group, pixels).
         out[...] = 0 if self.no_bias else inputs[2].reshape(-1, *(1,) * len(count))
         for tap, index in windows.taps(count):
             touched = self._groups(padded[index])
@@ -144,9 +145,10 @@ class Convolution(Operator):
             out_grads[0].sum(axis=(0, *range(2, 2 + len(count))), out=in_grads[2])
         if in_grads[1] is not None:
             padded = windows.padded(xp, data, count)
-            filters = self._filters(in_grads[1])
+            filters = self._filters(in_grads[1])  # a view, through which the gradient is written tap by tap
             for tap, index in windows.taps(count):
                 touched = self._groups(padded[index])
+                # (N, groups, filters / group, pixels) times (N, groups, pixels, channels / group), summed over rows.
                 filters[tap] = xp.matmul(grad, touched.swapaxes(2, 3)).sum(axis=0)
         if in_grads[0] is not None:
             self._data_gradient(xp, windows, weight, out_grads[0], in_grads[0])

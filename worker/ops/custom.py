@@ -39,6 +39,7 @@ class Custom(Operator):
         self.own_parameters = own
         self.prop = make_prop(self.op_type, own)
         self.is_loss = not self.prop.need_top_grad_
+        # Asked once, so that a class whose answers change cannot make the graph inconsistent.
         self._names = [self._strings(method) for method in ("list_arguments", "list_outputs", "list_auxiliary_states")]
 
     def _strings(self, method: str) -> tuple[str, ...]:
@@ -102,6 +103,7 @@ class Custom(Operator):
 
     def _inferred(self, in_shapes: list[PartialShape]) -> list[list[PartialShape]]:
         """Shapes of arguments, outputs and states from the user's class, checked for number and kind."""
+        # [] for unknown shapes and lists for others, as MXNet passes them; user code may compare or change them.
         given = [list(shape) if shape is not None and known(shape) else [] for shape in in_shapes]
         try:
             said = [list(shapes) for shapes in self.prop.infer_shape(given)]
@@ -153,7 +155,7 @@ class CustomCall:
             req=["write"] * len(outputs),
             in_data=_read_only(inputs[:count]),
             out_data=list(outputs),
-            aux=list(inputs[count:]),
+            aux=list(inputs[count:]),  # writable: forward updates the states in place
         )
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
@@ -165,7 +167,7 @@ class CustomCall:
         if self.worker is None:
             raise GraphError(f"Custom {step.name}: backward before forward")
         op, count = self.op, len(self.op.arguments())
-        pairs = list(zip(inputs[:count], in_grads, strict=False))
+        pairs = list(zip(inputs[:count], in_grads, strict=False))  # in_grads may go on with the states' entries
         targets = [np.zeros_like(array) if grad is None else grad for array, grad in pairs]
         for target in targets:  # so that a gradient that the user does not write is zero
             target.fill(0)

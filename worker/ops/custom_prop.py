@@ -14,6 +14,7 @@ from ..array import Array, Shape
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
 
+# MXNet's requests. The executor itself only passes "null" and "write"; user code may use all with `assign`.
 REQUESTS = ("null", "write", "inplace", "add")
 
 
@@ -130,6 +131,7 @@ def make_prop(op_type: str, parameters: dict[str, str]) -> CustomOpProp:
         prop = PROPS[op_type](**parameters)
     except Exception as error:
         raise user_error("Custom", op_type, "__init__", error) from error
+    # A subclass that forgets super().__init__() has no such attribute.
     if not isinstance(getattr(prop, "need_top_grad_", None), bool):
         raise GraphError(f"Custom: op_type {op_type!r}: __init__ must call super().__init__(need_top_grad)")
     return prop

@@ -70,7 +70,7 @@ class Deconvolution(Operator):
         if not any(self.target_shape):
             return windows.pad, self.adj or (0,) * len(self.kernel)
         surplus = [full - t for full, t in zip(windows.reach(extents), self.target_shape, strict=True)]
-        adj = tuple(n % 2 for n in surplus)
+        adj = tuple(n % 2 for n in surplus)  # of an odd surplus, both sides together cut 1 too many; adj adds it back
         if any(n < 0 for n in surplus) or any(a >= s for a, s in zip(adj, windows.stride, strict=True)):
             raise ShapeError(
                 f"Deconvolution: target_shape from data of extents {extents}",
@@ -123,6 +123,7 @@ class Deconvolution(Operator):
         pad, adj = self.border(extents)
         rules = zip(extents, pad, adj, windows.span(), windows.stride, strict=True)
         steps = [(n, *divmod(n + 2 * p - a - span, s)) for n, p, a, span, s in rules]
+        # A remainder means that this output cannot occur; `infer_shape` then reports it once data is known.
         return tuple(whole + 1 if n and not rest and whole >= 0 else 0 for n, whole, rest in steps)
 
     def convolution(self, data: Shape) -> Convolution:

@@ -29,7 +29,7 @@ class ElementWiseSum(BaseElementwise):
         if len(inputs) == 1:
             out[...] = inputs[0]
             return
-        xp.add(inputs[0], inputs[1], out=out)
+        xp.add(inputs[0], inputs[1], out=out)  # spares copying the first input
         for data in inputs[2:]:
             xp.add(out, data, out=out)
 

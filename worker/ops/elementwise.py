@@ -107,7 +107,7 @@ class ElemwiseDiv(_Binary):
         xp.divide(inputs[0], inputs[1], out=out)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """dy / b and -dy y / b."""
+        """dy / b and -dy y / b, which needs no b^2."""
         xp.divide(dy, inputs[1], out=out)
         if which == 1:
             xp.multiply(out, y, out=out)
@@ -127,6 +127,7 @@ class Power(_Binary):
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy b a^(b-1) and dy y ln a."""
         base, exponent = inputs
+        # Not b y / a for the first one, which is NaN where a is 0.
         if which == 0:
             xp.subtract(exponent, 1, out=out)
             xp.power(base, out, out=out)

@@ -55,7 +55,7 @@ class Embedding(Operator):
             in_grads[0].fill(0)
         if in_grads[1] is not None:
             in_grads[1].fill(0)
-            ids = inputs[0].reshape(-1).astype(np.intp)
+            ids = inputs[0].reshape(-1).astype(np.intp)  # forward has checked them
             # in_grads[1][ids] += ... would count an id that occurs several times only once.
             step.xp.add.at(in_grads[1], ids, out_grads[0].reshape(-1, self.output_dim))
 

@@ -50,6 +50,7 @@ class FullyConnected(Operator):
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """y = x W^T + b."""
+        # Views of (rows, D) and (rows, num_hidden); without flatten every index of the leading axes is a row.
         data, weight = inputs[0], inputs[1]
         out = outputs[0].reshape(-1, self.num_hidden)
         step.xp.matmul(data.reshape(-1, weight.shape[1]), weight.T, out=out)

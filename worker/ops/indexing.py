@@ -107,6 +107,7 @@ class Pick(Operator):
         before, after = data[:axis], data[axis + 1 :]
         kept = (*before, 1, *after)
         like = kept if index is not None and len(index) == len(data) else (*before, *after)
+        # MXNet 1.x has no arrays without axes: one element picked from a vector is (1,).
         out = kept if self.keepdims else (*before, *after) or (1,)
         return [data, merge(index, like, "pick: index")], [merge(out_shapes[0], out, "pick: output")]
 
@@ -160,6 +161,7 @@ class OneHot(Operator):
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compare the numbers 0 to depth - 1 with each index."""
         xp, out = step.xp, outputs[0]
+        # (depth,) compared with (..., 1): an index outside, or NaN, equals none of the numbers.
         out.fill(self.off_value)
         xp.copyto(out, self.on_value, where=xp.arange(self.depth) == xp.trunc(inputs[0])[..., None])
 
@@ -199,7 +201,7 @@ class Where(Operator):
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy y, then x over it where the condition holds."""
         condition, x, y = inputs
-        outputs[0][...] = y
+        outputs[0][...] = y  # not xp.where, which would make a new array
         step.xp.copyto(outputs[0], x, where=self._condition(condition, x.ndim))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:

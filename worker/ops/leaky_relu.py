@@ -85,7 +85,7 @@ class LeakyReLU(Operator):
             xp.copyto(out, x * self.above(), where=x > 0)
         else:
             xp.multiply(x, self._slope_below(step, inputs), out=out)
-            xp.copyto(out, x, where=x > 0)
+            xp.copyto(out, x, where=x > 0)  # False for NaN, which therefore stays
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The head gradient times the slope, which at zero itself is that of the lower branch."""
@@ -131,7 +131,7 @@ class LeakyReLU(Operator):
 
     def _random_slope(self, step: Step, x: Array) -> Array:
         """rrelu's factors, of x's shape; backward draws the same ones again."""
-        first = step.first_row * product(x.shape[1:])
+        first = step.first_row * product(x.shape[1:])  # this slice's place in the global batch
         uniform = step.random_bits(first, x.size).reshape(x.shape) * 2.0**-32
         slope: Array = self.lower_bound + (self.upper_bound - self.lower_bound) * uniform
         return slope.astype(x.dtype)

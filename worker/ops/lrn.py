@@ -70,6 +70,7 @@ class LRN(BaseElementwise):
 def _window_sums(xp: Any, values: Array, size: int) -> Array:
     """For each channel, the sum over it and size // 2 neighbours on either side; the shape is that of `values`."""
     sums: Array = values.copy()
+    # The distance stops at channels - 1: beyond it there is no neighbour, and the slices would be empty or wrong.
     for distance in range(1, min(size // 2, values.shape[1] - 1) + 1):
         sums[:, distance:] += values[:, :-distance]
         sums[:, :-distance] += values[:, distance:]

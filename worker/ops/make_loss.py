@@ -35,6 +35,7 @@ class MakeLoss(BaseElementwise):
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Fill the gradient with grad_scale / Z; the head gradient is not read."""
         if in_grads[0] is not None:
+            # At least 1: "valid" may count nothing, and an empty batch has no rows.
             in_grads[0].fill(self.grad_scale / max(self._divisor(inputs[0]), 1))
 
     def _divisor(self, data: Array) -> int:

@@ -132,7 +132,7 @@ class BatchDot(_Product):
         stack = tuple(map(_both, left[:-2], right[:-2]))
         if None in stack or _both(k, also_k) is None:
             raise ShapeError("batch_dot: rhs", expected=f"a stack of matrices that fits lhs {left}", got=right)
-        k = _both(k, also_k) or 0
+        k = _both(k, also_k) or 0  # 0: still unknown
         counts = tuple(extent or 0 for extent in stack)
         shapes: list[PartialShape] = [(*counts, *_turned((m, k), self.transpose_a))]
         return [*shapes, (*counts, *_turned((k, n), self.transpose_b))], [(*counts, m, n)]

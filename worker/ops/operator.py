@@ -70,7 +70,7 @@ class Operator:
 
     All arrays of a call have one float dtype and the shapes that `infer_shape` found, with the rows of one slice of
     the batch on the batch axis. `inputs` are the arguments in the order of `arguments()` and then the auxiliary states.
-    `outputs` and `out_grads` follow `outputs()`; `in_grads` has an entry for each argument, None if nobody wants it.
+    `outputs` and `out_grads` follow `outputs()`; `in_grads` follows the arguments, with None where nobody wants one.
     """
 
     canonical: ClassVar[str] = ""  # the name in files, if it is not the class name

@@ -49,7 +49,7 @@ class Pooling(Operator):
         if self.layout and self.kernel and len(self.layout) != len(self.kernel) + 2:
             expected = f"a layout of {len(self.kernel) + 2} axes, as kernel has {len(self.kernel)}"
             raise ParameterError("Pooling: parameter layout", expected=expected, got=self.layout)
-        if self.global_pool:
+        if self.global_pool:  # kernel, stride and pad are then not used, as in MXNet
             return
         if not self.kernel:
             raise ParameterError("Pooling: missing parameter kernel", remedy="Give it, or global_pool=True.")
@@ -106,6 +106,7 @@ class Pooling(Operator):
             count = {"valid": room // s, "full": -(-room // s), "same": -(-extent // s) - 1}[
                 self.pooling_convention
             ] + 1
+            # Rounding up can add a window that begins behind the image: no maximum, and a mean of nothing.
             if extent and (count - 1) * s - p >= extent:
                 raise ShapeError(f"Pooling: data (the last window of kernel {k}, stride {s} lies outside)", got=data)
             counts.append(count if extent else 0)
@@ -117,6 +118,7 @@ class Pooling(Operator):
         windows, count = self.windows(data.shape), out.shape[2:]
         largest = self.pool_type == "max"
         out.fill(-np.inf if largest else 0)
+        # The border is -inf for a maximum, so that it never wins, and 0 for a sum. Counting it or not is the divisor's.
         padded = windows.padded(xp, data, count, -np.inf if largest else 0)
         if self.pool_type == "lp":
             padded **= self.p_value
@@ -154,6 +156,7 @@ class Pooling(Operator):
         xp, data, out, grad = step.xp, self._first(inputs[0]), self._first(outputs[0]), self._first(in_grads[0])
         out_grad = self._first(out_grads[0])
         windows, count = self.windows(data.shape), out.shape[2:]
+        # Gradients are added up in a padded copy, where every tap of every window has a place, and cut out at the end.
         grad.fill(0)
         spread = windows.padded(xp, grad, count)
         if self.pool_type == "max":
@@ -174,6 +177,7 @@ class Pooling(Operator):
         if self.pool_type == "avg":
             return out_grad / self.divisor(xp, windows, data.shape[2:], out.shape[2:], data.dtype)
         if self.pool_type == "lp" and self.p_value > 1:
+            # Where the norm is 0, the division is by 1 and its result replaced, since 0 / 0 would warn.
             norm = out if self.p_value == 2 else out * out
             divided: Array = xp.where(norm != 0, out_grad / xp.where(norm != 0, norm, 1), 0)
             return divided

@@ -1,4 +1,4 @@
-"""Arithmetic of an array and a number; results are computed where they are wanted, without temporaries."""
+"""Arithmetic of an array and a number, written straight into the output without temporary arrays."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .parameters import Bool, Float
 
 
 class _Scalar(BaseElementwise, abstract=True):
+    """y = f(data, scalar), of data's shape."""
+
     scalar = Float(1.0)
-    is_int = Bool(True)  # written by newer files; arrays here are of one floating type
+    is_int = Bool(True)  # written by newer files and ignored: arrays here are of one floating type
 
 
 class PlusScalar(_Scalar):
@@ -125,7 +127,7 @@ class PowerScalar(_Scalar):
 
 
 class RPowerScalar(_Scalar):
-    """scalar ** data; the gradient needs a positive scalar."""
+    """scalar ** data; the gradient is NaN unless scalar is positive."""
 
     canonical = "_rpower_scalar"
     aliases = ("_RPowerScalar",)
