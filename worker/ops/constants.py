@@ -100,7 +100,7 @@ class Arange(_Constant):
         if self.infer_range:
             raise ParameterError("_arange: parameter infer_range", expected="False", got=True)
         if not self.step or not 0 < self._count() < 1 << 31:
-            raise ParameterError("_arange", expected="a step that leads from start to stop", got=self.attrs())
+            raise ParameterError("_arange", expected="at least one number from start to stop", got=self.attrs())
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True: the numbers count along axis 0, so a slice would need to know where it begins."""

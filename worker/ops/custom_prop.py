@@ -125,7 +125,7 @@ def make_prop(op_type: str, parameters: dict[str, str]) -> CustomOpProp:
         raise GraphError(
             f"Custom: op_type {op_type[:80]!r} is not registered",
             expected=", ".join(sorted(PROPS)) or None,
-            remedy=f"Import the module that says @mx.operator.register({op_type[:80]!r}) before the network is made.",
+            remedy=f"Before making the network, import the module with @mx.operator.register({op_type[:80]!r}).",
         )
     try:
         prop = PROPS[op_type](**parameters)

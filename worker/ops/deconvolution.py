@@ -49,7 +49,7 @@ class Deconvolution(Operator):
         windows = self._windows()
         for name, values in (("adj", self.adj), ("target_shape", self.target_shape)):
             if values and len(values) != len(self.kernel):
-                expected = f"{len(self.kernel)} numbers, as kernel has"
+                expected = f"{len(self.kernel)} numbers, as many as in kernel"
                 raise ParameterError(f"Deconvolution: parameter {name}", expected=expected, got=values)
         # adj chooses among the sizes that the convolution's floor maps to one: there are `stride` of them.
         if any(a >= s for a, s in zip(self.adj, windows.stride, strict=False)) and not any(self.target_shape):
@@ -74,7 +74,7 @@ class Deconvolution(Operator):
         if any(n < 0 for n in surplus) or any(a >= s for a, s in zip(adj, windows.stride, strict=True)):
             raise ShapeError(
                 f"Deconvolution: target_shape from data of extents {extents}",
-                expected=f"at most {windows.reach(extents)}, and less by an even number where the stride is 1",
+                expected=f"at most {windows.reach(extents)}, with an even difference where the stride is 1",
                 got=self.target_shape,
             )
         return tuple((n + 1) // 2 for n in surplus), adj

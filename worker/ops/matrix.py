@@ -84,7 +84,7 @@ class Dot(_Product):
             return in_shapes, out_shapes
         (left, summed), (right, also) = self._parts(in_shapes[0], 0), self._parts(in_shapes[1], 1)
         if summed and also and summed != also:
-            raise ShapeError("dot: rhs", expected=f"extent {summed} where it is summed over", got=in_shapes[1])
+            raise ShapeError("dot: rhs", expected=f"extent {summed} on the axis that is summed over", got=in_shapes[1])
         return in_shapes, [(*left, *right) or (1,)]
 
     def _parts(self, shape: Shape, which: int) -> tuple[Shape, int]:
@@ -126,7 +126,7 @@ class BatchDot(_Product):
         if left is None or right is None:
             return in_shapes, out_shapes
         if len(left) < 3 or len(left) != len(right):
-            raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as lhs {left} has", got=right)
+            raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as in lhs {left}", got=right)
         m, k = _turned(left, self.transpose_a)
         also_k, n = _turned(right, self.transpose_b)
         stack = tuple(map(_both, left[:-2], right[:-2]))

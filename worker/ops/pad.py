@@ -46,7 +46,7 @@ class Pad(Operator):
         data, out, borders = in_shapes[0], out_shapes[0], self._borders()
         for shape in (data, out):
             if shape is not None and len(shape) != len(borders):
-                raise ShapeError("Pad: data", expected=f"{len(borders)} axes, as pad_width has pairs", got=shape)
+                raise ShapeError("Pad: data", expected=f"{len(borders)} axes, one per pair in pad_width", got=shape)
         if out is not None:
             inner = tuple(max(n - sum(border), 0) for n, border in zip(out, borders, strict=True))
             data = merge(data, inner, "Pad: data")
@@ -59,7 +59,7 @@ class Pad(Operator):
     def _check_mirror(self, data: Shape) -> None:
         for extent, border in zip(data, self._borders(), strict=True):
             if self.mode == "reflect" and extent and max(border) >= extent:
-                raise ShapeError("Pad: data", expected=f"extents above the border {max(border)} to reflect", got=data)
+                raise ShapeError("Pad: data", expected=f"extents larger than the border {max(border)}", got=data)
 
     def _inside(self, data: Shape) -> Index:
         return tuple(slice(first, first + n) for n, (first, _) in zip(data, self._borders(), strict=True))

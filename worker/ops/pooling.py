@@ -47,12 +47,12 @@ class Pooling(Operator):
         if self.pool_type == "lp" and self.p_value is None:
             raise ParameterError('Pooling: missing parameter p_value for pool_type="lp"', expected="1, 2 or 3")
         if self.layout and self.kernel and len(self.layout) != len(self.kernel) + 2:
-            expected = f"a layout of {len(self.kernel) + 2} axes, as kernel has {len(self.kernel)}"
+            expected = f"a layout of {len(self.kernel) + 2} axes for a kernel of {len(self.kernel)}"
             raise ParameterError("Pooling: parameter layout", expected=expected, got=self.layout)
         if self.global_pool:  # kernel, stride and pad are then not used, as in MXNet
             return
         if not self.kernel:
-            raise ParameterError("Pooling: missing parameter kernel", remedy="Give it, or global_pool=True.")
+            raise ParameterError("Pooling: missing parameter kernel", remedy="Give a kernel or set global_pool=True.")
         windows = Windows.of("Pooling", self.kernel, self.stride, self.pad)
         if any(p >= k for p, k in zip(windows.pad, windows.kernel, strict=True)):
             raise ParameterError("Pooling: parameter pad", expected=f"less than kernel {self.kernel}", got=self.pad)

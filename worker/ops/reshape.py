@@ -144,7 +144,7 @@ class _Reader:
         elif right == -1 and left > 0:
             right = whole // left
         if left < 0 or right < 0 or (whole and left * right != whole):
-            raise self.misfit(f"{whole} cannot be split so")
+            raise self.misfit(f"{whole} cannot be split in that way")
         self.out.extend((left, right))
 
     def finish(self) -> Shape:

@@ -67,7 +67,7 @@ class _Part(Operator, abstract=True):
         length = len(range(*part.indices(extent)))  # of an unknown extent, 0, every slice has length 0, unknown as well
         if extent and not length:
             raise ShapeError(
-                f"{self.op_name()}: data", expected=f"something left of axis {axis}", got=f"extent {extent}"
+                f"{self.op_name()}: data", expected=f"elements left on axis {axis}", got=f"extent {extent}"
             )
         return length
 

@@ -98,7 +98,7 @@ class BroadcastLike(_Stretch):
         """Raise ParameterError unless lhs_axes and rhs_axes have the same length."""
         if len(self.lhs_axes or ()) != len(self.rhs_axes or ()):
             raise ParameterError(
-                "broadcast_like: parameter rhs_axes", expected=f"as many as {self.lhs_axes}", got=self.rhs_axes
+                "broadcast_like: parameter rhs_axes", expected=f"as many as in {self.lhs_axes}", got=self.rhs_axes
             )
 
     def arguments(self) -> tuple[str, ...]:

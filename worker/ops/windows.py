@@ -34,7 +34,7 @@ class Windows:
         for name, values in (("stride", stride), ("pad", pad), ("dilate", dilate)):
             if values and len(values) != axes:
                 raise ParameterError(
-                    f"{operator}: parameter {name}", expected=f"{axes} numbers, as kernel has", got=values
+                    f"{operator}: parameter {name}", expected=f"{axes} numbers, as many as in kernel", got=values
                 )
         return cls(kernel, stride or (1,) * axes, pad or (0,) * axes, dilate or (1,) * axes)
 
