@@ -14,6 +14,7 @@ from .parameters import Bool, Choice, Int, Ints, Optional
 from .shapes import merge, product
 from .windows import Windows
 
+# Layouts with channels last are refused; in MXNet, too, convolutions take them on GPUs only.
 LAYOUTS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}  # number of spatial axes -> the only layout that is computed
 
 
@@ -157,7 +158,7 @@ class Convolution(Operator):
         count = out_grad.shape[2:]
         grad = self._groups(out_grad)
         filters = self._filters(weight)
-        in_grad.fill(0)
+        in_grad.fill(0)  # also makes the padded copy below start from zeros
         # Windows overlap, so taps are added up; in a padded array, those that fall on the border need no special case.
         padded = windows.padded(xp, in_grad, count)
         for tap, index in windows.taps(count):

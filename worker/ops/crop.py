@@ -59,7 +59,7 @@ class Crop(Operator):
         """Height and width of the window; zeros while arg1's shape is unknown."""
         if self.num_args == 1:
             return self.h_w
-        like = shapes[1]
+        like = shapes[1]  # rows and channels of arg1 do not matter
         return (0, 0) if like is None else like[2:]
 
     def _check_window(self, data: Shape, out: Shape) -> None:

@@ -64,7 +64,7 @@ class CustomOpProp:
     """
 
     def __init__(self, need_top_grad: bool = True) -> None:
-        self.need_top_grad_ = need_top_grad
+        self.need_top_grad_ = need_top_grad  # MXNet's name, which user classes may read
 
     def list_arguments(self) -> list[str]:
         """Names of the inputs."""
@@ -94,6 +94,7 @@ class CustomOpProp:
         raise NotImplementedError("create_operator")
 
 
+# By op_type. Filled when user modules are imported, which happens in every process of a job.
 PROPS: dict[str, Callable[..., CustomOpProp]] = {}
 P = TypeVar("P", bound=type[CustomOpProp])
 
@@ -125,7 +126,7 @@ def make_prop(op_type: str, parameters: dict[str, str]) -> CustomOpProp:
         raise GraphError(
             f"Custom: op_type {op_type[:80]!r} is not registered",
             expected=", ".join(sorted(PROPS)) or None,
-            remedy=f"Before making the network, import the module with @mx.operator.register({op_type[:80]!r}).",
+            remedy=f"Import the module that says @mx.operator.register({op_type[:80]!r}) before the network is made.",
         )
     try:
         prop = PROPS[op_type](**parameters)

@@ -69,12 +69,13 @@ class Deconvolution(Operator):
         windows = self._windows()
         if not any(self.target_shape):
             return windows.pad, self.adj or (0,) * len(self.kernel)
+        # Without padding the output would reach over `full`; what exceeds target_shape must be cut off.
         surplus = [full - t for full, t in zip(windows.reach(extents), self.target_shape, strict=True)]
         adj = tuple(n % 2 for n in surplus)  # of an odd surplus, both sides together cut 1 too many; adj adds it back
         if any(n < 0 for n in surplus) or any(a >= s for a, s in zip(adj, windows.stride, strict=True)):
             raise ShapeError(
                 f"Deconvolution: target_shape from data of extents {extents}",
-                expected=f"at most {windows.reach(extents)}, with an even difference where the stride is 1",
+                expected=f"at most {windows.reach(extents)}, and less by an even number where the stride is 1",
                 got=self.target_shape,
             )
         return tuple((n + 1) // 2 for n in surplus), adj
@@ -98,6 +99,7 @@ class Deconvolution(Operator):
             raise ShapeError(
                 "Deconvolution: data", expected=f"channels divisible by num_group {self.num_group}", got=data
             )
+        # The weight's first axis is data's channels: seen from the convolution, these are its filters.
         weight = merge(weight, (data[1], *filters[1:]), "Deconvolution: weight")
         out = merge(out, (data[0], self.num_filter, *self._to_output(data[2:])), "Deconvolution: output")
         bias = [] if self.no_bias else [merge(in_shapes[2], (self.num_filter,), "Deconvolution: bias")]

@@ -22,6 +22,7 @@ class BaseElementwise(Operator, abstract=True):
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
         """One shape for all, from whichever is known. Raises ShapeError if two contradict each other."""
+        # One output each: those with more have an infer_shape of their own.
         where = [f"{self.op_name()}: {name}" for name in (*self.arguments(), "output")]
         shape = merge_all([*in_shapes, *out_shapes], where)
         return [shape] * len(in_shapes), [shape]
@@ -78,7 +79,7 @@ class ElemwiseSub(_Binary):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy and -dy."""
-        (xp.positive, xp.negative)[which](dy, out=out)
+        (xp.positive, xp.negative)[which](dy, out=out)  # positive copies
 
 
 class ElemwiseMul(_Binary):
@@ -133,6 +134,6 @@ class Power(_Binary):
             xp.power(base, out, out=out)
             xp.multiply(out, exponent, out=out)
         else:
-            xp.log(base, out=out)
+            xp.log(base, out=out)  # NaN where lhs is negative: there lhs ** rhs has no derivative by rhs
             xp.multiply(out, y, out=out)
         xp.multiply(out, dy, out=out)

@@ -74,6 +74,7 @@ class BaseRowNorm(Operator, abstract=True):
         normal = xp.empty_like(data)
         _, deviation = self._normalise(xp, data, normal)
         others = tuple(axis for axis in range(data.ndim) if axis != self.scaled(data.ndim))
+        # gamma's gradient needs h as it is, before data's gradient changes `normal` in place.
         if in_grads[1] is not None:
             in_grads[1][...] = (head * normal).sum(axis=others)
         if in_grads[2] is not None:
@@ -101,6 +102,7 @@ class BaseRowNorm(Operator, abstract=True):
     def _beside(self, vector: Array, data: Array) -> Array:
         """gamma or beta, reshaped so that it broadcasts to data."""
         axis = self.scaled(data.ndim)
+        # (C,) becomes (1, C, 1, ...) for axis 1.
         return vector.reshape(*(-1 if each == axis else 1 for each in range(data.ndim)))
 
 

@@ -37,6 +37,7 @@ class L2Normalization(BaseElementwise):
         return tuple(range(*ends[self.mode]))
 
     def _inverse_norm(self, xp: Any, x: Array) -> Array:
+        # eps stands under the root, as in MXNet, so that a vector of zeros gives 0 and not NaN.
         norm: Array = xp.sqrt(xp.square(x).sum(axis=self._axes(x), keepdims=True) + self.eps)
         return 1 / norm
 
@@ -50,6 +51,7 @@ class L2Normalization(BaseElementwise):
         if grad is None:
             return
         step.xp.multiply(y, head, out=grad)
+        # The sum is complete before `grad` is overwritten with y times it.
         step.xp.multiply(y, grad.sum(axis=self._axes(y), keepdims=True), out=grad)
         step.xp.subtract(head, grad, out=grad)
         grad *= self._inverse_norm(step.xp, inputs[0])

@@ -51,6 +51,7 @@ class LRN(BaseElementwise):
         grad, xp, x = in_grads[0], step.xp, inputs[0]
         if grad is None:
             return
+        # s is computed again: keeping it from forward would cost another array of data's size.
         sums = self._sums(xp, x)
         shared = _window_sums(xp, out_grads[0] * outputs[0] / sums, self.nsize)
         shared *= x

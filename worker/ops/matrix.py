@@ -33,6 +33,7 @@ class _Product(Operator, abstract=True):
     def stored(self, which: int, array: Array) -> Array:
         """View `array` as the matrices that are multiplied, lhs as (..., M, K) and rhs as (..., K, N)."""
         matrices = self.matrices(which, array)
+        # A transposed view costs nothing here: matmul passes it to BLAS as a flag.
         return matrices.swapaxes(-1, -2) if (self.transpose_a, self.transpose_b)[which] else matrices
 
     def product(self, lhs: Array, rhs: Array, out: Array) -> Array:
@@ -129,6 +130,7 @@ class BatchDot(_Product):
             raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as in lhs {left}", got=right)
         m, k = _turned(left, self.transpose_a)
         also_k, n = _turned(right, self.transpose_b)
+        # In lhs and rhs, all axes but the last two count matrices; they must be equal and are not stretched.
         stack = tuple(map(_both, left[:-2], right[:-2]))
         if None in stack or _both(k, also_k) is None:
             raise ShapeError("batch_dot: rhs", expected=f"a stack of matrices that fits lhs {left}", got=right)

@@ -48,6 +48,7 @@ class Pad(Operator):
             if shape is not None and len(shape) != len(borders):
                 raise ShapeError("Pad: data", expected=f"{len(borders)} axes, one per pair in pad_width", got=shape)
         if out is not None:
+            # Never below 0, which an unknown extent of the output would give.
             inner = tuple(max(n - sum(border), 0) for n, border in zip(out, borders, strict=True))
             data = merge(data, inner, "Pad: data")
         if data is not None:
@@ -86,6 +87,7 @@ class Pad(Operator):
         data, out = inputs[0], outputs[0]
         if self.mode == "constant":
             out.fill(self.constant_value)
+        # In modes edge and reflect the border is not filled before: every pixel of it is written below.
         out[self._inside(data.shape)] = data
         if self.mode != "constant":
             for target, source in self._sources(data.shape):
@@ -101,6 +103,7 @@ class Pad(Operator):
             for target, source in reversed([*self._sources(data.shape)]):
                 axis = len(target) - 1
                 part = dy[target]
+                # "edge" repeats one pixel over the whole width, "reflect" uses each pixel once.
                 dy[source] += part.sum(axis=axis, keepdims=True) if self.mode == "edge" else part
         in_grads[0][...] = dy[self._inside(data.shape)]
 

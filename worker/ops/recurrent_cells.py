@@ -72,7 +72,7 @@ class Lstm:
 
     def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
         """The next state, the next cell, and (i, f, g, o, tanh(cell')) for `back`."""
-        i, f, g, o = _parts(x + h, 4)
+        i, f, g, o = _parts(x + h, 4)  # here the two biases add up to one; only GRU keeps them apart
         i, f, g, o = _sigmoid(xp, i), _sigmoid(xp, f), xp.tanh(g), _sigmoid(xp, o)
         new_cell = f * cell + i * g
         squashed = xp.tanh(new_cell)
@@ -120,6 +120,7 @@ class Gru:
         d_n = state_grad * (1 - z) * (1 - n * n)
         d_z = state_grad * (state - n) * z * (1 - z)
         d_r = d_n * h_n * r * (1 - r)
+        # The last third of h was multiplied by r; the rest of x and h occurs only as their sum.
         x, h = xp.concatenate([d_r, d_z, d_n], axis=1), xp.concatenate([d_r, d_z, d_n * r], axis=1)
         return CellGradients(x, h, state_grad * z, None)
 

@@ -27,7 +27,7 @@ class _Reduction(Operator, abstract=True):
 
         Raises ShapeError if an axis is missing or named twice.
         """
-        if not self.axis:
+        if not self.axis:  # None or (): MXNet takes both for all axes
             return tuple(range(axes))
         named = sorted(normal_axis(self.op_name(), axis, axes) for axis in self.axis)
         if len(set(named)) < len(named):
@@ -53,6 +53,7 @@ class _Reduction(Operator, abstract=True):
         result = tuple(data[axis] for axis in kept) or (1,)  # MXNet 1.x has no arrays without axes
         out = merge(out, self._kept_shape(data) if self.keepdims else result, f"{self.op_name()}: output")
         assert out is not None
+        # Not strict: if no axis is kept, the output still has one, of extent 1.
         extents = {axis: out[axis] for axis in kept} if self.keepdims else dict(zip(kept, out, strict=False))
         return [tuple(extents.get(axis, extent) for axis, extent in enumerate(data))], [out]
 
@@ -139,7 +140,7 @@ class Max(_Excluding):
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
         """dy where x is y."""
-        xp.equal(data, y, out=out)
+        xp.equal(data, y, out=out)  # 1 or 0, as floats
         xp.multiply(out, dy, out=out)
 
 
@@ -204,6 +205,7 @@ class NanProd(Prod):
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
         """As prod with NaN counted as 1, and 0 where x is NaN."""
         is_nan = xp.isnan(data)
+        # prod's formula works from data alone, so y, computed without the NaN, may be passed as it is.
         super().slope(xp, xp.where(is_nan, 1, data), y, dy, axes, out)
         xp.copyto(out, 0, where=is_nan)
 

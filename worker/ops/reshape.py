@@ -45,6 +45,7 @@ class Reshape(BaseView):
         Raises ShapeError if the codes do not apply to that shape.
         """
         codes = self.codes()
+        # Matching from the right is matching both lists from the left, backwards.
         if self.reverse:
             return _read_codes(data[::-1], codes[::-1])[::-1]
         return _read_codes(data, codes)
@@ -52,6 +53,7 @@ class Reshape(BaseView):
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """False if the output's rows are data's rows, with any number of rows."""
         if not in_shapes or not known(in_shapes[0]):
+            # Without shapes, only codes that copy the batch axis are certain to keep rows.
             return self.reverse or self.codes()[0] not in (0, -2)
         rows, *rest = in_shapes[0]
         # Tried with two batch sizes: for one alone, a fixed extent such as (100, -1) can fit by chance.
@@ -139,7 +141,7 @@ class _Reader:
     def split(self, left: int, right: int) -> None:
         """Split one extent into two, of which one may be -1."""
         (whole,) = self.take(1)
-        if left == -1 and right > 0:
+        if left == -1 and right > 0:  # a remainder is caught below, as the product is then not `whole`
             left = whole // right
         elif right == -1 and left > 0:
             right = whole // left
@@ -156,5 +158,5 @@ class _Reader:
             return tuple(self.out)
         if size and fixed and size % fixed:
             raise self.misfit(f"{size} elements cannot be divided by {fixed}")
-        rest = size // fixed if fixed else 0
+        rest = size // fixed if fixed else 0  # 0 while an extent of data or of the output is unknown
         return tuple(rest if extent == -1 else extent for extent in self.out)

@@ -79,6 +79,7 @@ class RNN(Operator):
         width = self.state_size * self._directions()
         data = merge(in_shapes[0], (0, 0, 0), "RNN: data")
         out = merge(out_shapes[0], (0, 0, width), "RNN: output")
+        # First what is fixed by the parameters, then what the states say, then T, N and C between data and output.
         states: PartialShape = (self.num_layers * self._directions(), 0, self.state_size)
         for shape, name in zip((*in_shapes[2:], *out_shapes[1:]), self._state_names(), strict=True):
             states = merge(shape, states, f"RNN: {name}")
@@ -131,6 +132,7 @@ class RNN(Operator):
                 )
                 tapes.append(tape)
             data = out
+        # For a reverse layer, the last state of the recurrence is the one at the sequence's start.
         for index, tape in enumerate(tapes if self.state_outputs else []):
             outputs[1][index] = tape.states[-1]
             if self.mode == "lstm":

@@ -121,6 +121,7 @@ class PowerScalar(_Scalar):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy s x^(s-1)."""
+        # Not s y / x, which is NaN where x is 0.
         xp.power(inputs[0], self.scalar - 1, out=out)
         xp.multiply(out, self.scalar, out=out)
         xp.multiply(out, dy, out=out)
@@ -138,5 +139,6 @@ class RPowerScalar(_Scalar):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy y ln s."""
+        # Python's math.log raises for such numbers, where numpy gives NaN.
         xp.multiply(y, math.log(self.scalar) if self.scalar > 0 else math.nan, out=out)
         xp.multiply(out, dy, out=out)

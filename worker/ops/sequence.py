@@ -106,7 +106,7 @@ class SequenceLast(_OfLengths):
     def _last(self, step: Step, inputs: Arrays) -> tuple[Any, Any]:
         """The index, into (T, N, ...), of each row's last step."""
         lengths = self.lengths(step, inputs)
-        return lengths - 1, step.xp.arange(lengths.size)
+        return lengths - 1, step.xp.arange(lengths.size)  # (N,) each: one step of each row
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy the last steps. Raises DataError for a wrong length."""

@@ -60,6 +60,7 @@ class SliceChannel(Operator):
 
     def _whole(self, part: Shape) -> Shape:
         """data's shape from an output's."""
+        # Booleans count as 0 or 1: with squeeze_axis data has one axis more than a part.
         axis = normal_axis("SliceChannel", self.axis, len(part) + self.squeeze_axis)
         extent = self.num_outputs * (1 if self.squeeze_axis else part[axis])
         return (*part[:axis], extent, *part[axis + (not self.squeeze_axis) :])
@@ -70,7 +71,7 @@ class SliceChannel(Operator):
         width = whole.shape[axis] // self.num_outputs
         before: tuple[Any, ...] = (slice(None),) * axis
         starts = range(0, whole.shape[axis], width)
-        if self.squeeze_axis:
+        if self.squeeze_axis:  # width is 1 then, and an integer index drops the axis
             return [whole[(*before, start)] for start in starts]
         return [whole[(*before, slice(start, start + width))] for start in starts]
 

@@ -26,6 +26,7 @@ class Bounds(Parameter[tuple[int | None, ...]]):
         Raises ValueError, TypeError or SyntaxError for anything else.
         """
         if isinstance(value, str):
+            # As in parameters.Ints, a long text is not evaluated; here it counts as an empty tuple.
             value = ast.literal_eval(value.strip()) if len(value) < 1000 else ""
         items = (value,) if value is None or hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
         return tuple(Optional(Int()).parse(item) for item in items)
@@ -141,6 +142,7 @@ class SliceAxis(_Part):
         """The slice on `axis`, whole axes elsewhere. Raises ShapeError if begin or end lies outside data."""
         axis = normal_axis("slice_axis", self.axis, len(data))
         extent = data[axis]
+        # Stricter than Python, which would cut the bounds to the extent without a word.
         if extent and not (-extent <= self.begin < extent and (self.end is None or -extent <= self.end <= extent)):
             bounds = f"{self.begin}:{'' if self.end is None else self.end}"
             raise ShapeError("slice_axis: data", expected=f"an axis {axis} that holds {bounds}", got=data)
@@ -168,7 +170,7 @@ class SliceLike(_Part):
         like, parts = shapes[1], [slice(None)] * len(data)
         for named in self.axes or range(len(data)):
             axis = normal_axis("slice_like", named, len(data))
-            limit = like[normal_axis("slice_like", named, len(like))]
+            limit = like[normal_axis("slice_like", named, len(like))]  # may be 0, unknown, and then the part is, too
             if data[axis] and limit > data[axis]:
                 raise ShapeError(f"slice_like: shape_like on axis {axis}", expected=f"at most {data[axis]}", got=limit)
             parts[axis] = slice(limit)

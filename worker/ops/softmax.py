@@ -25,7 +25,7 @@ class BaseSoftmax(BaseElementwise, abstract=True):
     temperature = Optional(Float())
     dtype = Optional(Choice("float16", "float32", "float64"))
     use_length = Optional(Bool())
-    sign = 1.0
+    sign = 1.0  # -1 in softmin
 
     def check(self) -> None:
         """Raise ParameterError unless temperature is positive; use_length, which adds an input, is refused."""
@@ -54,6 +54,7 @@ class BaseSoftmax(BaseElementwise, abstract=True):
 
     def scaled(self, xp: Any, data: Array, out: Array) -> None:
         """Write data * factor, less its maximum along `axis`, to `out`, of data's shape."""
+        # The factor comes first: for a negative one (softmin) the maximum is of the negated data.
         xp.multiply(data, self.factor(), out=out)
         out -= out.max(axis=self.axis, keepdims=True)
 
@@ -72,7 +73,7 @@ class Softmax(BaseSoftmax):
         """y (dy - sum(y dy)) / temperature, with the sum along `axis`."""
         if in_grads[0] is not None:
             softmax_gradient(step.xp, outputs[0], out_grads[0], self.axis, in_grads[0])
-            in_grads[0] *= self.factor()
+            in_grads[0] *= self.factor()  # the inner derivative, -1 / temperature in softmin
 
 
 class Softmin(Softmax):
@@ -97,7 +98,7 @@ class LogSoftmax(BaseSoftmax):
         """(dy - e^y sum(dy)) / temperature, with the sum along `axis`."""
         grad, xp, head = in_grads[0], step.xp, out_grads[0]
         if grad is not None:
-            xp.exp(outputs[0], out=grad)
+            xp.exp(outputs[0], out=grad)  # the softmax, from log_softmax's own output
             grad *= -head.sum(axis=self.axis, keepdims=True)
             grad += head
             grad *= self.factor()
@@ -111,6 +112,7 @@ def exponentials(xp: Any, values: Array, axis: int) -> None:
 
 def softmax_gradient(xp: Any, y: Array, head: Array, axis: int, grad: Array) -> None:
     """Write softmax's gradient y (head - sum of y head along `axis`) to `grad`; all arrays have y's shape."""
+    # From dy_i/dx_j = y_i ((i == j) - y_j): only the sum along the axis is needed, never the whole Jacobian.
     xp.multiply(y, head, out=grad)
     total = grad.sum(axis=axis, keepdims=True)
     xp.subtract(head, total, out=grad)

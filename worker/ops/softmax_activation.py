@@ -31,6 +31,7 @@ class SoftmaxActivation(BaseElementwise):
         return inputs, outputs
 
     def _axis(self) -> int:
+        # Not axis 1 for mode instance: with more than two axes, MXNet's forward normalises along the last.
         return -1 if self.mode == "instance" else 1
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:

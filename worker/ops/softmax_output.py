@@ -100,7 +100,7 @@ class SoftmaxOutput(Operator):
         scale = self.grad_scale
         if self.normalization != "null":
             scale /= max(step.count, 1.0)  # a batch may have no valid label at all
-        if self.multi_output and self.normalization != "valid":
+        if self.multi_output and self.normalization != "valid":  # "valid" counts positions already
             scale /= product(data.shape[2:])
         return scale
 
@@ -141,6 +141,7 @@ class SoftmaxOutput(Operator):
         label = label.reshape(out.shape[0], 1, out.shape[2])
         # The target is 1 - alpha for the label's class, alpha / (K - 1) for each other one.
         alpha = 0.0 if self.multi_output or classes < 2 else self.smooth_alpha
+        # Compared rather than indexed by, since a label that is ignored need not be a class.
         here = xp.arange(classes).reshape(1, -1, 1) == label
         xp.subtract(out, alpha / max(classes - 1, 1), out=grad)
         xp.copyto(grad, out - (1 - alpha), where=here)

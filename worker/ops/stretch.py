@@ -181,13 +181,14 @@ class Repeat(Operator):
         data = in_shapes[0]
         if data is None:
             return in_shapes, out_shapes
-        if self.axis is None:
+        if self.axis is None:  # 0, unknown, while any extent of data is
             return in_shapes, [(product(data) * self.repeats,)]
         axis = normal_axis("repeat", self.axis, len(data))
         return in_shapes, [(*data[:axis], data[axis] * self.repeats, *data[axis + 1 :])]
 
     def _copies(self, out: Array, data: Array) -> tuple[Array, Array]:
         """Views (n, repeats, rest) and (n, 1, rest): n elements up to and including `axis`, rest after it."""
+        # Along an axis, everything behind it is copied as one block; without one, each element is.
         axes = data.ndim if self.axis is None else self.axis % data.ndim + 1
         before, rest = product(data.shape[:axes]), product(data.shape[axes:])
         return out.reshape(before, self.repeats, rest), data.reshape(before, 1, rest)
