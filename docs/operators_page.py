@@ -24,9 +24,9 @@ CHAPTERS = {
     "Layers with weights": "fully_connected convolution deconvolution embedding rnn",
     "Activations": "activation leaky_relu softmax softmax_activation dropout",
     "Normalisation": "batch_norm instance_norm l2_normalization lrn",
-    "Pictures": "pooling upsampling roi_pooling crop pad",
+    "Images": "pooling upsampling roi_pooling crop pad",
     "Losses": "softmax_output regression_output svm_output make_loss smooth_l1",
-    "Shapes, parts and joints": "reshape view axes slicing slice_channel concat stack stretch indexing sequence",
+    "Shapes, slicing and joining": "reshape view axes slicing slice_channel concat stack stretch indexing sequence",
     "Arithmetic": "elementwise broadcast pairs scalar element_wise_sum unary clip",
     "Sums, extremes and products": "reduction argmax matrix",
 }

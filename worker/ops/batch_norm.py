@@ -1,6 +1,6 @@
 """BatchNorm: each channel is normalised to mean 0 and variance 1 over the batch, then scaled by gamma, shifted by beta.
 
-Arrays of data's shape are handled as (before, channels, behind), whatever `axis` is.
+Arrays of data's shape are handled as (before, channels, after), whatever `axis` is.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class BatchNorm(Operator):
         return axis
 
     def planes(self, array: Array) -> Array:
-        """`array` of data's shape as (before, channels, behind), sharing its memory."""
+        """`array` of data's shape as (before, channels, after), sharing its memory."""
         axis, shape = self.channel_axis(array.shape), array.shape
         return array.reshape(product(shape[:axis]), shape[axis], product(shape[axis + 1 :]))
 

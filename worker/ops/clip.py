@@ -28,6 +28,6 @@ class Clip(BaseElementwise):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy where y is x, else 0."""
-        # y differs from x just where a bound took effect; where x equals a bound, the gradient passes.
+        # y differs from x only where a bound took effect; where x equals a bound, the gradient passes.
         xp.equal(inputs[0], y, out=out)
         xp.multiply(out, dy, out=out)

@@ -37,7 +37,7 @@ class Concat(Operator):
     ) -> tuple[list[PartialShape], list[PartialShape]]:
         """All arrays share every extent but that of `dim`, where one unknown extent follows from the others.
 
-        Raises ShapeError if they differ on another axis, if `dim` is no axis, or if the extents do not add up.
+        Raises ShapeError if they differ on another axis, if there is no axis `dim`, or if the extents do not add up.
         """
         shapes = [*in_shapes, *out_shapes]
         axes = next((len(shape) for shape in shapes if shape is not None), None)

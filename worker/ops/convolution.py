@@ -46,7 +46,7 @@ def check_filters(operator: str, op: Filtering) -> None:
 class Convolution(Operator):
     """data (N, C, H, W), weight (num_filter, C / num_group, KH, KW), bias (num_filter,) -> (N, num_filter, OH, OW).
 
-    OH = floor((H + 2 pad - dilate (KH - 1) - 1) / stride) + 1. Kernels of one or three axes work likewise. With
+    OH = floor((H + 2 pad - dilate (KH - 1) - 1) / stride) + 1. Kernels can also have one or three axes. With
     num_group > 1, channels and filters are divided into groups, and each group of filters reads only its own channels.
     workspace (at most so many MiB of scratch memory), cudnn_tune (choose the fastest algorithm by timing) and cudnn_off
     matter for cuDNN only.

@@ -103,7 +103,7 @@ def register(name: str) -> Callable[[P], P]:
     """Class decorator that registers a CustomOpProp under `name`, for mx.sym.Custom(..., op_type=name).
 
     A class registered later under the same name replaces it for networks made from then on. Raises ParameterError if
-    the name is empty or no string, or if what is decorated is no CustomOpProp.
+    the name is empty or not a string, or if the decorated class is not a CustomOpProp.
     """
 
     def enter(prop: P) -> P:

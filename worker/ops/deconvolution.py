@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Deconvolution(Operator):
     """data (N, C, H, W), weight (C, num_filter / num_group, KH, KW), bias (num_filter,) -> (N, num_filter, OH, OW).
 
-    A convolution with this weight leads from the output back to data; this is that convolution's data gradient.
+    A convolution with this weight maps the output back to data; this is that convolution's data gradient.
     OH = stride (H - 1) + dilate (KH - 1) + 1 - 2 pad + adj. With target_shape, pad and adj are those that give this
-    size: half of the surplus, rounded up, is cut off on each side. Kernels of one or three axes work likewise.
+    size: half of the surplus, rounded up, is cut off on each side. Kernels can also have one or three axes.
     workspace, cudnn_tune and cudnn_off matter for cuDNN only.
     """
 
@@ -129,7 +129,7 @@ class Deconvolution(Operator):
         return tuple(whole + 1 if n and not rest and whole >= 0 else 0 for n, whole, rest in steps)
 
     def convolution(self, data: Shape) -> Convolution:
-        """The convolution that leads from the output back to data of that shape (N, C, ...)."""
+        """The convolution that maps the output back to data of that shape (N, C, ...)."""
         pad, _ = self.border(data[2:])
         return Convolution(
             kernel=self.kernel,

@@ -44,7 +44,7 @@ class Embedding(Operator):
         return [data, weight], [out]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy the rows. Raises DataError if an id is outside the table or no whole number."""
+        """Copy the rows. Raises DataError if an id is outside the table or not a whole number."""
         ids = whole_numbers(step, inputs[0], self.input_dim, "Embedding: data")
         # The ids are checked already; numpy's mode="raise" would copy the whole output through a buffer.
         step.xp.take(inputs[1], ids, axis=0, out=outputs[0], mode="clip")
@@ -75,7 +75,7 @@ def whole_numbers(step: Step, values: Array, limit: int, what: str) -> Array:
 
 
 def not_in_range(what: str, limit: int, first_row: int, row_size: int, index: int, value: float) -> DataError:
-    """The error for a `value` that is no index, found at flat `index` of values that begin at row `first_row`."""
+    """The error for a `value` that is not an index, found at flat `index` of values that begin at row `first_row`."""
     return DataError(
         f"{what}: row {first_row + index // row_size}",
         expected=f"a whole number from 0 to {limit - 1}",

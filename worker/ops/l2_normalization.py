@@ -37,7 +37,7 @@ class L2Normalization(BaseElementwise):
         return tuple(range(*ends[self.mode]))
 
     def _inverse_norm(self, xp: Any, x: Array) -> Array:
-        # eps stands under the root, as in MXNet, so that a vector of zeros gives 0 and not NaN.
+        # eps is under the root, as in MXNet, so that a vector of zeros gives 0 and not NaN.
         norm: Array = xp.sqrt(xp.square(x).sum(axis=self._axes(x), keepdims=True) + self.eps)
         return 1 / norm
 

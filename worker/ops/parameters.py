@@ -139,7 +139,7 @@ class Text(Parameter[str]):
     kind = "a string that is not empty"
 
     def parse(self, value: object) -> str:
-        """The string itself. Raises ValueError if it is empty or no string."""
+        """The string itself. Raises ValueError if it is empty or not a string."""
         if not isinstance(value, str) or not value:
             raise ValueError(value)
         return value

@@ -18,7 +18,7 @@ from .windows import Windows
 
 
 class Pooling(Operator):
-    """data (N, C, H, W) -> (N, C, OH, OW), one value per window and channel; one or three spatial axes likewise.
+    """data (N, C, H, W) -> (N, C, OH, OW), one value per window and channel; there may also be 1 or 3 spatial axes.
 
     pooling_convention decides how many windows there are: valid floor((H + 2 pad - KH) / stride) + 1, full the same
     with ceil, same ceil(H / stride) (without padding). global_pool uses one window over everything. A mean divides
@@ -106,7 +106,7 @@ class Pooling(Operator):
             count = {"valid": room // s, "full": -(-room // s), "same": -(-extent // s) - 1}[
                 self.pooling_convention
             ] + 1
-            # Rounding up can add a window that begins behind the image: no maximum, and a mean of nothing.
+            # Rounding up can add a window that begins beyond the image: it has no maximum and no mean.
             if extent and (count - 1) * s - p >= extent:
                 raise ShapeError(f"Pooling: data (the last window of kernel {k}, stride {s} lies outside)", got=data)
             counts.append(count if extent else 0)

@@ -79,7 +79,7 @@ class RNN(Operator):
         width = self.state_size * self._directions()
         data = merge(in_shapes[0], (0, 0, 0), "RNN: data")
         out = merge(out_shapes[0], (0, 0, width), "RNN: output")
-        # First what is fixed by the parameters, then what the states say, then T, N and C between data and output.
+        # First what the parameters fix, then what the states add; then data and output complete each other's T and N.
         states: PartialShape = (self.num_layers * self._directions(), 0, self.state_size)
         for shape, name in zip((*in_shapes[2:], *out_shapes[1:]), self._state_names(), strict=True):
             states = merge(shape, states, f"RNN: {name}")

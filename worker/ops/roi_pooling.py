@@ -78,7 +78,7 @@ class ROIPooling(Operator):
                 target[channels, place // width, place % width] += out_grads[0][number, :, row, column]
 
     def _cells(self, roi: list[float], data: Shape) -> Iterator[Cell]:
-        """The cells of one region that hold pixels; none where no image has its number."""
+        """The cells of one region that hold pixels; none if that image does not exist."""
         # No error: the cells keep the 0 that forward fills in, and get no gradient. NaN fails the comparison, too.
         image, *corners = roi
         if not 0 <= image < data[0] or not all(math.isfinite(corner) for corner in corners):

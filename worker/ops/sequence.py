@@ -77,7 +77,7 @@ class SequenceMask(_OfLengths):
     """data with every step after a row's length replaced by `value`."""
 
     value = Float(0.0)
-    axis = Int(0, minimum=0, maximum=1)  # declared again to stand last, as in MXNet
+    axis = Int(0, minimum=0, maximum=1)  # declared again to come last, as in MXNet
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Copy data and mask it. Raises DataError for a wrong length."""

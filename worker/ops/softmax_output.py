@@ -42,7 +42,7 @@ class SoftmaxOutput(Operator):
     smooth_alpha = Float(0.0, low=0.0, high=1.0)
 
     def check(self) -> None:
-        """Make it no loss with out_grad: backward then reads the head gradient."""
+        """With out_grad, do not count as a loss: backward then reads the head gradient."""
         self.is_loss = not self.out_grad
 
     def arguments(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class SoftmaxOutput(Operator):
         out /= out.sum(axis=1, keepdims=True)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The cross-entropy's gradient for data, zero for the label. Raises DataError if a label is no class."""
+        """The cross-entropy's gradient for data, zero for the label. Raises DataError if a label is not a class."""
         (data, label), out, xp = inputs, outputs[0], step.xp
         if in_grads[1] is not None:
             in_grads[1].fill(0)
@@ -152,7 +152,7 @@ class SoftmaxOutput(Operator):
 def check_labels(
     step: Step, label: Array, classes: int, ignore_label: float | None, operator: str = "SoftmaxOutput"
 ) -> None:
-    """Check labels of any shape. Raises DataError, naming value and row, for one that is no class.
+    """Check labels of any shape. Raises DataError, naming value and row, for one that is not a class.
 
     A class is a whole number in [0, classes), or `ignore_label` if that is not None. `operator` is named in the error.
     """
@@ -169,7 +169,7 @@ def per_row(array: Array) -> int:
 
 
 def wrong_label(operator: str, classes: int, first_row: int, row_size: int, index: int, value: float) -> DataError:
-    """The error for a label `value` that is no class, found at flat `index` of labels that begin at row `first_row`."""
+    """The error for a label `value` that is no class, at flat `index` of labels that begin at row `first_row`."""
     return DataError(
         f"{operator}: label of row {first_row + index // row_size}",
         expected=f"a class, a whole number from 0 to {classes - 1}",

@@ -40,7 +40,7 @@ def gammaln(x: Array, out: Array) -> None:
 def digamma(x: Array, out: Array) -> None:
     """out[i] = psi(x[i]), the derivative of gammaln, of flat arrays.
 
-    Below 0.5 it is reflected, psi(x) = psi(1 - x) - pi / tan(pi x); then psi(x) = psi(x + 1) - 1/x leads up to x >= 8,
+    Below 0.5 it is reflected, psi(x) = psi(1 - x) - pi / tan(pi x); then psi(x) = psi(x + 1) - 1/x raises x to 8,
     where the asymptotic series holds.
     """
     for i in range(x.size):

@@ -188,7 +188,7 @@ class Repeat(Operator):
 
     def _copies(self, out: Array, data: Array) -> tuple[Array, Array]:
         """Views (n, repeats, rest) and (n, 1, rest): n elements up to and including `axis`, rest after it."""
-        # Along an axis, everything behind it is copied as one block; without one, each element is.
+        # Along an axis, everything after it is copied as one block; without one, each element is.
         axes = data.ndim if self.axis is None else self.axis % data.ndim + 1
         before, rest = product(data.shape[:axes]), product(data.shape[axes:])
         return out.reshape(before, self.repeats, rest), data.reshape(before, 1, rest)

@@ -48,7 +48,7 @@ class SVMOutput(Operator):
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """-t C where t x < margin, times 2 (margin - t x) for the square; zero for the label.
 
-        Raises DataError if a label is no class.
+        Raises DataError if a label is not a class.
         """
         (data, label), grad, xp = inputs, in_grads[0], step.xp
         if in_grads[1] is not None:
