@@ -1,7 +1,4 @@
-"""Functions of one array, element by element: exp, sqrt, tanh, round and the like, in one table.
-
-A line of the table gives name, documentation, value and slope; most slopes are made by `_over`, `_of_y` and the like.
-"""
+"""Functions of one array, element by element: exp, sqrt, tanh, round and the like, in one table."""
 
 from __future__ import annotations
 
@@ -55,7 +52,6 @@ def define(name: str, doc: str, value: Value | str, slope: Slope | None, *aliase
 
 
 def _ufunc(name: str) -> Value:
-    """The ufunc of that name; looked up at each call, since `xp` may be numpy or cupy."""
     return lambda xp, x, out: getattr(xp, name)(x, out=out)
 
 
@@ -145,7 +141,6 @@ def _inverse(name: str) -> Value:
 
 
 def _erf_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
-    """2 / sqrt(pi) e^(-x^2)."""
     xp.multiply(x, x, out=out)
     xp.negative(out, out=out)
     xp.exp(out, out=out)
@@ -153,7 +148,6 @@ def _erf_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
 
 
 def _gamma_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
-    """gamma(x) digamma(x)."""
     special.digamma(xp, x, out)
     xp.multiply(out, y, out=out)
 
