@@ -24,9 +24,9 @@ CHAPTERS = {
     "Layers with weights": "fully_connected convolution deconvolution embedding rnn",
     "Activations": "activation leaky_relu softmax softmax_activation dropout",
     "Normalisation": "batch_norm instance_norm l2_normalization lrn",
-    "Pictures": "pooling upsampling roi_pooling crop pad",
+    "Images": "pooling upsampling roi_pooling crop pad",
     "Losses": "softmax_output regression_output svm_output make_loss smooth_l1",
-    "Shapes, parts and joints": "reshape view axes slicing slice_channel concat stack stretch indexing sequence",
+    "Shapes, slicing and joining": "reshape view axes slicing slice_channel concat stack stretch indexing sequence",
     "Arithmetic": "elementwise broadcast pairs scalar element_wise_sum unary clip",
     "Sums, extremes and products": "reduction argmax matrix",
 }
@@ -34,11 +34,11 @@ OTHERS = "Others"
 NEEDED = {"kernel": "(1, 1)", "pad_width": "(0, 0, 0, 0, 1, 1, 1, 1)", "h_w": "(1, 1)", "dtype": "float32"}
 HEAD = """# Operators
 
-This page is made from the operators by `make docs`; what is written by hand is in [symbols.md](symbols.md): how
-symbols are made, named, saved and loaded, and where this differs from MXNet. `help(mx.sym.Convolution)` says the same.
+`make docs` generates this page from the operators. [symbols.md](symbols.md) is written by hand and explains how symbols
+are made, named, saved and loaded, and where they differ from MXNet. `help(mx.sym.Convolution)` shows the same text.
 
-{operators} operators under {names} names, those of MXNet with its parameters, defaults and formulas. {held} of them are
-held by {cases} recorded cases of MXNet 1.9.1 (`tests/conformance`): names, shapes, outputs, gradients and states.
+There are {operators} operators under {names} names, with MXNet's parameters, defaults and formulas. For {held} of them,
+{cases} recorded cases of MXNet 1.9.1 (`tests/conformance`) check names, shapes, outputs, gradients and states.
 """
 
 

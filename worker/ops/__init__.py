@@ -1,4 +1,8 @@
-"""Operators, one file per family; importing this package registers them all."""
+"""Operators, one file per family; importing this package registers them all.
+
+operator.py has the base class and the registry, parameters.py the types of parameters, shapes.py the arithmetic on
+partly known shapes. docs/add-an-operator.md says how to write another.
+"""
 
 from . import activation as activation
 from . import argmax as argmax

@@ -1,4 +1,7 @@
-"""Activation: one nonlinear function for every element."""
+"""Activation: one nonlinear function for every element.
+
+VALUES and SLOPES hold the functions by name; the operators relu, sigmoid, ... in unary.py use the same ones.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from .parameters import Choice
 class Activation(BaseElementwise):
     """y = f(data), f being relu, sigmoid, tanh, softrelu (ln(1 + e^x)) or softsign (x / (1 + |x|)).
 
-    NaN comes through every one of them, so that a training that went astray is noticed.
+    data and y have one shape of any number of axes. All of them keep NaN, so that a diverged training is noticed.
     """
 
     act_type = Choice("relu", "sigmoid", "tanh", "softrelu", "softsign")
@@ -23,9 +26,12 @@ class Activation(BaseElementwise):
         VALUES[self.act_type](xp, inputs[0], out)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """dy f'(x), for the most part told by y."""
+        """dy f'(x), where f' is computed from y if it can be."""
         SLOPES[self.act_type](xp, inputs[0], y, out)
         xp.multiply(out, dy, out=out)
+
+
+# Slopes are computed from y wherever it suffices: fused kernels keep only y, and the slope then costs no second exp.
 
 
 def _relu(xp: Any, x: Array, out: Array) -> None:
@@ -33,12 +39,12 @@ def _relu(xp: Any, x: Array, out: Array) -> None:
 
 
 def _relu_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
-    """1 above zero, else 0."""
+    """1 above zero, else 0; NaN where y is NaN, which a comparison would turn into 0."""
     xp.sign(y, out=out)
 
 
 def _sigmoid(xp: Any, x: Array, out: Array) -> None:
-    """1 / (1 + e^-x), as e^-ln(1 + e^-x): it cannot overflow and keeps its digits where it is small."""
+    """1 / (1 + e^-x), computed as e^-ln(1 + e^-x), which cannot overflow and stays accurate where it is small."""
     xp.negative(x, out=out)
     xp.logaddexp(out, 0, out=out)
     xp.negative(out, out=out)
@@ -66,7 +72,7 @@ def _softrelu(xp: Any, x: Array, out: Array) -> None:
 
 
 def _softrelu_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
-    """sigmoid(x) = 1 - e^-y."""
+    """sigmoid(x) = 1 - e^-y; expm1 keeps the digits where y is small."""
     xp.negative(y, out=out)
     xp.expm1(out, out=out)
     xp.negative(out, out=out)

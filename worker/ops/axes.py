@@ -16,20 +16,21 @@ class _Permutation(Operator, abstract=True):
     """Output axis i is data's axis `order[i]`."""
 
     def order(self, axes: int) -> Shape:
-        """The permutation for data with so many axes; ShapeError if it does not fit."""
+        """The permutation for data with that many axes. Raises ShapeError if data has the wrong number."""
         raise NotImplementedError
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if the batch axis moves; only the shapes tell."""
+        """True if the batch axis moves, which depends on the number of axes."""
         return not in_shapes or self.order(len(in_shapes[0]))[0] != 0
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Each from the other."""
+        """Data's shape from the output's, and the reverse. Raises ShapeError if they contradict each other."""
         data, out = in_shapes[0], out_shapes[0]
         if out is not None:
             order = self.order(len(out))
+            # out[i] = data[order[i]], so data's axis a is where `order` holds a.
             back = tuple(out[order.index(axis)] for axis in range(len(out)))
             data = merge(data, back, f"{self.op_name()}: data")
         if data is not None:
@@ -37,23 +38,24 @@ class _Permutation(Operator, abstract=True):
         return [data], [out]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy, reordered."""
+        """Copy data with its axes reordered."""
         outputs[0][...] = inputs[0].transpose(self.order(inputs[0].ndim))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Copy the gradient, each axis back to its place."""
+        """Copy the gradient with each axis back in its place."""
         if in_grads[0] is not None:
+            # Writing through a transposed view spares computing the inverse permutation.
             in_grads[0].transpose(self.order(inputs[0].ndim))[...] = out_grads[0]
 
 
 class Transpose(_Permutation):
-    """data with its axes in the order `axes`; reversed if that is empty."""
+    """data with its axes in the order `axes`, or in reverse order if that is empty."""
 
     canonical = "transpose"
     axes = Ints(())
 
     def check(self) -> None:
-        """Each axis once."""
+        """Raise ParameterError unless `axes` names each axis once."""
         if any(axis < -len(self.axes) for axis in self.axes) or sorted(self._positive()) != [*range(len(self.axes))]:
             raise ParameterError("transpose: parameter axes", expected="each axis once", got=self.axes)
 
@@ -61,7 +63,7 @@ class Transpose(_Permutation):
         return tuple(axis + len(self.axes) if axis < 0 else axis for axis in self.axes)
 
     def order(self, axes: int) -> Shape:
-        """`axes`, or all in reverse."""
+        """`axes`, or all in reverse. Raises ShapeError if `axes` is for another number of axes."""
         if self.axes and len(self.axes) != axes:
             raise ShapeError("transpose: data", expected=f"{len(self.axes)} axes", got=f"{axes}")
         return self._positive() or tuple(range(axes))[::-1]
@@ -75,7 +77,7 @@ class SwapAxis(_Permutation):
     dim2 = Int(0)
 
     def order(self, axes: int) -> Shape:
-        """The identity with two places exchanged."""
+        """The identity with dim1 and dim2 exchanged. Raises ShapeError if there is no such axis."""
         first, second = (normal_axis("SwapAxis", dim, axes, "dim") for dim in (self.dim1, self.dim2))
         order = list(range(axes))
         order[first], order[second] = second, first
@@ -83,21 +85,21 @@ class SwapAxis(_Permutation):
 
 
 class ExpandDims(BaseView):
-    """data with one more axis, of extent 1, at place `axis` of the output; negative places count from its end."""
+    """data with a new axis of extent 1, which is axis `axis` of the output; negative numbers count from its end."""
 
     canonical = "expand_dims"
     axis = Int()
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if the new axis comes before the batch; for a negative axis, only the shapes tell."""
+        """True if the new axis comes before the batch; for a negative `axis` that depends on the shapes."""
         if self.axis >= 0 or not in_shapes:
             return self.axis <= 0
-        return self.axis + len(in_shapes[0]) + 1 == 0
+        return self.axis + len(in_shapes[0]) + 1 == 0  # counted on the output, which has one axis more
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Each from the other."""
+        """Data's shape from the output's, and the reverse. Raises ShapeError if they contradict each other."""
         data, out = in_shapes[0], out_shapes[0]
         if out:
             axis = normal_axis("expand_dims", self.axis, len(out))
@@ -109,13 +111,13 @@ class ExpandDims(BaseView):
 
 
 class Squeeze(BaseView):
-    """data without the axes of extent 1 that `axis` names, or without all of them; at least one axis stays."""
+    """data without the axes of extent 1 that `axis` names, or without all axes of extent 1; one axis always stays."""
 
     canonical = "squeeze"
     axis = Optional(Ints())
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if the batch axis may be dropped, be it only where a slice has one row."""
+        """True if the batch axis may be dropped, even if only in a slice of a single row."""
         if self.axis is None or not in_shapes:
             return self.axis is None or any(axis <= 0 for axis in self.axis)
         return 0 in self._dropped(in_shapes[0])
@@ -131,13 +133,16 @@ class Squeeze(BaseView):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Output from data; data's extents from the output once its number of axes is known."""
+        """Output from data; data's extents from the output once its number of axes is known.
+
+        Raises ShapeError if an axis that `axis` names is missing or longer than 1.
+        """
         data, out = in_shapes[0], out_shapes[0]
-        if data is None or (self.axis is None and 0 in data):
+        if data is None or (self.axis is None and 0 in data):  # an unknown extent may turn out to be 1
             return in_shapes, out_shapes
         dropped = self._dropped(data)
         kept = [axis for axis in range(len(data)) if axis not in dropped]
         out = merge(out, tuple(data[axis] for axis in kept) or (1,), "squeeze: output")
         assert out is not None
-        extents = dict(zip(kept, out, strict=False))
+        extents = dict(zip(kept, out, strict=False))  # not strict: if nothing is kept, out still has one axis
         return [tuple(extents.get(axis, 1) for axis in range(len(data)))], [out]

@@ -1,4 +1,4 @@
-"""Arithmetic of two arrays where an extent of 1 is stretched to the other's; `broadcast_add` and the like."""
+"""Arithmetic of two arrays where an extent of 1 is stretched to the other's: `broadcast_add` and the like."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from .operator import PartialShape, Step
 
 
 class Broadcast(BaseElementwise, abstract=True):
-    """Put before an operator of equal shapes: the gradient of what was stretched is summed over it."""
+    """Placed before an operator of equal shapes in the list of bases, it makes that operator stretch extents of 1.
+
+    Axes are matched from the last; missing ones count as 1. The gradient of a stretched input is summed over what
+    was stretched.
+    """
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if one input's single row meets many rows of the other."""
+        """True if a single row of one input is combined with many rows of the other."""
         if not in_shapes:
             return True
         left, right = in_shapes
+        # With different numbers of axes, axis 0 of the shorter one meets another axis than the batch.
         return len(left) != len(right) or left[:1] != right[:1]
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """The output, once both inputs are known; axes are matched from the last."""
+        """The output's shape, once both inputs' are known. Raises ShapeError if two extents differ and neither is 1."""
+        # Nothing follows for the inputs: an extent n of the output may come from n or from 1.
         left, right = in_shapes
         if left is None or right is None:
             return in_shapes, out_shapes
@@ -33,6 +39,7 @@ class Broadcast(BaseElementwise, abstract=True):
         return in_shapes, [tuple(map(self._extent, left, right))]
 
     def _extent(self, left: int, right: int) -> int:
+        """The output's extent; 0 while it is unknown. An unknown extent may be 1, so that only one above 1 decides."""
         if left in (0, 1):
             return right if left == 1 or right > 1 else 0
         if right not in (0, 1, left):
@@ -40,21 +47,22 @@ class Broadcast(BaseElementwise, abstract=True):
         return left
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The slope towards each input that wants one, summed where it was stretched."""
+        """Write the gradient of each input that wants one, summed over the axes where the input was stretched."""
         dy, y = out_grads[0], outputs[0]
         for which, grad in enumerate(in_grads):
             if grad is None:
                 continue
             if grad.shape == dy.shape:
                 self.slope(step.xp, which, inputs, y, dy, grad)
-            else:
+            else:  # the gradient before summing has the output's shape, so it does not fit into `grad`
                 whole = step.xp.empty_like(dy)
                 self.slope(step.xp, which, inputs, y, dy, whole)
                 sum_to(step.xp, whole, grad)
 
 
 def sum_to(xp: Any, whole: Array, part: Array) -> None:
-    """Write `whole` to `part`, summed over the axes that stretching `part` to whole's shape would add or stretch."""
+    """Write `whole` to `part`, summed over those axes on which `part` has extent 1 or which it does not have."""
+    # A view of `part` with as many axes as `whole`, so that the sum can be written to it directly.
     kept = part.reshape((1,) * (whole.ndim - part.ndim) + part.shape)
     axes = tuple(axis for axis, extent in enumerate(kept.shape) if extent != whole.shape[axis])
     xp.sum(whole, axis=axes, keepdims=True, out=kept)

@@ -1,4 +1,7 @@
-"""Cast and what stands for a move between devices or precisions: a graph has one element type and one device."""
+"""Cast, and the operators that mark a change of precision or device in MXNet's files.
+
+A graph here has one element type and lives on one device, so Cast only rounds, and the others pass data on.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,25 @@ from .operator import Step
 from .parameters import DType
 from .view import Identity
 
-_LARGEST_HALF = 65520.0  # from here on, float16 rounds to infinity
+_LARGEST_HALF = 65520.0  # halfway between float16's largest number 65504 and 2^16: from here on it rounds to infinity
 
 
 class Cast(Identity):
-    """data rounded to what an element of `dtype` can hold, in the graph's own type.
+    """data rounded to the numbers that `dtype` can hold, but stored in the graph's own type; the shape is data's.
 
-    Whole numbers are cut towards zero and wrap around; their gradient passes unchanged. The gradient of float16 and
-    bfloat16 is rounded likewise, as it would be of that type. float32 and float64 change nothing. NaN stays NaN.
+    For an integer type, data is cut towards zero and wraps around, and the gradient passes unchanged. For float16 and
+    bfloat16 the gradient is rounded, too, as it would be in that type. float32 and float64 change nothing. NaN is kept.
     """
 
     aliases = ("cast",)
     dtype = DType()
 
     def check(self) -> None:
-        """Data itself is the output where nothing is rounded."""
+        """Make the output a view of data where nothing is rounded."""
         self.is_view = self.dtype in ("float32", "float64")
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy, rounded."""
+        """Copy data, rounded."""
         if self.is_view:
             super().forward(step, inputs, outputs)
         elif self.dtype in _HALVES:
@@ -41,7 +44,7 @@ class Cast(Identity):
             _to_whole(step.xp, inputs[0], np.iinfo(self.dtype), outputs[0])
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """dy, rounded to half precision where the output is."""
+        """dy, rounded to half precision if the output is."""
         if self.dtype in _HALVES and in_grads[0] is not None:
             _HALVES[self.dtype](step.xp, out_grads[0], in_grads[0])
         else:
@@ -49,20 +52,20 @@ class Cast(Identity):
 
 
 class AmpCast(Identity):
-    """data: the precision is the graph's."""
+    """data unchanged: the precision is the graph's."""
 
     canonical = "amp_cast"
     dtype = DType()
 
 
 class CrossDeviceCopy(Identity):
-    """data: executors keep a graph on one device."""
+    """data unchanged: executors keep a graph on one device."""
 
     canonical = "_CrossDeviceCopy"
 
 
 def _to_half(xp: Any, data: Array, out: Array) -> None:
-    """The nearest float16; what is too large becomes infinite first, since the conversion would warn."""
+    """Write the nearest float16; numbers that are too large become infinite first, since the conversion would warn."""
     out[...] = data
     xp.copyto(out, np.inf, where=data >= _LARGEST_HALF)
     xp.copyto(out, -np.inf, where=data <= -_LARGEST_HALF)
@@ -70,15 +73,19 @@ def _to_half(xp: Any, data: Array, out: Array) -> None:
 
 
 def _to_brain(xp: Any, data: Array, out: Array) -> None:
-    """The nearest bfloat16 (the upper half of a float32), ties to even; NaN stays as it is."""
+    """Write the nearest bfloat16 (the upper half of a float32), ties to even; NaN stays as it is."""
     bits = data.astype(np.float32).view(np.uint32)
+    # Adding just under half a unit of the upper half, plus its last bit, carries into it exactly when it must round up.
+    # The carry would turn some NaN into infinity or zero, hence the copy at the end.
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
     out[...] = rounded.view(np.float32)
     xp.copyto(out, data, where=xp.isnan(data))
 
 
 def _to_whole(xp: Any, data: Array, kind: Any, out: Array) -> None:
-    """Cut towards zero; those outside the type's range are taken modulo 2^bits."""
+    """Cut towards zero; numbers outside the type's range are taken modulo 2^bits."""
+    # In floating point rather than by astype: the conversion of a number out of range is undefined in C, and
+    # processors differ.
     lowest, count = float(kind.min), 2.0**kind.bits
     xp.trunc(data, out=out)
     outside = (out < lowest) | (out >= lowest + count)

@@ -1,4 +1,4 @@
-"""clip: values held between two bounds."""
+"""clip: every element limited to the range between two bounds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .parameters import Float
 
 
 class Clip(BaseElementwise):
-    """y = min(max(data, a_min), a_max). The gradient passes where data lies within the bounds, these included."""
+    """y = min(max(data, a_min), a_max), of data's shape. The gradient passes where a_min <= data <= a_max."""
 
     canonical = "clip"
     a_min = Float()
     a_max = Float()
 
     def check(self) -> None:
-        """The bounds must be in order."""
+        """Raise ParameterError unless a_min <= a_max."""
         if not self.a_min <= self.a_max:
             raise ParameterError("clip: parameter a_max", expected=f"at least a_min {self.a_min:g}", got=self.a_max)
 
@@ -28,5 +28,6 @@ class Clip(BaseElementwise):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy where y is x, else 0."""
+        # y differs from x only where a bound took effect; where x equals a bound, the gradient passes.
         xp.equal(inputs[0], y, out=out)
         xp.multiply(out, dy, out=out)

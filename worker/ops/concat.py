@@ -1,4 +1,4 @@
-"""Concat: arrays one after the other along one axis."""
+"""Concat: arrays joined along one axis."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .shapes import merge
 
 
 class Concat(Operator):
-    """arg0, arg1, ... of equal extents save along axis `dim`, where the output's extent is their sum.
+    """arg0, arg1, ... joined along axis `dim`; their other extents are equal, and the output's along `dim` is the sum.
 
-    num_args counts itself when the inputs are given by position. A negative `dim` counts from the last axis.
+    num_args is filled in when the inputs are given by position. A negative `dim` counts from the last axis.
     """
 
     aliases = ("concat",)
     variadic = True
-    num_args = Int(minimum=1, maximum=1 << 16)
+    num_args = Int(minimum=1, maximum=1 << 16)  # a file may claim any number, and every input gets a name
     dim = Int(1)
 
     def arguments(self) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ class Concat(Operator):
         return tuple(f"arg{i}" for i in range(self.num_args))
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True along the batch axis; for a negative `dim`, only the shapes tell."""
+        """True if `dim` is the batch axis; whether a negative one is it depends on the shapes."""
         if self.dim >= 0 or not in_shapes:
             return self.dim <= 0
         return self.dim + len(in_shapes[0]) == 0
@@ -35,13 +35,16 @@ class Concat(Operator):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Every extent save that of `dim` is shared by all; one unknown extent of `dim` follows from the others."""
+        """All arrays share every extent but that of `dim`, where one unknown extent follows from the others.
+
+        Raises ShapeError if they differ on another axis, if there is no axis `dim`, or if the extents do not add up.
+        """
         shapes = [*in_shapes, *out_shapes]
         axes = next((len(shape) for shape in shapes if shape is not None), None)
         if axes is None:
             return in_shapes, out_shapes
         axis = self._axis(axes)
-        common: PartialShape = (0,) * axes
+        common: PartialShape = (0,) * axes  # what all have in common; its extent along `dim` stays unknown
         where = [*(f"Concat: {name}" for name in self.arguments()), "Concat: output"]
         for shape, name in zip(shapes, where, strict=True):
             common = merge(None if shape is None else _replace(shape, axis, 0, axes), common, name)
@@ -58,6 +61,7 @@ class Concat(Operator):
     def _lengths(self, lengths: list[int]) -> list[int]:
         """The extents along `dim`, the output's last, with one unknown filled in."""
         *parts, total = lengths
+        # 0 is unknown. Either all inputs are known and give the output, or the output and all inputs but one do.
         if all(parts):
             if total and total != sum(parts):
                 raise ShapeError("Concat: output", expected=f"extent {sum(parts)} on axis {self.dim}", got=total)
@@ -79,12 +83,12 @@ class Concat(Operator):
         return pieces
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy each input to its place."""
+        """Copy each input into its part of the output."""
         for piece, data in zip(self._pieces(outputs[0], inputs), inputs, strict=True):
             piece[...] = data
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Copy each piece of the gradient back."""
+        """Copy each input's part of the gradient."""
         for piece, grad in zip(self._pieces(out_grads[0], inputs), in_grads, strict=True):
             if grad is not None:
                 grad[...] = piece

@@ -10,7 +10,10 @@ from .parameters import Int
 
 
 class ElementWiseSum(BaseElementwise):
-    """arg0 + arg1 + ..., added from left to right. num_args counts itself when the inputs are given by position."""
+    """arg0 + arg1 + ..., of equal shapes, added from left to right.
+
+    num_args is filled in when the inputs are given by position.
+    """
 
     canonical = "add_n"
     aliases = ("ElementWiseSum", "_sum")
@@ -22,14 +25,14 @@ class ElementWiseSum(BaseElementwise):
         return tuple(f"arg{i}" for i in range(self.num_args))
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
-        """y = a + b + ..."""
+        """y = a + b + ..., from left to right: another order would give other bits."""
         if len(inputs) == 1:
             out[...] = inputs[0]
             return
-        xp.add(inputs[0], inputs[1], out=out)
+        xp.add(inputs[0], inputs[1], out=out)  # spares copying the first input
         for data in inputs[2:]:
             xp.add(out, data, out=out)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """dy for each."""
+        """dy for each input."""
         out[...] = dy

@@ -1,4 +1,7 @@
-"""Arithmetic of two arrays of equal shape; results are computed where they are wanted, without temporaries."""
+"""Arithmetic of two arrays of equal shape, and the base class of all operators that work element by element.
+
+Results are written with `out=` straight into the arrays that the executor owns, without temporary arrays.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,34 @@ from .shapes import merge_all
 
 
 class BaseElementwise(Operator, abstract=True):
-    """All inputs and the output have one shape. A subclass says `value` and `slope`."""
+    """Base of operators whose inputs and output all have one shape; a subclass defines `value` and `slope`.
+
+    In these two, `out`, `y` and `dy` have the shape of the inputs (the output's shape in Broadcast).
+    """
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Each from every other."""
+        """One shape for all, from whichever is known. Raises ShapeError if two contradict each other."""
+        # One output each: those with more have an infer_shape of their own.
         where = [f"{self.op_name()}: {name}" for name in (*self.arguments(), "output")]
         shape = merge_all([*in_shapes, *out_shapes], where)
         return [shape] * len(in_shapes), [shape]
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
-        """Write the result to `out`."""
+        """Write the result, of the inputs' shape, to `out`."""
         raise NotImplementedError
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """Write the gradient of input `which` to `out`; y is the result and dy its gradient."""
+        """Write the gradient of input number `which` to `out`; y is the result and dy its gradient, of y's shape."""
         raise NotImplementedError
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """The value."""
+        """Write the value to the output."""
         self.value(step.xp, inputs, outputs[0])
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The slope towards each input that wants one."""
+        """Write the gradient of each input that wants one."""
         for which, grad in enumerate(in_grads):
             if grad is not None:
                 self.slope(step.xp, which, inputs, outputs[0], out_grads[0], grad)
@@ -72,7 +79,7 @@ class ElemwiseSub(_Binary):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy and -dy."""
-        (xp.positive, xp.negative)[which](dy, out=out)
+        (xp.positive, xp.negative)[which](dy, out=out)  # positive copies
 
 
 class ElemwiseMul(_Binary):
@@ -101,7 +108,7 @@ class ElemwiseDiv(_Binary):
         xp.divide(inputs[0], inputs[1], out=out)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """dy / b and -dy y / b."""
+        """dy / b and -dy y / b, which needs no b^2."""
         xp.divide(dy, inputs[1], out=out)
         if which == 1:
             xp.multiply(out, y, out=out)
@@ -109,7 +116,7 @@ class ElemwiseDiv(_Binary):
 
 
 class Power(_Binary):
-    """lhs ** rhs, of equal shapes; the gradient of rhs needs a positive lhs."""
+    """lhs ** rhs, of equal shapes; the gradient of rhs is a number only where lhs is positive."""
 
     canonical = "_power"
     aliases = ("_Power",)
@@ -121,11 +128,12 @@ class Power(_Binary):
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy b a^(b-1) and dy y ln a."""
         base, exponent = inputs
+        # Not b y / a for the first one, which is NaN where a is 0.
         if which == 0:
             xp.subtract(exponent, 1, out=out)
             xp.power(base, out, out=out)
             xp.multiply(out, exponent, out=out)
         else:
-            xp.log(base, out=out)
+            xp.log(base, out=out)  # NaN where lhs is negative: there lhs ** rhs has no derivative by rhs
             xp.multiply(out, y, out=out)
         xp.multiply(out, dy, out=out)

@@ -10,10 +10,10 @@ from .shapes import merge, product
 
 
 class FullyConnected(Operator):
-    """Every output a weighted sum of every input of its row.
+    """Every output is a weighted sum of all inputs of its row, plus a bias: y = x W^T + b.
 
-    data (N, ...) , weight (num_hidden, D), bias (num_hidden,) -> (N, num_hidden), D the product of data's extents after
-    the first. With flatten=False only the last axis is summed: (N, ..., D) -> (N, ..., num_hidden).
+    data (N, ...), weight (num_hidden, D), bias (num_hidden,) -> (N, num_hidden), D being the product of data's extents
+    after the first. With flatten=False the sum is over the last axis only: (N, ..., D) -> (N, ..., num_hidden).
     """
 
     num_hidden = Int(minimum=1)
@@ -27,7 +27,10 @@ class FullyConnected(Operator):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Weight and output from data; for flat data also data from weight and output."""
+        """Weight and output from data; data from weight and output if it has two axes or is not flattened.
+
+        Raises ShapeError if data has no axis or the shapes contradict each other.
+        """
         data, out = in_shapes[0], out_shapes[0]
         weight = merge(in_shapes[1], (self.num_hidden, 0), "FullyConnected: weight")
         if data is not None and len(data) < 1:
@@ -37,7 +40,7 @@ class FullyConnected(Operator):
             weight = merge(weight, (self.num_hidden, depth), "FullyConnected: weight")
             rows = data[:1] if self.flatten else data[:-1]
             out = merge(out, (*rows, self.num_hidden), "FullyConnected: output")
-            if len(data) == 2 or not self.flatten:
+            if len(data) == 2 or not self.flatten:  # otherwise D does not tell how data's extents share it
                 assert weight is not None and out is not None
                 data = merge(data, (*out[:-1], weight[1]), "FullyConnected: data")
         shapes: list[PartialShape] = [data, weight]
@@ -47,6 +50,7 @@ class FullyConnected(Operator):
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """y = x W^T + b."""
+        # Views of (rows, D) and (rows, num_hidden); without flatten every index of the leading axes is a row.
         data, weight = inputs[0], inputs[1]
         out = outputs[0].reshape(-1, self.num_hidden)
         step.xp.matmul(data.reshape(-1, weight.shape[1]), weight.T, out=out)

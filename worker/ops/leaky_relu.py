@@ -1,4 +1,4 @@
-"""LeakyReLU: functions that are (nearly) the identity above zero and something small below."""
+"""LeakyReLU: functions that are the identity, or nearly so, above zero and small below."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .operator import Operator, PartialShape, Step
 from .parameters import Choice, Float
 from .shapes import merge, product
 
+# Klambauer and others: "Self-normalizing neural networks" (2017), with which activations tend to mean 0 and variance 1.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 SELU_STEEP = SELU_SCALE * SELU_ALPHA
 
@@ -21,13 +22,13 @@ SELU_STEEP = SELU_SCALE * SELU_ALPHA
 class LeakyReLU(Operator):
     """y = x above zero, and below, by act_type: slope * x (leaky), slope * (e^x - 1) (elu), gamma * x (prelu, rrelu).
 
-    prelu learns gamma: one number for each extent of axis 1, or a single one. rrelu draws it anew for each element and
-    step, uniform in [lower_bound, upper_bound), and takes the middle when not training. selu is 1.0507 times elu with
-    slope 1.6733 (Klambauer and others 2017), its gradient the true one, not that of MXNet 1.9.1. gelu is x times the
-    probability that a normal variable is below x, everywhere.
+    data and y have one shape. prelu learns gamma: one number per channel (axis 1), or a single one. rrelu draws it
+    again for each element and step, uniform in [lower_bound, upper_bound), and takes the middle when not training. selu
+    is 1.0507 times elu with slope 1.6733 (Klambauer and others 2017), with the true gradient, not that of MXNet 1.9.1.
+    gelu is x times the probability that a normal variable is below x, on both sides of zero.
 
-    rrelu's number for element i of the global batch's row r is number r * (elements per row) + i of the node's
-    `RandomStream` in this step, times 2^-32: the same whichever worker computes it. NaN comes through.
+    rrelu's uniform number for element i of row r of the global batch is 2^-32 times number r * (elements per row) + i
+    of the node's `RandomStream` in this step, the same whichever worker computes it. NaN stays NaN.
     """
 
     act_type = Choice("leaky", "elu", "prelu", "rrelu", "selu", "gelu", default="leaky")
@@ -36,7 +37,7 @@ class LeakyReLU(Operator):
     upper_bound = Float(0.334)
 
     def check(self) -> None:
-        """The bounds in order."""
+        """Raise ParameterError unless lower_bound <= upper_bound."""
         if self.lower_bound > self.upper_bound:
             raise ParameterError(
                 "LeakyReLU: parameter lower_bound",
@@ -45,17 +46,20 @@ class LeakyReLU(Operator):
             )
 
     def arguments(self) -> tuple[str, ...]:
-        """data, and gamma for prelu."""
+        """data and, for prelu, gamma."""
         return ("data", "gamma") if self.act_type == "prelu" else ("data",)
 
     def variable_attributes(self, argument: str) -> dict[str, str]:
-        """gamma begins at 0.25, as in MXNet."""
+        """gamma starts at 0.25, as in MXNet."""
         return {"__init__": '["Constant", {"value": 0.25}]'} if argument == "gamma" else {}
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Data and output from each other, gamma from data's axis 1."""
+        """Data and output from each other, gamma from data's axis 1.
+
+        Raises ShapeError if gamma is neither (1,) nor as long as that axis, or if there is no such axis.
+        """
         data = merge(in_shapes[0], out_shapes[0], "LeakyReLU: data")
         if self.act_type != "prelu":
             return [data], [data]
@@ -69,22 +73,22 @@ class LeakyReLU(Operator):
         return merge(gamma, data[1:2], "LeakyReLU: gamma")
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """The function."""
+        """y = f(x). Where x > 0, what was computed for the lower branch is overwritten."""
         xp, x, out = step.xp, inputs[0], outputs[0]
         if self.act_type == "gelu":
             _normal_distribution(xp, x, out)
             out *= x
         elif self.act_type in ("elu", "selu"):
-            xp.minimum(x, 0, out=out)
+            xp.minimum(x, 0, out=out)  # or else e^x would overflow, with a warning, where x is large
             xp.expm1(out, out=out)
             out *= self.steepness()
             xp.copyto(out, x * self.above(), where=x > 0)
         else:
             xp.multiply(x, self._slope_below(step, inputs), out=out)
-            xp.copyto(out, x, where=x > 0)
+            xp.copyto(out, x, where=x > 0)  # False for NaN, which therefore stays
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The head gradient times the slope; at zero itself the slope below counts."""
+        """The head gradient times the slope, which at zero itself is that of the lower branch."""
         xp, x, head = step.xp, inputs[0], out_grads[0]
         if in_grads[0] is not None:
             self._slope(step, inputs, outputs[0], in_grads[0])
@@ -92,17 +96,19 @@ class LeakyReLU(Operator):
         if len(in_grads) > 1 and in_grads[1] is not None:
             products = xp.minimum(x, 0)
             products *= head
+            # gamma's gradient sums over rows and pixels; float32 would lose digits.
             in_grads[1][...] = products.sum(axis=_all_but(products.ndim, in_grads[1].shape), dtype=np.float64)
 
     def above(self) -> float:
-        """The slope above zero."""
+        """The slope where x > 0."""
         return SELU_SCALE if self.act_type == "selu" else 1.0
 
     def steepness(self) -> float:
-        """The slope just below zero of elu and selu."""
+        """The slope of elu and selu just below zero, by which e^x - 1 is multiplied."""
         return SELU_STEEP if self.act_type == "selu" else self.slope
 
     def _slope(self, step: Step, inputs: Arrays, y: Array, out: Array) -> None:
+        """Write f'(x) to `out`. For elu, y = s (e^x - 1) below zero, so the slope s e^x is y + s."""
         xp, x = step.xp, inputs[0]
         if self.act_type == "gelu":
             _gelu_slope(xp, x, out)
@@ -114,7 +120,7 @@ class LeakyReLU(Operator):
         xp.copyto(out, self.above(), where=x > 0)
 
     def _slope_below(self, step: Step, inputs: Arrays) -> Any:
-        """What multiplies x below zero: a number, or an array that broadcasts to data."""
+        """The factor of x below zero: a number, or an array that broadcasts to data."""
         x = inputs[0]
         if self.act_type == "prelu":
             gamma = inputs[1]
@@ -124,14 +130,15 @@ class LeakyReLU(Operator):
         return self.slope
 
     def _random_slope(self, step: Step, x: Array) -> Array:
-        first = step.first_row * product(x.shape[1:])
+        """rrelu's factors, of x's shape; backward draws the same ones again."""
+        first = step.first_row * product(x.shape[1:])  # this slice's place in the global batch
         uniform = step.random_bits(first, x.size).reshape(x.shape) * 2.0**-32
         slope: Array = self.lower_bound + (self.upper_bound - self.lower_bound) * uniform
         return slope.astype(x.dtype)
 
 
 def gamma_view(axes: int, size: int) -> Shape:
-    """The shape in which prelu's gamma broadcasts to data with that many axes."""
+    """The shape in which prelu's gamma, with `size` elements, broadcasts to data with that many axes."""
     return (1,) * axes if size == 1 else (1, size, *(1,) * (axes - 2))
 
 
@@ -141,14 +148,14 @@ def _all_but(axes: int, gamma: Shape) -> tuple[int, ...]:
 
 
 def _normal_distribution(xp: Any, x: Array, out: Array) -> None:
-    """The probability that a normal variable is below x, (1 + erf(x / sqrt 2)) / 2."""
+    """Write the probability that a normal variable is below x, (1 + erf(x / sqrt 2)) / 2."""
     special.erf(xp, x * (0.5**0.5), out)
     out += 1
     out *= 0.5
 
 
 def _gelu_slope(xp: Any, x: Array, out: Array) -> None:
-    """The distribution's function plus x times its density e^(-x^2 / 2) / sqrt(2 pi)."""
+    """Write the slope of x P(x): the distribution P(x) plus x times its density e^(-x^2 / 2) / sqrt(2 pi)."""
     _normal_distribution(xp, x, out)
     density = xp.multiply(x, x)
     density *= -0.5

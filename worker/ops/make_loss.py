@@ -1,4 +1,4 @@
-"""MakeLoss: what was computed is the loss; training makes it smaller."""
+"""MakeLoss and make_loss: they declare their input to be the loss that training minimises."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .shapes import product
 
 
 class MakeLoss(BaseElementwise):
-    """The output is data; its gradient is grad_scale / Z everywhere, whatever the head gradient.
+    """The output is data, of any shape; the gradient is grad_scale / Z everywhere, whatever the head gradient.
 
-    Z is 1 (normalization "null"), the product of all extents but the last ("batch": that of rows, for 2 axes; a vector
-    counts as one row, as in MXNet), or the number of elements above valid_thresh, at least 1 ("valid"). With
-    several workers each counts in its own share of the batch.
+    Z is 1 (normalization "null"), the product of all extents but the last ("batch": the number of rows, for 2 axes; a
+    vector counts as one row, as in MXNet), or the number of elements above valid_thresh, at least 1 ("valid"). With
+    several workers, each counts in its own share of the batch.
     """
 
     is_loss = True
@@ -25,16 +25,17 @@ class MakeLoss(BaseElementwise):
     normalization = Choice("null", "batch", "valid", default="null")
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """Where something is counted in the batch."""
+        """True if Z is counted over the batch."""
         return self.normalization != "null"
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Pass data on."""
+        """Copy data."""
         outputs[0][...] = inputs[0]
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """grad_scale / Z."""
+        """Fill the gradient with grad_scale / Z; the head gradient is not read."""
         if in_grads[0] is not None:
+            # At least 1: "valid" may count nothing, and an empty batch has no rows.
             in_grads[0].fill(self.grad_scale / max(self._divisor(inputs[0]), 1))
 
     def _divisor(self, data: Array) -> int:
@@ -44,13 +45,13 @@ class MakeLoss(BaseElementwise):
 
 
 class MakeLossNoScale(BaseElementwise):
-    """The output is data; its gradient is 1, whatever the head gradient."""
+    """The output is data, of any shape; its gradient is 1, whatever the head gradient."""
 
     canonical = "make_loss"
     is_loss = True
 
     def outputs(self) -> tuple[str, ...]:
-        """Called a loss, as in MXNet."""
+        """The output is called "loss", as in MXNet."""
         return ("loss",)
 
     def value(self, xp: object, inputs: Arrays, out: Array) -> None:
@@ -58,5 +59,5 @@ class MakeLossNoScale(BaseElementwise):
         out[...] = inputs[0]
 
     def slope(self, xp: object, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """1."""
+        """1 everywhere."""
         out.fill(1)

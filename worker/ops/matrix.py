@@ -1,4 +1,7 @@
-"""Products of matrices: dot of two, batch_dot of two stacks of them."""
+"""Matrix products: dot of two matrices, batch_dot of two stacks of them.
+
+The computation is written once, for matrices; a subclass says with `matrices` and `product` how its arrays are viewed.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from .shapes import product
 
 
 class _Product(Operator, abstract=True):
+    """Y = A B for the last two axes of lhs and rhs, each transposed if its flag is set. forward_stype is ignored."""
+
     transpose_a = Bool(False)
     transpose_b = Bool(False)
     forward_stype = Optional(Choice("default", "row_sparse", "csr"))
@@ -22,16 +27,17 @@ class _Product(Operator, abstract=True):
         return ("lhs", "rhs")
 
     def matrices(self, which: int, array: Array) -> Array:
-        """`array` in lhs's (`which` 0) or rhs's (1) shape, as a view of matrices as they are stored."""
+        """View `array`, of lhs's shape (`which` 0) or rhs's (1), as matrices the way they lie in memory."""
         return array
 
     def stored(self, which: int, array: Array) -> Array:
-        """A view of the matrices as they are multiplied: (..., M, K) or (..., K, N)."""
+        """View `array` as the matrices that are multiplied, lhs as (..., M, K) and rhs as (..., K, N)."""
         matrices = self.matrices(which, array)
+        # A transposed view costs nothing here: matmul passes it to BLAS as a flag.
         return matrices.swapaxes(-1, -2) if (self.transpose_a, self.transpose_b)[which] else matrices
 
     def product(self, lhs: Array, rhs: Array, out: Array) -> Array:
-        """`out` as matrices (..., M, N)."""
+        """View `out`, of the output's shape, as matrices (..., M, N)."""
         return out
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
@@ -40,7 +46,7 @@ class _Product(Operator, abstract=True):
         step.xp.matmul(left, right, out=self.product(left, right, outputs[0]))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """dA = dY B^T and dB = A^T dY, each transposed where its input is stored so."""
+        """dA = dY B^T and dB = A^T dY, each transposed if its input is."""
         left, right = self.stored(0, inputs[0]), self.stored(1, inputs[1])
         dy = self.product(left, right, out_grads[0])
         if in_grads[0] is not None:
@@ -52,34 +58,34 @@ class _Product(Operator, abstract=True):
 
 
 def _multiply(xp: Any, pair: tuple[Array, Array], transposed: bool, out: Array) -> None:
-    """Write the product, or its transpose, to `out`."""
+    """Write the product of the pair, or its transpose, to `out`."""
     first, second = pair
-    if transposed:
+    if transposed:  # (A B)^T = B^T A^T, computed as such because a transposed `out` would cost matmul a copy
         first, second = second.swapaxes(-1, -2), first.swapaxes(-1, -2)
     xp.matmul(first, second, out=out)
 
 
 class Dot(_Product):
-    """Sums over lhs's last axis and rhs's first one; with transpose_a over lhs's first, with transpose_b rhs's last.
+    """lhs (..., K), rhs (K, ...) -> the remaining axes of lhs and then those of rhs; two vectors give (1,).
 
-    The output has the remaining axes of lhs and then those of rhs; two vectors give (1,).
+    The sum is over K. With transpose_a, lhs is (K, ...); with transpose_b, rhs is (..., K).
     """
 
     canonical = "dot"
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True: axis 0 of rhs, or of a transposed lhs, may be the batch."""
+        """True: axis 0 of rhs, or of a transposed lhs, may be the batch axis, and the sum is over it."""
         return True
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """The output from both inputs."""
+        """The output's shape from both inputs'. Raises ShapeError if they have no axes or different K."""
         if in_shapes[0] is None or in_shapes[1] is None:
             return in_shapes, out_shapes
         (left, summed), (right, also) = self._parts(in_shapes[0], 0), self._parts(in_shapes[1], 1)
         if summed and also and summed != also:
-            raise ShapeError("dot: rhs", expected=f"extent {summed} where it is summed over", got=in_shapes[1])
+            raise ShapeError("dot: rhs", expected=f"extent {summed} on the axis that is summed over", got=in_shapes[1])
         return in_shapes, [(*left, *right) or (1,)]
 
     def _parts(self, shape: Shape, which: int) -> tuple[Shape, int]:
@@ -92,20 +98,20 @@ class Dot(_Product):
         return self.transpose_b if which else not self.transpose_a
 
     def matrices(self, which: int, array: Array) -> Array:
-        """Two axes: the summed one apart, the others as one."""
+        """Two axes: the summed one, and all others as one."""
         if self._sums_last(which):
             return array.reshape(product(array.shape[:-1]), array.shape[-1])
         return array.reshape(array.shape[0], product(array.shape[1:]))
 
     def product(self, lhs: Array, rhs: Array, out: Array) -> Array:
-        """(M, N)."""
+        """View `out` as (M, N)."""
         return out.reshape(lhs.shape[0], rhs.shape[1])
 
 
 class BatchDot(_Product):
     """lhs (..., M, K) times rhs (..., K, N), matrix by matrix, -> (..., M, N).
 
-    transpose_a: lhs is (..., K, M); transpose_b: rhs is (..., N, K).
+    With transpose_a, lhs is (..., K, M); with transpose_b, rhs is (..., N, K).
     """
 
     canonical = "batch_dot"
@@ -113,18 +119,22 @@ class BatchDot(_Product):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """The output from both inputs; how many matrices there are, and the summed extent, from each other."""
+        """The output from both inputs; from each other, the inputs learn K and the number of matrices.
+
+        Raises ShapeError unless both have the same number of axes, at least 3, and fit each other.
+        """
         left, right = in_shapes
         if left is None or right is None:
             return in_shapes, out_shapes
         if len(left) < 3 or len(left) != len(right):
-            raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as lhs {left} has", got=right)
+            raise ShapeError("batch_dot: rhs", expected=f"3 or more axes, as many as in lhs {left}", got=right)
         m, k = _turned(left, self.transpose_a)
         also_k, n = _turned(right, self.transpose_b)
+        # In lhs and rhs, all axes but the last two count matrices; they must be equal and are not stretched.
         stack = tuple(map(_both, left[:-2], right[:-2]))
         if None in stack or _both(k, also_k) is None:
             raise ShapeError("batch_dot: rhs", expected=f"a stack of matrices that fits lhs {left}", got=right)
-        k = _both(k, also_k) or 0
+        k = _both(k, also_k) or 0  # 0: still unknown
         counts = tuple(extent or 0 for extent in stack)
         shapes: list[PartialShape] = [(*counts, *_turned((m, k), self.transpose_a))]
         return [*shapes, (*counts, *_turned((k, n), self.transpose_b))], [(*counts, m, n)]
@@ -136,5 +146,5 @@ def _turned(shape: Shape, transposed: bool) -> tuple[int, int]:
 
 
 def _both(left: int, right: int) -> int | None:
-    """What both say of an extent; None if they contradict each other."""
+    """The extent that both describe, 0 if neither knows it; None if they contradict each other."""
     return (left or right) if not left or not right or left == right else None

@@ -1,7 +1,7 @@
-"""What an operator is: typed parameters, names, shapes, and forward and backward side by side.
+"""The base class of all operators: typed parameters, names, shapes, and forward and backward side by side.
 
-The methods here are the specification: plain array code that runs in any precision on numpy and cupy. A compiled
-kernel for one device may stand in for `forward` and `backward` (see `pushgrad.worker.cpu`); tests hold it to this.
+An operator's own methods are its specification: plain array code that runs in any precision on numpy and cupy. A
+compiled kernel for one device may replace `forward` and `backward` (see `pushgrad.worker.cpu`); tests compare the two.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PartialShape = Shape | None  # None: nothing known; a 0 in a shape: that extent 
 
 @dataclass
 class Step:
-    """What a computation may know beside its arrays: where in the job it stands.
+    """What a computation may know apart from its arrays: which step of the job it belongs to, and which rows it has.
 
-    `number` counts training steps from 0. `first_row` is the global batch's index of the slice's first row and
-    `global_rows` the size of the global batch, so that nothing depends on which thread or worker computes it.
-    The executor sets `node` (a key that is stable over processes), the node's `name`, and `count` (rows, or valid
-    labels, over which a loss of this node normalises) before each call.
+    `number` counts training steps from 0. `first_row` is the index of the slice's first row in the global batch and
+    `global_rows` the number of rows of that batch, so that results do not depend on which thread or worker computes.
+    The executor sets `node` (a key that is the same in all processes), the node's `name`, and `count` (the number of
+    rows, or of valid labels, by which a loss at this node divides) before each call.
     """
 
     xp: Any = np
@@ -48,10 +48,10 @@ class Step:
         self.first_row, self.global_rows = at.first_row, at.global_rows
 
     def synchronize(self) -> None:
-        """Wait until what was computed is there, so that it can be timed."""
+        """Wait until all computations so far have finished, so that they can be timed; on a CPU they always have."""
 
     def random_bits(self, first: int, count: int) -> Array:
-        """Numbers `first` to `first + count` of the current node's random stream: shape (count,), uint32."""
+        """Numbers `first` to `first + count - 1` of the current node's random stream: shape (count,), uint32."""
         return self.random_stream().bits(first, count, self.xp)
 
     def random_stream(self) -> RandomStream:
@@ -59,7 +59,10 @@ class Step:
         return RandomStream.of(self.seed, self.fit, self.number, self.node)
 
     def refuse(self, wrong: Array, values: Array, explain: Callable[[int, float], DataError]) -> None:
-        """Raise what `explain` makes of the flat index and value of the first of `values` where `wrong` holds."""
+        """Raise DataError for the first of `values` where `wrong`, a bool array of the same shape, is True.
+
+        `explain` makes the error from the flat index and the value. On a GPU it is raised when the host next waits.
+        """
         if wrong.any():
             index = int(wrong.reshape(-1).argmax())
             raise explain(index, float(values.reshape(-1)[index]))
@@ -68,23 +71,30 @@ class Step:
 class Operator:
     """One node's computation.
 
-    Subclasses declare parameters as class attributes and are registered by their name and aliases; a base that is no
-    operator itself says `abstract=True`.
+    Subclasses declare parameters as class attributes and are registered under their name and aliases; a base class
+    that is not an operator itself is marked with `abstract=True`.
+
+    All arrays of a call have one float dtype and the shapes that `infer_shape` found, with the rows of one slice of
+    the batch on the batch axis. `inputs` are the arguments in the order of `arguments()` and then the auxiliary states.
+    `outputs` and `out_grads` follow `outputs()`; `in_grads` follows the arguments, with None where nobody wants one.
     """
 
-    canonical: ClassVar[str] = ""  # the name that files carry, where it is not the class name
+    canonical: ClassVar[str] = ""  # the name in files, if it is not the class name
     aliases: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False  # takes any number of inputs, counted by a parameter num_args
-    open_parameters: ClassVar[bool] = False  # takes parameters that it does not declare
+    open_parameters: ClassVar[bool] = False  # accepts parameters that it does not declare
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
+    # Two flags are plain attributes because an instance's parameters can decide them: Cast is a view for some dtypes,
+    # SoftmaxOutput a loss unless out_grad is set.
     is_view: bool = False  # the output is the input's memory, perhaps in another shape
     is_loss: bool = False  # its backward ignores the head gradient
-    asks_host: ClassVar[bool] = False  # looks at values on the host in the middle of a step
-    is_per_device: ClassVar[bool] = False  # of the rows that it couples, a GPU may see its own only
+    asks_host: ClassVar[bool] = False  # reads values on the host within a step, so a GPU cannot capture the step
+    is_per_device: ClassVar[bool] = False  # couples rows, but only those that one GPU has
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not abstract:
+            # Names are read from the class's own __dict__: an inherited alias would take the base class's place.
             for name in (cls.op_name(), *cls.__dict__.get("aliases", ())):
                 REGISTRY[name] = cls
 
@@ -96,27 +106,27 @@ class Operator:
 
     @classmethod
     def op_name(cls) -> str:
-        """The canonical name that files carry."""
+        """The canonical name, which is the one written to files."""
         return cls.__dict__.get("canonical") or cls.__name__
 
     def attrs(self) -> dict[str, str]:
-        """The parameters that were given, as strings for JSON."""
+        """The parameters that were given (not the defaults), as strings for JSON."""
         known = declared(type(self))
         return {name: known[name].text(getattr(self, name)) for name in self.given}
 
     def check(self) -> None:
-        """Raise ParameterError if the parameters do not fit together."""
+        """Raise ParameterError if the parameters do not fit together; called once they are all parsed."""
 
     def arguments(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
         return ("data",)
 
     def auxiliaries(self) -> tuple[str, ...]:
-        """Names of the states that forward updates and no gradient reaches."""
+        """Names of the states that forward updates and that get no gradient."""
         return ()
 
     def variable_attributes(self, argument: str) -> dict[str, str]:
-        """Attributes of the variable that is made where that input is left out, such as an `__init__` of its own."""
+        """Attributes of the variable that is made if the user leaves that input out, such as its own `__init__`."""
         return {}
 
     def outputs(self) -> tuple[str, ...]:
@@ -124,35 +134,42 @@ class Operator:
         return ("output",)
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """Whether a row of the output depends on other rows of the batch, so that slices cannot be computed apart.
+        """Whether a row of the output depends on other rows of the batch, so that slices cannot be computed separately.
 
-        The shapes of the inputs may be given; an operator that needs them to be sure says True without them.
+        The shapes of the inputs may be given; an operator that cannot tell without them answers True.
         """
         return False
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Complete what can be known of the shapes of inputs and outputs, in either direction.
+        """Complete the shapes of inputs and outputs as far as they follow from each other, in both directions.
 
-        Raises ShapeError that names the argument where what is known does not fit.
+        None is a shape of which nothing is known, 0 an unknown extent. It is called again whenever a neighbour has
+        learned more. Raises ShapeError, naming the argument, if the known shapes contradict each other.
         """
         raise NotImplementedError
 
     def auxiliary_shapes(self, in_shapes: list[PartialShape]) -> list[PartialShape]:
-        """Shapes of the auxiliary states."""
+        """Shapes of the auxiliary states, from the completed `in_shapes`; None where they are not known yet."""
         return []
 
     def counted(self, label: Array) -> float | None:
-        """For losses that normalise over the batch: how much of the global `label` counts; None for all others."""
+        """What a loss divides by: how many elements (or rows) of the global `label`, of the label's shape, count.
+
+        None for every operator that does not normalise over the batch.
+        """
         return None
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the outputs."""
+        """Compute `outputs` from `inputs`, and update the auxiliary states while training."""
         raise NotImplementedError
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Write (never add to) the gradient of each input whose entry of `in_grads` is an array."""
+        """Write the gradient of each argument whose entry in `in_grads` is an array.
+
+        It overwrites and never adds: the executor sums the gradients of a variable that several nodes read.
+        """
         raise NotImplementedError
 
 
@@ -160,10 +177,11 @@ REGISTRY: dict[str, type[Operator]] = {}
 
 
 def lookup(name: str) -> type[Operator]:
-    """The operator class of that name or alias; GraphError with a suggestion if there is none."""
+    """The operator class of that name or alias. Raises GraphError, with a suggestion, if there is none."""
     if name not in REGISTRY:
         import difflib
 
+        # The name may come from a file: a very long one would make the search slow and the message unreadable.
         close = difflib.get_close_matches(name[:80], REGISTRY, 1)
         raise GraphError(f"no operator {name[:80]!r}" + (f". Did you mean {close[0]}?" if close else ""))
     return REGISTRY[name]

@@ -1,5 +1,8 @@
-"""Functions of two arrays that exist in three forms: for equal shapes (`_maximum`), with extents of 1 stretched
-(`broadcast_maximum`) and with a number (`_maximum_scalar`): extrema, hypot, mod, comparisons and logic."""
+"""Functions of two arrays that exist in three forms: extrema, hypot, mod, comparisons and logic.
+
+The forms are for equal shapes (`_maximum`), with extents of 1 stretched (`broadcast_maximum`), and for an array and a
+number (`_maximum_scalar`). `define` makes the three classes from one Pair; the table at the end lists them all.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ Slope = Callable[[Any, Any, Any, Array, Array], None]  # (xp, a, b, y, out): wri
 
 @dataclass(frozen=True)
 class Pair:
-    """A function of two numbers and its two derivatives; none where these are zero wherever there is one."""
+    """A function of two numbers and its derivatives by each; None if these are 0 wherever they exist, as for steps."""
 
     value: Value
     slopes: tuple[Slope, Slope] | None = None
 
     def gradient(self, xp: Any, which: int, a: Any, b: Any, y: Array, dy: Array, out: Array) -> None:
-        """dy times the derivative by a (`which` 0) or b (1)."""
+        """Write dy times the derivative by a (`which` 0) or b (1) to `out`; a and b broadcast to y's shape."""
         if self.slopes is None:
             out.fill(0)
             return
@@ -33,6 +36,8 @@ class Pair:
 
 
 class _TwoArrays(BaseElementwise, abstract=True):
+    """y = f(lhs, rhs), f being the subclass's `pair`."""
+
     pair: ClassVar[Pair]
 
     def arguments(self) -> tuple[str, ...]:
@@ -49,13 +54,15 @@ class _TwoArrays(BaseElementwise, abstract=True):
 
 
 class _Stretched(Broadcast, _TwoArrays, abstract=True):
-    pass
+    """As _TwoArrays, with extents of 1 stretched; Broadcast comes first, so that its shapes and backward are used."""
 
 
 class _WithNumber(BaseElementwise, abstract=True):
+    """y = f(data, scalar)."""
+
     pair: ClassVar[Pair]
     scalar = Float(1.0)
-    is_int = Bool(True)
+    is_int = Bool(True)  # written by newer files and ignored: arrays here are of one floating type
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """f(data, scalar)."""
@@ -67,6 +74,8 @@ class _WithNumber(BaseElementwise, abstract=True):
 
 
 class _NumberFirst(_WithNumber, abstract=True):
+    """y = f(scalar, data), for functions whose arguments cannot be exchanged."""
+
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """f(scalar, data)."""
         self.pair.value(xp, self.scalar, inputs[0], out)
@@ -77,8 +86,11 @@ class _NumberFirst(_WithNumber, abstract=True):
 
 
 def define(words: str, doc: str, pair: Pair) -> None:
-    """Register the three forms of a function named by lower-case words: "greater equal" gives `_greater_equal`,
-    `broadcast_greater_equal`, `_greater_equal_scalar`, and the names `_Greater_Equal`, `_GreaterEqualScalar`."""
+    """Register the three forms of a function; `doc` describes it, with {} for its two arguments.
+
+    The lower-case `words` "greater equal" give `_greater_equal`, `broadcast_greater_equal` and
+    `_greater_equal_scalar`, and the old names `_Greater_Equal` and `_GreaterEqualScalar`.
+    """
     parts = words.split()
     name = "_".join(parts)
     capital = [part.capitalize() for part in parts]
@@ -89,6 +101,7 @@ def define(words: str, doc: str, pair: Pair) -> None:
 
 
 def _register(base: type[BaseElementwise], name: str, pair: Pair, doc: str, *aliases: str) -> None:
+    # Making the class registers it. __module__ would otherwise be that of type(), and docs/operators.md sorts by it.
     members = {"canonical": name, "aliases": aliases, "pair": pair, "blocks_gradient": pair.slopes is None}
     type(name.title().replace("_", ""), (base,), {**members, "__doc__": doc, "__module__": __name__})
 
@@ -107,13 +120,13 @@ def _one(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
 
 
 def _quotient_down(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
-    """-floor(a / b)."""
+    """-floor(a / b), the derivative of a mod b = a - b floor(a / b) by b."""
     xp.divide(a, b, out=out)
     xp.floor(out, out=out)
     xp.negative(out, out=out)
 
 
-# Where both are equal, maximum and minimum give the gradient to the first.
+# Where both are equal, maximum and minimum give the gradient to the first one alone; both together would double it.
 define("maximum", "The larger of {} and {}", Pair(_ufunc("maximum"), (_where("greater_equal"), _where("less"))))
 define("minimum", "The smaller of {} and {}", Pair(_ufunc("minimum"), (_where("less_equal"), _where("greater"))))
 define(

@@ -1,4 +1,8 @@
-"""Typed operator parameters: MXNet's names and defaults, read from Python values and from the strings of its JSON."""
+"""Typed operator parameters: MXNet's names and defaults, read from Python values and from the strings of its JSON.
+
+A parameter's `parse` raises whatever error comes naturally (ValueError, TypeError, SyntaxError); `parse_parameters`
+turns it into a ParameterError that names operator, parameter, what was expected and what was given.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _REQUIRED: Any = object()
 class Parameter(Generic[T]):
     """One declared parameter of an operator class; reading it from an instance gives the parsed value."""
 
-    kind = "value"
+    kind = "value"  # completes "expected ..." in errors, and describes the parameter in help() and docs/operators.md
 
     def __init__(self, default: T = _REQUIRED) -> None:
         self.default = default
@@ -25,7 +29,7 @@ class Parameter(Generic[T]):
 
     @property
     def required(self) -> bool:
-        """Whether the operator cannot be made without it."""
+        """Whether the operator cannot be made without this parameter."""
         return self.default is _REQUIRED
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -42,7 +46,7 @@ class Parameter(Generic[T]):
         return value
 
     def parse(self, value: object) -> T:
-        """`value` (or its JSON string) as the parameter's type; ValueError if it is none."""
+        """`value`, or the string that JSON has for it, as the parameter's type. Raises ValueError if it is not one."""
         raise NotImplementedError
 
     def text(self, value: T) -> str:
@@ -51,7 +55,7 @@ class Parameter(Generic[T]):
 
 
 class Int(Parameter[int]):
-    """A whole number, from `minimum` to `maximum` where given."""
+    """A whole number, from `minimum` to `maximum` (both included) if these are given."""
 
     kind = "a whole number"
 
@@ -64,11 +68,11 @@ class Int(Parameter[int]):
         self.minimum, self.maximum = minimum, maximum
 
     def parse(self, value: object) -> int:
-        """Accepts 4 and "4", not True and not 4.5."""
-        if isinstance(value, bool):
+        """Accept 4, "4" and numpy's integers. Raises ValueError for True, 4.5 and numbers outside the range."""
+        if isinstance(value, bool):  # an int to Python, but here most likely an argument in the wrong place
             raise ValueError(value)
         number = int(value) if isinstance(value, str) else value
-        if not hasattr(number, "__index__"):
+        if not hasattr(number, "__index__"):  # __index__ is for whole numbers only; int() would cut 4.5 to 4
             raise ValueError(value)
         number = number.__index__()
         if self.minimum is not None and number < self.minimum:
@@ -79,7 +83,7 @@ class Int(Parameter[int]):
 
 
 class Float(Parameter[float]):
-    """A number, in [low, high] where given."""
+    """A number, in [low, high] if these are given."""
 
     kind = "a number"
 
@@ -90,22 +94,23 @@ class Float(Parameter[float]):
             self.kind = f"a number in [{'-inf' if low is None else low}, {'inf' if high is None else high}]"
 
     def parse(self, value: object) -> float:
-        """Accepts 0.5, 1, "1e-3" and numpy's scalars."""
+        """Accept 0.5, 1, "1e-3" and numpy's scalars. Raises ValueError for True and for numbers outside the range."""
         if isinstance(value, bool):
             raise ValueError(value)
         number = float(value)  # type: ignore[arg-type]
+        # "not >=" rather than "<", so that NaN is refused where there is a bound.
         if (self.low is not None and not number >= self.low) or (self.high is not None and not number <= self.high):
             raise ValueError(value)
         return number
 
 
 class Bool(Parameter[bool]):
-    """True or False; JSON's "True", "False", "1", "0"."""
+    """True or False; in JSON "True", "False", "1" or "0"."""
 
     kind = "True or False"
 
     def parse(self, value: object) -> bool:
-        """Accepts booleans, 0 and 1, and their spellings in old and new files."""
+        """Accept booleans, 0 and 1, and their spellings in old and new files. Raises ValueError for anything else."""
         spellings = {"true": True, "1": True, "false": False, "0": False}
         text = str(value).lower()
         if text not in spellings:
@@ -122,7 +127,7 @@ class Choice(Parameter[str]):
         self.kind = "one of " + ", ".join(choices)
 
     def parse(self, value: object) -> str:
-        """The word itself, spelled exactly."""
+        """The word itself. Raises ValueError unless it is spelled exactly like one of the choices."""
         if value not in self.choices:
             raise ValueError(value)
         return str(value)
@@ -134,14 +139,14 @@ class Text(Parameter[str]):
     kind = "a string that is not empty"
 
     def parse(self, value: object) -> str:
-        """The string itself."""
+        """The string itself. Raises ValueError if it is empty or not a string."""
         if not isinstance(value, str) or not value:
             raise ValueError(value)
         return value
 
 
 class Ints(Parameter[tuple[int, ...]]):
-    """A tuple of whole numbers such as a kernel or a shape; JSON's "(3, 3)", "(3,3)", "[3,3]"; a lone 3 is (3,)."""
+    """A tuple of whole numbers such as a kernel or a shape; in JSON "(3, 3)", "(3,3)" or "[3,3]". A lone 3 is (3,)."""
 
     kind = "a tuple of whole numbers"
 
@@ -152,15 +157,17 @@ class Ints(Parameter[tuple[int, ...]]):
             self.kind = f"a tuple of whole numbers of at least {minimum}"
 
     def parse(self, value: object) -> tuple[int, ...]:
-        """Accepts tuples, lists, arrays and their text."""
+        """Accept tuples, lists, arrays and their text. Raises ValueError, TypeError or SyntaxError for all else."""
         if isinstance(value, str):
+            # "L": files written by Python 2 hold longs, "(3L, 3L)". Long texts are refused unread, because literal_eval
+            # can exhaust memory or the stack on what a foreign file may contain.
             value = ast.literal_eval(value.strip().replace("L", "")) if len(value) < 1000 else None
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
         return tuple(Int(minimum=self.minimum).parse(item) for item in items)
 
 
 class DType(Parameter[str]):
-    """The name of an element type: "float32", or what numpy takes for one, such as np.float32."""
+    """The name of an element type: "float32", or anything that np.dtype accepts, such as np.float32."""
 
     names = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
     kind = "one of " + ", ".join(names)
@@ -169,7 +176,8 @@ class DType(Parameter[str]):
         super().__init__(default)
 
     def parse(self, value: object) -> str:
-        """The name, spelled as MXNet spells it."""
+        """The name as MXNet spells it. Raises ValueError or TypeError if there is no such type."""
+        # Strings are compared as they are: np.dtype does not know "bfloat16", but knows many names that MXNet does not.
         name = value if isinstance(value, str) else np.dtype(value).name  # type: ignore[call-overload]
         if name not in self.names:
             raise ValueError(value)
@@ -185,12 +193,15 @@ class Optional(Parameter[Any]):
         self.kind = f"{inner.kind} or None"
 
     def parse(self, value: object) -> Any:
-        """None, "None", or what the inner type accepts."""
+        """Accept None, "None", or what the inner type accepts. Raises what the inner type raises."""
         return None if value is None or value == "None" else self.inner.parse(value)
 
 
 def declared(owner: type) -> dict[str, Parameter[Any]]:
-    """The parameters that a class and its bases declare, by name, in order of their last declaration."""
+    """The parameters that a class and its bases declare, by name, in order of their last declaration.
+
+    A subclass that declares a parameter again also moves it to its own place, so that lists read as in MXNet.
+    """
     found: dict[str, Parameter[Any]] = {}
     for base in reversed(owner.__mro__):
         for name, item in vars(base).items():
@@ -201,7 +212,7 @@ def declared(owner: type) -> dict[str, Parameter[Any]]:
 
 
 def parse_parameters(owner: type, operator: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Parsed `values`; unknown, missing and ill-typed ones are a ParameterError that names `operator`."""
+    """Parse `values` by name. Raises ParameterError, naming `operator`, if one is unknown, missing or ill-typed."""
     known = declared(owner)
     for name in values:
         if name not in known:
@@ -215,12 +226,13 @@ def parse_parameters(owner: type, operator: str, values: dict[str, Any]) -> dict
 def _parse(operator: str, item: Parameter[Any], value: object) -> Any:
     try:
         return item.parse(value)
+    # Every error that int(), float(), tuple(), np.dtype() and ast.literal_eval() can raise for a foreign string.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
         raise ParameterError(f"{operator}: parameter {item.name}", expected=item.kind, got=repr(value)[:200]) from None
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `name`: the closest known one, or all of them."""
+    """The end of an error message about an unknown `name`: the closest known name, or the list of all of them."""
     import difflib
 
     names = list(known)

@@ -1,7 +1,7 @@
 """Philox4x32-10, a counter-based random generator: element i of a stream is a function of (key, i) and of nothing else.
 
-Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). No state is carried along, so a
-mask can be made again in the backward pass, by any thread on any machine.
+Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). It has no state that moves on, so
+a mask can be drawn again in the backward pass, by any thread on any machine.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 
 from ..array import Array
 
+# The constants of the paper; others would be another generator. Kernels for CPU and GPU have the same ones.
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-WEYL = (0x9E3779B9, 0xBB67AE85)  # what the key's words grow by in each round
+WEYL = (0x9E3779B9, 0xBB67AE85)  # added to the key's two words after each round
 _MASK32, _MASK64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 Words = tuple[int, int]
@@ -23,11 +24,11 @@ Words = tuple[int, int]
 
 @dataclass(frozen=True)
 class RandomStream:
-    """The random numbers of one node in one step: `key` of seed and fit, upper counter words of step and node.
+    """The random numbers of one node in one step: `key` comes from seed and fit, `step` and `node` are counter words.
 
-    Number e of the stream is lane e % 4 of the block whose counter is (e//4 mod 2^32, e//4 >> 32, step, node). Seeds
-    and fits are mixed into a key by splitmix64; steps and nodes (both mod 2^32) have counter words of their own, so
-    that no two nodes and no two steps of a training can share a number.
+    Number e of the stream is word e % 4 of the block with the counter (e//4 mod 2^32, e//4 >> 32, step, node). Seed
+    and fit are mixed into the key by splitmix64; step and node (both mod 2^32) have counter words of their own, so
+    that no two nodes and no two steps of a training use the same block.
     """
 
     key: Words
@@ -36,12 +37,14 @@ class RandomStream:
 
     @classmethod
     def of(cls, seed: int, fit: int, step: int, node: int) -> RandomStream:
-        """The stream of that node in that step of the training `fit`; whole numbers of any size, which are mixed."""
+        """The stream of a node in a step of the training number `fit`; all are whole numbers of any size."""
+        # The seed is mixed before fit is added: seed + fit alone would give (1, 2) and (2, 1) the same key.
         mixed = splitmix64((splitmix64(seed & _MASK64) + fit) & _MASK64)
         return cls((mixed & _MASK32, mixed >> 32), step & _MASK32, node & _MASK32)
 
     def bits(self, first: int, count: int, xp: Any = np) -> Array:
-        """Numbers `first` to `first + count` as uint32."""
+        """Numbers `first` to `first + count - 1` of the stream: shape (count,), uint32."""
+        # Whole blocks of four are computed, and what lies outside the range is cut off.
         start, stop = first // 4, -(-(first + count) // 4)
         index = xp.arange(start, stop, dtype=np.uint64)
         counter = [index & _MASK32, index >> 32, xp.full_like(index, self.step), xp.full_like(index, self.node)]
@@ -51,7 +54,7 @@ class RandomStream:
 
 
 def splitmix64(value: int) -> int:
-    """A well mixed 64-bit number (Steele, Lea, Flood 2014: the finalizer of SplitMix)."""
+    """A well mixed 64-bit number from another: one step of SplitMix64 (Steele, Lea, Flood 2014)."""
     value = (value + 0x9E3779B97F4A7C15) & _MASK64
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK64
@@ -59,7 +62,10 @@ def splitmix64(value: int) -> int:
 
 
 def philox4x32(counter: list[Array], key: Words, rounds: int = ROUNDS) -> list[Array]:
-    """The four output words of each counter; every word a 32-bit number held in a uint64 array."""
+    """The four output words of each counter; all words are arrays of one shape, 32-bit numbers held in uint64.
+
+    uint64, because each round needs both halves of 32 x 32-bit products.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(rounds):

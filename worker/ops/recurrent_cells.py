@@ -1,6 +1,7 @@
-"""One time step of each recurrent cell, forward and backward, on gates whose matrix products are already made.
+"""One time step of each recurrent cell, forward and backward, given the gates' matrix products.
 
-`x` is W data + b, `h` is R state + b', both (N, gates * H); state and cell are (N, H).
+`x` is W data + b, `h` is R state + b', both (N, gates * H); state and cell are (N, H). The names follow cuDNN, whose
+formulas and order of gates these are (and MXNet's).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from ..array import Array
 
 
 class CellGradients(NamedTuple):
-    """Gradients with respect to what a step read; `state` is only what does not pass through R."""
+    """Gradients of what a step read: x and h (N, gates * H), state and cell (N, H).
+
+    `state` is only the part that does not pass through R, as in GRU's z * state; the caller adds h R.
+    """
 
     x: Array
     h: Array
@@ -20,23 +24,23 @@ class CellGradients(NamedTuple):
 
 
 class Cell(Protocol):
-    """A kind of recurrent cell."""
+    """A kind of recurrent cell. Arrays: x and h (N, gates * H), states and cells and their gradients (N, H)."""
 
     gates: int
 
     def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
-        """The next state, the next cell (None but for LSTM), and what `back` wants to know."""
+        """Return the next state, the next cell (None except for LSTM), and whatever `back` needs."""
         ...
 
     def back(
         self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
     ) -> CellGradients:
-        """The gradients, from those of the next state and cell; `state` and `cell` are what the step read."""
+        """Gradients of what the step read, from those of the next state and cell; `kept` is what `step` returned."""
         ...
 
 
 class Vanilla:
-    """state' = f(x + h), f being tanh or relu."""
+    """state' = f(x + h), f being tanh or relu; all arrays are (N, H)."""
 
     gates = 1
 
@@ -44,7 +48,7 @@ class Vanilla:
         self.function = function
 
     def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
-        """The next state; kept for the way back."""
+        """The next state, which is also all that `back` needs."""
         total = x + h
         new = xp.tanh(total) if self.function == "tanh" else xp.maximum(total, 0)
         return new, None, new
@@ -52,19 +56,23 @@ class Vanilla:
     def back(
         self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
     ) -> CellGradients:
-        """The slope from the new state."""
+        """The state's gradient times f', which follows from the next state y: 1 - y^2 for tanh, y > 0 for relu."""
         grad = state_grad * (1 - kept * kept if self.function == "tanh" else kept > 0)
         return CellGradients(grad, grad, None, None)
 
 
 class Lstm:
-    """i, f, o = sigmoid(x + h), g = tanh(x + h), in the order i f g o; cell' = f cell + i g, state' = o tanh(cell')."""
+    """i, f, o = sigmoid(x + h), g = tanh(x + h), in the order i f g o; cell' = f cell + i g, state' = o tanh(cell').
+
+    x and h are (N, 4 H), state and cell (N, H). Hochreiter, Schmidhuber: "Long short-term memory" (1997), with the
+    forget gate of Gers, Schmidhuber, Cummins (2000).
+    """
 
     gates = 4
 
     def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
-        """The next state and cell; the gates and tanh(cell') are kept."""
-        i, f, g, o = _parts(x + h, 4)
+        """The next state, the next cell, and (i, f, g, o, tanh(cell')) for `back`."""
+        i, f, g, o = _parts(x + h, 4)  # here the two biases add up to one; only GRU keeps them apart
         i, f, g, o = _sigmoid(xp, i), _sigmoid(xp, f), xp.tanh(g), _sigmoid(xp, o)
         new_cell = f * cell + i * g
         squashed = xp.tanh(new_cell)
@@ -73,8 +81,9 @@ class Lstm:
     def back(
         self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
     ) -> CellGradients:
-        """Hochreiter, Schmidhuber 1997, with the forget gate of Gers et al. 2000: the chain rule through both."""
+        """The chain rule through state' and cell'. x and h only occur as a sum, so they share one gradient."""
         i, f, g, o, squashed = kept
+        # The cell's own gradient, plus what arrives through state' = o tanh(cell').
         total = cell_grad + state_grad * o * (1 - squashed * squashed)
         gates = [
             total * g * i * (1 - i),
@@ -87,12 +96,16 @@ class Lstm:
 
 
 class Gru:
-    """r, z = sigmoid(x + h), n = tanh(x_n + r h_n), in the order r z n; state' = (1 - z) n + z state."""
+    """r, z = sigmoid(x + h), n = tanh(x_n + r h_n), in the order r z n; state' = (1 - z) n + z state.
+
+    x and h are (N, 3 H), state (N, H). This is cuDNN's variant of Cho and others (2014), in which r multiplies the
+    product R state after it is made; there it multiplies the state before.
+    """
 
     gates = 3
 
     def step(self, xp: Any, x: Array, h: Array, state: Array, cell: Array | None) -> tuple[Array, Array | None, Any]:
-        """The next state; the gates and h_n are kept."""
+        """The next state, and (r, z, n, h_n) for `back`."""
         (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(h, 3)
         r, z = _sigmoid(xp, x_r + h_r), _sigmoid(xp, x_z + h_z)
         n = xp.tanh(x_n + r * h_n)
@@ -101,11 +114,13 @@ class Gru:
     def back(
         self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
     ) -> CellGradients:
-        """The gate r stands behind the matrix product of h_n, as in cuDNN, so x and h get different gradients."""
+        """The chain rule; r multiplies h_n but not x_n, so that x and h get different gradients."""
         r, z, n, h_n = kept
+        # Gradients before the nonlinearity: tanh' = 1 - n^2 and sigmoid' = r (1 - r).
         d_n = state_grad * (1 - z) * (1 - n * n)
         d_z = state_grad * (state - n) * z * (1 - z)
         d_r = d_n * h_n * r * (1 - r)
+        # The last third of h was multiplied by r; the rest of x and h occurs only as their sum.
         x, h = xp.concatenate([d_r, d_z, d_n], axis=1), xp.concatenate([d_r, d_z, d_n * r], axis=1)
         return CellGradients(x, h, state_grad * z, None)
 
@@ -114,6 +129,7 @@ CELLS: dict[str, Cell] = {"rnn_relu": Vanilla("relu"), "rnn_tanh": Vanilla("tanh
 
 
 def _parts(gates: Array, count: int) -> list[Array]:
+    """Views (N, H) of the gates side by side in (N, count * H)."""
     width = gates.shape[1] // count
     return [gates[:, k * width : (k + 1) * width] for k in range(count)]
 

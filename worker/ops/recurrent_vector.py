@@ -1,4 +1,4 @@
-"""Where in RNN's one vector of parameters each matrix and bias lies: the order of cuDNN and MXNet."""
+"""Where each matrix and bias lies in RNN's one vector of parameters, in the order of cuDNN and MXNet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .recurrent_layer import Weights
 
 @dataclass(frozen=True)
 class VectorLayout:
-    """First, for each layer and direction, the input weight and the state weight; then, for each, the two biases."""
+    """All weights, for each layer and direction the input's and the state's, and then all biases in the same order.
+
+    `size` is H; a layer's input is C wide for the first one and H * directions for the others.
+    """
 
     gates: int
     size: int
@@ -20,7 +23,7 @@ class VectorLayout:
     directions: int
 
     def blocks(self, channels: int) -> Iterator[tuple[int, Shape]]:
-        """Layer * directions + direction and shape of every block, in order, for data (T, N, channels)."""
+        """Yield layer * directions + direction and the shape of each block, in order, for data (T, N, channels)."""
         rows, number = self.gates * self.size, self.layers * self.directions
         for index in range(number):
             yield index, (rows, channels if index < self.directions else self.size * self.directions)
@@ -30,15 +33,16 @@ class VectorLayout:
             yield index, (rows,)
 
     def length(self, channels: int) -> int:
-        """Length of the vector."""
+        """The number of elements of the vector, for data (T, N, channels)."""
         return sum(math.prod(shape) for _, shape in self.blocks(channels))
 
     def unpack(self, vector: Array, channels: int) -> list[Weights]:
-        """Views of the vector for each layer and direction."""
+        """Views of `vector` (length(channels),) for each layer and direction, in the shapes of Weights."""
         found: list[list[Array]] = [[] for _ in range(self.layers * self.directions)]
         start = 0
         for index, shape in self.blocks(channels):
             stop = start + math.prod(shape)
+            # Blocks of one index come in the order of Weights' fields: the two weights, later the two biases.
             found[index].append(vector[start:stop].reshape(shape))
             start = stop
         return [Weights(*blocks) for blocks in found]

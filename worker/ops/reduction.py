@@ -1,4 +1,4 @@
-"""Operators that fold axes together: sum, mean, max, min, prod, nansum, nanprod and norm."""
+"""Operators that reduce axes to one value: sum, mean, max, min, prod, nansum, nanprod and norm."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from .shapes import merge, normal_axis
 
 
 class _Reduction(Operator, abstract=True):
-    """A subclass folds with `fold` and says with `slope` how a result depends on each element."""
+    """A subclass reduces with `fold`, and gives with `slope` the gradient of each element.
+
+    In both, `data` has the input's shape and `axes` are the reduced axes; `out` in `fold`, and `y` and `dy` in `slope`,
+    have data's shape with extent 1 on these, whether or not the operator keeps them.
+    """
 
     axis = Optional(Ints())
     keepdims = Bool(False)
 
     def folded(self, axes: int) -> Shape:
-        """The axes that are folded, of so many; no axis given means all."""
-        if not self.axis:
+        """The axes that are reduced, in ascending order, out of that many; all of them if `axis` is not given.
+
+        Raises ShapeError if an axis is missing or named twice.
+        """
+        if not self.axis:  # None or (): MXNet takes both for all axes
             return tuple(range(axes))
         named = sorted(normal_axis(self.op_name(), axis, axes) for axis in self.axis)
         if len(set(named)) < len(named):
@@ -28,43 +35,48 @@ class _Reduction(Operator, abstract=True):
         return tuple(named)
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if the batch axis is folded; only the shapes tell."""
+        """True if the batch axis is reduced, or may be because the shapes are not given."""
         return not in_shapes or 0 in self.folded(len(in_shapes[0]))
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Output from data, and the extents that are kept from the output."""
+        """Output from data, and from the output the extents of the axes that stay.
+
+        Raises ShapeError if `axis` does not fit data or the shapes contradict each other.
+        """
         data, out = in_shapes[0], out_shapes[0]
         if data is None:
             return in_shapes, out_shapes
         folded = self.folded(len(data))
         kept = [axis for axis in range(len(data)) if axis not in folded]
-        result = tuple(data[axis] for axis in kept) or (1,)
+        result = tuple(data[axis] for axis in kept) or (1,)  # MXNet 1.x has no arrays without axes
         out = merge(out, self._kept_shape(data) if self.keepdims else result, f"{self.op_name()}: output")
         assert out is not None
+        # Not strict: if no axis is kept, the output still has one, of extent 1.
         extents = {axis: out[axis] for axis in kept} if self.keepdims else dict(zip(kept, out, strict=False))
         return [tuple(extents.get(axis, extent) for axis, extent in enumerate(data))], [out]
 
     def _kept_shape(self, data: Shape) -> Shape:
+        """data's shape with extent 1 on the reduced axes."""
         folded = self.folded(len(data))
         return tuple(1 if axis in folded else extent for axis, extent in enumerate(data))
 
     def fold(self, xp: Any, data: Array, axes: Shape, out: Array) -> None:
-        """Write the result to `out`, which keeps the folded axes with extent 1."""
+        """Write the result to `out`, which has extent 1 on the reduced axes."""
         raise NotImplementedError
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
-        """Write data's gradient to `out`; y and dy keep the folded axes with extent 1."""
+        """Write data's gradient to `out`, of data's shape; y and dy have extent 1 on the reduced axes."""
         raise NotImplementedError
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Fold."""
+        """Reduce data."""
         data = inputs[0]
         self.fold(step.xp, data, self.folded(data.ndim), outputs[0].reshape(self._kept_shape(data.shape)))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Spread each result's gradient over what was folded into it."""
+        """Write each element's gradient, from that of the result it went into."""
         if in_grads[0] is not None:
             data, kept = inputs[0], self._kept_shape(inputs[0].shape)
             y, dy = outputs[0].reshape(kept), out_grads[0].reshape(kept)
@@ -72,10 +84,12 @@ class _Reduction(Operator, abstract=True):
 
 
 class _Excluding(_Reduction, abstract=True):
+    """A reduction that can also be told which axes to keep."""
+
     exclude = Bool(False)
 
     def folded(self, axes: int) -> Shape:
-        """As named, or with `exclude` all others; no axis given means all."""
+        """The axes in `axis`, or with `exclude` all others; all of them if `axis` is not given."""
         named = super().folded(axes)
         if not self.exclude or not self.axis:
             return named
@@ -85,7 +99,7 @@ class _Excluding(_Reduction, abstract=True):
 class Sum(_Excluding):
     """The sum over `axis` (one, several, or all if none is named), or with `exclude` over all other axes.
 
-    keepdims leaves the folded axes with extent 1; if no axis is left, the output is (1,).
+    keepdims keeps the reduced axes with extent 1; if no axis is left, the output is (1,).
     """
 
     canonical = "sum"
@@ -96,7 +110,7 @@ class Sum(_Excluding):
         xp.sum(data, axis=axes, keepdims=True, out=out)
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
-        """dy."""
+        """dy, stretched to data's shape."""
         out[...] = dy
 
 
@@ -111,11 +125,11 @@ class Mean(_Excluding):
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
         """dy / n."""
-        xp.multiply(dy, y.size / data.size, out=out)
+        xp.multiply(dy, y.size / data.size, out=out)  # n elements went into each result: 1 / n
 
 
 class Max(_Excluding):
-    """The largest element; axes as in sum. Each of several equal ones gets the gradient."""
+    """The largest element; axes as in sum. If several are the largest, each gets the whole gradient."""
 
     canonical = "max"
     aliases = ("max_axis",)
@@ -126,12 +140,12 @@ class Max(_Excluding):
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
         """dy where x is y."""
-        xp.equal(data, y, out=out)
+        xp.equal(data, y, out=out)  # 1 or 0, as floats
         xp.multiply(out, dy, out=out)
 
 
 class Min(Max):
-    """The smallest element; axes as in sum. Each of several equal ones gets the gradient."""
+    """The smallest element; axes as in sum. If several are the smallest, each gets the whole gradient."""
 
     canonical = "min"
     aliases = ("min_axis",)
@@ -142,7 +156,7 @@ class Min(Max):
 
 
 class Prod(_Excluding):
-    """The product; axes as in sum. The gradient is right beside zeros too, where MXNet's is NaN."""
+    """The product; axes as in sum. The gradient is correct next to zeros, too, where MXNet's is NaN."""
 
     canonical = "prod"
 
@@ -151,11 +165,15 @@ class Prod(_Excluding):
         xp.prod(data, axis=axes, keepdims=True, out=out)
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
-        """dy times the product of all others: of the elements that are not 0, unless another one is 0."""
+        """dy times the product of all other elements, which is 0 if any of them is.
+
+        y / x would be 0 / 0 at a zero, so zeros are taken out of the product and counted.
+        """
         is_zero = data == 0
         zeros = xp.sum(is_zero, axis=axes, keepdims=True)
         nonzero = xp.where(is_zero, 1, data)
         xp.divide(xp.prod(nonzero, axis=axes, keepdims=True), nonzero, out=out)
+        # True where no other element is 0: there is no zero at all, or the only one is this element.
         xp.multiply(out, zeros == is_zero, out=out)
         xp.multiply(out, dy, out=out)
 
@@ -166,12 +184,12 @@ class NanSum(_Excluding):
     canonical = "nansum"
 
     def fold(self, xp: Any, data: Array, axes: Shape, out: Array) -> None:
-        """y = sum x without NaN."""
+        """y = sum of the x that are not NaN."""
         xp.nansum(data, axis=axes, keepdims=True, out=out)
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
-        """dy, and 0 for NaN."""
-        xp.equal(data, data, out=out)
+        """dy, and 0 where x is NaN."""
+        xp.equal(data, data, out=out)  # 1 except where data is NaN
         xp.multiply(out, dy, out=out)
 
 
@@ -181,12 +199,13 @@ class NanProd(Prod):
     canonical = "nanprod"
 
     def fold(self, xp: Any, data: Array, axes: Shape, out: Array) -> None:
-        """y = prod x without NaN."""
+        """y = product of the x that are not NaN."""
         xp.nanprod(data, axis=axes, keepdims=True, out=out)
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
-        """As prod where data is a number, and 0 for NaN."""
+        """As prod with NaN counted as 1, and 0 where x is NaN."""
         is_nan = xp.isnan(data)
+        # prod's formula works from data alone, so y, computed without the NaN, may be passed as it is.
         super().slope(xp, xp.where(is_nan, 1, data), y, dy, axes, out)
         xp.copyto(out, 0, where=is_nan)
 
@@ -194,7 +213,7 @@ class NanProd(Prod):
 class Norm(_Reduction):
     """The sum of absolute values (ord 1) or the root of the sum of squares (ord 2) over `axis`; all axes if None.
 
-    Where an L2 norm is 0, the gradient is 0.
+    Where an L2 norm is 0, its gradient is 0. out_dtype is ignored: a graph has one element type.
     """
 
     canonical = "norm"
@@ -216,5 +235,5 @@ class Norm(_Reduction):
         if self.ord == 1:
             xp.sign(data, out=out)
         else:
-            xp.divide(data, xp.where(y == 0, 1, y), out=out)
+            xp.divide(data, xp.where(y == 0, 1, y), out=out)  # where y is 0, so is all data: 0 / 1 instead of 0 / 0
         xp.multiply(out, dy, out=out)

@@ -13,12 +13,12 @@ from .view import BaseView
 
 
 class Reshape(BaseView):
-    """data in another shape of as many elements, in row-major order.
+    """data in another shape with as many elements, in row-major order.
 
-    `shape` holds extents and codes: 0 copies data's extent at that place, -1 is what remains (once), -2 copies all
+    `shape` holds extents and codes: 0 copies data's extent at that place, -1 is whatever remains (once), -2 copies all
     further extents, -3 multiplies the next two, -4 splits the next one into the two extents that follow (one of them
-    may be -1). With `reverse` codes are matched from the right. `target_shape` and `keep_highest` are MXNet's older
-    form: 0 is what remains, and keep_highest keeps the first extent.
+    may be -1). With `reverse`, codes are matched from the right. `target_shape` and `keep_highest` are MXNet's older
+    form: there 0 is whatever remains, and keep_highest keeps the first extent.
     """
 
     aliases = ("reshape",)
@@ -28,29 +28,35 @@ class Reshape(BaseView):
     keep_highest = Bool(False)
 
     def check(self) -> None:
-        """Codes must be known ones."""
+        """Raise ParameterError if `shape` holds a code below -4."""
         if any(code < -4 for code in self.shape):
             raise ParameterError("Reshape: parameter shape", expected="extents or codes 0 to -4", got=self.shape)
 
     def codes(self) -> Shape:
-        """`shape`, or what the older parameters mean in its terms."""
+        """`shape`, or the older parameters translated to its codes, or (-2,), which changes nothing."""
         if self.shape or not self.target_shape:
             return self.shape or (-2,)
-        older = tuple(extent or -1 for extent in self.target_shape)
+        older = tuple(extent or -1 for extent in self.target_shape)  # its 0 is today's -1
         return (0, *older[1:]) if self.keep_highest else older
 
     def target(self, data: Shape) -> Shape:
-        """The shape that `data` gets; extents that follow from unknown ones are 0. ShapeError if it cannot."""
+        """The output's shape for `data`; extents that follow from unknown ones are 0.
+
+        Raises ShapeError if the codes do not apply to that shape.
+        """
         codes = self.codes()
+        # Matching from the right is matching both lists from the left, backwards.
         if self.reverse:
             return _read_codes(data[::-1], codes[::-1])[::-1]
         return _read_codes(data, codes)
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """False where each row keeps its elements to itself, whatever the number of rows is."""
+        """False if the output's rows are data's rows, with any number of rows."""
         if not in_shapes or not known(in_shapes[0]):
+            # Without shapes, only codes that copy the batch axis are certain to keep rows.
             return self.reverse or self.codes()[0] not in (0, -2)
         rows, *rest = in_shapes[0]
+        # Tried with two batch sizes: for one alone, a fixed extent such as (100, -1) can fit by chance.
         try:
             once, twice = self.target((rows, *rest)), self.target((2 * rows, *rest))
         except ShapeError:
@@ -60,7 +66,7 @@ class Reshape(BaseView):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Output from data; one unknown extent of data from the output."""
+        """Output from data; one unknown extent of data from the output. Raises ShapeError if they do not fit."""
         data, out = in_shapes[0], out_shapes[0]
         if data:
             out = merge(out, self.target(data), "Reshape: output")
@@ -79,7 +85,7 @@ def _complete(data: Shape, size: int) -> Shape:
 
 
 def _read_codes(data: Shape, codes: Shape) -> Shape:
-    """The codes applied to `data` from the left."""
+    """Apply the codes to `data` from the left."""
     reader = _Reader(data, codes)
     remaining = list(codes)
     while remaining:
@@ -100,16 +106,18 @@ def _read_codes(data: Shape, codes: Shape) -> Shape:
 
 
 class _Reader:
-    """Collects the output's extents while it walks over the input's."""
+    """Collects the output's extents in `out` while `position` moves over the input's; -1 is filled in at the end."""
 
     def __init__(self, data: Shape, codes: Shape) -> None:
         self.data, self.codes, self.position = data, codes, 0
         self.out: list[int] = []
 
     def misfit(self, why: str) -> ShapeError:
+        """The error for codes that do not apply to data's shape."""
         return ShapeError("Reshape: data", expected=f"a shape to which {self.codes} applies ({why})", got=self.data)
 
     def take(self, number: int) -> Shape:
+        """Move over that many of data's extents and return them."""
         taken = self.data[self.position : self.position + number]
         if len(taken) < number:
             raise self.misfit("it has too few axes")
@@ -124,30 +132,31 @@ class _Reader:
         self.out.append(left * right)
 
     def put(self, code: int) -> None:
+        """An extent, or -1. It also moves on by one input axis, as in MXNet, so that a later 0 copies its own axis."""
         if code == -1 and -1 in self.out:
             raise self.misfit("only one extent can be -1")
         self.out.append(code)
         self.position += 1
 
     def split(self, left: int, right: int) -> None:
-        """One extent into two."""
+        """Split one extent into two, of which one may be -1."""
         (whole,) = self.take(1)
-        if left == -1 and right > 0:
+        if left == -1 and right > 0:  # a remainder is caught below, as the product is then not `whole`
             left = whole // right
         elif right == -1 and left > 0:
             right = whole // left
         if left < 0 or right < 0 or (whole and left * right != whole):
-            raise self.misfit(f"{whole} cannot be split so")
+            raise self.misfit(f"{whole} cannot be split in that way")
         self.out.extend((left, right))
 
     def finish(self) -> Shape:
-        """The shape, its -1 replaced by what remains."""
+        """The shape, with -1 replaced by what remains; 0 if that is not known yet."""
         size, fixed = product(self.data), product(tuple(extent for extent in self.out if extent != -1))
         if -1 not in self.out:
-            if size and fixed and size != fixed:
+            if size and fixed and size != fixed:  # a size of 0 means that an extent is unknown
                 raise self.misfit(f"{size} elements cannot become {fixed}")
             return tuple(self.out)
         if size and fixed and size % fixed:
             raise self.misfit(f"{size} elements cannot be divided by {fixed}")
-        rest = size // fixed if fixed else 0
+        rest = size // fixed if fixed else 0  # 0 while an extent of data or of the output is unknown
         return tuple(rest if extent == -1 else extent for extent in self.out)

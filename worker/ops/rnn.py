@@ -1,4 +1,8 @@
-"""RNN: layers of recurrent cells over a sequence, all their parameters in one vector."""
+"""RNN: layers of recurrent cells over a sequence, with all their parameters in one vector.
+
+recurrent_cells.py has the formulas of one time step, recurrent_layer.py one layer in one direction, and
+recurrent_vector.py the vector's layout; here they are put together.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,15 @@ from .shapes import merge
 class RNN(Operator):
     """data (T, N, C), a vector of parameters, state and for lstm state_cell (L, N, H) -> (T, N, H * directions).
 
-    H is state_size, L = num_layers * directions. With state_outputs also the last state and cell are outputs.
+    H is state_size, L = num_layers * directions. With state_outputs, the last state and cell are outputs, too.
     `bidirectional` runs each layer in both directions and joins the outputs, forward first. While training, each output
     of a layer but the last is dropped with probability p before the next layer reads it; the decisions for row r of the
-    global batch are numbers of the node's `RandomStream` that depend on r and not on who computes it.
+    global batch are numbers of the node's `RandomStream` that depend on r and not on which worker computes it.
 
-    `parameters` holds, as cuDNN's vector does: for each layer and direction the input weight (gates * H, C) and the
+    `parameters` has the layout of cuDNN's vector: for each layer and direction the input weight (gates * H, C) and the
     state weight (gates * H, H); then for each the two biases (gates * H,). Gates are in the order i f g o for lstm and
-    r z n for gru; the formulas are those of `recurrent_cells`. The clipping of LSTM states is accepted and, as by MXNet
-    on the CPU, not done.
+    r z n for gru; `recurrent_cells` has the formulas. The parameters that clip LSTM states are accepted and ignored, as
+    by MXNet on the CPU.
     """
 
     state_size = Int(minimum=1)
@@ -45,7 +49,7 @@ class RNN(Operator):
     lstm_state_clip_nan = Bool(False)
 
     def check(self) -> None:
-        """Something must remain of what is dropped; what is not computed is refused."""
+        """Raise ParameterError unless p < 1, and for projections and sequence lengths, which are not supported."""
         if not self.p < 1:
             raise ParameterError("RNN: parameter p", expected="a number in [0, 1)", got=self.p)
         for name in ("projection_size", "use_sequence_length"):
@@ -62,16 +66,20 @@ class RNN(Operator):
         return ("output", *(states if self.state_outputs else ()))
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """Axis 0 is time, and a step depends on those before it."""
+        """True: axis 0 is time, and a step depends on those before it."""
         return True
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """The vector's length from data's C; time and batch from whatever knows them."""
+        """The vector's length from data's C; time and batch size from whichever array has them.
+
+        Raises ShapeError if the shapes contradict each other.
+        """
         width = self.state_size * self._directions()
         data = merge(in_shapes[0], (0, 0, 0), "RNN: data")
         out = merge(out_shapes[0], (0, 0, width), "RNN: output")
+        # First what the parameters fix, then what the states add; then data and output complete each other's T and N.
         states: PartialShape = (self.num_layers * self._directions(), 0, self.state_size)
         for shape, name in zip((*in_shapes[2:], *out_shapes[1:]), self._state_names(), strict=True):
             states = merge(shape, states, f"RNN: {name}")
@@ -92,20 +100,21 @@ class RNN(Operator):
         return 2 if self.bidirectional else 1
 
     def layout(self) -> VectorLayout:
-        """Where in `parameters` each weight and bias lies."""
+        """Where each weight and bias lies in `parameters`."""
         return VectorLayout(CELLS[self.mode].gates, self.state_size, self.num_layers, self._directions())
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Layer by layer, all steps of one after the other."""
+        """Compute layer by layer, in each over the whole sequence."""
         self.recorded(step, inputs, outputs)
 
     def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Tape]:
-        """As `forward`; returns what the way back needs, for each layer and direction."""
+        """Compute `outputs` as `forward` does; return what `backward_from` needs, for each layer and direction."""
         xp, data, size = step.xp, inputs[0], self.state_size
         weights, tapes = self.layout().unpack(inputs[1], data.shape[2]), []
         for layer in range(self.num_layers):
             if layer > 0:
                 data = self._dropped(step, data, layer)
+            # Both directions write their half of the last axis, so joining them needs no copy.
             last = layer == self.num_layers - 1
             out = outputs[0] if last else xp.empty(outputs[0].shape, outputs[0].dtype)
             for direction in range(self._directions()):
@@ -123,6 +132,7 @@ class RNN(Operator):
                 )
                 tapes.append(tape)
             data = out
+        # For a reverse layer, the last state of the recurrence is the one at the sequence's start.
         for index, tape in enumerate(tapes if self.state_outputs else []):
             outputs[1][index] = tape.states[-1]
             if self.mode == "lstm":
@@ -130,7 +140,10 @@ class RNN(Operator):
         return tapes
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Forward once more, then back through time."""
+        """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward.
+
+        The compiled kernel keeps the tapes and calls `backward_from` alone.
+        """
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
         self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
 
@@ -142,8 +155,9 @@ class RNN(Operator):
         inputs: Arrays,
         in_grads: Gradients,
     ) -> None:
-        """The gradients from what `recorded` returned."""
+        """Write the gradients, from the tapes that `recorded` returned; arrays as in `backward`."""
         xp, grad, weights = step.xp, out_grads[0], self.layout().unpack(inputs[1], inputs[0].shape[2])
+        # Views of the parameters' gradient: writing to them fills the vector in its own order.
         targets = [] if in_grads[1] is None else self.layout().unpack(in_grads[1], inputs[0].shape[2])
         for layer in reversed(range(self.num_layers)):
             data_grad: Any = 0
@@ -158,6 +172,7 @@ class RNN(Operator):
                 if targets:
                     write_gradients(xp, tape, x, h, targets[index])
                 self._give_states(in_grads, index, state, cell)
+                # Both directions read the same data, so their gradients add up; the first layer's may not be wanted.
                 if layer > 0 or in_grads[0] is not None:
                     data_grad = data_grad + _turned(xp.matmul(x, weights[index].input), direction)
             grad = self._dropped(step, data_grad, layer) if layer > 0 else data_grad
@@ -165,10 +180,10 @@ class RNN(Operator):
             in_grads[0][...] = grad
 
     def _last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
-        """The gradients of the last state and cell of one layer and direction."""
+        """The gradients of the last state and cell of one layer and direction, zero unless these are outputs."""
         if self.state_outputs:
             return out_grads[1][index], out_grads[2][index] if self.mode == "lstm" else None
-        zeros = xp.zeros_like(inputs[2][index])
+        zeros = xp.zeros_like(inputs[2][index])  # never written to, so state and cell can share it
         return zeros, zeros if self.mode == "lstm" else None
 
     @staticmethod
@@ -178,17 +193,20 @@ class RNN(Operator):
                 target[index] = value
 
     def _dropped(self, step: Step, data: Array, layer: int) -> Array:
-        """What layer `layer` > 0 reads of the layer below; also the gradient of that."""
+        """What layer `layer` > 0 reads of the output (T, N, width) of the layer below; the same maps gradients back."""
         if not (step.is_train and self.p > 0):
             return data
         xp, (length, rows, width) = step.xp, data.shape
+        # A row's numbers for all layers lie together in the stream, so that their place follows from the row's index
+        # alone. Each layer draws them all and takes its own.
         per_row = (self.num_layers - 1) * length * width
         drawn = step.random_bits(step.first_row * per_row, rows * per_row)
         mine = drawn.reshape(rows, self.num_layers - 1, length, width)[:, layer - 1].swapaxes(0, 1)
+        # The same threshold as Dropout's, in uint64 because it is 2^32 for tiny p.
         kept: Array = xp.where(mine < np.uint64(math.ceil((1 - self.p) * 2**32)), data / (1 - self.p), 0)
         return kept
 
 
 def _turned(sequence: Array, direction: int) -> Array:
-    """The sequence from its end, for the second direction."""
+    """A view of the sequence (T, ...), from its end for direction 1."""
     return sequence[::-1] if direction else sequence

@@ -1,4 +1,4 @@
-"""ROIPooling: the largest number in each cell of a grid laid over a region of an image."""
+"""ROIPooling: the maximum of each cell of a grid laid over a region of an image."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Cell = tuple[int, int, slice, slice]  # row and column of the grid, and the pixe
 class ROIPooling(Operator):
     """data (N, C, H, W), rois (R, 5) -> (R, C, *pooled_size), after Girshick, "Fast R-CNN" (2015).
 
-    A row of `rois` is the number of an image and two corners x1, y1, x2, y2, in pixels of the original picture;
-    spatial_scale leads to those of data. Both corners, rounded, belong to the region. Cells may share pixels; one that
-    lies outside the image is 0, and so is everything where no image has that number. The gradient goes to the first
-    largest pixel of a cell; there is none for `rois`.
+    A row of `rois` is the index of an image and two corners x1, y1, x2, y2, in pixels of the original picture;
+    spatial_scale converts them to pixels of data. Both corners, rounded, belong to the region. Cells may overlap. A
+    cell outside the image is 0, and so are all cells of a region whose image does not exist. The gradient goes to the
+    first largest pixel of a cell; that of `rois` is zero.
     """
 
-    asks_host = True
+    asks_host = True  # which pixels a cell covers depends on the values in rois
     pooled_size = Ints(minimum=1)
     spatial_scale = Float(low=0.0)
 
     def check(self) -> None:
-        """Height and width."""
+        """Raise ParameterError unless pooled_size is a height and a width."""
         if len(self.pooled_size) != 2:
             raise ParameterError("ROIPooling: parameter pooled_size", expected="2 numbers", got=self.pooled_size)
 
@@ -37,13 +37,13 @@ class ROIPooling(Operator):
         return ("data", "rois")
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """A region may lie in any image."""
+        """True: a region may lie in any image of the batch."""
         return True
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Regions and channels in both directions."""
+        """The number of regions and of channels, in both directions. Raises ShapeError if they do not fit."""
         data = merge(in_shapes[0], (0, 0, 0, 0), "ROIPooling: data")
         rois = merge(in_shapes[1], (0, 5), "ROIPooling: rois")
         out = merge(out_shapes[0], (0, 0, *self.pooled_size), "ROIPooling: output")
@@ -54,7 +54,7 @@ class ROIPooling(Operator):
         return [data, merge(rois, (out[0], 0), "ROIPooling: rois")], [out]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Region by region, cell by cell."""
+        """Write the maximum of each cell, for all channels at once."""
         data, rois, out = inputs[0], inputs[1], outputs[0]
         out.fill(0)
         for number, roi in enumerate(rois.tolist()):
@@ -62,7 +62,7 @@ class ROIPooling(Operator):
                 out[number, :, row, column] = data[int(roi[0]), :, high, wide].max(axis=(1, 2))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Search each cell again for its first largest pixel."""
+        """Find the largest pixel of each cell again, and add the gradient to it: cells may overlap."""
         data, rois, grad = inputs[0], inputs[1], in_grads[0]
         if in_grads[1] is not None:
             in_grads[1].fill(0)
@@ -73,12 +73,13 @@ class ROIPooling(Operator):
         for number, roi in enumerate(rois.tolist()):
             for row, column, high, wide in self._cells(roi, data.shape):
                 pixels, target = data[int(roi[0]), :, high, wide], grad[int(roi[0]), :, high, wide]
-                place = pixels.reshape(len(channels), -1).argmax(axis=1)
+                place = pixels.reshape(len(channels), -1).argmax(axis=1)  # of equal ones the first
                 width = pixels.shape[2]
                 target[channels, place // width, place % width] += out_grads[0][number, :, row, column]
 
     def _cells(self, roi: list[float], data: Shape) -> Iterator[Cell]:
-        """The cells of one region that hold pixels; none where no image has its number."""
+        """The cells of one region that hold pixels; none if that image does not exist."""
+        # No error: the cells keep the 0 that forward fills in, and get no gradient. NaN fails the comparison, too.
         image, *corners = roi
         if not 0 <= image < data[0] or not all(math.isfinite(corner) for corner in corners):
             return
@@ -97,8 +98,8 @@ def _rounded(value: float) -> int:
 
 
 def _cuts(first: int, last: int, count: int, extent: int) -> list[slice]:
-    """`count` ranges that cover first to last, as far as they lie within the image."""
-    size = max(last - first + 1, 1) / count
+    """`count` ranges that cover first to last (both included), cut to [0, extent); they are rounded outwards."""
+    size = max(last - first + 1, 1) / count  # of a cell, in pixels; a region has at least one pixel
     starts = [first + math.floor(k * size) for k in range(count)]
     stops = [first + math.ceil((k + 1) * size) for k in range(count)]
     return [slice(min(max(a, 0), extent), min(max(b, 0), extent)) for a, b in zip(starts, stops, strict=True)]

@@ -1,4 +1,4 @@
-"""Arithmetic of an array and a number; results are computed where they are wanted, without temporaries."""
+"""Arithmetic of an array and a number, written straight into the output without temporary arrays."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .parameters import Bool, Float
 
 
 class _Scalar(BaseElementwise, abstract=True):
+    """y = f(data, scalar), of data's shape."""
+
     scalar = Float(1.0)
-    is_int = Bool(True)  # written by newer files; arrays here are of one floating type
+    is_int = Bool(True)  # written by newer files and ignored: arrays here are of one floating type
 
 
 class PlusScalar(_Scalar):
@@ -119,13 +121,14 @@ class PowerScalar(_Scalar):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy s x^(s-1)."""
+        # Not s y / x, which is NaN where x is 0.
         xp.power(inputs[0], self.scalar - 1, out=out)
         xp.multiply(out, self.scalar, out=out)
         xp.multiply(out, dy, out=out)
 
 
 class RPowerScalar(_Scalar):
-    """scalar ** data; the gradient needs a positive scalar."""
+    """scalar ** data; the gradient is NaN unless scalar is positive."""
 
     canonical = "_rpower_scalar"
     aliases = ("_RPowerScalar",)
@@ -136,5 +139,6 @@ class RPowerScalar(_Scalar):
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
         """dy y ln s."""
+        # Python's math.log raises for such numbers, where numpy gives NaN.
         xp.multiply(y, math.log(self.scalar) if self.scalar > 0 else math.nan, out=out)
         xp.multiply(out, dy, out=out)

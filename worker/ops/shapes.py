@@ -1,4 +1,4 @@
-"""Arithmetic on shapes that may be partly unknown: None for nothing known, 0 for an extent not known."""
+"""Arithmetic on shapes that may be partly unknown: None where nothing is known, 0 for an unknown extent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .operator import PartialShape
 
 
 def merge(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
-    """What both together say; ShapeError naming `where` if they contradict each other."""
+    """The shape that both together determine. Raises ShapeError, naming `where`, if they contradict each other."""
     if left is None or right is None:
         return right if left is None else left
     if len(left) != len(right) or any(a and b and a != b for a, b in zip(left, right, strict=True)):
@@ -20,14 +20,17 @@ def merge(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
 
 
 def merge_rows(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
-    """`left` with the first extent, the batch, that `right` knows."""
+    """`left` with its first extent, the batch, completed from `right`. Raises ShapeError if the two differ."""
     if not left or not right:
         return left
     return merge(left, (right[0], *left[1:]), where)
 
 
 def merge_all(shapes: Sequence[PartialShape], where: Sequence[str]) -> PartialShape:
-    """What several equal shapes together say; `where` names each."""
+    """The one shape that several partial descriptions of it determine.
+
+    `where` names each of them. Raises ShapeError, naming the first that contradicts those before it.
+    """
     together: PartialShape = None
     for shape, name in zip(shapes, where, strict=True):
         together = merge(shape, together, name)
@@ -35,17 +38,18 @@ def merge_all(shapes: Sequence[PartialShape], where: Sequence[str]) -> PartialSh
 
 
 def known(shape: PartialShape) -> bool:
-    """Whether every extent is known."""
+    """Whether the shape and all its extents are known."""
     return shape is not None and all(shape)
 
 
 def product(extents: Shape) -> int:
     """The number of elements; 0 while any extent is unknown."""
+    # math.prod and not np.prod: Python's integers do not overflow on shapes that a file claims.
     return math.prod(extents)
 
 
 def normal_axis(operator: str, axis: int, axes: int, what: str = "axis") -> int:
-    """`axis` counted from the front; ShapeError naming the operator's parameter `what` if there is no such axis."""
+    """`axis` counted from the front. Raises ShapeError, naming the parameter `what`, if there is no such axis."""
     if not -axes <= axis < axes:
         raise ShapeError(f"{operator}: {what} {axis}", expected=f"an axis of {axes}-dimensional data")
     return axis % axes

@@ -1,4 +1,4 @@
-"""SliceChannel: one array cut into equal parts, each an output."""
+"""SliceChannel: one array cut into equal parts, each of which is an output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SliceChannel(Operator):
         return tuple(f"output{i}" for i in range(self.num_outputs))
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True along the batch axis; for a negative axis, only the shapes tell."""
+        """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
         if self.axis >= 0 or not in_shapes:
             return self.axis <= 0
         return self.axis + len(in_shapes[0]) == 0
@@ -36,7 +36,10 @@ class SliceChannel(Operator):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Outputs from data, or all from any output."""
+        """The outputs from data, and data and all outputs from any output.
+
+        Raises ShapeError if the axis is missing or cannot be divided into num_outputs parts.
+        """
         where = [f"SliceChannel: {name}" for name in (*self.outputs(), "data")]
         part = merge_all([*out_shapes, self._part(in_shapes[0])], where)
         if part is None:
@@ -44,10 +47,11 @@ class SliceChannel(Operator):
         return [self._whole(part)], [part] * self.num_outputs
 
     def _part(self, data: PartialShape) -> PartialShape:
+        """An output's shape from data's."""
         if data is None:
             return None
         axis = normal_axis("SliceChannel", self.axis, len(data))
-        extent, parts = data[axis], self.num_outputs
+        extent, parts = data[axis], self.num_outputs  # an unknown extent, 0, passes both checks and stays 0
         if extent % parts or (self.squeeze_axis and extent not in (0, parts)):
             wanted = f"extent {parts}" if self.squeeze_axis else f"an extent divisible by {parts}"
             raise ShapeError("SliceChannel: data", expected=f"{wanted} on axis {axis}", got=data)
@@ -55,6 +59,8 @@ class SliceChannel(Operator):
         return (*data[:axis], *inside, *data[axis + 1 :])
 
     def _whole(self, part: Shape) -> Shape:
+        """data's shape from an output's."""
+        # Booleans count as 0 or 1: with squeeze_axis data has one axis more than a part.
         axis = normal_axis("SliceChannel", self.axis, len(part) + self.squeeze_axis)
         extent = self.num_outputs * (1 if self.squeeze_axis else part[axis])
         return (*part[:axis], extent, *part[axis + (not self.squeeze_axis) :])
@@ -65,17 +71,17 @@ class SliceChannel(Operator):
         width = whole.shape[axis] // self.num_outputs
         before: tuple[Any, ...] = (slice(None),) * axis
         starts = range(0, whole.shape[axis], width)
-        if self.squeeze_axis:
+        if self.squeeze_axis:  # width is 1 then, and an integer index drops the axis
             return [whole[(*before, start)] for start in starts]
         return [whole[(*before, slice(start, start + width))] for start in starts]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy each part."""
+        """Copy each part to its output."""
         for piece, out in zip(self._pieces(inputs[0]), outputs, strict=True):
             out[...] = piece
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Copy each part's gradient to its place."""
+        """Copy the gradient of each output to its part of data's."""
         if in_grads[0] is not None:
             for piece, grad in zip(self._pieces(in_grads[0]), out_grads, strict=True):
                 piece[...] = grad

@@ -1,4 +1,4 @@
-"""smooth_l1: absolute value with a round bottom, the loss of box regression."""
+"""smooth_l1: the absolute value, rounded off by a parabola near zero; the loss of box regression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class SmoothL1(BaseElementwise):
     scalar = Float(1.0)
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
-        """With m the smaller of |x| and 1 / s^2: s^2 m^2 / 2 + |x| - m."""
+        """s^2 m^2 / 2 + |x| - m, m being the smaller of |x| and 1 / s^2: both cases in one formula."""
+        # Written so that neither case is selected by a comparison, which costs arrays of bools, and NaN stays NaN.
         square = self.scalar**2
         size = xp.absolute(inputs[0])
         xp.minimum(size, self._bound(), out=out)
@@ -26,10 +27,11 @@ class SmoothL1(BaseElementwise):
         out += size
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """s^2 x, kept within -1 and 1."""
+        """dy times s^2 x limited to [-1, 1]."""
         xp.multiply(inputs[0], self.scalar**2, out=out)
         xp.clip(out, -1, 1, out=out)
         out *= dy
 
     def _bound(self) -> float:
+        """1 / s^2, where the parabola ends; infinity for s = 0, which makes y = 0."""
         return 1 / self.scalar**2 if self.scalar else float("inf")

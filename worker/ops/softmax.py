@@ -1,4 +1,7 @@
-"""softmax, log_softmax and softmin along an axis, with their true gradients (SoftmaxOutput is a loss)."""
+"""softmax, log_softmax and softmin along an axis, with their true gradients (SoftmaxOutput's is that of a loss).
+
+The maximum along the axis is subtracted first: it changes nothing in theory, and keeps e^x from overflowing.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,19 @@ from .parameters import Bool, Choice, Float, Int, Optional
 
 
 class BaseSoftmax(BaseElementwise, abstract=True):
-    """Parameters of the three. The values keep the graph's type; `dtype` is accepted and changes nothing."""
+    """The parameters of all three; data and output have one shape.
+
+    `dtype` is accepted and ignored: a graph has one element type.
+    """
 
     axis = Int(-1)
     temperature = Optional(Float())
     dtype = Optional(Choice("float16", "float32", "float64"))
     use_length = Optional(Bool())
-    sign = 1.0
+    sign = 1.0  # -1 in softmin
 
     def check(self) -> None:
-        """A temperature that divides, and no second input."""
+        """Raise ParameterError unless temperature is positive; use_length, which adds an input, is refused."""
         if self.temperature is not None and not self.temperature > 0:
             where = f"{self.op_name()}: parameter temperature"
             raise ParameterError(where, expected="a number above 0", got=self.temperature)
@@ -32,22 +38,23 @@ class BaseSoftmax(BaseElementwise, abstract=True):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Data and output from each other."""
+        """Data and output from each other. Raises ShapeError if data has no axis `axis`."""
         inputs, outputs = super().infer_shape(in_shapes, out_shapes)
         if inputs[0] is not None and not -len(inputs[0]) <= self.axis < len(inputs[0]):
             raise ShapeError(f"{self.op_name()}: data", expected=f"a shape with axis {self.axis}", got=inputs[0])
         return inputs, outputs
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """Along the batch."""
+        """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
         return self.axis == 0 or (self.axis < 0 and (not in_shapes or self.axis + len(in_shapes[0]) == 0))
 
     def factor(self) -> float:
-        """What multiplies the data."""
+        """The number by which data is multiplied: 1 / temperature, negative for softmin."""
         return self.sign / (self.temperature or 1.0)
 
     def scaled(self, xp: Any, data: Array, out: Array) -> None:
-        """Write data * factor, less its maximum, to `out`."""
+        """Write data * factor, less its maximum along `axis`, to `out`, of data's shape."""
+        # The factor comes first: for a negative one (softmin) the maximum is of the negated data.
         xp.multiply(data, self.factor(), out=out)
         out -= out.max(axis=self.axis, keepdims=True)
 
@@ -58,15 +65,15 @@ class Softmax(BaseSoftmax):
     canonical = "softmax"
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """e^(x - max) / sum."""
+        """y = e^(x - max) / sum."""
         self.scaled(step.xp, inputs[0], outputs[0])
         exponentials(step.xp, outputs[0], self.axis)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """y (dy - sum(y dy)) / temperature."""
+        """y (dy - sum(y dy)) / temperature, with the sum along `axis`."""
         if in_grads[0] is not None:
             softmax_gradient(step.xp, outputs[0], out_grads[0], self.axis, in_grads[0])
-            in_grads[0] *= self.factor()
+            in_grads[0] *= self.factor()  # the inner derivative, -1 / temperature in softmin
 
 
 class Softmin(Softmax):
@@ -82,29 +89,30 @@ class LogSoftmax(BaseSoftmax):
     canonical = "log_softmax"
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """x - max - ln(sum e^(x - max))."""
+        """y = x - max - ln(sum e^(x - max)); the logarithm of softmax would be -inf where that underflows to 0."""
         xp, out = step.xp, outputs[0]
         self.scaled(xp, inputs[0], out)
         out -= xp.log(xp.exp(out).sum(axis=self.axis, keepdims=True))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """(dy - e^y sum(dy)) / temperature."""
+        """(dy - e^y sum(dy)) / temperature, with the sum along `axis`."""
         grad, xp, head = in_grads[0], step.xp, out_grads[0]
         if grad is not None:
-            xp.exp(outputs[0], out=grad)
+            xp.exp(outputs[0], out=grad)  # the softmax, from log_softmax's own output
             grad *= -head.sum(axis=self.axis, keepdims=True)
             grad += head
             grad *= self.factor()
 
 
 def exponentials(xp: Any, values: Array, axis: int) -> None:
-    """Replace values of at most 0 by e^value / sum along `axis`."""
+    """Replace `values`, all at most 0, by e^value / (their sum along `axis`)."""
     xp.exp(values, out=values)
     values /= values.sum(axis=axis, keepdims=True)
 
 
 def softmax_gradient(xp: Any, y: Array, head: Array, axis: int, grad: Array) -> None:
-    """grad = y (head - sum of y head along `axis`)."""
+    """Write softmax's gradient y (head - sum of y head along `axis`) to `grad`; all arrays have y's shape."""
+    # From dy_i/dx_j = y_i ((i == j) - y_j): only the sum along the axis is needed, never the whole Jacobian.
     xp.multiply(y, head, out=grad)
     total = grad.sum(axis=axis, keepdims=True)
     xp.subtract(head, total, out=grad)

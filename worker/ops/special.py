@@ -1,6 +1,7 @@
 """Functions that numpy lacks: erf, gamma, the logarithm of gamma, and its derivative digamma.
 
-On numpy they are compiled loops in double precision, loaded when first used; on cupy those of cupyx.scipy.special.
+For numpy they are compiled loops in double precision, loaded when first used; for cupy, cupyx.scipy.special has them.
+In all of them, `x` and `out` are arrays of one shape, and `out` gets the result.
 """
 
 from __future__ import annotations
@@ -13,27 +14,28 @@ from ..array import Array
 
 
 def erf(xp: Any, x: Array, out: Array) -> None:
-    """2/sqrt(pi) times the integral of e^-t^2 from 0 to x."""
+    """Write the error function, 2/sqrt(pi) times the integral of e^-t^2 from 0 to x, to `out`, of x's shape."""
     _apply(xp, "erf", x, out)
 
 
 def gamma(xp: Any, x: Array, out: Array) -> None:
-    """The gamma function."""
+    """Write the gamma function, (x - 1)! for whole x, to `out`, of x's shape."""
     _apply(xp, "gamma", x, out)
 
 
 def gammaln(xp: Any, x: Array, out: Array) -> None:
-    """ln |gamma(x)|."""
+    """Write ln |gamma(x)| to `out`, of x's shape."""
     _apply(xp, "gammaln", x, out)
 
 
 def digamma(xp: Any, x: Array, out: Array) -> None:
-    """The derivative of gammaln."""
+    """Write the derivative of gammaln to `out`, of x's shape."""
     _apply(xp, "digamma", x, out)
 
 
 def _apply(xp: Any, name: str, x: Array, out: Array) -> None:
     if xp is np:
+        # Imported here, because compiling the loops needs numba, which takes long to load and few networks use these.
         from . import special_compiled as loops
 
         getattr(loops, name)(x.reshape(-1), out.reshape(-1))

@@ -1,4 +1,4 @@
-"""stack: arrays of one shape along a new axis."""
+"""stack: arrays of one shape joined along a new axis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .shapes import merge, merge_all, normal_axis
 
 
 class Stack(Operator):
-    """arg0, arg1, ... of one shape become the places along a new axis, `axis` of the output."""
+    """arg0, arg1, ... of one shape, joined along a new axis, which is axis `axis` of the output."""
 
     canonical = "stack"
     variadic = True
@@ -24,15 +24,15 @@ class Stack(Operator):
         return tuple(f"arg{i}" for i in range(self.num_args))
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
-        """True if the new axis comes before the batch; for a negative axis, only the shapes tell."""
+        """True if the new axis comes before the batch; for a negative `axis` that depends on the shapes."""
         if self.axis >= 0 or not in_shapes:
             return self.axis <= 0
-        return self.axis + len(in_shapes[0]) + 1 == 0
+        return self.axis + len(in_shapes[0]) + 1 == 0  # counted on the output, which has one axis more
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Each from every other."""
+        """All shapes from any one of them. Raises ShapeError if they contradict each other or `axis` does not fit."""
         out, part = out_shapes[0], None
         if out:
             axis = normal_axis("stack", self.axis, len(out))
@@ -45,16 +45,17 @@ class Stack(Operator):
         return [part] * self.num_args, [out]
 
     def _places(self, whole: Array) -> list[Array]:
+        """Views of `whole`, of the output's shape, one for each input."""
         before: tuple[Any, ...] = (slice(None),) * (self.axis % whole.ndim)
         return [whole[(*before, place, ...)] for place in range(self.num_args)]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy each input to its place."""
+        """Copy each input to its place on the new axis."""
         for place, data in zip(self._places(outputs[0]), inputs, strict=True):
             place[...] = data
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Copy each place's gradient back."""
+        """Copy the gradient at each input's place on the new axis."""
         for place, grad in zip(self._places(out_grads[0]), in_grads, strict=True):
             if grad is not None:
                 grad[...] = place

@@ -1,4 +1,4 @@
-"""SVMOutput: the multi-class hinge loss, one class against the rest."""
+"""SVMOutput: the multi-class hinge loss, with each class against all others."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .softmax_output import check_labels
 
 
 class SVMOutput(Operator):
-    """The output is data (N, K); its gradient that of C * sum over classes of max(0, margin - t x)^2.
+    """The output is data (N, K); its gradient is that of C * sum over classes of max(0, margin - t x)^2.
 
-    t is 1 for the label's class and -1 for the others, C the regularization_coefficient; use_linear leaves the square
-    away. label is (N,). Tang: "Deep learning using linear support vector machines" (2013).
+    label is (N,). t is 1 for the label's class and -1 for the others, C is regularization_coefficient; use_linear
+    leaves out the square. Tang: "Deep learning using linear support vector machines" (2013).
     """
 
     is_loss = True
@@ -29,7 +29,10 @@ class SVMOutput(Operator):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """The output has data's shape; label has its rows, and tells them."""
+        """The output has data's shape; label has its rows, and data learns their number from it.
+
+        Raises ShapeError if data does not have 2 axes or label has another number of rows.
+        """
         data, label = merge(in_shapes[0], out_shapes[0], "SVMOutput: data"), in_shapes[1]
         if data is None:
             return [data, label], [data]
@@ -39,22 +42,26 @@ class SVMOutput(Operator):
         return [data, merge(label, data[:1], "SVMOutput: label")], [data]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Pass data on."""
+        """Copy data."""
         outputs[0][...] = inputs[0]
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """-t C where t x < margin, times 2 (margin - t x) for the square; DataError for labels that are no class."""
+        """-t C where t x < margin, times 2 (margin - t x) for the square; zero for the label.
+
+        Raises DataError if a label is not a class.
+        """
         (data, label), grad, xp = inputs, in_grads[0], step.xp
         if in_grads[1] is not None:
             in_grads[1].fill(0)
         if grad is None:
             return
         check_labels(step, label, data.shape[1], None, "SVMOutput")
+        # t: 1 for the label's class, -1 for the others, (N, K).
         side = xp.where(xp.arange(data.shape[1]) == label[:, None], 1, -1).astype(data.dtype)
         xp.multiply(side, data, out=grad)
         xp.subtract(self.margin, grad, out=grad)
         if self.use_linear:
-            xp.sign(grad, out=grad)
+            xp.sign(grad, out=grad)  # -1, 0 or 1, and NaN stays NaN; the maximum below then leaves 1 or 0
         xp.maximum(grad, 0, out=grad)
         grad *= side
         grad *= -self.regularization_coefficient * (1 if self.use_linear else 2)

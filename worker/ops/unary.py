@@ -1,4 +1,4 @@
-"""Functions of one array, element by element: exp, sqrt, tanh, round and the like, one table of them all."""
+"""Functions of one array, element by element: exp, sqrt, tanh, round and the like, in one table."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Slope = Callable[[Any, Array, Array, Array], None]  # (xp, x, y, out): write f'(
 
 @dataclass(frozen=True)
 class Function:
-    """A function and its derivative; None where the derivative is zero wherever there is one."""
+    """A function and its derivative; None if that is 0 wherever it exists, as for steps."""
 
     value: Value
     slope: Slope | None
 
 
 class Unary(BaseElementwise, abstract=True):
-    """y = f(data), f being the subclass's `function`."""
+    """y = f(data), f being the subclass's `function`; all arrays have data's shape."""
 
     function: ClassVar[Function]
 
@@ -44,8 +44,9 @@ class Unary(BaseElementwise, abstract=True):
 
 
 def define(name: str, doc: str, value: Value | str, slope: Slope | None, *aliases: str) -> None:
-    """Register the operator `name`; a `value` that is a word is the ufunc of that name."""
+    """Register the operator `name`; a `value` that is a string is the ufunc of that name."""
     function = Function(_ufunc(value) if isinstance(value, str) else value, slope)
+    # Making the class registers it. __module__ would otherwise be that of type(), and docs/operators.md sorts by it.
     members = {"canonical": name, "aliases": aliases, "function": function, "blocks_gradient": slope is None}
     type(name.title(), (Unary,), {**members, "__doc__": doc, "__module__": __name__})
 
@@ -93,6 +94,7 @@ def _of_y(factor: float, power: int = 1, plus: float = 0.0) -> Slope:
     """factor y^power + plus."""
 
     def applied(xp: Any, x: Array, y: Array, out: Array) -> None:
+        # Products, not xp.power: the powers are whole and at most 4.
         xp.multiply(y, factor, out=out)
         for _ in range(power - 1):
             xp.multiply(out, y, out=out)
@@ -114,15 +116,17 @@ def _quadratic(a: float, b: float, c: float) -> Slope:
 
 
 def _round(xp: Any, x: Array, out: Array) -> None:
-    """The nearest whole number, halves away from zero. Twice the fraction says which way to go, without rounding."""
+    """The nearest whole number, halves away from zero."""
     xp.trunc(x, out=out)
+    # Twice the fraction is exact; floor(x + 0.5) would round the sum first, which makes 0.49999997 (float32) a 1.
     xp.add(out, xp.trunc(2 * (x - out)), out=out)
 
 
 def _rint(xp: Any, x: Array, out: Array) -> None:
-    """The nearest whole number, halves downwards."""
+    """The nearest whole number, halves downwards, as in MXNet (numpy's rint takes halves to the even one)."""
     above = xp.ceil(x)
     xp.floor(x, out=out)
+    # Both distances are exact, so a half is recognised as one; NaN stays, as no comparison with it holds.
     xp.copyto(out, above, where=above - x < x - out)
 
 
@@ -148,6 +152,7 @@ def _gamma_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
     xp.multiply(out, y, out=out)
 
 
+# Powers and roots; slopes in powers of y where these are whole, such as -x^(-3/2) / 2 = -y^3 / 2 for rsqrt.
 define("abs", "|data|; its slope at 0 is 0.", "absolute", _of_x("sign"))
 define("sign", "-1, 0 or 1.", "sign", None)
 define("negative", "-data.", "negative", _constant(-1))
@@ -158,6 +163,7 @@ define("rsqrt", "1 / sqrt(data).", _inverse("sqrt"), _of_y(-0.5, 3))
 define("cbrt", "The cube root.", "cbrt", _over(1, _of_y(3, 2)))
 define("rcbrt", "1 / cbrt(data).", _inverse("cbrt"), _of_y(-1 / 3, 4))
 
+# Steps: piecewise constant, so that no gradient passes.
 define("round", "The nearest whole number, halves away from zero.", _round, None)
 define("rint", "The nearest whole number, halves downwards.", _rint, None)
 define("ceil", "The next whole number upwards.", "ceil", None)
@@ -166,6 +172,7 @@ define("trunc", "The next whole number towards zero.", "trunc", None)
 define("fix", "The next whole number towards zero.", "trunc", None)
 define("logical_not", "1 where data is 0, else 0.", "logical_not", None)
 
+# Exponentials and logarithms; log's slope 1 / x is written as 1 over the "quadratic" x.
 define("exp", "e^data.", "exp", _of_y(1))
 define("expm1", "e^data - 1, exact for small data.", "expm1", _of_y(1, 1, 1))
 define("log", "The natural logarithm.", "log", _over(1, _quadratic(0, 1, 0)))
@@ -173,6 +180,7 @@ define("log1p", "ln(1 + data), exact for small data.", "log1p", _over(1, _quadra
 define("log2", "The logarithm to base 2.", "log2", _over(1 / math.log(2), _quadratic(0, 1, 0)))
 define("log10", "The logarithm to base 10.", "log10", _over(1 / math.log(10), _quadratic(0, 1, 0)))
 
+# Circular and hyperbolic functions: tan' = 1 + y^2, arcsin' = 1 / sqrt(1 - x^2), arctan' = 1 / (1 + x^2), and so on.
 define("sin", "The sine, of radians.", "sin", _of_x("cos"))
 define("cos", "The cosine, of radians.", "cos", _of_x("sin", -1))
 define("tan", "The tangent, of radians.", "tan", _of_y(1, 2, 1))
@@ -188,6 +196,7 @@ define("arcsinh", "The inverse hyperbolic sine.", "arcsinh", _over_root(1, _quad
 define("arccosh", "The inverse hyperbolic cosine.", "arccosh", _over_root(1, _quadratic(1, 0, -1)))
 define("arctanh", "The inverse hyperbolic tangent.", "arctanh", _over(1, _quadratic(-1, 0, 1)))
 
+# The functions of Activation, and special functions: gamma' = gamma digamma, and gammaln' = digamma.
 define("relu", "max(data, 0).", VALUES["relu"], SLOPES["relu"])
 define("sigmoid", "1 / (1 + e^-data).", VALUES["sigmoid"], SLOPES["sigmoid"])
 define("softsign", "data / (1 + |data|).", VALUES["softsign"], SLOPES["softsign"])
@@ -197,7 +206,7 @@ define("gammaln", "The logarithm of |gamma(data)|.", special.gammaln, lambda xp,
 
 
 class HardSigmoid(BaseElementwise):
-    """y = alpha data + beta, held between 0 and 1; the slope is 0 where it is held."""
+    """y = alpha data + beta, limited to [0, 1], of data's shape; the slope is 0 at these limits and beyond."""
 
     canonical = "hard_sigmoid"
     alpha = Float(0.2)
@@ -210,7 +219,7 @@ class HardSigmoid(BaseElementwise):
         xp.clip(out, 0, 1, out=out)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """alpha dy where 0 < y < 1: y (1 - y) is positive there alone."""
+        """alpha dy where 0 < y < 1, else 0: y (1 - y) is positive only there, and NaN stays NaN."""
         xp.subtract(1, y, out=out)
         xp.multiply(out, y, out=out)
         xp.sign(out, out=out)
@@ -219,23 +228,23 @@ class HardSigmoid(BaseElementwise):
 
 
 class ZerosLike(BaseElementwise):
-    """Zeros in data's shape."""
+    """Zeros of data's shape."""
 
     canonical = "zeros_like"
     blocks_gradient = True
     fill = 0.0
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
-        """The constant."""
+        """y = 0, or 1 in ones_like, of data's shape."""
         out.fill(self.fill)
 
     def slope(self, xp: Any, which: int, inputs: Arrays, y: Array, dy: Array, out: Array) -> None:
-        """Zero."""
+        """0 everywhere, of data's shape: the output does not depend on data."""
         out.fill(0)
 
 
 class OnesLike(ZerosLike):
-    """Ones in data's shape."""
+    """Ones of data's shape."""
 
     canonical = "ones_like"
     fill = 1.0

@@ -1,4 +1,4 @@
-"""UpSampling: larger planes by repeating pixels, or by a deconvolution whose filters start as a tent."""
+"""UpSampling: enlarge planes by repeating pixels, or by a deconvolution whose filters interpolate bilinearly."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .shapes import merge
 class UpSampling(Operator):
     """Planes `scale` times as high and wide.
 
-    nearest: arg0, arg1, ... (N, C, H, W), each repeated to the size scale * arg0's, which its own must divide; joined
-    along the channels (multi_input_mode concat) or added up (sum). bilinear: data (N, C, H, W) and weight
-    (C, 1, K, K), K = 2 scale - scale % 2, as a Deconvolution with stride `scale` that keeps channels apart; num_filter
-    is C. num_args counts itself when inputs are given by position. workspace is not used.
+    nearest: arg0, arg1, ... (N, C, H, W), each repeated to the size scale * arg0's, which its own size must divide, and
+    then joined along the channels (multi_input_mode concat) or added up (sum). bilinear: data (N, C, H, W) and weight
+    (C, 1, K, K), K = 2 scale - scale % 2, as a Deconvolution with stride `scale` and one group per channel; num_filter
+    is C. num_args is filled in when inputs are given by position. workspace is ignored.
     """
 
     variadic = True
@@ -28,13 +28,14 @@ class UpSampling(Operator):
     workspace = Int(512, minimum=0)
 
     def arguments(self) -> tuple[str, ...]:
-        """arg0 to arg<num_args - 1>, or data and weight."""
+        """arg0 to arg<num_args - 1>, or for bilinear data and weight."""
         if self.sample_type == "bilinear":
             return ("data", "weight")
         return tuple(f"arg{i}" for i in range(self.num_args))
 
     def deconvolution(self, channels: int) -> Deconvolution:
-        """What the bilinear kind computes."""
+        """The Deconvolution that sample_type bilinear computes, for that many channels."""
+        # With this kernel and padding the output is exactly scale times as large: adj is not needed.
         extent, pad = 2 * self.scale - self.scale % 2, self.scale // 2
         return Deconvolution(
             kernel=(extent, extent),
@@ -47,7 +48,10 @@ class UpSampling(Operator):
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
-        """Output from the inputs; rows, and what else has one answer, from the output."""
+        """Output from the inputs; from the output the rows, and extents of inputs where only one is possible.
+
+        Raises ShapeError if an array does not have 4 axes or its extents do not divide the output's.
+        """
         where = [f"UpSampling: {name}" for name in self.arguments()]
         out = merge(out_shapes[0], (0, 0, 0, 0), "UpSampling: output")
         assert out is not None
@@ -59,16 +63,18 @@ class UpSampling(Operator):
             assert merged is not None
             shapes.append(merged)
         out = self._output(shapes, out)
+        # arg0 fixes the scale, so it follows from the output; the others may be any divisor and are only checked.
         self._check_sizes(shapes[1:], where[1:], out)
         rows, channels = (out[0], 0, 0, 0), (0, out[1] if self.multi_input_mode == "sum" else 0, 0, 0)
-        first = (0, 0, *(extent // self.scale for extent in out[2:]))
+        first = (0, 0, *(extent // self.scale for extent in out[2:]))  # 0 stays 0, unknown
         found: list[PartialShape] = [merge(merge(s, rows, n), channels, n) for s, n in zip(shapes, where, strict=True)]
         found[0] = merge(found[0], first, where[0])
         return found, [out]
 
     def _output(self, shapes: list[Shape], out: Shape) -> Shape:
+        """The output's shape as far as the inputs' and its own known extents determine it."""
         channels = [shape[1] for shape in shapes]
-        joined = sum(channels) if all(channels) else 0
+        joined = sum(channels) if all(channels) else 0  # a sum with an unknown term is unknown
         total = max(channels) if self.multi_input_mode == "sum" else joined
         rows = max(shape[0] for shape in shapes)
         merged = merge(out, (rows, total, *(self.scale * n for n in shapes[0][2:])), "UpSampling: output")
@@ -96,20 +102,21 @@ class UpSampling(Operator):
         return [data, weight], [merge(out, larger, "UpSampling: output")]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Repeat, or deconvolve."""
+        """Repeat the pixels of each input, or deconvolve."""
         if self.sample_type == "bilinear":
             self.deconvolution(inputs[0].shape[1]).forward(step, inputs, outputs)
             return
         adds = self.multi_input_mode == "sum"
         for number, (data, target) in enumerate(zip(inputs, self._targets(inputs, outputs[0]), strict=True)):
             tiles = _tiles(target, data.shape)
+            # The first input overwrites the output, which holds whatever was there before.
             if adds and number > 0:
                 tiles += data[:, :, :, None, :, None]
             else:
                 tiles[...] = data[:, :, :, None, :, None]
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Each pixel gets the sum over where it was repeated."""
+        """Each pixel gets the sum over the places where it was repeated."""
         if self.sample_type == "bilinear":
             self.deconvolution(inputs[0].shape[1]).backward(step, out_grads, inputs, outputs, in_grads)
             return
@@ -118,7 +125,7 @@ class UpSampling(Operator):
                 _tiles(source, grad.shape).sum(axis=(3, 5), out=grad)
 
     def _targets(self, inputs: Arrays, out: Array) -> list[Array]:
-        """The part of the output that each input fills."""
+        """The part of `out`, of the output's shape, that each input fills, as views."""
         if self.multi_input_mode == "sum":
             return [out] * len(inputs)
         start, parts = 0, []
@@ -129,6 +136,6 @@ class UpSampling(Operator):
 
 
 def _tiles(plane: Array, small: Shape) -> Array:
-    """A view of (N, C, OH, OW) as (N, C, H, OH / H, W, OW / W)."""
+    """A view of `plane` (N, C, OH, OW) as (N, C, H, OH / H, W, OW / W), H and W being those of `small`."""
     rows, channels, height, width = plane.shape
     return plane.reshape(rows, channels, small[2], height // small[2], small[3], width // small[3])

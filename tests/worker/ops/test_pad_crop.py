@@ -36,7 +36,7 @@ def test_pads_that_cannot_be():
         with pytest.raises(ParameterError, match="Pad: parameter pad_width: expected 8 or 10 numbers"):
             lookup("Pad")(mode="edge", pad_width=border)
     op = lookup("Pad")(mode="reflect", pad_width=(0, 0, 0, 0, 2, 2, 0, 0))
-    with pytest.raises(ShapeError, match="Pad: data: expected extents above the border 2 to reflect"):
+    with pytest.raises(ShapeError, match="Pad: data: expected extents larger than the border 2"):
         op.infer_shape([(1, 1, 2, 5)], [None])
     with pytest.raises(ShapeError, match="Pad: data: expected 4 axes"):
         op.infer_shape([(1, 1, 2)], [None])

@@ -45,7 +45,11 @@ def test_slice_carries_what_is_known():
         ({"begin": (0,), "end": (1, 2)}, ParameterError, "slice: parameter end: expected 1 numbers"),
         ({"begin": (0,), "end": (1,), "step": (0,)}, ParameterError, "slice: parameter step: .*not 0"),
         ({"begin": (0.5,), "end": (1,)}, ParameterError, "slice: parameter begin: expected a tuple of whole numbers"),
-        ({"begin": (3,), "end": (3,)}, ShapeError, "slice: data: expected something left of axis 0, got extent 3"),
+        (
+            {"begin": (3,), "end": (3,)},
+            ShapeError,
+            "slice: data: expected elements left on axis 0, got extent 3",
+        ),
         ({"begin": (0, 0, 0), "end": (1, 1, 1)}, ShapeError, r"slice: data: expected at least 3 axes, got \(3, 4\)"),
     ],
 )
