@@ -28,7 +28,7 @@ FEW_CHANNELS = 16  # a run of kw * C numbers shorter than this is copied faster 
 
 
 def patches_fit(op: Convolution, data: Shape) -> bool:
-    """Whether the patches of one image of `data` (n, C, H, W) fit into the cache; if not, this kernel has no advantage."""
+    """Whether the patches of one image of data (n, C, H, W) fit into the cache; else this kernel has no advantage."""
     out = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
     depth = data[1] * op.kernel[0] * op.kernel[1]
     return out is not None and 4 * out[2] * out[3] * depth <= CHUNK_BYTES

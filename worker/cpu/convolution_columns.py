@@ -142,7 +142,7 @@ class ColumnsKernel:
 
     def _multiply(self, left: Array, right: Array, out: Array, band: Band) -> None:
         """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW)."""
-        if band.last - band.first == 1:  # rows of one image lie at a fixed distance, so the GEMM can write them in place
+        if band.last - band.first == 1:  # rows of one image are equally far apart, so the GEMM can write in place
             np.matmul(left, right, out=self._view(out, band))
             return
         made = scratch("product", (len(left), right.shape[1]))

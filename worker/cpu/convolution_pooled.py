@@ -46,6 +46,6 @@ class PooledConvolutionKernel:
         grad = out_grads[0]
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
-        # PoolKernel goes by its winners and does not read the convolved numbers, so their array can take their gradient.
+        # PoolKernel goes by its winners and does not read the convolved numbers: their array takes their gradient.
         self.pooling.backward(step, [grad], [self.convolved], outputs, [self.convolved])
         self.convolution.backward(step, [self.convolved], inputs, [], in_grads)

@@ -49,7 +49,7 @@ class DepthwiseKernel:
             _data_gradient(grad, weight, in_grads[0], self._phases(), plan.offsets, self._line(), plan.pad)
 
     def _phases(self) -> Array:
-        """Scratch for one plane, its border zero; kernels write the inside only."""
+        """Scratch for one plane, its border zero; dealing a plane writes the inside only."""
         phases = scratch("phases", self.plan.shape)
         phases.fill(0)
         return phases
