@@ -25,7 +25,7 @@ def image_to_columns(
 ) -> None:
     """image (C, H, W), output rows from rows[0] to rows[1] -> columns (C * kh * kw, rows * out_w).
 
-    `phases` is scratch for one plane of at least as many rows, its left and right border zero; `offsets` as in PhasePlan.
+    `phases` is scratch for one plane of at least as many rows, left and right border zero; `offsets` are PhasePlan's.
     """
     flat, pitch = phases.reshape(-1), phases.shape[3]
     for c in range(len(image)):

@@ -1,7 +1,7 @@
 """Pooling in two dimensions: windows that may overlap or reach into a border, and one window over the whole plane.
 
-As in stride_phases.py, a plane is laid out so that what all windows read at one tap is one run of memory; `line` has one
-number per window, row by row at the phases' pitch.
+As stride_phases.py describes, a plane is laid out so that what all windows read at one tap is one run of memory; `line`
+has one number per window, row by row at the phases' pitch.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class SoftmaxOutputKernel:
         """Write exp(x - max) / sum, row by row."""
         data, out = inputs[0], outputs[0]
         _subtract_largest(data, out)
-        np.exp(out, out=out)  # numpy's is vectorised, numba's calls the C library for each number
+        np.exp(out, out=out)  # numpy's exp is vectorised
         _divide_by_sum(out)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:

@@ -51,7 +51,7 @@ class PhasePlan:
 def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int, int, int]:
     """low, high and first: places [low, high) of phase `b` hold pixels of the plane, the first one pixel `first`.
 
-    Along either axis; `pitch` is the number of places. Place j holds pixel j * stride + b - pad, if there is such a one.
+    Along either axis; `pitch` is the number of places. Place j holds pixel j * stride + b - pad, if it exists.
     """
     low = max(0, -((b - pad) // stride))
     high = max(low, min(pitch, -((b - pad - width) // stride)))
