@@ -2,12 +2,12 @@
 
 A^T takes powers of the points: output pixel i is the sum of p^i t_p over the finite points p, and t_infinity is added
 to the last. G has rows (1, p, p^2) / N_p, N_p being the product of p - q over the other finite points q, and (0, 0, 1)
-for infinity. Rows of B^T are the coefficients of the product of x - q over the same q; for infinity, over all finite
-points. Points in pairs p, -p share the even and the odd part of each polynomial, which halves the multiplications.
+for infinity. Rows of B^T are the coefficients of the product of x - q over the same q; for infinity, q goes over all
+finite points. A pair p, -p shares the even and the odd part of its polynomials, which halves the multiplications.
 
 Arrays are flat, sixteen planes side by side (see plane_lanes.py). A transform reads lines of `count` numbers, the first
-at `read` and each `step` numbers behind the last, and writes such lines from `write` on: `step` is one row of a tile for
-the transform of its columns, and one pixel for that of its rows.
+at `read` and each `step` numbers behind the last, and writes such lines from `write` on: `step` is one row of a tile
+for the transform of its columns, and one pixel for that of its rows.
 """
 
 from __future__ import annotations
