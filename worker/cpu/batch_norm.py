@@ -101,7 +101,7 @@ def _forward(
     sums, factors = np.empty((3, WIDTH)), np.empty((3, WIDTH), np.float32)
     start = 0
     while start < mean.size and data.size > 0:
-        block = min(max(1, WIDTH // behind), mean.size - start)
+        block = min(max(1, WIDTH // behind), mean.size - start)  # channels, at least one, however long it is
         low, high = (first + start) * behind, (first + start + block) * behind
         if is_own:
             _moments(data, low, high, behind, sums, mean[start : start + block], var[start : start + block])
@@ -134,6 +134,7 @@ def _moments(data: Array, low: int, high: int, behind: int, sums: Array, mean: A
         for j in range(low, high, WIDTH):
             _add_moments(data[i, j : min(j + WIDTH, high)], sums[0], sums[1], sums[2])
     count = len(data) * behind
+    # Only now are positions added up, in their order: the part of a channel's sums that is a chain of additions.
     for c in range(mean.size):
         left, right = c * behind, min(width, (c + 1) * behind)
         distance = sums[1, left:right].sum() / count

@@ -46,6 +46,7 @@ class ConvolutionKernel:
         assert out is not None
         plane, few = (out[2], out[3]), data[1] * op.kernel[1] < FEW_CHANNELS
         image_bytes = 4 * plane[0] * plane[1] * data[1] * op.kernel[0] * op.kernel[1]
+        # The image's patches decide how many images make a chunk, at least one.
         self.chunk = max(1, min(data[0], (DEALT_CHUNK_BYTES if few else CHUNK_BYTES) // image_bytes))
         self.products: DealtColumns | PatchRows = (DealtColumns if few else PatchRows)(
             op, data, plane, window, self.chunk
@@ -57,7 +58,7 @@ class ConvolutionKernel:
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the pooled, activated output, and remember for backward where each maximum was."""
-        self.products.arrange_weight(inputs[1])
+        self.products.arrange_weight(inputs[1])  # each time, as every training step changes it
         bias, out = (inputs[2] if len(inputs) > 2 else self.no_bias), outputs[0]
         for first in range(0, len(out), self.chunk):
             part = slice(first, first + self.chunk)

@@ -67,6 +67,7 @@ class DealtColumns:
 
     def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:
         """`total` (F, C, kh, kw) += the weight's gradient from these images; `runs` is what `unpool` returned."""
+        # A product per image, as the GEMMs of forward, then their sum in the order of the images.
         partial = self.partial[: len(data)]
         np.matmul(_flat(runs), self._columns(data).transpose(0, 2, 1), out=partial)
         total += np.add.reduce(partial, axis=0).reshape(total.shape)
@@ -74,8 +75,8 @@ class DealtColumns:
     def data_grad(self, runs: Array, out: Array) -> None:
         """Write the images' gradient (m, C, H, W); `runs` is what `unpool` returned."""
         image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
-        np.matmul(self.weight.T, _flat(runs), out=_flat(columns))
-        image.fill(0)
+        np.matmul(self.weight.T, _flat(runs), out=_flat(columns))  # the memory of the columns takes their gradient
+        image.fill(0)  # patches overlap: their gradients are added up
         window_columns.add_columns_to_dealt(columns, image, *self.geometry)
         window_columns.collect(image, out, *self.pad)
 

@@ -155,7 +155,7 @@ class ColumnsKernel:
         partial = scratch("partial", target.shape)
         for number, band in enumerate(self.bands):
             columns, rows = self._columns(data, band), self._side_by_side(grad, band, "rows")
-            np.matmul(rows, columns.T, out=partial if number else target)
+            np.matmul(rows, columns.T, out=partial if number else target)  # the first band need not be added
             if number:
                 np.add(target, partial, out=target)
 

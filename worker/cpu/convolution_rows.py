@@ -74,6 +74,7 @@ class PatchRows:
 
     def data_grad(self, rows: Array, out: Array) -> None:
         """Write the images' gradient (m, C, H, W); `rows` is what `unpool` returned."""
+        # The memory of the patches takes their gradient: the weight's gradient, made before, has read them.
         image, made = self.image_grad[: len(out)], self.patches[: len(rows)]
         image.fill(0)  # patches overlap: their gradients are added up
         np.matmul(rows, self.weight_rows, out=made)

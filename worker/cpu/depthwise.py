@@ -77,6 +77,7 @@ def _forward(
             # All taps of one block before the next block: its sums are read and written in the first-level cache.
             for start in range(0, line.size, BLOCK):
                 _correlate(phases.reshape(-1)[start:], weight[c], offsets, line[start : start + BLOCK])
+            # Rows of the line are `pitch` apart; what lies between them belongs to windows that do not exist.
             for y in range(out.shape[2]):
                 result, source = out[i, c, y], line[y * pitch :]
                 for x in range(result.size):

@@ -53,9 +53,11 @@ def multiply_by_slope(act_type: str, out: Array, grad: Array, result: Array) -> 
     return result
 
 
+# Constants are np.float32 throughout: a Python float would make numba compute in double precision.
 @kernel
 def _sigmoid(values: Array) -> None:
     for i in range(values.size):
+        # Far below zero exp overflows to infinity, without a warning here, and the quotient is 0, as it should be.
         values[i] = np.float32(1) / (np.float32(1) + np.exp(-values[i]))
 
 

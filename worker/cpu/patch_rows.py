@@ -26,7 +26,7 @@ def patches_to_rows(
     kernel_h, kernel_w = kernel_hw
     # Without dilation the pixels of one line of a patch are neighbours, and are copied as one run.
     runs, run = (1, kernel_w * channels) if dilate[1] == 1 else (kernel_w, channels)
-    position = 0
+    position = 0  # rows are written from front to back; `line` is the number of the first pixel of a patch's line
     for i in range(n):
         for y in range(out_h):
             for x in range(out_w):

@@ -33,7 +33,7 @@ class PoolKernel:
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
         self.plan = PhasePlan.of(windows, out[2:])
-        self.divisor = np.ones(out[2:], np.float32)
+        self.divisor = np.ones(out[2:], np.float32)  # of each window: those at the border may count fewer elements
         if op.pool_type == "avg":
             self.divisor[...] = op.divisor(np, windows, data[2:], out[2:], np.float32)
         kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)

@@ -154,6 +154,7 @@ def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes:
 def _upsampling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     if chain[0].sample_type != "bilinear":
         return None
+    # Bilinear upsampling is a deconvolution in which every channel is a group of its own.
     return _deconvolution([chain[0].deconvolution(in_shapes[0][1])], in_shapes, out_shapes)
 
 
@@ -181,6 +182,7 @@ def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
     return None
 
 
+# By the operator's canonical name; in a chain, by that of its first operator.
 _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], Kernel | None]] = {
     "Convolution": _convolution,
     "FullyConnected": _fully_connected,

@@ -25,7 +25,7 @@ class RnnKernel:
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compute layer by layer; keep the tapes while training."""
         tapes = self.op.recorded(step, inputs, outputs)
-        self.tapes = tapes if step.is_train else []
+        self.tapes = tapes if step.is_train else []  # a prediction keeps none
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients that are asked for, from the tapes of the last forward if it was a training's."""

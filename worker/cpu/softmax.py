@@ -93,6 +93,7 @@ def _gradient(out: Array, label: Array, grad: Array, factor: float, ignored: flo
             target[:] = 0
             bad += 1
             continue
+        # All classes without a test in the loop, then the label's once more, subtracted before it is scaled.
         for j in range(row.size):
             target[j] = row[j] * scale
         chosen = int(value)

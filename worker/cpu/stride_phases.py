@@ -34,6 +34,7 @@ class PhasePlan:
     def of(cls, windows: Windows, count: Shape) -> PhasePlan:
         """The layout for `count` = (out_h, out_w) windows of a two-dimensional kernel."""
         (stride_h, stride_w), (dilate_h, dilate_w) = windows.stride, windows.dilate
+        # As far as the last window's last tap reaches, in steps of one stride.
         rows = count[0] + (windows.kernel[0] - 1) * dilate_h // stride_h
         pitch = count[1] + (windows.kernel[1] - 1) * dilate_w // stride_w
         # Tap (ky, kx) of window (y, x) reads pixel (y * stride_h + ky * dilate_h, ...), which lies in phase (a, b), the

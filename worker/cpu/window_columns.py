@@ -61,6 +61,7 @@ def dealt_to_columns(
             for ky in range(kernel_hw[0]):
                 for kx in range(kernel_hw[1]):
                     for wy in range(window_h):
+                        # Relative to window (0, 0): window (py, px) is exactly py, px places further on in `plane`.
                         y = wy * stride[0] + ky * dilate[0]
                         for wx in range(window_w):
                             x = wx * stride[1] + kx * dilate[1]

@@ -75,6 +75,7 @@ class WinogradKernel:
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
         self.weight = aligned_zeros(self.form.weight_shape(self.filters, self.channels))
         tile_bytes = 4 * self.form.NUMBERS * (self.channels + self.filters)
+        # Many channels: FEWEST_TILES all the same, even if the band then takes more than BAND_BYTES.
         wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
         self.bands = list(cut(out[0], (self.down, self.across), wanted))
 

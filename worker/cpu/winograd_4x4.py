@@ -71,6 +71,7 @@ def weight_to_tiles(weight: Array, tiles: Array) -> None:
                 source = flat[((first + lane) * channels + c) * 9 :]
                 for k in range(9):
                     taps[LANES * k + lane] = source[k]
+            # G along the columns, all three at once, then along each of the six rows.
             three_to_six(taps, half, 0, 0, 3 * LANES, 3 * LANES)
             for i in range(6):
                 three_to_six(half, tile, 3 * LANES * i, ROW * i, LANES, LANES)
@@ -85,6 +86,7 @@ def tiles_to_weight(tiles: Array, weight: Array) -> None:
     half, tile = np.empty(18 * LANES, np.float32), np.empty(36 * LANES, np.float32)
     for c in range(channels):
         for first in range(0, filters, LANES):
+            # Along the rows first, as the adjoint takes the steps in reverse.
             load(tiles, c, first, tile)
             for i in range(6):
                 six_to_three(tile, half, ROW * i, 3 * LANES * i, LANES, LANES)
@@ -114,6 +116,7 @@ def image_to_tiles(image: Array, tiles: Array, start: int, rows: tuple[int, int]
                 else:
                     strip[i] = 0
             for t in range(across):
+                # A tile is copied to a small array, which stays in the first-level cache for both transforms.
                 for i in range(6):
                     copy(strip[i, 4 * LANES * t :], patch[ROW * i : ROW * i + ROW])
                 pixels_to_tile(patch, half, 0, 0, ROW, ROW)
@@ -147,7 +150,7 @@ def add_tiles_to_image(tiles: Array, image: Array, start: int, rows: tuple[int, 
                 y = 4 * row + i - pad[0]
                 if 0 <= y < height:
                     add_row(strip[i, LANES * pad[1] :], image, first, y)
-            copy(strip[4], strip[0])  # the first rows of the tiles below
+            copy(strip[4], strip[0])  # the first two rows of the tiles below
             copy(strip[5], strip[1])
             strip[2:] = 0
 

@@ -52,6 +52,7 @@ class Convolution:
 
 def strides(shape: Shape, channels_last: bool) -> list[int]:
     """The strides, in elements, of an array (N, C, ...) without gaps whose channels come second or last in memory."""
+    # The axes from the outermost in memory to the innermost; strides grow from the last one on.
     axes = [0, *range(2, len(shape)), 1] if channels_last else list(range(len(shape)))
     found, step = [0] * len(shape), 1
     for axis in reversed(axes):

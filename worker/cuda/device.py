@@ -74,6 +74,8 @@ class Device:
 
     @contextmanager
     def _serving(self) -> Iterator[None]:
+        # Two events tie the streams together without the host waiting: ours begins when the caller's has done what was
+        # queued before, and the caller's goes on when ours has done what is queued inside.
         with self._device:
             callers = self.xp.cuda.get_current_stream()
             self.stream.wait_event(callers.record(self.xp.cuda.Event(disable_timing=True)))
@@ -98,7 +100,7 @@ class Device:
 
     def module(self, name: str, **defines: int | str) -> Module:
         """The kernels of source/<name>.cu, compiled once per GPU and set of macros."""
-        key = name, tuple(sorted(defines.items()))
+        key = name, tuple(sorted(defines.items()))  # every set of macros is a program of its own
         if key not in self._modules:
             self._modules[key] = Module(self.xp, name, defines)
         return self._modules[key]
@@ -194,6 +196,7 @@ class Device:
 
     def synchronize(self) -> None:
         """Wait until everything that was queued has been done."""
+        # In the order in which data pass through them.
         for stream in (self.inward, self.stream, self.outward):
             stream.synchronize()
 

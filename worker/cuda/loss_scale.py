@@ -29,6 +29,7 @@ class LossScale:
 
     def __init__(self, device: Device, step: Any) -> None:
         self._module, self._step = device.module("loss_scale"), step
+        # Shared with the update (see training/gpu/update.py), which leaves the weights alone while it is not NOTHING.
         self.word: Array = device.xp.full((1,), NOTHING, np.uint64)
         self._good = device.zeros((1,), np.int32)
         step.set_scale(FIRST)

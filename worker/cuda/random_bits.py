@@ -16,6 +16,7 @@ from .device import Device
 def random_bits(device: Device, step: Any, first: int, count: int) -> Array:
     """Numbers `first` to `first + count` of the stream of `step.node`: shape (count,), uint32; `step` is a CudaStep."""
     out = device.empty((count,), np.uint32)
+    # A thread makes a block of four numbers, so there is one thread per block, not per number.
     args = (out, step.now, *stream_words(step), np.int64(first), np.int64(count))
     device.module("random_bits").over("random_bits", blocks(first, count), args)
     return out

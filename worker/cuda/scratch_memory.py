@@ -25,6 +25,7 @@ class Arena:
     large enough for all of them.
     """
 
+    # Weak keys and references: an arena must not keep a device, with all its memory, alive.
     _known: ClassVar[weakref.WeakKeyDictionary[Device, dict[str, Arena]]] = weakref.WeakKeyDictionary()
     _finding = threading.Lock()
 

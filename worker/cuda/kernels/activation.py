@@ -26,7 +26,7 @@ class ActivationKernel:
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write f(x)."""
-        # Only a user's own arrays, bound as they are, can be views with holes: the plain version takes those.
+        # Arrays that a user has bound may be views with holes: the plain version takes those.
         if alike(inputs[0], outputs[0]):
             activate(self.device, self.act_type, inputs[0], outputs[0])
         else:
@@ -44,7 +44,7 @@ class ActivationKernel:
 
 def activate(device: Device, act_type: str, x: Array, out: Array) -> None:
     """out = f(x); arrays of one shape that are `alike` and may be the same."""
-    # Bare addresses, as cupy would refuse arrays that are not in C order.
+    # Addresses rather than arrays: the kernel takes them as flat memory, in whatever order their axes lie.
     _module(device, act_type).over("activate", _quads(x), (x.data, out.data, np.int64(x.size)))
 
 

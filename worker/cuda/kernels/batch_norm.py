@@ -48,7 +48,7 @@ class BatchNormKernel:
             else PlaneWalk(device, _size(shape[:axis]), shape[axis], _size(shape[axis + 1 :]), act_type)
         )
         # Mean, variance and 1 / sqrt(variance + eps), see source/batch_norm.cuh: of the batch, and of the averages. Two
-        # arrays, as a prediction between a forward and its backward must not overwrite the former.
+        # arrays, as a recorded backward reads the former, whatever predictions ran since its forward.
         self._batch = device.empty((3, self._channels), np.float64)
         self._moved = device.empty((3, self._channels), np.float64)
         self._kept = False  # whether _batch is of the data of the last forward

@@ -47,7 +47,7 @@ class PlaneWalk:
         """Launch a kernel over every element."""
         planes, lanes = self._before * self._channels, min(THREADS, _power_of_two(self._behind))
         across = -(-planes // (THREADS // lanes))
-        # Few planes: several blocks share one, each taking a stretch of it. Many: a block goes along its own plane.
+        # Of few planes, each is shared by several blocks, one for each stretch; of many, a block goes along its own.
         down = max(1, min(-(-self._behind // lanes), -(-8 * _BLOCKS // across)))
         shape = (np.int64(planes), np.int32(self._channels), np.int64(self._behind), np.int32(lanes))
         self._module.launch(kernel, (across, down), (*args, *shape))
@@ -60,6 +60,8 @@ class ChannelsLastWalk:
         pack = pack_size(math, channels)
         self._module = pack_module(device, "channels_last_batch_norm", math, pack, ACT=(act_type or "none").upper())
         self._rows, self._packs, self._width = rows, channels // pack, _side_by_side(channels // pack)
+        # Blocks side by side cover the packs of a row; of the rows, a block takes `at_once` at a time. The latter are cut
+        # into as many parts as fill the GPU, as long as every thread has some rows.
         across, at_once = -(-self._packs // self._width), THREADS // self._width
         self.parts = max(1, min(-(-_LAST_BLOCKS // across), rows // (at_once * _LEAST_WORK)))
 
@@ -94,10 +96,13 @@ def _shares(before: int, channels: int, behind: int) -> tuple[int, int, int, int
 
     See `Share` in source/batch_norm.cu.
     """
+    # A long plane is the work of a block, whose threads read it side by side. Where planes are short, the channels of a
+    # row are what lies side by side in memory.
     width = 1 if behind >= _SIDE_BY_SIDE else _SIDE_BY_SIDE
     lanes = min(THREADS, _power_of_two(behind)) if width == 1 else 1
     rows = THREADS // (width * lanes)
     wanted = max(1, _BLOCKS // -(-channels // width))
+    # Rows are cut first; planes only if there are too few rows to fill the GPU.
     splits = max(1, min(wanted, before // (rows * _LEAST_WORK) if rows > 1 else before))
     columns = max(1, min(wanted // splits, behind // (lanes * _LEAST_WORK))) if width == 1 else 1
     return width, lanes, splits, columns

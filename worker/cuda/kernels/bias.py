@@ -40,6 +40,7 @@ def _sums(device: Device, grad: Array, out: Array, rows: int, channels: int, inn
 
 def _parts(rows: int, channels: int, inner: int) -> int:
     """Into how many parts the rows are cut: as many as fill the GPU, as long as each has enough work for a block."""
+    # Worth a part: 64 rows of a matrix, or 2048 numbers of planes, that is 8 for each thread of a block either way.
     wanted = -(-_BLOCKS // (-(-channels // (_COLUMNS if inner == 1 else 1))))
     worthwhile = rows // 64 if inner == 1 else min(rows, rows * inner // 2048)
     return max(1, min(wanted, worthwhile))

@@ -95,7 +95,7 @@ class ChannelsLastConcatKernel:
 
     def __init__(self, device: Device, in_shapes: Sequence[Shape], out: Shape, math: str) -> None:
         widths = [shape[1] for shape in in_shapes]
-        pack = pack_size(math, *widths)
+        pack = pack_size(math, *widths)  # one size for all, so that every part begins with a whole pack
         self._module = elementwise(device, math, pack)
         self._widths, self._whole = [width // pack for width in widths], out[1] // pack
         self._firsts = [sum(self._widths[:number]) for number in range(len(widths))]
