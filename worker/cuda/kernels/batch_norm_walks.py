@@ -60,8 +60,8 @@ class ChannelsLastWalk:
         pack = pack_size(math, channels)
         self._module = pack_module(device, "channels_last_batch_norm", math, pack, ACT=(act_type or "none").upper())
         self._rows, self._packs, self._width = rows, channels // pack, _side_by_side(channels // pack)
-        # Blocks side by side cover the packs of a row; of the rows, a block takes `at_once` at a time. The latter are cut
-        # into as many parts as fill the GPU, as long as every thread has some rows.
+        # Blocks side by side cover the packs of a row, each with `at_once` rows at a time. Rows are cut into parts, as
+        # many as fill the GPU, as long as every thread has some rows.
         across, at_once = -(-self._packs // self._width), THREADS // self._width
         self.parts = max(1, min(-(-_LAST_BLOCKS // across), rows // (at_once * _LEAST_WORK)))
 
