@@ -89,7 +89,7 @@ def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
     n, filters, positions, size = runs.shape
     for i in range(n):
         for f in range(filters):
-            best, kept, added = out[i, f], winner[i, f], bias[f]
+            best, kept, added = out[i, f], winner[i, f], bias[f]  # the output holds the running maxima
             first = runs[i, f, 0]
             for p in range(size):
                 best[p] = first[p]
@@ -108,6 +108,7 @@ def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
 def unpool_runs(grad: Array, winner: Array, runs: Array) -> None:
     """The way back: grad (n, F, P), winner (n, F, P) -> runs (n, F, positions, P), every number written."""
     n, filters, positions, size = runs.shape
+    # The bias's gradient is the sum of `grad` and needs no pass here.
     for i in range(n):
         for f in range(filters):
             given, kept = grad[i, f], winner[i, f]

@@ -95,6 +95,6 @@ class PatchRows:
 
     def _make_patches(self, data: Array) -> Array:
         image, made = self.image[: len(data)], self.patches[: len(data) * self.plane[0] * self.plane[1]]
-        np.copyto(self._inside(image), data)
+        np.copyto(self._inside(image), data)  # to channels last, inside the border of zeros
         patch_rows.patches_to_rows(image, made, *self.plane, *self.geometry)
         return made

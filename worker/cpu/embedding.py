@@ -47,6 +47,6 @@ def _copy_rows(ids: Array, table: Array, rows: Array) -> bool:
 def _add_rows(ids: Array, grads: Array, table: Array) -> None:
     # Without checks: forward has seen the same ids.
     for i in range(ids.size):
-        target = int(ids[i])
+        target = int(ids[i])  # an id may come several times; the order of the places fixes the order of the sum
         for j in range(table.shape[1]):
             table[target, j] += grads[i, j]

@@ -30,6 +30,7 @@ def image_to_columns(
     flat, pitch = phases.reshape(-1), phases.shape[3]
     for c in range(len(image)):
         deal_rows(image[c], phases, rows[0], pad)
+        # Each row of the columns is written from front to back, while the phases are read again and again.
         for t in range(len(offsets)):
             line = columns[c * len(offsets) + t]
             for o in range(rows[1] - rows[0]):

@@ -63,6 +63,7 @@ class LeakyReLUKernel:
 
 def _by_slope(array: Array, slopes: Array) -> Array:
     """`array` as (rows, slopes, elements), sharing its memory."""
+    # With one slope for all, the whole array is one row of one channel: one long loop.
     rows = len(array) if slopes.size > 1 else 1
     return array.reshape(rows, slopes.size, array.size // max(1, rows * slopes.size))
 
@@ -74,7 +75,7 @@ def _leaky(x: Array, y: Array, slopes: Array) -> None:
             source, target, slope = x[i, c], y[i, c], slopes[c]
             for k in range(source.size):
                 value = source[k]
-                target[k] = value if value > 0 else value * slope
+                target[k] = value if value > 0 else value * slope  # a NaN takes the second way, and stays one
 
 
 @kernel

@@ -19,6 +19,7 @@ class LRNKernel:
     def __init__(self, op: LRN, data: Shape) -> None:
         self.op = op
         self.scratch = np.empty((2, data[1], product(data[2:])), np.float32)
+        # In float32, as a Python float would make the compiled loops compute in double precision.
         self.numbers = tuple(np.float32(v) for v in (op.alpha / op.nsize, op.beta, op.knorm))
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
@@ -58,6 +59,7 @@ def _backward(
     reach: int,
     numbers: tuple[Any, ...],
 ) -> None:
+    # In each row first factor = s^-beta and shared = dy x s^(-beta - 1), then window sums of the latter.
     share = np.float32(2) * numbers[0] * numbers[1]
     for i in range(x.shape[0]):
         row, above, out = x[i], head[i], grad[i]

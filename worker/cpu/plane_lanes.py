@@ -39,6 +39,7 @@ def read_row(planes: Array, first: int, y: int, line: Array) -> None:
 def write_row(line: Array, planes: Array, first: int, y: int) -> None:
     """The reverse of `read_row`: `line` (flat, 16 numbers per pixel) to row y of planes (C, H, W) from `first` on."""
     width = planes.shape[2]
+    # Plane by plane: writes run along memory, and the jumps are in `line`, which is in the cache.
     for lane in range(min(LANES, len(planes) - first)):
         row = planes[first + lane, y]
         for x in range(width):

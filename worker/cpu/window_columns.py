@@ -41,7 +41,7 @@ def collect(dealt: Array, image: Array, pad_h: int, pad_w: int) -> None:
             for y in range(height):
                 target = image[i, c, y]
                 for b in range(step_w):
-                    first = (b - pad_w) % step_w
+                    first = (b - pad_w) % step_w  # as in `deal`
                     place = dealt[i, c, (y + pad_h) % step_h, b, (y + pad_h) // step_h]
                     shift = (first + pad_w) // step_w
                     for k in range((width - first + step_w - 1) // step_w):
@@ -95,6 +95,7 @@ def add_columns_to_dealt(
                             x = wx * stride[1] + kx * dilate[1]
                             plane, source = dealt[i, c, y % step_h, x % step_w], columns[i, row, wy, wx]
                             top, left = y // step_h, x // step_w
+                            # Within one tap and position no two columns share a pixel, so this loop may be vectorised.
                             for py in range(pooled_h):
                                 place, added = plane[top + py, left : left + pooled_w], source[py]
                                 for px in range(pooled_w):

@@ -62,6 +62,7 @@ def weight_to_tiles(weight: Array, tiles: Array) -> None:
                 line = taps[k, m]
                 for c in range(channels):
                     line[c] = weight[f, c, k, m]
+        # G along the columns of the taps, then along the rows of the result.
         for m in range(3):
             _three_to_four(taps[0, m], taps[1, m], taps[2, m], rows[0, m], rows[1, m], rows[2, m], rows[3, m])
         for i in range(4):
@@ -89,6 +90,7 @@ def tiles_to_weight(tiles: Array, weight: Array) -> None:
     columns = np.empty((4, 3, channels), np.float32)
     taps = np.empty((3, 3, channels), np.float32)
     for f in range(len(weight)):
+        # The rows first, as the adjoint takes the steps in reverse.
         for i in range(4):
             t0, t1, t2, t3 = tiles[4 * i, f], tiles[4 * i + 1, f], tiles[4 * i + 2, f], tiles[4 * i + 3, f]
             _four_to_three(t0, t1, t2, t3, columns[i, 0], columns[i, 1], columns[i, 2])
@@ -123,6 +125,8 @@ def image_to_tiles(image: Array, tiles: Array, start: int, rows: tuple[int, int]
     seen = min(width, 2 * across + 2 - pad[1])
     for c in range(channels):
         for row in range(rows[0], rows[1]):
+            # B^T along the columns, for the four rows of pixels of a row of tiles. Two of them come again with the next
+            # row of tiles; they are read twice, from the cache.
             y = 2 * row - pad[0]
             r0 = image[c, y] if 0 <= y < height else border
             r1 = image[c, y + 1] if 0 <= y + 1 < height else border
@@ -206,6 +210,7 @@ def tiles_to_plane(tiles: Array, plane: Array, start: int, rows: tuple[int, int]
     sums = np.empty((4, 2, count), np.float32)
     quarters = np.empty((2, 2, count), np.float32)
     line = np.empty(2 * across, np.float32)
+    # quarters[upper or lower, left or right]: the pixels of all tiles by their place in the tile of 2x2.
     for f in range(filters):
         for i in range(4):
             t0, t1 = tiles[4 * i, f, start : start + count], tiles[4 * i + 1, f, start : start + count]

@@ -69,6 +69,7 @@ class Cublas:
     def _gemm(
         self, turns: list[bool], sizes: tuple[int, ...], operands: list[Any], target: Any, compute: Any, batch: int
     ) -> None:
+        # The library has no prototypes here: every argument must have the C type that the function declares.
         several = batch > 1  # the batched call takes strides and a count in addition
 
         def described(operand: Any) -> list[Any]:

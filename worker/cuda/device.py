@@ -202,5 +202,5 @@ class Device:
 
 
 def _address(array: Any) -> int:
-    assert array.flags.c_contiguous, "copies between host and GPU take runs of memory"
+    assert array.flags.c_contiguous, "copies between host and GPU need C-ordered arrays"
     return int(array.data.ptr)

@@ -34,6 +34,7 @@ class HostCall:
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients that are asked for."""
         here, results = [_get(array) for array in inputs], [_get(array) for array in outputs]
+        # Uninitialised: operators write gradients, and never add to them.
         gradients = [None if grad is None else np.empty(grad.shape, grad.dtype) for grad in in_grads]
         heads = [_get(grad) for grad in out_grads]
         self._host(here, results).backward(_on_host(step), heads, here, results, gradients)

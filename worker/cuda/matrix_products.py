@@ -28,6 +28,7 @@ class Product:
         values = None
         if self._precision in HALVES:
             values = self._half("left", left), self._half("right", right)
+        # `left` and `right` still tell shapes and orders, where `values` are what is multiplied.
         Cublas.of(self._device).multiply(left, right, out, values, self._precision)
 
     def _half(self, side: str, matrix: Array) -> Array:

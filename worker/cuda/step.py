@@ -47,7 +47,7 @@ class Complaints:
         """
         index, _ = self._explain.get(place, (len(self._explain), None))
         if index >= self.ROOM:
-            raise DeviceError(f"on a GPU at most {self.ROOM} operators check their inputs", remedy="Use mx.cpu()")
+            raise DeviceError(f"on a GPU at most {self.ROOM} operators can check their inputs", remedy="Use mx.cpu()")
         self._explain[place] = index, explain  # `explain` anew: it knows the first row, which may be another one now
         word: Array = self._words[index : index + 1]
         return word

@@ -70,6 +70,7 @@ def activate_with_bias(
 
 
 def _module(device: Device, act_type: str | None) -> Module:
+    # The function is a macro: each activation is a program of its own, without a choice in its loop.
     return device.module("activation", ACT=(act_type or "none").upper())
 
 

@@ -17,6 +17,7 @@ class AddKernel:
     """f(a + b) of two arrays of one shape: float32 in C order, or with channels last in the type that `last` names."""
 
     def __init__(self, device: Device, act_type: str | None, shape: Shape, last: str | None = None) -> None:
+        # With channels last a pack must not run into the next pixel; in C order the whole array is one row.
         pack = pack_size(last, shape[1]) if last else pack_size("float32", int(np.prod(shape)))
         self._is_last, self._pack = last is not None, pack
         # Packs for addresses that allow them, single elements for others.

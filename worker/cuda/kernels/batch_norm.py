@@ -63,7 +63,7 @@ class BatchNormKernel:
         statistics = self._of_batch(data, averages, moves=True) if self._kept else self._of_averages(averages)
         if self.op.output_mean_var:
             self._per_channel("give_statistics", statistics, self._count(), outputs[1], outputs[2])
-        if data.size:
+        if data.size:  # of an empty share of the batch there is nothing to write
             args = (self._walk.flat(data), statistics, *self._affine(gamma, beta), self._walk.flat(outputs[0]))
             self._walk.over("normalise", args)
 
@@ -85,6 +85,7 @@ class BatchNormKernel:
         parts = partial, np.int32(self._walk.parts), self._count()
         self._from_parts("scale_gradients", *parts, np.int32(self.op.fix_gamma), sums, *grads)
         if in_grads[0] is not None and data.size:
+            # 0: moving averages do not depend on the data, so no gradient passes through them.
             share = np.float64(1 / self._elements if of_batch else 0)
             head, data, target = (self._walk.flat(array) for array in (head, data, in_grads[0]))
             self._walk.over("data_gradient", (head, data, statistics, sums, share, *affine, target))

@@ -19,6 +19,7 @@ class Finish:
 
     def __init__(self, device: Device, shape: Shape, act_type: str | None = None) -> None:
         self._device, self._act_type, self._inner = device, act_type, int(np.prod(shape[2:]))
+        # One arena for all layers: a layer's gradient is done with when the next layer's backward begins.
         self._slopes = Claim(Arena.of(device, "slopes"), [4 * int(np.prod(shape))]) if act_type else None
         self._scratch: Array | None = None
 
@@ -54,6 +55,7 @@ class ChannelsLastFinish:
         self._walk = ChannelsLastWalk(device, int(np.prod(shape)) // shape[1], shape[1], None, math)
         bytes_of_one, channels = (2 if math in HALVES else 4), shape[1]
         self._slopes = Claim(Arena.of(device, "slopes"), [bytes_of_one * int(np.prod(shape))]) if act_type else None
+        # BatchNorm's arena, as its partial sums, too, last for one call only.
         self._partial = Claim(Arena.of(device, "batch_norm"), [16 * self._walk.parts * channels])
 
     def apply(self, out: Array, bias: Array | None) -> None:
@@ -68,6 +70,7 @@ class ChannelsLastFinish:
         if self._slopes is None:
             return grad
         images, channels, *extents = grad.shape
+        # In memory (N, H, W, F), seen as (N, F, H, W), as all arrays with channels last.
         memory = self._slopes.parts()[0].view(grad.dtype)
         target: Array = memory.reshape(images, *extents, channels).transpose(0, 3, 1, 2)
         self._arrays.slope_times(out, grad, target)

@@ -112,6 +112,7 @@ class ChannelsLastConcatKernel:
                 self._copy(out_grads[0], part, (self._whole, first, width, 0), width)
 
     def _copy(self, source: Array, target: Array, columns: tuple[int, ...], width: int) -> None:
+        # columns: packs of a row and first pack, of the source and of the target; `width` packs of each row are copied.
         count = (source.size // source.shape[1]) * width
         numbers = (*map(np.int32, columns), np.int32(width), np.int64(count))
         self._module.over("copy_columns", count, (memory_of(source), memory_of(target), *numbers))

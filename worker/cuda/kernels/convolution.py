@@ -103,6 +103,7 @@ class ConvolutionKernel(BaseConvolution):
             result = self._operands.last_target(made, target)
             plan.run(one, other, result)
             self._operands.give_last(made, result, target)
+        # An array that a user has bound may begin anywhere, so alignment is looked at each time.
         elif plan is not None and not any(a.data.ptr % ALIGNMENT for a in (first, second, target)):  # type: ignore[attr-defined]
             plan.run(first, second, target)
         else:

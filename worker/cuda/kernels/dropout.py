@@ -41,7 +41,7 @@ class DropoutKernel:
         numbers = (
             np.int64(first),
             np.int64(source.size),
-            np.uint64(self.op.threshold()),
+            np.uint64(self.op.threshold()),  # up to 2^32, which 32 bits do not hold
             np.float32(1 / (1 - self.op.p)),
         )
         args = (source, target, step.now, *stream_words(step), *numbers)

@@ -22,6 +22,7 @@ _LANES = 32  # threads that work on one plane
 
 def handles(op: Pooling, data: Shape) -> bool:
     """Whether a kernel here covers the operator's options for data of that shape."""
+    # Norms and data whose layout names the channels last are left to the plain version.
     whole = is_whole_plane(op, data)
     return op.pool_type != "lp" and not op.to_first() and (len(data) == 4 or (whole and len(data) > 2))
 
@@ -76,6 +77,7 @@ class WholePlanePoolKernel:
 
     def __init__(self, device: Device, op: Pooling, data: Shape) -> None:
         self.pixels = np.int32(math.prod(data[2:]))
+        # The number of the largest pixel of each plane; nothing if there is no maximum to remember.
         self.winners = device.empty((data[0] * data[1] if op.pool_type == "max" else 0,), np.int32)
         self._module = device.module("plane_pooling", POOL=op.pool_type.upper())
 
@@ -128,6 +130,7 @@ class ChannelsLastPoolKernel:
 
 def _taps(device: Device, op: Pooling, data: Shape, out: Shape) -> Array:
     """Memory of the output's shape for the tap of each window's maximum; a byte is enough for up to 256 taps."""
+    # One byte is a quarter of the traffic of an int; both types are in `_macros`, too.
     small = math.prod(op.windows(data).kernel) <= 1 << 8
     return device.empty(out if op.pool_type == "max" else (0,), np.uint8 if small else np.int32)
 
