@@ -1,7 +1,7 @@
 """Bias and max-pooling on the result of a convolution's GEMM, in one pass each way.
 
-A monotone activation commutes with max-pooling, so the activation is applied afterwards, to the pooled numbers only;
-so does adding the bias, which is added once per window. `winner` keeps, per pooled number, the position of the first
+Adding a bias and applying a monotone activation commute with max-pooling, so the bias is added to the pooled numbers
+only, and callers apply the activation to these afterwards. `winner` keeps, per pooled number, the position of the first
 maximum within its window. Windows do not overlap, so backward writes each number once.
 
 All innermost loops run along contiguous memory and choose by value rather than by branch: that is what LLVM vectorises.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
 # Bytes of patches. 768 KiB leaves room for the GEMM's packed panels in 1 MiB of second-level cache; LeNet's second
-# convolution ran half as fast again in chunks that fit as with the patches of the whole batch.
+# convolution ran one and a half times as fast in chunks that fit as with the patches of the whole batch.
 CHUNK_BYTES = 768 * 1024
 # For DealtColumns, whose GEMMs take one image each and leave products that are as large as the patches.
 DEALT_CHUNK_BYTES = 256 * 1024

@@ -23,7 +23,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Device:
     """A GPU as executors see it. Methods only queue work, unless they say that they wait.
 
-    All computing of a step is queued on `stream`; `inward` and `outward` carry copies from and to the host beside it.
+    All computation of a step is queued on `stream`; `inward` and `outward` carry copies from and to the host beside it.
     Arrays come from a memory pool of our own, so that we can tell what it holds and give it back. Kernels share scratch
     memory, so whoever queues a step holds `lock` from the step's first copy to its last.
 

@@ -113,7 +113,7 @@ class CudaStep(Step):
     def complaint(self, explain: Explain) -> Array:
         """The word (uint64, shape (1,)) in which a kernel of the current node notes a wrong value.
 
-        Raises DeviceError if there are too many of such nodes.
+        Raises DeviceError if too many nodes check their inputs.
         """
         # Training and prediction are recorded apart, and number their rows differently.
         word: Array = self.complaints.word((self.node, self.is_train), explain)
@@ -128,8 +128,8 @@ class CudaStep(Step):
     def refuse(self, wrong: Array, values: Array, explain: Explain) -> None:
         """Have the device note the first of `values` where `wrong` (of the same shape) holds.
 
-        Raises nothing itself, unlike Step's: the host raises what `explain` makes of it when it next waits. Raises
-        DeviceError if there are too many nodes that check.
+        Unlike Step's, this does not raise for a wrong value: the host raises what `explain` makes of it when it next
+        waits. Raises DeviceError if there are too many nodes that check.
         """
         xp = self.xp
         # The word of every element, of which the smallest is kept: the plain counterpart of atomicMin in kernels.

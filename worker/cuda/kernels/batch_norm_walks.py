@@ -1,6 +1,6 @@
 """How BatchNorm's kernels go over their arrays, in either format: which thread has which elements.
 
-How sums are cut into parts depends on the shape alone, not on the GPU, so that they have the same bits everywhere.
+How sums are cut into parts depends on the shape alone, not on the GPU, so that they have the same bits on each.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ChannelsLastWalk:
         self._launch(kernel, (self.flat(array), partial, *self._shape(), *more))
 
     def over(self, kernel: str, args: tuple[Any, ...]) -> None:
-        """Launch a kernel over every element, each thread having those that it had in `sum`."""
+        """Launch a kernel over every element, in the opposite order of `sum`; the source says why."""
         self._launch(kernel, (*args, *self._shape()))
 
     def _launch(self, kernel: str, args: tuple[Any, ...]) -> None:

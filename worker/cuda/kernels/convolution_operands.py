@@ -18,7 +18,7 @@ from ..scratch_memory import Arena, Claim
 from .channel_packs import ALIGNMENT, HALVES, memory_of, pack_module
 
 _TILE = 32  # of source/channels_last.cu
-_FEW = 8  # channels that a thread may write one behind the other
+_FEW = 8  # with fewer channels, one thread copies all channels of a pixel
 
 
 class Operands:
