@@ -1,8 +1,11 @@
-"""BatchNorm for float32: block by block, so that the second reading of a block finds it in the cache.
+"""BatchNorm for float32, block by block, so that the second pass over a block finds it in the cache.
 
-A block is as many neighbouring channels as fit into `WIDTH` positions of one row, at least one. Sums are kept apart
-for each position until the last row has been read: then the inner loop has no chain of additions and runs in vectors.
-Which channels share a block, or a thread, does not change a bit of the result.
+A block is as many neighbouring channels as fit into `WIDTH` positions of one row, at least one. Each position has a sum
+of its own until the last row has been read: without a chain of additions the inner loop can be vectorised, and which
+channels share a block or a thread does not change a bit of the result.
+
+Arrays are seen as (rows, channels, behind), `behind` being the product of the extents after the channel axis, and
+handed to the compiled loops as (rows, channels * behind).
 """
 
 from __future__ import annotations
@@ -15,23 +18,28 @@ from ..array import Array, Arrays, Gradients
 from ..ops.batch_norm import BatchNorm
 from ..ops.operator import Step
 
-WIDTH = 256  # positions: what is kept for each of these stays in the first-level cache
+# Positions. Three sums in float64 and four factors in float32 for each take 10 KiB, which the first-level cache holds.
+WIDTH = 256
 
 
 class BatchNormKernel:
-    """One lane's share of the channels of a call; mean and deviation are kept from forward to backward."""
+    """One thread's share of the channels of a call; mean and deviation are kept from forward to backward.
+
+    data (N, ..., C, ...) with the channels on the operator's axis, gamma, beta and both averages (C,) -> data's shape.
+    """
 
     def __init__(self, op: BatchNorm, channels: int, lane: int = 0, lanes: int = 1) -> None:
         self.op, self.channels = op, channels
         self.first, self.last = share(channels, lane, lanes)
+        # In float64, as an average over a large batch has more digits than a float32.
         self.mean, self.var, self.inverse = np.zeros((3, self.last - self.first))  # inverse: 1 / sqrt(var + eps)
 
     def split(self, lanes: int) -> list[BatchNormKernel]:
-        """Kernels that do `lanes` parts of the channels on the same arrays."""
+        """`lanes` kernels that share the channels out among them; all are given the same, whole arrays."""
         return [BatchNormKernel(self.op, self.channels, lane, lanes) for lane in range(lanes)]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Normalise; while training, move the averages."""
+        """Write the normalised, scaled data; while training, move the averages (the last two inputs) in place."""
         data, own = self.op.planes(inputs[0]), slice(self.first, self.last)
         gamma, beta, *averages = (array[own] for array in inputs[1:])
         if self.op.fix_gamma:
@@ -48,7 +56,10 @@ class BatchNormKernel:
             outputs[1][own], outputs[2][own] = self.mean, self.inverse
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """As the operator's."""
+        """Write the gradients of data, gamma and beta, those that are asked for.
+
+        Statistics are those of the last forward; the formula is that of ops.batch_norm.BatchNorm.backward.
+        """
         data, head, own = self.op.planes(inputs[0]), self.op.planes(out_grads[0]), slice(self.first, self.last)
         gamma = np.ones(self.mean.size, np.float32) if self.op.fix_gamma else inputs[1][own]
         grad = None if in_grads[0] is None else _rows(self.op.planes(in_grads[0]))
@@ -79,16 +90,18 @@ def _forward(
     beta: Array,
     eps: float,
 ) -> None:
-    """All blocks of the channels from `first` on: their statistics if `is_own`, and the output.
+    """Write the output of all channels from `first` on, and their statistics if `is_own`.
 
-    The output is (x - centre) * scale + shift in single precision, centre being the mean's nearest float32 and shift
-    making good what rounding took from it: so a large mean costs no digits.
+    The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
+    what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
     mean, var, inverse = state
+    # Either several channels share a block, which then is not wider than WIDTH, or one channel fills it, and the same
+    # factors hold at every position. So factors[:, k] fit each stretch of WIDTH columns.
     sums, factors = np.empty((3, WIDTH)), np.empty((3, WIDTH), np.float32)
     start = 0
     while start < mean.size and data.size > 0:
-        block = min(max(1, WIDTH // behind), mean.size - start)
+        block = min(max(1, WIDTH // behind), mean.size - start)  # channels, at least one, however long it is
         low, high = (first + start) * behind, (first + start + block) * behind
         if is_own:
             _moments(data, low, high, behind, sums, mean[start : start + block], var[start : start + block])
@@ -108,10 +121,10 @@ def _forward(
 
 @kernel
 def _moments(data: Array, low: int, high: int, behind: int, sums: Array, mean: Array, var: Array) -> None:
-    """Mean and variance of a block, the columns [low, high) of data.
+    """Mean and (biased) variance of the channels of a block, the columns [low, high) of data.
 
-    What is summed is the distance from the channel's first element, in double precision, so that neither a large mean
-    nor a constant channel loses digits.
+    One pass over the data adds up d and d^2 in double precision, d being the distance from the channel's first element.
+    Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
     """
     width = min(WIDTH, high - low)
     for k in range(width):
@@ -121,12 +134,13 @@ def _moments(data: Array, low: int, high: int, behind: int, sums: Array, mean: A
         for j in range(low, high, WIDTH):
             _add_moments(data[i, j : min(j + WIDTH, high)], sums[0], sums[1], sums[2])
     count = len(data) * behind
+    # Only now are positions added up, in their order: the part of a channel's sums that is a chain of additions.
     for c in range(mean.size):
         left, right = c * behind, min(width, (c + 1) * behind)
         distance = sums[1, left:right].sum() / count
         mean[c] = sums[0, left] + distance
         spread = sums[2, left:right].sum() / count - distance * distance
-        var[c] = 0.0 if spread < 0 else spread
+        var[c] = 0.0 if spread < 0 else spread  # rounding may take it below 0; a NaN stays NaN
 
 
 @kernel
@@ -139,6 +153,7 @@ def _add_moments(part: Array, pivot: Array, sums: Array, squares: Array) -> None
 
 @kernel
 def _scale(part: Array, out: Array, centre: Array, scale: Array, shift: Array) -> None:
+    # The difference first: x * scale + (shift - centre * scale) would cancel where the mean is large.
     for k in range(part.size):
         out[k] = (part[k] - centre[k]) * scale[k] + shift[k]
 
@@ -155,9 +170,10 @@ def _backward(
     gamma: Array,
     totals: Array,
 ) -> None:
-    """All blocks of the channels from `first` on: `totals` (sums of d and of d h) and, where wanted, data's gradient.
+    """For all channels from `first` on write `totals` (2, channels), the sums of d and of d h, and data's gradient.
 
-    That is d * scale - (x - centre) * slope - shift, the means of d and d h being in slope and shift.
+    d is the head gradient, h = (x - mean) * inverse the normalised data, n the elements of a channel. The gradient
+    gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale - (x - centre) * slope - shift.
     """
     mean, inverse = state
     sums, factors = np.empty((3, WIDTH)), np.empty((4, WIDTH), np.float32)
@@ -169,10 +185,11 @@ def _backward(
             sums[0, k] = mean[start + k // behind]
         _head_sums(data, head, low, high, behind, sums, totals[:, start : start + block])
         for c in range(start, start + block):
-            totals[1, c] *= inverse[c]
+            totals[1, c] *= inverse[c]  # once per channel, rather than once per element of h
         if grad is not None:
             for k in range(min(WIDTH, high - low)):
                 c = start + k // behind
+                # Moving averages do not depend on the data, so no gradient passes through them.
                 share_of_mean = 1 / (len(data) * behind) if is_own else 0.0
                 scale = gamma[c] * inverse[c]
                 slope = scale * inverse[c] * totals[1, c] * share_of_mean
@@ -189,7 +206,7 @@ def _backward(
 
 @kernel
 def _head_sums(data: Array, head: Array, low: int, high: int, behind: int, sums: Array, totals: Array) -> None:
-    """For each channel of a block the sums of head and of head * (data - mean); `sums[0]` holds the means."""
+    """totals (2, channels of the block): the sums of head and of head * (data - mean); `sums[0]` holds the means."""
     width = min(WIDTH, high - low)
     sums[1, :width] = 0
     sums[2, :width] = 0

@@ -1,7 +1,10 @@
-"""Bias and max-pooling on what a convolution's GEMM leaves, forward and back, in one pass each.
+"""Bias and max-pooling on the result of a convolution's GEMM, in one pass each way.
 
-A monotone activation commutes with max-pooling, so the activation is applied afterwards, to the pooled numbers only.
-`winner` keeps, per pooled number, the position of the first maximum within its window. Windows do not overlap.
+Adding a bias and applying a monotone activation commute with max-pooling, so the bias is added to the pooled numbers
+only, and callers apply the activation to these afterwards. `winner` keeps, per pooled number, the position of the first
+maximum within its window. Windows do not overlap, so backward writes each number once.
+
+All innermost loops run along contiguous memory and choose by value rather than by branch: that is what LLVM vectorises.
 """
 
 from __future__ import annotations
@@ -20,7 +23,10 @@ def pool_rows(
     plane: tuple[int, int],
     window: tuple[int, int],
 ) -> None:
-    """rows (n * H * W, F) -> out (n, F, PH, PW) + bias; winner (n, PH, PW, F) int32; best (F,) is scratch."""
+    """rows (n * H * W, F) -> out (n, F, PH, PW) = the windows' maxima + bias (F,).
+
+    winner (n, PH, PW, F) int32 takes the places of the maxima; best (F,) is scratch. plane is (H, W), window (wh, ww).
+    """
     n, filters, pooled_h, pooled_w = out.shape
     height, width = plane
     for i in range(n):
@@ -34,7 +40,7 @@ def pool_rows(
                 for position in range(1, window[0] * window[1]):
                     line = rows[first + (position // window[1]) * width + position % window[1]]
                     for f in range(filters):
-                        larger = line[f] > best[f]
+                        larger = line[f] > best[f]  # strictly, so that the first of equal numbers wins
                         best[f] = line[f] if larger else best[f]
                         kept[f] = position if larger else kept[f]
                 for f in range(filters):
@@ -51,16 +57,20 @@ def unpool_rows(
     plane: tuple[int, int],
     window: tuple[int, int],
 ) -> None:
-    """grad (n, F, PH, PW) -> rows (n * H * W, F), all written; bias_grad += its sums; line (F,) is scratch."""
+    """The way back: grad (n, F, PH, PW) -> rows (n * H * W, F), every number written.
+
+    bias_grad (F,) += the sums of grad; winner and plane are those of `pool_rows`; line (F,) is scratch.
+    """
     n, filters, pooled_h, pooled_w = grad.shape
     height, width = plane
     if pooled_h * window[0] != height or pooled_w * window[1] != width:
-        rows[:] = 0.0
+        rows[:] = 0.0  # pixels at the lower or right edge belong to no window
     for i in range(n):
         for py in range(pooled_h):
             for px in range(pooled_w):
                 first = (i * height + py * window[0]) * width + px * window[1]
                 kept = winner[i, py, px]
+                # grad has the filters far apart: read each number once, for all positions of the window.
                 for f in range(filters):
                     line[f] = grad[i, f, py, px]
                     bias_grad[f] += line[f]
@@ -72,11 +82,14 @@ def unpool_rows(
 
 @kernel
 def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
-    """runs (n, F, positions, P), the windows' positions apart -> out (n, F, P) + bias; winner (n, F, P) int32."""
+    """runs (n, F, positions, P) -> out (n, F, P) = the largest over the positions + bias (F,); P counts the windows.
+
+    What stands at one position of all windows is one run of memory; winner (n, F, P) int32 takes the positions.
+    """
     n, filters, positions, size = runs.shape
     for i in range(n):
         for f in range(filters):
-            best, kept, added = out[i, f], winner[i, f], bias[f]
+            best, kept, added = out[i, f], winner[i, f], bias[f]  # the output holds the running maxima
             first = runs[i, f, 0]
             for p in range(size):
                 best[p] = first[p]
@@ -93,8 +106,9 @@ def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
 
 @kernel
 def unpool_runs(grad: Array, winner: Array, runs: Array) -> None:
-    """grad (n, F, P) -> runs (n, F, positions, P), all written."""
+    """The way back: grad (n, F, P), winner (n, F, P) -> runs (n, F, positions, P), every number written."""
     n, filters, positions, size = runs.shape
+    # The bias's gradient is the sum of `grad` and needs no pass here.
     for i in range(n):
         for f in range(filters):
             given, kept = grad[i, f], winner[i, f]

@@ -1,7 +1,9 @@
 """Convolution, bias, max-pooling and a monotone activation as one kernel for float32 on the CPU.
 
 The batch is worked off in chunks whose patches fit the second-level cache. Patches are made again in backward: copying
-them costs a tenth of the GEMM, keeping them costs memory.
+them costs a tenth of the GEMM, while keeping those of the whole batch would take memory and leave the cache.
+
+Two classes make the products: PatchRows for many input channels, DealtColumns for few.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from .elementwise import activate, multiply_by_slope
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-CHUNK_BYTES = 768 * 1024  # of patches: leaves room for the GEMM's packed panels in 1 MiB of cache
-DEALT_CHUNK_BYTES = 256 * 1024  # there, GEMMs are one per image, and what they leave is as large as the patches
+# Bytes of patches. 768 KiB leaves room for the GEMM's packed panels in 1 MiB of second-level cache; LeNet's second
+# convolution ran one and a half times as fast in chunks that fit as with the patches of the whole batch.
+CHUNK_BYTES = 768 * 1024
+# For DealtColumns, whose GEMMs take one image each and leave products that are as large as the patches.
+DEALT_CHUNK_BYTES = 256 * 1024
 FEW_CHANNELS = 16  # a run of kw * C numbers shorter than this is copied faster plane by plane
 
 
 def patches_fit(op: Convolution, data: Shape) -> bool:
-    """Whether the patches of one image stay in the cache; without that, this kernel has no advantage."""
+    """Whether the patches of one image of data (n, C, H, W) fit into the cache; else this kernel has no advantage."""
     out = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
     depth = data[1] * op.kernel[0] * op.kernel[1]
     return out is not None and 4 * out[2] * out[3] * depth <= CHUNK_BYTES
@@ -41,17 +46,19 @@ class ConvolutionKernel:
         assert out is not None
         plane, few = (out[2], out[3]), data[1] * op.kernel[1] < FEW_CHANNELS
         image_bytes = 4 * plane[0] * plane[1] * data[1] * op.kernel[0] * op.kernel[1]
+        # The image's patches decide how many images make a chunk, at least one.
         self.chunk = max(1, min(data[0], (DEALT_CHUNK_BYTES if few else CHUNK_BYTES) // image_bytes))
         self.products: DealtColumns | PatchRows = (DealtColumns if few else PatchRows)(
             op, data, plane, window, self.chunk
         )
         self.no_bias = aligned_zeros((op.num_filter,))
-        self.unused_bias_grad = aligned_empty((op.num_filter,))  # where nobody asks for it, or there is no bias
+        # The unpooling loops always add up the bias's gradient; here, if nobody asks for it or there is no bias.
+        self.unused_bias_grad = aligned_empty((op.num_filter,))
         self.slope = aligned_empty((data[0], op.num_filter, plane[0] // window[0], plane[1] // window[1]))
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the pooled, activated output and remember the winners."""
-        self.products.arrange_weight(inputs[1])
+        """Write the pooled, activated output, and remember for backward where each maximum was."""
+        self.products.arrange_weight(inputs[1])  # each time, as every training step changes it
         bias, out = (inputs[2] if len(inputs) > 2 else self.no_bias), outputs[0]
         for first in range(0, len(out), self.chunk):
             part = slice(first, first + self.chunk)
@@ -65,7 +72,7 @@ class ConvolutionKernel:
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, self.slope)
         bias_grad = in_grads[2] if len(inputs) > 2 and in_grads[2] is not None else self.unused_bias_grad
-        bias_grad.fill(0)
+        bias_grad.fill(0)  # chunks add to both, in order
         if weight_grad is not None:
             weight_grad.fill(0)
         for first in range(0, len(grad), self.chunk):

@@ -1,9 +1,11 @@
-"""Convolution as weight x columns for float32 on the CPU, where no pooling is fused with it; groups, too.
+"""Convolution as weight x columns for float32 on the CPU, where no pooling is fused with it; with groups, too.
 
 Weight and output stay as they lie in memory. Large planes are worked off in bands of rows whose columns fit the
-second-level cache, small ones several images at a time, since a GEMM of few columns is slow. Of a 1x1 convolution the
-image itself is the matrix, or every n-th of its pixels. Columns are made again in backward, as copying them is cheap
-beside the GEMM.
+second-level cache, small planes several images at a time, since a GEMM of few columns is slow. In a 1x1 convolution the
+image itself is the matrix or, with a stride, every n-th of its pixels. Columns are made again in backward, as copying
+them is cheap beside the GEMM.
+
+In what follows, depth is C / groups * kh * kw, and pixels are those of the output.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from .stride_phases import PhasePlan
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-BAND_BYTES = 768 * 1024  # of columns: leaves room for the GEMM's packed panels in 1 MiB of cache
+BAND_BYTES = 768 * 1024  # of columns: leaves room for the GEMM's packed panels in 1 MiB of second-level cache
 FEWEST_COLUMNS = 320  # below this a GEMM loses speed, and adding up weight gradients costs as much as making them
 
 
@@ -44,10 +46,11 @@ class ColumnsKernel:
         self.sampled = single and not self.pointwise
         self.stride = windows.stride
         self.bands = list(cut(out[0], self.plane, self._wanted()))
+        # For the tallest band; a lower one leaves the last lines unused.
         self.plan = PhasePlan.of(windows, (max(band.bottom - band.top for band in self.bands), out[3]))
 
     def _wanted(self) -> int:
-        """Columns of a band."""
+        """How many columns a band should have."""
         if self.pointwise:
             return max(FEWEST_COLUMNS, self._pixels())  # nothing is copied, so that a band may be a whole image
         return max(BAND_BYTES // (4 * self.depth), FEWEST_COLUMNS)
@@ -56,7 +59,7 @@ class ColumnsKernel:
         """Write the activated output."""
         data, weight, out = inputs[0], inputs[1], outputs[0]
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
-            for band in self.bands:
+            for band in self.bands:  # a band's columns are multiplied at once, before others push them out of the cache
                 columns = self._columns(data[:, channels], band)
                 self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band)
         if len(inputs) > 2:
@@ -78,15 +81,17 @@ class ColumnsKernel:
                 self._data_gradient(_as_matrix(weight[filters]), grad[:, filters], in_grads[0][:, channels])
 
     def _group_ranges(self, channels: int, filters: int) -> Iterator[tuple[slice, slice]]:
+        """The input channels and the filters of each group."""
         inputs, outputs = channels // self.groups, filters // self.groups
         for g in range(self.groups):
             yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
 
     def _width(self, band: Band) -> int:
+        """The number of columns: pixels of all images of the band."""
         return (band.last - band.first) * (band.bottom - band.top) * self.plane[1]
 
     def _columns(self, data: Array, band: Band) -> Array:
-        """The (depth, pixels) matrix of a band."""
+        """The (depth, columns) matrix of a band, in scratch memory or, for a 1x1 convolution, the data's own."""
         if self.pointwise:
             return self._side_by_side(data, band, "columns")
         if self.sampled:
@@ -94,7 +99,7 @@ class ColumnsKernel:
             np.copyto(self._pixels_of(columns, band), self._samples(data, band))
             return columns
         columns, phases = scratch("columns", (self.depth, self._width(band))), scratch("phases", self.plan.shape)
-        phases.fill(0)
+        phases.fill(0)  # the border stays zero; the images are written over each other
         for image, part in zip(data[band.first : band.last], self._per_image(columns, band), strict=True):
             image_to_columns(
                 image, part, (band.top, band.bottom), self.plane[1], phases, self.plan.offsets, self.plan.pad
@@ -102,7 +107,7 @@ class ColumnsKernel:
         return columns
 
     def _samples(self, data: Array, band: Band) -> Array:
-        """The pixels that the band of a 1x1 convolution reads: (images, C, rows, places), a view."""
+        """The pixels that a band of a strided 1x1 convolution reads: a view (images, C, rows, pixels of a row)."""
         (down, right), (_, out_w) = self.stride, self.plane
         rows = slice(band.top * down, (band.bottom - 1) * down + 1, down)
         places = slice(0, (out_w - 1) * right + 1, right)
@@ -110,12 +115,12 @@ class ColumnsKernel:
         return view
 
     def _pixels_of(self, columns: Array, band: Band) -> Array:
-        """`columns` with axes as those of `_samples`."""
+        """`columns` seen with the axes of `_samples`."""
         parts = self._per_image(columns, band)
         return parts.reshape(*parts.shape[:2], -1, self.plane[1])
 
     def _side_by_side(self, planes: Array, band: Band, name: str) -> Array:
-        """The band of planes (n, P, OH, OW) as a (P, pixels) matrix: a view of one image, a copy of several."""
+        """A band of planes (n, P, OH, OW) as a (P, columns) matrix: a view if it is of one image, else a copy."""
         if band.last - band.first == 1:
             return self._view(planes, band)
         made = scratch(name, (planes.shape[1], self._width(band)))
@@ -123,20 +128,21 @@ class ColumnsKernel:
         return made
 
     def _view(self, planes: Array, band: Band) -> Array:
+        """A band of one image as a (P, columns) matrix, sharing the memory."""
         image, out_w = planes[band.first], self.plane[1]
         view: Array = image.reshape(len(image), -1)[:, band.top * out_w : band.bottom * out_w]
         return view
 
     def _per_image(self, matrix: Array, band: Band) -> Array:
-        """(P, images * pixels) as (images, P, pixels)."""
+        """(P, images * pixels) as (images, P, pixels), sharing the memory."""
         return matrix.reshape(len(matrix), band.last - band.first, -1).swapaxes(0, 1)
 
     def _pixels(self) -> int:
         return self.plane[0] * self.plane[1]
 
     def _multiply(self, left: Array, right: Array, out: Array, band: Band) -> None:
-        """left @ right into the band of `out`."""
-        if band.last - band.first == 1:
+        """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW)."""
+        if band.last - band.first == 1:  # rows of one image are equally far apart, so the GEMM can write in place
             np.matmul(left, right, out=self._view(out, band))
             return
         made = scratch("product", (len(left), right.shape[1]))
@@ -145,16 +151,18 @@ class ColumnsKernel:
         np.copyto(target.reshape(len(target), len(left), -1), self._per_image(made, band))
 
     def _weight_gradient(self, data: Array, grad: Array, target: Array) -> None:
+        """Write target (F, depth), the sum over the bands in their order."""
         partial = scratch("partial", target.shape)
         for number, band in enumerate(self.bands):
             columns, rows = self._columns(data, band), self._side_by_side(grad, band, "rows")
-            np.matmul(rows, columns.T, out=partial if number else target)
+            np.matmul(rows, columns.T, out=partial if number else target)  # the first band need not be added
             if number:
                 np.add(target, partial, out=target)
 
     def _data_gradient(self, weight: Array, grad: Array, target: Array) -> None:
+        """Write target (n, C / groups, H, W), from weight (F, depth) and grad (n, F, OH, OW)."""
         if not self.pointwise:
-            target.fill(0)
+            target.fill(0)  # windows overlap and are added up, or leave pixels out
         for band in self.bands:
             rows = self._side_by_side(grad, band, "rows")
             if self.pointwise:

@@ -1,4 +1,7 @@
-"""Convolution, max-pooling and a monotone activation, where the planes are too large to pool what is in the cache."""
+"""Convolution, max-pooling and a monotone activation for planes that are too large to be pooled while in the cache.
+
+The two kernels run one after the other; what is gained is the activation, which is applied to the pooled numbers only.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class PooledConvolutionKernel:
-    """Forward and backward of convolution -> max-pooling -> activation, which equals activation -> max-pooling."""
+    """Forward and backward of convolution -> max-pooling -> activation, which equals activation -> max-pooling.
+
+    data (n, C, H, W), weight (F, C, kh, kw), bias (F,) -> (n, F, PH, PW).
+    """
 
     def __init__(self, op: Convolution, pooling: Pooling, data: Shape, act_type: str | None) -> None:
         plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
@@ -40,6 +46,6 @@ class PooledConvolutionKernel:
         grad = out_grads[0]
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
-        # The convolved numbers are read no more: their array takes their gradient.
+        # PoolKernel goes by its winners and does not read the convolved numbers: their array takes their gradient.
         self.pooling.backward(step, [grad], [self.convolved], outputs, [self.convolved])
         self.convolution.backward(step, [self.convolved], inputs, [], in_grads)

@@ -1,4 +1,4 @@
-"""Deconvolution by the compiled kernel of the convolution that it is the transpose of."""
+"""Deconvolution by the compiled kernel of the convolution whose transpose it is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class DeconvolutionKernel:
     """data (n, C, ...), weight (C, F / groups, ...), bias (F,) -> (n, F, ...)."""
 
     def __init__(self, convolution: Kernel) -> None:
-        """`convolution` leads from the output to the data."""
+        """`convolution` is the kernel of the convolution that leads from the output to the data."""
         self.convolution = convolution
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the output."""
+        """Write the output: the convolution's data gradient, plus bias."""
         transposed_forward(self.convolution, step, inputs, outputs)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:

@@ -1,6 +1,7 @@
-"""Depthwise convolution: every channel by itself, with one filter. Too little arithmetic for a GEMM, so plain loops.
+"""Depthwise convolution: every channel by itself, with one filter. That is too little arithmetic for a GEMM.
 
-Each plane is laid out in phases (see `phases`), so that every tap is one multiply-add over a run of memory.
+Each plane is laid out in phases (see stride_phases.py), so that every tap of the kernel is one multiply-add over a run
+of memory, whatever the stride. `line` holds one number per window, row by row at the phases' pitch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class DepthwiseKernel:
         self.no_bias = np.zeros(data[1], np.float32)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """The weighted sum of each window, plus bias."""
+        """Write the weighted sum of each window, plus bias."""
         bias = inputs[2] if len(inputs) > 2 else self.no_bias
         plan, weight = self.plan, inputs[1].reshape(len(inputs[1]), -1)
         _forward(inputs[0], weight, bias, outputs[0], self._phases(), plan.offsets, self._line(), plan.pad)
@@ -48,6 +49,7 @@ class DepthwiseKernel:
             _data_gradient(grad, weight, in_grads[0], self._phases(), plan.offsets, self._line(), plan.pad)
 
     def _phases(self) -> Array:
+        """Scratch for one plane, its border zero; dealing a plane writes the inside only."""
         phases = scratch("phases", self.plan.shape)
         phases.fill(0)
         return phases
@@ -72,8 +74,10 @@ def _forward(
         for c in range(data.shape[1]):
             deal(data[i, c], phases, pad)
             line[:] = bias[c]
+            # All taps of one block before the next block: its sums are read and written in the first-level cache.
             for start in range(0, line.size, BLOCK):
                 _correlate(phases.reshape(-1)[start:], weight[c], offsets, line[start : start + BLOCK])
+            # Rows of the line are `pitch` apart; what lies between them belongs to windows that do not exist.
             for y in range(out.shape[2]):
                 result, source = out[i, c, y], line[y * pitch :]
                 for x in range(result.size):
@@ -82,7 +86,10 @@ def _forward(
 
 @kernel
 def _correlate(flat: Array, weight: Array, offsets: Array, line: Array) -> None:
-    """line[q] += sum over taps of weight[t] * flat[offsets[t] + q], three taps in one pass."""
+    """line[q] += sum over taps of weight[t] * flat[offsets[t] + q].
+
+    Three taps share one pass, and so one load and store of the sum for three multiply-adds.
+    """
     together = len(offsets) - len(offsets) % 3
     for t in range(0, together, 3):
         w0, w1, w2 = weight[t], weight[t + 1], weight[t + 2]
@@ -104,7 +111,7 @@ def _data_gradient(
     flat = phases.reshape(-1)
     for i in range(grad.shape[0]):
         for c in range(grad.shape[1]):
-            flat[:] = 0
+            flat[:] = 0  # windows overlap: each tap adds to what is there
             lay_out(grad[i, c], line, phases.shape[3])
             for t in range(len(offsets)):
                 w, place = weight[c, t], flat[offsets[t] : offsets[t] + line.size]
@@ -126,6 +133,8 @@ def _weight_gradient(
 ) -> None:
     flat = phases.reshape(-1)
     for c in range(grad.shape[1]):
+        # A weight's gradient is a dot product over all windows. As one sum it would be a chain of additions; as LANES
+        # sums side by side it runs in vectors, without allowing the compiler to reorder anything.
         lanes[:] = 0
         for i in range(grad.shape[0]):
             deal(data[i, c], phases, pad)
@@ -142,7 +151,10 @@ def _weight_gradient(
 
 @kernel
 def _folded(sums: Array) -> float:
-    """The sum of `sums`, whose length is a power of two: the upper half is added to the lower until one is left."""
+    """The sum of `sums` (LANES,), a power of two: the upper half is added to the lower until one number is left.
+
+    `sums` is overwritten.
+    """
     half = sums.size // 2
     while half > 0:
         for q in range(half):

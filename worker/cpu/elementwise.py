@@ -1,4 +1,7 @@
-"""Activations in place, and their slopes from their outputs."""
+"""Activations in place, and their slopes from their outputs, for float32.
+
+Slopes follow from the outputs, so that inputs need not be kept and a kernel may overwrite them.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,27 @@ MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
 
 class ActivationKernel:
-    """Activation for float32 without a temporary."""
+    """Activation of data of any shape -> the same shape; the compiled loops see arrays as flat memory."""
 
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """f(x)."""
+        """Write f(x)."""
         np.copyto(outputs[0], inputs[0])
         activate(self.act_type, outputs[0])
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """dy f'(x), from the output."""
+        """Write dy f'(x), computed from the output."""
         if in_grads[0] is not None:
             multiply_by_slope(self.act_type, outputs[0], out_grads[0], in_grads[0])
 
 
 def activate(act_type: str, values: Array) -> None:
-    """Replace `values` by their activation; numpy's own vectorised functions do the work."""
+    """Replace `values`, of any shape and in C order, by their activation `act_type`, one of MONOTONE.
+
+    numpy has vectorised relu and tanh itself; the others are compiled here.
+    """
     if act_type == "relu":
         np.maximum(values, 0, out=values)
     elif act_type == "tanh":
@@ -42,14 +48,16 @@ def activate(act_type: str, values: Array) -> None:
 
 
 def multiply_by_slope(act_type: str, out: Array, grad: Array, result: Array) -> Array:
-    """result = grad * f'(x), from out = f(x); arrays of one shape. Returns `result`."""
+    """result = grad * f'(x), from out = f(x); arrays of one shape, in C order. Returns `result`."""
     _SLOPES[act_type](out.reshape(-1), grad.reshape(-1), result.reshape(-1))
     return result
 
 
+# Constants are np.float32 throughout: a Python float would make numba compute in double precision.
 @kernel
 def _sigmoid(values: Array) -> None:
     for i in range(values.size):
+        # Far below zero exp overflows to infinity, without a warning here, and the quotient is 0, as it should be.
         values[i] = np.float32(1) / (np.float32(1) + np.exp(-values[i]))
 
 
@@ -57,7 +65,7 @@ def _sigmoid(values: Array) -> None:
 def _softrelu(values: Array) -> None:
     for i in range(values.size):
         x = values[i]
-        values[i] = max(x, np.float32(0)) + np.log1p(np.exp(-abs(x)))
+        values[i] = max(x, np.float32(0)) + np.log1p(np.exp(-abs(x)))  # ln(1 + e^x) would overflow for large x
 
 
 @kernel
@@ -87,13 +95,13 @@ def _tanh_slope(out: Array, grad: Array, result: Array) -> None:
 @kernel
 def _softrelu_slope(out: Array, grad: Array, result: Array) -> None:
     for i in range(out.size):
-        result[i] = grad[i] * -np.expm1(-out[i])
+        result[i] = grad[i] * -np.expm1(-out[i])  # sigmoid(x) = 1 - e^-y, of which expm1 keeps small values' digits
 
 
 @kernel
 def _softsign_slope(out: Array, grad: Array, result: Array) -> None:
     for i in range(out.size):
-        rest = np.float32(1) - abs(out[i])
+        rest = np.float32(1) - abs(out[i])  # 1 / (1 + |x|), whose square is the slope
         result[i] = grad[i] * rest * rest
 
 

@@ -1,4 +1,4 @@
-"""Embedding for float32: rows copied and added up in one pass over the ids."""
+"""Embedding for float32: rows are copied, and gradients added up, in one pass over the ids."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ class EmbeddingKernel:
         self.op = op
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Copy the rows; DataError for an id outside the table."""
+        """Copy the rows. Raises DataError for an id that is no row of the table."""
         rows = outputs[0].reshape(-1, self.op.output_dim)
+        # The loop only tells that an id is wrong; the plain version's check then raises with row and value.
         if not _copy_rows(inputs[0].reshape(-1), inputs[1], rows):
             whole_numbers(step, inputs[0], self.op.input_dim, "Embedding: data")
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Add each place's gradient to its row, in order; zero for data."""
+        """Write the table's gradient, each row the sum of the gradients where its id stands, in order; 0 for data."""
         for grad in in_grads:
             if grad is not None:
                 grad.fill(0)
@@ -31,8 +32,9 @@ class EmbeddingKernel:
 
 @kernel
 def _copy_rows(ids: Array, table: Array, rows: Array) -> bool:
-    """Whether all ids are rows of the table; stops at the first that is not."""
+    """rows (n, width) = table[ids]; whether all ids are rows of the table. Stops at the first that is not."""
     for i in range(ids.size):
+        # The range comes first: turning NaN or a number beyond 64 bits into an int is undefined.
         if not 0 <= ids[i] < table.shape[0] or ids[i] != int(ids[i]):
             return False
         source = int(ids[i])
@@ -43,7 +45,8 @@ def _copy_rows(ids: Array, table: Array, rows: Array) -> bool:
 
 @kernel
 def _add_rows(ids: Array, grads: Array, table: Array) -> None:
+    # Without checks: forward has seen the same ids.
     for i in range(ids.size):
-        target = int(ids[i])
+        target = int(ids[i])  # an id may come several times; the order of the places fixes the order of the sum
         for j in range(table.shape[1]):
             table[target, j] += grads[i, j]

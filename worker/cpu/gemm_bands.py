@@ -1,4 +1,7 @@
-"""A batch of planes cut into bands, each the work of one GEMM: rows of a large plane, or several small planes."""
+"""A batch of planes cut into bands, each the work of one GEMM: some rows of a large plane, or several small planes.
+
+A place of a plane is a column of the GEMM: an output pixel, or a tile of Winograd's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 
 
 class Band(NamedTuple):
-    """Rows from `top` to `bottom` of images from `first` to `last`."""
+    """Rows [top, bottom) of images [first, last). A band of several images has all their rows."""
 
     first: int
     last: int
@@ -16,7 +19,10 @@ class Band(NamedTuple):
 
 
 def cut(images: int, plane: tuple[int, int], wanted: int) -> Iterator[Band]:
-    """Bands of about `wanted` columns of a GEMM, each place of a `plane` (rows, places in a row) being one column."""
+    """Bands of at most `wanted` columns that cover so many images, each of a plane (rows, places in a row).
+
+    A single row is not cut, so a band of wide planes may have more columns.
+    """
     height, width = plane
     if height * width > wanted:
         rows = max(1, wanted // width)

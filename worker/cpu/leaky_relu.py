@@ -1,4 +1,4 @@
-"""LeakyReLU for float32 in one pass; rrelu is left to the plain version."""
+"""LeakyReLU for float32 in one pass; rrelu, which draws random slopes, is left to the plain version."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from ..ops.operator import Step
 
 
 class LeakyReLUKernel:
-    """leaky and prelu are one function with a slope for each channel; elu and selu one with two factors; gelu."""
+    """data (N, C, ...), and for prelu gamma (C,) or (1,) -> data's shape. Three functions serve the five kinds.
+
+    leaky and prelu multiply by a slope below zero, prelu's being one per channel; elu and selu differ in two factors;
+    gelu stands alone.
+    """
 
     def __init__(self, op: LeakyReLU) -> None:
         self.op = op
         self.above, self.below = np.float32(op.above()), np.float32(op.steepness())
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """The function."""
+        """Write f(x)."""
         x, y = inputs[0], outputs[0]
         if self.op.act_type == "gelu":
             _gelu(x.reshape(-1), y.reshape(-1))
@@ -32,13 +36,13 @@ class LeakyReLUKernel:
             _leaky(_by_slope(x, slopes), _by_slope(y, slopes), slopes)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The head gradient times the slope; gamma's gradient."""
+        """Write data's gradient, dy f'(x), and prelu's for gamma."""
         x, head, grad = inputs[0], out_grads[0], in_grads[0]
         if grad is not None:
             self._data_gradient(inputs, outputs[0], head, grad)
         if len(in_grads) > 1 and in_grads[1] is not None:
             slopes = self._slopes(inputs)
-            sums = np.zeros(slopes.size)
+            sums = np.zeros(slopes.size)  # in float64: each is over the whole batch and plane
             _gamma_sums(_by_slope(x, slopes), _by_slope(head, slopes), sums)
             in_grads[1][:] = sums
 
@@ -53,12 +57,13 @@ class LeakyReLUKernel:
             _leaky_gradient(_by_slope(x, slopes), _by_slope(head, slopes), _by_slope(grad, slopes), slopes)
 
     def _slopes(self, inputs: Arrays) -> Array:
-        """One slope, or one for each channel."""
+        """One slope (1,), or one for each channel (C,)."""
         return inputs[1] if self.op.act_type == "prelu" else np.full(1, self.op.slope, np.float32)
 
 
 def _by_slope(array: Array, slopes: Array) -> Array:
     """`array` as (rows, slopes, elements), sharing its memory."""
+    # With one slope for all, the whole array is one row of one channel: one long loop.
     rows = len(array) if slopes.size > 1 else 1
     return array.reshape(rows, slopes.size, array.size // max(1, rows * slopes.size))
 
@@ -70,7 +75,7 @@ def _leaky(x: Array, y: Array, slopes: Array) -> None:
             source, target, slope = x[i, c], y[i, c], slopes[c]
             for k in range(source.size):
                 value = source[k]
-                target[k] = value if value > 0 else value * slope
+                target[k] = value if value > 0 else value * slope  # a NaN takes the second way, and stays one
 
 
 @kernel
@@ -84,13 +89,13 @@ def _leaky_gradient(x: Array, head: Array, grad: Array, slopes: Array) -> None:
 
 @kernel
 def _gamma_sums(x: Array, head: Array, sums: Array) -> None:
-    """Per slope the sum of head * min(x, 0)."""
+    """sums (slopes,) += head * min(x, 0), over rows and elements."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             source, above = x[i, c], head[i, c]
             total = 0.0
             for k in range(source.size):
-                if not source[k] > 0:
+                if not source[k] > 0:  # rather than <= 0, so that a NaN counts
                     total += np.float64(source[k]) * above[k]
             sums[c] += total
 
@@ -99,12 +104,13 @@ def _gamma_sums(x: Array, head: Array, sums: Array) -> None:
 def _exponential(x: Array, y: Array, above: Any, below: Any) -> None:
     for k in range(x.size):
         value = x[k]
-        y[k] = value * above if value > 0 else below * np.expm1(value)
+        y[k] = value * above if value > 0 else below * np.expm1(value)  # e^x - 1 would lose small values' digits
 
 
 @kernel
 def _exponential_gradient(y: Array, head: Array, grad: Array, above: Any, below: Any) -> None:
     for k in range(y.size):
+        # Below zero y = below * (e^x - 1), so that its slope below * e^x is y + below, without another exponential.
         grad[k] = head[k] * (above if y[k] > 0 else y[k] + below)
 
 
@@ -117,6 +123,7 @@ def _gelu(x: Array, y: Array) -> None:
 
 @kernel
 def _gelu_gradient(x: Array, head: Array, grad: Array) -> None:
+    """The slope of x P(x) is P(x) + x p(x), with the normal distribution P and its density p."""
     half, root, density = np.float32(0.5), np.float32(math.sqrt(0.5)), np.float32(1 / math.sqrt(2 * math.pi))
     for k in range(x.size):
         below = half * (np.float32(1) + np.float32(math.erf(x[k] * root)))

@@ -1,4 +1,4 @@
-"""LRN for float32: row by row, with what is needed of a row in the cache."""
+"""LRN (normalisation across neighbouring channels) for float32, row by row, so that a row stays in the cache."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from ..ops.shapes import product
 
 
 class LRNKernel:
-    """data (rows, channels, ...); keeps two rows of scratch memory."""
+    """data (rows, channels, ...) -> the same shape. Backward computes s again rather than keep it."""
 
     def __init__(self, op: LRN, data: Shape) -> None:
         self.op = op
         self.scratch = np.empty((2, data[1], product(data[2:])), np.float32)
+        # In float32, as a Python float would make the compiled loops compute in double precision.
         self.numbers = tuple(np.float32(v) for v in (op.alpha / op.nsize, op.beta, op.knorm))
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """x s^-beta, s = knorm + alpha / nsize * window sum of x^2."""
+        """Write x s^-beta, s = knorm + alpha / nsize * the sum of x^2 over nsize channels around each."""
         _forward(_planes(inputs[0]), _planes(outputs[0]), self.scratch[0], self.op.nsize // 2, self.numbers)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """dy s^-beta - 2 alpha beta / nsize * x * window sum of dy x s^(-beta - 1)."""
+        """Write dy s^-beta - 2 alpha beta / nsize * x * the sum of dy x s^(-beta - 1) over the same channels."""
         if in_grads[0] is not None:
             arrays = (_planes(inputs[0]), _planes(out_grads[0]), _planes(in_grads[0]))
             _backward(*arrays, self.scratch[0], self.scratch[1], self.op.nsize // 2, self.numbers)
@@ -58,15 +59,17 @@ def _backward(
     reach: int,
     numbers: tuple[Any, ...],
 ) -> None:
+    # In each row first factor = s^-beta and shared = dy x s^(-beta - 1), then window sums of the latter.
     share = np.float32(2) * numbers[0] * numbers[1]
     for i in range(x.shape[0]):
         row, above, out = x[i], head[i], grad[i]
         for c in range(row.shape[0]):
             _window_of_squares(row, c, reach, shared[c], numbers)
-            factor[c] = shared[c]
+            factor[c] = shared[c]  # s itself is still needed, for the quotient below
             _inverse_power(factor[c], numbers[1])
             for k in range(row.shape[1]):
                 shared[c, k] = above[c, k] * row[c, k] * factor[c, k] / shared[c, k]
+        # Only now, as a channel needs the quotients of the channels on both sides.
         for c in range(row.shape[0]):
             for k in range(row.shape[1]):
                 out[c, k] = 0
@@ -79,7 +82,10 @@ def _backward(
 
 @kernel
 def _window_of_squares(row: Array, c: int, reach: int, sums: Array, numbers: tuple[Any, ...]) -> None:
-    """s of channel c, for every position."""
+    """sums (positions,) = s of channel c of row (channels, positions).
+
+    Each window is added up anew: a running sum that drops old channels would carry their rounding errors along.
+    """
     for k in range(sums.size):
         sums[k] = 0
     for other in range(max(c - reach, 0), min(c + reach + 1, row.shape[0])):
@@ -91,7 +97,7 @@ def _window_of_squares(row: Array, c: int, reach: int, sums: Array, numbers: tup
 
 @kernel
 def _inverse_power(values: Array, beta: Any) -> None:
-    """values^-beta; the usual beta of 3/4 takes two roots, which run in vectors, as pow does not."""
+    """Replace values by values^-beta. For the usual beta of 3/4 two roots do, which run in vectors; pow does not."""
     if beta == 0.75:
         for k in range(values.size):
             root = np.sqrt(values[k])

@@ -1,7 +1,7 @@
 """Copying image patches into the rows of a matrix, and adding them back: what turns convolution into GEMM.
 
-One row per output pixel, ordered (ky, kx, c), so that a patch is kh runs of kw*C numbers; the image is channels last.
-All arrays are float32 and C-ordered; padding has been applied by the caller.
+There is one row per output pixel, its numbers ordered (ky, kx, c). The image has its channels last, so that a patch is
+kh runs of kw * C numbers. All arrays are float32 in C order; the caller has applied the padding.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ def patches_to_rows(
     stride: tuple[int, int],
     dilate: tuple[int, int],
 ) -> None:
-    """(n, H, W, C) to (n * out_h * out_w, kh * kw * C)."""
+    """image (n, H, W, C) -> rows (n * out_h * out_w, kh * kw * C)."""
     n, height, width, channels = image.shape
     flat, target = image.reshape(-1), rows.reshape(-1)
     kernel_h, kernel_w = kernel_hw
+    # Without dilation the pixels of one line of a patch are neighbours, and are copied as one run.
     runs, run = (1, kernel_w * channels) if dilate[1] == 1 else (kernel_w, channels)
-    position = 0
+    position = 0  # rows are written from front to back; `line` is the number of the first pixel of a patch's line
     for i in range(n):
         for y in range(out_h):
             for x in range(out_w):
@@ -49,7 +50,7 @@ def add_rows_to_patches(
     stride: tuple[int, int],
     dilate: tuple[int, int],
 ) -> None:
-    """The transpose of `patches_to_rows`: add every row to the patch that it came from."""
+    """The transpose of `patches_to_rows`: add rows (n * out_h * out_w, kh * kw * C) to image (n, H, W, C)."""
     n, height, width, channels = image.shape
     flat, source = image.reshape(-1), rows.reshape(-1)
     kernel_h, kernel_w = kernel_hw

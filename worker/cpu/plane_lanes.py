@@ -1,7 +1,7 @@
-"""Sixteen planes side by side: their rows as lines of pixels of 16 numbers, one vector register wide.
+"""Sixteen planes side by side: their rows become lines of pixels of 16 numbers, one AVX-512 register wide.
 
-Transforms that are too short to be vectorised along a row run across planes instead. Lines are flat: lane l of pixel x
-is number 16 x + l. Lanes beyond the last plane are zero.
+A transform that is too short to be vectorised along a row runs across planes instead, each plane in its lane. Lines are
+flat: lane l of pixel x is number 16 x + l. Lanes beyond the last plane are zero.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 from ...common.jit import kernel
 from ..array import Array
 
-LANES = 16
+LANES = 16  # float32 numbers; narrower registers take a pixel in two or four parts
 
 
 def padded(planes: int) -> int:
-    """The number of lanes that hold so many planes."""
+    """`planes` rounded up to whole groups of LANES."""
     return -(-planes // LANES) * LANES
 
 
 @kernel
 def read_row(planes: Array, first: int, y: int, line: Array) -> None:
-    """Row y of planes (C, H, W), from plane `first` on, into `line` of W pixels."""
+    """Copy row y of planes (C, H, W), from plane `first` on, to `line` of at least W pixels (flat, 16 W numbers)."""
     count, height, width = planes.shape
     flat, start, apart = planes.reshape(-1), (first * height + y) * width, height * width
+    # Here the number of lanes is a constant, so that the loop can be unrolled; the last group may lack planes.
     if first + LANES <= count:
         for x in range(width):
             pixel, place = line[LANES * x : LANES * x + LANES], start + x
@@ -36,8 +37,9 @@ def read_row(planes: Array, first: int, y: int, line: Array) -> None:
 
 @kernel
 def write_row(line: Array, planes: Array, first: int, y: int) -> None:
-    """The way back."""
+    """The reverse of `read_row`: `line` (flat, 16 numbers per pixel) to row y of planes (C, H, W) from `first` on."""
     width = planes.shape[2]
+    # Plane by plane: writes run along memory, and the jumps are in `line`, which is in the cache.
     for lane in range(min(LANES, len(planes) - first)):
         row = planes[first + lane, y]
         for x in range(width):
@@ -46,7 +48,7 @@ def write_row(line: Array, planes: Array, first: int, y: int) -> None:
 
 @kernel
 def add_row(line: Array, planes: Array, first: int, y: int) -> None:
-    """As `write_row`, added to what is there."""
+    """As `write_row` with a flat line, but added to what is there."""
     width = planes.shape[2]
     for lane in range(min(LANES, len(planes) - first)):
         row = planes[first + lane, y]
@@ -56,14 +58,14 @@ def add_row(line: Array, planes: Array, first: int, y: int) -> None:
 
 @kernel
 def copy(source: Array, target: Array) -> None:
-    """As much of `source` as `target` takes."""
+    """Copy as much of `source` as `target` takes, both flat. numba's slice assignment would check for overlap."""
     for x in range(target.size):
         target[x] = source[x]
 
 
 @kernel
 def load(matrices: Array, row: int, first: int, block: Array) -> None:
-    """Sixteen numbers of one row of each of the matrices (N, rows, columns) into `block`, one behind the other."""
+    """Copy columns [first, first + 16) of one row of each of matrices (N, rows, columns) to block (16 N,)."""
     for n in range(len(matrices)):
         source, target = matrices[n, row, first : first + LANES], block[LANES * n : LANES * n + LANES]
         for lane in range(LANES):
@@ -72,7 +74,7 @@ def load(matrices: Array, row: int, first: int, block: Array) -> None:
 
 @kernel
 def store(block: Array, matrices: Array, row: int, first: int) -> None:
-    """The way back."""
+    """The reverse of `load`: block (16 N,) to one row of each of matrices (N, rows, columns)."""
     for n in range(len(matrices)):
         source, target = block[LANES * n : LANES * n + LANES], matrices[n, row, first : first + LANES]
         for lane in range(LANES):

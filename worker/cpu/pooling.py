@@ -1,4 +1,8 @@
-"""Pooling in two dimensions: windows that overlap or stand in a border, and one window over the whole plane."""
+"""Pooling in two dimensions: windows that may overlap or reach into a border, and one window over the whole plane.
+
+As stride_phases.py describes, a plane is laid out so that what all windows read at one tap is one run of memory; `line`
+has one number per window, row by row at the phases' pitch.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +24,25 @@ BLOCK = 2048  # windows at a time: their running maxima stay in the first-level 
 
 
 class PoolKernel:
-    """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version."""
+    """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version.
+
+    Of a maximum the winning tap is kept, so that backward reads neither data nor output.
+    """
 
     def __init__(self, op: Pooling, data: Shape, out: Shape) -> None:
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
         self.plan = PhasePlan.of(windows, out[2:])
-        self.divisor = np.ones(out[2:], np.float32)
+        self.divisor = np.ones(out[2:], np.float32)  # of each window: those at the border may count fewer elements
         if op.pool_type == "avg":
             self.divisor[...] = op.divisor(np, windows, data[2:], out[2:], np.float32)
         kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)
-        self.winner = aligned_empty(kept, np.int16)
+        self.winner = aligned_empty(kept, np.int16)  # half the memory of int32; registry.py sees to it that taps fit
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """One value per window; of a maximum, its place is remembered."""
+        """Write one value per window; of a maximum, its tap is remembered."""
         phases = scratch("phases", self.plan.shape)
+        # What is never written is the border: it must not win, or must add nothing.
         phases.fill(-np.inf if self.largest else 0)
         line, data, out = scratch("line", (self.plan.length,)), _planes(inputs[0]), _planes(outputs[0])
         plan = self.plan
@@ -44,7 +52,7 @@ class PoolKernel:
             _sums(data, out, self.divisor, phases, plan.offsets, line, plan.pad)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """To the first maximum of each window, or in equal parts to all of it."""
+        """Write data's gradient: each window's to its first maximum, or in equal parts to all of it."""
         if in_grads[0] is None:
             return
         phases, line = scratch("phases", self.plan.shape), scratch("line", (self.plan.length,))
@@ -56,7 +64,7 @@ class PoolKernel:
 
 
 class WholePlanePoolKernel:
-    """data (n, C, H, W) -> (n, C, 1, 1), one window over each plane."""
+    """data (n, C, ...) -> (n, C, 1, ...), one window over each plane, whatever its number of axes."""
 
     def __init__(self, op: Pooling, data: Shape) -> None:
         self.pool_type = op.pool_type
@@ -65,10 +73,10 @@ class WholePlanePoolKernel:
         self.every = np.arange(self.winner.size)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """One value per plane."""
+        """Write one value per plane; of a maximum, its place is remembered."""
         planes, out = inputs[0].reshape(-1, self.pixels), outputs[0].reshape(-1)
         if self.pool_type == "max":
-            np.argmax(planes, axis=1, out=self.winner)
+            np.argmax(planes, axis=1, out=self.winner)  # the first of equal numbers; a NaN beats any number
             np.maximum.reduce(planes, axis=1, out=out)
             return
         np.add.reduce(planes, axis=1, out=out)
@@ -76,7 +84,7 @@ class WholePlanePoolKernel:
             out /= self.pixels
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """To the first maximum of each plane, or in equal parts to all of it."""
+        """Write data's gradient: each plane's to its first maximum, or in equal parts to all of it."""
         if in_grads[0] is None:
             return
         grad, target = out_grads[0].reshape(-1), in_grads[0].reshape(-1, self.pixels)
@@ -90,6 +98,7 @@ class WholePlanePoolKernel:
 
 
 def _planes(array: Array) -> Array:
+    """(n, C, H, W) as (n * C, H, W), sharing the memory."""
     return array.reshape(-1, *array.shape[2:])
 
 
@@ -104,9 +113,12 @@ def _largest(
     kept: Array,
     pad: tuple[int, int],
 ) -> None:
+    """out = the largest of each window, winner = its tap; `line` and `kept` are scratch, the latter of one block."""
     flat, pitch = phases.reshape(-1), phases.shape[3]
     for p in range(len(data)):
         deal(data[p], phases, pad)
+        # All taps of one block of windows before the next block. `kept` is an int32, as wide as the floats that decide,
+        # so that the loop over both stays in vectors; it is narrowed once per block.
         for start in range(0, line.size, kept.size):
             best = line[start : start + kept.size]
             first = flat[offsets[0] + start : offsets[0] + start + best.size]
@@ -116,7 +128,8 @@ def _largest(
             for t in range(1, len(offsets)):
                 values = flat[offsets[t] + start : offsets[t] + start + best.size]
                 for q in range(best.size):
-                    # The first maximum wins, and a NaN is larger than any number.
+                    # The first maximum wins, and a NaN is larger than any number: `not <=` is also true of a NaN,
+                    # and nothing displaces a NaN that is there.
                     larger = (not values[q] <= best[q]) and best[q] == best[q]
                     best[q] = values[q] if larger else best[q]
                     kept[q] = t if larger else kept[q]
@@ -133,6 +146,7 @@ def _largest(
 def _to_largest(
     grad: Array, winner: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
 ) -> None:
+    """target = the gradient of data, that of each window going to the tap in `winner`."""
     flat = phases.reshape(-1)
     for p in range(len(grad)):
         flat[:] = 0
@@ -141,6 +155,7 @@ def _to_largest(
         for t in range(len(offsets)):
             place = flat[offsets[t] : offsets[t] + line.size]
             for q in range(line.size):
+                # Adding 0 where the tap did not win keeps the loop free of branches, and so in vectors.
                 place[q] += line[q] if kept[q] == t else np.float32(0)
         collect(phases, target[p], pad)
 
@@ -149,6 +164,7 @@ def _to_largest(
 def _sums(
     data: Array, out: Array, divisor: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
 ) -> None:
+    """out = the sum of each window / divisor (OH, OW), taps added in row-major order, as the plain version does."""
     flat, pitch = phases.reshape(-1), phases.shape[3]
     for p in range(len(data)):
         deal(data[p], phases, pad)
@@ -167,8 +183,9 @@ def _sums(
 def _to_all(
     grad: Array, divisor: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
 ) -> None:
+    """target = the gradient of data, that of each window / divisor (OH, OW) going to all of its taps."""
     flat, pitch = phases.reshape(-1), phases.shape[3]
-    line[:] = 0
+    line[:] = 0  # between the rows stand windows that do not exist; they must add nothing
     for p in range(len(grad)):
         flat[:] = 0
         for y in range(grad.shape[1]):

@@ -1,4 +1,8 @@
-"""Which compiled kernel stands in for an operator (or a fused chain of them) on the CPU in float32."""
+"""Which compiled kernel stands in for an operator (or a fused chain of them) on the CPU in float32.
+
+There is one maker per operator. It looks at parameters and shapes, and returns None for what only the plain version
+covers. Makers import their kernels when they need them: declaring a compiled loop imports numba.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,20 @@ def kernel_for(
 ) -> Kernel:
     """The compiled kernel for `chain`, or the operator itself, whose plain version works everywhere.
 
-    A Custom operator keeps what its user leaves in it between forward and backward, so each bound node has its own.
+    `chain` is one operator, or several that execution/fusion.py joined; the shapes are those of the chain's inputs and
+    outputs, `dtype` is that of its arrays. Raises ValueError if no kernel computes several operators together.
     """
     op: Any = chain[0]
     if op.op_name() == "Custom":
         from ..ops.custom import CustomCall
 
+        # The user's object may keep values between forward and backward, so each bound node gets its own.
         return CustomCall(op)
     if np.dtype(dtype) == np.float32:
         made = _MAKERS.get(op.op_name(), _no_kernel)(chain, in_shapes, out_shapes)
         if made is not None:
             return made
-    if len(chain) > 1:
+    if len(chain) > 1:  # there is no plain version of a chain: fusion must not have offered it
         raise ValueError(f"no kernel for the chain {[member.op_name() for member in chain]}")
     return chain[0]
 
@@ -40,7 +46,7 @@ def is_plain_convolution(op: Any) -> bool:
 
 
 def pooling_tiles(op: Any) -> bool:
-    """Whether `op` is a max-pooling whose windows lie side by side: nothing shared, nothing padded."""
+    """Whether `op` is a two-dimensional max-pooling whose windows lie side by side: no overlap, no padding."""
     return bool(
         op.pool_type == "max"
         and not op.global_pool
@@ -60,6 +66,7 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
         from .depthwise import DepthwiseKernel
 
         return DepthwiseKernel(op, data, out_shapes[0])
+    # Fusion allows the activation on either side of the pooling, as a monotone one commutes with a maximum.
     pooling = next((member for member in chain[1:] if member.op_name() == "Pooling"), None)
     act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
     if pooling is None:
@@ -69,6 +76,7 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
         if pays(op, data, out_shapes[0]):
             return WinogradKernel(op, data, out_shapes[0], act_type)
         return ColumnsKernel(op, data, out_shapes[0], act_type)
+    # Pooling in the same pass only pays while a product is still in the cache when it is pooled.
     from .convolution import ConvolutionKernel, patches_fit
     from .convolution_pooled import PooledConvolutionKernel
 
@@ -107,8 +115,10 @@ def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seque
 
     if op.pool_type == "lp" or op.to_first():
         return None
+    # A window that covers the plane leaves one number: a reduction along each plane, without any layout of windows.
     if op.global_pool or (out[2:] == (1, 1) and tuple(op.kernel) == data[2:] and not any(op.pad)):
         return WholePlanePoolKernel(op, data)
+    # PoolKernel keeps the number of the winning tap as an int16.
     return PoolKernel(op, data, out) if len(data) == 4 and math.prod(op.kernel) < 1 << 15 else None
 
 
@@ -119,7 +129,7 @@ def _softmax_output(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes
 
 
 def _dropout(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    if chain[0].axes:
+    if chain[0].axes:  # one decision for a whole axis: the kernel decides element by element
         return None
     from .dropout import DropoutKernel
 
@@ -136,6 +146,7 @@ def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes:
     from .deconvolution import DeconvolutionKernel
 
     data, weight, out = in_shapes[0], in_shapes[1], out_shapes[0]
+    # The convolution leads from the output of the deconvolution back to its data: shapes change places.
     convolution = _convolution([chain[0].convolution(data)], [out, weight], [data])
     return convolution and DeconvolutionKernel(convolution)
 
@@ -143,6 +154,7 @@ def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes:
 def _upsampling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     if chain[0].sample_type != "bilinear":
         return None
+    # Bilinear upsampling is a deconvolution in which every channel is a group of its own.
     return _deconvolution([chain[0].deconvolution(in_shapes[0][1])], in_shapes, out_shapes)
 
 
@@ -153,7 +165,7 @@ def _rnn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[
 
 
 def _leaky_relu(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    if chain[0].act_type == "rrelu":
+    if chain[0].act_type == "rrelu":  # draws a random slope for each element
         return None
     from .leaky_relu import LeakyReLUKernel
 
@@ -170,6 +182,7 @@ def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
     return None
 
 
+# By the operator's canonical name; in a chain, by that of its first operator.
 _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], Kernel | None]] = {
     "Convolution": _convolution,
     "FullyConnected": _fully_connected,

@@ -1,4 +1,4 @@
-"""RNN that remembers its forward pass, so that backward need not compute it again."""
+"""RNN that remembers its forward pass, so that backward need not compute it again, as the plain version does."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 
 
 class RnnKernel:
-    """The plain version with its tapes kept from forward to backward."""
+    """The plain version with its tapes (what each layer needs for its gradient) kept from forward to backward.
+
+    data (T, N, C), a vector of parameters, state and cell -> (T, N, H * directions), as ops.rnn.RNN has them.
+    """
 
     def __init__(self, op: RNN) -> None:
         self.op = op
         self.tapes: list[Tape] = []
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Layer by layer; kept while training."""
+        """Compute layer by layer; keep the tapes while training."""
         tapes = self.op.recorded(step, inputs, outputs)
-        self.tapes = tapes if step.is_train else []
+        self.tapes = tapes if step.is_train else []  # a prediction keeps none
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Back through time."""
+        """Write the gradients that are asked for, from the tapes of the last forward if it was a training's."""
         if not self.tapes:
             self.op.backward(step, out_grads, inputs, outputs, in_grads)
             return

@@ -11,6 +11,8 @@ import numpy as np
 from ..array import Array, Shape, aligned_empty
 
 
+# Slices of a batch are computed on several threads at once, so each thread has its own buffers. They only grow: after
+# the first steps of a training nothing is allocated any more.
 class _Buffers(threading.local):
     def __init__(self) -> None:
         self.by_name: dict[tuple[str, Any], Array] = {}
@@ -20,9 +22,10 @@ _buffers = _Buffers()
 
 
 def scratch(name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-    """An uninitialised array that is the caller's until it returns, or asks for the same name again.
+    """An uninitialised array of `shape` that belongs to the caller until it returns or asks for the same name again.
 
-    Every kernel of a network runs on few threads, one after the other, so that one buffer does for all of them.
+    All kernels of a network take turns on few threads, so they share one buffer per thread, name and dtype. Nothing
+    that backward needs may be kept here between the passes: the next kernel overwrites it.
     """
     size, key = math.prod(shape), (name, dtype)
     found = _buffers.by_name.get(key)

@@ -1,4 +1,4 @@
-"""SoftmaxOutput over the last of two axes with class labels: the usual end of a classifier."""
+"""SoftmaxOutput for data (n, k) and one class label per row, the usual end of a classifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from ..ops.operator import Step
 
 
 def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
-    """Whether this kernel covers the operator's options and shapes; the plain version covers the rest."""
+    """Whether this kernel covers the operator's options and the shapes of data and label.
+
+    The plain version covers the rest.
+    """
     data, label = in_shapes[0], in_shapes[1]
     return len(data) == 2 and len(label) == 1 and not op.multi_output and not op.out_grad and op.smooth_alpha == 0
 
@@ -25,22 +28,25 @@ class SoftmaxOutputKernel:
         self.op = op
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """exp(x - max) / sum, row by row."""
+        """Write exp(x - max) / sum, row by row."""
         data, out = inputs[0], outputs[0]
         _subtract_largest(data, out)
-        np.exp(out, out=out)
+        np.exp(out, out=out)  # numpy's exp is vectorised
         _divide_by_sum(out)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The head gradient is not read: this is a loss."""
+        """Write the gradient for data, 0 for the label; the head gradient is not read, as this is a loss.
+
+        Raises DataError if a label is no class and is not the one to be ignored.
+        """
         if in_grads[1] is not None:
             in_grads[1].fill(0)
         if in_grads[0] is None:
             return
         scale = self.op.scale(step, inputs[0])
-        ignored = self.op.ignore_label if self.op.use_ignore else np.nan
+        ignored = self.op.ignore_label if self.op.use_ignore else np.nan  # equal to no label
         bad = _gradient(outputs[0], inputs[1], in_grads[0], float(scale), float(ignored))
-        if bad:
+        if bad:  # the loop only counts them; the plain version's check raises with row and value
             from ..ops.softmax_output import check_labels
 
             allowed = self.op.ignore_label if self.op.use_ignore else None
@@ -49,6 +55,7 @@ class SoftmaxOutputKernel:
 
 @kernel
 def _subtract_largest(data: Array, out: Array) -> None:
+    # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the row's sum.
     for i in range(data.shape[0]):
         row = data[i]
         largest = row[0]
@@ -71,7 +78,10 @@ def _divide_by_sum(out: Array) -> None:
 
 @kernel
 def _gradient(out: Array, label: Array, grad: Array, factor: float, ignored: float) -> int:
-    """Number of labels that name no class; their rows are zero."""
+    """grad (n, k) = (out - onehot(label)) * factor; 0 where a label is ignored or names no class.
+
+    Returns how many name none.
+    """
     bad, scale = 0, np.float32(factor)
     for i in range(out.shape[0]):
         row, target = out[i], grad[i]
@@ -83,6 +93,7 @@ def _gradient(out: Array, label: Array, grad: Array, factor: float, ignored: flo
             target[:] = 0
             bad += 1
             continue
+        # All classes without a test in the loop, then the label's once more, subtracted before it is scaled.
         for j in range(row.size):
             target[j] = row[j] * scale
         chosen = int(value)

@@ -1,8 +1,11 @@
 """Planes laid out so that what every window reads at one tap of its kernel is one run of memory, whatever the stride.
 
 A padded plane is dealt into stride_h * stride_w phases, each with `rows` lines of `pitch` numbers: place j of line r of
-phase (a, b) holds pixel (r * stride_h + a, j * stride_w + b). Then window y * pitch + x reads the number at that place
-plus an offset, one for each tap. Windows with x >= out_w do not exist: they compute numbers that nobody reads.
+phase (a, b) holds pixel (r * stride_h + a, j * stride_w + b). Windows are numbered q = y * pitch + x, and at each tap
+window q reads number q + offset, the offset being the tap's. Windows with x >= out_w do not exist: numbers are computed
+for them, since an unbroken run is faster than one that leaves them out, but nobody reads these.
+
+Example: stride 1 and no dilation make one phase, the padded plane itself, and tap (ky, kx) has offset ky * pitch + kx.
 """
 
 from __future__ import annotations
@@ -20,19 +23,22 @@ from .strided import add_strided, read_strided, write_strided
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """The layout for one geometry."""
+    """The layout for one geometry; see the module's docstring."""
 
     shape: Shape  # (stride_h, stride_w, rows, pitch)
     offsets: Array  # (taps,) int64, row-major as the kernel
-    length: int  # of the run that covers every window
+    length: int  # of the run that covers every window: the last one is the last number
     pad: tuple[int, int]
 
     @classmethod
     def of(cls, windows: Windows, count: Shape) -> PhasePlan:
-        """For `count` = (out_h, out_w) windows of a two-dimensional kernel."""
+        """The layout for `count` = (out_h, out_w) windows of a two-dimensional kernel."""
         (stride_h, stride_w), (dilate_h, dilate_w) = windows.stride, windows.dilate
+        # As far as the last window's last tap reaches, in steps of one stride.
         rows = count[0] + (windows.kernel[0] - 1) * dilate_h // stride_h
         pitch = count[1] + (windows.kernel[1] - 1) * dilate_w // stride_w
+        # Tap (ky, kx) of window (y, x) reads pixel (y * stride_h + ky * dilate_h, ...), which lies in phase (a, b), the
+        # remainders, and there `down` lines below and `right` places behind the window's own.
         offsets = []
         for ky, kx in product(range(windows.kernel[0]), range(windows.kernel[1])):
             (down, a), (right, b) = divmod(ky * dilate_h, stride_h), divmod(kx * dilate_w, stride_w)
@@ -44,7 +50,10 @@ class PhasePlan:
 
 @kernel
 def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int, int, int]:
-    """The places from low to high of a line of phase `b` hold pixels of the plane, beginning with pixel `first`."""
+    """low, high and first: places [low, high) of phase `b` hold pixels of the plane, the first one pixel `first`.
+
+    Along either axis; `pitch` is the number of places. Place j holds pixel j * stride + b - pad, if it exists.
+    """
     low = max(0, -((b - pad) // stride))
     high = max(low, min(pitch, -((b - pad - width) // stride)))
     return low, high, min(width, low * stride + b - pad)
@@ -52,7 +61,7 @@ def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int,
 
 @kernel
 def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
-    """Copy plane (H, W) into `phases`; what lies in the border is left as it is."""
+    """Copy plane (H, W) to phases (stride_h, stride_w, rows, pitch); what lies in the border is left as it is."""
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
     for b in range(stride_w):
@@ -66,7 +75,10 @@ def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
 
 @kernel
 def deal_rows(plane: Array, phases: Array, down: int, pad: tuple[int, int]) -> None:
-    """As `deal`, `phases` being cut out of a larger plane's, from line `down` on; zeros above and below the plane."""
+    """As `deal`, for phases that begin with line `down` of those of the whole plane (H, W).
+
+    Zeros are written above and below the plane, as other bands have left pixels there.
+    """
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
     for b in range(stride_w):
@@ -84,9 +96,10 @@ def deal_rows(plane: Array, phases: Array, down: int, pad: tuple[int, int]) -> N
 
 @kernel
 def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
-    """The way back: every pixel of plane (H, W) from `phases`, zero where no window reaches."""
+    """The way back: write every pixel of plane (H, W) from `phases`, zero where no window reaches."""
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
+    # With a stride the last windows may end before the plane does: those pixels have no place in the phases.
     if rows * stride_h - pad[0] < height or pitch * stride_w - pad[1] < width:
         plane[:] = 0
     for b in range(stride_w):
@@ -100,7 +113,10 @@ def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
 
 @kernel
 def add_rows(phases: Array, plane: Array, down: int, pad: tuple[int, int]) -> None:
-    """The transpose of `deal_rows`: add to each pixel of plane (H, W) what `phases` hold for it."""
+    """The transpose of `deal_rows`: add to each pixel of plane (H, W) what `phases` hold for it.
+
+    Adding, not writing: windows of neighbouring bands share pixels.
+    """
     height, width = plane.shape
     stride_h, stride_w, rows, pitch = phases.shape
     for b in range(stride_w):
@@ -115,7 +131,10 @@ def add_rows(phases: Array, plane: Array, down: int, pad: tuple[int, int]) -> No
 
 @kernel
 def lay_out(plane: Array, line: Array, pitch: int) -> None:
-    """Plane (out_h, out_w) as one run of windows, zero where there is no window."""
+    """Copy plane (out_h, out_w) to `line`, one run of windows (flat), with zeros for windows that do not exist.
+
+    Their gradient must be 0: the loops over taps add it to pixels like any other.
+    """
     height, width = plane.shape
     line[:] = 0
     for y in range(height):

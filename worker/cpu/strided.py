@@ -1,4 +1,7 @@
-"""Reading, writing and adding to every n-th number of a line."""
+"""Reading, writing and adding to every n-th number of a line.
+
+LLVM vectorises a stride that is a constant, so the usual strides have loops of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from ..array import Array
 
 @kernel
 def read_strided(line: Array, place: Array, stride: int) -> None:
-    """place[i] = line[stride * i], for the whole of `place`."""
+    """place[i] = line[stride * i], for the whole of `place`; both flat."""
     if stride == 1:
         for x in range(place.size):
             place[x] = line[x]
-    elif stride == 2:  # a constant stride is vectorised
+    elif stride == 2:
         for x in range(place.size):
             place[x] = line[2 * x]
     elif stride == 4:
@@ -25,7 +28,7 @@ def read_strided(line: Array, place: Array, stride: int) -> None:
 
 @kernel
 def write_strided(line: Array, place: Array, stride: int) -> None:
-    """place[stride * i] = line[i], for the whole of `line`."""
+    """place[stride * i] = line[i], for the whole of `line`; both flat."""
     if stride == 1:
         for x in range(line.size):
             place[x] = line[x]
@@ -42,7 +45,7 @@ def write_strided(line: Array, place: Array, stride: int) -> None:
 
 @kernel
 def add_strided(line: Array, place: Array, stride: int) -> None:
-    """place[stride * i] += line[i], for the whole of `line`."""
+    """place[stride * i] += line[i], for the whole of `line`; both flat."""
     if stride == 1:
         for x in range(line.size):
             place[x] += line[x]

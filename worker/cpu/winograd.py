@@ -1,9 +1,13 @@
-"""3x3 convolution of stride 1 by Winograd's algorithms for float32 on the CPU: instead of 9 multiplications a pixel,
-F(4x4, 3x3) takes 2.25, and F(2x2, 3x3) takes 4 where planes are so small that larger tiles would stand out.
+"""3x3 convolution of stride 1 by Winograd's algorithms for float32 on the CPU.
+
+Instead of 9 multiplications a pixel, F(4x4, 3x3) takes 2.25, and F(2x2, 3x3) takes 4; the latter is for planes so small
+that much of the larger tiles would lie outside them.
 
 Forward is A^T [(G w G^T) (B^T d B)] A, the products being a GEMM of (filters, channels) x (channels, tiles) for each
 number of a tile; backward is its adjoint, step by step. A band of tiles stays in the cache between its three stages.
 Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
+
+The modules winograd_2x2 and winograd_4x4 have the same functions, which go from planes to tiles and back, and multiply.
 """
 
 from __future__ import annotations
@@ -23,13 +27,17 @@ from .scratch import scratch
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs
-FEWEST_LARGE_TILES = 36  # a plane: below, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = 96  # below this a GEMM loses speed
+BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs: 1.5 MiB
+FEWEST_LARGE_TILES = 36  # in a plane: with fewer, making 36 numbers of each weight costs more than it saves
+FEWEST_TILES = 96  # with fewer columns a GEMM loses speed
 
 
 def pays(op: Any, data: Shape, out: Shape) -> bool:
-    """Whether this is a 3x3 convolution that is faster so: with enough tiles to make up for the weight's own."""
+    """Whether this is a 3x3 convolution that is faster this way; data (n, C, H, W) and out (n, F, OH, OW) are shapes.
+
+    There must be enough tiles of 2x2 to make up for the transform of the weight, which does not depend on the batch,
+    and enough channels and filters for GEMMs.
+    """
     return bool(
         tuple(op.kernel) == (3, 3)
         and tuple(op.stride or (1, 1)) == (1, 1)
@@ -41,7 +49,10 @@ def pays(op: Any, data: Shape, out: Shape) -> bool:
 
 
 def form_for(out: Shape) -> Any:
-    """The module that makes the tiles: larger ones where a plane has enough of them and few stand out at its edges."""
+    """The module that makes the tiles of an output (n, F, OH, OW).
+
+    The larger ones pay where a plane has enough of them, and they cover at most a fifth more than the plane.
+    """
     down, across = -(-out[2] // winograd_4x4.SIDE), -(-out[3] // winograd_4x4.SIDE)
     covered = 16 * down * across
     enough = down * across >= FEWEST_LARGE_TILES and covered < 1.2 * out[2] * out[3]
@@ -51,7 +62,8 @@ def form_for(out: Shape) -> Any:
 class WinogradKernel:
     """Forward and backward of convolution -> activation, for one slice of the batch.
 
-    data (n, C, H, W), weight (F, C, 3, 3), bias (F,) -> (n, F, OH, OW).
+    data (n, C, H, W), weight (F, C, 3, 3), bias (F,) -> (n, F, OH, OW). Backward uses the weight's tiles of the last
+    forward.
     """
 
     def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
@@ -60,8 +72,10 @@ class WinogradKernel:
         self.channels, self.filters = data[1], out[1]
         self.form = form_for(out)
         self.down, self.across = -(-out[2] // self.form.SIDE), -(-out[3] // self.form.SIDE)
-        self.weight = aligned_zeros(self.form.weight_shape(self.filters, self.channels))  # tiles, for backward as well
+        # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
+        self.weight = aligned_zeros(self.form.weight_shape(self.filters, self.channels))
         tile_bytes = 4 * self.form.NUMBERS * (self.channels + self.filters)
+        # Many channels: FEWEST_TILES all the same, even if the band then takes more than BAND_BYTES.
         wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
         self.bands = list(cut(out[0], (self.down, self.across), wanted))
 
@@ -88,7 +102,8 @@ class WinogradKernel:
         if len(inputs) > 2 and in_grads[2] is not None:
             np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
         if in_grads[0] is not None:
-            in_grads[0].fill(0)
+            in_grads[0].fill(0)  # tiles of the data overlap by two pixels, and are added up
+        # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
         total = scratch("weight tiles", self.weight.shape)
         for number, band in enumerate(self.bands):
             products = self._tiles("products", self.filters, band)
@@ -102,12 +117,14 @@ class WinogradKernel:
             self.form.tiles_to_weight(total, in_grads[1])
 
     def _data_tiles(self, data: Array, band: Band) -> Array:
+        """The tiles of a band of data (n, C, H, W), in scratch memory."""
         tiles = self._tiles("tiles", self.channels, band)
         for image, start in self._images(band):
             self.form.image_to_tiles(data[image], tiles, start, (band.top, band.bottom), self.pad)
         return tiles
 
     def _add_weight_gradient(self, products: Array, tiles: Array, total: Array, is_first: bool) -> None:
+        """total (the weight's tiles) += those of this band; the first band writes."""
         if is_first:
             self.form.multiply_for_weight(products, tiles, total)
             return
@@ -116,16 +133,19 @@ class WinogradKernel:
         np.add(total, partial, out=total)
 
     def _add_data_gradient(self, products: Array, target: Array, band: Band) -> None:
+        """target (n, C, H, W) += the gradient from the tiles of this band's output."""
+        # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
         tiles = self._tiles("tiles", self.channels, band)
         self.form.multiply_for_data(self.weight, products, tiles)
         for image, start in self._images(band):
             self.form.add_tiles_to_image(tiles, target[image], start, (band.top, band.bottom), self.pad)
 
     def _tiles(self, name: str, planes: int, band: Band) -> Array:
+        """Scratch for the tiles of a band of so many planes."""
         count = (band.last - band.first) * (band.bottom - band.top) * self.across
         return scratch(name, self.form.tiles_shape(planes, count))
 
     def _images(self, band: Band) -> Iterator[tuple[int, int]]:
-        """The images of a band, and where their tiles begin."""
+        """The images of a band, and the number of their first tile in it."""
         each = (band.bottom - band.top) * self.across
         return ((image, (image - band.first) * each) for image in range(band.first, band.last))

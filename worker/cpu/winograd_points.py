@@ -1,7 +1,13 @@
 """The matrices of F(4, 3) with the points 0, P, -P, Q, -Q and infinity, each along one direction of a tile.
 
-A transform reads lines of `count` numbers, the first at `read` and each `step` numbers behind the last, and writes such
-lines from `write` on: rows of a tile with a `step` of one row, its columns with a `step` of one pixel.
+A^T takes powers of the points: output pixel i is the sum of p^i t_p over the finite points p, and t_infinity is added
+to the last. G has rows (1, p, p^2) / N_p, N_p being the product of p - q over the other finite points q, and (0, 0, 1)
+for infinity. Rows of B^T are the coefficients of the product of x - q over the same q; for infinity, q goes over all
+finite points. A pair p, -p shares the even and the odd part of its polynomials, which halves the multiplications.
+
+Arrays are flat, sixteen planes side by side (see plane_lanes.py). A transform reads lines of `count` numbers, the first
+at `read` and each `step` numbers behind the last, and writes such lines from `write` on: `step` is one row of a tile
+for the transform of its columns, and one pixel for that of its rows.
 """
 
 from __future__ import annotations
@@ -11,6 +17,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array
 
+# All of these but PART_... are exact in float32.
 P, P2, P3 = np.float32(3 / 4), np.float32(9 / 16), np.float32(27 / 64)
 Q, Q2, Q3 = np.float32(3 / 2), np.float32(9 / 4), np.float32(27 / 8)
 PQ2, P2Q, P2Q2 = np.float32(27 / 16), np.float32(27 / 32), np.float32(81 / 64)
@@ -21,10 +28,11 @@ PART_0, PART_P, PART_Q = np.float32(64 / 81), np.float32(-128 / 243), np.float32
 
 @kernel
 def pixels_to_tile(d: Array, t: Array, read: int, write: int, step: int, count: int) -> None:
-    """B^T times six pixels."""
+    """t = B^T times six pixels d; both flat, six lines each."""
     for x in range(count):
         k, m = read + x, write + x
         d1, d2, d3, d4 = d[k + step], d[k + 2 * step], d[k + 3 * step], d[k + 4 * step]
+        # (x + P) x (x^2 - Q^2) at point P, with P negated at -P; likewise at Q and -Q.
         even_p, odd_p = d4 - Q2 * d2, P * d3 - PQ2 * d1
         even_q, odd_q = d4 - P2 * d2, Q * d3 - P2Q * d1
         t[m] = P2Q2 * d[k] - SUM2 * d2 + d4
@@ -37,7 +45,7 @@ def pixels_to_tile(d: Array, t: Array, read: int, write: int, step: int, count: 
 
 @kernel
 def tile_to_pixels(t: Array, d: Array, read: int, write: int, step: int, count: int) -> None:
-    """B times a tile's six numbers."""
+    """d = B times a tile's six numbers t; both flat, six lines each. The adjoint of `pixels_to_tile`."""
     for x in range(count):
         k, m = read + x, write + x
         t0, t5 = t[k], t[k + 5 * step]
@@ -53,7 +61,7 @@ def tile_to_pixels(t: Array, d: Array, read: int, write: int, step: int, count: 
 
 @kernel
 def six_to_four(t: Array, y: Array, read: int, write: int, step: int, count: int) -> None:
-    """A^T times a tile's six numbers."""
+    """y = A^T times a tile's six numbers t; flat, six lines -> four."""
     for x in range(count):
         k, m = read + x, write + x
         sum_p, difference_p = t[k + step] + t[k + 2 * step], t[k + step] - t[k + 2 * step]
@@ -66,7 +74,7 @@ def six_to_four(t: Array, y: Array, read: int, write: int, step: int, count: int
 
 @kernel
 def four_to_six(y: Array, t: Array, read: int, write: int, step: int, count: int) -> None:
-    """A times four pixels."""
+    """t = A times four pixels y; flat, four lines -> six. The adjoint of `six_to_four`."""
     for x in range(count):
         k, m = read + x, write + x
         a, b, c, d = y[k], y[k + step], y[k + 2 * step], y[k + 3 * step]
@@ -82,7 +90,7 @@ def four_to_six(y: Array, t: Array, read: int, write: int, step: int, count: int
 
 @kernel
 def three_to_six(w: Array, t: Array, read: int, write: int, step: int, count: int) -> None:
-    """G times three taps."""
+    """t = G times three taps w; flat, three lines -> six."""
     for x in range(count):
         k, m = read + x, write + x
         a, b, c = w[k], w[k + step], w[k + 2 * step]
@@ -96,7 +104,7 @@ def three_to_six(w: Array, t: Array, read: int, write: int, step: int, count: in
 
 @kernel
 def six_to_three(t: Array, w: Array, read: int, write: int, step: int, count: int) -> None:
-    """G^T times a tile's six numbers."""
+    """w = G^T times a tile's six numbers t; flat, six lines -> three. The adjoint of `three_to_six`."""
     for x in range(count):
         k, m = read + x, write + x
         sum_p, difference_p = t[k + step] + t[k + 2 * step], t[k + step] - t[k + 2 * step]

@@ -4,8 +4,9 @@ Which of cuDNN's engines computes a convolution is decided by its heuristics alo
 gives the same bits; by timing only where somebody asks for it (see cudnn_tuning.py). Engines that add up in an
 undefined order are refused as long as another one is left; Plan.deterministic tells.
 
-`build` needs no GPU if it is given cuDNN's description of one: that is how tests/cuda/test_cudnn_graphs.py makes the
-plans of every kind of convolution for an H100.
+`Cudnn.plan` takes a Convolution (what is wanted), has `build` make a graph and its plan (Built), and keeps what can be
+run (Plan). `build` needs no GPU if it is given cuDNN's description of one: that is how tests/cuda/test_cudnn_graphs.py
+makes the plans of every kind of convolution for an H100.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .cudnn_tuning import Trial, fastest
 from .device import Device
 from .scratch_memory import Arena, Claim
 
-OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000
+OLDEST_FRONTEND, OLDEST_LIBRARY = (1, 14), 90000  # 9.0.0, as cuDNN counts from version 9 on
 
 # Properties for which engines are refused. In "float32" no operand is rounded to fewer bits: TF32 runs on tensor
 # cores only. Winograd's transforms of larger tiles lose three digits. No mode adds up in less than float32.
@@ -44,13 +45,14 @@ _REFUSED = {
 
 
 class NoPlan(Exception):
-    """cuDNN has no engine for that convolution under these conditions; the text is its own."""
+    """cuDNN has no engine for that convolution under these conditions; the text is cuDNN's."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """A finished graph and its tensors: the two operands and what they make. `index`: of the plan that was chosen by
-    timing.
+    """A finished graph and its tensors: the two operands and the target.
+
+    workspace: bytes of scratch memory. index: the number of the plan that was chosen by timing; None for cuDNN's first.
     """
 
     graph: Any
@@ -62,23 +64,26 @@ class Built:
 
 @cache
 def available() -> str | None:
-    """None if cuDNN can be used as far as that can be told without a GPU; otherwise why not, in words."""
+    """None if cuDNN can be used, as far as can be told without a GPU; otherwise the reason why not, in words."""
     try:
         cudnn = _load()
-    except Exception as error:  # whatever a broken installation raises: the caller has another way
+    except Exception as error:  # a broken installation may raise anything; our own kernels take over
         return f"nvidia-cudnn-frontend cannot be imported: {error}"
     version = tuple(int(digits) for digits in re.findall(r"\d+", cudnn.__version__)[:2])
     if version < OLDEST_FRONTEND:
         return f"nvidia-cudnn-frontend {cudnn.__version__} is older than 1.14"
     try:
         library = cudnn.backend_version()
-    except Exception as error:  # as above: without the library it depends on the version what comes
+    except Exception as error:  # what is raised without the library differs between versions of the frontend
         return f"the library cuDNN cannot be loaded: {error}"
     return None if library >= OLDEST_LIBRARY else f"cuDNN {library} is older than {OLDEST_LIBRARY} (9.0)"
 
 
 def build(wanted: Convolution, **where: Any) -> Built:
-    """Plan `wanted` for the device in `where`: handle=, or device_property= and sm_version=. NoPlan if it cannot be."""
+    """Plan `wanted` for the device in `where`: handle=, or device_property= and sm_version=.
+
+    Raises NoPlan if cuDNN has no engine for it, not even one that adds up in an undefined order.
+    """
     cudnn, refusal = _load(), None
     for more in (("NONDETERMINISTIC",), ()):
         try:
@@ -89,14 +94,17 @@ def build(wanted: Convolution, **where: Any) -> Built:
 
 
 class Plan:
-    """A planned convolution on one GPU. It does not depend on addresses, so layers of one shape share it."""
+    """A planned convolution on one GPU. It does not depend on addresses, so layers of equal shapes share it."""
 
     def __init__(self, built: Built, handle: Any, workspace: Claim) -> None:
         self._graph, self._tensors, self._handle, self._workspace = built.graph, built.tensors, handle, workspace
         self.deterministic, self._index = built.deterministic, built.index
 
     def run(self, first: Array, second: Array, target: Array) -> None:
-        """Queue it: operands in the order of Convolution.kind. Addresses are to be multiples of 16."""
+        """Queue it: arrays of the shapes of Convolution.shapes(), in that order, without gaps.
+
+        Their addresses must be multiples of 16 bytes, as cuDNN's engines assume.
+        """
         addresses = (array.data.ptr for array in (first, second, target))  # type: ignore[attr-defined]
         pointers = dict(zip(self._tensors, addresses, strict=True))
         workspace: Any = self._workspace.parts()[0]
@@ -109,8 +117,9 @@ class Plan:
 class Cudnn:
     """cuDNN on one GPU: its handle, and the plans that were made. To be used while the device is active."""
 
+    # Weak keys, and a weak reference in the instance: neither must keep a device, with all its memory, alive.
     _known: ClassVar[weakref.WeakKeyDictionary[Device, Cudnn]] = weakref.WeakKeyDictionary()
-    _making = threading.RLock()
+    _making = threading.RLock()  # one for all GPUs: planning is seldom
 
     def __init__(self, device: Device) -> None:
         cudnn = _load()
@@ -122,10 +131,11 @@ class Cudnn:
 
     @classmethod
     def of(cls, device: Device) -> Cudnn | None:
-        """cuDNN on that device; None if it is not to be had."""
+        """cuDNN on that device; None if it cannot be used there."""
         with cls._making:
             if device not in cls._known:
-                # What tests put in cupy's place was not found by an import. Its memory is not a GPU's.
+                # The stand-in that tests put in cupy's place is a module without a spec. Its memory is the host's,
+                # which cuDNN must never be given.
                 if available() is not None or device.xp.__spec__ is None:
                     return None
                 try:
@@ -135,8 +145,10 @@ class Cudnn:
             return cls._known[device]
 
     def plan(self, wanted: Convolution) -> Plan | None:
-        """The plan of that convolution; None if cuDNN has none (`refused` says why). Never to be called first while a
-        graph is being captured."""
+        """The plan of that convolution, made when first asked for; None if cuDNN has none (`refused` says why).
+
+        The first call for a convolution must not happen while a graph is being captured: planning allocates and waits.
+        """
         with self._making:
             if wanted not in self._plans and wanted not in self.refused:
                 try:
@@ -149,14 +161,14 @@ class Cudnn:
 
 
 def _tuned(device: Device | None, wanted: Convolution, built: Built, handle: Any) -> Built:
-    """The same with the plan that turned out to be the fastest, where `wanted` asks for it."""
+    """`built` itself or, where `wanted` asks for timing, `built` with the plan that turned out to be the fastest."""
     if not wanted.tune or device is None:
         return built
     refusals = RuntimeError, _load().cudnnGraphNotSupportedError
     trial = Trial(built.graph, built.tensors, wanted.sizes(), handle)
     choice = fastest(device, trial, wanted.workspace, refusals)
     if choice is None:
-        return build(wanted, handle=handle)  # as trials have left the graph with another plan
+        return build(wanted, handle=handle)  # anew, as the trials have left the graph with another plan
     return replace(built, index=choice.index, workspace=choice.workspace)
 
 
@@ -167,14 +179,15 @@ def _load() -> Any:
 
 
 def _load_runtime() -> None:
-    """The frontend looks for CUDA's runtime where the dynamic linker does, which is not where pip puts it."""
+    """Load CUDA's runtime from where pip puts it: the frontend only looks where the dynamic linker does."""
     try:
-        import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cudart")  # cupy brings it
-    except Exception:  # then the linker has to find it: available() will tell
+        import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cudart")  # a dependency of cupy
+    except Exception:  # then the linker has to find the library; available() tells if it does not
         return
 
 
 def _build(cudnn: Any, wanted: Convolution, more: Sequence[str], where: dict[str, Any]) -> Built:
+    """Plan `wanted` without engines that have a numerical note in `more`, or that its math refuses."""
     element, single = getattr(cudnn.data_type, ELEMENTS[wanted.math]), cudnn.data_type.FLOAT
     graph = cudnn.pygraph(
         io_data_type=element, intermediate_data_type=single, compute_data_type=single, name=wanted.kind, **where
@@ -189,8 +202,11 @@ def _build(cudnn: Any, wanted: Convolution, more: Sequence[str], where: dict[str
     tensors[2].set_dim(list(target)).set_stride(strides(target, wanted.channels_last))
     graph.validate()
     graph.build_operation_graph()
-    modes = cudnn.heur_mode  # B ranks engines without tensor cores where A has none
+    # The order matters: create candidates, strike out what is refused, check, build the first that is left. Mode B
+    # ranks engines without tensor cores where A has none.
+    modes = cudnn.heur_mode
     graph.create_execution_plans([modes.A, modes.B, modes.FALLBACK])
+    # An older frontend does not know every note.
     notes = [getattr(cudnn.numerical_note, name, None) for name in (*_REFUSED[wanted.math], *more)]
     graph.deselect_numeric_notes([note for note in notes if note is not None])
     graph.deselect_workspace_greater_than(wanted.workspace)
@@ -200,6 +216,7 @@ def _build(cudnn: Any, wanted: Convolution, more: Sequence[str], where: dict[str
 
 
 def _operation(graph: Any, wanted: Convolution, tensor: Any) -> tuple[Any, Any, Any]:
+    """Add the operation to the graph; both operands and the target, in the order of ROLES."""
     geometry = {
         "padding": list(wanted.padding),
         "stride": list(wanted.stride),

@@ -1,4 +1,4 @@
-"""What cuDNN is asked to compute, in its own terms."""
+"""What cuDNN is asked to compute, in its own terms: the three operations of a convolution layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..array import Shape
 
-ROLES = {  # of two operands and the target, by kind of operation
+ROLES = {  # of the two operands and the target, by kind of operation
     "fprop": ("image", "filters", "result"),
     "dgrad": ("result", "filters", "image"),
     "wgrad": ("image", "result", "filters"),
@@ -20,11 +20,11 @@ ELEMENTS = {"float32": "FLOAT", "tf32": "FLOAT", "float16": "HALF", "bfloat16": 
 class Convolution:
     """One operation of a convolution layer, and all that its plan depends on.
 
-    kind: "fprop" computes `result` from `image` and `filters`, "dgrad" the image's gradient from result's and
-    `filters`, "wgrad" the filters' from `image` and result's. Shapes are (N, C, ...), (F, C / groups, ...), (N, F, ...)
-    with two or three spatial axes; channels_last: in memory the channels come last. math: "float32", "tf32",
-    "float16" or "bfloat16"; operands and result are of that type, sums are float32. workspace: most bytes of scratch;
-    tune: whether engines are timed.
+    kind: "fprop" computes `result` from `image` and `filters`, "dgrad" the image's gradient from the result's and
+    `filters`, "wgrad" the filters' gradient from `image` and the result's. Shapes are (N, C, ...), (F, C / groups, ...)
+    and (N, F, ...) with two or three spatial axes; channels_last: in memory the channels come last. math: "float32",
+    "tf32", "float16" or "bfloat16"; operands and result are of that type, sums are float32. workspace: the most bytes
+    of scratch memory; tune: whether engines are timed.
     """
 
     kind: str
@@ -40,18 +40,19 @@ class Convolution:
     tune: bool = False
 
     def shapes(self) -> tuple[Shape, Shape, Shape]:
-        """Of both operands, and of what is made of them."""
+        """The shapes of both operands and of the target."""
         one, other, made = ROLES[self.kind]
         return getattr(self, one), getattr(self, other), getattr(self, made)
 
     def sizes(self) -> list[int]:
-        """Bytes of the same."""
+        """Bytes of both operands and of the target."""
         itemsize = 4 if ELEMENTS[self.math] == "FLOAT" else 2
         return [itemsize * math.prod(shape) for shape in self.shapes()]
 
 
 def strides(shape: Shape, channels_last: bool) -> list[int]:
-    """In elements, for an array without gaps."""
+    """The strides, in elements, of an array (N, C, ...) without gaps whose channels come second or last in memory."""
+    # The axes from the outermost in memory to the innermost; strides grow from the last one on.
     axes = [0, *range(2, len(shape)), 1] if channels_last else list(range(len(shape)))
     found, step = [0] * len(shape), 1
     for axis in reversed(axes):

@@ -1,6 +1,6 @@
 """cuDNN's plans timed against each other: what the parameter cudnn_tune of a convolution asks for.
 
-Which one wins may differ from run to run, and with it the last bits of results: nothing is timed unasked.
+Which one wins may differ from run to run, and with it the last bits of results: so nothing is timed unless asked for.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .device import Device
 
 VARIABLE = "MXNET_CUDNN_AUTOTUNE_DEFAULT"
 _BY_NUMBER = {"": "off", "0": "off", "1": "limited_workspace", "2": "fastest"}
-_TRIED = 8  # of the plans as cuDNN ranks them, those not counted that are refused: the best is seldom behind these
-_ROUNDS, _RUNS = 3, 5  # of a graph, and in it
-_SHARE = 4  # scratch memory may take this part of what is free: values and gradients of later layers have to come
+_TRIED = 8  # plans, in the order in which cuDNN ranks them, not counting refused ones: the best is seldom behind these
+_ROUNDS, _RUNS = 3, 5  # launches of a graph, and runs of the plan in it
+_SHARE = 4  # scratch memory may take a quarter of what is free: later layers still need their values and gradients
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Trial:
-    """A graph of cuDNN with all that its plans need to run: its three tensors, bytes of each, cuDNN's handle."""
+    """A graph of cuDNN with all that its plans need to run: its three tensors, the bytes of each, cuDNN's handle."""
 
     graph: Any
     tensors: Sequence[Any]
@@ -41,7 +41,10 @@ class Trial:
 
 
 def tuning(op: Any) -> str:
-    """ "off", "limited_workspace" or "fastest", as the operator says, or else the environment; ParameterError."""
+    """How to tune: "off", "limited_workspace" or "fastest", as the operator says, or else the environment.
+
+    Raises ParameterError if MXNET_CUDNN_AUTOTUNE_DEFAULT has another value than 0, 1 or 2.
+    """
     if op.cudnn_tune is not None:
         return str(op.cudnn_tune)
     given = os.environ.get(VARIABLE, "")
@@ -53,9 +56,10 @@ def tuning(op: Any) -> str:
 def fastest(device: Device, trial: Trial, limit: int, refusals: tuple[type[Exception], ...]) -> Choice | None:
     """The plan that took the shortest time; None if there was no memory to try one.
 
-    `limit`: most bytes of scratch memory; `refusals`: what plans raise that cannot be had. To be called while nothing
-    is being captured on the device.
+    `limit`: the most bytes of scratch memory; `refusals`: the exceptions of plans that cannot be used. To be called
+    while nothing is being captured on the device. Raises cupy's CUDARuntimeError if the device itself fails.
     """
+    # In a pool of its own: what trials take, which may be much, is given back to the driver at the end.
     limit, pool = min(limit, device.free_bytes() // _SHARE), device.new_pool()
     try:
         with device.active(pool):
@@ -82,21 +86,24 @@ def _fastest(device: Device, trial: Trial, limit: int, refusals: tuple[type[Exce
             if workspace <= limit:
                 found.append((_seconds(device, trial, pointers, Choice(index, workspace)), index, workspace))
         except device.xp.cuda.runtime.CUDARuntimeError:
-            raise  # the device, not a plan
-        except refused:  # beforehand, not for this GPU after all, or too large: there are others
+            raise  # a RuntimeError too, but of the device, not of a plan
+        except refused:  # struck out beforehand, not for this GPU after all, or too large: there are others
             continue
     return Choice(*min(found)[1:]) if found else None
 
 
 def _seconds(device: Device, trial: Trial, pointers: dict[Any, int], choice: Choice) -> float:
-    """The shortest time of some runs, in a graph, as in a step; MemoryError if there is no scratch memory for it."""
+    """Seconds that the plan takes in a captured graph, as in a recorded step: the shortest of some launches.
+
+    Raises MemoryError if there is no scratch memory for it.
+    """
     cuda = device.xp.cuda
     scratch: Any = device.empty((max(1, choice.workspace),), np.uint8)
 
     def run() -> None:
         trial.graph.execute_plan_at_index(pointers, scratch.data.ptr, choice.index, handle=trial.handle)
 
-    run()
+    run()  # outside of the graph: a plan's first run may load modules, which capturing does not allow
     device.stream.synchronize()
     graph, times = _captured(device, run), []
     for _ in range(1 + _ROUNDS):  # the first one warms up
@@ -110,12 +117,15 @@ def _seconds(device: Device, trial: Trial, pointers: dict[Any, int], choice: Cho
 
 
 def _captured(device: Device, run: Any) -> Any:
-    """Several runs as a CUDA graph; RuntimeError for a plan that cannot be captured, and so is of no use."""
+    """Several runs as a CUDA graph. Raises NotImplementedError, a RuntimeError, if the plan cannot be captured.
+
+    Such a plan is of no use, as steps are captured.
+    """
     device.stream.begin_capture()
     try:
         for _ in range(_RUNS):
             run()
-    finally:
+    finally:  # a capture must be ended, whatever was raised in it, or the stream stays unusable
         try:
             graph = device.stream.end_capture()
         except device.xp.cuda.runtime.CUDARuntimeError as error:

@@ -1,4 +1,8 @@
-"""Which CUDA kernel stands in for an operator, or a chain of them, in float32."""
+"""Which CUDA kernel stands in for an operator, or a fused chain of them, in float32.
+
+There is one maker per operator, which returns None for what only the plain version on cupy's arrays covers. `last`
+tells which arrays lie with channels last, in the type of `precision` (see execution/gpu/channels_last.py).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,14 @@ def kernel_for(
     dtype: np.dtype[Any],
     last: Last = (False, False),
 ) -> Kernel:
-    """The kernel for `chain`, or the operator itself, whose plain version runs on cupy's arrays."""
+    """The kernel for `chain`, or the operator itself, whose plain version runs on cupy's arrays.
+
+    precision: "float32", "tf32", "float16" or "bfloat16", of products and convolutions. The shapes are those of the
+    chain's inputs and outputs. To be called while the device is active, as kernels reserve memory. Raises ValueError if
+    no kernel computes the chain's operators together.
+    """
     name = chain[0].op_name()
-    if chain[0].asks_host:  # which keeps a step from being captured
+    if chain[0].asks_host:  # such a step cannot be captured; see HostCall
         from .host_call import HostCall
 
         return HostCall(chain[0])
@@ -36,7 +45,7 @@ def kernel_for(
         made = _MAKERS[name](device, precision, chain, in_shapes, out_shapes, last)
         if made is not None:
             return made
-    if len(chain) > 1:
+    if len(chain) > 1:  # there is no plain version of a chain: fusion must not have offered it
         raise ValueError(f"no kernel for the chain {[member.op_name() for member in chain]}")
     return chain[0]
 
@@ -71,7 +80,7 @@ def _activation(
     from .kernels.activation import ActivationKernel
     from .kernels.channels_last import ChannelsLastActivationKernel
 
-    act_type = getattr(chain[0], "act_type", chain[0].op_name())
+    act_type = getattr(chain[0], "act_type", chain[0].op_name())  # Activation, or relu, sigmoid ... by their names
     if last[0]:
         return ChannelsLastActivationKernel(device, act_type, ins[0], precision)
     return ActivationKernel(device, act_type)
@@ -81,6 +90,7 @@ def _add(device: Device, precision: str, chain: Sequence[Any], ins: Shapes, outs
     from .kernels.add import AddKernel
 
     act_type = _activation_behind(chain)
+    # A sum alone, in C order, is one kernel of cupy's already.
     return AddKernel(device, act_type, ins[0], precision if last[0] else None) if act_type or last[0] else None
 
 

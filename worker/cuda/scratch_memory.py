@@ -1,4 +1,7 @@
-"""Scratch memory that the kernels of one GPU take turns in."""
+"""Scratch memory that the kernels of one GPU use in turn.
+
+A kernel makes a Claim on an Arena when it is made, and gets the arrays when it first runs.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ ALIGNMENT = 256  # bytes: what cudaMalloc aligns to, more than any kernel of cuD
 
 
 class Arena:
-    """Memory whose contents last for one call of one kernel. Calls are done in order on one stream, so all share it.
+    """Memory whose contents last for one call of one kernel: calls run in order on one stream, so all can share it.
 
-    Whoever got memory keeps it: a captured graph holds its address. Kernels `reserve` when they are made, so that the
-    first that asks for memory makes it large enough for all of them.
+    Whoever got memory keeps it, since a captured graph holds its address; if more is needed later, there will be a
+    second, larger piece. Kernels `reserve` when they are made, so that the first that asks for memory usually makes it
+    large enough for all of them.
     """
 
+    # Weak keys and references: an arena must not keep a device, with all its memory, alive.
     _known: ClassVar[weakref.WeakKeyDictionary[Device, dict[str, Arena]]] = weakref.WeakKeyDictionary()
     _finding = threading.Lock()
 
@@ -31,7 +36,10 @@ class Arena:
 
     @classmethod
     def of(cls, device: Device, name: str) -> Arena:
-        """The arena of that name. Memory of one name is overwritten by the next call that uses that name."""
+        """The arena of that name, made when first asked for.
+
+        Each call of a kernel overwrites what the last one left in the same arena; what must not meet has two names.
+        """
         with cls._finding:
             arenas = cls._known.setdefault(device, {})
             return arenas.setdefault(name, cls(device))
@@ -41,20 +49,20 @@ class Arena:
         self._wanted = max(self._wanted, size)
 
     def memory(self, size: int) -> Array:
-        """At least one and `size` bytes (uint8). To be called while the device is active."""
+        """`size` bytes or more, and at least one: flat, uint8. To be called while the device is active."""
         self.reserve(max(size, 1))
         if self._memory is None or self._memory.size < size:
             device = self._device()
-            assert device is not None
+            assert device is not None  # whoever calls has it active
             self._memory = device.empty((self._wanted,), np.uint8)
         return self._memory
 
 
 class Claim:
-    """Several arrays side by side in an arena, made when they are first used."""
+    """Several flat arrays side by side in an arena, given out when they are first used."""
 
     def __init__(self, arena: Arena, sizes: list[int]) -> None:
-        """`sizes` in bytes."""
+        """Reserve `sizes` (bytes), each rounded up so that every array is aligned."""
         self._arena, self._starts = arena, [0]
         for size in sizes:
             self._starts.append(self._starts[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
@@ -63,7 +71,7 @@ class Claim:
         arena.reserve(self._starts[-1])
 
     def parts(self) -> list[Array]:
-        """The arrays, as uint8. To be called while the device is active."""
+        """The arrays: flat, uint8, of the sizes that were claimed. To be called while the device is active."""
         if self._parts is None:
             memory = self._arena.memory(self._starts[-1])
             self._parts = [memory[start : start + size] for start, size in zip(self._starts, self._sizes, strict=False)]

@@ -1,4 +1,8 @@
-"""The gradient of a bias: a sum for each channel, in an order that depends on the shape alone."""
+"""The gradient of a bias: a sum for each channel, in an order that depends on the shape alone.
+
+Rows are cut into parts that blocks add up at the same time; a second launch adds up the parts. No atomics, which would
+add in an undefined order.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ _COLUMNS = 32  # channels of a block of `column_sums`, as in source/bias.cu
 
 
 def bias_scratch(device: Device, grad: Array, channels: int, inner: int = 1) -> Array:
-    """Memory for the partial sums that `bias_gradient` needs for arrays of that size: (parts, channels).
+    """Memory (parts, channels) for the partial sums of `bias_gradient`, for gradients of the size of `grad`.
 
     To be made once and kept: a captured graph goes on using it.
     """
@@ -35,7 +39,8 @@ def _sums(device: Device, grad: Array, out: Array, rows: int, channels: int, inn
 
 
 def _parts(rows: int, channels: int, inner: int) -> int:
-    """Into how many the rows are cut: as many as fill the GPU, if each has work for a block."""
+    """Into how many parts the rows are cut: as many as fill the GPU, as long as each has enough work for a block."""
+    # Worth a part: 64 rows of a matrix, or 2048 numbers of planes, that is 8 for each thread of a block either way.
     wanted = -(-_BLOCKS // (-(-channels // (_COLUMNS if inner == 1 else 1))))
     worthwhile = rows // 64 if inner == 1 else min(rows, rows * inner // 2048)
     return max(1, min(wanted, worthwhile))

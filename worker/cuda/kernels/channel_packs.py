@@ -1,4 +1,7 @@
-"""How kernels see arrays with channels last: as packs of neighbouring channels that one access moves."""
+"""How kernels see arrays with channels last: as packs of neighbouring channels, each moved by one access to memory.
+
+In all of `kernels`, `math` names the type of elements: "float16" and "bfloat16" are 16 bits, any other name is float32.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,20 @@ ALIGNMENT = 16  # bytes, of what a thread moves at once, and of all addresses th
 
 
 def pack_size(math: str, *channels: int) -> int:
-    """Elements of a pack, so that rows of each of these lengths are whole packs.
-
-    `math` names their type: "float16" and "bfloat16" themselves, float32 under any other name.
-    """
+    """The largest number of elements of a pack, of 16 bytes at most, that divides each of these numbers of channels."""
     return numbers.gcd(ALIGNMENT // (2 if math in HALVES else 4), *channels)
 
 
 def pack_module(device: Device, name: str, math: str, pack: int, **defines: Any) -> Module:
-    """The kernels of source/<name>.cu for packs of that size, of elements as `math` has them."""
+    """The kernels of source/<name>.cu for packs of that many elements of the type that `math` names."""
     return device.module(name, ELEMENT=element(math), BFLOAT16=int(math == "bfloat16"), PACK=pack, **defines)
 
 
 def element(math: str) -> str:
-    """The type of elements in C."""
+    """The type of elements in CUDA C. Sixteen bits are an unsigned short: source/halves.cuh converts them."""
     return "unsigned short" if math in HALVES else "float"
 
 
 def memory_of(array: Array) -> Array:
-    """The elements of an array with channels last as they lie in memory, with one axis."""
+    """The elements of an array (N, C, H, W) with channels last as they lie in memory: flat, a view."""
     return array.transpose(0, 2, 3, 1).reshape(-1)

@@ -1,10 +1,10 @@
-"""Convolution and its transpose on a GPU, by cuDNN where it can, by our own kernels elsewhere.
+"""Convolution and its transpose on a GPU, by cuDNN where it has a plan, elsewhere by our own kernels.
 
 `math` says how products are computed; sums are float32 in any case, and weights stay float32 masters:
 - "float32": operands as they are. "tf32": cuDNN may round them to 10 bits of mantissa and use tensor cores.
 - "float16", "bfloat16": operands are rounded to that type, and results pass through it.
-Tensor cores read arrays with channels last. What does not lie so (see channels_last.py) is copied, and rounded, before
-and behind.
+Tensor cores read arrays with channels last. Operands that lie otherwise are copied, and rounded, before the product,
+and results after it (see convolution_operands.py).
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ def convolution_kernel(
     math: str = "float32",
     last: tuple[bool, bool] = (False, False),
 ) -> BaseConvolution:
-    """The kernel for ops.convolution.Convolution and the activation behind it. Without cuDNN, `math` is "float32".
+    """The kernel for ops.convolution.Convolution and the activation behind it.
 
     `last`: whether data, and the result, lie with channels last in the type of `math`, which only cuDNN's kernels take.
+    Without cuDNN products are float32 whatever `math` says. Raises ParameterError if the environment asks for a way of
+    tuning that does not exist.
     """
     cudnn = None if op.cudnn_off else Cudnn.of(device)
     if cudnn is None:
@@ -47,11 +49,11 @@ def convolution_kernel(
 
 
 class ConvolutionKernel(BaseConvolution):
-    """See BaseConvolution. What cuDNN has no plan for goes to ColumnsConvolution, each of the three operations alone.
+    """A BaseConvolution by cuDNN. Each of its three operations goes to ColumnsConvolution if cuDNN has no plan for it.
 
     The forward plan is made at once, those of the gradients when they are first asked for, which must not be while a
     graph is being captured. The parameter `workspace` of the operator (in MiB) bounds cuDNN's scratch memory, unless
-    cudnn_tune is "fastest".
+    cudnn_tune is "fastest". Arrays have the shapes that BaseConvolution names; data and result may have channels last.
     """
 
     def __init__(
@@ -73,33 +75,35 @@ class ConvolutionKernel(BaseConvolution):
         self._shapes = {"image": self.data, "filters": self.weight, "result": self.out}
         self._operands = Operands(device, self._shapes, {"image": last[0], "result": last[1]}, math)
         self.channels_last = math in HALVES or any(last)
-        if self.data[0]:
+        if self.data[0]:  # cuDNN has no plans for empty batches, and none is needed
             self._plan("fprop")
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """See BaseConvolution."""
-        with self._operands.keeping("result"):  # both gradients read it, one directly behind the other
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        with self._operands.keeping("result"):  # both gradients read the result's, so it is copied once
             super().backward(step, out_grads, inputs, outputs, in_grads)
 
     def compute(self, data: Array, weight: Array, out: Array) -> None:
-        """See BaseConvolution."""
+        """Write the convolution without bias and activation."""
         self._run("fprop", data, weight, out)
 
     def data_gradient(self, weight: Array, grad: Array, target: Array) -> None:
-        """See BaseConvolution."""
+        """Write data's gradient, from that of what `compute` writes."""
         self._run("dgrad", grad, weight, target)
 
     def weight_gradient(self, data: Array, grad: Array, target: Array) -> None:
-        """See BaseConvolution."""
+        """Write the weight's gradient, from that of what `compute` writes."""
         self._run("wgrad", data, grad, target)
 
     def _run(self, kind: str, first: Array, second: Array, target: Array) -> None:
+        # Three ways: cuDNN on arrays with channels last, on plain arrays as they are, or columns on plain arrays.
         plan, (*sources, made) = self._plan(kind), ROLES[kind]
         if plan is not None and self.channels_last:
             one, other = self._operands.last(sources[0], first), self._operands.last(sources[1], second)
             result = self._operands.last_target(made, target)
             plan.run(one, other, result)
             self._operands.give_last(made, result, target)
+        # An array that a user has bound may begin anywhere, so alignment is looked at each time.
         elif plan is not None and not any(a.data.ptr % ALIGNMENT for a in (first, second, target)):  # type: ignore[attr-defined]
             plan.run(first, second, target)
         else:
@@ -109,7 +113,7 @@ class ConvolutionKernel(BaseConvolution):
             self._operands.give_plain(made, result, target)
 
     def _by_columns(self, kind: str, first: Array, second: Array, target: Array) -> None:
-        if self._substitute is None:
+        if self._substitute is None:  # made late, as most layers never need it, and it claims memory
             self._substitute = ColumnsConvolution(self.device, self.op, [self.data, self.weight], [self.out])
         if kind == "fprop":
             self._substitute.compute(first, second, target)
@@ -122,7 +126,7 @@ class ConvolutionKernel(BaseConvolution):
         return self._cudnn.plan(self.wanted(kind))
 
     def wanted(self, kind: str) -> Convolution:
-        """What cuDNN is asked for."""
+        """What cuDNN is asked for: one of KINDS, with the shapes of this layer."""
         windows = self.op.windows()
         flat = len(windows.kernel) == 1  # cuDNN wants two spatial axes or three
         return Convolution(
@@ -157,7 +161,7 @@ class DeconvolutionKernel:
         )
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the output."""
+        """Write the output: the convolution's data gradient, plus bias."""
         if not outputs[0].size:
             return
         self.convolution.data_gradient(inputs[1], inputs[0], outputs[0])

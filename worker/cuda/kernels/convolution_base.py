@@ -1,4 +1,4 @@
-"""What all ways to compute a convolution on a GPU have in common: bias, activation, which gradients are wanted."""
+"""What all ways to compute a convolution on a GPU share: bias, activation, and which gradients are wanted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class BaseConvolution:
     """Forward and backward of convolution -> activation.
 
     data (N, C, ...), weight (F, C / groups, ...), bias (F,) -> (N, F, ...), without gaps: float32 in C order, unless a
-    subclass takes data or result with channels last.
+    subclass takes data or result with channels last. A gradient has the shape and
+    the format of its array.
     """
 
     def __init__(
@@ -33,14 +34,14 @@ class BaseConvolution:
         out_shapes: Sequence[Shape],
         finish: Finish | ChannelsLastFinish,
     ) -> None:
-        """`op` is an ops.convolution.Convolution; `finish` does what comes behind the products."""
+        """`op` is an ops.convolution.Convolution; `finish` does what comes after the products."""
         self.device, self.op, self._finish = device, op, finish
         self.data, self.weight, self.out = in_shapes[0], in_shapes[1], out_shapes[0]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         out = outputs[0]
-        if not out.size:
+        if not out.size:  # a worker's share of a batch may be empty
             return
         self.compute(inputs[0], inputs[1], out)
         self._finish.apply(out, inputs[2] if len(inputs) > 2 else None)

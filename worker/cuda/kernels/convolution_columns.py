@@ -3,6 +3,8 @@
 Row (c, t) of the columns holds what tap t of all windows reads from channel c. With the images of the batch side by
 side, each of the three products is one wide GEMM per group. Columns are made again in backward: keeping them would take
 many times the memory of the data.
+
+A window is an output pixel. depth is C * kh * kw over all groups, so columns are (depth, images * windows).
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ from ..scratch_memory import Arena, Claim
 from .bias_and_activation import Finish
 from .convolution_base import BaseConvolution
 
-COLUMNS_BYTES = 256 << 20  # at most, of columns and of the products' other side; a larger batch is cut
-_BLOCKS = 4096  # so many keep the largest GPU busy to its end
+COLUMNS_BYTES = 256 << 20  # at most, for columns and the products' other side; a larger batch is cut
+_BLOCKS = 4096  # enough to keep the largest GPU busy
 
 
 class ColumnsConvolution(BaseConvolution):
-    """See BaseConvolution; one to three spatial axes. To be made, as all kernels, while the device is active."""
+    """A BaseConvolution in float32 and C order, with one to three spatial axes; its arrays have the shapes named there.
+
+    To be made, as all kernels, while the device is active. Raises DeviceError if cuBLAS fails.
+    """
 
     def __init__(
         self,
@@ -41,23 +46,26 @@ class ColumnsConvolution(BaseConvolution):
         numbers = [
             number for part, fill in zip(parts, (1, 1, 1, 1, 0, 1), strict=True) for number in _three(part, fill)
         ]
+        # Always three axes for the kernel; missing ones get extent, kernel, stride and dilation 1, and no padding.
         self._geometry = device.xp.array(numbers, dtype=np.int32)
         self._pixels, self._windows = _product(self.data[2:]), _product(self.out[2:])
         self._depth = self.data[1] * _product(windows.kernel)
         self._images = _images_at_once(self.data[0], 4 * self._windows * (self._depth + self.out[1]))
+        # Bytes of columns, of the products' other side as rows, and of a weight gradient that is added to the first.
         row = 4 * self._windows * self._images
         sizes = [self._depth * row, self.out[1] * row, 4 * _product(self.weight)]
         self._claim = Claim(Arena.of(device, "columns"), sizes)
 
     def compute(self, data: Array, weight: Array, out: Array) -> None:
-        """See BaseConvolution."""
+        """Write the convolution without bias and activation."""
         for part in self._parts(len(data)):
             rows = self._rows(out[part])
             self._multiply(self._grouped(weight), self._grouped(self._read_columns(data[part])), self._grouped(rows))
+            # The product has the filters outermost, the output the images: one copy turns them.
             _images_first(out[part])[...] = _side_by_side(rows, len(out[part]))
 
     def weight_gradient(self, data: Array, grad: Array, target: Array) -> None:
-        """See BaseConvolution."""
+        """Write the weight's gradient, the parts of the batch added up in their order."""
         partial = self._memory(2, target.shape)
         for number, part in enumerate(self._parts(len(data))):
             columns = self._grouped(self._read_columns(data[part])).swapaxes(1, 2)
@@ -67,7 +75,7 @@ class ColumnsConvolution(BaseConvolution):
                 target += partial
 
     def data_gradient(self, weight: Array, grad: Array, target: Array) -> None:
-        """See BaseConvolution."""
+        """Write data's gradient, from that of what `compute` writes."""
         for part in self._parts(len(grad)):
             columns = self._columns(len(grad[part]))
             turned = self._grouped(weight).swapaxes(1, 2)
@@ -76,6 +84,7 @@ class ColumnsConvolution(BaseConvolution):
             self._launch("columns_to_image", count, self.data[1], columns, target[part], len(grad[part]))
 
     def _parts(self, images: int) -> Iterator[slice]:
+        """The parts of the batch whose columns are made at once."""
         for first in range(0, images, self._images):
             yield slice(first, min(first + self._images, images))
 
@@ -85,6 +94,7 @@ class ColumnsConvolution(BaseConvolution):
         return columns
 
     def _read_rows(self, grad: Array) -> Array:
+        """grad (n, F, ...) as (F, n * windows), a copy."""
         rows = self._rows(grad)
         _side_by_side(rows, len(grad))[...] = _images_first(grad)
         return rows
@@ -97,9 +107,10 @@ class ColumnsConvolution(BaseConvolution):
         self.device.module("im2col").launch(kernel, grid, args)
 
     def _multiply(self, left: Array, right: Array, out: Array) -> None:
-        """left @ right for each group, each of two axes: cuBLAS then reads transposed matrices as they lie.
+        """out = left @ right for each group, all (groups, rows, columns), by one product of two axes after the other.
 
-        A batched product would copy them to memory that a captured graph would go on using after it was given away.
+        cuBLAS reads transposed matrices as they lie. A batched product would have to copy them, to memory that a
+        captured graph would go on using after it was given away.
         """
         for group in range(self.op.num_group):
             Cublas.of(self.device).multiply(left[group], right[group], out[group])
@@ -120,6 +131,7 @@ class ColumnsConvolution(BaseConvolution):
 
 
 def _images_first(planes: Array) -> Array:
+    """(images, F, ...) as (images, F, windows), a view."""
     return planes.reshape(*planes.shape[:2], -1)
 
 
@@ -129,7 +141,7 @@ def _side_by_side(rows: Array, images: int) -> Array:
 
 
 def _images_at_once(images: int, bytes_each: int) -> int:
-    """As few parts as the limit allows, all about equally large."""
+    """How many images make a part: as few parts as the limit allows, all about equally large."""
     parts = -(-images // max(1, COLUMNS_BYTES // max(1, bytes_each)))
     return max(1, -(-images // max(1, parts)))
 

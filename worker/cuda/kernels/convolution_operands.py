@@ -1,4 +1,8 @@
-"""A convolution's arrays in the format that whoever computes it wants, copied where they are in the other."""
+"""A convolution's arrays in the format that the computing library wants, copied if they are in the other one.
+
+An operand is read through `last` or `plain`. A result is written to what `last_target` or `plain_target` returns, and
+brought into the array by `give_last` or `give_plain`, which do nothing if it is the array's own memory.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,18 @@ from ..scratch_memory import Arena, Claim
 from .channel_packs import ALIGNMENT, HALVES, memory_of, pack_module
 
 _TILE = 32  # of source/channels_last.cu
-_FEW = 8  # channels that a thread may write one behind the other
+_FEW = 8  # with fewer channels, one thread copies all channels of a pixel
 
 
 class Operands:
     """Arrays by role, each either plain (float32 in C order) or last (with channels last, in the type of `math`).
 
-    Copies live until the next call for the same role.
+    Roles are those of cudnn_convolution.ROLES, arrays have the shape of their role, in either format. Copies live until
+    the next call for the same role, in memory that other layers use, too.
     """
 
     def __init__(self, device: Device, shapes: Mapping[str, Shape], last: Mapping[str, bool], math: str) -> None:
-        """`last`: the roles whose arrays lie with channels last as they are given."""
+        """`last`: the roles whose arrays are given with channels last."""
         self._module = pack_module(device, "channels_last", math, 1)
         self._shapes, self._last, self._dtype = shapes, last, np.uint16 if math in HALVES else np.float32
         self._kept: tuple[str, Array | None] | None = None
@@ -35,12 +40,13 @@ class Operands:
         self._plain_copies = _Copies(
             device, "plain_copies", {role: shapes[role] for role in shapes if last.get(role)}, 4
         )
+        # Now, if they will be needed for sure, so that the arena is large enough for all layers when it is allocated.
         if math in HALVES or any(last.values()):
             self._last_copies.claim()
 
     @contextmanager
     def keeping(self, role: str) -> Iterator[None]:
-        """While inside, an array of that role that was copied once is taken to be unchanged."""
+        """While inside, an array of that role is copied once only, being taken not to change."""
         self._kept = role, None
         try:
             yield
@@ -48,7 +54,7 @@ class Operands:
             self._kept = None
 
     def last(self, role: str, array: Array) -> Array:
-        """The elements with channels last, with one axis."""
+        """The array's elements with channels last: flat, its own memory or a copy."""
         copy = self.last_target(role, array)
         if self._lies_last(role, array):
             return copy
@@ -59,43 +65,47 @@ class Operands:
         return copy
 
     def last_target(self, role: str, array: Array) -> Array:
-        """Where to write the elements with channels last that are to come into `array`."""
+        """Where to write elements with channels last that are meant for `array`: flat."""
         if self._last.get(role):
             return memory_of(array)
         return array.reshape(-1) if self._lies_last(role, array) else self._last_copies.of(role, self._dtype)
 
     def give_last(self, role: str, made: Array, array: Array) -> None:
-        """Bring what was written to `last_target` into the array."""
+        """Bring `made`, which was written to `last_target`, into the array."""
         if not self._lies_last(role, array):
             self._convert("from_last", role, made, array)
 
     def plain(self, role: str, array: Array) -> Array:
-        """The array in C order."""
+        """The array in C order and float32, itself or a copy."""
         plain = self.plain_target(role, array)
         if plain is not array:
             self._convert("from_last", role, memory_of(array), plain)
         return plain
 
     def plain_target(self, role: str, array: Array) -> Array:
-        """Where to write in C order what is to come into `array`."""
+        """Where to write in C order what is meant for `array`: an array of the role's shape."""
         shape = self._shapes[role]
         return self._plain_copies.of(role, np.float32).reshape(shape) if self._last.get(role) else array
 
     def give_plain(self, role: str, made: Array, array: Array) -> None:
-        """Bring what was written to `plain_target` into the array."""
+        """Bring `made`, which was written to `plain_target`, into the array."""
         if made is not array:
             self._convert("to_last", role, made, memory_of(array))
 
     def _lies_last(self, role: str, array: Any) -> bool:
-        """Whether its memory is what cuDNN wants, by its format or because both are the same."""
+        """Whether its memory is what cuDNN wants: it has channels last, or both formats are the same order.
+
+        In the latter case the address must be aligned, too; an array that a user has bound may begin anywhere.
+        """
         same = self._dtype is np.float32 and self._is_flat(role) and array.data.ptr % ALIGNMENT == 0
         return bool(self._last.get(role) or same)
 
     def _is_flat(self, role: str) -> bool:
-        """Whether both formats are the same order."""
+        """Whether both formats are the same order: with one channel, or with one pixel."""
         return self._shapes[role][1] == 1 or int(np.prod(self._shapes[role][2:])) == 1
 
     def _convert(self, kernel: str, role: str, source: Array, target: Array) -> None:
+        # Tiles of 32 x 32 turn large planes; with few channels or pixels most of a tile would be empty.
         images, channels, *extents = self._shapes[role]
         pixels = int(np.prod(extents))
         if self._is_flat(role):
@@ -105,7 +115,7 @@ class Operands:
             args = source, target, np.int64(count), np.int32(channels), np.int32(pixels)
             self._module.over(f"thin_{kernel}", count, args)
         else:
-            grid = (-(-pixels // _TILE), -(-channels // _TILE), min(images, 65535))
+            grid = (-(-pixels // _TILE), -(-channels // _TILE), min(images, 65535))  # the most that CUDA allows in z
             self._module.launch(kernel, grid, (source, target, np.int32(images), np.int32(channels), np.int32(pixels)))
 
     def _convert_flat(self, kernel: str, source: Array, target: Array) -> None:
@@ -117,7 +127,7 @@ class Operands:
 
 
 class _Copies:
-    """Scratch memory for some roles, one beside the other."""
+    """Scratch memory for some roles, side by side in the arena of that name."""
 
     def __init__(self, device: Device, name: str, shapes: Mapping[str, Shape], itemsize: int) -> None:
         self._arena, self._roles = Arena.of(device, name), list(shapes)
@@ -125,11 +135,11 @@ class _Copies:
         self._claim: Claim | None = None
 
     def claim(self) -> Claim:
-        """Have the arena know of them; done by the first use at the latest."""
+        """Reserve the memory in the arena, if that has not been done; the first use does so at the latest."""
         self._claim = self._claim or Claim(self._arena, self._sizes)
         return self._claim
 
     def of(self, role: str, dtype: type) -> Array:
-        """The memory of that role, with one axis."""
+        """The memory of that role: flat, in elements of `dtype`."""
         part: Array = self.claim().parts()[self._roles.index(role)].view(dtype)
         return part

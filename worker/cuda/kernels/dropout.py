@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 
 class DropoutKernel:
-    """Without `axes`. The mask is made again in backward, so nothing is kept between the two. C order."""
+    """Dropout without `axes`: data of any shape, in C order, -> the same shape.
+
+    The mask is made again in backward, so nothing is kept between the two.
+    """
 
     def __init__(self, device: Device, op: Dropout) -> None:
         self.op, self._module = op, device.module("dropout")
 
     def forward(self, step: Any, inputs: Arrays, outputs: Arrays) -> None:
-        """Drop and scale."""
+        """Write the elements that are kept, scaled by 1 / (1 - p), and 0 for the others."""
         self._apply(step, inputs[0], outputs[0])
 
     def backward(self, step: Any, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """The gradient passes where data passed."""
+        """Write the gradient likewise: it passes where data passed."""
         if in_grads[0] is not None:
             self._apply(step, out_grads[0], in_grads[0])
 
@@ -34,11 +37,11 @@ class DropoutKernel:
         if not self.op.active(step):
             target[...] = source
             return
-        first = step.first_row * per_row(source)
+        first = step.first_row * per_row(source)  # numbers belong to the global batch, whoever computes its rows
         numbers = (
             np.int64(first),
             np.int64(source.size),
-            np.uint64(self.op.threshold()),
+            np.uint64(self.op.threshold()),  # up to 2^32, which 32 bits do not hold
             np.float32(1 / (1 - self.op.p)),
         )
         args = (source, target, step.now, *stream_words(step), *numbers)

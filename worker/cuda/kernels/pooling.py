@@ -1,4 +1,4 @@
-"""Pooling in two dimensions: windows that may overlap or stand in a border, and one window over the whole plane."""
+"""Pooling in two dimensions: windows that may overlap or reach into a border, and one window over the whole plane."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _LANES = 32  # threads that work on one plane
 
 def handles(op: Pooling, data: Shape) -> bool:
     """Whether a kernel here covers the operator's options for data of that shape."""
+    # Norms and data whose layout names the channels last are left to the plain version.
     whole = is_whole_plane(op, data)
     return op.pool_type != "lp" and not op.to_first() and (len(data) == 4 or (whole and len(data) > 2))
 
 
 def is_whole_plane(op: Pooling, data: Shape) -> bool:
-    """Whether the one window is the plane itself."""
+    """Whether there is one window, which is the plane itself."""
     fits = tuple(op.kernel) == tuple(data[2:]) and not any(op.pad) and op.pooling_convention != "same"
     return bool(op.global_pool or fits)
 
@@ -35,9 +36,10 @@ def is_whole_plane(op: Pooling, data: Shape) -> bool:
 def pool_kernel(
     device: Device, op: Pooling, data: Shape, out: Shape, last: str | None = None
 ) -> PoolKernel | WholePlanePoolKernel | ChannelsLastPoolKernel | None:
-    """The kernel for these shapes; None if `handles` says no. To be called while the device is active.
+    """The kernel for data and output of these shapes; None if `handles` says no.
 
-    `last`: the math (see packs.py) of data with channels last; None for float32 in C order.
+    `last`: the math (see channel_packs.py) of data with channels last; None for float32 in C order. To be called while
+    the device is active.
     """
     if not handles(op, data):
         return None
@@ -49,8 +51,8 @@ def pool_kernel(
 class PoolKernel:
     """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version.
 
-    Of a maximum the place in the window is kept, so that backward need not read the data again. It goes over the
-    elements of the data, each of which looks at the windows that cover it: nothing is added by two threads.
+    For a maximum, its place in the window is kept, so that backward need not read the data again. Backward has a thread
+    for each element of the data, which looks at the windows that cover it: no two threads add to the same number.
     """
 
     def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape) -> None:
@@ -58,12 +60,12 @@ class PoolKernel:
         self._module = device.module("pooling", **_macros(op, op.windows(data)))
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """One value per window."""
+        """Write one value per window."""
         data, out = inputs[0], outputs[0]
         self._module.over("forward", out.size, (data, out, self.taps, np.int64(out.size), *_extents(data, out)))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """To the first maximum of each window, or in equal parts to all of it."""
+        """Write data's gradient: each window's to its first maximum, or in equal parts to all of it."""
         grad, target = out_grads[0], in_grads[0]
         if target is not None:
             args = (grad, self.taps, target, np.int64(target.size), *_extents(target, grad))
@@ -71,20 +73,21 @@ class PoolKernel:
 
 
 class WholePlanePoolKernel:
-    """data (n, C, H, W), or with another number of axes, -> (n, C, 1, 1): one window over each plane."""
+    """data (n, C, ...) -> (n, C, 1, ...): one window over each plane, whatever its number of axes."""
 
     def __init__(self, device: Device, op: Pooling, data: Shape) -> None:
         self.pixels = np.int32(math.prod(data[2:]))
+        # The number of the largest pixel of each plane; nothing if there is no maximum to remember.
         self.winners = device.empty((data[0] * data[1] if op.pool_type == "max" else 0,), np.int32)
         self._module = device.module("plane_pooling", POOL=op.pool_type.upper())
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """One value per plane."""
+        """Write one value per plane."""
         out = outputs[0]
         self._module.over("forward", out.size * _LANES, (inputs[0], out, self.winners, np.int64(out.size), self.pixels))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """To the first maximum of each plane, or in equal parts to all of it."""
+        """Write data's gradient: each plane's to its first maximum, or in equal parts to all of it."""
         target = in_grads[0]
         if target is not None:
             args = (out_grads[0], self.winners, target, np.int64(target.size), self.pixels)
@@ -92,12 +95,15 @@ class WholePlanePoolKernel:
 
 
 class ChannelsLastPoolKernel:
-    """As PoolKernel, for data with channels last. Of whole planes it writes float32, in either order the same."""
+    """As PoolKernel, for data (n, C, H, W) with channels last.
+
+    What it makes of whole planes is float32: one pixel has the same order in both formats, and what follows is plain.
+    """
 
     def __init__(self, device: Device, op: Pooling, data: Shape, out: Shape, math: str) -> None:
         whole = is_whole_plane(op, data)
         windows = op.windows(data)
-        if whole:  # so that backward looks for no other window
+        if whole:  # the stride may be less, and backward must not look for other windows
             windows = replace(windows, stride=data[2:])
         self.taps, self._pack = _taps(device, op, data, out), pack_size(math, data[1])
         result = "float" if whole else element(math)
@@ -106,12 +112,12 @@ class ChannelsLastPoolKernel:
         self._result = _flat if whole else memory_of
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """One value per window."""
+        """Write one value per window."""
         arrays = memory_of(inputs[0]), self._result(outputs[0]), self.taps
         self._over("forward", outputs[0].size, arrays, inputs[0], outputs[0])
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """See PoolKernel."""
+        """Write data's gradient: each window's to its first maximum, or in equal parts to all of it."""
         target = in_grads[0]
         if target is not None:
             arrays = self._result(out_grads[0]), self.taps, memory_of(target)
@@ -123,13 +129,14 @@ class ChannelsLastPoolKernel:
 
 
 def _taps(device: Device, op: Pooling, data: Shape, out: Shape) -> Array:
-    """Memory for the place of each window's maximum."""
+    """Memory of the output's shape for the tap of each window's maximum; a byte is enough for up to 256 taps."""
+    # One byte is a quarter of the traffic of an int; both types are in `_macros`, too.
     small = math.prod(op.windows(data).kernel) <= 1 << 8
     return device.empty(out if op.pool_type == "max" else (0,), np.uint8 if small else np.int32)
 
 
 def _macros(op: Pooling, windows: Windows) -> dict[str, str | int]:
-    """What source/windows.cuh wants to know."""
+    """The macros of source/windows.cuh. As constants they let the compiler unroll the loops over a window."""
     names = "KH", "KW", "SH", "SW", "PH", "PW"
     return {
         "POOL": op.pool_type.upper(),

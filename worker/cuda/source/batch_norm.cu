@@ -3,11 +3,13 @@
 #include "activation.cuh"
 #include "batch_norm.cuh"
 
-// Arrays lie in memory as (before, channels, behind). Sums are of doubles in an order that depends on the shape alone.
+// Arrays lie in memory as (before, channels, behind). Sums are added up in doubles, in an order that depends on the shape
+// alone. First each block sums up a part of some channels (data_sums, head_sums), then channel_statistics.cu adds up the
+// parts; the other kernels here go over all elements.
 
 // Which elements a block sums up, and how its 256 threads share them: `width` channels side by side (32 where behind is
 // small, else 1) x `lanes` places of one plane x rows of planes. Block (x, y): channels from x * width; part y of `splits`
-// x `columns`, which cut `before` and `behind`.
+// x `columns`, which cut `before` and `behind`. See _shares in kernels/batch_norm_walks.py.
 struct Share {
     long long from, to, first, last;  // of before, of behind
     int channel, row, rows, lane, lanes;
@@ -32,6 +34,7 @@ __device__ inline void give_sums(double one, double other, double* partial, cons
     sums[0][threadIdx.x] = one;
     sums[1][threadIdx.x] = other;
     __syncthreads();
+    // Threads of one channel are `width` apart, so that halving down to `width` leaves one sum for each channel.
     for (int half = 128; half >= width; half >>= 1) {
         if ((int)threadIdx.x < half) {
             sums[0][threadIdx.x] += sums[0][threadIdx.x + half];
@@ -46,7 +49,8 @@ __device__ inline void give_sums(double one, double other, double* partial, cons
     }
 }
 
-// Sums of x and of x * x. In doubles the variance that follows from them is exact to (mean / deviation)^2 * 1e-16.
+// Sums of x and of x * x. Subtracting the mean's square cancels digits where the mean is large; in doubles the variance
+// that follows is still exact to (mean / deviation)^2 * 1e-16.
 extern "C" __global__ void data_sums(const float* data, double* partial, long long before, int channels,
                                      long long behind, int width, int lanes, int columns) {
     Share s = share(before, behind, width, lanes, columns);
@@ -86,7 +90,7 @@ extern "C" __global__ void head_sums(const float* head, double* partial, long lo
     give_sums(sum, dots, partial, s, channels, width);
 }
 
-// Element-wise: `lanes` threads per plane (a channel of one row), and the grid's y over its places.
+// For kernels over all elements: `lanes` threads per plane (a channel of one row), and the grid's y over its places.
 struct Plane {
     long long start, first, step;
     int channel;

@@ -1,6 +1,7 @@
-// What is kept of a channel are doubles in `statistics` (3, channels): mean, variance, 1 / sqrt(variance + eps).
+// `statistics` (3, channels) are doubles: each channel's mean, variance and 1 / sqrt(variance + eps).
 
-// (x - mean) / sqrt(variance + eps) in float32, of a mean that needs more digits than a float has.
+// (x - mean) / sqrt(variance + eps) in float32. The mean is subtracted as two floats, as one has too few digits for a mean
+// that is large beside the deviation. The order matters: value - high is exact where both are close.
 struct Normal {
     float high, low, scale;
 
@@ -13,7 +14,7 @@ __device__ inline Normal normal(const double* statistics, int channels, int chan
     return n;
 }
 
-// gamma * normalised + beta with the activation behind it, and that activation's slope.
+// gamma * normalised + beta and the activation of that; slope_at is the activation's slope there.
 struct Affine {
     float scale, shift;
 

@@ -2,7 +2,8 @@
 #include "sums.cuh"
 
 // Sums of grad (rows, channels, inner) over rows and inner. Block (b, s) of the grid adds up part s of the rows, one of
-// gridDim.y, in out[s]; another launch adds up the parts.
+// gridDim.y, and writes to out[s]; another launch adds up the parts. No atomics: their order, and so the last bits, would
+// differ from run to run.
 
 // inner > 1: a block per channel and part.
 extern "C" __global__ void plane_sums(const float* grad, float* out, long long rows, int channels, long long inner) {

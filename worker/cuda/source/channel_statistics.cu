@@ -2,9 +2,9 @@
 #include "sums.cuh"
 
 // What BatchNorm does per channel, from partial sums (channels, 2, parts); statistics as in batch_norm.cuh. Kernels that
-// read such sums have a block for each channel.
+// read partial sums have a block for each channel.
 
-// One of the block's channel's sums. All its threads get the result.
+// The first or second (`which`) sum of the block's channel. All threads of the block get the result.
 __device__ inline double part_sum(const double* partial, int parts, int which) {
     const double* of_channel = partial + ((long long)blockIdx.x * 2 + which) * parts;
     double sum = 0.0;
@@ -20,7 +20,7 @@ extern "C" __global__ void batch_statistics(const double* partial, int parts, in
     double mean = part_sum(partial, parts, 0) / count;
     double variance = part_sum(partial, parts, 1) / count - mean * mean;
     if (threadIdx.x) return;
-    if (variance < 0.0) variance = 0.0;
+    if (variance < 0.0) variance = 0.0;  // rounding may take it below 0; a NaN stays NaN
     statistics[channel] = mean;
     statistics[channels + channel] = variance;
     statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
@@ -30,6 +30,7 @@ extern "C" __global__ void batch_statistics(const double* partial, int parts, in
     }
 }
 
+// Statistics from the moving averages: predictions, and use_global_stats.
 extern "C" __global__ void moved_statistics(const float* moving_mean, const float* moving_var, int channels, double eps,
                                             double* statistics) {
     int channel = (int)thread_number();
@@ -40,6 +41,7 @@ extern "C" __global__ void moved_statistics(const float* moving_mean, const floa
     statistics[2 * channels + channel] = 1.0 / sqrt(variance + eps);
 }
 
+// For output_mean_var: the mean and, as in MXNet, 1 / sqrt(variance + eps).
 extern "C" __global__ void give_statistics(const double* statistics, int channels, float* mean, float* inverse) {
     int channel = (int)thread_number();
     if (channel >= channels) return;

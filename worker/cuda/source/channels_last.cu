@@ -2,9 +2,10 @@
 #include "index.cuh"
 #include "packs.cuh"
 
-// Between float32 arrays with channels before pixels, and arrays of ELEMENT with channels last, in one pass.
-// Both turn tiles of 32 x 32 in shared memory, so that reads and writes are of neighbouring elements. Block (x, y, z):
-// tile x of the pixels, tile y of the channels; images in turns from z.
+// Copies between float32 arrays with channels before pixels and arrays of ELEMENT with channels last, rounding on the way.
+// Both directions turn tiles of 32 x 32 in shared memory, so that neighbouring threads read and write neighbouring elements.
+// A tile's rows are 33 long: a column then lies in 32 different banks of shared memory, and is read at once. Block (x, y,
+// z): tile x of the pixels, tile y of the channels; images z, z + gridDim.z, ...
 
 // from (images, channels, pixels) -> to (images, pixels, channels).
 extern "C" __global__ void to_last(const float* from, ELEMENT* to, int images, int channels, int pixels) {
@@ -52,7 +53,7 @@ extern "C" __global__ void from_last(const ELEMENT* from, float* to, int images,
     }
 }
 
-// The same where one of both extents is small: a thread per place of the other, which goes over the small one.
+// The same where channels or pixels are few: a thread per place along the other extent, which goes over the few.
 struct Line {
     long long plain, plain_step, last, last_step;
     int length;

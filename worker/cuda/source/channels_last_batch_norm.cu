@@ -5,8 +5,8 @@
 #include "batch_norm.cuh"
 
 // What batch_norm.cu does with float32 planes, for arrays that lie in memory as (rows, channels), channels = packs * PACK.
-// A block has `width` packs side by side, the x-th of the grid, and a share of the rows. What reads the same arrays behind
-// the sums goes over them backwards, and finds in the cache what these read last.
+// A block has `width` packs side by side, the x-th of the grid, and a share of the rows. Kernels that read the same arrays
+// after the sums go over them backwards, and find in the cache what the sums read last.
 
 struct Share {
     long long first, step, count;  // rows of this thread
@@ -87,7 +87,7 @@ __device__ inline Layers layers(const double* statistics, const float* gamma, co
     return found;
 }
 
-// 128 registers are enough, and leave two blocks to a multiprocessor.
+// At most 128 registers for a thread: that is enough, and lets a multiprocessor hold two blocks.
 extern "C" __global__ void __launch_bounds__(256, 2)
     head_sums(const ELEMENT* __restrict__ head, double* partial, long long rows, int packs, int width,
               const ELEMENT* __restrict__ data, const double* statistics, const float* gamma, const float* beta,

@@ -3,8 +3,8 @@
 #include "packs.cuh"
 #include "windows.cuh"
 
-// Pooling of arrays with channels last; see windows.cuh. A thread has a pack of channels. RESULT is the type of what comes
-// out, ELEMENT that of the data.
+// Pooling of arrays with channels last; see windows.cuh, and pooling.cu for the loops. A thread has a pack of channels.
+// RESULT is the type of the output, ELEMENT that of the data.
 
 struct alignas(PACK * sizeof(TAP) < 16 ? PACK * sizeof(TAP) : 16) Taps {
     TAP at[PACK];

@@ -3,7 +3,7 @@
 #include "packs.cuh"
 #include "activation.cuh"
 
-// A thread has a pack, one of `count`. Arrays may be one and the same.
+// A thread has a pack, one of `count`. Arrays are of one size, and may be the same.
 
 extern "C" __global__ void activate(const ELEMENT* x, ELEMENT* y, long long count) {
     long long i = thread_number();
@@ -26,7 +26,7 @@ extern "C" __global__ void clip(const ELEMENT* x, ELEMENT* y, long long count, f
     if (i >= count) return;
     Numbers numbers = read(x, i);
     for (int j = 0; j < PACK; j++) {
-        float value = numbers.at[j];  // NaN is on no side of a bound, and passes
+        float value = numbers.at[j];  // a NaN is on no side of a bound, and comes through
         numbers.at[j] = value < low ? low : (value > high ? high : value);
     }
     write(y, i, numbers);
@@ -41,7 +41,7 @@ extern "C" __global__ void clip_gradient(const ELEMENT* x, const ELEMENT* grad, 
     write(target, i, numbers);
 }
 
-// x, in place; its rows are `packs` long. The bias may begin anywhere.
+// x in place; a row has `packs` packs. The bias is a user's array and need not be aligned, so it is read one by one.
 extern "C" __global__ void activate_with_bias(ELEMENT* x, const float* bias, long long count, int packs) {
     long long i = thread_number();
     if (i >= count) return;
@@ -60,7 +60,7 @@ extern "C" __global__ void add(const ELEMENT* a, const ELEMENT* b, ELEMENT* sum,
     write(sum, i, numbers);
 }
 
-// What a and b of `add` get of the gradient of their sum; either may be missing.
+// The gradients of a and b of `add`, which are the same; either may be a null pointer, if nobody asks for it.
 extern "C" __global__ void add_gradient(const ELEMENT* sum, const ELEMENT* grad, ELEMENT* to_a, ELEMENT* to_b,
                                         long long count) {
     long long i = thread_number();

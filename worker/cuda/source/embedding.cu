@@ -4,7 +4,7 @@ __device__ inline bool names_row(float id, int rows) {
     return id >= 0.0f && (double)id < rows && id == truncf(id);
 }
 
-// out (count, width) = table[ids]: a thread per element. An id that names no row is told in `wrong`; it gets row 0.
+// out (count, width) = table[ids]: a thread per element. An id that names no row is noted in `wrong` and gets row 0.
 extern "C" __global__ void gather(const float* ids, const float* table, float* out, unsigned long long* wrong,
                                   long long size, int rows, int width) {
     long long i = thread_number();
@@ -16,10 +16,11 @@ extern "C" __global__ void gather(const float* ids, const float* table, float* o
     out[i] = table[(valid ? (long long)id : 0) * width + column];
 }
 
-// table[id] = the sum of grads (count, width) where ids say so, in their order; other rows are left alone.
-// A warp per place and 128 columns. The warp whose id stands nowhere before adds up for all places with that id. That
-// takes at most count * count comparisons in all, fewer where ids are frequent, and as long as the additions for the
-// most frequent id. No sorting, which would need temporary memory and may wait for the device.
+// table[id] = the sum of grads (count, width) over the places where id stands, in their order; other rows are left alone.
+// A warp per place and 128 columns. The warp of an id's first place adds up for all its places, the others stop when they
+// find it before them: so there are no atomics, and the order is fixed. That takes at most count * count comparisons in
+// all, fewer where ids are frequent, and as long as the additions for the most frequent id. Sorting instead would need
+// temporary memory, and may wait for the device.
 extern "C" __global__ void add_rows(const float* ids, const float* grads, float* table, long long count, int rows,
                                     int width) {
     long long place = thread_number() / 32;
@@ -34,7 +35,7 @@ extern "C" __global__ void add_rows(const float* ids, const float* grads, float*
     float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (long long start = place; start < count; start += 32) {
         unsigned found = __ballot_sync(0xffffffffu, start + lane < count && ids[start + lane] == id);
-        for (; found; found &= found - 1) {
+        for (; found; found &= found - 1) {  // the lowest bit that is set, then without it
             const float* row = grads + (start + __ffs(found) - 1) * width;
             for (int j = 0; j < 4; j++) {
                 if (column + 32 * j < width) sums[j] += row[column + 32 * j];

@@ -1,8 +1,8 @@
 #include "index.cuh"
 #include "now.cuh"
 
-// out (rows, row_size) = the rows of data that stand in `order` for this step's batch, of which `rows` from `first` on
-// are this GPU's. A step of the epoch has `batch_size` entries in `order`.
+// out (rows, row_size) = this GPU's part of this step's batch. `order` holds the numbers of data's rows for a whole epoch,
+// `batch_size` for each step; of these, `rows` from `first` on are this GPU's.
 extern "C" __global__ void gather(float* out, const float* data, const int* order, const Now* now,
                                   long long batch_size, long long first, long long rows, long long row_size) {
     long long i = thread_number();

@@ -1,9 +1,9 @@
 #include "index.cuh"
 
-// What all windows of a convolution touch, as a matrix: row (channel, tap), column (image, window), both in row-major order
-// of their parts. `geometry` has three numbers each of: extents of the data, of the output, of the kernel; stride, pad,
-// dilate. Missing axes have extent 1. Threads of a block take neighbouring columns (pixels), rows of blocks take turns with
-// the rows (channels), so that a place is taken apart once for all of them.
+// What all windows of a convolution read, as a matrix: row (channel, tap), column (image, window), both in row-major order
+// of their parts. `numbers` has three each of: extents of the data, of the output, of the kernel; stride, pad, dilate.
+// Missing axes have extent 1. The threads of a block take neighbouring columns (pixels), and go over the rows (channels) in
+// steps of gridDim.y: so a column's image and window are found once for all of its rows.
 
 struct Geometry {
     const int *in, *out, *kernel, *stride, *pad, *dilate;
@@ -20,6 +20,7 @@ __device__ inline Geometry read(const int* numbers) {
     return g;
 }
 
+// A place's number, in row-major order, as its three coordinates.
 __device__ inline void take_apart(int place, const int* extents, int* parts) {
     parts[2] = place % extents[2];
     place /= extents[2];
@@ -49,7 +50,8 @@ extern "C" __global__ void image_to_columns(const float* data, float* columns, i
     }
 }
 
-// The transpose: every pixel adds up what the windows that touch it have for it, tap by tap.
+// The transpose: every pixel adds up what the windows that read it have for it, tap by tap. Going by pixels, no two threads
+// add to the same number, and the order is fixed.
 extern "C" __global__ void columns_to_image(const float* columns, float* data, int images, int channels,
                                             const int* numbers) {
     Geometry g = read(numbers);

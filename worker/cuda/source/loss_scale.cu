@@ -1,17 +1,17 @@
 #include "now.cuh"
 
-// As in update.cu: a word tells what was no number, and is all ones if nothing was.
+// As in update.cu: the word tells where a gradient was not finite, and is all ones if all were.
 #define NOTHING 0xffffffffffffffffULL
 
 __device__ inline bool is_finite(float value) { return (__float_as_uint(value) & 0x7fffffffu) < 0x7f800000u; }
 
-// The gradient of a loss, made so large that halves do not round what follows from it to zero.
+// Makes the gradient of a loss so large that 16 bits do not round what follows from it to zero.
 extern "C" __global__ void scale_up(float* gradient, const Now* now, long long count) {
     long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
     if (i < count) gradient[i] *= now->scale;
 }
 
-// A gradient as it is without that; zero where it was too large for a half.
+// Takes the scale out of a gradient again; zero where it was too large for 16 bits.
 extern "C" __global__ void scale_down(float* gradient, const Now* now, unsigned long long* word, long long count) {
     long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
     if (i >= count) return;
@@ -23,8 +23,8 @@ extern "C" __global__ void scale_down(float* gradient, const Now* now, unsigned 
     }
 }
 
-// After a step: half the scale if something was too large, twice as much after `patience` steps without. A scale of 1
-// cannot be the reason, so the word stays then, and tells.
+// After a step: halves the scale if something was too large, doubles it after `patience` steps without. A scale of 1 cannot
+// be the reason: then the word stays, and the host reports it.
 extern "C" __global__ void adjust(Now* now, unsigned long long* word, int* good, int patience, float largest) {
     if (*word != NOTHING) {
         *good = 0;

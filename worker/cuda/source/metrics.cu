@@ -2,10 +2,12 @@
 #include "largest.cuh"
 #include "sums.cuh"
 
-// A number per item, and their sum in a fixed order. METRIC says which number, as worker/training/metrics/metric.py; LANES, 1 or 32, how
-// many threads work on an item. label (rows, positions), output (rows, classes, positions).
+// A number per item, and their sum in a fixed order. METRIC says which number, as in worker/training/metrics/metric.py;
+// LANES, 1 or 32, how many threads work on an item. label (rows, positions), output (rows, classes, positions); an item is
+// one label.
 enum { CHOSEN, ROUNDED, TOP, ABSOLUTE, SQUARED, LOGARITHMIC, ENTROPY };
 
+// The class with the largest value. Lanes look at every LANES-th class, then exchange what they found.
 __device__ inline int likeliest(const float* values, int classes, long long stride, int lane) {
     float best = __int_as_float(0xff800000);
     int kept = 0x7fffffff;
@@ -26,7 +28,7 @@ __device__ inline int likeliest(const float* values, int classes, long long stri
     return kept;
 }
 
-// How many classes stand before `chosen` where the likeliest comes first, equal ones in order, NaN last.
+// How many classes come before `chosen` if the likeliest comes first, equal ones in their order, and NaN last.
 __device__ inline int rank(const float* values, int classes, int chosen, int lane) {
     float mine = values[chosen];
     int before = 0;
@@ -44,7 +46,7 @@ __device__ inline double distance_of(double label, double output) {
     return difference * difference;
 }
 
-// The same in all lanes of the item.
+// The number of item i; all lanes of the item return the same.
 __device__ inline double item(const float* label, const float* output, long long i, int classes, long long positions,
                               int top, double eps, int lane) {
     float value = label[i];
@@ -61,7 +63,7 @@ __device__ inline double item(const float* label, const float* output, long long
     return valid ? -log((double)values[(int)value] + eps) : __longlong_as_double(0x7ff8000000000000LL);
 }
 
-// target = (sum, items), if there is one block; else each block leaves its sum in `parts`.
+// target = (sum, items) if there is one block; else each block writes its sum to `parts`, for add_up.
 extern "C" __global__ void statistics(const float* label, const float* output, double* parts, double* target,
                                       long long items, int classes, long long positions, int top, double eps) {
     int group = threadIdx.x / LANES, lane = threadIdx.x % LANES, groups = blockDim.x / LANES;
@@ -80,7 +82,7 @@ extern "C" __global__ void statistics(const float* label, const float* output, d
     }
 }
 
-// One block, at least as many threads as parts.
+// target = (sum of the parts, items). For one block of at least as many threads as parts.
 extern "C" __global__ void add_up(const double* parts, double* target, int count, long long items) {
     double sum = block_sum((int)threadIdx.x < count ? parts[threadIdx.x] : 0.0);
     if (threadIdx.x) return;

@@ -1,6 +1,6 @@
 #include "now.cuh"
 
-// By value, so that the host may go on at once: the arguments travel with the launch.
+// The figures come as arguments, which travel with the launch: the host need not keep a buffer until they are copied.
 extern "C" __global__ void set_now(Now* now, long long number, long long batch, double rate,
                                    float count0, float count1, float count2, float count3) {
     now->number = number;

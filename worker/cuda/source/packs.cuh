@@ -1,5 +1,6 @@
-// PACK neighbouring elements of an array as float32. Elements are float, or unsigned short for 16 bits (halves.cuh, which is
-// included before, says of which type). Addresses are multiples of a pack's size, or of 16 bytes if it is larger.
+// PACK neighbouring elements of an array as float32. Elements are float, or unsigned short for 16 bits, whose type
+// halves.cuh says; it must be included before. Addresses must be multiples of a pack's size, or of 16 bytes if that is less:
+// the compiler then moves a pack by one access.
 
 __device__ inline float number(float element) { return element; }
 __device__ inline float number(unsigned short element) { return widen(element); }

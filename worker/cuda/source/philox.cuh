@@ -1,4 +1,4 @@
-// Philox4x32-10, the numbers of worker/ops/philox.py: block `index` holds numbers 4 index to 4 index + 3 of a stream.
+// Philox4x32-10, the same numbers as worker/ops/philox.py: block `index` holds numbers 4 index to 4 index + 3 of a stream.
 struct Words {
     unsigned at[4];
 };

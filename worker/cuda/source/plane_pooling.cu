@@ -5,7 +5,8 @@
 // One window over each whole plane. POOL names what is taken of it.
 enum { MAX, AVG, SUM };
 
-// A warp per plane.
+// A warp per plane. A lane that has seen nothing has -infinity at the largest index, so that any element of the plane wins,
+// -infinity too.
 extern "C" __global__ void forward(const float* data, float* out, int* winners, long long planes, int pixels) {
     long long plane = thread_number() / 32;
     if (plane >= planes) return;

@@ -1,14 +1,14 @@
 #include "index.cuh"
 #include "windows.cuh"
 
-// A thread per window.
+// A thread per window. Elements are taken in row-major order, as the plain version does, for the same bits.
 extern "C" __global__ void forward(const float* data, float* out, TAP* taps, long long count, int height, int width,
                                    int out_height, int out_width) {
     long long i = thread_number();
     if (i >= count) return;
     Place window = place(i, out_height, out_width);
     const float* plane = data + window.plane * height * width;
-    // The border is -infinity: if nothing is larger, tap 0 is the first largest, wherever it lies.
+    // The border is -infinity: if nothing is larger, tap 0 is the first of the largest, even if it lies in the border.
     float value = POOL == MAX ? __int_as_float(0xff800000) : 0.0f;
     int kept = 0;
     for (int ty = 0; ty < KH; ty++) {
@@ -30,7 +30,8 @@ extern "C" __global__ void forward(const float* data, float* out, TAP* taps, lon
     if (POOL == MAX) taps[i] = (TAP)kept;
 }
 
-// A thread per element of the data: it looks at the windows that cover it, in the order of its place in them.
+// A thread per element of the data: it looks at the windows that cover it, in the order of its place in them, so that no two
+// threads add to the same number.
 extern "C" __global__ void backward(const float* grad, const TAP* taps, float* target, long long count, int height,
                                     int width, int out_height, int out_width) {
     long long i = thread_number();
@@ -38,6 +39,7 @@ extern "C" __global__ void backward(const float* grad, const TAP* taps, float* t
     Place here = place(i, height, width);
     int y = here.y + PH, x = here.x + PW;
     float sum = 0.0f;
+    // A window that has this element at tap ty begins at y - ty, which must be a multiple of the stride, and not negative.
     for (int ty = y % SH; ty < KH && ty <= y; ty += SH) {
         int oy = (y - ty) / SH;
         if (oy >= out_height) continue;

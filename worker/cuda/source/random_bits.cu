@@ -2,7 +2,7 @@
 #include "now.cuh"
 #include "philox.cuh"
 
-// Numbers `first` to `first + count` of the node's stream in the present step: a thread per block of four.
+// out (count,) = numbers `first` to `first + count` of the node's stream in this step: a thread per block of four numbers.
 extern "C" __global__ void random_bits(unsigned* out, const Now* now, unsigned node, unsigned key0, unsigned key1,
                                        long long first, long long count) {
     long long block = first / 4 + thread_number();

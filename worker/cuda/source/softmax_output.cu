@@ -3,6 +3,7 @@
 
 // data and out (rows, classes, positions); label (rows, positions), or of data's shape if it holds probabilities.
 
+// The largest value of a block of whole warps; all threads get it. For one use in a kernel: `parts` is not freed.
 static __device__ float block_max(float value) {
     __shared__ float parts[32];
     for (int d = 16; d; d >>= 1) value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, d));
@@ -12,7 +13,7 @@ static __device__ float block_max(float value) {
     return value;
 }
 
-// positions == 1: a block per row. fmaxf passes over NaN, which spreads over the row with the sum.
+// positions == 1: a block per row. fmaxf passes over a NaN, but with the sum it spreads over the whole row.
 extern "C" __global__ void softmax_of_rows(const float* data, float* out, int classes) {
     const float* row = data + (long long)blockIdx.x * classes;
     float* target = out + (long long)blockIdx.x * classes;
@@ -28,7 +29,7 @@ extern "C" __global__ void softmax_of_rows(const float* data, float* out, int cl
     for (int k = threadIdx.x; k < classes; k += blockDim.x) target[k] /= sum;
 }
 
-// A thread per row and position: neighbours read neighbouring positions.
+// A thread per row and position: neighbouring threads read neighbouring positions.
 extern "C" __global__ void softmax_of_positions(const float* data, float* out, long long count, int classes,
                                                 long long positions) {
     long long i = thread_number();
@@ -45,7 +46,7 @@ extern "C" __global__ void softmax_of_positions(const float* data, float* out, l
 }
 
 // grad = (out - target) * grad_scale / count / divisor, times the head gradient if HEAD; the target is `on` for the
-// label's class and `off` for the others. `count` is read if NORMALIZE. A label that is no class is told in `wrong`.
+// label's class and `off` for the others. `count` is read if NORMALIZE. A label that is no class is noted in `wrong`.
 extern "C" __global__ void grad_from_classes(const float* out, const float* label, const float* head, float* grad,
                                              unsigned long long* wrong, const float* count, double grad_scale,
                                              double divisor, float on, float off, float ignored, long long size,
@@ -71,6 +72,7 @@ extern "C" __global__ void grad_from_classes(const float* out, const float* labe
     grad[i] = HEAD ? difference * head[i] : difference;
 }
 
+// The same for labels that are probabilities, of the output's shape.
 extern "C" __global__ void grad_from_probabilities(const float* out, const float* label, const float* head,
                                                    float* grad, float scale, long long size) {
     long long i = thread_number();

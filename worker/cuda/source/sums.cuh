@@ -1,11 +1,11 @@
-// Sums in a fixed order: the same inputs give the same bits. Every thread gets the result.
+// Sums in a fixed order: the same inputs give the same bits. Every thread gets the result, so all must take part.
 template <typename T>
 __device__ inline T warp_sum(T value) {
     for (int distance = 16; distance; distance >>= 1) value += __shfl_xor_sync(0xffffffffu, value, distance);
     return value;
 }
 
-// Over a block of whole warps.
+// Over a block of whole warps: each thread adds up the warps' sums in the same order.
 template <typename T>
 static __device__ T block_sum(T value) {
     __shared__ T parts[32];

@@ -1,6 +1,6 @@
 #include "now.cuh"
 
-// A part of one key's range, for one block: see worker/training/gpu/update.py.
+// A part of one key's range, the work of one block: see worker/training/gpu/update.py, which fills these.
 struct Chunk {
     long long begin;
     double rate_multiplier;
@@ -9,9 +9,11 @@ struct Chunk {
     int unused;
 };
 
-// What `word` holds: the step (high half) and the key where something was wrong first, or this if nothing was.
+// `word` holds the step (high half) and the key of the first gradient that was not finite, or this if all were. An update
+// leaves the weights alone unless it is this: they can be looked at as they were before.
 #define NOTHING 0xffffffffffffffffULL
 
+// Infinity and NaN have an exponent of all ones. Finding them by bits, no compiler flag can take the test away.
 extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, unsigned long long* word,
                                            const float* gradient) {
     const Chunk chunk = chunks[blockIdx.x];
@@ -23,7 +25,8 @@ extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, 
     if (found) atomicMin(word, (unsigned long long)now->number << 32 | (unsigned)chunk.key);
 }
 
-// The arithmetic of ps/kernels.py, operation by operation: intrinsics are never contracted, so the bits are the host's.
+// The arithmetic of ps/kernels.py, operation by operation. A compiler may contract a * b + c to one rounding, but never the
+// intrinsics __fmul_rn and __fadd_rn: so the bits are the host's.
 
 // Gradients come multiplied by the loss's scale, a power of two: dividing by it changes no digit.
 __device__ inline float unscaled(float rescale, const Now* now) { return rescale / now->scale; }
@@ -69,6 +72,7 @@ extern "C" __global__ void sgd(const Chunk* chunks, const Now* now, const unsign
     }
 }
 
+// weight += rescale * gradient: the optimizer `test`.
 extern "C" __global__ void add_scaled(const Chunk* chunks, const Now* now, const unsigned long long* word,
                                       const float* __restrict__ gradient, float* __restrict__ weight, float rescale) {
     if (*word != NOTHING) return;
