@@ -8,28 +8,28 @@ from ..array import Arrays, Gradients
 from ..ops.operator import Step
 
 if TYPE_CHECKING:
-    from ..ops.recurrent_layer import Tape
+    from ..ops.recurrent_layer import LayerHistory
     from ..ops.rnn import RNN
 
 
 class RnnKernel:
-    """The plain version with its tapes (what each layer needs for its gradient) kept from forward to backward.
+    """The plain version with its histories (what each layer needs for its gradient) kept from forward to backward.
 
     data (T, N, C), a vector of parameters, state and cell -> (T, N, H * directions), as ops.rnn.RNN has them.
     """
 
     def __init__(self, op: RNN) -> None:
         self.op = op
-        self.tapes: list[Tape] = []
+        self.histories: list[LayerHistory] = []
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Compute layer by layer; keep the tapes while training."""
-        tapes = self.op.recorded(step, inputs, outputs)
-        self.tapes = tapes if step.is_train else []  # a prediction keeps none
+        """Compute layer by layer; keep the histories while training."""
+        histories = self.op.recorded(step, inputs, outputs)
+        self.histories = histories if step.is_train else []  # a prediction keeps none
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Write the gradients that are asked for, from the tapes of the last forward if it was a training's."""
-        if not self.tapes:
+        """Write the gradients that are asked for, from the histories of the last forward if it was a training's."""
+        if not self.histories:
             self.op.backward(step, out_grads, inputs, outputs, in_grads)
             return
-        self.op.backward_from(self.tapes, step, out_grads, inputs, in_grads)
+        self.op.backward_from(self.histories, step, out_grads, inputs, in_grads)

@@ -15,7 +15,7 @@ from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
 from .slice_sums import SliceSums
-from .slice_threads import Lanes
+from .slice_threads import SliceThreads
 from .whole_batch_nodes import Meeting
 
 # Operations of forward below which one thread does all slices: threads that meet every few microseconds to take turns
@@ -56,7 +56,7 @@ class Executor(BaseExecutor):
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         self._meeting = self._arrange_meeting() if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
-        self._lanes = Lanes(self._programs, self._meeting, self.threads)
+        self._slice_threads = SliceThreads(self._programs, self._meeting, self.threads)
 
     @classmethod
     def simple_bind(
@@ -102,7 +102,7 @@ class Executor(BaseExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side."""
         self._prepare(is_train, at)
-        self._lanes.forward()
+        self._slice_threads.forward()
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
@@ -111,13 +111,13 @@ class Executor(BaseExecutor):
         final, `announce(name, gradient)` is called on a compute thread.
         """
         self._sums.begin(announce)
-        self._lanes.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
+        self._slice_threads.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step: a slice goes on to backward without waiting for the others, unless nodes couple rows."""
         self._prepare(True, self._position(at))
         self._sums.begin(announce)
-        self._lanes.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
+        self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in its labels, given by argument name."""

@@ -16,13 +16,13 @@ Finished = Callable[[str], None]
 HeadGrads = Sequence[Gradients]  # per program, one per output
 
 
-class Lanes:
+class SliceThreads:
     """`count` threads, each with consecutive programs; the caller's thread is the first."""
 
     def __init__(self, programs: Sequence[Program], meeting: Meeting | None, count: int) -> None:
         self.count = count
-        self._programs = [list(programs[slice(*share(len(programs), lane, count))]) for lane in range(count)]
-        self._first = [share(len(programs), lane, count)[0] for lane in range(count)]
+        self._programs = [list(programs[slice(*share(len(programs), thread, count))]) for thread in range(count)]
+        self._first = [share(len(programs), thread, count)[0] for thread in range(count)]
         self._meeting = meeting
         # Calls between two meetings, and the meeting behind them.
         numbers = meeting.numbers if meeting else []
@@ -38,54 +38,54 @@ class Lanes:
         self._run(partial(self._backward, head_grads, finished))
 
     def forward_backward(self, head_grads: HeadGrads, finished: Finished) -> None:
-        """Both, each lane going on to backward as soon as it can."""
+        """Both, each thread going on to backward as soon as it can."""
         self._run(partial(self._both, head_grads, finished))
 
-    def _both(self, head_grads: HeadGrads, finished: Finished, lane: int) -> None:
+    def _both(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
         if self._meeting is not None:
-            self._forward(lane)
-            self._backward(head_grads, finished, lane)
+            self._forward(thread)
+            self._backward(head_grads, finished, thread)
             return
-        for program, heads in zip(self._programs[lane], head_grads[self._first[lane] :], strict=False):
+        for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
             program.forward()  # one slice after the other: what forward wrote is still in the cache in backward
             program.begin_backward(heads, finished)
             program.backward(finished)
 
-    def _forward(self, lane: int) -> None:
+    def _forward(self, thread: int) -> None:
         for first, meets in self._stretches:
-            for program in self._programs[lane]:
+            for program in self._programs[thread]:
                 program.forward(first, meets)
             if self._meeting is not None and meets is not None:
                 self._barrier.wait()
-                self._meeting.forward(meets, lane)
+                self._meeting.forward(meets, thread)
                 self._barrier.wait()
 
-    def _backward(self, head_grads: HeadGrads, finished: Finished, lane: int) -> None:
-        for program, heads in zip(self._programs[lane], head_grads[self._first[lane] :], strict=False):
+    def _backward(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
+        for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
             program.begin_backward(heads, finished)
         for first, meets in reversed(self._stretches):
             if self._meeting is not None and meets is not None:
-                self._meet_backward(self._meeting, meets, lane, finished)
-            for program in self._programs[lane]:
+                self._meet_backward(self._meeting, meets, thread, finished)
+            for program in self._programs[thread]:
                 program.backward(finished, first, meets)
 
-    def _meet_backward(self, meeting: Meeting, number: int, lane: int, finished: Finished) -> None:
+    def _meet_backward(self, meeting: Meeting, number: int, thread: int, finished: Finished) -> None:
         self._barrier.wait()
-        meeting.backward(number, lane)
+        meeting.backward(number, thread)
         self._barrier.wait()
-        if lane == 0:
+        if thread == 0:
             meeting.add_up(number, finished)
         if meeting.adds(number):
             self._barrier.wait()
 
     def _run(self, work: Callable[[int], None]) -> None:
         self._barrier.reset()
-        shared_threads(self.count).run([partial(self._guarded, work, lane) for lane in range(self.count)])
+        shared_threads(self.count).run([partial(self._guarded, work, thread) for thread in range(self.count)])
 
-    def _guarded(self, work: Callable[[int], None], lane: int) -> None:
-        """A lane that fails must not leave the others waiting; they end quietly, and its error is the one raised."""
+    def _guarded(self, work: Callable[[int], None], thread: int) -> None:
+        """A thread that fails must not leave the others waiting; they end quietly, and its error is the one raised."""
         try:
-            work(lane)
+            work(thread)
         except threading.BrokenBarrierError:
             return
         except BaseException:

@@ -29,9 +29,9 @@ class Meeting:
         shapes: Mapping[Entry, Shape],
         variables: Mapping[str, Array],
         gradients: Mapping[str, Array],
-        lanes: int,
+        threads: int,
     ) -> None:
-        """`shapes` and `variables` are those of the whole batch; `gradients`: where the arguments' go; `lanes`: threads
+        """`shapes` and `variables` are those of the whole batch; `gradients`: where the arguments' go; `threads`: threads
         over which a kernel that can be split is spread.
         """
         self.step = Step()
@@ -42,7 +42,7 @@ class Meeting:
         self.gradients = self._lay_out_gradients()
         self._calls = {i: self._call(outline.groups[i][0]) for i in self.numbers}
         self._lay_out_backward(gradients)
-        self._parts = {i: _split(call.kernel, lanes) for i, call in self._calls.items()}
+        self._parts = {i: _split(call.kernel, threads) for i, call in self._calls.items()}
 
     def common(self, rows: Rows, cut: Callable[[Entry], bool]) -> Common:
         """What the program of those rows sees of the whole arrays; `cut` tells which entries follow the batch."""
@@ -51,20 +51,20 @@ class Meeting:
         gradients = {entry: array[low:high] for entry, array in self.gradients.items()}
         return Common(frozenset(self._couplers), values, gradients)
 
-    def forward(self, number: int, lane: int) -> None:
-        """This lane's part of the node's outputs."""
+    def forward(self, number: int, thread: int) -> None:
+        """This thread's part of the node's outputs."""
         call, parts = self._calls[number], self._parts[number]
-        if lane < len(parts):
-            call.run_forward(self.step, self.counts, parts[lane])
+        if thread < len(parts):
+            call.run_forward(self.step, self.counts, parts[thread])
 
-    def backward(self, number: int, lane: int) -> None:
-        """This lane's part of the node's gradients."""
+    def backward(self, number: int, thread: int) -> None:
+        """This thread's part of the node's gradients."""
         call, parts = self._calls[number], self._parts[number]
-        if lane < len(parts) and call.in_grads:
-            call.run_backward(self.step, self.counts, parts[lane])
+        if thread < len(parts) and call.in_grads:
+            call.run_backward(self.step, self.counts, parts[thread])
 
     def add_up(self, number: int, finished: Callable[[str], None]) -> None:
-        """After every lane's part: add to other gradients, and announce the arguments'."""
+        """After every thread's part: add to other gradients, and announce the arguments'."""
         self._calls[number].add_up(finished)
 
     def adds(self, number: int) -> bool:
@@ -124,7 +124,7 @@ class Meeting:
                 self._calls[i].lay_out_backward(planned, buffers)
 
 
-def _split(kernel: Kernel, lanes: int) -> Sequence[Kernel]:
-    """The kernel's parts for `lanes` threads, or itself where it cannot be split."""
+def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:
+    """The kernel's parts for `threads` threads, or itself where it cannot be split."""
     split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
-    return split(lanes) if split is not None and lanes > 1 else [kernel]
+    return split(threads) if split is not None and threads > 1 else [kernel]

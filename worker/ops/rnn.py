@@ -17,7 +17,7 @@ from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Float, Int, Optional
 from .recurrent_cells import CELLS
-from .recurrent_layer import Tape, run, run_back, write_gradients
+from .recurrent_layer import LayerHistory, run, run_back, write_gradients
 from .recurrent_vector import VectorLayout
 from .shapes import merge
 
@@ -107,10 +107,10 @@ class RNN(Operator):
         """Compute layer by layer, in each over the whole sequence."""
         self.recorded(step, inputs, outputs)
 
-    def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Tape]:
+    def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[LayerHistory]:
         """Compute `outputs` as `forward` does; return what `backward_from` needs, for each layer and direction."""
         xp, data, size = step.xp, inputs[0], self.state_size
-        weights, tapes = self.layout().unpack(inputs[1], data.shape[2]), []
+        weights, histories = self.layout().unpack(inputs[1], data.shape[2]), []
         for layer in range(self.num_layers):
             if layer > 0:
                 data = self._dropped(step, data, layer)
@@ -121,7 +121,7 @@ class RNN(Operator):
                 index = layer * self._directions() + direction
                 part = out[..., direction * size : (direction + 1) * size]
                 cell = inputs[3][index] if self.mode == "lstm" else None
-                tape = run(
+                history = run(
                     xp,
                     CELLS[self.mode],
                     weights[index],
@@ -130,32 +130,32 @@ class RNN(Operator):
                     cell,
                     _turned(part, direction),
                 )
-                tapes.append(tape)
+                histories.append(history)
             data = out
         # For a reverse layer, the last state of the recurrence is the one at the sequence's start.
-        for index, tape in enumerate(tapes if self.state_outputs else []):
-            outputs[1][index] = tape.states[-1]
+        for index, history in enumerate(histories if self.state_outputs else []):
+            outputs[1][index] = history.states[-1]
             if self.mode == "lstm":
-                outputs[2][index] = tape.cells[-1]
-        return tapes
+                outputs[2][index] = history.cells[-1]
+        return histories
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward.
 
-        The compiled kernel keeps the tapes and calls `backward_from` alone.
+        The compiled kernel keeps the histories and calls `backward_from` alone.
         """
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
         self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
 
     def backward_from(
         self,
-        tapes: Sequence[Tape],
+        histories: Sequence[LayerHistory],
         step: Step,
         out_grads: Arrays,
         inputs: Arrays,
         in_grads: Gradients,
     ) -> None:
-        """Write the gradients, from the tapes that `recorded` returned; arrays as in `backward`."""
+        """Write the gradients, from the histories that `recorded` returned; arrays as in `backward`."""
         xp, grad, weights = step.xp, out_grads[0], self.layout().unpack(inputs[1], inputs[0].shape[2])
         # Views of the parameters' gradient: writing to them fills the vector in its own order.
         targets = [] if in_grads[1] is None else self.layout().unpack(in_grads[1], inputs[0].shape[2])
@@ -165,12 +165,12 @@ class RNN(Operator):
                 index = layer * self._directions() + direction
                 part = grad[..., direction * self.state_size : (direction + 1) * self.state_size]
                 state_grad, cell_grad = self._last_gradients(xp, inputs, out_grads, index)
-                tape = tapes[index]
+                history = histories[index]
                 x, h, state, cell = run_back(
-                    xp, CELLS[self.mode], weights[index], tape, _turned(part, direction), state_grad, cell_grad
+                    xp, CELLS[self.mode], weights[index], history, _turned(part, direction), state_grad, cell_grad
                 )
                 if targets:
-                    write_gradients(xp, tape, x, h, targets[index])
+                    write_gradients(xp, history, x, h, targets[index])
                 self._give_states(in_grads, index, state, cell)
                 # Both directions read the same data, so their gradients add up; the first layer's may not be wanted.
                 if layer > 0 or in_grads[0] is not None:

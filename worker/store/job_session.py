@@ -24,7 +24,7 @@ from .session import Session
 from .transport import Transport
 
 PROGRESS_EVERY = 0.5  # seconds
-LAST_WORDS = 3.0  # seconds that the news of a failure gets to reach the scheduler
+FAILURE_NEWS = 3.0  # seconds that the news of a failure gets to reach the scheduler
 
 
 class JobSession(Session):
@@ -122,7 +122,7 @@ class JobSession(Session):
         self._over = True
         where = traceback.extract_tb(trace)[-1] if trace else None
         place = f" ({os.path.basename(where.filename)}:{where.lineno})" if where else ""  # noqa: PTH119
-        self.transport.fail(f"{kind.__name__}: {str(error)[:800]}{place}", LAST_WORDS)
+        self.transport.fail(f"{kind.__name__}: {str(error)[:800]}{place}", FAILURE_NEWS)
 
     def _at_exit(self) -> None:
         if self._over or os.getpid() != self._pid:
@@ -130,7 +130,7 @@ class JobSession(Session):
         if self._inside:
             text = f"exited before its {self._inside[-1]} had ended"
             _say(self.rank, f"error: {text}")
-            self.transport.fail(text, LAST_WORDS)
+            self.transport.fail(text, FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
         try:
             self.close()
@@ -138,7 +138,7 @@ class JobSession(Session):
             _end_now(int(lost.code or EXIT_FAILURE))
         except Exception as error:  # at this point nobody else would turn it into an exit code
             _say(self.rank, f"error: {error}")
-            self.transport.fail(f"{type(error).__name__}: {error}", LAST_WORDS)
+            self.transport.fail(f"{type(error).__name__}: {error}", FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
 
 

@@ -16,7 +16,7 @@ from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
 from .backend import CudaBackend
 from .gpu_errors import explained
-from .recorded_step import Tape
+from .recorded_step import RecordedStep
 from .replica import Pause, Replica
 from .replicas import WHOLE
 
@@ -36,7 +36,7 @@ class CudaExecutor(BaseExecutor):
         self._replica, self._device = replica, replica.device
         self._counts: list[float] = []
         self._buckets = replica.buckets(WHOLE)
-        self._tapes: dict[tuple[str, bool], Tape[Pause]] = {}
+        self._recorded_steps: dict[tuple[str, bool], RecordedStep[Pause]] = {}
 
     @classmethod
     def simple_bind(
@@ -118,7 +118,7 @@ class CudaExecutor(BaseExecutor):
 
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
         if self._replica.place(is_train, at):
-            self._tapes = {}
+            self._recorded_steps = {}
         counting = self._replica.binding.counting
         if counting and at.global_rows == self.rows:
             self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
@@ -126,9 +126,9 @@ class CudaExecutor(BaseExecutor):
 
     def _run(self, what: str, body: Any) -> None:
         key = what, self._replica.step.is_train
-        if key not in self._tapes:
-            self._tapes[key] = Tape([self._device], body, self._nothing_between, self._replica.records)
-        self._tapes[key].run()
+        if key not in self._recorded_steps:
+            self._recorded_steps[key] = RecordedStep([self._device], body, self._nothing_between, self._replica.records)
+        self._recorded_steps[key].run()
 
     def _look(self) -> None:
         if self._replica.step.complaints:

@@ -15,7 +15,7 @@ from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, Places
 from ..executor_base import Announce, StepExecutor
 from .pinned_pages import PinnedPages
-from .recorded_step import Tape
+from .recorded_step import RecordedStep
 from .replica import Bucket, Pause, Stretch
 from .replicas import BUCKET, Replicas
 
@@ -49,13 +49,13 @@ class HostedExecutor(StepExecutor):
         self._stale = True  # whether the GPUs' weights and states are older than the host's
         self._leaving: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
         self._arriving: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
-        self._tapes: dict[tuple[bool, bool], Tape[Pause]] = {}
+        self._recorded_steps: dict[tuple[bool, bool], RecordedStep[Pause]] = {}
 
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs on the GPUs and wait until they are in host memory."""
         with self._replicas.alone():
             self._begin(is_train, at)
-            self._tape(False, is_train).run()
+            self._recorded_step(False, is_train).run()
             self._fetch_results(is_train)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
@@ -64,7 +64,7 @@ class HostedExecutor(StepExecutor):
         with self._replicas.alone():
             self._begin(True, self._position(at))
             self._leaving = []
-            self._tape(True, True).run()
+            self._recorded_step(True, True).run()
             for bucket, arrival in self._leaving:
                 arrival.synchronize()
                 for name in bucket.names if announce else ():
@@ -96,7 +96,7 @@ class HostedExecutor(StepExecutor):
     def _begin(self, is_train: bool, at: BatchPosition) -> None:
         replicas = self._replicas
         if replicas.place(is_train, at):
-            self._tapes = {}
+            self._recorded_steps = {}
         if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
         for device in replicas.devices:
@@ -120,12 +120,14 @@ class HostedExecutor(StepExecutor):
             for name in wanted:
                 device.upload(there[name], self._replicas.rows_of(here[name], name, index), device.inward)
 
-    def _tape(self, trains: bool, is_train: bool) -> Tape[Pause]:
+    def _recorded_step(self, trains: bool, is_train: bool) -> RecordedStep[Pause]:
         key = trains, is_train
-        if key not in self._tapes:
+        if key not in self._recorded_steps:
             body = self._replicas.train if trains else self._replicas.infer
-            self._tapes[key] = Tape(self._replicas.devices, body, self._between, self._replicas.records)
-        return self._tapes[key]
+            self._recorded_steps[key] = RecordedStep(
+                self._replicas.devices, body, self._between, self._replicas.records
+            )
+        return self._recorded_steps[key]
 
     def _between(self, pause: Pause) -> None:
         if isinstance(pause, Bucket):

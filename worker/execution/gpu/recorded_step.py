@@ -18,19 +18,19 @@ Body = Callable[[int], Iterator[T]]  # from the position of a device to the work
 _END: Any = object()
 
 
-class Tape(Generic[T]):
+class RecordedStep(Generic[T]):
     """Work that is the same in every step.
 
     `body(i)` queues that of device i and yields, on all devices alike, where the host has something to do between two
     segments of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
     are compiled, plans are made, memory is found. The second records it, and all later ones replay the records.
-    What is allocated meanwhile comes from pools of the tape's own: a graph writes again where operators had their
-    temporary arrays, and nobody else's may lie there.
+    What is allocated meanwhile comes from pools of the recorded step's own: a graph writes again where operators had
+    their temporary arrays, and nobody else's may lie there.
     """
 
     def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
-        """`body` and `between` are methods of who owns the tape, and held weakly: an executor and its memory are gone
-        with the last reference to it. `records`: whether the work can be recorded at all.
+        """`body` and `between` are methods of the recorded step's owner, and held weakly: an executor and its memory are
+        gone with the last reference to it. `records`: whether the work can be recorded at all.
         """
         self._devices = devices
         self._body, self._between = WeakMethod(body), WeakMethod(between)
@@ -100,5 +100,5 @@ class Tape(Generic[T]):
 
     def _held(self) -> tuple[Body[T], Callable[[T], None]]:
         body, between = self._body(), self._between()
-        assert body is not None and between is not None, "a tape is used by its owner"
+        assert body is not None and between is not None, "a recorded step is used by its owner"
         return body, between

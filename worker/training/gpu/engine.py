@@ -11,7 +11,7 @@ from ....common.errors import DataError
 from ...array import Array
 from ...cuda.device import Device
 from ...execution.gpu.memory_blocks import Layout
-from ...execution.gpu.recorded_step import Tape
+from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
 from ...execution.gpu.replicas import BUCKET, WHOLE, Replicas
 from ...store.kv import fitting_kind
@@ -58,7 +58,7 @@ class CudaEngine(Engine):
             _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
             _send(device, replicas.state_layout, states, setup.parameters.states)
         self._inputs = inputs_for(replicas, setup)
-        self._tape = Tape(replicas.devices, self._step, self._between, replicas.records)
+        self._recorded_step = RecordedStep(replicas.devices, self._step, self._between, replicas.records)
         self._measures = Measures(replicas, setup.metric, setup.names.label)  # last, as it hooks the metric
 
     @staticmethod
@@ -78,7 +78,7 @@ class CudaEngine(Engine):
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
                 self._replicas.set_now(self._model.num_update, number, rate, counts)
-                self._tape.run()
+                self._recorded_step.run()
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
