@@ -31,8 +31,8 @@ class Meeting:
         gradients: Mapping[str, Array],
         threads: int,
     ) -> None:
-        """`shapes` and `variables` are those of the whole batch; `gradients`: where the arguments' go; `threads`: threads
-        over which a kernel that can be split is spread.
+        """`shapes` and `variables` are those of the whole batch; `gradients`: where the arguments' go; `threads`: over
+        how many a kernel that can be split is spread.
         """
         self.step = Step()
         self.counts: dict[int, float] = {}

@@ -29,8 +29,8 @@ class RecordedStep(Generic[T]):
     """
 
     def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
-        """`body` and `between` are methods of the recorded step's owner, and held weakly: an executor and its memory are
-        gone with the last reference to it. `records`: whether the work can be recorded at all.
+        """`body` and `between` are methods of the recorded step's owner, and held weakly: an executor and its memory
+        are gone with the last reference to it. `records`: whether the work can be recorded at all.
         """
         self._devices = devices
         self._body, self._between = WeakMethod(body), WeakMethod(between)
