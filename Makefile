@@ -13,7 +13,7 @@ help:
 	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is on pictures"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy --strict, import rules"
-	@echo "make docs    write docs/operators.md and the plot of docs/scale.md"
+	@echo "make docs    write docs/operators.md, the plot of docs/scale.md and the picture of docs/architecture.md"
 	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"
 
 $(VENV)/installed: pyproject.toml
@@ -63,6 +63,7 @@ bench: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python docs/operators_page.py
 	$(BIN)/python docs/scale_plot.py
+	$(BIN)/python docs/rooms_picture.py
 
 # What the benchmarks compare with; kept apart, as their needs and ours differ.
 peers:

@@ -1,1 +1,1 @@
-"""Which devices there are, and which nodes of a graph run where."""
+"""Which devices there are, and how they share the rows of a batch."""

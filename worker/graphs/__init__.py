@@ -1,1 +1,1 @@
-"""Graphs of operators: nodes, names, shapes, and their JSON. Knows no arrays and no executor."""
+"""Graphs of operators: nodes, names, shapes, and their JSON. No executor is known here."""
