@@ -12,6 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
+NOTE = (
+    "A room imports only rooms below it. worker also uses the store and the optimizers of ps: "
+    "a local training updates as a server does."
+)
 SAYS = {
     "common": "what both ends of the wire share: the job's description, messages, channels, errors",
     "launch": "from options to a plan, to processes, to their ends",
@@ -49,14 +53,7 @@ def picture() -> str:
     *rooms, ground = layers()
     left = SIDE + 2 * GAP
     y = 3 * HEIGHT
-    parts = [
-        _text(
-            WIDTH / 2,
-            24,
-            "A room imports only rooms below it. worker and ps share the store and the optimizers: a local training updates as a server does.",
-            "note",
-        )
-    ]
+    parts = [_text(WIDTH / 2, 24, NOTE, "note")]
     parts += _box(left, HEIGHT + GAP, MIDDLE, HEIGHT, "a script", "import pushgrad as mx", "outside")
     parts += _box(GAP, HEIGHT + GAP, SIDE, HEIGHT, "a shell", "launch train.py", "outside")
     for layer in rooms:
