@@ -8,7 +8,7 @@ from ...common.errors import ParameterError, ShapeError
 from ..array import Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int, Ints, Optional
-from .shapes import merge, normal_axis
+from .shapes import is_batch_axis, merge, normal_axis
 from .view import BaseView
 
 
@@ -92,9 +92,7 @@ class ExpandDims(BaseView):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if the new axis comes before the batch; for a negative `axis` that depends on the shapes."""
-        if self.axis >= 0 or not in_shapes:
-            return self.axis <= 0
-        return self.axis + len(in_shapes[0]) + 1 == 0  # counted on the output, which has one axis more
+        return is_batch_axis(self.axis, in_shapes, added=1)  # counted on the output
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]

@@ -8,7 +8,7 @@ from ...common.errors import ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int
-from .shapes import merge
+from .shapes import is_batch_axis, merge
 
 
 class Concat(Operator):
@@ -28,9 +28,7 @@ class Concat(Operator):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if `dim` is the batch axis; whether a negative one is it depends on the shapes."""
-        if self.dim >= 0 or not in_shapes:
-            return self.dim <= 0
-        return self.dim + len(in_shapes[0]) == 0
+        return is_batch_axis(self.dim, in_shapes)
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]

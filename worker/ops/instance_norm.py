@@ -11,7 +11,7 @@ from ...common.errors import ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Float, Int
-from .shapes import merge, merge_all
+from .shapes import is_batch_axis, merge, merge_all
 
 
 class BaseRowNorm(Operator, abstract=True):
@@ -146,7 +146,7 @@ class LayerNorm(BaseRowNorm):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
-        return self.axis == 0 or (self.axis < 0 and (not in_shapes or self.axis + len(in_shapes[0]) == 0))
+        return is_batch_axis(self.axis, in_shapes)
 
     def scaled(self, axes: int) -> int:
         """`axis`, counted from the front."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...common.errors import ShapeError
 from ..array import Array, Arrays, Gradients
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Choice, Float
+from .shapes import require_axes
 
 
 class L2Normalization(BaseElementwise):
@@ -25,10 +25,7 @@ class L2Normalization(BaseElementwise):
     ) -> tuple[list[PartialShape], list[PartialShape]]:
         """Data and output from each other. Raises ShapeError if data has too few axes for the mode."""
         inputs, outputs = super().infer_shape(in_shapes, out_shapes)
-        least = 2 if self.mode == "instance" else 3
-        if inputs[0] is not None and len(inputs[0]) < least:
-            where = f"L2Normalization: data in mode {self.mode}"
-            raise ShapeError(where, expected=f"at least {least} axes", got=inputs[0])
+        require_axes(f"L2Normalization: data in mode {self.mode}", inputs[0], 2 if self.mode == "instance" else 3)
         return inputs, outputs
 
     def _axes(self, x: Array) -> tuple[int, ...]:

@@ -53,3 +53,19 @@ def normal_axis(operator: str, axis: int, axes: int, what: str = "axis") -> int:
     if not -axes <= axis < axes:
         raise ShapeError(f"{operator}: {what} {axis}", expected=f"an axis of {axes}-dimensional data")
     return axis % axes
+
+
+def is_batch_axis(axis: int, in_shapes: Sequence[Shape], added: int = 0) -> bool:
+    """Whether `axis` of the first input is the batch axis; a negative one may be while shapes are unknown.
+
+    `added`: how many axes more the array has on which `axis` is counted, such as an output with a new axis.
+    """
+    if axis >= 0 or not in_shapes:
+        return axis <= 0
+    return axis + len(in_shapes[0]) + added == 0
+
+
+def require_axes(where: str, shape: PartialShape, least: int) -> None:
+    """Raises ShapeError, naming `where`, if `shape` is known and has fewer than `least` axes."""
+    if shape is not None and len(shape) < least:
+        raise ShapeError(where, expected=f"at least {least} axes", got=shape)

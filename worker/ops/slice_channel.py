@@ -9,7 +9,7 @@ from ...common.errors import ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Int
-from .shapes import merge_all, normal_axis
+from .shapes import is_batch_axis, merge_all, normal_axis
 
 
 class SliceChannel(Operator):
@@ -29,9 +29,7 @@ class SliceChannel(Operator):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
-        if self.axis >= 0 or not in_shapes:
-            return self.axis <= 0
-        return self.axis + len(in_shapes[0]) == 0
+        return is_batch_axis(self.axis, in_shapes)
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]

@@ -12,7 +12,7 @@ from ...common.errors import ParameterError, ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int, Ints, Optional, Parameter
-from .shapes import merge, normal_axis
+from .shapes import is_batch_axis, merge, normal_axis
 
 
 class Bounds(Parameter[tuple[int | None, ...]]):
@@ -134,9 +134,7 @@ class SliceAxis(_Part):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
-        if self.axis >= 0 or not in_shapes:
-            return self.axis <= 0
-        return self.axis + len(in_shapes[0]) == 0
+        return is_batch_axis(self.axis, in_shapes)
 
     def index(self, data: Shape, shapes: Sequence[Shape]) -> tuple[slice, ...]:
         """The slice on `axis`, whole axes elsewhere. Raises ShapeError if begin or end lies outside data."""

@@ -13,6 +13,7 @@ from ..array import Array, Arrays, Gradients, Shape
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Bool, Choice, Float, Int, Optional
+from .shapes import is_batch_axis
 
 
 class BaseSoftmax(BaseElementwise, abstract=True):
@@ -46,7 +47,7 @@ class BaseSoftmax(BaseElementwise, abstract=True):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if `axis` is the batch axis; whether a negative one is it depends on the shapes."""
-        return self.axis == 0 or (self.axis < 0 and (not in_shapes or self.axis + len(in_shapes[0]) == 0))
+        return is_batch_axis(self.axis, in_shapes)
 
     def factor(self) -> float:
         """The number by which data is multiplied: 1 / temperature, negative for softmin."""

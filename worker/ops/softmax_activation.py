@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ...common.errors import ShapeError
 from ..array import Arrays, Gradients
 from .elementwise import BaseElementwise
 from .operator import PartialShape, Step
 from .parameters import Choice
+from .shapes import require_axes
 from .softmax import exponentials, softmax_gradient
 
 
@@ -24,10 +24,7 @@ class SoftmaxActivation(BaseElementwise):
     ) -> tuple[list[PartialShape], list[PartialShape]]:
         """Data and output from each other. Raises ShapeError if data has too few axes for the mode."""
         inputs, outputs = super().infer_shape(in_shapes, out_shapes)
-        least = 2 if self.mode == "instance" else 3
-        if inputs[0] is not None and len(inputs[0]) < least:
-            where = f"SoftmaxActivation: data in mode {self.mode}"
-            raise ShapeError(where, expected=f"at least {least} axes", got=inputs[0])
+        require_axes(f"SoftmaxActivation: data in mode {self.mode}", inputs[0], 2 if self.mode == "instance" else 3)
         return inputs, outputs
 
     def _axis(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Int
-from .shapes import merge, merge_all, normal_axis
+from .shapes import is_batch_axis, merge, merge_all, normal_axis
 
 
 class Stack(Operator):
@@ -25,9 +25,7 @@ class Stack(Operator):
 
     def couples_rows(self, in_shapes: Sequence[Shape] = ()) -> bool:
         """True if the new axis comes before the batch; for a negative `axis` that depends on the shapes."""
-        if self.axis >= 0 or not in_shapes:
-            return self.axis <= 0
-        return self.axis + len(in_shapes[0]) + 1 == 0  # counted on the output, which has one axis more
+        return is_batch_axis(self.axis, in_shapes, added=1)  # counted on the output
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
