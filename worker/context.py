@@ -1,4 +1,4 @@
-"""Devices by name: cpu(0), gpu(1). Naming one is free; `require` checks that it is there before it is used."""
+"""Devices by name: cpu(0), gpu(1). Naming one checks nothing; `require` checks that it is there before it is used."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _current = _Current()
 
 
 class Context:
-    """A device. Used in a `with` statement it becomes the default of the block.
+    """A device: `device_type` is "cpu" or "gpu", `device_id` its index from 0. In `with` it is the block's default.
 
-    All CPU contexts are the same processor; a list of them says over how many parts a batch is spread.
+    All CPU contexts are the same processor; a list of them says into how many parts a batch is split. Raises
+    ParameterError if the type is neither of these or the index is not a whole number of 0 or more.
     """
 
     __slots__ = ("device_id", "device_type")
@@ -58,9 +59,13 @@ class Context:
         return f"{self.device_type}({self.device_id})"
 
     def empty_cache(self) -> None:
-        """Give memory of the GPU that no array uses back to the driver, for other processes to have."""
+        """Return GPU memory that no array uses to the driver, so that other processes can have it.
+
+        Raises ParameterError for a CPU context, which has no such cache, and DeviceError if the GPU cannot be used.
+        """
         if self.device_type == "cpu":
             raise ParameterError(f"{self}.empty_cache", expected="a GPU", remedy="The processor keeps no cache")
+        # Imported here: scripts that only use the processor do without cupy.
         from .cuda.device import Device
 
         Device.get(require(self).device_id).release()
@@ -76,17 +81,20 @@ class Context:
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The processor."""
+    """The processor; the index only serves to tell parts of a batch apart. Raises ParameterError if it is negative."""
     return Context("cpu", device_id)
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The NVIDIA GPU of that index among the visible ones; whether it exists is checked when it is used."""
+    """The NVIDIA GPU of that index among the visible ones; whether it exists is checked when it is used.
+
+    Raises ParameterError if the index is not a whole number of 0 or more.
+    """
     return Context("gpu", device_id)
 
 
 def current_context() -> Context:
-    """The innermost `with` context of this thread; outside of any, the first GPU that `launch` dealt, else cpu(0)."""
+    """The innermost `with` context of this thread, or else the first GPU that `launch` dealt, or else cpu(0)."""
     if _current.stack:
         return _current.stack[-1]
     dealt = _dealt()
@@ -94,7 +102,7 @@ def current_context() -> Context:
 
 
 def num_gpus() -> int:
-    """How many GPUs cupy sees: 0 without it, without a driver that fits it, or without a device."""
+    """The number of GPUs that cupy sees; 0 if cupy, a driver that fits it, or a device is missing. Raises nothing."""
     parts = GpuParts(_LOOKUPS)
     if parts.driver().state == MISSING or parts.cupy().state == MISSING:
         return 0
@@ -105,9 +113,10 @@ def num_gpus() -> int:
 
 
 def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
-    """A `ctx` argument as a list: one context is a list of one, None the innermost `with` context of this thread.
+    """A `ctx` argument as a list; a single context becomes a list of one.
 
-    Outside of any, None is all that `launch --gpus` dealt to this worker, or [cpu(0)].
+    None stands for the innermost `with` context of this thread; outside any `with`, for everything that
+    `launch --gpus` dealt to this worker, or [cpu(0)]. Raises ParameterError for anything else, the empty list included.
     """
     if ctx is None:
         return [_current.stack[-1]] if _current.stack else _dealt()
@@ -122,9 +131,11 @@ def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
 
 
 def require(ctx: Context) -> Context:
-    """`ctx` itself if it can be used here; DeviceError that says what is missing otherwise."""
+    """Return `ctx` if it can be used here. Raises DeviceError, which says what is missing and how to get it, if not."""
     if ctx.device_type == "cpu":
         return ctx
+    # Driver, cupy and libraries come first: without them CUDA would answer the question about GPUs with an error
+    # that names a consequence and not the cause.
     parts = GpuParts(_LOOKUPS)
     _refuse(ctx, parts.first_missing())
     try:
@@ -144,11 +155,12 @@ def require(ctx: Context) -> Context:
 
 
 def _refuse(ctx: Context, part: Part | None) -> None:
-    """DeviceError if that part is missing."""
+    """Raise DeviceError if that part is missing."""
     if part is not None and part.state == MISSING:
         remedy = f"{part.remedy}. `pushgrad doctor` looks at everything that a GPU needs"
         raise DeviceError(f"{ctx} cannot be used: {part.found}", remedy=remedy)
 
 
 def _dealt() -> list[Context]:
+    """The devices that `launch` dealt to this worker, or [cpu(0)]."""
     return [Context(kind, index) for kind, index in dealt_devices()] or [cpu()]
