@@ -28,7 +28,7 @@ def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], L
     for folder in folders:
         names = [] if folder.startswith(".") and folder != "." else _pictures(base / folder)
         if names:
-            # normpath, because of "./name" for pictures in `root` itself; a Path would not keep names' odd bytes apart.
+            # normpath turns "./name" into "name" for pictures in `root` itself.
             found += [(os.path.normpath(os.path.join(folder, name)), len(classes)) for name in names]  # noqa: PTH118
             classes.append(folder)
     for path, _ in found:

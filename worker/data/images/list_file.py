@@ -1,4 +1,4 @@
-"""List files (.lst) of pictures. A line has a number, one or more labels, and a path below a root folder, tab-separated."""
+"""List files (.lst) of pictures. A line has number, label or labels, and path below a root folder, tab-separated."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class MXIndexedRecordIO(MXRecordIO):
             self._index_stream.close()  # type: ignore[union-attr]
 
     def seek(self, idx: Any) -> None:
-        """Make the record with the key `idx` the one that `read` returns next. Raises ParameterError for a new key."""
+        """Make the record with the key `idx` the one that `read` returns next. ParameterError if there is none."""
         if idx not in self.idx:
             raise ParameterError(f"{self.idx_path} has no record {idx!r}", expected=f"one of its {len(self.idx)} keys")
         self._position = self.idx[idx]

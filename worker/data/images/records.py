@@ -3,8 +3,8 @@
     u32 0xced7230a, u32 (part << 29 | length), `length` bytes, zeros up to a multiple of 4         (little endian)
 
 A record is one such part of kind 0. If its content has the magic word at a multiple of 4 bytes, it is cut there and the
-word left out. The pieces become parts of the kinds 1 (first), 2 (middle) and 3 (last); a reader joins them with the word
-again. So wherever the magic word stands at a multiple of 4 bytes of a file, a part begins.
+word left out. The pieces become parts of the kinds 1 (first), 2 (middle) and 3 (last); a reader joins them with that
+word again. So wherever the magic word stands at a multiple of 4 bytes of a file, a part begins.
 """
 
 from __future__ import annotations
