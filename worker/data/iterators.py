@@ -62,10 +62,7 @@ class DataIter:
         """Take over rank 0's seed for shuffling and augmentation. Iterators without randomness need not define it."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What must be equal on all workers of a job, as values that JSON can hold, by the name that an error uses.
-
-        It is computed once per fit, so it should cost little compared with an epoch.
-        """
+        """What must be equal on all workers of a job, by the names that an error uses; for JSON, and cheap to find."""
         return {}
 
     def __iter__(self) -> Iterator[DataBatch]:
@@ -173,10 +170,7 @@ class NDArrayIter(DataIter):
         return DataBatch(data, label, pad, rows)
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
-        """The whole data set: data and label arrays (examples, ...), in the order in which a batch holds them.
-
-        Training on a GPU keeps them there and gathers batches itself, by the places that `upcoming` gives.
-        """
+        """The whole data set: data and label arrays (examples, ...) in a batch's order, for those who gather batches."""
         return list(self._data.values()), list(self._label.values())
 
     def upcoming(self) -> Array:
@@ -235,10 +229,7 @@ class NDArrayIter(DataIter):
 
 
 class _Buffers:
-    """Batch buffers by name; a buffer is reused once nothing else refers to it.
-
-    A caller may keep a batch for as long as it likes: its buffers are then not reused.
-    """
+    """Batch buffers by name; a buffer is reused once nothing else refers to it, so a caller may keep its batches."""
 
     LIMIT = 4  # kept per name: a batch in use, one being made, and some slack
 

@@ -42,8 +42,8 @@ def check_part(num_parts: int, part_index: int) -> None:
 def as_float32(value: ArrayLike, what: str) -> Array:
     """`value` as a C-ordered float32 array of the same shape, one example per row; not copied if it is one already.
 
-    `what` names it in errors. Raises DataError if it is no array of numbers, has no axis or no elements, or has
-    values beyond the range of float32.
+    `what` names it in errors. Raises DataError if it is no array of numbers (numpy's TypeError and ValueError become
+    that), has no axis or no elements, or has values beyond the range of float32.
     """
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         value = np.from_dlpack(value)

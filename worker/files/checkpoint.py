@@ -4,8 +4,6 @@
 
 The states file is an array file, too: `mom:fc1_weight` is the state named mom of the parameter fc1_weight, and there
 are whole numbers such as `step`. The params file is renamed into place last, so where it is, the other two are as well.
-
-Arrays keep their element types, and have the shapes of their parameters.
 """
 
 from __future__ import annotations
@@ -114,15 +112,14 @@ def load_parts(
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
     """The graph, arguments and auxiliary states of that epoch, without a check that they belong together.
 
-    What an old graph's file leaves open is settled by the parameters' shapes (see graphs/old_models.py). Raises
-    FileFormatError if a file is missing, damaged, or not a model's, ParameterError if `epoch` is not 0 to 9999.
+    Raises FileFormatError if a file is missing, damaged, or not a model's, ParameterError for a wrong `epoch`.
     """
     graph_path, params_path, _ = paths(prefix, epoch)
     loaded = _load_symbol(graph_path) if symbol is None else symbol
     if not params_path.exists():
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
-    if symbol is None:
+    if symbol is None:  # what an old graph's file leaves open is settled by the parameters' shapes
         from ..graphs.old_models import settle_pooling, settle_states
 
         loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
@@ -131,7 +128,7 @@ def load_parts(
 
 
 def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike) -> None:
-    """Remove arrays whose names the network does not have, and log which."""
+    """Remove arrays that the network does not use, and log which."""
     extra = sorted(params.keys() - set(known))
     for name in extra:
         del params[name]
@@ -140,10 +137,7 @@ def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike)
 
 
 def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The arguments and auxiliary states in a params file, by name, of whatever shapes it has.
-
-    Raises FileFormatError if it is missing or damaged, or its arrays are not named arg:NAME or aux:NAME.
-    """
+    """The arguments and auxiliary states in a params file by name, of any shapes. Raises FileFormatError for others."""
     arrays = ndfile.load(path)
     if isinstance(arrays, list):
         raise FileFormatError(f"{path} has {len(arrays)} arrays without names", expected="names such as arg:fc1_weight")
@@ -159,14 +153,12 @@ def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
 
 
 def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState:
-    """The training state in a states file.
+    """The training state in a states file. Raises FileFormatError if it cannot be read or does not fit.
 
-    Raises FileFormatError if it cannot be read, or an array is neither a whole number nor the state of one of
-    `arg_params` with that parameter's shape.
+    An array must be a whole number, or a state of one of `arg_params` with that parameter's shape.
     """
     arrays = ndfile.load(path)
     state = TrainingState()
-    # A file without names is treated as one array with an empty name, which is refused below.
     for name, value in (arrays if isinstance(arrays, dict) else dict.fromkeys([""], np.empty(0))).items():
         slot, colon, parameter = name.partition(":")
         if colon and parameter in arg_params and value.shape == arg_params[parameter].shape:
@@ -218,7 +210,7 @@ def _check_inferred(path: PathLike, symbol: Symbol, arg_params: Mapping[str, Arr
         return
     except PushgradError as error:
         reason = str(error)
-    # Only now, as it infers once per parameter: add one shape after the other until inference fails.
+    # Only now, as this infers once per parameter.
     known: dict[str, Shape] = {}
     for name, shape in shapes.items():
         try:
@@ -234,7 +226,6 @@ def _is_input(name: str, inputs: Collection[str] | None) -> bool:
 
 
 def _foreign(path: PathLike, what: str) -> FileFormatError:
-    """The error for a file whose parameters are not the network's."""
     return FileFormatError(
         f"{path} belongs to another network: {what}", remedy="Load it with the symbol that it was saved with"
     )

@@ -187,8 +187,8 @@ def _gather_constant(step: Step, axis: int) -> Symbol:
     places = step.constant(1)
     if places.size == 1 and places.ndim <= 1:
         place = int(places.reshape(()))
+        # `or None`: the end of the last element, place -1, would be 0.
         cut = step.apply(
-            # `or None`: the end of the last element, place -1, would be 0.
             "slice_axis", step.symbol(0), last=places.ndim == 1, axis=axis, begin=place, end=place + 1 or None
         )
         return cut if places.ndim == 1 else step.apply("squeeze", cut, axis=axis)
