@@ -170,7 +170,7 @@ class NDArrayIter(DataIter):
         return DataBatch(data, label, pad, rows)
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
-        """The whole data set: data and label arrays (examples, ...) in a batch's order, for those who gather batches."""
+        """The whole data set: data and label arrays (examples, ...) in a batch's order, to gather batches from."""
         return list(self._data.values()), list(self._label.values())
 
     def upcoming(self) -> Array:
