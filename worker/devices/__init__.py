@@ -1,1 +1,1 @@
-"""Which devices there are, and which nodes of a graph run where."""
+"""Which devices this machine has, whether they can be used, and how a batch is divided among them."""

@@ -36,7 +36,7 @@ def lstm_unroll(
 
 
 def _layer(data: Symbol, name: str, seq_len: int, num_hidden: int) -> tuple[Symbol, Symbol, Symbol]:
-    """(N, seq_len, inputs) -> hidden states (N, seq_len, num_hidden), and the last hidden state and cell (N, num_hidden).
+    """(N, seq_len, inputs) -> hidden states (N, seq_len, num_hidden), last hidden state and last cell (N, num_hidden).
 
     c' = sigmoid(forget) * c + sigmoid(input) * tanh(transform) and h' = sigmoid(output) * tanh(c'), where the gates are
     W x + V h + b.
