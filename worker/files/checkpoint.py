@@ -110,7 +110,7 @@ def load(
 def load_parts(
     prefix: PathLike, epoch: int, symbol: Symbol | None = None
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """The graph, arguments and auxiliary states of that epoch, without a check that they belong together.
+    """The graph, arguments and auxiliary states of that epoch by name, of any shapes: they are not compared.
 
     Raises FileFormatError if a file is missing, damaged, or not a model's, ParameterError for a wrong `epoch`.
     """

@@ -172,7 +172,7 @@ def test_a_payload_is_refused_and_not_executed(load, tmp_path, protocol, pack):
         (tensor((0, 2**31 - 1, 2**31 - 1), (1, 1, 1)), "beyond all bounds"),
         (tensor((1,) * 40, (1,) * 40), "40 extents"),
         (name(*REBUILD) + b")R", "not described as torch"),
-        (name(*REBUILD) + b"(" + storage() + number(0) + b"(X\1\0\0\0at" + numbers((1,)) + b"\x89tR", "not described as"),
+        (name(*REBUILD) + b"(" + storage() + number(0) + b"(X\1\0\0\0at" + numbers((1,)) + b"\x89tR", "not described"),
         (number(3), "expected a tensor, got int"),
         (b"K\x01K\x02", "something other than a dictionary|dictionary key|damaged"),
         (b"h\x05", "damaged"),
