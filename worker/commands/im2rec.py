@@ -80,7 +80,7 @@ def _refuse_options_of_lists(lists: list[Path]) -> None:
     given = {name for name in _OF_LISTS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if given:
         options = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in given))
-        raise click.UsageError(f"{options}: {lists[0]} is there already; --list makes it anew.")
+        raise click.UsageError(f"{options}: {lists[0]} exists already; --list makes new lists.")
 
 
 def _pack(path: Path, root: str, form: Form, threads: int, skip: bool) -> None:

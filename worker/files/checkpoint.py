@@ -194,7 +194,7 @@ def check(
                 raise _foreign(path, f"{kind}:{name} is missing")
         for name in there:
             if name not in allowed:
-                raise _foreign(path, f"{kind}:{name} is no parameter of it")
+                raise _foreign(path, f"{kind}:{name} is not one of its parameters")
     if shapes is None:
         _check_inferred(path, symbol, arg_params)
     for name, value in (*arg_params.items(), *aux_params.items()):
@@ -233,7 +233,7 @@ def _foreign(path: PathLike, what: str) -> FileFormatError:
 
 def _load_symbol(path: Path) -> Symbol:
     if not path.exists():
-        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or look at the prefix")
+        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or check the prefix")
     from ..symbols import sym
 
     loaded: Any = sym.load(path)

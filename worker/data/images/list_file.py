@@ -47,7 +47,7 @@ def read_list(path: PathLike) -> list[Listed]:
         if line.strip():
             picture = _parse(line.rstrip("\r"), f"{path}, line {place}")
             if picture.number in found:
-                raise FileFormatError(f"{path}, line {place}: number {picture.number} stands in an earlier line, too")
+                raise FileFormatError(f"{path}, line {place}: number {picture.number} is in an earlier line, too")
             found[picture.number] = picture
     return list(found.values())
 

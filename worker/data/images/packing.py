@@ -88,7 +88,7 @@ def make_lists(
     if not found:
         raise DataError(
             f"{root} has no pictures in folders of classes",
-            remedy=None if recursive else "Other folders than those in it, and itself, count with --recursive",
+            remedy=None if recursive else "With --recursive, pictures in it and at any depth are found, too",
         )
     pictures = [Listed(number, (float(label),), path) for number, (path, label) in enumerate(found)]
     if shuffle_seed is not None:

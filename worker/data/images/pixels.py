@@ -127,7 +127,7 @@ def _too_large(what: str, got: str, limit: int) -> DataError:
         f"{what} has too many pixels",
         expected=f"at most {limit}",
         got=got,
-        remedy="If it is to be trusted, set PIL.Image.MAX_IMAGE_PIXELS higher",
+        remedy="If you trust it, set PIL.Image.MAX_IMAGE_PIXELS higher",
     )
 
 

@@ -34,7 +34,7 @@ class Preparation:
         known = [*_AUGMENTATIONS, *_LEVELS, "mean_img", "scale"]
         if unknown := [name for name in options if name not in known]:
             raise ParameterError(
-                f"{who} has no option {', '.join(unknown)}", expected=f"among {', '.join(sorted(known))}"
+                f"{who} has no option {', '.join(unknown)}", expected=f"one of {', '.join(sorted(known))}"
             )
         chosen = {name: value for name, value in options.items() if name in _AUGMENTATIONS}
         self.augmentation = Augmentation(tuple(data_shape), **chosen)

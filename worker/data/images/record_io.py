@@ -82,7 +82,7 @@ class MXRecordIO:
 
     def __getstate__(self) -> dict[str, Any]:
         if self.writable:
-            raise ParameterError(f"{self.uri} is open for writing, which only this process can go on with")
+            raise ParameterError(f"{self.uri} is open for writing, and only this process can write to it")
         # Open files do not survive pickling: the copy opens the file itself and goes to the same position.
         return {name: value for name, value in vars(self).items() if not name.endswith(("_source", "_stream"))}
 
@@ -97,7 +97,9 @@ class MXRecordIO:
         if self._stream is None or not self.is_open:
             raise ParameterError(f"{self.uri} is not open for writing")
         if self.pid != os.getpid():
-            raise ParameterError(f"{self.uri} was opened for writing by process {self.pid}, which forked this one off")
+            raise ParameterError(
+                f"{self.uri} was opened for writing by process {self.pid}, of which this one is a fork"
+            )
         return self._stream
 
     def _reading(self) -> RecordFile:
@@ -172,8 +174,8 @@ class MXIndexedRecordIO(MXRecordIO):
         try:
             return self.key_type(text)
         except ValueError:
-            wanted = getattr(self.key_type, "__name__", "of key_type")
-            raise FileFormatError(f"{self.idx_path}: a key that is no {wanted}", got=repr(text[:60])) from None
+            wanted = getattr(self.key_type, "__name__", "key")
+            raise FileFormatError(f"{self.idx_path}: a key that is not a valid {wanted}", got=repr(text[:60])) from None
 
 
 def _open_empty(path: str) -> IO[bytes]:

@@ -46,7 +46,7 @@ def load_safetensors(path: PathLike) -> dict[str, Array]:
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
     except library.SafetensorError as error:
-        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
     return {name: _array(entry, f"{path}: {name[:80]}") for name, entry in entries}
 
 
@@ -61,7 +61,7 @@ def load_symbol(path: PathLike) -> Symbol | None:
         with library.safe_open(Path(path), "numpy") as file:
             text = (file.metadata() or {}).get(_SYMBOL)
     except (OSError, library.SafetensorError) as error:
-        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
     if text is None:
         return None
     from ...graphs.json_text import loads

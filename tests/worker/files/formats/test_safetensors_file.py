@@ -99,5 +99,5 @@ def test_missing_and_foreign_files(tmp_path):
         mx.formats.load_safetensors(tmp_path / "absent")
     (tmp_path / "x").write_bytes(struct.pack("<Q", 1 << 60))
     for read in (mx.formats.load_safetensors, load_symbol):
-        with pytest.raises(FileFormatError, match="no safetensors file"):
+        with pytest.raises(FileFormatError, match="not a safetensors file"):
             read(tmp_path / "x")

@@ -47,7 +47,7 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
         raise
     # The checker does not look at every attribute. One of a wrong type or length fails somewhere within an importer.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        raise FileFormatError(f"{path}: no valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
+        raise FileFormatError(f"{path}: not a valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
     symbol = outputs[0] if len(outputs) == 1 else group(outputs)
     # Constants may have become parameters on the way to something that was then folded or left out.
     arguments, states = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
@@ -74,7 +74,7 @@ def _load(path: PathLike) -> Any:
     except PushgradError:
         raise
     except Exception as error:  # the library's errors have no common base
-        raise FileFormatError(f"{path}: no valid ONNX file ({str(error)[:200]})") from None
+        raise FileFormatError(f"{path}: not a valid ONNX file ({str(error)[:200]})") from None
 
 
 def _check_kind(model: Any, path: PathLike) -> None:
@@ -133,7 +133,7 @@ def _node(node: Any, graph: Graph) -> None:
         return
     step = Step(node, graph)
     if step.kind not in IMPORTERS:
-        raise GraphError(f"{step.name}: there is nothing here for ONNX operator {step.kind}")
+        raise GraphError(f"{step.name}: ONNX operator {step.kind} has no counterpart here")
     try:
         made = IMPORTERS[step.kind](step)
     except PushgradError as error:
@@ -150,5 +150,5 @@ def _output(graph: Graph, name: str) -> Symbol:
     if name in graph.constants:
         return graph.parameter(name, graph.constants[name])
     if name not in graph.symbols:
-        raise GraphError(f"output {name}: nothing here computes it")
+        raise GraphError(f"output {name}: no node computes it")
     return graph.symbols[name]

@@ -21,7 +21,7 @@ def _reshape(step: Step) -> Symbol:
     shape = step.ints(1, "shape")
     # Both here and in ONNX 0 copies an extent and -1 is what is left; `allowzero` makes 0 mean no elements.
     if shape is None or (step.get("allowzero", 0) and 0 in shape) or any(extent < -1 for extent in shape):
-        raise step.refuse("a shape that is not given, or with a true 0")
+        raise step.refuse("a shape that is not given, or in which 0 means no elements")
     return _shaped(step, step.symbol(0), shape)
 
 

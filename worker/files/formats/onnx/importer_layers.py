@@ -111,7 +111,7 @@ def _pooling(step: Step) -> Symbol:
         after, convention = before, "full"
     if before != after:
         if inside:
-            raise step.refuse("unequal padding that does not count")
+            raise step.refuse("unequal padding that is left out of the mean")
         data, before = _padded(step, data, before, after, _LOWEST if kind == "max" else 0.0), (0,) * axes
     more = {"p_value": step.get("p", 2)} if kind == "lp" else {"count_include_pad": not inside} if kind == "avg" else {}
     return step.apply(

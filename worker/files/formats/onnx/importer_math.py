@@ -34,7 +34,7 @@ _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus"
 def _pair(step: Step) -> Symbol:
     stem, count = _PAIRS[step.kind], len(step.node.input)
     if step.get("axis") is not None:
-        raise step.refuse("the broadcasting of before opset 7, along an axis")
+        raise step.refuse("broadcasting along an axis, as before opset 7")
     if count == 1:
         return step.apply("identity", step.symbol(0))
     # ONNX divides integers without remainder; here they are float32.

@@ -94,5 +94,5 @@ def _softmax(step: Step) -> Symbol:
 @imports("LayerNormalization")
 def _layer_norm(step: Step) -> Symbol:
     if step.get("axis", -1) not in (-1, step.rank(0) - 1) or not step.has(2) or len(step.node.output) > 1:
-        raise step.refuse("several axes, no bias, or its mean")
+        raise step.refuse("several axes, no bias, or its mean as an output")
     return step.apply("LayerNorm", *(step.symbol(i) for i in range(3)), axis=-1, eps=step.get("epsilon", 1e-5))

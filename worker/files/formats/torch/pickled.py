@@ -62,7 +62,7 @@ def read_pickle(stream: Any, where: str) -> Any:
     except FileFormatError:
         raise
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise FileFormatError(f"{where}: damaged, or no pickle ({str(error)[:100]})") from None
+        raise FileFormatError(f"{where}: damaged, or not a pickle ({str(error)[:100]})") from None
     if len(machine.stack) != 1:
         machine.refuse(f"a pickle that leaves {len(machine.stack)} objects")
     return machine.stack[0]
@@ -177,7 +177,7 @@ class _Machine:
 def _make_dict(machine: _Machine, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """OrderedDict(), whose items follow as SETITEMS; dictionaries of Python keep their order, too."""
     if arguments:
-        machine.refuse("an OrderedDict that is made from something")
+        machine.refuse("an OrderedDict with arguments")
     return {}
 
 

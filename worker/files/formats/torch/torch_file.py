@@ -57,7 +57,7 @@ def _load(file: BoundedFile, where: str, inside: bool = False) -> dict[str, Arra
             if len(pickles) == 1:
                 return _load_zip(archive, pickles[0].removesuffix("data.pkl"), file.size, where)
             if inside:
-                raise FileFormatError(f"{where}: no torch file, there is no data.pkl in it", remedy=_REMEDY)
+                raise FileFormatError(f"{where}: not a torch file, there is no data.pkl in it", remedy=_REMEDY)
             return _load_inside(archive, where)
     except FileFormatError:
         raise
@@ -74,7 +74,7 @@ def _load_inside(archive: zipfile.ZipFile, where: str) -> dict[str, Array]:
     if item.file_size > _EXPANSION * item.compress_size:
         raise FileFormatError(
             f"{where}: {item.filename} grows from {item.compress_size} to {item.file_size} bytes",
-            remedy="Weights hardly compress: this is no honest archive",
+            remedy="Weights hardly compress: it may be made to exhaust the memory",
         )
     with archive.open(item) as stream:
         content = stream.read(item.file_size)  # not read(): the compressed data may hold more than the header says
@@ -101,7 +101,7 @@ def _load_zip(archive: zipfile.ZipFile, folder: str, size: int, where: str) -> d
             raise FileFormatError(f"{where}: no entry {name[:80]}", remedy=_REMEDY)
         left -= entries[name].file_size
         if left < 0 or entries[name].file_size != size_of(storage, where):
-            raise FileFormatError(f"{where}: {name[:80]} has not the size that its tensors need", remedy=_REMEDY)
+            raise FileFormatError(f"{where}: {name[:80]} does not have the size that its tensors need", remedy=_REMEDY)
         return read_storage(storage, archive.read(name), where)
 
     return _tensors(content, fetch, where)
@@ -113,7 +113,7 @@ def _load_old(file: BoundedFile, where: str) -> dict[str, Array]:
     content, keys = read_pickle(file, where), read_pickle(file, where)
     described = _storages(content)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*described}:
-        raise FileFormatError(f"{where}: other storages than its tensors refer to", remedy=_REMEDY)
+        raise FileFormatError(f"{where}: its storages are not those that its tensors refer to", remedy=_REMEDY)
     # In the order of `keys`, in which the storages follow each other in the file.
     arrays = {key: _read_old(described[key], file, where) for key in keys}
     return _tensors(content, lambda storage: arrays[storage.key], where)
@@ -124,7 +124,7 @@ def _check_head(file: BoundedFile, where: str) -> None:
     magic = file.read(2)  # the opcode PROTO and protocol 2, which torch always used
     file.seek(0)
     if magic != b"\x80\x02" or read_pickle(file, where) != _MAGIC or read_pickle(file, where) != _VERSION:
-        raise FileFormatError(f"{where}: no torch file of a known version", remedy=_REMEDY)
+        raise FileFormatError(f"{where}: not a torch file of a known version", remedy=_REMEDY)
     system = read_pickle(file, where)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise FileFormatError(f"{where}: byte order", expected="little")
@@ -153,7 +153,7 @@ def _storages(content: Any) -> dict[str, Storage]:
 def _tensors(content: Any, fetch: Callable[[Storage], Array], where: str) -> dict[str, Array]:
     """Every tensor of the state_dict by name; each storage is fetched once, whatever the number of its tensors."""
     if not (state := _state(content)):
-        raise FileFormatError(f"{where}: no tensors by name in it", remedy=_REMEDY)
+        raise FileFormatError(f"{where}: there are no named tensors in it", remedy=_REMEDY)
     arrays: dict[Storage, Array] = {}
     found: dict[str, Array] = {}
     for name, value in state.items():
