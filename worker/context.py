@@ -18,7 +18,7 @@ _LOOKUPS: Lookups = Machine()
 
 
 class _Current(threading.local):
-    """Each thread's stack of contexts entered by `with`."""
+    """Each thread's own stack of contexts entered by `with`, so that threads can use different devices."""
 
     def __init__(self) -> None:
         self.stack: list[Context] = []
@@ -43,7 +43,7 @@ class Context:
             self.device_id = operator.index(device_id)
         except TypeError:
             self.device_id = -1
-        if self.device_id < 0:
+        if self.device_id < 0:  # which it also is, from above, if the index is not a whole number
             raise ParameterError(f"{device_type} index", expected="a whole number of 0 or more", got=repr(device_id))
         self.device_type = device_type
 

@@ -92,6 +92,7 @@ def _pack(path: Path, root: str, form: Form, threads: int, skip: bool) -> None:
         click.echo(f"Skipped: {error}", err=True)
 
     pictures, target = read_list(path), path.with_suffix(".rec")
+    # On standard error, as standard output may go to a file.
     bar = click.progressbar(pictures, label=target.name, file=sys.stderr, hidden=not sys.stderr.isatty())
     with bar as items:
         count = pack_list(items, root, target, form, threads, name_it if skip else None)

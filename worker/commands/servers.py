@@ -39,7 +39,7 @@ def servers(file: str, shapes: dict[str, Shape], servers: int, bound: int) -> No
     for size in _sizes(network, {**known, **shapes}):
         for server in {part.server for part in assignment.place(size, ITEM_BYTES)}:
             counts[server] += 1
-    even = sum(assignment.load) / servers
+    even = sum(assignment.load) / servers  # bytes of a server if all held the same; 0 without parameters
     table = Table("server", "keys", "MB", "of an even share")
     for column in table.columns:
         column.justify = "right"

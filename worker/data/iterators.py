@@ -231,7 +231,7 @@ class NDArrayIter(DataIter):
 class _Buffers:
     """Batch buffers by name; a buffer is reused once nothing else refers to it, so a caller may keep its batches."""
 
-    LIMIT = 4  # kept per name: a batch in use, one being made, and some slack
+    LIMIT = 4  # buffers kept per name: a batch in use, one being made, and some slack; further ones are left to numpy
 
     def __init__(self) -> None:
         self._kept: dict[str, list[Array]] = {}

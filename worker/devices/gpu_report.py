@@ -61,7 +61,7 @@ class GpuParts:
         except Absent as why:
             remedy = "Install NVIDIA's driver (in a container: start it with GPUs), or train on mx.cpu()"
             return Part("NVIDIA driver", MISSING, f"no NVIDIA driver on this machine ({why})", remedy)
-        wanted = max(12, self.built_for // 1000)
+        wanted = max(12, self.built_for // 1000)  # without cupy, the oldest CUDA for which there is an extra
         if speaks // 1000 < wanted:
             text = f"driver too old for the cupy wheel: it speaks CUDA {_cuda(speaks)}, {self.wheel} needs {wanted}.0"
             return Part("NVIDIA driver", MISSING, text, self._for_old_driver(speaks, wanted))

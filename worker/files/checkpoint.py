@@ -24,7 +24,7 @@ from . import ndfile
 if TYPE_CHECKING:
     from ..symbols.symbol import Symbol
 
-_INPUT_ENDINGS = ("data", "label")
+_INPUT_ENDINGS = ("data", "label")  # of the names of inputs, where nobody says which arguments are inputs
 
 
 @dataclass

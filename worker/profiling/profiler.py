@@ -68,7 +68,7 @@ class Profile:
         made = Table("operator", "pass", "calls", "ms", "share", "GFLOP/s")
         for column in made.columns[2:]:
             column.justify = "right"
-        total = sum(line.seconds for line in self.lines() if line.phase != "pull") or 1.0
+        total = sum(line.seconds for line in self.lines() if line.phase != "pull") or 1.0  # if none took time
         for line in self.lines():
             share = "" if line.phase == "pull" else f"{line.seconds / total:.1%}"
             gflops = f"{line.gflops:.1f}" if line.work else ""
@@ -188,5 +188,5 @@ def _events(number: int, span: Span, thread: int) -> list[dict[str, Any]]:
     common = {"name": name, "cat": span.operator or span.phase, "pid": os.getpid(), "tid": thread}
     if span.phase != "pull":
         return [{**common, "ph": "X", "ts": begin, "dur": length}]
-    pair = {**common, "id": number}
+    pair = {**common, "id": number}  # the span's index, which no other span in the trace has
     return [{**pair, "ph": "b", "ts": begin}, {**pair, "ph": "e", "ts": begin + length}]

@@ -50,6 +50,7 @@ def arrange(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
         rows[row].append(place)
     x = _order(rows, sizes, above, below)
     _straighten(rows, sizes, above, below, x)
+    # So far 0 is the middle of the rows; move everything so that the leftmost edge is at 0.
     left = min((x[i] - sizes[i] / 2 for i in range(len(sizes))), default=0.0)
     x = [value - left for value in x]
     width = max((x[i] + sizes[i] / 2 for i in range(len(sizes))), default=0.0)
@@ -84,7 +85,7 @@ def _order(
         neighbours = below if sweep % 2 else above
         for row in reversed(rows) if sweep % 2 else rows:
             wish = {place: _mean(neighbours[place], x, x[place]) for place in row}
-            row.sort(key=wish.__getitem__)
+            row.sort(key=wish.__getitem__)  # stable: places with equal wishes keep their order
             _pack(row, sizes, x)
     return x
 

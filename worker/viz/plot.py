@@ -136,13 +136,16 @@ def _curve(arrow: Arrow, route: list[tuple[float, int]], spread: bool) -> str:
     arrow is near.
     """
     places = [(_MARGIN + x, _MARGIN + layer * _STEP + _HEIGHT / 2) for x, layer in route]
+    # The route runs between the middles of boxes: begin at the lower edge of the first, end at the upper of the last.
     places[0] = (places[0][0], places[0][1] + _HEIGHT / 2)
     places[-1] = (places[-1][0], places[-1][1] - _HEIGHT / 2)
     path = f"M{places[0][0]:.1f},{places[0][1]:.1f}"
     for (x0, y0), (x1, y1) in itertools.pairwise(places):
+        # Bezier curves with control points straight below and above their ends, which makes the joints smooth.
         half = (y0 + y1) / 2
         path += f" C{x0:.1f},{half:.1f} {x1:.1f},{half:.1f} {x1:.1f},{y1:.1f}"
     line = f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#head)"/>'
     x, y = (places[-1][0], places[-1][1] - 9) if spread else (places[0][0], places[0][1] + 13)
+    # A white outline, drawn before the letters, keeps labels legible where arrows cross them.
     look = 'font-size="10" fill="#444" stroke="white" stroke-width="3" paint-order="stroke"'
     return line + (f'<text x="{x + 5:.1f}" y="{y:.1f}" {look}>{escape(arrow.label)}</text>' if arrow.label else "")

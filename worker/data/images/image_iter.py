@@ -79,7 +79,7 @@ class ImageIter(DataIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        pillow()
+        pillow()  # if it is missing, say so now and not from a thread, with the first batch
         check_part(num_parts, part_index)
         self.num_data, self.batch_size = len(source), check_batch_size(batch_size)
         if self.batch_size * num_parts > self.num_data:
@@ -99,7 +99,7 @@ class ImageIter(DataIter):
         self._source, self._threads, self._prefetch = source, preprocess_threads, prefetch_buffer
         self._preparation = Preparation(tuple(data_shape), options, type(self).__name__)
         self._shape: Shape = tuple(data_shape)
-        labels = () if source.label_width == 1 else (source.label_width,)
+        labels = () if source.label_width == 1 else (source.label_width,)  # as in MXNet, one label is not an axis
         self.provide_data = [(data_name, (self.batch_size, *self._shape))]
         self.provide_label = [(label_name, (self.batch_size, *labels))]
         self._ahead: deque[BatchAhead] = deque()
@@ -187,6 +187,7 @@ class ImageIter(DataIter):
             weakref.finalize(self, self._team.stop).atexit = False
         prepare = _Prepare(self._source, self._preparation, self.seed)
         place = self._ahead[-1].place if self._ahead else (self.epoch, self.batch - 1)
+        # `<=`: the batch that is taken next does not count as one ahead.
         while len(self._ahead) <= self._prefetch:
             place = self._after(place)
             batch = self._begin(place)

@@ -54,7 +54,7 @@ class ImageRecordIter(ImageIter):
                 source, data_shape, batch_size, options, shuffle, seed, round_batch, num_parts, part_index,
                 preprocess_threads, prefetch_buffer, data_name, label_name,
             )  # fmt: skip
-        except BaseException:
+        except BaseException:  # nobody else could close the file of an iterator that was never made
             source.close()
             raise
 

@@ -159,6 +159,7 @@ def pack_list(
 
     index_path = Path(target).with_suffix(".idx")
     try:
+        # The index second: a file can be read without its index, but an index is worth nothing without its file.
         write_atomically(target, write)
         write_atomically(index_path, lambda stream: stream.write("".join(index).encode()))
     except OSError as error:

@@ -137,7 +137,7 @@ class MXIndexedRecordIO(MXRecordIO):
     def close(self) -> None:
         """Close both files."""
         super().close()
-        if getattr(self, "_index_stream", None) is not None:
+        if getattr(self, "_index_stream", None) is not None:  # opening may have failed before there was one
             self._index_stream.close()  # type: ignore[union-attr]
 
     def seek(self, idx: Any) -> None:

@@ -51,6 +51,7 @@ def from_torch(tensors: Mapping[str, Array], where: str) -> tuple[Symbol, dict[s
     """
     bias = tensors.get("_fc.bias")
     symbol = efficientnet_lite(0, num_classes=len(bias) if bias is not None and bias.ndim else 1000)
+    # The graph says which parameters there must be; every one must come from the file, and nothing be left over.
     arguments, _, states = symbol.infer_shape(data=(1, 3, 224, 224))
     assert arguments is not None and states is not None
     wanted = dict(zip(symbol.list_arguments(), arguments, strict=True))

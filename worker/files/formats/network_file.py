@@ -82,7 +82,7 @@ def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: 
     """
     path, suffix = Path(name), Path(name).suffix.lower()
     if suffix == ONNX:
-        given = {**content.shapes, **shapes}
+        given = {**content.shapes, **shapes}  # what the user says goes before what the file said
         params = {**content.arguments, **content.states}
         export_onnx(_graph(content, name), params, given, path, dynamic_batch)
     elif suffix == SAFETENSORS:

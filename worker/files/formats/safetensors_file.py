@@ -74,7 +74,7 @@ def _storable(array: Array, name: str) -> Array:
     native = array.dtype.newbyteorder("=")
     if native not in {np.dtype(text).newbyteorder("=") for text in _TYPES.values()}:
         raise ParameterError(f"{name}: an element type that safetensors lacks", got=array.dtype)
-    return np.array(array, native, order="C", copy=None)
+    return np.array(array, native, order="C", copy=None)  # None: copy only if needed; asarray may keep strides
 
 
 def _array(entry: Mapping[str, Any], where: str) -> Array:
