@@ -50,7 +50,7 @@ class CSVIter(NDArrayIter):
         label = None if label_csv is None else _shaped(read_csv(label_csv, skip_header), label_shape, label_csv)
         if label is not None and len(label) != len(data):
             raise DataError(f"{label_csv}", expected=f"{len(data)} rows, as in {data_csv}", got=len(label))
-        # Equal parts, so that all workers take equally many steps; otherwise some would wait for gradients in vain.
+        # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
         each = len(data) // num_parts
         rows = slice(part_index * each, (part_index + 1) * each)
         super().__init__(

@@ -53,7 +53,7 @@ class MNISTIter(NDArrayIter):
             raise DataError(f"{image}", expected="images, an idx file of 3 dimensions", got=f"shape {images.shape}")
         if labels.shape != images.shape[:1]:
             raise DataError(f"{label}", expected=f"{len(images)} labels, one per image", got=f"shape {labels.shape}")
-        # Equal parts, so that all workers take equally many steps; otherwise some would wait for gradients in vain.
+        # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
         each = len(images) // num_parts
         rows = slice(part_index * each, (part_index + 1) * each)
         shape = (-1, math.prod(images.shape[1:])) if flat else (-1, 1, *images.shape[1:])

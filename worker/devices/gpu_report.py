@@ -77,7 +77,7 @@ class GpuParts:
     def libraries(self) -> Part:
         """NVRTC, cuBLAS and CUDA's headers, which the extras bring as packages."""
         if not self.built_for:
-            return Part("CUDA libraries", MISSING, "not looked for without cupy", self.install)
+            return Part("CUDA libraries", MISSING, "not checked without cupy", self.install)
         try:
             compiler = self.look.nvrtc()
             self.look.cublas()
@@ -94,7 +94,7 @@ class GpuParts:
     def gpus(self) -> list[Part]:
         """One part for each visible GPU, or one that says why there is none."""
         if not (self.speaks and self.built_for):
-            return [Part("GPUs", MISSING, f"not looked for without {'cupy' if self.speaks else 'a driver'}")]
+            return [Part("GPUs", MISSING, f"not checked without {'cupy' if self.speaks else 'a driver'}")]
         try:
             gpus = self.look.gpus()
         except Absent as why:
@@ -137,7 +137,7 @@ class GpuParts:
     def nccl(self) -> Part:
         """NCCL. Without it several GPUs sum their gradients through host memory, so this is never MISSING."""
         if not self.built_for:
-            return Part("NCCL", WARNING, "not looked for without cupy", self.install)
+            return Part("NCCL", WARNING, "not checked without cupy", self.install)
         part = self._library("NCCL", self.look.nccl, "several GPUs sum their gradients through host memory")
         return self._fitting("nvidia-nccl-cu", part)
 

@@ -71,8 +71,9 @@ def view(tensor: View, values: Array, where: str) -> Array:
         refuse("negative extents, strides or offset")
     if math.prod(extent or 1 for extent in tensor.shape) > _MOST_ELEMENTS:
         refuse(f"a shape beyond all bounds: {tensor.shape[:_MAX_NDIM]}")
-    # as_strided checks nothing, so this is what keeps a damaged file from reading foreign memory: the last element has
-    # the largest offset, as no stride is negative. `count` keeps strides of 0 from making a huge array of few elements.
+    # as_strided checks nothing, so this is what keeps a damaged file from showing memory outside the storage: as no
+    # stride is negative, the last element has the largest offset. `count` keeps strides of 0 from making a huge array
+    # of few elements.
     count = math.prod(tensor.shape)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     if count > len(values) or tensor.offset > len(values) or (count and last >= len(values)):
