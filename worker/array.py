@@ -1,4 +1,7 @@
-"""Plain names for arrays and shapes. An array is a numpy.ndarray or a cupy.ndarray; nothing wraps them."""
+"""Names for the types of arrays and shapes, and memory that starts on a cache line.
+
+An array is a plain numpy.ndarray or cupy.ndarray; nothing wraps them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Arrays: TypeAlias = Sequence[Array]
-Gradients: TypeAlias = Sequence[Array | None]  # None: nobody wants that one
+Gradients: TypeAlias = Sequence[Array | None]  # None: that gradient is not wanted
 Shape: TypeAlias = tuple[int, ...]
 Rows: TypeAlias = tuple[int, int]  # of a batch: the first one, and the one after the last
 
@@ -17,7 +20,9 @@ ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 
 
 def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
-    """An uninitialised C-ordered array that starts on a cache line, so that equal shapes compute equal bits."""
+    """An uninitialised C-ordered array of that shape and dtype that starts on a cache line (64 bytes)."""
+    # Vectorised loops may treat the first elements of an array differently depending on its alignment. A fixed
+    # alignment makes equal shapes take the same path every time, and so give equal bits.
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT
@@ -26,14 +31,14 @@ def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
 
 
 def same_memory(one: Array, other: Array) -> bool:
-    """Whether both begin at the same address."""
-    if not np.may_share_memory(one, other):  # much cheaper to ask
+    """Whether the two numpy arrays, of any shapes, begin at the same address."""
+    if not np.may_share_memory(one, other):  # only compares bounds: cheaper than building both __array_interface__
         return False
     return bool(one.__array_interface__["data"][0] == other.__array_interface__["data"][0])
 
 
 def aligned_zeros(shape: Shape, dtype: Any = np.float32) -> Array:
-    """As `aligned_empty`, filled with zeros."""
+    """A C-ordered array of zeros of that shape and dtype that starts on a cache line, as `aligned_empty` makes it."""
     array = aligned_empty(shape, dtype)
     array.fill(0)
     return array

@@ -13,29 +13,34 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 
 def write_atomically(path: PathLike, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, and rename it to `path`.
+    """Let `write` fill a temporary file beside `path`, flush that to the disk, and rename it to `path`.
 
-    A symbolic link is followed. On any error the file beside it is removed and `path` is as it was.
-    Raises FileFormatError if the folder does not exist; other OSErrors (disk full, no permission) as they are.
+    `write` is called once with the open binary stream. A symbolic link is followed. On any error the temporary file
+    is removed and `path` keeps its old content. Raises FileFormatError if the folder does not exist, and passes on
+    what `write` raises and any other OSError (disk full, no permission).
     """
+    # Renaming onto a symbolic link would replace the link itself, so write to the file that it points to.
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileFormatError(f"{path} cannot be written: there is no folder {target.parent}", remedy="Make it first")
+    # In the same folder, because a rename is atomic only within one file system. The process id keeps workers that
+    # write the same path from filling one temporary file.
     aside = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with aside.open("wb") as stream:
             write(stream)
             stream.flush()
+            # Before the rename: otherwise, after a loss of power, the new name could stand for an empty file.
             os.fsync(stream.fileno())
         aside.replace(target)
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt, too, must not leave the temporary file behind
         aside.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a loss of power, where the file system can do that."""
+    """Make the rename itself survive a loss of power; where the file system cannot sync a folder, do nothing."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

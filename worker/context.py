@@ -1,4 +1,4 @@
-"""Devices by name: cpu(0), gpu(1). Naming one is free; the room `devices` checks that it is there before it is used."""
+"""Devices by name: cpu(0), gpu(1). Naming one checks nothing; the room `devices` does when it is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEVICE_TYPES = ("cpu", "gpu")
 
 
 class _Current(threading.local):
-    """Each thread's stack of contexts entered by `with`."""
+    """Each thread's own stack of contexts entered by `with`, so that threads can use different devices."""
 
     def __init__(self) -> None:
         self.stack: list[Context] = []
@@ -24,9 +24,10 @@ _current = _Current()
 
 
 class Context:
-    """A device. Used in a `with` statement it becomes the default of the block.
+    """A device: `device_type` is "cpu" or "gpu", `device_id` its index from 0. In `with` it is the block's default.
 
-    All CPU contexts are the same processor; a list of them says over how many parts a batch is spread.
+    All CPU contexts are the same processor; a list of them says into how many parts a batch is split. Raises
+    ParameterError if the type is neither of these or the index is not a whole number of 0 or more.
     """
 
     __slots__ = ("device_id", "device_type")
@@ -38,7 +39,7 @@ class Context:
             self.device_id = operator.index(device_id)
         except TypeError:
             self.device_id = -1
-        if self.device_id < 0:
+        if self.device_id < 0:  # which it also is, from above, if the index is not a whole number
             raise ParameterError(f"{device_type} index", expected="a whole number of 0 or more", got=repr(device_id))
         self.device_type = device_type
 
@@ -54,7 +55,7 @@ class Context:
         return f"{self.device_type}({self.device_id})"
 
     def empty_cache(self) -> None:
-        """Give memory of the GPU that no array uses back to the driver, for other processes to have.
+        """Return GPU memory that no array uses to the driver, so that other processes can have it.
 
         Does nothing before this process has used the GPU. Raises ParameterError for the processor.
         """
@@ -77,22 +78,25 @@ _caches: dict[Context, Callable[[], None]] = {}
 
 
 def register_cache(ctx: Context, empty: Callable[[], None]) -> None:
-    """Have `ctx.empty_cache()` call `empty`. Devices register themselves, so that this page need not know them."""
+    """Have `ctx.empty_cache()` call `empty`. Devices register themselves: contexts know none of them."""
     _caches[ctx] = empty
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The processor."""
+    """The processor; the index only serves to tell parts of a batch apart. Raises ParameterError if it is negative."""
     return Context("cpu", device_id)
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The NVIDIA GPU of that index among the visible ones; whether it exists is checked when it is used."""
+    """The NVIDIA GPU of that index among the visible ones; whether it exists is checked when it is used.
+
+    Raises ParameterError if the index is not a whole number of 0 or more.
+    """
     return Context("gpu", device_id)
 
 
 def current_context() -> Context:
-    """The innermost `with` context of this thread; outside of any, the first GPU that `launch` dealt, else cpu(0)."""
+    """The innermost `with` context of this thread, or else the first GPU that `launch` dealt, or else cpu(0)."""
     if _current.stack:
         return _current.stack[-1]
     dealt = _dealt()
@@ -100,9 +104,10 @@ def current_context() -> Context:
 
 
 def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
-    """A `ctx` argument as a list: one context is a list of one, None the innermost `with` context of this thread.
+    """A `ctx` argument as a list; a single context becomes a list of one.
 
-    Outside of any, None is all that `launch --gpus` dealt to this worker, or [cpu(0)].
+    None stands for the innermost `with` context of this thread; outside any `with`, for everything that
+    `launch --gpus` dealt to this worker, or [cpu(0)]. Raises ParameterError for anything else, the empty list included.
     """
     if ctx is None:
         return [_current.stack[-1]] if _current.stack else _dealt()
@@ -117,4 +122,5 @@ def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
 
 
 def _dealt() -> list[Context]:
+    """The devices that `launch` dealt to this worker, or [cpu(0)]."""
     return [Context(kind, index) for kind, index in dealt_devices()] or [cpu()]

@@ -1,4 +1,4 @@
-"""Lines of the training log: on standard output, flushed at once, numbers as R prints them."""
+"""Lines of the training log: printed to standard output and flushed at once, with numbers as R prints them."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ def r_number(value: float) -> str:
 
 
 def log_line(text: str) -> None:
-    """Print one whole line and flush, so that a launcher that reads the pipe sees it when it happens."""
+    """Print one line and flush it, so that a launcher that reads the pipe sees it immediately."""
     print(text, flush=True)

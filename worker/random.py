@@ -1,8 +1,9 @@
-"""The stream of random numbers behind initial parameters and shuffles: MXNet's CPU generator of 2016, draw for draw.
+"""The stream of random numbers behind initial parameters: MXNet's CPU generator of 2016, draw for draw.
 
 It is a Mersenne twister (std::mt19937) read through libstdc++'s uniform_real_distribution<float> and
-normal_distribution<float>. Equal seeds and equal calls give equal bits on every machine. What happens inside a
-training step (Dropout) does not use this stream but counter-based generators keyed by `current_seed()`.
+normal_distribution<float>. Equal seeds and equal calls give equal bits on every machine. Shuffling, and what is random
+inside a training step (Dropout), use counter-based generators keyed by `current_seed()` instead, since a shared stream
+would make their numbers depend on who draws first.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from ..common.errors import ParameterError
 from .array import Array, Shape
 
 _SEED_FACTOR = 127  # MXNet seeds the generator of CPU 0 with 127 times the global seed
+# The largest float32 below 1. A 32-bit draw near 2**32 rounds up to 1 in float32, which [0, 1) excludes.
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 class MersenneTwister:
-    """One Mersenne twister; its methods may be called from several threads."""
+    """One Mersenne twister; its methods may be called from several threads. Values are float32 arrays of `shape`.
+
+    `trainings` counts the trainings since the seed was set; see `next_training`.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed % 2**32
@@ -31,23 +36,26 @@ class MersenneTwister:
 
     @property
     def seed(self) -> int:
-        """The seed it was made with, modulo 2**32."""
+        """The seed that it was made with, modulo 2**32."""
         return self._seed
 
     def uniform(self, low: float, high: float, shape: Shape) -> Array:
-        """float32 values in [low, high), one 32-bit draw each, in C order."""
+        """Values in [low, high), one 32-bit draw each, in C order."""
         with self._lock:
             values = self._canonical(math.prod(shape))
+        # canonical * (high - low) + low with each step rounded to float32, as uniform_real_distribution<float> does.
         values *= np.float32(high) - np.float32(low)
         values += np.float32(low)
         return values.reshape(shape)
 
     def normal(self, loc: float, scale: float, shape: Shape) -> Array:
-        """float32 values of mean `loc` and standard deviation `scale`; a scale of 0 draws nothing."""
+        """Values of mean `loc` and standard deviation `scale`; a scale of 0 takes no draws from the stream."""
         if scale == 0:
             return np.full(shape, loc, np.float32)
         count = math.prod(shape)
         with self._lock:
+            # The polar method makes values in pairs. The spare one of an odd count is dropped: MXNet makes a new
+            # distribution object for each call, and the value that the old one kept goes with it.
             values = self._polar((count + 1) // 2)[:count]
         values *= np.float32(scale)
         values += np.float32(loc)
@@ -60,9 +68,10 @@ class MersenneTwister:
         return np.minimum(values, _BELOW_ONE, out=values)
 
     def _polar(self, pairs: int) -> Array:
-        """Marsaglia's polar method: 2 * pairs standard normal values, y's before x's of each accepted point.
+        """2 * pairs standard normal values by Marsaglia's polar method, y before x of each accepted point.
 
-        Each round draws as many points as are still wanted, so no draw is taken that a loop would not have taken.
+        Each round draws as many points as are still wanted. So the stream advances exactly as far as it would with
+        libstdc++'s loop over single points.
         """
         found: list[Array] = []
         while pairs > 0:
@@ -70,7 +79,8 @@ class MersenneTwister:
             square = points[:, 0] * points[:, 0] + points[:, 1] * points[:, 1]
             inside = (square <= 1) & (square != 0)
             points, square = points[inside], square[inside]
-            # Correctly rounded on every machine; libm's logf differs from that in some 20 of a million values.
+            # Through float64, so that the result is correctly rounded to float32 on every machine; libm's logf is not
+            # in some 20 of a million values.
             logarithm = np.log(square.astype(np.float64)).astype(np.float32)
             factor = np.sqrt(np.float32(-2) * logarithm / square)
             found.append(points[:, ::-1] * factor[:, None])
@@ -82,7 +92,10 @@ _stream = MersenneTwister(0)
 
 
 def seed(value: int) -> None:
-    """Start the stream anew, as MXNet's mx.random.seed (R: mx.set.seed) does on the CPU. The first seed is 0."""
+    """Restart the stream from a seed, as MXNet's mx.random.seed (R: mx.set.seed) does on the CPU.
+
+    A process that never calls this has the seed 0. Raises ParameterError if `value` is not a whole number.
+    """
     global _stream
     try:
         _stream = MersenneTwister(operator.index(value))
@@ -91,29 +104,40 @@ def seed(value: int) -> None:
 
 
 def current_seed() -> int:
-    """The seed last set, in [0, 2**32): the key of generators that count instead of drawing."""
+    """The seed last set, in [0, 2**32); counter-based generators (Dropout, shuffles) use it as their key."""
     return _stream.seed
 
 
 def next_training() -> int:
-    """The ordinal of a training since the seed was last set: two trainings of one script drop different elements."""
+    """Count one more training since the seed was last set, and return its number, from 1.
+
+    It is part of the key of random operators, so that two trainings in one script drop different elements.
+    """
     _stream.trainings += 1
     return _stream.trainings
 
 
 def uniform(low: float = 0.0, high: float = 1.0, shape: int | Shape = (1,)) -> Array:
-    """float32 values in [low, high) of that shape."""
+    """Uniformly distributed float32 values in [low, high), an array of that shape.
+
+    Raises ParameterError if `shape` is not a whole number or several, each 0 or more.
+    """
     return _stream.uniform(low, high, _shape(shape))
 
 
 def normal(loc: float = 0.0, scale: float = 1.0, shape: int | Shape = (1,)) -> Array:
-    """Normally distributed float32 values of that shape; `scale` is the standard deviation, 0 or more."""
+    """Normally distributed float32 values, an array of that shape; `scale` is the standard deviation, 0 or more.
+
+    Raises ParameterError if `scale` is negative or NaN, or if `shape` is not whole numbers of 0 or more.
+    """
+    # `not >=` and not `<`, so that NaN is refused as well.
     if not scale >= 0:
         raise ParameterError("random.normal: scale", expected="0 or more", got=scale)
     return _stream.normal(loc, scale, _shape(shape))
 
 
 def _shape(shape: int | Shape) -> Shape:
+    """`shape` as a tuple of ints of 0 or more."""
     try:
         extents = (
             tuple(operator.index(n) for n in shape) if isinstance(shape, tuple | list) else (operator.index(shape),)

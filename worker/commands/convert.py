@@ -1,4 +1,4 @@
-"""`pushgrad convert`."""
+"""`pushgrad convert`: networks and arrays from one file format to another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .shape_option import parse_shapes
 def convert(
     source: str, target: str, shapes: dict[str, tuple[int, ...]], symbol: str | None, dynamic_batch: bool
 ) -> None:
-    """Turn the network or the arrays in IN into another file, OUT; their names tell the formats.
+    """Convert the network or the arrays in IN to another file, OUT; their names tell the formats.
 
     \b
     PREFIX:EPOCH           a checkpoint: PREFIX-symbol.json, PREFIX-0001.params
@@ -40,6 +40,7 @@ def convert(
     try:
         written = network_file.write(content, target, shapes, dynamic_batch)
     except PushgradError as error:
+        # The library does not know of this command's options, so the remedy is added here.
         if Path(target).suffix == network_file.ONNX and "infer the shape" in error.text:
             error.remedy = "Name the inputs' shapes: --shape data=1,3,224,224"
         raise

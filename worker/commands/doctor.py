@@ -1,4 +1,4 @@
-"""`pushgrad doctor`."""
+"""`pushgrad doctor`: a report about this machine, one line for each part that training on GPUs needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLOURS = {OK: "green", WARNING: "yellow", MISSING: "red"}
 
 
 def lookups() -> Lookups:
-    """This machine; tests put another one here."""
+    """The machine to ask, which is this one. Tests replace this function to describe other machines."""
     return Machine()
 
 
@@ -33,10 +33,10 @@ def lookups() -> Lookups:
 def doctor(context: click.Context) -> None:
     """Say whether GPUs can be used here: what is there, what is missing, and what helps.
 
-    Ends with 0 if training can run on a GPU, else with 1. The lines belong into every report of a problem.
+    Exits with 0 if training can run on a GPU, else with 1. Please add the output to every report of a problem.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cupy's own remarks about what the parts tell in one line
+        warnings.simplefilter("ignore")  # cupy warns at length about what the parts say in one line
         parts = GpuParts(lookups()).all()
     show(Console(), [*host_parts(), *parts])
     usable, sentence = verdict(parts)
@@ -45,7 +45,7 @@ def doctor(context: click.Context) -> None:
 
 
 def show(console: Console, parts: Sequence[Part]) -> None:
-    """A table on a terminal; elsewhere one line per part, however long."""
+    """Print the parts: as a table on a terminal, elsewhere one line per part, however long, for grep and reports."""
     if not console.is_terminal:
         for part in parts:
             click.echo(f"{part.name:<15}{part.state:<9}{part.found}{part.remedy and f'. {part.remedy}'}")
@@ -58,8 +58,9 @@ def show(console: Console, parts: Sequence[Part]) -> None:
 
 
 def verdict(parts: Sequence[Part]) -> tuple[bool, str]:
-    """Whether training can run on a GPU, and one sentence that says on which, or what is missing."""
+    """Whether training can run on a GPU, and one sentence that says on which GPUs, or what is missing first."""
     each = [part for part in parts if part.name.startswith("GPU ")]
+    # One broken GPU does not matter if another one works, but every other missing part does.
     needed = [part for part in parts if part.state == MISSING and part not in each]
     usable = [part for part in each if part.state == OK]
     if usable and not needed:
@@ -70,7 +71,7 @@ def verdict(parts: Sequence[Part]) -> tuple[bool, str]:
 
 
 def host_parts() -> list[Part]:
-    """What there is besides GPUs, as parts that are always there."""
+    """Versions and processor, as parts that are always there."""
     compiler = f"numpy {version('numpy')}, numba {version('numba')}"
     return [
         Part("pushgrad", OK, version("pushgrad")),
@@ -80,6 +81,7 @@ def host_parts() -> list[Part]:
 
 
 def _processor() -> Part:
+    """Cores and compute threads; a bad OMP_NUM_THREADS, which stops every training, becomes a warning here."""
     found = f"{available_cores()} of {os.cpu_count()} cores"
     try:
         return Part("processor", OK, f"{found}, {thread_count()} compute threads")

@@ -1,4 +1,4 @@
-"""`pushgrad im2rec`: lists of pictures, and RecordIO files of the pictures in such lists."""
+"""`pushgrad im2rec`: makes lists of pictures, and RecordIO files of the pictures in such lists."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OF_LISTS = {"recursive", "shuffle", "seed", "train_ratio", "test_ratio"}
 @click.option("--list", "only_list", is_flag=True, help="Only write the lists.")
 @click.option("--recursive", is_flag=True, help="Every folder at any depth that has pictures is a class.")
 @click.option("--shuffle/--no-shuffle", default=True, help="Write the list in random order.")
-@click.option("--seed", default=0, help="Of that order.")
-@click.option("--train-ratio", default=1.0, help="Part of the pictures that goes into PREFIX_train.lst.")
-@click.option("--test-ratio", default=0.0, help="Part that goes into PREFIX_test.lst; the rest is PREFIX_val.lst.")
+@click.option("--seed", default=0, help="Seed of that order.")
+@click.option("--train-ratio", default=1.0, help="Share of the pictures that goes into PREFIX_train.lst.")
+@click.option("--test-ratio", default=0.0, help="Share that goes into PREFIX_test.lst; the rest is PREFIX_val.lst.")
 @click.option("--resize", type=click.IntRange(min=1), help="Pixels of the shorter edge.  [default: as it is]")
 @click.option("--center-crop", is_flag=True, help="Cut pictures to squares.")
 @click.option("--encoding", type=click.Choice([".jpg", ".png"]), default=".jpg", help="Form of the stored pictures.")
@@ -48,12 +48,12 @@ def im2rec(
 ) -> None:  # fmt: skip
     """Pack the pictures in ROOT into PREFIX.rec and PREFIX.idx.
 
-    The pictures are those of PREFIX.lst (or PREFIX_train.lst, PREFIX_val.lst, PREFIX_test.lst), with the labels that
-    stand there. If there is no such list, or with --list, it is made: the folders in ROOT are the classes, numbered in
+    The pictures are those listed in PREFIX.lst (or PREFIX_train.lst, PREFIX_val.lst, PREFIX_test.lst), with the labels
+    given there. If there is no such list, or with --list, it is made: the folders in ROOT are the classes, numbered in
     alphabetical order and named in PREFIX_classes.txt.
     """
     form = Form(resize, center_crop, encoding, quality, pass_through)
-    pillow()
+    pillow()  # if it is missing, say so before lists are written
     lists = _lists(Path(prefix))
     if only_list or not lists:
         classes, made = make_lists(prefix, root, seed if shuffle else None, train_ratio, test_ratio, recursive)
@@ -68,23 +68,23 @@ def im2rec(
 
 
 def _lists(prefix: Path) -> list[Path]:
-    """PREFIX.lst, or the lists by ratio, as far as they are there."""
+    """Those of PREFIX.lst and the lists by ratio that exist."""
     pattern = re.compile(re.escape(prefix.name) + r"(_train|_val|_test)?\.lst")
     found = prefix.parent.iterdir() if prefix.parent.is_dir() else ()
     return sorted(path for path in found if pattern.fullmatch(path.name))
 
 
 def _refuse_options_of_lists(lists: list[Path]) -> None:
-    """UsageError if an option was given that only counts where lists are made."""
+    """Raise UsageError if an option was given that only matters when lists are made, instead of ignoring it."""
     context = click.get_current_context()
     given = {name for name in _OF_LISTS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if given:
         options = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in given))
-        raise click.UsageError(f"{options}: {lists[0]} is there already; --list makes it anew.")
+        raise click.UsageError(f"{options}: {lists[0]} exists already; --list makes new lists.")
 
 
 def _pack(path: Path, root: str, form: Form, threads: int, skip: bool) -> None:
-    """The files of one list, with a progress bar where there is a terminal; DataError as `pack_list`."""
+    """Pack the pictures of one list, with a progress bar on a terminal; errors are those of `pack_list`."""
     skipped: list[DataError] = []
 
     def name_it(error: DataError) -> None:
@@ -92,6 +92,7 @@ def _pack(path: Path, root: str, form: Form, threads: int, skip: bool) -> None:
         click.echo(f"Skipped: {error}", err=True)
 
     pictures, target = read_list(path), path.with_suffix(".rec")
+    # On standard error, as standard output may go to a file.
     bar = click.progressbar(pictures, label=target.name, file=sys.stderr, hidden=not sys.stderr.isatty())
     with bar as items:
         count = pack_list(items, root, target, form, threads, name_it if skip else None)

@@ -1,4 +1,4 @@
-"""`pushgrad servers`."""
+"""`pushgrad servers`: how a network's parameters are spread over the servers of a job."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ ITEM_BYTES = 4  # float32
 def servers(file: str, shapes: dict[str, Shape], servers: int, bound: int) -> None:
     """Show what each server of a job holds of the network in FILE (as for `pushgrad summary`).
 
-    Weights in float32; momentum takes as much again, and each worker's gradient too.
+    Sizes are those of the weights in float32; momentum takes as much again, and so does each worker's gradient.
     """
     network, known = network_in(file)
+    # The servers' own rule, which depends on the order of the keys: that in which workers initialise them.
     assignment, counts = Assignment(servers, bound), [0] * servers
     for size in _sizes(network, {**known, **shapes}):
         for server in {part.server for part in assignment.place(size, ITEM_BYTES)}:
             counts[server] += 1
-    even = sum(assignment.load) / servers
+    even = sum(assignment.load) / servers  # bytes of a server if all held the same; 0 without parameters
     table = Table("server", "keys", "MB", "of an even share")
     for column in table.columns:
         column.justify = "right"
@@ -48,7 +49,7 @@ def servers(file: str, shapes: dict[str, Shape], servers: int, bound: int) -> No
 
 
 def _sizes(network: Symbol, inputs: dict[str, Shape]) -> list[int]:
-    """Elements of each parameter, in the order in which workers initialise them."""
+    """The number of elements of each parameter, in the order in which workers initialise them."""
     if not inputs:
         raise ParameterError("the shapes of the inputs are not known", remedy="Give them: --shape data=1,3,224,224")
     shapes = {node.name: shape for (node, _), shape in network.infer_all(**inputs).items() if node.op is None}

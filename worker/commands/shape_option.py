@@ -1,4 +1,4 @@
-"""The option --shape of commands: shapes of inputs as NAME=N,C,H,W."""
+"""The option --shape, which several commands have: shapes of inputs as NAME=N,C,H,W."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import click
 def parse_shapes(
     context: click.Context, option: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[int, ...]]:
-    """The shapes in texts such as data=1,3,224,224; a callback of click."""
+    """The shapes by name in texts such as data=1,3,224,224; a callback of click.
+
+    Raises click's BadParameter, which names the text, for any other form or an extent below 1.
+    """
     found = {}
     for value in values:
-        name, _, extents = value.rpartition("=")
+        name, _, extents = value.rpartition("=")  # the last one, as a name may have a = itself
         try:
             found[name] = tuple(int(extent) for extent in extents.strip("() ").split(",") if extent.strip())
         except ValueError:

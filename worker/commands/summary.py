@@ -1,4 +1,4 @@
-"""`pushgrad summary`."""
+"""`pushgrad summary`: a network's layers as a table and, with --plot, as a picture."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
     resnet50               the name of one of mx.models
 
     Shapes and numbers need the shapes of the inputs: --shape data=1,3,224,224
+    \f
+    Raises ParameterError if --shape names no input, and what `network_in` and the file's loader raise; cli.py prints
+    them. (Click leaves what follows the form feed out of --help.)
     """
     network, known = network_in(file)
     given = {**known, **shapes}
@@ -46,7 +49,12 @@ def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
 
 
 def network_in(file: str) -> tuple[Symbol, dict[str, Shape]]:
-    """The graph in a file or of a name, and the shapes of inputs that are known with it."""
+    """The graph in a file, or of one of mx.models by its name, and the shapes of inputs by name that the file fixes.
+
+    Raises ParameterError if the file has no graph, FileFormatError if it cannot be read, GraphError if its graph cannot
+    be used.
+    """
+    # A file with the name of a model goes first. lstm_unroll has no default for its number of classes.
     if not Path(file).exists() and file.rstrip("0123456789") in models.names() and file != "lstm_unroll":
         return models.get(file), {}
     if file.endswith(".json"):

@@ -1,6 +1,8 @@
-"""Fill the cache of compiled kernels, so that no training waits for the compiler:
+"""Fill the cache of compiled kernels, so that no training has to wait for the compiler:
 
-python -m pushgrad.worker.commands.warm
+    python -m pushgrad.worker.commands.warm
+
+Compiling happens when a kernel is first called with some types, so this trains tiny networks that call all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ..training.feedforward import FeedForward
 
 
 def warm() -> float:
-    """Train networks that use every kernel for a step or two; seconds that it took."""
+    """Train networks that use every kernel for a step or two; returns the seconds that it took."""
     started = time.perf_counter()
     for act_type in ("relu", "sigmoid", "tanh", "softrelu", "softsign"):
         _train(_network(act_type), (4, 1, 8, 8))
@@ -29,7 +31,7 @@ def warm() -> float:
 
 
 def _network(act_type: str) -> Symbol:
-    """Few channels and many, pooling with a convolution and without one, windows side by side and overlapping."""
+    """A network with few channels and many, with fused pooling and separate, with overlapping windows and others."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=16)
     layer = sym.Pooling(sym.Activation(layer, act_type=act_type), kernel=(2, 2), stride=(2, 2), pool_type="max")
     layer = sym.Dropout(sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4))
@@ -46,7 +48,7 @@ def _network(act_type: str) -> Symbol:
 
 
 def _many_channels() -> Symbol:
-    """3x3 convolutions with enough channels for Winograd's algorithm, functions that numpy lacks, and a table."""
+    """A network with enough channels for Winograd's algorithm, functions that numpy lacks, and an embedding."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
@@ -56,14 +58,14 @@ def _many_channels() -> Symbol:
 
 def _train(symbol: Symbol, shape: Shape) -> None:
     X, y = np.random.default_rng(0).random(shape, np.float32), np.zeros(shape[0], np.float32)
-    for momentum in (0.0, 0.9):
+    for momentum in (0.0, 0.9):  # the update is a kernel of its own with and without momentum
         FeedForward.create(
             symbol, X, y, num_epoch=1, batch_size=len(X), momentum=momentum, kvstore="local", slices=1, verbose=False
         )
 
 
 def _exchange() -> None:
-    """Sums without an optimizer, as metrics and plain key-value stores use them."""
+    """Exchange sums without an optimizer in both float types, as metrics and plain key-value stores do."""
     store = kv.create("local")
     for dtype in (np.float32, np.float64):
         value = np.zeros(3, dtype)

@@ -1,1 +1,1 @@
-"""Data iterators, readers of data files, and what is done to arrays that users hand in."""
+"""Data iterators, readers of data files, and checks of the arrays that users pass."""

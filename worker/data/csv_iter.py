@@ -1,4 +1,4 @@
-"""Numbers from csv files, with errors that name the file, line and column."""
+"""Reading csv files of numbers, with errors that name file, line and column, and an iterator over them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ PathLike = str | os.PathLike[str]
 
 
 class CSVIter(NDArrayIter):
-    """Rows of a csv file of numbers, each reshaped to `data_shape`; labels from a second file.
+    """Batches of a csv file's rows: data (batch, *data_shape); labels (batch, *label_shape) from a second file.
 
-    `round_batch` fills a short last batch with the first rows; without it that batch is left out. Every epoch begins
-    at the first row and has equally many batches. With `num_parts` above 1 this is part `part_index`: equal numbers
-    of consecutive rows, the remainder left out; `batch_size` is then one part's. `skip_header` leaves out line 1.
+    A label shape of (1,) gives labels (batch,). `round_batch` fills a short last batch with the first rows; without
+    it that batch is left out. Every epoch begins at the first row. With `num_parts` above 1 this is part `part_index`:
+    all parts have equally many consecutive rows, the remainder is left out, and `batch_size` is one part's.
+    `skip_header` leaves out line 1 of both files. Raises DataError if a file cannot be read or has another number of
+    rows or columns, ParameterError for options out of range.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class CSVIter(NDArrayIter):
         label = None if label_csv is None else _shaped(read_csv(label_csv, skip_header), label_shape, label_csv)
         if label is not None and len(label) != len(data):
             raise DataError(f"{label_csv}", expected=f"{len(data)} rows, as in {data_csv}", got=len(label))
+        # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
         each = len(data) // num_parts
         rows = slice(part_index * each, (part_index + 1) * each)
         super().__init__(
@@ -62,12 +65,13 @@ class CSVIter(NDArrayIter):
 
 
 def read_csv(path: PathLike, skip_header: bool = False) -> Array:
-    """A csv file of numbers as a float32 array (rows, columns); blank lines do not count, `.gz` is unpacked.
+    """A csv file of numbers as a float32 array (rows, columns); blank lines are skipped, `.gz` files unpacked.
 
-    Raises DataError that names file, line and column of the first cell that is not a number, or the first line of
-    another length.
+    Raises DataError if the file cannot be read or has no rows, and for the first cell that is not a number or the
+    first line of another length, with file, line and column.
     """
     try:
+        # numpy only warns about an empty file and returns an empty array, so look for a row first.
         with _open(path) as stream:
             filled = (line for line in stream if line.strip())
             empty = next(filled, None) is None or (skip_header and next(filled, None) is None)
@@ -82,13 +86,13 @@ def read_csv(path: PathLike, skip_header: bool = False) -> Array:
     except EOFError as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     except ValueError as error:
-        if isinstance(error, DataError):
+        if isinstance(error, DataError):  # raised above; it is a ValueError as well
             raise
         raise _explain(path, skip_header, error) from None
 
 
 def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
-    """Each row as `shape`; a shape of (1,) makes a vector, as labels want it."""
+    """`rows` (N, columns) as (N, *shape), or as (N,) if `shape` is (1,), which is how labels are wanted."""
     extents: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
     columns = int(np.prod(extents))
     if rows.shape[1] != columns or columns < 1:
@@ -97,14 +101,15 @@ def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
 
 
 def _open(path: PathLike) -> TextIO:
-    # errors="replace": what is not UTF-8 is not a number either, and the explanation will name its place.
+    # utf-8-sig: spreadsheets write a byte order mark, which must not become part of the first cell.
+    # errors="replace": what is not UTF-8 is not a number either, and `_explain` will name its place.
     if str(path).endswith(".gz"):
         return io.TextIOWrapper(gzip.open(path, "rb"), "utf-8-sig", "replace", newline="")
     return Path(path).open(encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _explain(path: PathLike, skip_header: bool, error: ValueError) -> DataError:
-    """Read the file again, slowly, to find out where it is wrong."""
+    """The error for a file that numpy refused: reads it again, slowly, to find the first wrong line and column."""
     width = 0
     with _open(path) as stream:
         reader = csv.reader(stream)
@@ -127,4 +132,4 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return "_" not in cell
+    return "_" not in cell  # Python takes 1_000 for a number, numpy's reader does not

@@ -1,7 +1,7 @@
-"""Batches: what a data iterator is, and the one over arrays.
+"""The interface of data iterators, and NDArrayIter, the iterator over arrays in memory.
 
 A batch is global: `batch_size` examples of the whole job, of which each worker takes its share. An iterator that
-yields a worker's own part of the data says so by `num_parts` above 1.
+yields only a worker's own part of the data says so with `num_parts` above 1.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LAST_BATCH = ("pad", "discard", "roll_over")
 
 @dataclass
 class DataBatch:
-    """One global batch; the first axis of every array is the example.
+    """One global batch: arrays of shape (batch_size, ...), the first axis being the example.
 
-    The last `pad` rows are fillers: they train and count in training metrics, predict and score leave them out.
-    `index` holds each row's place in the data set, where that is known. The arrays may be views of the data set, so
-    they are not to be written to.
+    The last `pad` rows only fill the batch up: training uses them and training metrics count them, but predict and
+    score leave them out. `index` (batch_size,) holds each row's place in the data set, or is None if that is not
+    known. The arrays may be views of the data set, so do not write to them.
     """
 
     data: list[Array]
@@ -38,9 +38,10 @@ class DataBatch:
 
 
 class DataIter:
-    """Base class of iterators: `next` and `reset` make one; `seek` lets a training start in the middle.
+    """Base class of iterators. A subclass defines `next` and `reset`, and `seek(epoch, batch)` if it can do so.
 
-    `provide_data` and `provide_label` list (name, shape) of a batch's arrays, shapes with the batch axis.
+    With `seek`, a training can continue in the middle of an epoch. `provide_data` and `provide_label` list the name
+    and shape of each array of a batch, batch axis included. Part `part_index` of `num_parts` is what it yields.
     """
 
     batch_size: int
@@ -50,18 +51,18 @@ class DataIter:
     provide_label: list[tuple[str, Shape]]
 
     def next(self) -> DataBatch:
-        """The next batch of this epoch; StopIteration after the last."""
+        """The next batch of this epoch. Raises StopIteration after the last one."""
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Go on to the next epoch. Before the first batch of an epoch it changes nothing."""
+        """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         raise NotImplementedError
 
     def reseed(self, seed: int) -> None:
-        """Use rank 0's seed for what this iterator does at random; it has nothing to do if it does nothing so."""
+        """Take over rank 0's seed for shuffling and augmentation. Iterators without randomness need not define it."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What must be equal on all workers of a job, by the names that an error gives it; for JSON, and cheap."""
+        """What must be equal on all workers of a job, by the names that an error uses; for JSON, and cheap to find."""
         return {}
 
     def __iter__(self) -> Iterator[DataBatch]:
@@ -72,12 +73,12 @@ class DataIter:
 
 
 class NDArrayIter(DataIter):
-    """Batches of rows of arrays, kept as float32.
+    """Batches of rows of arrays in memory, kept as float32: each batch array has shape (batch_size, ...).
 
-    `data` and `label` are arrays, lists of arrays or dicts by name; their first axes have equal lengths. With
-    `shuffle` every epoch has an order of its own, a function of (`seed`, epoch) alone. The last batch of an epoch
-    that is short is filled from the epoch's first rows ("pad"), left out ("discard"), or its rows begin the next
-    epoch ("roll_over"). Raises DataError or ParameterError.
+    `data` and `label` are arrays, lists of arrays or dicts by name, all of shape (examples, ...). With `shuffle`
+    every epoch has an order of its own, which depends only on (`seed`, epoch). A short last batch is filled from the
+    epoch's first rows ("pad"), left out ("discard"), or its rows begin the next epoch ("roll_over"). Raises DataError
+    if arrays cannot be used or differ in length, ParameterError for names used twice and options out of range.
     """
 
     def __init__(
@@ -109,54 +110,57 @@ class NDArrayIter(DataIter):
 
     @property
     def provide_data(self) -> list[tuple[str, Shape]]:  # type: ignore[override]
-        """Names and batch shapes of the data."""
+        """Name and shape (batch_size, ...) of each data array."""
         return self._shapes(self._data)
 
     @property
     def provide_label(self) -> list[tuple[str, Shape]]:  # type: ignore[override]
-        """Names and batch shapes of the labels; empty without labels."""
+        """Name and shape (batch_size, ...) of each label array; empty without labels."""
         return self._shapes(self._label)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Whether all workers have the same data in the same order; parts of the data (`num_parts`) may differ."""
+        """Size, order and checksums of the data, which all workers must share; {} for a part, since parts differ."""
         if self.num_parts > 1:
             return {}
         return {
             "number of examples": self.num_data,
             "order of examples": [self.shuffle, self.last_batch_handle],
             "data checksum": [
+                # cast("B") lets crc32 read the array's memory; tobytes() would copy the whole data set.
                 zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
                 for array in (*self._data.values(), *self._label.values())
             ],
         }
 
     def reseed(self, seed: int) -> None:
-        """Shuffle by another seed from the next batch on."""
+        """Shuffle with another seed from the next batch on."""
         self.seed = seed
         self._orders = {}
 
     def seek(self, epoch: int, batch: int) -> None:
-        """Continue before batch `batch` of epoch `epoch`, both counted from 0."""
+        """Make batch `batch` of epoch `epoch`, both counted from 0, the next one. Raises ParameterError if negative."""
         if epoch < 0 or batch < 0:
             raise ParameterError("seek", expected="epoch and batch of 0 or more", got=(epoch, batch))
         self.epoch, self.batch = epoch, batch
+        # The order of the epoch before is kept because roll_over begins an epoch with that one's last rows.
         self._orders = {e: order for e, order in self._orders.items() if e in (epoch - 1, epoch)}
 
     def reset(self) -> None:
-        """Begin the next epoch; nothing if no batch of this one was taken."""
+        """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         if self.batch:
             self.seek(self.epoch + 1, 0)
 
     def batches(self, epoch: int) -> int:
-        """How many batches that epoch has; it differs between epochs with "roll_over" only."""
+        """The number of batches of that epoch; only with "roll_over" does it differ between epochs."""
         if self.last_batch_handle == "pad":
             return -(-self.num_data // self.batch_size)
         if self.last_batch_handle == "discard":
             return self.num_data // self.batch_size
+        # Batches that are full by the end of this epoch, less those that were full by the end of the one before.
         return (epoch + 1) * self.num_data // self.batch_size - epoch * self.num_data // self.batch_size
 
     def next(self) -> DataBatch:
-        """The next batch, or StopIteration."""
+        """The next batch of this epoch. Raises StopIteration after the last one."""
         if self.batch >= self.batches(self.epoch):
             raise StopIteration
         rows, pad = self._rows(self.batch)
@@ -166,23 +170,24 @@ class NDArrayIter(DataIter):
         return DataBatch(data, label, pad, rows)
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
-        """The whole data set, data and labels in the order of a batch's: for those who gather batches themselves."""
+        """The whole data set: data and label arrays (examples, ...) in a batch's order, to gather batches from."""
         return list(self._data.values()), list(self._label.values())
 
     def upcoming(self) -> Array:
-        """Places in the data set of the rows of this epoch's batches from here on: (batches, batch_size)."""
+        """Places in the data set of the rows of all batches left in this epoch: int64 (batches, batch_size)."""
         rows = [self._rows(batch)[0] for batch in range(self.batch, self.batches(self.epoch))]
         return np.array(rows, np.int64).reshape(-1, self.batch_size)
 
     def skip(self) -> None:
-        """Go on as `next` does, without making the batch."""
+        """Advance by one batch, as `next` does, without gathering it."""
         self.batch += 1
 
     def _rows(self, batch: int) -> tuple[Array, int]:
-        """Places in the data set of that batch's rows in this epoch, and how many of them are fillers."""
+        """Places in the data set of that batch's rows (batch_size,), and how many of the last ones are fillers."""
         size, total = self.batch_size, self.num_data
         if self.last_batch_handle == "roll_over":
-            # The epochs' orders one after the other are one stream, cut into batches of equal size.
+            # The orders of all epochs, one after the other, form one stream that is cut into batches of equal size.
+            # `first` is where this batch begins in the stream; its first `head` rows still belong to the last epoch.
             first = (self.epoch * total // size + batch) * size
             head = max(0, self.epoch * total - first)
             parts = [self._order(self.epoch - 1)[total - head :]] if head else []
@@ -194,9 +199,11 @@ class NDArrayIter(DataIter):
         return np.concatenate([order[first : first + size], order[:pad]]) if pad else order[first : first + size], pad
 
     def _order(self, epoch: int) -> Array:
-        """The order of the rows in that epoch."""
+        """The order of the rows in that epoch: int64 (examples,)."""
         if epoch not in self._orders:
             if self.shuffle:
+                # A counter-based generator keyed by (seed, epoch): no epoch's order depends on earlier draws, so `seek`
+                # can go anywhere and all workers agree.
                 generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
                 self._orders[epoch] = generator.permutation(self.num_data)
             else:
@@ -204,7 +211,7 @@ class NDArrayIter(DataIter):
         return self._orders[epoch]
 
     def _slice(self, rows: Array) -> slice | None:
-        """Unshuffled rows as a slice, so that a batch is a view; None where they wrap around."""
+        """Unshuffled rows as a slice, so that a batch is a view and not a copy; None where they wrap around."""
         first, last = int(rows[0]), int(rows[-1])
         return slice(first, last + 1) if last - first + 1 == len(rows) else None
 
@@ -222,15 +229,15 @@ class NDArrayIter(DataIter):
 
 
 class _Buffers:
-    """Batch buffers by name, each used again as soon as nobody holds it any more."""
+    """Batch buffers by name; a buffer is reused once nothing else refers to it, so a caller may keep its batches."""
 
-    LIMIT = 4  # kept per name: a batch in use, one being made, and some slack
+    LIMIT = 4  # buffers kept per name: a batch in use, one being made, and some slack; further ones are left to numpy
 
     def __init__(self) -> None:
         self._kept: dict[str, list[Array]] = {}
 
     def get(self, name: str, shape: Shape) -> Array:
-        """An array of that shape, contents undefined."""
+        """An uninitialised float32 array of that shape; a name always comes with the same shape."""
         kept = self._kept.setdefault(name, [])
         for i in range(len(kept)):
             if sys.getrefcount(kept[i]) <= 2:  # the list's own and the argument's: no view and no caller has it

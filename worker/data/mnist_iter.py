@@ -17,19 +17,21 @@ from ..array import Array, Shape
 from .iterators import NDArrayIter
 from .user_arrays import check_batch_size, check_part
 
+# Third byte of the file -> element type, as yann.lecun.com/exdb/mnist defines the format; numbers are big-endian.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes read at once
 _REMEDY = "Fetch it again; it should be an idx file such as train-images-idx3-ubyte.gz"
 
 PathLike = str | os.PathLike[str]
 
 
 class MNISTIter(NDArrayIter):
-    """Images and labels of idx files: data (batch, 1, rows, columns), or (batch, rows * columns) with `flat`.
+    """Batches of idx files: data (batch, 1, rows, columns), or (batch, rows * columns) with `flat`; labels (batch,).
 
-    Pixels are divided by 256, as in MXNet. With `num_parts` above 1 this is part `part_index` of the data: equal
-    numbers of consecutive images, the remainder left out, so that all parts have equally many batches;
-    `batch_size` is then one part's.
+    Pixels are divided by 256, as in MXNet. With `num_parts` above 1 this is part `part_index` of the data: all parts
+    have equally many consecutive images and so equally many batches, the remainder is left out, and `batch_size` is
+    one part's. Raises FileFormatError if a file cannot be read, DataError if images and labels do not belong
+    together, ParameterError for options out of range.
     """
 
     def __init__(
@@ -51,19 +53,21 @@ class MNISTIter(NDArrayIter):
             raise DataError(f"{image}", expected="images, an idx file of 3 dimensions", got=f"shape {images.shape}")
         if labels.shape != images.shape[:1]:
             raise DataError(f"{label}", expected=f"{len(images)} labels, one per image", got=f"shape {labels.shape}")
+        # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
         each = len(images) // num_parts
         rows = slice(part_index * each, (part_index + 1) * each)
         shape = (-1, math.prod(images.shape[1:])) if flat else (-1, 1, *images.shape[1:])
         pixels = images[rows].reshape(shape).astype(np.float32)
-        pixels *= np.float32(1 / 256)
+        pixels *= np.float32(1 / 256)  # exact, as 1/256 is a power of two
         super().__init__(pixels, labels[rows], batch_size, shuffle, last_batch_handle, seed=seed)
         self.num_parts, self.part_index = num_parts, part_index
 
 
 def read_idx(path: PathLike) -> Array:
-    """The array of an idx file, in native byte order; gzip is recognised by its content.
+    """The array in an idx file, of the shape and element type that its header gives, in native byte order.
 
-    Raises FileFormatError that names the file if it is missing, foreign, truncated or longer than it says.
+    A gzip file is recognised by its first bytes, whatever its name. Raises FileFormatError, which names the file, if
+    it is missing, not an idx file, truncated or longer than its header says.
     """
     try:
         with Path(path).open("rb") as raw:
@@ -80,6 +84,7 @@ def read_idx(path: PathLike) -> Array:
 
 
 def _read(stream: IO[bytes], path: str) -> Array:
+    """The array in an unpacked idx stream; `path` is for errors."""
     kind, shape = _header(stream, path)
     size = math.prod(shape) * np.dtype(kind).itemsize
     content = _read_up_to(stream, size)
@@ -94,7 +99,8 @@ def _read(stream: IO[bytes], path: str) -> Array:
 
 
 def _header(stream: IO[bytes], path: str) -> tuple[str, Shape]:
-    """Element type and shape."""
+    """Element type, as numpy writes it, and shape."""
+    # Two zero bytes, a byte for the element type, a byte for the number of axes, then each extent as a u32.
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 8:
         raise FileFormatError(
@@ -110,7 +116,7 @@ def _header(stream: IO[bytes], path: str) -> tuple[str, Shape]:
 
 
 def _read_up_to(stream: IO[bytes], size: int) -> bytearray:
-    """Up to `size` bytes, in pieces: a header's claim alone must not allocate."""
+    """Up to `size` bytes, read in pieces, so that memory grows with what is there and not with what a header claims."""
     content = bytearray()
     while len(content) < size:
         piece = stream.read(min(_CHUNK, size - len(content)))

@@ -1,4 +1,4 @@
-"""mx.recordio: RecordIO files and the records of pictures in them, as MXNet's Python has them; packing folders."""
+"""mx.recordio: RecordIO files and their picture records under MXNet's Python names, and packing of whole folders."""
 
 from .images.image_record import IRHeader, pack, pack_img, unpack, unpack_img
 from .images.packing import pack_folder

@@ -1,4 +1,4 @@
-"""What users hand over as data, checked and turned into float32 arrays."""
+"""Checks of what users pass as data and batch sizes, and its conversion to float32 arrays."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Source: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike] | 
 
 
 def check_batch_size(batch_size: int, rows: int | None = None) -> int:
-    """`batch_size` as an int in 1 to `rows`; ParameterError otherwise."""
+    """`batch_size` as an int from 1 to `rows` (no upper bound if None). Raises ParameterError for anything else."""
     try:
         size = operator.index(batch_size)
     except TypeError:
         size = 0
-    if size < 1 or isinstance(batch_size, bool):
+    if size < 1 or isinstance(batch_size, bool):  # operator.index(True) is 1, but True is surely a mistake
         raise ParameterError("batch_size", expected="a whole number of 1 or more", got=repr(batch_size))
     if rows is not None and size > rows:
         raise ParameterError(
@@ -32,7 +32,7 @@ def check_batch_size(batch_size: int, rows: int | None = None) -> int:
 
 
 def check_part(num_parts: int, part_index: int) -> None:
-    """ParameterError unless 0 <= part_index < num_parts."""
+    """Raise ParameterError unless 0 <= part_index < num_parts."""
     if num_parts < 1:
         raise ParameterError("num_parts", expected="1 or more", got=num_parts)
     if not 0 <= part_index < num_parts:
@@ -40,14 +40,19 @@ def check_part(num_parts: int, part_index: int) -> None:
 
 
 def as_float32(value: ArrayLike, what: str) -> Array:
-    """`value` as a C-ordered float32 array with rows, itself if it is one already; DataError otherwise."""
+    """`value` as a C-ordered float32 array of the same shape, one example per row; not copied if it is one already.
+
+    `what` names it in errors. Raises DataError if it is no array of numbers (numpy's TypeError and ValueError become
+    that), has no axis or no elements, or has values beyond the range of float32.
+    """
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         value = np.from_dlpack(value)
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"its type is {array.dtype}")
-        with np.errstate(over="raise"):
+            raise TypeError(f"its type is {array.dtype}")  # becomes DataError below, like numpy's own refusals
+        with np.errstate(over="raise"):  # or a float64 of 1e300 would become inf without a word
+            # ascontiguousarray would make a number an array of one axis, and hide it from the check below.
             array = np.ascontiguousarray(array, np.float32) if array.ndim else array
     except (TypeError, ValueError) as error:
         raise DataError(f"{what} is not an array of numbers: {error}") from None
@@ -61,11 +66,16 @@ def as_float32(value: ArrayLike, what: str) -> Array:
 
 
 def named_arrays(source: Source, name: str) -> dict[str, Array]:
-    """Arrays by name: `name` for one, `_0_name`, `_1_name` ... for a list of several, as MXNet names them."""
+    """Float32 arrays by name, in the order of `source`, each with one example per row; {} for None.
+
+    A mapping brings its own names. One array is called `name`, several in a list `_0_name`, `_1_name`, ..., as in
+    MXNet. Raises DataError if one of them cannot be used.
+    """
     if source is None:
         return {}
     if isinstance(source, Mapping):
         return {str(key): as_float32(value, str(key)) for key, value in source.items()}
+    # A list whose items have shapes is several arrays; any other list, such as [[1, 2], [3, 4]], is one array's rows.
     if isinstance(source, list | tuple) and source and all(getattr(one, "shape", ()) for one in source):
         if len(source) == 1:
             return {name: as_float32(source[0], name)}
@@ -74,7 +84,7 @@ def named_arrays(source: Source, name: str) -> dict[str, Array]:
 
 
 def common_length(arrays: dict[str, Array]) -> int:
-    """The number of rows that all arrays have; DataError if they differ."""
+    """The common extent of the arrays' first axis, the number of examples. Raises DataError if they differ."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())

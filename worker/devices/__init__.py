@@ -1,1 +1,1 @@
-"""Which devices there are, and how they share the rows of a batch."""
+"""Which devices this machine has, whether they can be used, and how a batch is divided among them."""

@@ -12,7 +12,7 @@ _LOOKUPS: Lookups = Machine()
 
 
 def num_gpus() -> int:
-    """How many GPUs cupy sees: 0 without it, without a driver that fits it, or without a device."""
+    """The number of GPUs that cupy sees; 0 if cupy, a driver that fits it, or a device is missing. Raises nothing."""
     parts = GpuParts(_LOOKUPS)
     if parts.driver().state == MISSING or parts.cupy().state == MISSING:
         return 0
@@ -23,9 +23,11 @@ def num_gpus() -> int:
 
 
 def require(ctx: Context) -> Context:
-    """`ctx` itself if it can be used here; DeviceError that says what is missing otherwise."""
+    """Return `ctx` if it can be used here. Raises DeviceError, which says what is missing and how to get it, if not."""
     if ctx.device_type == "cpu":
         return ctx
+    # Driver, cupy and libraries come first: without them CUDA would answer the question about GPUs with an error
+    # that names a consequence and not the cause.
     parts = GpuParts(_LOOKUPS)
     _refuse(ctx, parts.first_missing())
     try:
@@ -45,7 +47,7 @@ def require(ctx: Context) -> Context:
 
 
 def _refuse(ctx: Context, part: Part | None) -> None:
-    """DeviceError if that part is missing."""
+    """Raise DeviceError if that part is missing."""
     if part is not None and part.state == MISSING:
         remedy = f"{part.remedy}. `pushgrad doctor` looks at everything that a GPU needs"
         raise DeviceError(f"{ctx} cannot be used: {part.found}", remedy=remedy)

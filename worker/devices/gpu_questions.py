@@ -1,4 +1,7 @@
-"""What has to be asked of a machine to tell whether it can train on GPUs."""
+"""The questions to ask of a machine to tell whether it can train on GPUs.
+
+gpu_answers.py asks this machine, gpu_report.py draws conclusions; tests answer in place of machines that they lack.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Protocol
 
 
 class Absent(Exception):
-    """What was looked for is not there; the text says why, in the words of whoever knows."""
+    """What was looked for is not there; the text says why, in the words of the library that was asked."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A visible GPU: name, compute capability, memory in bytes."""
+    """A visible GPU: name, compute capability as (major, minor), and total memory in bytes."""
 
     name: str
     capability: tuple[int, int]
@@ -21,48 +24,48 @@ class Gpu:
 
 
 class Lookups(Protocol):
-    """The questions. Each raises Absent where there is no answer, and nothing else. CUDA 12.4 is the number 12040."""
+    """The questions. Each raises Absent if there is no answer, and nothing else. CUDA 12.4 is the number 12040."""
 
     def driver(self) -> tuple[int, str]:
-        """The CUDA version that the NVIDIA driver speaks, and the driver's own version, "" if not known."""
+        """The newest CUDA version that the NVIDIA driver supports, and the driver's own version, "" if not known."""
         ...
 
     def installed(self) -> Mapping[str, str]:
-        """Versions of the installed distributions `cupy*` and `nvidia-*`, by name."""
+        """Versions of the installed distributions `cupy*` and `nvidia-*`, by name; never raises."""
         ...
 
     def cupy(self) -> tuple[str, int]:
-        """cupy's version, and that of the CUDA that it was built for."""
+        """cupy's version, and the CUDA version that it was built for."""
         ...
 
     def nvrtc(self) -> int:
-        """The version of CUDA's compiler that cupy finds."""
+        """The CUDA version of NVRTC, the compiler that cupy finds."""
         ...
 
     def cublas(self) -> None:
-        """Nothing, if cupy can load cuBLAS."""
+        """Return if cupy can load cuBLAS."""
         ...
 
     def headers(self) -> str:
-        """The folder of CUDA's headers, from which cupy compiles its own kernels."""
+        """The folder of CUDA's headers, without which cupy cannot compile its own kernels."""
         ...
 
     def gpus(self) -> list[Gpu]:
-        """The visible GPUs, perhaps none."""
+        """The visible GPUs, in the order of their indices; the list may be empty."""
         ...
 
     def free_memory(self, index: int) -> int:
-        """Bytes that are free on a GPU. The question itself takes some hundred MiB there."""
+        """Free memory of a GPU in bytes. Asking creates a CUDA context there, which takes some hundred MiB itself."""
         ...
 
     def visible(self) -> str | None:
-        """CUDA_VISIBLE_DEVICES."""
+        """The environment variable CUDA_VISIBLE_DEVICES, or None; never raises."""
         ...
 
     def cudnn(self) -> int:
-        """The version of the cuDNN that nvidia-cudnn-frontend finds: 92800 for 9.28.0."""
+        """The version of the cuDNN library that nvidia-cudnn-frontend finds: 92800 for 9.28.0."""
         ...
 
     def nccl(self) -> int:
-        """The version of the NCCL that cupy finds: 23203 for 2.32.3."""
+        """The version of the NCCL library that cupy finds: 23203 for 2.32.3."""
         ...

@@ -1,4 +1,4 @@
-"""On which devices a worker computes, and how many rows of a batch each of them takes."""
+"""Placement: on which devices a worker computes, and how many rows of a batch each of them takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .available import require
 
 @dataclass(frozen=True)
 class Placement:
-    """On what a worker computes: contexts that are there, and which share of its rows each one takes.
+    """The contexts on which a worker computes, all of them usable, and each one's relative share of its rows (loads).
 
-    All CPU contexts are one processor: what they take together is cut over the compute threads.
+    All CPU contexts are one processor: what they take together is divided among the compute threads.
     """
 
     contexts: tuple[Context, ...]
@@ -24,7 +24,11 @@ class Placement:
 
     @classmethod
     def of(cls, ctx: Any, work_load_list: Sequence[float] | None = None) -> Placement:
-        """From what users pass; without loads all contexts take equal shares. DeviceError, ParameterError."""
+        """The placement for what users pass as ctx and work_load_list; without loads all shares are equal.
+
+        Raises DeviceError if a context cannot be used, ParameterError if a GPU is named twice or the loads are not one
+        number above 0 for each context.
+        """
         contexts = tuple(require(context) for context in as_list(ctx))
         gpus = [context for context in contexts if context.device_type == "gpu"]
         if len(set(gpus)) < len(gpus):
@@ -33,24 +37,25 @@ class Placement:
 
     @property
     def gpus(self) -> list[int]:
-        """The indices of the GPUs, in order."""
+        """The indices of the GPUs, in the order of the contexts."""
         return [context.device_id for context in self.contexts if context.device_type == "gpu"]
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the processor computes beside GPUs."""
+        """Whether both the processor and GPUs compute."""
         return 0 < len(self.gpus) < len(self.contexts)
 
     def identities(self) -> list[str]:
-        """Of the GPUs, in order; see Device.identity."""
+        """A name for each GPU, in order, that no other GPU on any host has; see Device.identity."""
         if not self.gpus:
             return []
+        # Imported here: a worker that only uses the processor does without cupy.
         from ..cuda.device import Device
 
         return [Device.get(index).identity() for index in self.gpus]
 
     def only_gpus(self) -> Placement:
-        """The GPUs alone, with their loads."""
+        """The placement that is left without the processor: the GPUs with their loads."""
         gpus = tuple(context for context in self.contexts if context.device_type == "gpu")
         return Placement(gpus, tuple(self.gpu_loads()))
 
@@ -61,6 +66,7 @@ class Placement:
 
 
 def _checked(loads: Sequence[float] | None, count: int) -> tuple[float, ...]:
+    """Loads as a tuple of `count` numbers, all 1 if none are given."""
     if loads is None:
         return (1.0,) * count
     values = tuple(loads) if isinstance(loads, list | tuple) else ()
@@ -70,9 +76,10 @@ def _checked(loads: Sequence[float] | None, count: int) -> tuple[float, ...]:
 
 
 def rows_by_load(total: int, loads: Sequence[float]) -> list[Rows]:
-    """`total` rows in consecutive parts, as MXNet cuts them: each rounded, what is left to the last.
+    """Cut `total` rows into consecutive parts (first, last + 1) in proportion to `loads`.
 
-    ParameterError if a part would be empty.
+    As in MXNet, each part is rounded and the last one takes what is left. Raises ParameterError if a part would be
+    empty.
     """
     sizes = [round(load * total / sum(loads)) for load in loads]
     ends = [min(total, sum(sizes[: i + 1])) for i in range(len(sizes) - 1)] + [total]

@@ -1,1 +1,1 @@
-"""Files of arrays and checkpoints, byte for byte MXNet's."""
+"""Files of arrays and checkpoints, byte for byte as MXNet writes them; other programs' files are in formats/."""

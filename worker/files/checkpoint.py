@@ -2,8 +2,8 @@
 
     prefix-symbol.json    prefix-0001.params (arg:fc1_weight, aux:bn_moving_mean)    prefix-0001.states
 
-The states file is an array file too: `mom:fc1_weight` for a state named mom of parameter fc1_weight, and whole numbers
-such as `step`. The params file is renamed into place last: where it is, the others are.
+The states file is an array file, too: `mom:fc1_weight` is the state named mom of the parameter fc1_weight, and there
+are whole numbers such as `step`. The params file is renamed into place last, so where it is, the other two are as well.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from . import ndfile
 if TYPE_CHECKING:
     from ..symbols.symbol import Symbol
 
-_INPUT_ENDINGS = ("data", "label")
+_INPUT_ENDINGS = ("data", "label")  # of the names of inputs, where nobody says which arguments are inputs
 
 
 @dataclass
 class TrainingState:
-    """What a training needs beside its parameters to go on: optimizer states and whole numbers such as `step`.
+    """What a training needs besides its parameters to go on: optimizer states, and whole numbers such as `step`.
 
-    `slots` holds, by parameter name, arrays of the parameter's shape by state name: {"fc1_weight": {"mom": array}}.
+    `slots` holds, by parameter and by state name, arrays of the parameter's shape: {"fc1_weight": {"mom": array}}.
     """
 
     slots: dict[str, dict[str, Array]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class TrainingState:
 
 @dataclass
 class Checkpoint:
-    """What `load` found. `state` is None if there is no states file."""
+    """What `load` found: parameters and auxiliary states by name; `state` is None if there is no states file."""
 
     symbol: Symbol
     arg_params: dict[str, Array]
@@ -49,7 +49,7 @@ class Checkpoint:
 
 
 def paths(prefix: PathLike, epoch: int) -> tuple[Path, Path, Path]:
-    """The files of graph, parameters and states. `epoch` is 0 to 9999."""
+    """The paths of the files of graph, parameters and states. Raises ParameterError if `epoch` is not 0 to 9999."""
     if not isinstance(epoch, int) or not 0 <= epoch <= 9999:
         raise ParameterError("checkpoint: epoch", expected="a whole number from 0 to 9999", got=repr(epoch))
     return Path(f"{prefix}-symbol.json"), Path(f"{prefix}-{epoch:04d}.params"), Path(f"{prefix}-{epoch:04d}.states")
@@ -63,9 +63,11 @@ def save(
     aux_params: Mapping[str, Array],
     state: TrainingState | None = None,
 ) -> Path:
-    """Write the files, each whole or not at all, and return the params file's path. No symbol: its file is left alone.
+    """Write the files, each whole or not at all, and return the path of the params file. Arrays may have any shapes.
 
-    Without `state` an older states file of that epoch is removed, as it would belong to other parameters.
+    If `symbol` is None, the graph's file is left alone. If `state` is None, an older states file of that epoch is
+    removed, because it would belong to other parameters. Raises ParameterError if `epoch` is not 0 to 9999 or the
+    format lacks an element type, FileFormatError if the folder does not exist.
     """
     graph_path, params_path, states_path = paths(prefix, epoch)
     if symbol is not None:
@@ -76,6 +78,7 @@ def save(
     else:
         ndfile.save(states_path, _flat(state))
     args = {f"arg:{name}": value for name, value in arg_params.items()}
+    # Last: a reader looks for this file, and finds the others complete once it is there.
     ndfile.save(params_path, args | {f"aux:{name}": value for name, value in aux_params.items()})
     return params_path
 
@@ -87,11 +90,12 @@ def load(
     inputs: Collection[str] | None = None,
     allow_extra_params: bool = False,
 ) -> Checkpoint:
-    """Read the files of that epoch and check that they belong together; the graph's file is read if `symbol` is None.
+    """Read the files of that epoch and check that they belong together. The graph's file is read if `symbol` is None.
 
-    `inputs` are the arguments that are no parameters; by default those whose names end in data or label. With
-    `allow_extra_params`, arrays that the network has no use for are left out with a note; otherwise they are an error.
-    Raises FileFormatError naming the file and the first parameter that is missing, unknown, or does not fit.
+    `inputs` are the arguments that are not parameters; by default those whose names end in data or label. With
+    `allow_extra_params`, arrays that the network does not use are left out with a line in the log; otherwise they are
+    an error. Raises FileFormatError, which names the file and the first parameter that is missing, unknown or of
+    another shape; ParameterError if `epoch` is not 0 to 9999.
     """
     _, params_path, states_path = paths(prefix, epoch)
     symbol, arg_params, aux_params = load_parts(prefix, epoch, symbol)
@@ -106,16 +110,16 @@ def load(
 def load_parts(
     prefix: PathLike, epoch: int, symbol: Symbol | None = None
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """Graph, arguments and auxiliary states of that epoch, without a check that they belong together.
+    """The graph, arguments and auxiliary states of that epoch by name, of any shapes: they are not compared.
 
-    What an old graph's file leaves open, the parameters' shapes settle (see `settle`).
+    Raises FileFormatError if a file is missing, damaged, or not a model's, ParameterError for a wrong `epoch`.
     """
     graph_path, params_path, _ = paths(prefix, epoch)
     loaded = _load_symbol(graph_path) if symbol is None else symbol
     if not params_path.exists():
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
-    if symbol is None:
+    if symbol is None:  # what an old graph's file leaves open is settled by the parameters' shapes
         from ..graphs.old_models import settle_pooling, settle_states
 
         loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
@@ -124,7 +128,7 @@ def load_parts(
 
 
 def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike) -> None:
-    """Remove what the network does not know, and say so."""
+    """Remove arrays that the network does not use, and log which."""
     extra = sorted(params.keys() - set(known))
     for name in extra:
         del params[name]
@@ -133,7 +137,7 @@ def _leave_out(params: dict[str, Array], known: Collection[str], path: PathLike)
 
 
 def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Arguments and auxiliary states of a params file; FileFormatError if its names are not those of parameters."""
+    """The arguments and auxiliary states in a params file by name, of any shapes. Raises FileFormatError for others."""
     arrays = ndfile.load(path)
     if isinstance(arrays, list):
         raise FileFormatError(f"{path} has {len(arrays)} arrays without names", expected="names such as arg:fc1_weight")
@@ -149,7 +153,10 @@ def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
 
 
 def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState:
-    """The training state in a states file; FileFormatError if it does not fit the parameters."""
+    """The training state in a states file. Raises FileFormatError if it cannot be read or does not fit.
+
+    An array must be a whole number, or a state of one of `arg_params` with that parameter's shape.
+    """
     arrays = ndfile.load(path)
     state = TrainingState()
     for name, value in (arrays if isinstance(arrays, dict) else dict.fromkeys([""], np.empty(0))).items():
@@ -174,9 +181,10 @@ def check(
     inputs: Collection[str] | None = None,
     shapes: Mapping[str, Shape] | None = None,
 ) -> None:
-    """FileFormatError unless the parameters are those of `symbol`: the same names, and shapes that fit.
+    """Raise FileFormatError unless the parameters are those of `symbol`: the same names, and shapes that fit.
 
-    `shapes` are the exact ones if they are known (a bound network); otherwise they are inferred from the parameters.
+    `inputs` are the arguments that are not parameters, as for `load`. `shapes` are the exact shapes if they are known
+    (of a bound network); otherwise shape inference must not contradict the parameters.
     """
     arguments, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     needed = [name for name in arguments if not _is_input(name, inputs)]
@@ -186,7 +194,7 @@ def check(
                 raise _foreign(path, f"{kind}:{name} is missing")
         for name in there:
             if name not in allowed:
-                raise _foreign(path, f"{kind}:{name} is no parameter of it")
+                raise _foreign(path, f"{kind}:{name} is not one of its parameters")
     if shapes is None:
         _check_inferred(path, symbol, arg_params)
     for name, value in (*arg_params.items(), *aux_params.items()):
@@ -195,13 +203,14 @@ def check(
 
 
 def _check_inferred(path: PathLike, symbol: Symbol, arg_params: Mapping[str, Array]) -> None:
-    """Let shape inference find the parameter that contradicts the graph: the first that makes it fail."""
+    """Name the parameter that contradicts the graph: the first one with whose shape inference fails."""
     shapes = {name: value.shape for name, value in arg_params.items()}
     try:
         symbol.infer_shape_partial(**shapes)
         return
     except PushgradError as error:
         reason = str(error)
+    # Only now, as this infers once per parameter.
     known: dict[str, Shape] = {}
     for name, shape in shapes.items():
         try:
@@ -224,7 +233,7 @@ def _foreign(path: PathLike, what: str) -> FileFormatError:
 
 def _load_symbol(path: Path) -> Symbol:
     if not path.exists():
-        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or look at the prefix")
+        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or check the prefix")
     from ..symbols import sym
 
     loaded: Any = sym.load(path)
@@ -232,11 +241,13 @@ def _load_symbol(path: Path) -> Symbol:
 
 
 def _flat(state: TrainingState) -> dict[str, Array]:
+    """A training state as the arrays of a states file; whole numbers become int64 arrays of shape (1,)."""
     arrays = {f"{slot}:{name}": value for name, slots in state.slots.items() for slot, value in slots.items()}
     return arrays | {name: np.array([number], np.int64) for name, number in state.numbers.items()}
 
 
 def _what_there_is(prefix: PathLike) -> str:
+    """A remedy for a missing params file: the last five that there are."""
     folder, stem = Path(prefix).parent, Path(prefix).name
     found = sorted(path.name for path in folder.glob("*.params") if path.name.startswith(f"{stem}-"))
     return f"There are: {', '.join(found[-5:])}" if found else f"There are no {prefix}-*.params files"

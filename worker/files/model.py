@@ -1,4 +1,4 @@
-"""mx.model: checkpoints as plain graphs and arrays, as MXNet's module of that name reads and writes them."""
+"""mx.model: reading and writing checkpoints as a graph and arrays, under the names of MXNet's module."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def load_checkpoint(prefix: PathLike, epoch: int) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """Graph, arguments and auxiliary states of prefix-symbol.json and prefix-0001.params, both as they are.
+    """The graph, arguments and auxiliary states in prefix-symbol.json and prefix-0001.params, without comparing them.
 
-    Arrays that the graph has no use for come too, and ones that it needs may be missing, as when a part of a network
-    was saved: `mx.FeedForward.load` insists on a complete one. Files from MXNet 0.7 (2016) on are read. Raises
-    FileFormatError if a file is missing, damaged, or no model's.
+    Arrays, each of its parameter's shape, come by name. There may be some that the graph does not use, and some that it
+    needs may be missing, as when a part of a network was saved; `mx.FeedForward.load` insists on a complete model.
+    Files from MXNet 0.7 (2016) on are read. Raises FileFormatError if a file is missing, damaged, or not a model's,
+    ParameterError if `epoch` is not 0 to 9999.
     """
     return checkpoint.load_parts(prefix, epoch)
 
@@ -29,5 +30,9 @@ def save_checkpoint(
     arg_params: Mapping[str, Array],
     aux_params: Mapping[str, Array],
 ) -> None:
-    """Write prefix-symbol.json (unless `symbol` is None) and prefix-0001.params, each whole or not at all."""
+    """Write prefix-symbol.json (unless `symbol` is None) and prefix-0001.params, each whole or not at all.
+
+    The arrays are stored by name, with the shape and element type that they have. Raises ParameterError if `epoch` is
+    not 0 to 9999 or the format lacks an element type, FileFormatError if the folder does not exist.
+    """
     checkpoint.save(prefix, epoch, symbol, arg_params, aux_params)

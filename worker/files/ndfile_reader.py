@@ -1,4 +1,13 @@
-"""Reading MXNet's file of arrays, trusting nothing in it."""
+"""Reading MXNet's file of arrays, trusting nothing in it: every count and extent is checked before it is used.
+
+Layouts of an array, all little endian; `type` and the device are 32 bits wide, "shape" is rank and extents:
+
+    before 0.11    u32 rank, u32 extents, device (type, index), type, data
+    version 1      magic, shape with i64 extents, device, type, data
+    version 2, 3   magic, i32 storage type (dense, row-sparse, csr), then as version 1. A sparse array has the shape of
+                   its stored values before its own shape, and after its type a type and a shape for each index array;
+                   the data are the values, then the index arrays
+"""
 
 from __future__ import annotations
 
@@ -15,6 +24,7 @@ from ..array import Array, Shape, aligned_empty
 LIST_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 
+# numpy's element type -> MXNet's number for it (mshadow's type flags).
 CODES: dict[np.dtype[Any], int] = {
     np.dtype(name): code
     for code, name in {
@@ -22,19 +32,21 @@ CODES: dict[np.dtype[Any], int] = {
         7: "bool", 8: "int16", 9: "uint16", 10: "uint32", 11: "uint64",
     }.items()
 }  # fmt: skip
-_BFLOAT16 = 12
+_BFLOAT16 = 12  # numpy lacks this type: its bits are read as u16 and then widened
 _DTYPES = {code: dtype.newbyteorder("<") for dtype, code in CODES.items()} | {_BFLOAT16: np.dtype("<u2")}
 _DENSE, _ROW_SPARSE, _CSR = 0, 1, 2
-_INDEX_ARRAYS = {_DENSE: 0, _ROW_SPARSE: 1, _CSR: 2}
-_MAX_NDIM = 32
-_MOST_ELEMENTS = 1 << 48  # a shape with a 0 among its extents may claim anything else, but numpy could not hold it
+_INDEX_ARRAYS = {_DENSE: 0, _ROW_SPARSE: 1, _CSR: 2}  # how many index arrays stand beside the values
+_MAX_NDIM = 32  # numpy 1.26 has no arrays of more axes
+# Bounds the product of a shape's extents other than 0. An array without elements takes no bytes of the file whatever
+# its other extents are, but numpy cannot make one whose extents overflow.
+_MOST_ELEMENTS = 1 << 48
 _LARGEST_DENSE = 1 << 31  # bytes to which a sparse array may grow when it is made dense
-_NONE_SHAPE = (0,)  # how an array that was never set is read
+_NONE_SHAPE = (0,)  # the shape of an array that MXNet saved before anything was assigned to it
 _REMEDY = "It should be a file written by MXNet or mx.nd.save; fetch or write it again"
 
 
 class Reader:
-    """A cursor in an open file of known size."""
+    """A cursor in an open file of known size. `path` names the file in errors; `offset` is its position in bytes."""
 
     def __init__(self, stream: IO[bytes], path: str) -> None:
         self.stream, self.path = stream, path
@@ -42,22 +54,27 @@ class Reader:
         self.offset = 0
 
     def content(self) -> tuple[list[Array], list[str]]:
-        """All arrays and their names (none if the file has none)."""
+        """All arrays of the file, of any shapes, and their names (none if the file has none).
+
+        Raises FileFormatError, which names the file and the byte offset, for whatever is wrong with it.
+        """
         if self.size < 8 or self._numbers("Q", 1)[0] != LIST_MAGIC:
             self.offset = 0
             self._fail("not an MXNet array file: it does not begin with 12 01 00 00 00 00 00 00")
         self._numbers("Q", 1)  # reserved
+        # The shortest array takes 4 bytes (an old one of rank 0), the shortest name 8 (its length).
         arrays = [self._array() for _ in range(self._count("arrays", at_least=4))]
         names = [self._name() for _ in range(self._count("names", at_least=8))]
         if names and len(names) != len(arrays):
             self._fail(f"{len(names)} names for {len(arrays)} arrays")
         if len(set(names)) != len(names):
-            self._fail("two arrays have the same name")
+            self._fail("two arrays have the same name")  # a dict would silently lose one
         if self.offset != self.size:
             self._fail(f"{self.size - self.offset} bytes after the end of the content")
         return arrays, names
 
     def _fail(self, what: str) -> NoReturn:
+        """Raise the error for what is wrong at the current offset."""
         raise FileFormatError(f"{self.path}, byte {self.offset}: {what}", remedy=_REMEDY)
 
     def _bytes(self, count: int) -> bytes:
@@ -70,14 +87,16 @@ class Reader:
         return piece
 
     def _require(self, count: int) -> None:
+        """Fail unless at least `count` bytes are left."""
         if count > self.size - self.offset:
             self._fail(f"truncated, {count} more bytes expected and {self.size - self.offset} there")
 
     def _numbers(self, kind: str, count: int) -> tuple[int, ...]:
+        """The next `count` integers of a type that struct calls `kind`."""
         return struct.unpack(f"<{count}{kind}", self._bytes(count * struct.calcsize(kind)))
 
     def _count(self, what: str, at_least: int) -> int:
-        """A count of things that take `at_least` bytes each."""
+        """The next count, of things that take at least `at_least` bytes each; fails if the file cannot hold them."""
         (count,) = self._numbers("Q", 1)
         if count * at_least > self.size - self.offset:
             self._fail(f"{count} {what} announced, more than the file can hold")
@@ -91,29 +110,34 @@ class Reader:
             self._fail(f"a name that is not UTF-8: {text[:40]!r}")
 
     def _array(self) -> Array:
-        """One array: magic, storage type, shape, device (ignored), element type, data."""
+        """The next array, of whichever version, dense and in native byte order."""
         (magic,) = self._numbers("I", 1)
         if magic in (MAGIC_V2, MAGIC_V3):
             return self._versioned(magic)
-        # Version 1 has 64-bit extents, the layout before it 32-bit ones; a legacy file's first word is the rank.
+        # Before there were magic words, an array began with its rank, and its extents were 32 bits wide.
         shape = self._shape("q") if magic == MAGIC_V1 else self._extents(magic, "I")
         return self._dense(shape) if shape else np.empty(_NONE_SHAPE, np.float32)
 
     def _versioned(self, magic: int) -> Array:
+        """What follows the magic word of versions 2 and 3."""
         (storage,) = self._numbers("i", 1)
         if storage not in _INDEX_ARRAYS:
             self._fail(f"unknown storage type {storage}")
         stored = self._shape("q") if storage != _DENSE else None
         shape = self._shape("q", may_be_unknown=magic == MAGIC_V3)
+        # Version 3 (numpy mode) writes rank -1 for an array that was never set, and rank 0 for a number. In version 2
+        # rank 0 means never set. Neither is followed by device, type and data.
         if shape is None or (shape == () and magic == MAGIC_V2):
             return np.empty(_NONE_SHAPE, np.float32)
         return self._dense(shape) if stored is None else self._sparse(storage, stored, shape)
 
     def _shape(self, kind: str, may_be_unknown: bool = False) -> Shape | None:
+        """Rank and extents of type `kind`; None for a rank of -1, where that may be."""
         (ndim,) = self._numbers("i", 1)
         return None if may_be_unknown and ndim == -1 else self._extents(ndim, kind)
 
     def _extents(self, ndim: int, kind: str) -> Shape:
+        """The next `ndim` extents as a shape that numpy can hold."""
         if not 0 <= ndim <= _MAX_NDIM:
             self._fail(f"an array of {ndim} dimensions")
         shape = self._numbers(kind, ndim)
@@ -124,21 +148,25 @@ class Reader:
         return shape
 
     def _dtype(self) -> int:
+        """The next element type, as MXNet's code."""
         (code,) = self._numbers("i", 1)
         if code not in _DTYPES:
             self._fail(f"unknown element type {code}")
         return code
 
     def _dense(self, shape: Shape | None) -> Array:
+        """Device, element type and data of a dense array of that shape."""
         self._numbers("i", 2)  # device
         return self._values(shape or (), self._dtype())
 
     def _sparse(self, storage: int, stored: Shape | None, shape: Shape) -> Array:
+        """A row-sparse or csr array as a dense one of `shape`; `stored` is the shape of the values in the file."""
         self._numbers("i", 2)  # device
         code = self._dtype()
         kinds = [(self._dtype(), self._shape("q") or ()) for _ in range(_INDEX_ARRAYS[storage])]
         values = self._values(stored or (), code)
         indices = [self._values(extents, kind) for kind, extents in kinds]
+        # The one place where an array may be larger than the file, so it has a bound of its own.
         if math.prod(shape) * values.itemsize > max(_LARGEST_DENSE, self.size):
             self._fail(f"a sparse array of shape {shape}, which is too large to be read as a dense one")
         dense = np.zeros(shape, values.dtype)
@@ -149,7 +177,7 @@ class Reader:
         return dense
 
     def _values(self, shape: Shape, code: int) -> Array:
-        """The elements themselves, straight from the file into the array."""
+        """The elements of an array of that shape, read from the file straight into the array."""
         dtype = _DTYPES[code]
         size = math.prod(shape) * dtype.itemsize
         self._require(size)
@@ -185,6 +213,7 @@ def _fill_csr(dense: Array, values: Array, indices: list[Array]) -> None:
 
 
 def _check_range(places: Array, extent: int) -> None:
+    """ValueError unless all places are whole numbers from 0 to extent - 1: numpy would count negative ones back."""
     if places.dtype.kind not in "iu":
         raise ValueError(f"places of type {places.dtype}")
     if places.size and not (places.min() >= 0 and places.max() < extent):

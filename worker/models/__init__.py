@@ -1,6 +1,8 @@
 """Networks by name: `mx.models.resnet(depth=18)`, or `mx.models.get("resnet18", num_classes=10)`.
 
-Each is a function that builds a Symbol with the input `data` and the output `softmax`; a file per family.
+Each network is a function that builds a Symbol with the input `data`, the label `softmax_label` and the output
+`softmax`; there is a file per family. Names of layers are part of the interface, because checkpoints and converters
+rely on them.
 """
 
 from __future__ import annotations
@@ -61,12 +63,15 @@ __all__ = [
 
 
 def names() -> list[str]:
-    """The names that `get` knows; vgg, resnet and efficientnet_lite take a number as well, as in resnet18."""
+    """The names that `get` knows, sorted; vgg, resnet and efficientnet_lite may be followed by a number: resnet18."""
     return sorted(_MODELS)
 
 
 def get(name: str, **options: Any) -> Symbol:
-    """The network of that name; `options` are those of its function. ParameterError if there is none."""
+    """The network of that name; `options` are the parameters of its function.
+
+    Raises ParameterError if there is no such network, or an option is out of range for it.
+    """
     if name not in _MODELS and (match := re.fullmatch(r"(\w+?)(\d+)", name)) and match[1] in _NUMBER:
         name, options = match[1], {_NUMBER[match[1]]: int(match[2]), **options}
     if name not in _MODELS:

@@ -1,4 +1,4 @@
-"""AlexNet."""
+"""AlexNet, with all filters seeing all channels, or in the article's two halves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def alexnet(num_classes: int = 1000, towers: int = 1) -> Symbol:
     towers=2 is the article's network, whose second, fourth and fifth convolution see only half of the channels:
     60 965 224 parameters, as in Caffe's. towers=1, the default and MXNet's example, lets them see all: 62 378 344.
     (torchvision's variant of 61 100 840, with fewer filters, is another network.) An image of 224 is padded by 2, which
-    gives the same 55 x 55 places for the first convolution as one of 227 without.
+    gives the first convolution the same 55 x 55 outputs as an unpadded image of 227. Raises ParameterError unless
+    `towers` is 1 or 2.
     """
     if towers not in (1, 2):
         raise ParameterError("alexnet: towers", expected="1 or 2", got=repr(towers))
@@ -44,6 +45,8 @@ def _conv(data: Symbol, index: int, filters: int, kernel: int, pad: int, stride:
 
 
 def _normalised(data: Symbol, index: int) -> Symbol:
+    # The article's numbers. Its formula does not divide alpha by the 5 channels, as LRN does; MXNet's example keeps the
+    # 1e-4 all the same.
     return sym.LRN(data, alpha=1e-4, beta=0.75, knorm=2, nsize=5, name=f"norm{index}")
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation, with relu6 for swish, for small devices."""
+"""EfficientNet-Lite, for small devices: EfficientNet without squeeze-and-excitation, with relu6 in place of swish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ..symbols.symbol import Symbol
 
 @dataclass(frozen=True)
 class Variant:
-    """How a variant scales the smallest one; `image_size` in pixels, `dropout` before the classifier."""
+    """How a variant scales the smallest one: factors of `width` (filters) and `depth` (blocks).
+
+    `image_size` is in pixels, `dropout` the rate before the classifier.
+    """
 
     width: float
     depth: float
@@ -47,10 +50,10 @@ def efficientnet_lite(
 
     data (N, 3, S, S) with S = image_size (by default the variant's own: 224, 240, 260, 280, 300), RGB as
     (pixel - 127) / 128 -> softmax (N, num_classes). Lite0 has 4 652 008 parameters, as its authors count (4.7 million).
-    Convolutions that stride pad as TensorFlow's SAME does, one more row below and one more column to the right where
-    the padding is odd, so that weights trained there give the same results; this is why the image size must be known.
+    Convolutions with strides pad as TensorFlow's SAME does, with one more row below and one more column to the right
+    where the padding is odd, so that weights trained there give the same results; so the image size must be known.
     Blocks are numbered through: block0_depthwise_conv_weight, block1_expand_bn_gamma, ... Stochastic depth, which the
-    authors train with, is left out.
+    authors train with, is left out. Raises ParameterError unless `variant` is 0 to 4.
     """
     if variant not in range(len(VARIANTS)):
         raise ParameterError("efficientnet_lite: variant", expected="0 to 4", got=repr(variant))
@@ -61,7 +64,7 @@ def efficientnet_lite(
     channels, number = _STEM, 0
     for index, (repeats, kernel, stride, expansion, filters) in enumerate(_STAGES):
         filters = _scaled(filters, chosen.width)
-        fixed = index in (0, len(_STAGES) - 1)
+        fixed = index in (0, len(_STAGES) - 1)  # Lite variants repeat the first and the last stage no more often
         for repeat in range(repeats if fixed else math.ceil(repeats * chosen.depth)):
             step = stride if repeat == 0 else 1
             net = _block(net, f"block{number}", channels, filters, kernel, step, expansion, size)
@@ -93,7 +96,7 @@ def _conv_bn(
 ) -> Symbol:
     """Convolution with SAME padding for an image of that size, normalisation, and relu6 if `active`."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    if total % 2:
+    if total % 2:  # Convolution pads both sides the same
         low, high = total // 2, total - total // 2
         data = sym.Pad(data, mode="constant", pad_width=(0, 0, 0, 0, low, high, low, high), name=f"{name}_pad")
         total = 0
@@ -112,7 +115,7 @@ def _conv_bn(
 
 
 def _scaled(filters: int, width: float) -> int:
-    """filters * width to the nearest multiple of 8, but never more than a tenth less."""
+    """filters * width, rounded to the nearest multiple of 8, but up if that would lose more than a tenth."""
     wanted = filters * width
     found = max(8, int(wanted + 4) // 8 * 8)
     return found + 8 if found < 0.9 * wanted else found

@@ -22,7 +22,7 @@ _MODULES = {
 def googlenet(num_classes: int = 1000, dropout: float = 0.4) -> Symbol:
     """Szegedy et al. (2014): data (N, 3, 224, 224) -> softmax (N, num_classes), without the two auxiliary classifiers.
 
-    6 998 552 parameters, as Caffe's bvlc_googlenet has without its auxiliary classifiers.
+    It has 6 998 552 parameters, as many as Caffe's bvlc_googlenet without its auxiliary classifiers.
     """
     net = _pool(_conv(sym.Variable("data"), "conv1", 64, 7, 2), "pool1")
     net = _normalised(net, "norm1")
@@ -38,7 +38,7 @@ def googlenet(num_classes: int = 1000, dropout: float = 0.4) -> Symbol:
 
 
 def _module(data: Symbol, name: str, one: int, reduce3: int, three: int, reduce5: int, five: int, proj: int) -> Symbol:
-    """Four ways of looking at the same pixels, side by side."""
+    """An inception module: 1x1, 3x3 and 5x5 convolutions and a pooling of the same pixels, joined by channels."""
     pooled = sym.Pooling(data, kernel=(3, 3), stride=(1, 1), pad=(1, 1), pool_type="max", name=f"{name}_pool")
     branches = (
         _conv(data, f"{name}_1x1", one, 1),
@@ -62,6 +62,7 @@ def _conv(data: Symbol, name: str, filters: int, kernel: int, stride: int = 1) -
 
 
 def _pool(data: Symbol, name: str) -> Symbol:
+    # "full" rounds the size up, as Caffe does; the article's table 1 has the resulting 56, 28, 14 and 7.
     return sym.Pooling(data, kernel=(3, 3), stride=(2, 2), pool_type="max", pooling_convention="full", name=name)
 
 

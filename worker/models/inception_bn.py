@@ -1,4 +1,4 @@
-"""Inception with batch normalisation, for photographs and, smaller, for images of 28 pixels."""
+"""Inception with batch normalisation: a network for images of 224 pixels, and a small one for images of 28."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def inception_bn(num_classes: int = 1000) -> Symbol:
     """Ioffe and Szegedy (2015): data (N, 3, 224, 224) -> softmax (N, num_classes).
 
     Layers and names are those of MXNet's example of 2016 and later (conv_1, bn_1, conv_2_red, conv_3a_1x1,
-    conv_3a_double_3x3_0, ..., fc1), so that its trained parameters fit. 11 295 240 parameters: convolutions have a bias
-    before the normalisation, and gammas are learned and counted. Pools that halve the image round up, as MXNet's did
-    when its parameters were trained.
+    conv_3a_double_3x3_0, ..., fc1), so that its trained parameters fit. It has 11 295 240 parameters: convolutions have
+    a bias before the normalisation, and gammas are learned and counted. Pools that halve the image round its size up,
+    as MXNet's did when its parameters were trained.
     """
     net = _conv(sym.Variable("data"), "1", 64, 7, 2)
     net = _conv(_halve(net, "pool_1"), "2_red", 64, 1)
     net = _halve(_conv(net, "2", 192, 3), "pool_2")
     for name, (one, reduce3, three, reduce_double, double, proj, pool) in _MODULES.items():
-        stride = 1 if one else 2
+        stride = 1 if one else 2  # modules without a 1x1 branch halve the image
         deep = _conv(data=net, name=f"{name}_3x3_reduce", filters=reduce3, kernel=1)
         deeper = _conv(net, f"{name}_double_3x3_reduce", reduce_double, 1)
         deeper = _conv(deeper, f"{name}_double_3x3_0", double, 3)
@@ -67,8 +67,8 @@ def inception_bn(num_classes: int = 1000) -> Symbol:
 def inception_bn_28_small(num_classes: int = 10) -> Symbol:
     """The same idea for CIFAR: data (N, 3, 28, 28) -> softmax (N, num_classes), as in MXNet's example of 2015.
 
-    Names are those of its later version (conv_1, conv_in3a_1x1, ...). An image of 32 works as well. 1 652 826
-    parameters with ten classes; gammas are learned and counted.
+    Names are those of its later version (conv_1, conv_in3a_1x1, ...). An image of 32 works as well. With ten classes
+    there are 1 652 826 parameters; gammas are learned and counted.
     """
     net = _conv(sym.Variable("data"), "1", 96, 3)
     for name, (one, three) in _SMALL.items():
@@ -89,6 +89,7 @@ def _conv(data: Symbol, name: str, filters: int, kernel: int, stride: int = 1) -
         num_filter=filters,
         name=f"conv_{name}",
     )
+    # The eps of MXNet's example, with which the parameters were trained.
     net = sym.BatchNorm(net, fix_gamma=False, eps=1e-5 + 1e-10, momentum=0.9, name=f"bn_{name}")
     return sym.Activation(net, act_type="relu", name=f"relu_{name}")
 

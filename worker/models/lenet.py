@@ -10,6 +10,7 @@ def lenet(num_classes: int = 10, activation: str = "tanh") -> Symbol:
     """data (N, 1, 28, 28) -> softmax (N, num_classes): two convolutions and two fully connected layers.
 
     After LeCun et al. (1998), with the sizes 20, 50 and 500 of Caffe's example: 431 080 parameters for ten digits.
+    `activation` is an act_type of Activation; layers are conv1, conv2, fc1, fc2.
     """
     net = sym.Variable("data")
     for index, filters in enumerate((20, 50), 1):

@@ -1,4 +1,4 @@
-"""A language model: long short-term memory, unrolled over the steps of a piece of text."""
+"""A language model: long short-term memory (LSTM), unrolled over the steps of a piece of text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def lstm_unroll(
     num_embed: int = 64,
     dropout: float = 0.0,
 ) -> Symbol:
-    """What comes next, after each of seq_len tokens out of num_classes (Hochreiter and Schmidhuber 1997).
+    """Predict the next token after each of seq_len tokens out of num_classes (Hochreiter and Schmidhuber 1997).
 
-    data (N, seq_len) holds numbers of tokens, softmax_label (N, seq_len) those that follow. For each layer i the inputs
-    l<i>_init_h and l<i>_init_c (N, num_hidden) are the state before the first step. Outputs: softmax_output
+    data (N, seq_len) holds the tokens' numbers, softmax_label (N, seq_len) those that follow. For each layer i the
+    inputs l<i>_init_h, l<i>_init_c (N, num_hidden) are the state before the first step. Outputs: softmax_output
     (N, seq_len, num_classes), then for each layer l<i>_last_h_output and l<i>_last_c_output, through which no gradient
     passes: feed them back as the next piece's state. All steps share their weights: embed_weight, l<i>_i2h_weight,
     l<i>_h2h_weight and biases, with the gates in MXNet's order (input, transform, forget, output), and cls_weight.
@@ -36,10 +36,13 @@ def lstm_unroll(
 
 
 def _layer(data: Symbol, name: str, seq_len: int, num_hidden: int) -> tuple[Symbol, Symbol, Symbol]:
-    """(N, seq_len, inputs) -> the hidden states (N, seq_len, num_hidden), and the last hidden state and cell.
+    """(N, seq_len, inputs) -> hidden states (N, seq_len, num_hidden), last hidden state and last cell (N, num_hidden).
 
-    What the inputs contribute does not depend on the state, so that one product serves all steps.
+    c' = sigmoid(forget) * c + sigmoid(input) * tanh(transform) and h' = sigmoid(output) * tanh(c'), where the gates are
+    W x + V h + b.
     """
+    # V and its bias are made here so that all steps share them. W x does not depend on the state: one product for all
+    # steps, which is larger and so faster than seq_len small ones.
     weight, bias = sym.Variable(f"{name}_h2h_weight"), sym.Variable(f"{name}_h2h_bias")
     hidden, cell = sym.Variable(f"{name}_init_h"), sym.Variable(f"{name}_init_c")
     inputs = sym.FullyConnected(data, num_hidden=4 * num_hidden, flatten=False, name=f"{name}_i2h")

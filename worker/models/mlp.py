@@ -11,7 +11,8 @@ from ..symbols.symbol import Symbol
 def mlp(num_classes: int = 10, hidden: Sequence[int] = (128, 64), activation: str = "relu") -> Symbol:
     """data (N, ...) -> softmax (N, num_classes) through fully connected layers of the sizes `hidden`.
 
-    fc1, fc2, ... are the layers' names. Digits of 784 pixels through the default sizes: 109 386 parameters.
+    The layers are called fc1, fc2, ... With the default sizes and images of 784 pixels there are 109 386 parameters.
+    `activation` is an act_type of Activation.
     """
     net = sym.Flatten(sym.Variable("data"), name="flatten")
     for index, size in enumerate(hidden, 1):

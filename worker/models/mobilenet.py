@@ -1,4 +1,4 @@
-"""MobileNet: convolutions taken apart into one per channel and one across channels."""
+"""MobileNet, versions 1 and 2: each convolution is split into one per channel (depthwise) and one across channels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3
 def mobilenet(num_classes: int = 1000, multiplier: float = 1.0) -> Symbol:
     """Howard et al. (2017): data (N, 3, 224, 224) -> softmax (N, num_classes).
 
-    `multiplier` scales the number of filters (the article: 1, 0.75, 0.5, 0.25). 4 231 976 parameters with 1, as Keras
-    counts trainable ones: gammas are learned and counted.
+    `multiplier` scales the number of filters (the article has 1, 0.75, 0.5, 0.25). With 1 there are 4 231 976
+    parameters, as Keras counts trainable ones: gammas are learned and counted. Raises ParameterError unless
+    0 < multiplier <= 4.
     """
     _check("mobilenet", multiplier)
     channels = int(32 * multiplier)
@@ -41,8 +42,8 @@ def mobilenet(num_classes: int = 1000, multiplier: float = 1.0) -> Symbol:
 def mobilenet_v2(num_classes: int = 1000, multiplier: float = 1.0) -> Symbol:
     """Sandler et al. (2018): data (N, 3, 224, 224) -> softmax (N, num_classes).
 
-    Activations end at 6, and the narrow layers have none. 3 504 872 parameters with multiplier 1, as torchvision lists;
-    gammas are learned and counted.
+    Activations are cut off at 6 (relu6), and the narrow layers have none. With a `multiplier` of 1 there are 3 504 872
+    parameters, as torchvision lists; gammas are learned and counted. Raises ParameterError unless 0 < multiplier <= 4.
     """
     _check("mobilenet_v2", multiplier)
     channels, number = _scaled(32, multiplier), 0
@@ -52,11 +53,13 @@ def mobilenet_v2(num_classes: int = 1000, multiplier: float = 1.0) -> Symbol:
         for stride in (first, *(1,) * (repeats - 1)):
             net = _inverted(net, f"block{number}", channels, filters, stride, expansion)
             channels, number = filters, number + 1
+    # Narrower networks keep the 1280 filters of the last layer, as the article says.
     net = _conv(net, "conv_last", _scaled(1280, max(multiplier, 1.0)), 1, limit=6)
     return _classify(net, num_classes)
 
 
 def _inverted(data: Symbol, name: str, channels: int, filters: int, stride: int, expansion: int) -> Symbol:
+    """An inverted bottleneck: widen, filter each channel, narrow; the input is added where its shape is the same."""
     wide = channels * expansion
     net = data if expansion == 1 else _conv(data, f"{name}_expand", wide, 1, limit=6)
     net = _conv(net, f"{name}_dw", wide, 3, stride, groups=wide, limit=6)
@@ -74,7 +77,7 @@ def _conv(
     limit: float | None = None,
     active: bool = True,
 ) -> Symbol:
-    """Convolution, normalisation and relu, which ends at `limit` if one is given."""
+    """Convolution, normalisation and, if `active`, relu, cut off at `limit` if one is given."""
     net = sym.Convolution(
         data,
         kernel=(kernel, kernel),
@@ -100,7 +103,7 @@ def _classify(net: Symbol, num_classes: int) -> Symbol:
 
 
 def _scaled(filters: int, multiplier: float) -> int:
-    """filters * multiplier to the nearest multiple of 8, but never more than a tenth less."""
+    """filters * multiplier, rounded to the nearest multiple of 8, but up if that would lose more than a tenth."""
     wanted = filters * multiplier
     found = max(8, int(wanted + 4) // 8 * 8)
     return found + 8 if found < 0.9 * wanted else found

@@ -14,18 +14,18 @@ _IMAGENET = {
     101: ((3, 4, 23, 3), True),
     152: ((3, 8, 36, 3), True),
 }
-_EPS = 1e-5
+_EPS = 1e-5  # of BatchNorm, as in torchvision, whose counts these networks are compared with
 
 
 def resnet(depth: int = 50, num_classes: int = 1000, version: int = 1, small: bool | None = None) -> Symbol:
-    """ResNet-18, 34, 50, 101, 152 for images of 224, or with depth 6n + 2 (20, 32, 44, 56, 110) for those of 28 or 32.
+    """ResNet-18, 34, 50, 101, 152 for images of 224, or of depth 6n + 2 (20, 32, 44, 56, 110) for images of 28 or 32.
 
-    data (N, 3, H, W) -> softmax (N, num_classes). `small` chooses the family where the depth alone does not. Counts of
-    version 1: 11 689 512 (18), 21 797 672 (34), 25 557 032 (50), 44 549 160 (101), 60 192 808 (152), as torchvision
-    lists them; all gammas are learned and counted. ResNet-20 for ten classes has 269 722,
-    -32 464 154, -56 853 018 and -110 1 727 962 (the article: 0.27, 0.46, 0.85 and 1.7 million): their shortcuts have no
-    parameters but take every second pixel, and zeros for the channels that are new. A
-    bottleneck strides in its 3x3 convolution.
+    data (N, 3, H, W) -> softmax (N, num_classes). `small` chooses the family where the depth alone does not. Parameters
+    of version 1: 11 689 512 (18), 21 797 672 (34), 25 557 032 (50), 44 549 160 (101), 60 192 808 (152), as torchvision
+    lists them; all gammas are learned and counted. The small networks for ten classes have 269 722 (20), 464 154 (32),
+    853 018 (56) and 1 727 962 (110); the article says 0.27, 0.46, 0.85 and 1.7 million. Their shortcuts have no
+    parameters: they take every second pixel, and zeros for the new channels. Bottlenecks have their stride in the 3x3
+    convolution. Raises ParameterError for another depth or version.
     """
     if version not in (1, 2):
         raise ParameterError("resnet: version", expected="1 or 2", got=repr(version))
@@ -75,7 +75,7 @@ def _unit(
     version: int,
     projected: bool = True,
 ) -> Symbol:
-    """data + F(data), F being two 3x3 convolutions, or 1x1, 3x3 and 1x1 in a bottleneck."""
+    """shortcut(data) + F(data). F is two 3x3 convolutions, or 1x1, 3x3 and 1x1 in a bottleneck."""
     same = stride == 1 and channels == filters
     narrow = filters // 4
     layers = [(narrow, 1, 1), (narrow, 3, stride), (filters, 1, 1)] if bottleneck else [(filters, 3, stride)]
@@ -87,6 +87,8 @@ def _unit(
             net = net if index == len(layers) else _relu(net, f"{name}_relu{index}")
         shortcut = data if same else _shortcut(data, name, filters, stride, projected, normalise=True)
         return _relu(sym.elemwise_add(net, shortcut, name=f"{name}_add"), f"{name}_relu")
+    # Version 2: the shortcut stays free of activations. A projection starts from the normalised input, as the article's
+    # own code does.
     first = net = _bn_relu(data, f"{name}_bn1")
     for index, (width, kernel, step) in enumerate(layers, 1):
         net = net if index == 1 else _bn_relu(net, f"{name}_bn{index}")
@@ -96,9 +98,12 @@ def _unit(
 
 
 def _shortcut(data: Symbol, name: str, filters: int, stride: int, projected: bool, normalise: bool) -> Symbol:
+    """The input in the shape of the unit's output: by a 1x1 convolution, or without parameters."""
     if projected:
         net = _conv(data, f"{name}_sc", filters, 1, stride)
         return _bn(net, f"{name}_sc_bn") if normalise else net
+    # A maximum over windows of one pixel takes every second pixel; the same times 0 are the new channels, twice as many
+    # as before (the article's option A).
     net = sym.Pooling(data, kernel=(1, 1), stride=(stride, stride), pool_type="max", name=f"{name}_sc_pool")
     return sym.Concat(net, sym._mul_scalar(net, scalar=0.0, name=f"{name}_sc_zeros"), name=f"{name}_sc_concat")
 

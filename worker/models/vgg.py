@@ -1,4 +1,4 @@
-"""VGG: stacks of 3x3 convolutions."""
+"""VGG: stacks of 3x3 convolutions with a pooling after each stack."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ...common.errors import ParameterError
 from ..symbols import sym
 from ..symbols.symbol import Symbol
 
+# depth -> convolutions in each of the five stacks
 _CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _FILTERS = (64, 128, 256, 512, 512)
 
@@ -14,8 +15,8 @@ def vgg(depth: int = 16, num_classes: int = 1000, batch_norm: bool = False) -> S
     """Simonyan and Zisserman (2014), configurations A, B, D and E: data (N, 3, 224, 224) -> softmax (N, num_classes).
 
     Parameters: 132 863 336 (11), 133 047 848 (13), 138 357 544 (16), 143 667 240 (19), as torchvision lists them;
-    with `batch_norm` after each convolution, gammas and betas counted, 138 365 992 (16). Names as the authors':
-    conv1_1, ..., fc6, fc7, fc8.
+    138 365 992 (16) with `batch_norm` after each convolution, gammas and betas counted. Layers have the authors' names:
+    conv1_1, ..., fc6, fc7, fc8. Raises ParameterError for another depth.
     """
     if depth not in _CONVOLUTIONS:
         raise ParameterError("vgg: depth", expected=", ".join(map(str, _CONVOLUTIONS)), got=repr(depth))

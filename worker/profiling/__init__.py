@@ -1,1 +1,1 @@
-"""Where the time of a step goes."""
+"""Profiling: recording spans of time while a step runs, and showing where the time goes."""

@@ -5,7 +5,7 @@
     print(profile)                  # operator, calls, time, share, GFLOP/s
     profile.save("trace.json")      # also shows push, wait and pull
 
-or in MXNet's words: set_config(filename="trace.json"), set_state("run"), ..., set_state("stop"), dumps(), dump().
+or by MXNet's functions: set_config(filename="trace.json"), set_state("run"), ..., set_state("stop"), dumps(), dump().
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Line:
-    """A row of the table: all calls of one operator in one direction. Seconds are summed over threads."""
+    """A row of the table: all calls of one operator in one phase. `seconds` are summed over threads.
+
+    `work` is the number of floating-point operations of all these calls, 0 if they are not counted.
+    """
 
     operator: str
     phase: str
@@ -37,18 +40,18 @@ class Line:
 
     @property
     def gflops(self) -> float:
-        """10^9 floating-point operations a second of one thread; 0 where none are counted."""
+        """10^9 floating-point operations per second of one thread; 0 if none are counted."""
         return self.work / self.seconds / 1e9 if self.seconds else 0.0
 
 
 @dataclass
 class Profile:
-    """What was recorded."""
+    """The spans that were recorded, and ways to show them."""
 
     spans: Sequence[Span] = field(default_factory=list)
 
     def lines(self) -> list[Line]:
-        """The rows of the table, those that took longest first."""
+        """The rows of the table, longest time first."""
         found: dict[tuple[str, str], Line] = {}
         for span in self.spans:
             line = found.setdefault((span.operator, span.phase), Line(span.operator, span.phase))
@@ -58,13 +61,14 @@ class Profile:
         return sorted(found.values(), key=lambda line: -line.seconds)
 
     def table(self) -> Table:
-        """The table, for rich. A share is that of the time that threads computed, pushed or waited."""
+        """The table, for rich. Shares are of all the time that threads spent computing, pushing or waiting."""
         from rich.table import Table
 
+        # Pulls have no share: they run beside the computation and belong to no thread.
         made = Table("operator", "pass", "calls", "ms", "share", "GFLOP/s")
         for column in made.columns[2:]:
             column.justify = "right"
-        total = sum(line.seconds for line in self.lines() if line.phase != "pull") or 1.0
+        total = sum(line.seconds for line in self.lines() if line.phase != "pull") or 1.0  # if none took time
         for line in self.lines():
             share = "" if line.phase == "pull" else f"{line.seconds / total:.1%}"
             gflops = f"{line.gflops:.1f}" if line.work else ""
@@ -72,7 +76,10 @@ class Profile:
         return made
 
     def save(self, path: PathLike) -> None:
-        """Write the Chrome trace (JSON): a row for each thread, and one for pulls that were under way at once."""
+        """Write a Chrome trace (JSON), whole or not at all, with a row for each thread and rows for overlapping pulls.
+
+        Raises FileFormatError if the folder does not exist.
+        """
         threads = {name: number for number, name in enumerate(dict.fromkeys(span.thread for span in self.spans))}
         events = [_named(number, name) for name, number in threads.items()]
         for number, span in enumerate(self.spans):
@@ -91,29 +98,33 @@ class Profile:
 
 @contextmanager
 def profile(path: PathLike | None = None) -> Iterator[Profile]:
-    """Record what the block does; `path`: also save the trace there. ParameterError if a profile is recorded already.
+    """Record what the block does; with `path`, also save the trace there. The Profile is filled when the block ends.
 
-    Under `launch` each worker records itself: give each a file of its own, such as f"trace-{mx.rank()}.json".
+    Under `launch` each worker records itself: give each a file of its own, such as f"trace-{mx.rank()}.json". Raises
+    ParameterError if a profile is being recorded already.
     """
     found = Profile()
     _start()
     try:
         yield found
-    finally:
+    finally:  # a training that was interrupted is worth looking at, too
         found.spans = _stop()
         if path is not None:
             found.save(path)
 
 
 class _Settings:
-    """What set_config said, and the profile that set_state("stop") ended."""
+    """What set_config set, and the profile that set_state("stop") ended last."""
 
     filename = "profile.json"
     last = Profile()
 
 
 def set_config(filename: str = "profile.json", **others: Any) -> None:
-    """Where `dump` writes. MXNet's switches (profile_all, profile_symbolic, ...) are accepted: all is recorded."""
+    """Set the file that `dump` writes. MXNet's switches (profile_all, profile_symbolic, ...) have no effect.
+
+    Everything is recorded whatever they say. Raises ParameterError for a setting that MXNet does not have.
+    """
     unknown = [name for name in others if not name.startswith(("profile_", "aggregate_", "continuous_", "dump_"))]
     if unknown:
         raise ParameterError(f"profiler.set_config: no setting {', '.join(unknown)}", expected="filename, profile_all")
@@ -121,7 +132,10 @@ def set_config(filename: str = "profile.json", **others: Any) -> None:
 
 
 def set_state(state: str = "stop") -> None:
-    """Begin to record with "run", end with "stop"."""
+    """Start recording with "run", stop with "stop"; stopping when nothing is recorded does nothing.
+
+    Raises ParameterError for another state, or for "run" while a profile is being recorded.
+    """
     if state not in ("run", "stop"):
         raise ParameterError("profiler.set_state", expected="run or stop", got=repr(state))
     if state == "run":
@@ -131,38 +145,48 @@ def set_state(state: str = "stop") -> None:
 
 
 def dumps() -> str:
-    """The table of the last profile."""
+    """The table of the last profile that was stopped, as text."""
     return str(_Settings.last)
 
 
 def dump() -> None:
-    """Write the trace of the last profile to the file of set_config, after set_state("stop") if that was not yet."""
+    """Stop recording if that was not done yet, and write the trace of the last profile to the file of set_config.
+
+    Raises FileFormatError if that file's folder does not exist.
+    """
     set_state("stop")
     _Settings.last.save(_Settings.filename)
 
 
 def _start() -> None:
+    """Begin with no spans; ParameterError if a profile is being recorded."""
     if recorder.on:
         raise ParameterError("profiler: a profile is being recorded already", remedy="Stop that one first")
     recorder.spans = []
-    recorder.on = True
+    recorder.on = True  # last: from here on other threads append
 
 
 def _stop() -> list[Span]:
+    """Stop recording; returns the spans."""
     recorder.on = False
     spans, recorder.spans = recorder.spans, []
     return spans
 
 
 def _named(number: int, name: str) -> dict[str, Any]:
+    """The metadata event that gives a thread's row its name."""
     return {"ph": "M", "name": "thread_name", "pid": os.getpid(), "tid": number, "args": {"name": name}}
 
 
 def _events(number: int, span: Span, thread: int) -> list[dict[str, Any]]:
-    """A span as Chrome's trace events, in microseconds; pulls, which overlap each other, as pairs of begin and end."""
+    """A span as Chrome's trace events, times in microseconds.
+
+    "X" is a complete event; those of one thread must not overlap. Pulls do overlap, so each is an asynchronous pair of
+    "b" and "e" with an id of its own.
+    """
     name, begin, length = f"{span.phase} {span.name}".strip(), span.start * 1e6, span.seconds * 1e6
     common = {"name": name, "cat": span.operator or span.phase, "pid": os.getpid(), "tid": thread}
     if span.phase != "pull":
         return [{**common, "ph": "X", "ts": begin, "dur": length}]
-    pair = {**common, "id": number}
+    pair = {**common, "id": number}  # the span's index, which no other span in the trace has
     return [{**pair, "ph": "b", "ts": begin}, {**pair, "ph": "e", "ts": begin + length}]

@@ -1,4 +1,4 @@
-"""The public `mx.viz`: networks as tables and as pictures."""
+"""The public `mx.viz`: networks shown as tables (table.py) and as pictures (plot.py)."""
 
 from .plot import NetworkPlot, plot_network
 from .table import print_summary, summary

@@ -1,4 +1,7 @@
-"""What a picture of a network shows: a box for each operator and input, an arrow for each array between them."""
+"""The content of a network's picture: a box for each operator and input, an arrow for each array between them.
+
+Where boxes and arrows go is decided in layers.py, how they look in plot.py.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 
 @dataclass(frozen=True)
 class Box:
-    """A name above what it computes, on a coloured ground."""
+    """A node's name above a line about what it computes; `colour` is the fill, as #rrggbb."""
 
     name: str
     detail: str
@@ -48,7 +51,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From box to box (their numbers), labelled with the array's shape."""
+    """An array that goes from box `source` to box `target` (their indices), labelled with its shape."""
 
     source: int
     target: int
@@ -57,14 +60,18 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Boxes, inputs before users, and arrows."""
+    """Boxes, each after those that it takes inputs from, and arrows between them."""
 
     boxes: list[Box]
     arrows: list[Arrow]
 
 
 def draw(symbol: Symbol, shape: Mapping[str, Shape] | None, hide_weights: bool) -> Drawing:
-    """The drawing of a network; shapes on the arrows, without the number of rows, as far as `shape` tells them."""
+    """The drawing of a network. `shape` gives shapes of inputs by name, such as {"data": (1, 3, 224, 224)}.
+
+    Arrows are labelled with the shapes that follow from those, the number of rows left out. `hide_weights` leaves out
+    parameters and auxiliary states. Raises ShapeError if the shapes contradict the network.
+    """
     nodes, given = symbol.nodes(), dict(shape or {})
     shapes = infer_partial(nodes, given) if given else {}
     hidden = held_variables(nodes, given) if hide_weights else set()
@@ -73,7 +80,7 @@ def draw(symbol: Symbol, shape: Mapping[str, Shape] | None, hide_weights: bool) 
     arrows = [
         Arrow(number[entry[0]], number[node], _label(entry, shapes))
         for node in shown
-        for entry in dict.fromkeys(node.inputs)
+        for entry in dict.fromkeys(node.inputs)  # an array that is used twice by one node is one arrow
         if entry[0] in number
     ]
     return Drawing([_box(node) for node in shown], arrows)
@@ -88,7 +95,7 @@ def _box(node: Node) -> Box:
 
 
 def _brief(attrs: Mapping[str, str]) -> str:
-    """What one wants to know of an operator at a glance: 3x3/2, 64."""
+    """The parameters worth seeing at a glance: "3x3/2, 64" is a kernel, its stride and the number of filters."""
     if attrs.get("global_pool") == "True":
         return f"global {attrs.get('pool_type', 'max')}"
     parts = []
@@ -105,11 +112,12 @@ def _brief(attrs: Mapping[str, str]) -> str:
 
 
 def _times(text: str) -> str:
-    """(3, 3) as 3x3."""
+    """The text "(3, 3)" as "3x3"."""
     return "x".join(text.strip("()[], ").replace(" ", "").split(","))
 
 
 def _label(entry: Entry, shapes: Mapping[Entry, PartialShape]) -> str:
+    """An array's shape without the number of rows, or nothing if it is not known."""
     found = shapes.get(entry)
     if not known(found) or not found:
         return ""

@@ -1,7 +1,8 @@
-"""Where boxes and arrows go: layers from top to bottom, few crossings, arrows as straight as may be.
+"""The layout of boxes and arrows: layers from top to bottom, few crossings, arrows as straight as possible.
 
-The steps are those of Sugiyama, Tagawa and Toda (1981): give each box a layer, let long arrows pass through places of
-their own in the layers between, order each layer by the mean place of its neighbours, then move boxes towards them.
+The steps are those of Sugiyama, Tagawa and Toda (1981): give each box a layer; let long arrows pass through places of
+their own in the layers between; order each layer by the mean position of its neighbours; then move boxes towards them.
+A "place" below is a box or such a point of passage. Widths and positions are in pixels.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-GAP = 24.0  # between neighbours in a layer
-_SWEEPS = 8
+GAP = 24.0  # pixels between neighbours in a layer
+_SWEEPS = 8  # passes over the layers that sort them, down and up in turn; twice as many straighten
 
 Edge = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`x`: the middle of each box; `layer`: how far down it is; `routes`: the (x, layer) places of each arrow."""
+    """Positions: `x`, the middle of each box, and `layer`, its row from 0 at the top.
+
+    `routes` has the points (x, layer) through which each arrow passes; `width` is that of the whole picture.
+    """
 
     x: list[float]
     layer: list[int]
@@ -27,7 +31,7 @@ class Layout:
 
 
 def arrange(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
-    """Places for boxes of these widths; boxes are numbered such that every edge leads to a higher number."""
+    """Find positions for boxes of these widths. Every edge (source, target) leads to a box of a higher number."""
     layer = _layers(len(widths), edges)
     sizes, chains, depth = [*widths], [], [*layer]
     for source, target in edges:  # a place of no width in every layer that a long arrow crosses
@@ -46,6 +50,7 @@ def arrange(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
         rows[row].append(place)
     x = _order(rows, sizes, above, below)
     _straighten(rows, sizes, above, below, x)
+    # So far 0 is the middle of the rows; move everything so that the leftmost edge is at 0.
     left = min((x[i] - sizes[i] / 2 for i in range(len(sizes))), default=0.0)
     x = [value - left for value in x]
     width = max((x[i] + sizes[i] / 2 for i in range(len(sizes))), default=0.0)
@@ -53,7 +58,7 @@ def arrange(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
 
 
 def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
-    """One below the lowest input; boxes without inputs stand just above their first user."""
+    """The layer of each box: one below its lowest input. Boxes without inputs stand just above their first user."""
     layer = [0] * count
     sources: list[list[int]] = [[] for _ in range(count)]
     users: list[list[int]] = [[] for _ in range(count)]
@@ -62,6 +67,7 @@ def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
         users[source].append(target)
     for box in range(count):
         layer[box] = max((layer[source] + 1 for source in sources[box]), default=0)
+    # Otherwise all labels and parameters would crowd at the top, with arrows across the whole picture.
     for box in range(count):
         if not sources[box] and users[box]:
             layer[box] = min(layer[user] for user in users[box]) - 1
@@ -71,7 +77,7 @@ def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
 def _order(
     rows: list[list[int]], sizes: Sequence[float], above: list[list[int]], below: list[list[int]]
 ) -> list[float]:
-    """Sort each layer by the mean of its neighbours, downwards and upwards in turn; the places that result."""
+    """Sort each layer by the mean position of its neighbours above and below in turn; returns the x of each place."""
     x = [0.0] * len(sizes)
     for row in rows:
         _pack(row, sizes, x)
@@ -79,13 +85,13 @@ def _order(
         neighbours = below if sweep % 2 else above
         for row in reversed(rows) if sweep % 2 else rows:
             wish = {place: _mean(neighbours[place], x, x[place]) for place in row}
-            row.sort(key=wish.__getitem__)
+            row.sort(key=wish.__getitem__)  # stable: places with equal wishes keep their order
             _pack(row, sizes, x)
     return x
 
 
 def _pack(row: list[int], sizes: Sequence[float], x: list[float]) -> None:
-    """Side by side, the middle of the row at 0."""
+    """Set the x of a row's places: side by side, with the middle of the row at 0."""
     at = -(sum(sizes[place] for place in row) + GAP * (len(row) - 1)) / 2
     for place in row:
         x[place] = at + sizes[place] / 2
@@ -101,6 +107,8 @@ def _straighten(
             neighbours = below if sweep % 2 else above
             wish = [_mean(neighbours[place], x, x[place]) for place in row]
             apart = [(sizes[a] + sizes[b]) / 2 + GAP for a, b in itertools.pairwise(row)]
+            # The positions nearest to the wishes from the left end and from the right end. Each keeps the gaps, but
+            # pushes everything to one side; their mean does not.
             right, left = wish[:], wish[:]
             for i in range(1, len(row)):
                 right[i] = max(right[i], right[i - 1] + apart[i - 1])
@@ -111,4 +119,5 @@ def _straighten(
 
 
 def _mean(places: Sequence[int], x: Sequence[float], default: float) -> float:
+    """The mean position of those places, or `default` if there are none."""
     return sum(x[place] for place in places) / len(places) if places else default

@@ -1,4 +1,4 @@
-"""A network as a picture: `mx.viz.plot_network`."""
+"""A network as a picture: `mx.viz.plot_network`, as SVG drawn here or as DOT for Graphviz."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from ..symbols.symbol import Symbol
 from .drawing import Arrow, Box, Drawing, draw
 from .layers import arrange
 
-_LETTER, _HEIGHT, _STEP, _MARGIN = 6.6, 38.0, 78.0, 12.0  # pixels: a letter, a box, layer to layer, the border
+# Pixels: the mean width of a letter, the height of a box, the distance of two layers, the border of the picture. How
+# wide a text will be is only known when the SVG is shown, so boxes get their widths by counting letters.
+_LETTER, _HEIGHT, _STEP, _MARGIN = 6.6, 38.0, 78.0, 12.0
 _FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="12"'
 
 _HEAD = (
@@ -30,23 +32,24 @@ _HEAD = (
 def plot_network(
     symbol: Symbol, shape: Mapping[str, Shape] | None = None, title: str = "network", hide_weights: bool = True
 ) -> NetworkPlot:
-    """A picture of the graph, which a notebook shows; `.save("net.svg")` and `.source` are for elsewhere.
+    """A picture of the graph, which a notebook shows; elsewhere use `.save("net.svg")` or `.source`.
 
     `shape` gives the shapes of inputs by name, such as {"data": (1, 3, 224, 224)}; arrows are then labelled with the
-    shapes of arrays, without the number of rows. hide_weights leaves parameters and auxiliary states out.
+    shapes of arrays, without the number of rows. `hide_weights` leaves out parameters and auxiliary states. Raises
+    ShapeError if the shapes contradict the network.
     """
     return NetworkPlot(draw(symbol, shape, hide_weights), title)
 
 
 class NetworkPlot:
-    """A drawn network: DOT text in `source`, SVG text in `svg`."""
+    """A drawn network: DOT text in `source`, SVG text in `svg`, both made when they are first asked for."""
 
     def __init__(self, drawing: Drawing, title: str) -> None:
         self._drawing, self._title = drawing, title
 
     @cached_property
     def source(self) -> str:
-        """The graph in Graphviz' language DOT."""
+        """The graph in DOT, Graphviz's language."""
         lines = [f"digraph {_quoted(self._title)} {{", "  rankdir=TB", "  node [shape=box style=filled fontsize=11]"]
         for number, box in enumerate(self._drawing.boxes):
             label = "\n".join(part for part in (box.name, box.detail) if part)
@@ -57,7 +60,7 @@ class NetworkPlot:
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG, laid out here: it needs no other program."""
+        """The picture as SVG, laid out here without any other program."""
         boxes, arrows = self._drawing.boxes, self._drawing.arrows
         widths = [max(len(box.name), len(box.detail)) * _LETTER + 16 for box in boxes]
         layout = arrange(widths, [(arrow.source, arrow.target) for arrow in arrows])
@@ -82,9 +85,10 @@ class NetworkPlot:
         return self.svg
 
     def save(self, path: PathLike) -> Path:
-        """Write .svg, .dot or .gv; .png, .pdf and the like are made by Graphviz' program `dot`. Returns the path.
+        """Write a .svg, .dot or .gv file, or let Graphviz's program `dot` make a .png, .pdf and the like.
 
-        ParameterError if the suffix is none of these, or `dot` is needed and not installed or does not know it.
+        Returns the path. Raises ParameterError if there is no suffix, or `dot` is needed and is not installed or does
+        not know the format.
         """
         path = Path(path)
         kind = path.suffix.lower().lstrip(".")
@@ -103,15 +107,17 @@ class NetworkPlot:
             raise ParameterError(f"dot cannot draw {path.name}: {done.stderr.strip()[:300]}")
         return path
 
-    render = save
+    render = save  # the name under which graphviz's own objects have it
 
 
 def _quoted(text: str) -> str:
+    """A text as a string of DOT."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def _rectangle(box: Box, x: float, layer: int, width: float) -> str:
+    """A box as SVG: a rectangle with one or two lines of text, `x` being its middle."""
     left, top, middle = _MARGIN + x - width / 2, _MARGIN + layer * _STEP, _MARGIN + x
     frame = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="5" fill="{box.colour}" '
     lines = [(box.name, 16 if box.detail else 23, "600"), (box.detail, 31, "400")]
@@ -124,18 +130,22 @@ def _rectangle(box: Box, x: float, layer: int, width: float) -> str:
 
 
 def _curve(arrow: Arrow, route: list[tuple[float, int]], spread: bool) -> str:
-    """A line through the places of its route that leaves and arrives vertically.
+    """An arrow as SVG: a smooth line through the points of its route that leaves and arrives vertically.
 
-    The label is beside its end where arrows `spread` from a box, else beside its start: there no other one is near.
+    If several arrows `spread` from the box, the label is beside the arrow's end, else beside its start, where no other
+    arrow is near.
     """
     places = [(_MARGIN + x, _MARGIN + layer * _STEP + _HEIGHT / 2) for x, layer in route]
+    # The route runs between the middles of boxes: begin at the lower edge of the first, end at the upper of the last.
     places[0] = (places[0][0], places[0][1] + _HEIGHT / 2)
     places[-1] = (places[-1][0], places[-1][1] - _HEIGHT / 2)
     path = f"M{places[0][0]:.1f},{places[0][1]:.1f}"
     for (x0, y0), (x1, y1) in itertools.pairwise(places):
+        # Bezier curves with control points straight below and above their ends, which makes the joints smooth.
         half = (y0 + y1) / 2
         path += f" C{x0:.1f},{half:.1f} {x1:.1f},{half:.1f} {x1:.1f},{y1:.1f}"
     line = f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#head)"/>'
     x, y = (places[-1][0], places[-1][1] - 9) if spread else (places[0][0], places[0][1] + 13)
+    # A white outline, drawn before the letters, keeps labels legible where arrows cross them.
     look = 'font-size="10" fill="#444" stroke="white" stroke-width="3" paint-order="stroke"'
     return line + (f'<text x="{x + 5:.1f}" y="{y:.1f}" {look}>{escape(arrow.label)}</text>' if arrow.label else "")

@@ -22,11 +22,11 @@ _TITLES = ("layer", "output shape", "parameters", "inputs")
 
 
 def print_summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None, console: Console | None = None) -> None:
-    """Print a table of layers: output shape, number of parameters, inputs; and the totals.
+    """Print a table of layers with output shape, number of parameters and inputs, and the totals.
 
-    `shape` gives the shapes of inputs by name, such as {"data": (1, 1, 28, 28)}; without it, shapes and numbers that
-    cannot be told are left blank. Every variable that is neither in `shape` nor a label counts as a parameter, but for
-    auxiliary states such as moving averages, which are counted apart.
+    `shape` gives the shapes of inputs by name, such as {"data": (1, 1, 28, 28)}; what does not follow from it is left
+    blank. Every variable that is neither in `shape` nor data or label by the end of its name counts as a parameter.
+    Auxiliary states such as moving averages are counted separately. Raises ShapeError if shapes contradict the network.
     """
     if console is None:
         from rich.console import Console
@@ -36,7 +36,7 @@ def print_summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None, cons
 
 
 def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
-    """The table that `print_summary` prints."""
+    """The table that `print_summary` prints, for rich; arguments and errors are the same."""
     from rich.markup import escape
     from rich.table import Column, Table
 
@@ -48,7 +48,7 @@ def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
     learned = held - states
     table = Table(*(Column(title, overflow="fold") for title in _TITLES), show_footer=True)
     table.columns[2].justify = "right"
-    counted: set[Node] = set()
+    counted: set[Node] = set()  # a parameter that several layers share counts for the first of them
     for node in nodes:
         if node not in held:
             own = [entry for entry in dict.fromkeys(node.inputs) if entry[0] in learned and entry[0] not in counted]
@@ -63,24 +63,27 @@ def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
 
 
 def held_variables(nodes: Sequence[Node], given: Collection[str]) -> set[Node]:
-    """The variables that a network holds, as parameters or states: none of `given`, and no data or label."""
+    """The variables that are parameters or states: all but those in `given`, or named ...data or ...label."""
     variables = [node for node in nodes if node.op is None]
     return {node for node in variables if node.name not in given and not node.name.endswith(("data", "label"))}
 
 
 def _layer(node: Node) -> str:
+    """A node's name and, in parentheses, its operator."""
     return f"{node.name} ({'input' if node.op is None else node.op.op_name()})"
 
 
 def _outputs(node: Node, shapes: Shapes) -> str:
+    """The shapes of a node's outputs, blank where they are not known."""
     return ", ".join("" if (s := shapes[node, i]) is None else str(s) for i in range(len(node.output_names())))
 
 
 def _count(entries: list[Entry], shapes: Shapes) -> str:
-    """How many numbers the parameters hold; blank if a shape is not known. A parameter used twice counts once."""
+    """The number of scalars in these parameters; blank if a shape is not known."""
     found = [shapes[entry] for entry in entries]
     return f"{sum(math.prod(s or ()) for s in found):,}" if all(known(s) for s in found) else ""
 
 
 def _sources(node: Node, held: set[Node]) -> str:
+    """The names of a node's inputs, parameters left out."""
     return ", ".join(entry[0].name for entry in node.inputs if entry[0] not in held)

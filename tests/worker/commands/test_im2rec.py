@@ -97,7 +97,7 @@ def test_a_list_that_is_there_is_packed_as_it_is(folder, tmp_path):
     assert {key: header.label.tolist() for key, (header, _) in found.items()} == {4: [1, 0.5], 2: [7, 8]}
     np.testing.assert_array_equal(np.asarray(found[4][1]), np.asarray(PIL.Image.open(folder / "dog" / "1.png")))
     refused = run(tmp_path / "mine", folder, "--no-shuffle")
-    assert refused.exit_code == 2 and "--shuffle: " in refused.output and "--list makes it anew" in refused.output
+    assert refused.exit_code == 2 and "--shuffle: " in refused.output and "--list makes new lists" in refused.output
 
 
 def stored(folder, tmp_path, **form):
@@ -197,5 +197,5 @@ def test_damaged_lists(tmp_path, line):
     with pytest.raises(FileFormatError, match=r"a\.lst, line 2: expected number, tab, label or labels"):
         read_list(tmp_path / "a.lst")
     (tmp_path / "a.lst").write_text("0\t0\ta.png\n0\t0\tb.png\n")
-    with pytest.raises(FileFormatError, match=r"line 2: number 0 stands in an earlier line"):
+    with pytest.raises(FileFormatError, match=r"line 2: number 0 is in an earlier line"):
         read_list(tmp_path / "a.lst")

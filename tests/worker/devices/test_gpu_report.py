@@ -86,8 +86,8 @@ TWO_CUPYS = {**WHEELS, "cupy-cuda13x": "14.2.0"}
             "NVRTC 13.0 compiles for newer drivers, this one speaks CUDA 12.4",
             f"pip uninstall nvidia-cuda-nvrtc, then {INSTALL}",
         ),
-        ({"cupy": "absent broken"}, "CUDA libraries", MISSING, "not looked for without cupy", INSTALL),
-        ({"driver": "absent gone"}, "GPUs", MISSING, "not looked for without a driver", ""),
+        ({"cupy": "absent broken"}, "CUDA libraries", MISSING, "not checked without cupy", INSTALL),
+        ({"driver": "absent gone"}, "GPUs", MISSING, "not checked without a driver", ""),
         ({"gpus": "absent cudaErrorNoDevice"}, "GPUs", MISSING, "CUDA reports cudaErrorNoDevice", "`nvidia-smi -L`"),
         ({"gpus": [], "visible": ""}, "GPUs", MISSING, "no GPU", "Look at CUDA_VISIBLE_DEVICES, which is ''"),
         (
@@ -123,7 +123,7 @@ TWO_CUPYS = {**WHEELS, "cupy-cuda13x": "14.2.0"}
             f"pip uninstall nvidia-nccl-cu13, then {INSTALL}",
         ),
         ({"nccl": "absent no libnccl"}, "NCCL", WARNING, "several GPUs sum their gradients", INSTALL),
-        ({"cupy": "absent broken"}, "NCCL", WARNING, "not looked for without cupy", INSTALL),
+        ({"cupy": "absent broken"}, "NCCL", WARNING, "not checked without cupy", INSTALL),
     ],
 )
 def test_what_is_missing(parts, changed, name, state, found, remedy):

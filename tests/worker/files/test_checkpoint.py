@@ -100,7 +100,7 @@ def test_an_unknown_parameter_is_named(tmp_path, symbol, params, kind):
     more = {"fc3_weight": params["fc1_weight"]}
     args, aux = (params | more, {}) if kind == "arg" else (params, more)
     checkpoint.save(tmp_path / "m", 1, symbol, args, aux)
-    with pytest.raises(FileFormatError, match=f"another network: {kind}:fc3_weight is no parameter of it"):
+    with pytest.raises(FileFormatError, match=f"another network: {kind}:fc3_weight is not one of its parameters"):
         checkpoint.load(tmp_path / "m", 1)
 
 

@@ -120,7 +120,7 @@ def test_arrays_that_nobody_uses(prefix, arrays, tmp_path, capsys):
     more = arrays | {"arg:fc_extra_weight": np.zeros((2, 2)), "aux:bn_extra_moving_mean": np.zeros(2)}
     (tmp_path / "Old_BN-0039.params").write_bytes(first_layout(more))
     assert "fc_extra_weight" in mx.model.load_checkpoint(prefix, 39)[1]
-    with pytest.raises(FileFormatError, match="arg:fc_extra_weight is no parameter of it"):
+    with pytest.raises(FileFormatError, match="arg:fc_extra_weight is not one of its parameters"):
         mx.FeedForward.load(prefix, 39)
     model = mx.FeedForward.load(prefix, 39, allow_extra_params=True)
     assert {*model.arg_params, *model.aux_params} == {name[4:] for name in SHAPES}

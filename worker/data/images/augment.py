@@ -1,4 +1,4 @@
-"""From a picture of any size to one of the network's, cut out at the centre or at random."""
+"""Augmentation: from a picture of any size to one of the network's size, cut out at the centre or at random."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _METHODS = {0: "NEAREST", 1: "BILINEAR", 2: "BICUBIC", 3: "BOX", 4: "LANCZOS"}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to each picture, in this order; names and defaults are those of MXNet's ImageRecordIter.
+    """What is done to each picture, in this order; names and defaults are those of MXNet's ImageRecordIter.
 
-    `resize`: the shorter edge becomes that many pixels (-1: as it is). `max_rotate_angle`: turned by up to so many
-    degrees to either side. `pad`: so many pixels of `fill_value` around it. Then, with `random_resized_crop`, a part
-    of `min_random_area` to `max_random_area` of the picture whose width over height is `min_aspect_ratio` to
-    `max_aspect_ratio` (1 - max to 1 + max if only the latter is given) becomes the network's size; without it a part
-    of just that size is cut out, at the centre or (`rand_crop`) anywhere, a smaller picture being enlarged first. At
-    last it is mirrored (`mirror`), or every second one at random (`rand_mirror`). `inter_method` is how pixels are
-    interpolated: 0 nearest, 1 bilinear, 2 cubic, 3 area, 4 Lanczos.
+    `resize`: the shorter edge becomes that many pixels (-1: as it is). `max_rotate_angle`: turned by up to that many
+    degrees to either side. `pad`: that many pixels of `fill_value` are put around it. Then it gets the network's size,
+    `data_shape` (channels, rows, columns). With `random_resized_crop` a part is scaled to it, which has
+    `min_random_area` to `max_random_area` of the picture's area and a width over height of `min_aspect_ratio` to
+    `max_aspect_ratio` (1 - max to 1 + max if only the latter is given). Otherwise a part of exactly that size is cut
+    out at the centre, or anywhere with `rand_crop`; a smaller picture is enlarged first. Last, it is mirrored
+    (`mirror`), or every second one at random (`rand_mirror`). `inter_method` says how pixels are interpolated: 0
+    nearest, 1 bilinear, 2 cubic, 3 area, 4 Lanczos. Raises ParameterError for values out of range.
     """
 
     data_shape: Shape
@@ -71,24 +72,27 @@ class Augmentation:
 
     @property
     def aspect_ratios(self) -> tuple[float, float]:
-        """Least and greatest width over height of a random part."""
+        """The least and the greatest width over height of a random part."""
         if self.min_aspect_ratio is None:
             return 1 - self.max_aspect_ratio, 1 + self.max_aspect_ratio
         return self.min_aspect_ratio, self.max_aspect_ratio
 
     @property
     def is_random(self) -> bool:
-        """Whether a picture may come differently in each epoch."""
+        """Whether a picture may come out differently in each epoch."""
         return bool(self.rand_crop or self.rand_mirror or self.random_resized_crop or self.max_rotate_angle)
 
     def apply(self, image: Any, random: np.random.Generator | None, what: str) -> Array:
-        """Pixels uint8 (rows, columns, channels), not mirrored yet, of a Pillow image with that many channels.
+        """The pixels of a Pillow image, uint8 (rows, columns, channels), augmented but not mirrored yet.
 
-        DataError that begins with `what` if it would become too large on the way.
+        `image` has the channels of `data_shape`. Without `random` nothing happens at random. Raises DataError, which
+        begins with `what`, if the picture would become too large on the way.
         """
+        # The order of the draws below is part of what a seed means: do not reorder them.
         channels, rows, columns = self.data_shape
         if self.resize > 0:
             factor = self.resize / min(image.size)
+            # Rounded down; 1e-6 keeps the shorter edge at `resize` where the product falls just below it.
             size = (max(1, int(image.width * factor + 1e-6)), max(1, int(image.height * factor + 1e-6)))
             image = resized(image, size, self._method(), what)
         if self.max_rotate_angle and random is not None:
@@ -103,24 +107,27 @@ class Augmentation:
         return to_array(image).reshape(rows, columns, channels)
 
     def mirrors(self, random: np.random.Generator | None) -> bool:
-        """Whether this picture is to be mirrored; to be asked after `apply`."""
+        """Whether this picture is to be mirrored. Call it after `apply`: it takes the next draw of `random`."""
         return self.mirror or (self.rand_mirror and random is not None and random.random() < 0.5)
 
     def _method(self) -> Any:
         return getattr(pillow().Resampling, _METHODS[self.inter_method])
 
     def _fill(self) -> int | tuple[int, ...]:
+        """`fill_value` as Pillow wants a colour: a number for grey, else one number per channel."""
         channels = self.data_shape[0]
         return self.fill_value if channels == 1 else (self.fill_value,) * channels
 
     def _padded(self, image: Any) -> Any:
+        """`image` with `pad` pixels of `fill_value` on each side."""
         around = pillow().new(image.mode, tuple(extent + 2 * self.pad for extent in image.size), self._fill())
         around.paste(image, (self.pad, self.pad))
         return around
 
     def _random_part(self, size: tuple[int, int], random: np.random.Generator) -> tuple[int, int, int, int] | None:
-        """Left, upper, right and lower edge of a part of random area and aspect ratio; None if none was found."""
+        """The left, upper, right and lower edge of a part of random area and aspect ratio; None if none was found."""
         for _ in range(_ATTEMPTS):
+            # width * height = area and width / height = ratio, solved for both; the part may stick out of the picture.
             area = size[0] * size[1] * random.uniform(self.min_random_area, self.max_random_area)
             ratio = random.uniform(*self.aspect_ratios)
             width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
@@ -131,7 +138,7 @@ class Augmentation:
         return None
 
     def _cut_out(self, image: Any, random: np.random.Generator | None, what: str) -> Any:
-        """A part of the network's size, of an enlarged picture if need be."""
+        """A part of exactly the network's size; a smaller picture is enlarged first, its proportions kept."""
         _, rows, columns = self.data_shape
         if image.height < rows:
             image = resized(image, (max(1, image.width * rows // image.height), rows), self._method(), what)

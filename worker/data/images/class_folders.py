@@ -1,4 +1,4 @@
-"""Folders whose names are classes, with pictures in them."""
+"""Finding pictures in folders whose names are the classes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Listed = list[tuple[str, int]]  # path below the root, class
 
 
 def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], Listed]:
-    """Names of the classes, and (path below `root`, class) of each picture, both in alphabetical order.
+    """The names of the classes, and (path below `root`, class number) of each picture, both in alphabetical order.
 
-    The folders in `root` that have pictures are the classes. With `recursive` each folder at any depth that has some
-    is one, `root` itself included, as in MXNet's im2rec. Hidden files and folders do not count.
-    DataError if `root` is no folder, or if a name holds a tab or an end of line, which no list file could hold.
+    The classes are the folders directly in `root` that have pictures. With `recursive`, every folder with pictures at
+    any depth is a class, `root` itself included, as in MXNet's im2rec. Hidden files and folders are skipped.
+    Raises DataError if `root` is not a folder, or if a name holds a tab or an end of line, which a list file cannot.
     """
     base = Path(root)
     if not base.is_dir():
@@ -28,6 +28,7 @@ def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], L
     for folder in folders:
         names = [] if folder.startswith(".") and folder != "." else _pictures(base / folder)
         if names:
+            # normpath turns "./name" into "name" for pictures in `root` itself.
             found += [(os.path.normpath(os.path.join(folder, name)), len(classes)) for name in names]  # noqa: PTH118
             classes.append(folder)
     for path, _ in found:
@@ -37,13 +38,14 @@ def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], L
 
 
 def _all_folders(base: Path) -> list[str]:
-    """Every folder below `base` and itself, a folder before those in it; links to folders are followed once."""
+    """`base` and every folder below it, parents first. Links are followed, but no folder is visited twice."""
     found, seen = [], set()
     for path, below, _ in os.walk(base, followlinks=True):
+        # A link may lead back to a folder above it. Device and inode number tell that two paths are one folder.
         status = Path(path).stat()
         identity = (status.st_dev, status.st_ino)
         if identity in seen:
-            below.clear()
+            below.clear()  # os.walk descends into what is left in this list
             continue
         seen.add(identity)
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -52,6 +54,6 @@ def _all_folders(base: Path) -> list[str]:
 
 
 def _pictures(folder: Path) -> list[str]:
-    """Names of the picture files in a folder."""
+    """The names of the picture files in a folder, by their suffixes, in alphabetical order."""
     names = (entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
     return sorted(name for name in names if not name.startswith("."))

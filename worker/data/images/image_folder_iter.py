@@ -16,10 +16,11 @@ from .image_iter import ImageIter, Picture
 
 
 class ImageFolderIter(ImageIter):
-    """Pictures of a folder whose folders are the classes; see ImageIter for the batches.
+    """Batches of the pictures in a folder of class folders: data (batch, *data_shape), labels (batch,), as ImageIter's.
 
-    `classes` are the names of these folders in alphabetical order, and a label is a number among them. `options` are
-    those of Augmentation and Preparation. Raises ParameterError, DataError.
+    `classes` lists the folders' names in alphabetical order; a label is an index into it. `options` are those of
+    Augmentation and Preparation. Raises DataError if `path` is not a folder or has no pictures, ParameterError for
+    options out of range or unknown, FileFormatError for `mean_img`. A damaged picture is an error of its batch.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class ImageFolderIter(ImageIter):
 
 
 class _Files:
-    """Picture files and their classes."""
+    """A Source: picture files and their classes. A file is opened only when its picture is read."""
 
     label_width = 1
 
@@ -61,7 +62,7 @@ class _Files:
         return len(self._files)
 
     def read(self, index: int) -> Picture:
-        """Picture number `index`, counted from 0."""
+        """Picture `index`, counted from 0. Raises DataError if its file cannot be read."""
         name, label = self._files[index]
         try:
             content = (self._root / name).read_bytes()
@@ -70,8 +71,9 @@ class _Files:
         return Picture(content, np.asarray([label], np.float32), str(self._root / name))
 
     def fingerprint(self) -> list[Any]:
-        """A checksum of all names and labels."""
+        """A checksum of all names and labels; the pictures themselves are not read."""
+        # Names that are not UTF-8 come with surrogates, which plain encode() would refuse.
         return [zlib.crc32(repr(self._files).encode(errors="surrogateescape"))]
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: no file stays open between reads."""

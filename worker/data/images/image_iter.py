@@ -1,4 +1,8 @@
-"""What iterators over pictures share: which pictures make a batch, and having them ready in time."""
+"""What iterators over pictures share: which pictures make up a batch, and preparing them ahead of time.
+
+A Source reads pictures, a Preparation makes rows of them, DecodeThreads do both in the background, and ImageIter
+decides what they work on.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from .preparation import Preparation
 
 
 class Picture(NamedTuple):
-    """The bytes of a picture's file, its labels, and what an error calls it."""
+    """The bytes of a picture's file, its labels (float32 of shape (label_width,)), and what an error calls it."""
 
     content: bytes
     labels: Array
@@ -29,33 +33,34 @@ class Picture(NamedTuple):
 
 
 class Source(Protocol):
-    """Where pictures come from; `read` is called by several threads."""
+    """Where pictures come from; its length is their number. `label_width` is the number of labels of each picture."""
 
     label_width: int
 
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> Picture:
-        """Picture number `index`."""
+        """Picture `index`, from 0; several threads call this at once. Raises DataError or FileFormatError."""
 
     def fingerprint(self) -> list[Any]:
-        """Equal for equal sources, and cheap."""
+        """Values for JSON that are equal for equal sources, and cheap to find: no picture is read for them."""
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files. ImageIter calls this after its threads have ended."""
 
 
 class ImageIter(DataIter):
     """Batches of pictures: data (batch, channels, rows, columns), labels (batch,) or (batch, label_width); float32.
 
-    The pictures of an epoch stand in a row, in an order of their own in each epoch if `shuffle`. The row is cut into
-    global batches, and a part of `num_parts` takes its rows of each of them: `batch_size` rows, the same in all parts.
-    So the parts have equally many batches, and together they have what a single part with num_parts * batch_size has.
-    A short last batch is filled from the beginning of the row (`round_batch`), or left out.
+    The order of an epoch (with `shuffle` every epoch has its own) is cut into global batches of num_parts * batch_size
+    pictures, and each part takes its `batch_size` rows of every one. So all parts have equally many batches, and
+    together they have what a single part with that larger batch has. A short last batch is filled from the beginning of
+    the order (`round_batch`), or left out.
 
-    The order is a function of (seed, epoch), what happens to a picture at random one of (seed, epoch, index).
-    Up to `prefetch_buffer` batches are prepared ahead by `preprocess_threads` threads, which begin with the first
-    `next` and end with `close`, at the end of a `with`, or when the iterator is dropped.
+    The order depends only on (seed, epoch), and what is random about a picture only on (seed, epoch, index).
+    Up to `prefetch_buffer` batches are prepared ahead by `preprocess_threads` threads, which start with the first
+    `next` and end with `close`, at the end of a `with`, or when the iterator is no longer used. Raises DataError
+    without Pillow, ParameterError for options out of range, FileFormatError for `mean_img`.
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class ImageIter(DataIter):
         data_name: str = "data",
         label_name: str = "softmax_label",
     ) -> None:
-        pillow()
+        pillow()  # if it is missing, say so now and not from a thread, with the first batch
         check_part(num_parts, part_index)
         self.num_data, self.batch_size = len(source), check_batch_size(batch_size)
         if self.batch_size * num_parts > self.num_data:
@@ -94,7 +99,7 @@ class ImageIter(DataIter):
         self._source, self._threads, self._prefetch = source, preprocess_threads, prefetch_buffer
         self._preparation = Preparation(tuple(data_shape), options, type(self).__name__)
         self._shape: Shape = tuple(data_shape)
-        labels = () if source.label_width == 1 else (source.label_width,)
+        labels = () if source.label_width == 1 else (source.label_width,)  # as in MXNet, one label is not an axis
         self.provide_data = [(data_name, (self.batch_size, *self._shape))]
         self.provide_label = [(label_name, (self.batch_size, *labels))]
         self._ahead: deque[BatchAhead] = deque()
@@ -104,31 +109,33 @@ class ImageIter(DataIter):
         self.seek(0, 0)
 
     def seek(self, epoch: int, batch: int) -> None:
-        """Continue before batch `batch` of epoch `epoch`, both counted from 0."""
+        """Make batch `batch` of epoch `epoch`, both counted from 0, the next one. Raises ParameterError if negative."""
         if epoch < 0 or batch < 0:
             raise ParameterError("seek", expected="epoch and batch of 0 or more", got=(epoch, batch))
         self.epoch, self.batch = epoch, batch
+        # The batches prepared ahead are consecutive. Going a little forward, as `reset` does after the last batch,
+        # keeps those from the wanted place on; if it is not among them, all are cancelled.
         while self._ahead and self._ahead[0].place != (epoch, batch):
             self._ahead.popleft().cancel()
 
     def reset(self) -> None:
-        """Begin the next epoch; nothing if no batch of this one was taken."""
+        """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         if self.batch:
             self.seek(self.epoch + 1, 0)
 
     def reseed(self, seed: int) -> None:
-        """Shuffle and augment by another seed from the next batch on."""
+        """Shuffle and augment with another seed from the next batch on; batches prepared ahead are dropped."""
         if seed != self.seed:
             self.seed, self._orders = seed, {}
             self._drop_ahead()
 
     def batches(self, epoch: int = 0) -> int:
-        """How many batches an epoch has, the same in all parts."""
+        """The number of batches of an epoch, equal in all parts and epochs."""
         size = self.batch_size * self.num_parts
         return -(-self.num_data // size) if self.round_batch else self.num_data // size
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the workers of a job compare before they train."""
+        """What the workers of a job compare before they train: sizes, parts, order, source and augmentation."""
         return {
             "number of pictures": self.num_data,
             "parts and rows of each": [self.num_parts, self.batch_size],
@@ -138,21 +145,26 @@ class ImageIter(DataIter):
         }
 
     def next(self) -> DataBatch:
-        """The next batch, or StopIteration; DataError or FileFormatError that names the picture that is damaged."""
+        """The next batch of this epoch, once it is ready. Raises StopIteration after the last one.
+
+        Raises DataError or FileFormatError, which names the picture, if one of its pictures is damaged, and DataError
+        after `close`.
+        """
         if self._closed:
             raise DataError(f"the {type(self).__name__} is closed")
         if self.batch >= self.batches():
             raise StopIteration
         self._work_ahead()
         found = self._ahead.popleft()
-        self.batch += 1
+        self.batch += 1  # before waiting: after an error the caller can go on with the batch after this one
         found.wait()
         label = found.label if self._source.label_width > 1 else found.label[:, 0]
         return DataBatch([found.data], [label], found.pad, found.index)
 
     def close(self) -> None:
-        """End the threads and close the file; more than once does no harm."""
+        """End the threads and close the source. Closing again does nothing."""
         self._closed = True
+        # Cancel the rows, then end the threads, then close the file: no thread may read from it afterwards.
         self._drop_ahead()
         if self._team is not None and self._team.process == os.getpid():
             self._team.stop()
@@ -167,13 +179,15 @@ class ImageIter(DataIter):
         self.close()
 
     def _work_ahead(self) -> None:
-        """Put in the next batch and those to be prepared meanwhile."""
+        """Have the next batch and up to `prefetch_buffer` batches after it prepared; starts the threads if needed."""
         if self._team is None or self._team.process != os.getpid():  # a forked child has the queues, but no threads
             self._drop_ahead()
             self._team = DecodeThreads(self._threads)
+            # Not at exit: decode_ahead stops the teams there itself and also waits for their threads.
             weakref.finalize(self, self._team.stop).atexit = False
         prepare = _Prepare(self._source, self._preparation, self.seed)
         place = self._ahead[-1].place if self._ahead else (self.epoch, self.batch - 1)
+        # `<=`: the batch that is taken next does not count as one ahead.
         while len(self._ahead) <= self._prefetch:
             place = self._after(place)
             batch = self._begin(place)
@@ -181,11 +195,12 @@ class ImageIter(DataIter):
             self._team.put(batch, prepare.at(place[0]))
 
     def _after(self, place: tuple[int, int]) -> tuple[int, int]:
+        """The (epoch, batch) after that one; preparing ahead goes on into the next epoch."""
         epoch, batch = place
         return (epoch, batch + 1) if batch + 1 < self.batches() else (epoch + 1, 0)
 
     def _begin(self, place: tuple[int, int]) -> BatchAhead:
-        """An empty batch for that epoch and number."""
+        """An empty batch for place = (epoch, batch), with the pictures of its rows chosen."""
         first = (place[1] * self.num_parts + self.part_index) * self.batch_size
         rows = np.arange(first, first + self.batch_size)
         pad = min(self.batch_size, max(0, first + self.batch_size - self.num_data))
@@ -193,39 +208,43 @@ class ImageIter(DataIter):
         return BatchAhead(place, index, pad, self._shape, self._source.label_width)
 
     def _order(self, epoch: int) -> Array:
-        """The order of the pictures in that epoch."""
+        """The order of the pictures in that epoch: int64 (pictures,)."""
         if not self.shuffle:
-            epoch = -1
+            epoch = -1  # one order for all epochs
         if epoch not in self._orders:
+            # An order takes 8 bytes a picture, so those of epochs long past are dropped.
             self._orders = {e: order for e, order in self._orders.items() if e >= epoch - 1}
+            # Philox is counter-based: the order depends on (seed, epoch) and not on what was drawn before.
             generator = np.random.Generator(np.random.Philox(key=[self.seed % 2**64, max(epoch, 0)]))
             self._orders[epoch] = generator.permutation(self.num_data) if self.shuffle else np.arange(self.num_data)
         return self._orders[epoch]
 
     def _drop_ahead(self) -> None:
+        """Cancel all batches that are prepared ahead."""
         while self._ahead:
             self._ahead.popleft().cancel()
 
 
 class _Prepare:
-    """Makes rows; knows nothing of the iterator, so that its threads do not keep that alive."""
+    """Makes rows of one epoch. It holds no reference to the iterator, or the threads would keep that alive."""
 
     def __init__(self, source: Source, preparation: Preparation, seed: int) -> None:
         self._source, self._preparation, self._seed = source, preparation, seed % 2**64
         self._epoch = 0
 
     def at(self, epoch: int) -> _Prepare:
-        """The same for another epoch."""
+        """A copy for another epoch. Batches of two epochs may be under way at once, so this one stays as it is."""
         other = _Prepare(self._source, self._preparation, self._seed)
         other._epoch = epoch
         return other
 
     def __call__(self, index: int, data: Array, label: Array) -> None:
-        """Read picture `index` and fill its rows."""
+        """Read picture `index`; fill its row of data (channels, rows, columns) and of labels (label_width,)."""
         picture = self._source.read(index)
         label[:] = picture.labels
         random = None
         if self._preparation.augmentation.is_random:
-            # The order of an epoch comes from the same key; the counter's second word keeps the streams apart.
+            # A stream per picture, so that it does not matter which thread or worker prepares it, or when. The order of
+            # the epoch comes from the same key with a counter of 0; the counter's second word keeps the streams apart.
             random = np.random.Generator(np.random.Philox(key=[self._seed, self._epoch], counter=[0, index + 1, 0, 0]))
         self._preparation.apply(picture.content, random, data, picture.what)

@@ -1,6 +1,6 @@
-"""What a record holds in MXNet's files of pictures: a header with labels, then the bytes of a picture's file.
+"""The content of a record in MXNet's files of pictures: a header with labels, then the bytes of a picture's file.
 
-u32 flag, f32 label, u64 id, u64 id2       flag > 0: that many f32 labels follow, and `label` is 0
+u32 flag, f32 label, u64 id, u64 id2       flag > 0: that many f32 labels follow, and `label` is 0    (little endian)
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ...array import Array
 from .pixels import FORMATS, decode, encode, pillow, to_array
 
 _HEADER = struct.Struct("<IfQQ")
-_COLOURS = {-1: None, 0: "L", 1: "RGB"}
+_COLOURS = {-1: None, 0: "L", 1: "RGB"}  # `iscolor`, with OpenCV's numbers -> Pillow's mode
 
 
 class IRHeader(NamedTuple):
-    """Header of a picture's record; `label` is a number, or an array of `flag` float32 numbers."""
+    """Header of a picture's record. `label` is a number if `flag` is 0, else a float32 array of shape (flag,)."""
 
     flag: int
     label: Any
@@ -29,9 +29,9 @@ class IRHeader(NamedTuple):
 
 
 def pack(header: IRHeader | tuple[int, Any, int, int], s: bytes) -> bytes:
-    """A record's content: the header (its flag follows from its label) and the bytes `s`.
+    """A record's content: the header, then the bytes `s`. The header's own flag is ignored; its label decides.
 
-    Raises ParameterError if the header does not fit its fields.
+    Raises ParameterError if a value of the header does not fit its field.
     """
     _, label, number, number2 = header
     try:
@@ -46,7 +46,7 @@ def pack(header: IRHeader | tuple[int, Any, int, int], s: bytes) -> bytes:
 
 
 def unpack(s: bytes) -> tuple[IRHeader, bytes]:
-    """Header and remaining bytes of a record's content; FileFormatError if it is too short for its header."""
+    """The header in a record's content, and the bytes after it. Raises FileFormatError if the content is too short."""
     if len(s) < _HEADER.size:
         raise FileFormatError("a record without the header of a picture", expected="24 bytes or more", got=len(s))
     header = IRHeader(*_HEADER.unpack_from(s))
@@ -67,10 +67,11 @@ def pack_img(
     img_fmt: str = ".jpg",
     channels: str = "BGR",
 ) -> bytes:
-    """A record's content for pixels: uint8 (rows, columns), or (rows, columns, 3 or 4).
+    """A record's content for the pixels `img`: uint8 (rows, columns), or (rows, columns, 1, 3 or 4).
 
     `quality` is JPEG's, 1 to 100, or PNG's compression, 0 to 9 (more counts as 9). As in MXNet, whose pictures came
-    from OpenCV, blue comes first; `channels="RGB"` for pixels from anywhere else. Raises ParameterError, DataError.
+    from OpenCV, blue comes first; pass `channels="RGB"` for pixels from anywhere else. Raises DataError if `img` has
+    another type or shape, ParameterError if the header, `quality`, `img_fmt` or `channels` is out of range.
     """
     pixels = np.asarray(img)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
@@ -81,15 +82,16 @@ def pack_img(
         )
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else _swapped(pixels, channels)
     image = pillow().fromarray(np.ascontiguousarray(pixels))
-    is_png = FORMATS.get(img_fmt.lower()) == "PNG"
+    is_png = FORMATS.get(img_fmt.lower()) == "PNG"  # the default quality of 95 must do for PNG, too
     return pack(header, encode(image, img_fmt, min(quality, 9) if is_png else quality))
 
 
 def unpack_img(s: bytes, iscolor: int = -1, channels: str = "BGR") -> tuple[IRHeader, Array]:
-    """Header and uint8 pixels of a record's content; 3 or 4 channels come with blue first unless `channels="RGB"`.
+    """The header in a record's content, and its picture's pixels: uint8 (rows, columns), or (rows, columns, 3 or 4).
 
-    `iscolor`: 1 makes colours of every picture, 0 grey, -1 takes it as it is (with alpha if it has one). Pictures are
-    turned upright as their EXIF orientation says. Raises FileFormatError, DataError, ParameterError.
+    Blue comes first unless `channels="RGB"`. `iscolor`: 1 converts to colour, 0 to grey, -1 keeps the picture as it is
+    (with alpha if it has one). Pictures are turned upright as their EXIF orientation says. Raises FileFormatError if
+    the record is too short, DataError if it holds no whole picture, ParameterError for other `iscolor` or `channels`.
     """
     if iscolor not in _COLOURS:
         raise ParameterError("recordio.unpack_img: iscolor", expected="-1, 0 or 1", got=repr(iscolor))
@@ -99,7 +101,7 @@ def unpack_img(s: bytes, iscolor: int = -1, channels: str = "BGR") -> tuple[IRHe
 
 
 def _swapped(pixels: Array, channels: str) -> Array:
-    """Pixels with red and blue exchanged if `channels` is BGR."""
+    """Pixels (rows, columns[, channels]) with red and blue exchanged if `channels` is "BGR"."""
     if channels not in ("BGR", "RGB"):
         raise ParameterError("recordio: channels", expected="'BGR' or 'RGB'", got=repr(channels))
     if channels == "RGB" or pixels.ndim == 2:

@@ -1,4 +1,4 @@
-"""Batches of the pictures in a RecordIO file."""
+"""ImageRecordIter: batches of the pictures in a RecordIO file, and the Source that reads its records."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from .image_iter import ImageIter, Picture
 from .image_record import unpack
 from .records import RecordFile, read_index
 
-_WITHOUT_EFFECT = ("verbose", "device_id", "ctx")  # options of MXNet about messages and memory
+# Options of MXNet's iterator about its messages and its memory: scripts that pass them should run here unchanged.
+_WITHOUT_EFFECT = ("verbose", "device_id", "ctx")
 
 
 class ImageRecordIter(ImageIter):
-    """Pictures of a RecordIO file such as `pushgrad im2rec` and MXNet's im2rec make; see ImageIter for the batches.
+    """Batches of the pictures in a RecordIO file, made by `pushgrad im2rec` or MXNet's im2rec, as ImageIter's.
 
-    `path_imgidx` names the index file; without it the file is searched for its records once. `label_width` is the
-    number of labels of each record. `options` are those of Augmentation and Preparation: resize, rand_crop,
-    rand_mirror, random_resized_crop, mean_r, mean_g, mean_b, std_r, ..., mean_img, scale, ... Raises ParameterError,
-    FileFormatError; a damaged record is an error of the batch it belongs to.
+    Data are (batch, *data_shape), labels (batch,) or (batch, label_width). `path_imgidx` names the index file; without
+    it every header of the file is read once. `label_width` is the number of labels of each record. `options` are those
+    of Augmentation and Preparation: resize, rand_crop, rand_mirror, random_resized_crop, mean_r, std_r, mean_img,
+    scale, ... Raises FileFormatError if a file cannot be read, ParameterError for options out of range or unknown,
+    DataError without Pillow. A damaged record is an error of the batch that it belongs to.
     """
 
     def __init__(
@@ -52,13 +54,13 @@ class ImageRecordIter(ImageIter):
                 source, data_shape, batch_size, options, shuffle, seed, round_batch, num_parts, part_index,
                 preprocess_threads, prefetch_buffer, data_name, label_name,
             )  # fmt: skip
-        except BaseException:
+        except BaseException:  # nobody else could close the file of an iterator that was never made
             source.close()
             raise
 
 
 class _Records:
-    """Pictures of a RecordIO file by their place in it, or in its index."""
+    """A Source: the pictures of a RecordIO file, in the file's order or that of its index."""
 
     def __init__(self, path: PathLike, index: PathLike | None, label_width: int) -> None:
         self.label_width = label_width
@@ -75,7 +77,10 @@ class _Records:
         return len(self._offsets)
 
     def read(self, index: int) -> Picture:
-        """Record number `index`, counted from 0."""
+        """Record `index`, counted from 0.
+
+        Raises FileFormatError if it is damaged, DataError if it has another number of labels than `label_width`.
+        """
         offset = int(self._offsets[index])
         what = f"{self._file.path}, record {index} at byte {offset}"
         content, _ = self._file.read(offset)
@@ -89,7 +94,7 @@ class _Records:
         return Picture(picture, labels, what)
 
     def fingerprint(self) -> list[Any]:
-        """Size of the file, and a checksum of where its records begin."""
+        """The file's size, a checksum of its records' offsets, and label_width; the pictures are not read."""
         return [self._file.size, zlib.crc32(self._offsets.tobytes()), self.label_width]
 
     def close(self) -> None:
@@ -97,7 +102,11 @@ class _Records:
         self._file.close()
 
     def _indexed(self, path: PathLike) -> Array:
-        """The offsets of an index file, which has to belong to this file: its last record ends where the file does."""
+        """The offsets in an index file: int64 (records,).
+
+        Raises FileFormatError unless the record at the largest offset is the last one of this file. That catches the
+        index of another file without reading every header.
+        """
         offsets = np.fromiter(read_index(path).values(), np.int64)
         if len(offsets) and self._file.check(int(offsets.max())) != self._file.size:
             raise FileFormatError(

@@ -1,4 +1,4 @@
-"""Lists of pictures: lines of number, label or labels, and path below a root folder, with tabs between them."""
+"""List files (.lst) of pictures. A line has number, label or labels, and path below a root folder, tab-separated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...atomic_files import PathLike, write_atomically
 
 
 class Listed(NamedTuple):
-    """One picture of a list: its number, its labels, and its path below the root."""
+    """One picture of a list: its number (the id of its record), its labels, and its path below the root."""
 
     number: int
     labels: tuple[float, ...]
@@ -21,7 +21,11 @@ class Listed(NamedTuple):
 
 
 def write_list(path: PathLike, pictures: Sequence[Listed]) -> None:
-    """Write a list, whole or not at all. Names that are not UTF-8 stay as they are."""
+    """Write a list file, whole or not at all. File names that are not UTF-8 keep their bytes.
+
+    Raises FileFormatError if the folder of `path` does not exist, OSError if it cannot be written.
+    """
+    # 9 significant digits are enough to read back any float32.
     lines = (
         "\t".join([str(one.number), *(f"{label:.9g}" for label in one.labels), one.path]) + "\n" for one in pictures
     )
@@ -29,7 +33,11 @@ def write_list(path: PathLike, pictures: Sequence[Listed]) -> None:
 
 
 def read_list(path: PathLike) -> list[Listed]:
-    """The pictures of a list; FileFormatError that names the line which is none, or repeats a number."""
+    """The pictures of a list file, in its order; blank lines are skipped.
+
+    Raises FileFormatError if the file cannot be read, and for the first line that has another form or repeats a
+    number, with that line's number.
+    """
     try:
         lines = os.fsdecode(Path(path).read_bytes()).split("\n")
     except OSError as error:
@@ -39,15 +47,17 @@ def read_list(path: PathLike) -> list[Listed]:
         if line.strip():
             picture = _parse(line.rstrip("\r"), f"{path}, line {place}")
             if picture.number in found:
-                raise FileFormatError(f"{path}, line {place}: number {picture.number} stands in an earlier line, too")
+                raise FileFormatError(f"{path}, line {place}: number {picture.number} is in an earlier line, too")
             found[picture.number] = picture
     return list(found.values())
 
 
 def _parse(line: str, where: str) -> Listed:
+    """One line of a list; `where` names it in errors."""
     cells = line.split("\t")
     try:
         number, labels, path = int(cells[0]), tuple(float(cell) for cell in cells[1:-1]), cells[-1]
+        # A record stores the number as u64 and the labels as float32.
         if number < 0 or number >= 2**64 or not labels or not path or not all(map(math.isfinite, labels)):
             raise ValueError
     except ValueError:

@@ -1,4 +1,4 @@
-"""Making RecordIO files of pictures: which ones, in which order, and in which form."""
+"""Making RecordIO files of pictures: list files say which pictures and in which order, `Form` how they are stored."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from .list_file import Listed, read_list, write_list
 from .pixels import FORMATS, decode, encode, pillow, resized
 from .records import write_record
 
-_AHEAD = 4  # pictures in memory per thread
+_AHEAD = 4  # pictures per thread that may be encoded ahead of the writer, which bounds the memory
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a picture is stored: `resize` pixels on its shorter edge (None: as it is), cut to a square
-    (`center_crop`), encoded as `.jpg` or `.png` of that quality (see `encode`).
+    """How a picture is stored: encoded as `encoding`, .jpg or .png, with that `quality` (see `encode`).
 
-    `pass_through` stores the bytes of its file unchanged instead, once they were found to be a picture.
+    `resize` is the length of its shorter edge in pixels (None: as it is), and `center_crop` cuts it to a square first.
+    `pass_through` stores the bytes of its file unchanged instead, after checking that they are a picture. Raises
+    ParameterError for another encoding, or options that `pass_through` excludes.
     """
 
     resize: int | None = None
@@ -44,7 +45,10 @@ class Form:
             raise ParameterError("pass_through stores pictures as they are: no resize, center_crop or quality with it")
 
     def apply(self, content: bytes, what: str) -> bytes:
-        """The bytes to be stored for those of a picture's file; DataError that begins with `what`."""
+        """The bytes to store for the picture in a file's bytes.
+
+        Raises DataError, which begins with `what`, if it cannot be read; ParameterError for a quality out of range.
+        """
         image = decode(content, None, what, self.resize)
         if self.pass_through:
             return content
@@ -67,12 +71,15 @@ def make_lists(
     test_ratio: float = 0.0,
     recursive: bool = False,
 ) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Write lists of the pictures in `root` (see `find_pictures`); returns the classes and (file, pictures) of each.
+    """Write list files of the pictures in `root` (see `find_pictures`).
 
-    One list PREFIX.lst; or, by ratio, PREFIX_train.lst, PREFIX_test.lst and PREFIX_val.lst with the rest. The order is
-    random by `shuffle_seed`, or alphabetical if that is None. PREFIX_classes.txt names the classes, one per line.
-    Raises DataError, ParameterError, FileFormatError.
+    Returns the names of the classes, and the path of each list with its number of pictures. There is one list,
+    PREFIX.lst, or by ratio PREFIX_train.lst, PREFIX_test.lst and, with the rest, PREFIX_val.lst. The order is random by
+    `shuffle_seed`, or alphabetical if that is None. PREFIX_classes.txt names the classes, one per line. Raises
+    ParameterError for ratios out of range, DataError if there are no pictures, FileFormatError if the folder of the
+    lists does not exist.
     """
+    # 1e-9: ratios that add up to 1 on paper may exceed it by a rounding error.
     if not (0 < train_ratio <= 1 and 0 <= test_ratio <= 1 and train_ratio + test_ratio <= 1 + 1e-9):
         raise ParameterError(
             "train_ratio and test_ratio", expected="0 to 1, together at most 1", got=(train_ratio, test_ratio)
@@ -81,7 +88,7 @@ def make_lists(
     if not found:
         raise DataError(
             f"{root} has no pictures in folders of classes",
-            remedy=None if recursive else "Other folders than those in it, and itself, count with --recursive",
+            remedy=None if recursive else "With --recursive, pictures in it and at any depth are found, too",
         )
     pictures = [Listed(number, (float(label),), path) for number, (path, label) in enumerate(found)]
     if shuffle_seed is not None:
@@ -106,10 +113,11 @@ def pack_folder(
     threads: int = 1,
     **form: Any,
 ) -> list[str]:
-    """Lists and RecordIO files of the pictures in `root`, as `pushgrad im2rec` makes them; returns the classes.
+    """Make list files and RecordIO files of the pictures in `root`, as `pushgrad im2rec` does; returns the classes.
 
-    See `make_lists` for the files, and `Form` for `form`: resize, center_crop, encoding, quality, pass_through.
-    A picture that cannot be read is an error.
+    `make_lists` describes the lists, to each of which a .rec and an .idx file belong; `form` takes the fields of Form:
+    resize, center_crop, encoding, quality, pass_through. Raises ParameterError for options out of range, DataError if
+    there are no pictures or one cannot be read, FileFormatError if a file cannot be written.
     """
     chosen = Form(**form)
     classes, lists = make_lists(prefix, root, seed, train_ratio, test_ratio, recursive)
@@ -126,10 +134,11 @@ def pack_list(
     threads: int = 1,
     on_unreadable: Callable[[DataError], None] | None = None,
 ) -> int:
-    """Write `target` and its index (.idx beside it) with these pictures in this order; returns how many there are.
+    """Write `target` and its index (.idx beside it) with these pictures in this order; returns how many were written.
 
-    A picture that cannot be read is an error, or is handed to `on_unreadable` and left out. Both files appear whole or
-    not at all. DataError also if no picture is left, FileFormatError if the files cannot be written.
+    Each file appears whole or not at all. Raises DataError for a picture that cannot be read, unless `on_unreadable`
+    is given: then the error is passed to that function and the picture left out. Raises DataError, too, if no picture
+    is left, FileFormatError if the files cannot be written.
     """
     index: list[str] = []
 
@@ -145,10 +154,12 @@ def pack_list(
             offset += write_record(stream, made)
         if not index:
             raise DataError(f"{target}: no picture could be read")
-        index_path.unlink(missing_ok=True)  # so that no old index is ever beside a new file
+        # Before the new file gets its name: an old index beside a new file would point into the middle of records.
+        index_path.unlink(missing_ok=True)
 
     index_path = Path(target).with_suffix(".idx")
     try:
+        # The index second: a file can be read without its index, but an index is worth nothing without its file.
         write_atomically(target, write)
         write_atomically(index_path, lambda stream: stream.write("".join(index).encode()))
     except OSError as error:
@@ -157,7 +168,7 @@ def pack_list(
 
 
 def _split(pictures: list[Listed], train_ratio: float, test_ratio: float) -> dict[str, list[Listed]]:
-    """Lists by what is added to the prefix."""
+    """The pictures of each list, by what its name adds to the prefix; empty lists are left out."""
     if train_ratio == 1:
         return {"": pictures}
     test = round(len(pictures) * test_ratio)
@@ -167,7 +178,7 @@ def _split(pictures: list[Listed], train_ratio: float, test_ratio: float) -> dic
 
 
 def _record(one: Listed, root: Path, form: Form) -> bytes | DataError:
-    """A picture's record, or why there is none."""
+    """The content of a picture's record, or the error that says why there is none."""
     path = root / one.path
     try:
         content = form.apply(path.read_bytes(), str(path))
@@ -180,7 +191,7 @@ def _record(one: Listed, root: Path, form: Form) -> bytes | DataError:
 
 
 def _in_order(make: Callable[[_Item], _Made], items: Iterable[_Item], threads: int) -> Iterator[tuple[_Item, _Made]]:
-    """(item, make(item)) of each, made on `threads` threads, a few ahead of the caller."""
+    """Yield (item, make(item)) in the order of `items`; `threads` threads work up to `_AHEAD` items each ahead."""
     waiting: deque[tuple[_Item, Future[_Made]]] = deque()
     pool = ThreadPoolExecutor(threads, "pushgrad-pack")
     try:
@@ -192,5 +203,5 @@ def _in_order(make: Callable[[_Item], _Made], items: Iterable[_Item], threads: i
         while waiting:
             first, made = waiting.popleft()
             yield first, made.result()
-    finally:
+    finally:  # also if the caller stops early, as on an unreadable picture
         pool.shutdown(cancel_futures=True)

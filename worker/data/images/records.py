@@ -1,10 +1,10 @@
-"""The RecordIO format: a file of byte strings that can be read from any record on.
+"""The RecordIO format of dmlc and MXNet: a file of byte strings that can be read starting from any record.
 
     u32 0xced7230a, u32 (part << 29 | length), `length` bytes, zeros up to a multiple of 4         (little endian)
 
-A record is one such part of kind 0. Where its content has the magic word at a multiple of 4 bytes, it is cut there and
-the word left out: parts of kinds 1 (first), 2 (middle) and 3 (last), to be joined by the word again. So the word at a
-multiple of 4 is always the start of a part.
+A record is one such part of kind 0. If its content has the magic word at a multiple of 4 bytes, it is cut there and the
+word left out. The pieces become parts of the kinds 1 (first), 2 (middle) and 3 (last); a reader joins them with that
+word again. So wherever the magic word stands at a multiple of 4 bytes of a file, a part begins.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ _REMEDY = "It should be a RecordIO file; pack or fetch it again"
 
 
 def write_record(stream: IO[bytes], content: bytes) -> int:
-    """Append one record; returns how many bytes it takes. DataError if it is longer than the format allows."""
+    """Append one record, and return the number of bytes that it takes in the file.
+
+    Raises DataError if it is longer than the format allows (`LONGEST` bytes).
+    """
     if len(content) > LONGEST:
         raise DataError("a record is too long", expected=f"at most {LONGEST} bytes", got=len(content))
+    # Offsets in the content are offsets in the file modulo 4, as headers and padded parts are multiples of 4 long.
     words = np.frombuffer(content, "<u4", len(content) // 4)
     cuts = [4 * int(place) for place in np.flatnonzero(words == MAGIC)]
     starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(content)]
@@ -40,15 +44,16 @@ def write_record(stream: IO[bytes], content: bytes) -> int:
     for kind, start, end in zip(kinds, starts, ends, strict=True):
         stream.write(_HEADER.pack(MAGIC, kind << 29 | end - start))
         stream.write(content[start:end])
-    padding = -len(content) % 4
+    padding = -len(content) % 4  # only the last part can need any: cuts are at multiples of 4
     stream.write(bytes(padding))
     return len(starts) * _HEADER.size + len(content) - 4 * len(cuts) + padding
 
 
 class RecordFile:
-    """A RecordIO file for reading; its methods may be called from several threads.
+    """A RecordIO file opened for reading; its methods may be called from several threads.
 
-    Errors are FileFormatError and name the file and the byte at which it is wrong.
+    All of them raise FileFormatError, which names the file and the byte offset, if the file cannot be opened, is
+    damaged, or was closed. Offsets and sizes are in bytes.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -56,13 +61,14 @@ class RecordFile:
         try:
             if Path(path).is_dir():
                 raise FileFormatError(f"{path} is a folder", remedy=_REMEDY)
+            # A bare descriptor, for os.pread: it has no position that threads or forked processes would share.
             self._descriptor: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
         self.size = os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
-        """Close the file; more than once does no harm."""
+        """Close the file. Closing it again does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -74,11 +80,11 @@ class RecordFile:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_descriptor", None) is not None:
+        if getattr(self, "_descriptor", None) is not None:  # the attribute is missing if opening failed
             self.close()
 
     def read(self, offset: int) -> tuple[bytes, int]:
-        """The record at byte `offset`, and where the next one begins."""
+        """The content of the record at `offset`, and the offset of the next record."""
         kind, length, after = self._part(offset, first=True)
         parts = [self._bytes(offset + _HEADER.size, length)]
         while kind in (_FIRST, _MIDDLE):
@@ -88,11 +94,11 @@ class RecordFile:
         return _MAGIC_BYTES.join(parts), after
 
     def offsets(self) -> Array:
-        """Where each record begins (int64); reads the headers of the whole file."""
+        """The offsets at which all records begin: int64 (records,). Reads every header of the file."""
         return np.fromiter(self._starts(), np.int64)
 
     def check(self, offset: int) -> int:
-        """Where the record after the one at `offset` begins, its content not read."""
+        """The offset of the record after the one at `offset`. Checks the headers in between and reads no content."""
         kind, _, after = self._part(offset, first=True)
         while kind in (_FIRST, _MIDDLE):
             kind, _, after = self._part(after, first=False)
@@ -105,7 +111,7 @@ class RecordFile:
             offset = self.check(offset)
 
     def _part(self, offset: int, first: bool) -> tuple[int, int, int]:
-        """Kind and length of the part at `offset`, and where the next part begins."""
+        """Kind and length of the part at `offset`, and the offset of the next part; `first`: a record begins here."""
         if offset + _HEADER.size > self.size:
             self._fail(offset, "truncated, a record's header expected" if first else "truncated within a record")
         magic, word = _HEADER.unpack(self._bytes(offset, _HEADER.size))
@@ -115,6 +121,7 @@ class RecordFile:
         kind, length = word >> 29, word & LONGEST
         if kind not in ((_WHOLE, _FIRST) if first else (_MIDDLE, _LAST)):
             self._fail(offset, f"a part of kind {kind} where a record {'begins' if first else 'goes on'}")
+        # Checked before anything of that length is read, so that a header that lies cannot make us allocate 512 MiB.
         after = offset + _HEADER.size + length + -length % 4
         if after > self.size:
             self._fail(offset, f"truncated, a record of {length} bytes announced and {self.size - offset - 8} there")
@@ -133,7 +140,10 @@ class RecordFile:
 
 
 def read_index(path: PathLike) -> dict[str, int]:
-    """An index file: lines of key, tab and offset. FileFormatError that names the line that is none."""
+    """The offsets (bytes) in an index file by key, in its order. A line has a key, a tab and an offset.
+
+    Raises FileFormatError if the file cannot be read, and for the first line that has another form or repeats a key.
+    """
     found: dict[str, int] = {}
     try:
         lines = Path(path).read_bytes().splitlines()

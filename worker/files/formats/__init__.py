@@ -1,4 +1,4 @@
-"""`mx.formats`: networks and weights in the files of other programs; see docs/files.md."""
+"""`mx.formats`: reading and writing networks and weights in the formats of other programs; see docs/files.md."""
 
 from .efficientnet import efficientnet_lite0
 from .onnx.exporter import export_onnx

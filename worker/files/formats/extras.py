@@ -1,4 +1,4 @@
-"""Packages that only some conversions need."""
+"""Optional packages, which only some conversions need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ....common.errors import FileFormatError
 
 
 def needed(module: str, what: str) -> Any:
-    """The module; FileFormatError that says how to get it if it is not installed."""
+    """Import and return a module. `what` is the task that needs it, for the error.
+
+    Raises FileFormatError, which says how to install it, if it is missing.
+    """
     try:
         return import_module(module)
     except ImportError:

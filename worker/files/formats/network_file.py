@@ -1,4 +1,7 @@
-"""Networks and arrays in files of any format, told apart by the ends of their names."""
+"""Reading and writing networks and arrays in files of any format that is known here; the file's name tells which.
+
+`pushgrad convert` and `pushgrad summary` are built on `read` and `write`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ ONNX = ".onnx"
 
 @dataclass
 class Content:
-    """What is in a file: a network, or arrays without a graph (`symbol` is None, all arrays in `arguments`)."""
+    """What is in a file: a network, or arrays without a graph (then `symbol` is None, and all are in `arguments`).
+
+    Arrays have the shapes of their parameters; `what` says in words what the file holds.
+    """
 
     what: str
     symbol: Symbol | None
@@ -33,24 +39,26 @@ class Content:
     shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs, where the format tells
 
     def arrays(self) -> dict[str, Array]:
-        """All arrays by the names that files of arrays carry: arg:fc1_weight, or plain ones without a graph."""
+        """All arrays, as they are, under the names for a file of arrays: arg:fc1_weight, or plain without a graph."""
         if self.symbol is None:
             return self.arguments
         arguments = {f"arg:{name}": value for name, value in self.arguments.items()}
         return arguments | {f"aux:{name}": value for name, value in self.states.items()}
 
     def parameters(self) -> int:
-        """Numbers in all learned arrays."""
+        """The number of scalars in all learned arrays, auxiliary states not included."""
         return sum(value.size for value in self.arguments.values())
 
 
 def read(name: str, as_network: bool, symbol: Symbol | None = None) -> Content:
-    """The content of PREFIX:EPOCH, PREFIX-0001.params or a file named by its suffix.
+    """The content of the checkpoint PREFIX:EPOCH or PREFIX-0001.params, or of a file whose suffix tells its format.
 
-    `as_network`: arrays alone will not do; torch weights are then taken for those of EfficientNet-Lite0, and `symbol`
-    is the graph of arrays that come without one. FileFormatError if the file is missing, damaged or of no known kind.
+    `as_network` says that arrays alone will not do: torch weights are then taken for those of EfficientNet-Lite0.
+    `symbol` is the graph of arrays that come without one. Raises FileFormatError if the file is missing, damaged or of
+    no known kind; GraphError for an ONNX operator that has no counterpart here.
     """
     suffix = Path(name).suffix.lower()
+    # First: PREFIX-0001.params beside its graph is a checkpoint, although .params alone means plain arrays.
     if found := _checkpoint(name):
         return Content("checkpoint", *checkpoint.load_parts(*found, symbol))
     if suffix in TORCH:
@@ -66,10 +74,15 @@ def read(name: str, as_network: bool, symbol: Symbol | None = None) -> Content:
 
 
 def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: bool) -> list[Path]:
-    """Write to a file named by its suffix, or PREFIX:EPOCH (PREFIX alone: epoch 0); the files that were written."""
+    """Write to a file whose suffix tells its format, or to PREFIX:EPOCH (PREFIX alone: epoch 0).
+
+    Returns the paths of the files written. `shapes` and `dynamic_batch` count for ONNX only; see `export_onnx`. Raises
+    ParameterError if the format needs a graph and there is none, or lacks an element type; FileFormatError if the
+    folder does not exist; GraphError or ShapeError if the network cannot be expressed in ONNX.
+    """
     path, suffix = Path(name), Path(name).suffix.lower()
     if suffix == ONNX:
-        given = {**content.shapes, **shapes}
+        given = {**content.shapes, **shapes}  # what the user says goes before what the file said
         params = {**content.arguments, **content.states}
         export_onnx(_graph(content, name), params, given, path, dynamic_batch)
     elif suffix == SAFETENSORS:
@@ -84,18 +97,18 @@ def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: 
 
 
 def wants_network(name: str) -> bool:
-    """Whether a file of that name holds a graph, and not only arrays."""
+    """Whether a file of that name is to hold a graph, and not only arrays."""
     return Path(name).suffix.lower() not in (SAFETENSORS, *PLAIN)
 
 
 def _numbered(name: str) -> tuple[str, int] | None:
-    """Prefix and epoch of PREFIX:EPOCH."""
+    """Prefix and epoch of PREFIX:EPOCH, or None."""
     match = re.fullmatch(r"(.+):(\d{1,4})", name)
     return (match[1], int(match[2])) if match else None
 
 
 def _checkpoint(name: str) -> tuple[str, int] | None:
-    """Prefix and epoch of PREFIX:EPOCH, or of PREFIX-0001.params beside its graph."""
+    """Prefix and epoch of PREFIX:EPOCH, or of PREFIX-0001.params if its graph is beside it, or None."""
     match = re.fullmatch(r"(.+)-(\d{4})\.params", name)
     if match and checkpoint.paths(match[1], 0)[0].exists():
         return match[1], int(match[2])
@@ -103,6 +116,7 @@ def _checkpoint(name: str) -> tuple[str, int] | None:
 
 
 def _torch(name: str, as_network: bool) -> Content:
+    """A torch file's arrays or, as a state_dict has no graph, the one network whose weights are known here."""
     tensors = load_torch(name)
     if not as_network:
         return Content("torch weights", None, tensors)
@@ -111,11 +125,13 @@ def _torch(name: str, as_network: bool) -> Content:
 
 
 def _by_name(name: str) -> dict[str, Array]:
+    """The arrays in an MXNet file by name; those without names get the numbers 0, 1, ..."""
     arrays = ndfile.load(name)
     return arrays if isinstance(arrays, dict) else {str(i): array for i, array in enumerate(arrays)}
 
 
 def _content(what: str, arrays: dict[str, Array], symbol: Symbol | None) -> Content:
+    """Arrays from a file, split into arguments and states if there is a graph; plain names count as arguments."""
     if symbol is None:
         return Content(what, None, arrays)
     arguments = {f"arg:{name}": name for name in symbol.list_arguments()}  # in the graph's order
@@ -128,6 +144,7 @@ def _content(what: str, arrays: dict[str, Array], symbol: Symbol | None) -> Cont
 
 
 def _graph(content: Content, name: str) -> Symbol:
+    """The graph, which the format of the file `name` needs."""
     if content.symbol is None:
         raise ParameterError(
             f"{name} holds a network, but there are only {content.what} without a graph",

@@ -1,4 +1,4 @@
-"""safetensors files: arrays by name, and a network's graph as text beside them."""
+"""safetensors files: arrays by name, with a network's graph as JSON in the metadata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ...atomic_files import PathLike, write_atomically
 from ...symbols.symbol import Symbol
 from .extras import needed
 
-_SYMBOL = "pushgrad.symbol"  # key of the metadata
+_SYMBOL = "pushgrad.symbol"  # the graph's key in the metadata
 _BFLOAT16 = "BF16"
+# The format's name of an element type -> numpy's; bfloat16, which numpy lacks, is read as its bits.
 _TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", _BFLOAT16: "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "<u1", "BOOL": "?",
@@ -23,9 +24,10 @@ _TYPES = {
 
 
 def save_safetensors(path: PathLike, arrays: Mapping[str, Array], symbol: Symbol | None = None) -> None:
-    """Write arrays by name, whole or not at all; `symbol` goes into the metadata as JSON.
+    """Write arrays of any shapes by name, whole or not at all; `symbol` goes into the metadata as JSON.
 
-    Raises ParameterError for element types that the format lacks.
+    Raises ParameterError for element types that the format lacks, FileFormatError if the folder does not exist or the
+    package safetensors is missing.
     """
     library = needed("safetensors.numpy", "writing safetensors")
     plain = {name: _storable(np.asarray(array), name) for name, array in arrays.items()}
@@ -34,25 +36,32 @@ def save_safetensors(path: PathLike, arrays: Mapping[str, Array], symbol: Symbol
 
 
 def load_safetensors(path: PathLike) -> dict[str, Array]:
-    """The arrays of the file by name; bfloat16 comes as float32. FileFormatError if it is damaged or foreign."""
+    """The arrays in the file by name, with the shapes and element types that they have there; bfloat16 as float32.
+
+    Raises FileFormatError if the file is missing, damaged or in another format, or the package safetensors is missing.
+    """
     library = needed("safetensors", "reading safetensors")
     try:
         entries = library.deserialize(Path(path).read_bytes())
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
     except library.SafetensorError as error:
-        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
     return {name: _array(entry, f"{path}: {name[:80]}") for name, entry in entries}
 
 
 def load_symbol(path: PathLike) -> Symbol | None:
-    """The graph that `save_safetensors` put beside the arrays, or None."""
+    """The graph that `save_safetensors` put beside the arrays, or None if there is none.
+
+    Raises FileFormatError if the file is missing, damaged or in another format, FileFormatError or GraphError if the
+    graph is damaged.
+    """
     library = needed("safetensors", "reading safetensors")
     try:
         with library.safe_open(Path(path), "numpy") as file:
             text = (file.metadata() or {}).get(_SYMBOL)
     except (OSError, library.SafetensorError) as error:
-        raise FileFormatError(f"{path}: no safetensors file ({error})") from None
+        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
     if text is None:
         return None
     from ...symbols.symbol import loads
@@ -61,14 +70,15 @@ def load_symbol(path: PathLike) -> Symbol | None:
 
 
 def _storable(array: Array, name: str) -> Array:
-    """C-ordered and in the machine's byte order, which is little endian wherever this runs."""
+    """`array` C-ordered and in the machine's byte order, which is little endian wherever this runs."""
     native = array.dtype.newbyteorder("=")
     if native not in {np.dtype(text).newbyteorder("=") for text in _TYPES.values()}:
-        raise ParameterError(f"{name}: elements that safetensors has not", got=array.dtype)
-    return np.array(array, native, order="C", copy=None)
+        raise ParameterError(f"{name}: an element type that safetensors lacks", got=array.dtype)
+    return np.array(array, native, order="C", copy=None)  # None: copy only if needed; asarray may keep strides
 
 
 def _array(entry: Mapping[str, Any], where: str) -> Array:
+    """One entry of the file, as safetensors.deserialize describes it, as an array; `where` names it in errors."""
     if entry["dtype"] not in _TYPES:
         raise FileFormatError(f"{where}: elements", expected=f"one of {', '.join(_TYPES)}", got=entry["dtype"])
     dtype = np.dtype(_TYPES[entry["dtype"]])

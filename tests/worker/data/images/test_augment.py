@@ -125,7 +125,7 @@ def test_interpolations(method):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_shear_ratio": 0.1}, r"it has no option max_shear_ratio: expected among .*rand_crop"),
+        ({"max_shear_ratio": 0.1}, r"it has no option max_shear_ratio: expected one of .*rand_crop"),
         ({"resize": 0}, "resize: expected -1, or 1 or more pixels, got 0"),
         ({"pad": -1}, "pad"),
         ({"max_rotate_angle": 400}, "max_rotate_angle"),

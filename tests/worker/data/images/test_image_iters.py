@@ -225,7 +225,7 @@ def test_a_file_that_is_damaged_or_has_no_records(tmp_path, packed):
         ({"batch_size": 8, "num_parts": 3}, r"batch_size \* num_parts"),
         ({"num_parts": 2, "part_index": 2}, "part_index"),
         ({"preprocess_threads": 0}, "preprocess_threads"),
-        ({"random_h": 3}, "ImageRecordIter has no option random_h: expected among"),
+        ({"random_h": 3}, "ImageRecordIter has no option random_h: expected one of"),
     ],
 )
 def test_wrong_parameters_leave_no_file_open(pictures, options, message):

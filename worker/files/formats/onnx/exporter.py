@@ -1,4 +1,8 @@
-"""Networks as ONNX files, for inference: losses become what they predict, dropout disappears."""
+"""Writing networks as ONNX files, for inference: losses become what they predict, dropout disappears.
+
+`_Export` walks the graph and calls, for each operator, its exporter in `EXPORTERS`; the modules exporter_*.py hold
+these, and they write with the Writer of writer.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from ..extras import needed
 from . import exporter_arrays, exporter_layers, exporter_math, exporter_norms  # noqa: F401  (EXPORTERS)
 from .writer import EXPORTERS, OPSET, Call, Writer
 
-_BATCH = "N"
+_BATCH = "N"  # the name of the open number of rows in the file
 
 
 def export_onnx(
@@ -26,12 +30,13 @@ def export_onnx(
     path: PathLike,
     dynamic_batch: bool = False,
 ) -> None:
-    """Write the network as an ONNX file (opset 17, float32).
+    """Write the network as an ONNX file (opset 17, float32), whole or not at all.
 
     `params` are arguments and auxiliary states together, by name (a leading arg: or aux: is ignored). `shapes` are
     those of the inputs, such as {"data": (1, 3, 224, 224)}; labels may be left out. With `dynamic_batch` the file takes
-    any number of rows. GraphError names node and operator where ONNX has nothing that fits, ShapeError what is wrong
-    with a parameter.
+    any number of rows. Raises GraphError, which names node and operator, for what ONNX cannot express; ShapeError if a
+    parameter does not fit; ParameterError if `shapes` names an input that the network lacks; FileFormatError if the
+    package onnx is missing or the folder does not exist.
     """
     arrays = {name.removeprefix("arg:").removeprefix("aux:"): value for name, value in params.items()}
     export = _Export(symbol, arrays, shapes, dynamic_batch)
@@ -40,7 +45,7 @@ def export_onnx(
 
 
 class _Export:
-    """The translation of one graph."""
+    """The translation of one graph. `names` has the ONNX name of every entry exported so far."""
 
     def __init__(
         self, symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape], dynamic_batch: bool
@@ -62,9 +67,12 @@ class _Export:
         name = self.symbol.name or "network"
         graph = self.helper.make_graph(self.writer.nodes, name, self.inputs, outputs, constants)
         opset = self.helper.make_opsetid("", OPSET)
+        # IR version 8 is the one that came with opset 17. The library would write its own newest, which older runtimes
+        # refuse whatever the opset is.
         return self.helper.make_model(graph, producer_name="pushgrad", opset_imports=[opset], ir_version=8)
 
     def _variable(self, node: Node) -> None:
+        """A variable becomes an initializer if there is an array for it, else an input of the graph."""
         name = self.names[node, 0] = self.writer.unique(node.name)
         if node.name in self.arrays:
             self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
@@ -72,8 +80,10 @@ class _Export:
             self.inputs.append(self._described(name, self.shapes[node, 0], open_rows=self.dynamic_batch))
 
     def _operator(self, node: Node) -> None:
+        """Let the operator's exporter write its nodes, and note the names of its outputs."""
         assert node.op is not None
         kind = node.op.op_name()
+        # Labels have no name, as `_used` left them out.
         used = [entry for entry in node.inputs if entry in self.names]
         outputs = [self.shapes[node, index] for index in range(len(node.op.outputs()))]
         call = Call(node, node.op, [self.names[e] for e in used], [self.shapes[e] for e in used], outputs)
@@ -84,7 +94,11 @@ class _Export:
         self.names.update({(node, i): name for i, name in enumerate([made] if isinstance(made, str) else made)})
 
     def _heads(self) -> list[tuple[Entry, str]]:
-        """Every output under its own name, also where it is an input or two outputs are one."""
+        """Every output of the graph, with the name that it gets in the file.
+
+        Each one passes through an Identity of its own. So it has its own name even if it is an input of the graph, or
+        the same value as another output.
+        """
         named = []
         for entry in self.symbol.heads:
             if entry not in self.names:
@@ -95,6 +109,7 @@ class _Export:
         return named
 
     def _output(self, entry: Entry, name: str) -> Any:
+        """The description of an output. It has an open number of rows if it has as many rows as an input."""
         shape = self.shapes[entry]
         rows = {self.shapes[node, 0][:1] for node in self.symbol.nodes() if node.op is None and self._is_input(node)}
         return self._described(name, shape, open_rows=self.dynamic_batch and shape[:1] in rows)
@@ -103,12 +118,13 @@ class _Export:
         return node.name not in self.arrays and (node, 0) in self.names
 
     def _described(self, name: str, shape: Shape, open_rows: bool) -> Any:
+        """ONNX's description of a float32 value."""
         extents = [_BATCH, *shape[1:]] if open_rows and shape else list(shape)
         return self.helper.make_tensor_value_info(name, self.helper.np_dtype_to_tensor_dtype(np.dtype("f4")), extents)
 
 
 def _all_shapes(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> dict[Entry, Shape]:
-    """The shape of every entry; ParameterError for a name that the network does not have."""
+    """The shape of every entry. Raises ParameterError for a name that the network lacks, ShapeError if shapes clash."""
     known = symbol.list_inputs()
     if strange := [name for name in shapes if name not in known]:
         raise ParameterError(f"export_onnx: no input {strange[0]}", expected=f"one of {', '.join(known[:10])}")
@@ -116,7 +132,7 @@ def _all_shapes(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str
     try:
         return symbol.infer_all(**{**given, **{name: tuple(shape) for name, shape in shapes.items()}})
     except ShapeError as error:
-        error.text = f"export_onnx: {error.text}"
+        error.text = f"export_onnx: {error.text}"  # the same error, so that its remedy stays
         raise
 
 
@@ -133,5 +149,5 @@ def _used(symbol: Symbol) -> set[Node]:
 
 
 def _slots(node: Node) -> tuple[str, ...]:
-    """What the operator calls its inputs."""
+    """What the operator calls its inputs, auxiliary states last."""
     return () if node.op is None else (*node.op.arguments(), *node.op.auxiliaries())

@@ -1,4 +1,4 @@
-"""Exporters of operators that reorder, cut, join, repeat and choose."""
+"""Exporters of operators that reorder, cut, join, repeat and choose elements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _expand_dims(to: Writer, call: Call) -> str:
 @exports("squeeze")
 def _squeeze(to: Writer, call: Call) -> str:
     axes = call.op.axis or [i for i, extent in enumerate(call.shapes[0]) if extent == 1]
-    if len(axes) == len(call.shapes[0]):
+    if len(axes) == len(call.shapes[0]):  # MXNet, which has no scalars, leaves an axis of one element
         return str(to.emit("Reshape", [call.inputs[0], to.ints(call.outputs[0])]))
     return str(to.emit("Squeeze", [call.inputs[0], to.ints(axes)]))
 
@@ -46,12 +46,14 @@ def _slice(to: Writer, call: Call) -> str:
 
 
 def _cut(to: Writer, data: str, call: Call, parts: tuple[slice, ...]) -> str:
-    """data[parts]; axes that stay whole are not named, so that their extent may be open."""
+    """data[parts]. Axes that stay whole are not named, so that their extent, such as the batch's, may stay open."""
     named = [(i, part) for i, part in enumerate(parts) if part != slice(None)]
     if not named:
         return str(to.emit("Identity", [data]))
     starts, ends, steps = zip(*(part.indices(call.shapes[0][i]) for i, part in named), strict=True)
-    ends = tuple(-WHOLE_AXIS if end < 0 else end for end in ends)  # backwards, the first element included
+    # slice.indices gives -1 for the end of a backward slice that includes the first element; ONNX would count that from
+    # the end of the axis.
+    ends = tuple(-WHOLE_AXIS if end < 0 else end for end in ends)
     axes = [i for i, _ in named]
     return str(to.emit("Slice", [data, *(to.ints(numbers) for numbers in (starts, ends, axes, steps))]))
 
@@ -87,6 +89,7 @@ def _slice_channel(to: Writer, call: Call) -> list[str]:
 @exports("Pad")
 def _pad(to: Writer, call: Call) -> str:
     widths = call.op.pad_width
+    # MXNet has (before, after) for each axis, ONNX all widths before and then all widths after.
     inputs = [call.inputs[0], to.ints((*widths[::2], *widths[1::2]))]
     if call.op.mode == "constant":
         inputs.append(to.constant(call.op.constant_value))
@@ -95,6 +98,7 @@ def _pad(to: Writer, call: Call) -> str:
 
 @exports("broadcast_to", "broadcast_axis", "broadcast_like")
 def _expand(to: Writer, call: Call) -> str:
+    # 1 keeps an extent as it is, so that a batch that is not stretched may stay open.
     shape = [1 if n == m else n for n, m in zip(call.outputs[0], call.shapes[0], strict=True)]
     return str(to.emit("Expand", [call.inputs[0], to.ints(shape)]))
 
@@ -113,6 +117,8 @@ def _repeat(to: Writer, call: Call) -> str:
     if axis is None:
         data, axis, shape = to.emit("Reshape", [data, to.ints((-1,))]), 0, (int(np.prod(shape)),)
     axis %= len(shape)
+    # ONNX has Tile only, which repeats whole blocks. So: a new axis behind the one that is repeated, copies along that,
+    # and both folded into one.
     copies = [1] * (len(shape) + 1)
     copies[axis + 1] = call.op.repeats
     beside = to.emit("Tile", [to.emit("Unsqueeze", [data, to.ints((axis + 1,))]), to.ints(copies)])
@@ -121,6 +127,7 @@ def _repeat(to: Writer, call: Call) -> str:
 
 @exports("Cast")
 def _cast(to: Writer, call: Call) -> str:
+    # All values in the file are float32, so a cast only rounds: there and back again.
     if call.op.dtype in ("float32", "float64"):
         return str(to.emit("Identity", call.inputs))
     if call.op.dtype == "bfloat16":
@@ -131,16 +138,17 @@ def _cast(to: Writer, call: Call) -> str:
 @exports("where")
 def _where(to: Writer, call: Call) -> str:
     condition, *values = call.inputs
-    if len(call.shapes[0]) < len(call.outputs[0]):
+    if len(call.shapes[0]) < len(call.outputs[0]):  # a condition of one axis chooses whole rows
         rows = (-1, *(1,) * (len(call.outputs[0]) - 1))
         condition = to.emit("Reshape", [condition, to.ints(rows)])
     return str(to.emit("Where", [to.cast(condition, np.bool_), *values]))
 
 
 def _indices(to: Writer, call: Call, name: str, extent: int) -> str:
-    """Whole numbers from 0 to extent - 1, clipped or wrapped as the operator does."""
+    """Whole numbers from 0 to extent - 1, clipped or wrapped as the operator's mode says; "raise" leaves them alone."""
     whole = to.emit("Floor", [name])
     if call.op.mode == "wrap":
+        # whole - floor(whole / extent) * extent, whose sign is that of the extent, unlike that of a C remainder.
         turns = to.emit("Floor", [to.scalar("Div", whole, extent)])
         whole = to.emit("Sub", [whole, to.scalar("Mul", turns, extent)])
     elif call.op.mode == "clip":
@@ -160,14 +168,14 @@ def _pick(to: Writer, call: Call) -> str:
     axis = call.op.axis % len(call.shapes[0])
     places = _indices(to, call, index, call.shapes[0][axis])
     kept = [1 if i == axis else n for i, n in enumerate(call.shapes[0])]
-    places = to.emit("Reshape", [places, to.ints(kept)])
+    places = to.emit("Reshape", [places, to.ints(kept)])  # GatherElements wants as many axes as the data have
     found = to.emit("GatherElements", [data, places], axis=axis)
     return str(to.emit("Reshape", [found, to.ints(call.outputs[0])]))
 
 
 @exports("one_hot")
 def _one_hot(to: Writer, call: Call) -> str:
-    """By comparison with 0, 1, ..., as ONNX's own operator counts negative indices from the end."""
+    """Compare with 0, 1, ...: ONNX's OneHot would count negative indices from the end; MXNet makes zeros of them."""
     places = to.emit("Unsqueeze", [to.emit("Floor", call.inputs), to.ints((len(call.shapes[0]),))])
     hit = to.emit("Equal", [places, to.constant(np.arange(call.op.depth))])
     return str(to.emit("Where", [hit, to.constant(call.op.on_value), to.constant(call.op.off_value)]))
@@ -181,7 +189,7 @@ def _filled_like(to: Writer, call: Call) -> str:
 
 @exports("_zeros", "_ones", "_full", "_arange")
 def _constant(to: Writer, call: Call) -> str:
-    """What the operator itself computes, once."""
+    """What the operator computes from nothing, computed now and stored in the file."""
     value = np.empty(call.outputs[0], np.float32)
     call.op.forward(Step(), [], [value])
     return to.constant(value)

@@ -1,4 +1,7 @@
-"""Exporters of the layers with weights, of pooling, and of what only training needs."""
+"""Exporters of layers with weights, pooling, losses, and what only training needs.
+
+ONNX, like MXNet, has data as (N, C, ...) and weights as (filters, C / groups, ...), so weights are stored as they are.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def _convolution(to: Writer, call: Call) -> str:
             call.inputs,
             kernel_shape=windows.kernel,
             strides=windows.stride,
-            pads=windows.pad * 2,
+            pads=windows.pad * 2,  # ONNX pads the beginning and the end of each axis separately
             dilations=windows.dilate,
             group=op.num_group,
         )
@@ -50,6 +53,7 @@ def _deconvolution(to: Writer, call: Call) -> str:
 @exports("FullyConnected")
 def _fully_connected(to: Writer, call: Call) -> str:
     data, weight, *bias = call.inputs
+    # Gemm is X W^T + b in one node, but for matrices only; without `flatten` all axes but the last are kept.
     if call.op.flatten or len(call.shapes[0]) == 2:
         flat = data if len(call.shapes[0]) == 2 else str(to.emit("Flatten", [data], axis=1))
         return str(to.emit("Gemm", [flat, weight, *bias], transB=1))
@@ -66,14 +70,15 @@ def _embedding(to: Writer, call: Call) -> str:
 @exports("Pooling")
 def _pooling(to: Writer, call: Call) -> str:
     op = call.op
-    if op.pool_type == "lp" and op.p_value != 2:  # ONNX takes absolute values
+    if op.pool_type == "lp" and op.p_value != 2:  # ONNX takes absolute values first, MXNet does not
         raise call.unsupported(f"p_value {op.p_value}")
     if op.layout and op.layout.endswith("C"):
         return _channels_last(to, call)
     if op.global_pool:
         return _global_pooling(to, call)
     windows, data, count = op.windows(call.shapes[0]), call.shapes[0][2:], call.outputs[0][2:]
-    # Conventions that round up read beyond the padding: that many more rows and columns are padded at the end.
+    # Conventions that round the output's size up let the last windows reach beyond the padding. ONNX, rounding down,
+    # gives the same output if that many more rows and columns are padded at the end.
     reach = zip(windows.reach(count), data, windows.pad, strict=True)
     extra = tuple(max(r - n - 2 * p, 0) for r, n, p in reach)
     pads = (*windows.pad, *(p + more for p, more in zip(windows.pad, extra, strict=True)))
@@ -86,6 +91,8 @@ def _pooling(to: Writer, call: Call) -> str:
         return str(
             to.emit("AveragePool", call.inputs, count_include_pad=int(op.count_include_pad is not False), **shape)
         )
+    # A mean over the whole window times the window's size is the sum, which `_shares` then divides as MXNet does: what
+    # reaches beyond the padding does not count there.
     mean = str(to.emit("AveragePool", call.inputs, count_include_pad=1, **shape))
     size = float(np.prod(windows.kernel))
     if op.pool_type == "sum":
@@ -94,7 +101,7 @@ def _pooling(to: Writer, call: Call) -> str:
 
 
 def _channels_last(to: Writer, call: Call) -> str:
-    """The same pooling on data (N, C, ...), and its output turned back."""
+    """Pooling of data (N, ..., C), which ONNX lacks: transposed to (N, C, ...), pooled, and transposed back."""
     axes = len(call.shapes[0])
     first, last = [0, axes - 1, *range(1, axes - 1)], [0, *range(2, axes), 1]
     plain = type(call.op)(**{key: value for key, value in call.op.attrs().items() if key != "layout"})
@@ -105,6 +112,7 @@ def _channels_last(to: Writer, call: Call) -> str:
 
 
 def _global_pooling(to: Writer, call: Call) -> str:
+    """Pooling over all of an image; a sum is the mean times the number of pixels."""
     kind, size = call.op.pool_type, float(np.prod(call.shapes[0][2:]))
     if kind == "max":
         return str(to.emit("GlobalMaxPool", call.inputs))
@@ -115,7 +123,10 @@ def _global_pooling(to: Writer, call: Call) -> str:
 
 
 def _shares(op: Pooling, data: Shape, count: Shape) -> Array:
-    """What each window's mean divides by, inverted: the mean of ones over their sum, as the operator computes them."""
+    """One over the number by which each window's mean divides: (1, 1, *count).
+
+    It is the mean of ones over their sum, both as the operator itself computes them for data (1, 1, *data).
+    """
     ones, found = np.ones((1, 1, *data)), []
     for kind in ("avg", "sum"):
         found.append(np.empty((1, 1, *count)))
@@ -143,6 +154,7 @@ def _logistic(to: Writer, call: Call) -> str:
 
 @exports("SoftmaxOutput")
 def _softmax_output(to: Writer, call: Call) -> str:
+    # The first input only: the label does not change what the layer predicts. The same holds for the losses above.
     op = call.op
     if op.multi_output or op.preserve_shape or len(call.shapes[0]) == 2:
         return str(to.emit("Softmax", call.inputs[:1], axis=1 if op.multi_output else -1))
@@ -157,7 +169,7 @@ def _softmax_activation(to: Writer, call: Call) -> str:
 
 
 def _softmax_of_rows(to: Writer, call: Call) -> str:
-    """All of a row as classes, whatever its axes are."""
+    """Softmax over everything in a row, whatever its axes are."""
     flat = str(to.emit("Flatten", call.inputs[:1], axis=1))
     shares = str(to.emit("Softmax", [flat], axis=1))
     rows = (call.shapes[0][0], int(np.prod(call.shapes[0][1:])))
@@ -183,6 +195,8 @@ def _up_sampling(to: Writer, call: Call) -> str:
         return str(_deconvolution(to, replace(call, op=op.deconvolution(call.shapes[0][1]))))
     parts = []
     for name, shape in zip(call.inputs, call.shapes, strict=True):
+        # Out of pixel i comes floor(i / factor): every pixel is repeated, as MXNet does. Resize's defaults would shift
+        # by half a pixel.
         factors = to.constant([1, 1, *(n / m for n, m in zip(call.outputs[0][2:], shape[2:], strict=True))])
         way: dict[str, Any] = {
             "mode": "nearest",

@@ -1,4 +1,7 @@
-"""Exporters of arithmetic: pairs of arrays, arrays and numbers, functions of one array, reductions, products."""
+"""Exporters of arithmetic: two arrays, an array and a number, functions of one array, reductions, products.
+
+Values in the file are float32 throughout. Where ONNX has booleans (comparisons) or integers (ArgMax), a Cast follows.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ _COMPARED = {
     "equal": "Equal", "greater": "Greater", "greater_equal": "GreaterOrEqual", "lesser": "Less",
     "lesser_equal": "LessOrEqual", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor",
 }  # fmt: skip
+# operators that are the same in ONNX but for their name
 _PLAIN = {
     "abs": "Abs", "ceil": "Ceil", "floor": "Floor", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin",
     "cos": "Cos", "tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh", "cosh": "Cosh",
@@ -28,7 +32,10 @@ _LOGARITHMS = {"log10": 10.0, "log2": 2.0}
 
 
 def combine(to: Writer, call: Call, stem: str, left: str, right: str) -> str:
-    """left `stem` right, both names of values."""
+    """Emit `left stem right`, both names of values, such as left + right for "add"; returns the result's name.
+
+    Raises GraphError if ONNX has nothing for that stem.
+    """
     if stem in _PAIRS:
         return str(to.emit(_PAIRS[stem], [left, right]))
     if stem in _COMPARED:
@@ -37,7 +44,7 @@ def combine(to: Writer, call: Call, stem: str, left: str, right: str) -> str:
         return to.cast(to.emit(kind, pair), np.float32)
     if stem == "not_equal":
         return to.cast(to.emit("Not", [to.emit("Equal", [left, right])]), np.float32)
-    if stem == "mod":  # Python's: the sign of the divisor
+    if stem == "mod":  # Python's remainder, with the divisor's sign; ONNX's Mod of floats is C's fmod
         whole = to.emit("Floor", [to.emit("Div", [left, right])])
         return str(to.emit("Sub", [left, to.emit("Mul", [whole, right])]))
     if stem == "hypot":
@@ -66,7 +73,7 @@ def _pair(to: Writer, call: Call) -> str:
 def _with_number(to: Writer, call: Call) -> str:
     stem = call.op.op_name().removeprefix("_").removesuffix("_scalar")
     sides = [call.inputs[0], to.constant(call.op.scalar)]
-    if stem in ("rminus", "rdiv", "rpower", "rmod"):
+    if stem in ("rminus", "rdiv", "rpower", "rmod"):  # "r" for reversed: number - array
         stem, sides = stem[1:], sides[::-1]
     return combine(to, call, {"plus": "add", "minus": "sub"}.get(stem, stem), *sides)
 
@@ -92,7 +99,7 @@ def _logarithm(to: Writer, call: Call) -> str:
 
 
 def _signed(to: Writer, data: str, change: Callable[[str], str]) -> str:
-    """sign(data) * change(|data|)."""
+    """Emit sign(data) * change(|data|), for odd functions that ONNX has for positive numbers only."""
     return str(to.emit("Mul", [to.emit("Sign", [data]), change(to.emit("Abs", [data]))]))
 
 
@@ -106,7 +113,7 @@ _COMPOSED: dict[str, Callable[[Writer, str], str]] = {
     "trunc": lambda to, x: _signed(to, x, lambda y: to.emit("Floor", [y])),
     "fix": lambda to, x: _signed(to, x, lambda y: to.emit("Floor", [y])),
     "round": lambda to, x: _signed(to, x, lambda y: to.emit("Floor", [to.scalar("Add", y, 0.5)])),
-    "rint": lambda to, x: to.emit("Ceil", [to.scalar("Sub", x, 0.5)]),  # halves downwards
+    "rint": lambda to, x: to.emit("Ceil", [to.scalar("Sub", x, 0.5)]),  # MXNet rounds halves down, ONNX to even
     "logical_not": lambda to, x: to.cast(to.scalar("Equal", x, 0), np.float32),
 }
 
@@ -130,7 +137,7 @@ _REDUCTIONS = {
 @exports(*_REDUCTIONS)
 def _reduction(to: Writer, call: Call) -> str:
     op, data, kind = call.op, call.inputs[0], _REDUCTIONS[call.op.op_name()]
-    if op.op_name().startswith("nan"):
+    if op.op_name().startswith("nan"):  # NaNs do not count: replace them by the neutral element
         neutral = to.constant(0 if op.op_name() == "nansum" else 1)
         data = to.emit("Where", [to.emit("IsNaN", [data]), neutral, data])
     if op.op_name() == "norm" and op.ord == 1:
@@ -141,6 +148,7 @@ def _reduction(to: Writer, call: Call) -> str:
         made = str(to.emit(kind, [data, to.ints(axes)], keepdims=keep))
     else:
         made = str(to.emit(kind, [data], axes=list(axes), keepdims=keep))
+    # A reduction over all axes is a scalar in ONNX, and an array of shape (1,) in MXNet.
     everything = len(axes) == len(call.shapes[0]) and not op.keepdims
     return str(to.emit("Reshape", [made, to.ints((1,))])) if everything else made
 
@@ -154,7 +162,7 @@ def _arg(to: Writer, call: Call) -> str:
         data, axis = to.emit("Reshape", [data, to.ints((-1,))]), 0
     kind = "ArgMin" if op.op_name() == "argmin" else "ArgMax"
     found = to.cast(to.emit(kind, [data], axis=axis, keepdims=int(op.keepdims)), np.float32)
-    # All axes folded without keepdims: ONNX makes a scalar of it, MXNet one element.
+    # As above: where ONNX makes a scalar, MXNet has one element.
     return found if call.op.keepdims or call.outputs[0] != (1,) else str(to.emit("Reshape", [found, to.ints((1,))]))
 
 
@@ -162,7 +170,7 @@ def _arg(to: Writer, call: Call) -> str:
 def _dot(to: Writer, call: Call) -> str:
     axes, sides = 2 if call.op.op_name() == "dot" else 3, []
     for name, shape, turned in zip(call.inputs, call.shapes, (call.op.transpose_a, call.op.transpose_b), strict=True):
-        if len(shape) != axes:
+        if len(shape) != axes:  # MatMul broadcasts other ranks by rules that are not dot's
             raise call.unsupported(f"an input of {len(shape)} axes")
         order = [*range(axes - 2), axes - 1, axes - 2]
         sides.append(to.emit("Transpose", [name], perm=order) if turned else name)

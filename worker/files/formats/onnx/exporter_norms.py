@@ -26,10 +26,10 @@ def _leaky_relu(to: Writer, call: Call) -> str:
     if op.act_type in ("leaky", "rrelu"):  # rrelu's slope is drawn in training only
         slope = op.slope if op.act_type == "leaky" else (op.lower_bound + op.upper_bound) / 2
         return str(to.emit("LeakyRelu", [data], alpha=slope))
-    if op.act_type == "prelu":
+    if op.act_type == "prelu":  # one slope per channel: ONNX broadcasts from the last axis, so trailing 1s are needed
         axes = (1,) * (len(call.shapes[0]) - 2)
         return str(to.emit("PRelu", [data, to.emit("Reshape", [call.inputs[1], to.ints((-1, *axes))])]))
-    if op.act_type == "gelu":
+    if op.act_type == "gelu":  # x (1 + erf(x / sqrt 2)) / 2; ONNX has an operator for it from opset 20 on only
         gate = to.scalar("Add", str(to.emit("Erf", [to.scalar("Mul", data, math.sqrt(0.5))])), 1)
         return to.scalar("Mul", str(to.emit("Mul", [data, gate])), 0.5)
     return str(to.emit("Elu", [data], alpha=op.slope) if op.act_type == "elu" else to.emit("Selu", [data]))
@@ -47,8 +47,9 @@ def _batch_norm(to: Writer, call: Call) -> str:
     axis = op.axis % axes
     if op.output_mean_var:
         raise call.unsupported("output_mean_var")
-    if op.fix_gamma:
+    if op.fix_gamma:  # the operator takes gamma for 1, whatever the array holds
         gamma = to.constant(np.ones(call.shapes[1]))
+    # ONNX normalises axis 1 only: bring the channels there, and undo it afterwards.
     order = [0, axis, *(a for a in range(1, axes) if a != axis)]
     if axis != 1:
         data = str(to.emit("Transpose", [data], perm=order))
@@ -77,6 +78,7 @@ def _local_response(to: Writer, call: Call) -> str:
 @exports("L2Normalization")
 def _l2_normalization(to: Writer, call: Call) -> str:
     axes = range(len(call.shapes[0]))
+    # data / sqrt(sum of squares + eps) over these axes. Not ReduceL2, which has no place for eps.
     folded = {"instance": axes[1:], "channel": axes[1:2], "spatial": axes[2:]}[call.op.mode]
     squares = to.emit("ReduceSumSquare", call.inputs, axes=list(folded), keepdims=1)
     return str(to.emit("Div", [call.inputs[0], to.emit("Sqrt", [to.scalar("Add", squares, call.op.eps)])]))

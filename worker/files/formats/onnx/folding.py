@@ -1,4 +1,8 @@
-"""Parts of an ONNX graph that depend on constants alone, such as the shapes that exporters compute step by step."""
+"""Folding: parts of an ONNX graph that depend on constants alone are computed while it is read.
+
+Exporters of other programs compute shapes step by step, from Shape over Gather and Concat to Reshape; here a shape has
+to be known when a network is built.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from .....common.errors import GraphError
 from ..extras import needed
 from .reader import Graph
 
-_SMALL = 4096  # elements of all inputs together, so that no result outgrows the memory
-_LARGEST = 1 << 20  # elements that a few bytes may stand for
+_SMALL = 4096  # elements of all inputs together, which also bounds what two of them can be broadcast to
+_LARGEST = 1 << 20  # elements of a ConstantOfShape, which takes only a few bytes in the file
+# Arithmetic as on shapes; on larger arrays it is left to the network. Below, what only moves elements, at any size.
 _SMALL_ONLY = {
     "Add", "Sub", "Mul", "Div", "Gather", "Concat", "Slice", "Equal", "Where", "Neg", "Floor", "Ceil", "Mod", "Min",
     "Max", "ReduceProd", "Not", "Sqrt", "Pow", "Abs", "Less", "Greater", "And", "Or",
@@ -29,7 +34,10 @@ _ANY_SIZE = {
 
 
 def fold(node: Any, graph: Graph) -> bool:
-    """Whether the node's outputs are constants, which they then are in `graph`."""
+    """Compute a node whose inputs are constants, and enter its outputs in graph.constants; returns whether it did.
+
+    Raises GraphError if the node needs a shape that the file leaves open, or its constants cannot be computed.
+    """
     if node.op_type == "Constant":
         graph.constants[node.output[0]] = _value(node)
         return True
@@ -61,7 +69,7 @@ def _value(node: Any) -> Any:
 
 
 def _shape(node: Any, graph: Graph) -> bool:
-    """The shape of a value, where it is known altogether."""
+    """Enter the shape of a value as a constant; GraphError unless all its extents are known."""
     name = node.input[0]
     shape = graph.constants[name].shape if name in graph.constants else graph.shapes.get(name)
     if shape is None or not all(shape):
@@ -76,6 +84,7 @@ def _shape(node: Any, graph: Graph) -> bool:
 
 
 def _filled(node: Any, graph: Graph) -> bool:
+    """Enter the output of a ConstantOfShape as a constant, unless it is too large."""
     shape = [int(extent) for extent in graph.constants[node.input[0]].reshape(-1)]
     if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) > _LARGEST:
         raise GraphError(f"{node.name or node.output[0]}: a constant beyond all bounds", got=shape[:32])
@@ -86,7 +95,7 @@ def _filled(node: Any, graph: Graph) -> bool:
 
 
 def _evaluate(node: Any, graph: Graph, inputs: list[str]) -> list[Any]:
-    """What the reference implementation of the ONNX package computes."""
+    """The outputs of one node, as the reference implementation in the ONNX package computes them."""
     helper, evaluation = needed("onnx.helper", "reading ONNX"), needed("onnx.reference", "reading ONNX")
     described = [helper.make_empty_tensor_value_info(name) for name in {*inputs}]
     outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
@@ -94,6 +103,6 @@ def _evaluate(node: Any, graph: Graph, inputs: list[str]) -> list[Any]:
     model = helper.make_model(helper.make_graph([node], "part", described, outputs), opset_imports=[opset])
     try:
         found = evaluation.ReferenceEvaluator(model).run(None, {name: graph.constants[name] for name in inputs})
-    except Exception as error:  # whatever a hostile constant makes numpy say
+    except Exception as error:  # a damaged constant can make numpy raise almost any class
         raise GraphError(f"{node.name or node.output[0]}: {node.op_type} of constants ({str(error)[:100]})") from None
     return [np.asarray(value) for value in found]

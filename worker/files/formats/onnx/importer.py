@@ -1,4 +1,9 @@
-"""Networks from ONNX files."""
+"""Reading networks from ONNX files.
+
+The nodes of the file are taken in order. What depends on constants alone is computed at once (folding.py); for any
+other node its importer in `IMPORTERS` makes symbols. The modules importer_*.py hold these, and read with the Step of
+reader.py.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +23,17 @@ from .folding import fold
 from .reader import IMPORTERS, Graph, Step
 
 OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
-_LONGEST = 1 << 31  # bytes, as protobuf has it
+_LONGEST = 1 << 31  # bytes of a file: protobuf's own limit
 _EXTERNAL = 1  # TensorProto.EXTERNAL
 
 
 def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-    """The network of an ONNX file: graph, arguments, auxiliary states (float32).
+    """The network in an ONNX file: the graph, and its arguments and auxiliary states by name (float32, of its shapes).
 
     Inputs keep their names, and their shapes where the file fixes them. What only depends on constants is computed now.
-    FileFormatError if the file is damaged or keeps its weights in other files; GraphError names the node and the ONNX
-    operator for which there is nothing here.
+    Raises FileFormatError if the file is missing, damaged, of an opset that is not known, or keeps weights in other
+    files, or if the package onnx is missing; GraphError, which names node and ONNX operator, for what has no
+    counterpart here.
     """
     model = _load(path)
     graph = Graph(max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")))
@@ -37,11 +43,13 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
             _node(node, graph)
         outputs = [_output(graph, item.name) for item in model.graph.output]
     except PushgradError as error:
-        error.text = f"{path}: {error.text}"
+        error.text = f"{path}: {error.text}"  # the same error, so that its class and its remedy stay
         raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:  # attributes that lie
-        raise FileFormatError(f"{path}: no valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
+    # The checker does not look at every attribute. One of a wrong type or length fails somewhere within an importer.
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise FileFormatError(f"{path}: not a valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
     symbol = outputs[0] if len(outputs) == 1 else group(outputs)
+    # Constants may have become parameters on the way to something that was then folded or left out.
     arguments, states = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
     return (
         symbol,
@@ -51,7 +59,7 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
 
 
 def _load(path: PathLike) -> Any:
-    """The model, checked by the library; FileFormatError if it is none that this package reads."""
+    """The model, checked by the library, with shapes inferred; FileFormatError if it cannot be read here."""
     onnx = needed("onnx", "reading ONNX")
     inference = needed("onnx.shape_inference", "reading ONNX")
     try:
@@ -66,10 +74,11 @@ def _load(path: PathLike) -> Any:
     except PushgradError:
         raise
     except Exception as error:  # the library's errors have no common base
-        raise FileFormatError(f"{path}: no valid ONNX file ({str(error)[:200]})") from None
+        raise FileFormatError(f"{path}: not a valid ONNX file ({str(error)[:200]})") from None
 
 
 def _check_kind(model: Any, path: PathLike) -> None:
+    """Refuse opsets and features that are not read, before the library's checker looks for external files."""
     versions = {item.domain or "ai.onnx": item.version for item in model.opset_import}
     if not OLDEST <= versions.get("ai.onnx", 0) <= NEWEST:
         raise FileFormatError(
@@ -85,7 +94,7 @@ def _check_kind(model: Any, path: PathLike) -> None:
 
 
 def _collect(model: Any, graph: Graph, path: str) -> None:
-    """Constants, shapes and inputs, before any node."""
+    """Enter the constants, shapes and inputs of the model in `graph`, before any node is read."""
     to_array = needed("onnx.numpy_helper", "reading ONNX").to_array
     for tensor in model.graph.initializer:
         try:
@@ -97,33 +106,34 @@ def _collect(model: Any, graph: Graph, path: str) -> None:
         if _is_whole(item.type):
             graph.whole.add(item.name)
     for item in model.graph.input:
-        if item.name not in graph.constants:
+        if item.name not in graph.constants:  # before IR version 4, initializers are listed as inputs, too
             shape = graph.shapes[item.name]
             graph.symbols[item.name] = variable(graph.unique(item.name), shape=shape or None)
 
 
 def _known_shape(kind: Any) -> tuple[int, ...] | None:
-    """Extents, 0 where they have a name or nothing; None if the rank is not known."""
+    """The extents of a value, 0 for those that are open (a name, or nothing at all); None if the rank is open, too."""
     if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     return tuple(max(item.dim_value, 0) for item in kind.tensor_type.shape.dim)
 
 
 def _is_whole(kind: Any) -> bool:
-    """Whether the elements are integers, with which ONNX divides without remainder."""
+    """Whether the elements are integers: here all values are float32, but a quotient of integers must be truncated."""
     to_numpy = needed("onnx.helper", "reading ONNX").tensor_dtype_to_np_dtype
     element = kind.tensor_type.elem_type
     return bool(element) and np.issubdtype(to_numpy(element), np.integer)
 
 
 def _node(node: Any, graph: Graph) -> None:
+    """Enter the outputs of a node in `graph`, as constants or as symbols."""
     if node.domain not in ("", "ai.onnx"):
         raise GraphError(f"{node.name or node.output[0]}: operator {node.op_type} of the domain {node.domain}")
     if fold(node, graph):
         return
     step = Step(node, graph)
     if step.kind not in IMPORTERS:
-        raise GraphError(f"{step.name}: there is nothing here for ONNX operator {step.kind}")
+        raise GraphError(f"{step.name}: ONNX operator {step.kind} has no counterpart here")
     try:
         made = IMPORTERS[step.kind](step)
     except PushgradError as error:
@@ -131,7 +141,7 @@ def _node(node: Any, graph: Graph) -> None:
         raise
     outputs = [made] if isinstance(made, Symbol) else made
     graph.symbols.update(dict(zip(node.output, outputs, strict=False)))
-    for name in node.output[len(outputs) :]:
+    for name in node.output[len(outputs) :]:  # outputs that the importer does not make, such as Dropout's mask
         graph.symbols.pop(name, None)
 
 
@@ -140,5 +150,5 @@ def _output(graph: Graph, name: str) -> Symbol:
     if name in graph.constants:
         return graph.parameter(name, graph.constants[name])
     if name not in graph.symbols:
-        raise GraphError(f"output {name}: nothing here computes it")
+        raise GraphError(f"output {name}: no node computes it")
     return graph.symbols[name]

@@ -1,4 +1,8 @@
-"""Importers of operators that reorder, cut, join, repeat and choose."""
+"""Importers of operators that reorder, cut, join, repeat and choose elements.
+
+Many of them need care because the number of rows may be open: a 0 in a shape stands for it, and an operator of this
+package may only name axes whose extents are known.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,14 @@ from .reader import Step, imports
 @imports("Reshape")
 def _reshape(step: Step) -> Symbol:
     shape = step.ints(1, "shape")
+    # Both here and in ONNX 0 copies an extent and -1 is what is left; `allowzero` makes 0 mean no elements.
     if shape is None or (step.get("allowzero", 0) and 0 in shape) or any(extent < -1 for extent in shape):
-        raise step.refuse("a shape that is not given, or with a true 0")
+        raise step.refuse("a shape that is not given, or in which 0 means no elements")
     return _shaped(step, step.symbol(0), shape)
 
 
 def _shaped(step: Step, data: Symbol, shape: Shape) -> Symbol:
-    """Data in another shape, codes 0 and -1 included; a scalar becomes one element, as MXNet has no scalars."""
+    """`data` in another shape, which may have the codes 0 and -1. () becomes (1,), as MXNet has no scalars."""
     return step.apply("Reshape", data, shape=shape or (1,))
 
 
@@ -31,7 +36,7 @@ def _flatten(step: Step) -> Symbol:
     if axis == 1:
         return step.apply("Flatten", step.symbol(0))
     shape = step.shape(0)
-    if axis == 0:
+    if axis == 0:  # everything in one row
         return _shaped(step, step.symbol(0), (1, -1))
     if shape is None or not all(shape[axis:]):
         raise step.refuse("an axis other than 1 of a shape that is not fixed")
@@ -41,6 +46,7 @@ def _flatten(step: Step) -> Symbol:
 @imports("Unsqueeze")
 def _unsqueeze(step: Step) -> Symbol:
     axes = step.ints(1, "axes") or ()
+    # Axes count in the output. In ascending order each one can be inserted at its final place.
     total = step.rank(0) + len(axes)
     made, ordered = step.symbol(0), sorted(axis % total for axis in axes)
     for position, axis in enumerate(ordered):
@@ -71,6 +77,7 @@ def _split(step: Step) -> list[Symbol]:
     shape, count = step.shape(0), len(step.node.output)
     sizes = step.ints(1, "split")
     if sizes is None or len(set(sizes)) == 1:
+        # Without sizes, a last part may be smaller in opset 18 and later; SliceChannel makes equal parts only.
         if sizes is None and shape is not None and shape[axis] % count:
             raise step.refuse(f"{shape[axis]} into {count} unequal parts")
         return list(step.apply("SliceChannel", data, num_outputs=count, axis=axis))
@@ -96,7 +103,10 @@ def _slice(step: Step) -> Symbol:
 
 
 def _bounds(start: int, end: int, stride: int, extent: int) -> tuple[int | None, int | None, int | None]:
-    """Python's bounds of one axis; an end beyond the axis is None, since the extent may be open."""
+    """ONNX's bounds of one axis as Python's begin, end and step.
+
+    ONNX writes "up to the end" as some huge number. That becomes None, so that the extent may stay open.
+    """
     limit = extent or 1 << 31
     if stride > 0:
         return (start or None, None if end >= limit else end, None if stride == 1 else stride)
@@ -109,6 +119,7 @@ def _pad(step: Step) -> Symbol:
     if pads is None or step.has(3) or len(pads) != 2 * axes or min(pads) < 0:
         raise step.refuse("widths that are missing, negative, or of some axes")
     value = float(step.constant(2).reshape(())) if step.has(2) else float(step.get("value", 0.0))
+    # ONNX has all widths before and then all widths after, MXNet (before, after) for each axis.
     width = [n for pair in zip(pads[:axes], pads[axes:], strict=True) for n in pair]
     if not any(width):
         return step.apply("identity", step.symbol(0))
@@ -121,6 +132,7 @@ def _expand(step: Step) -> Symbol:
     if current is None:
         raise step.refuse("an input of unknown shape")
     axes = max(len(shape), len(current))
+    # As in numpy, the shape with fewer axes gets 1s in front; a 1 in the wanted shape keeps the input's extent.
     wide, target = ((1,) * (axes - len(part)) + part for part in (current, shape))
     # broadcast_axis names only what is stretched, so that the batch may stay open.
     sizes = [(axis, size) for axis, size in enumerate(target) if size not in (1, wide[axis])]
@@ -150,6 +162,7 @@ def _where(step: Step) -> Symbol:
 @imports("Cast")
 def _cast(step: Step) -> Symbol:
     dtype = np.dtype(needed("onnx.helper", "reading ONNX").tensor_dtype_to_np_dtype(step.get("to")))
+    # A cast to one of these rounds or truncates; the values stay float32 here.
     names = {"float16", "float32", "float64", "int8", "int32", "int64", "uint8", "bool"}
     if dtype.name not in names:
         raise step.refuse(f"to {dtype.name}")
@@ -162,6 +175,7 @@ def _gather(step: Step) -> Symbol:
     if step.is_constant(1):
         return _gather_constant(step, axis)
     shape = step.shape(0)
+    # Rows of a constant matrix: a table of embeddings.
     if axis == 0 and step.is_constant(0) and shape is not None and len(shape) == 2:
         rows, columns = shape
         return step.apply("Embedding", step.symbol(1), step.parameter(0), input_dim=rows, output_dim=columns)
@@ -169,10 +183,11 @@ def _gather(step: Step) -> Symbol:
 
 
 def _gather_constant(step: Step, axis: int) -> Symbol:
-    """One place, or a range of places, as a slice; others as `take`."""
+    """One constant place becomes a slice, which keeps other extents open; several become `take`."""
     places = step.constant(1)
     if places.size == 1 and places.ndim <= 1:
         place = int(places.reshape(()))
+        # `or None`: the end of the last element, place -1, would be 0.
         cut = step.apply(
             "slice_axis", step.symbol(0), last=places.ndim == 1, axis=axis, begin=place, end=place + 1 or None
         )
@@ -183,6 +198,7 @@ def _gather_constant(step: Step, axis: int) -> Symbol:
 @imports("GatherElements")
 def _gather_elements(step: Step) -> Symbol:
     shape, places, axis = step.shape(0), step.shape(1), step.get("axis", 0)
+    # `pick` chooses one element of each row, so the places must have an extent of 1 along the axis.
     if shape is None or places is None or places != tuple(1 if i == axis else n for i, n in enumerate(shape)):
         raise step.refuse("more than one element along its axis")
     return step.apply("pick", step.symbol(0), step.symbol(1), axis=axis, keepdims=True)

@@ -1,4 +1,7 @@
-"""Importers of layers with weights, pooling and resizing."""
+"""Importers of layers with weights, pooling and resizing.
+
+ONNX, like MXNet, has data as (N, C, ...) and weights as (filters, C / groups, ...), so weights are taken as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from ....array import Shape
 from ....symbols.symbol import Symbol
 from .reader import Step, imports
 
+# The border for a maximum: no finite float32 is smaller, so it never wins.
 _LOWEST = float(np.finfo(np.float32).min)
 
 
 def _padding(step: Step, kernel: Shape, strides: Shape, dilations: Shape) -> tuple[Shape, Shape]:
-    """Padding before and after each spatial axis, from `pads` or `auto_pad`."""
+    """The padding before and after each spatial axis, in pixels, from `pads` or `auto_pad`."""
     axes, automatic = len(kernel), step.get("auto_pad", "NOTSET")
     if automatic in ("NOTSET", "VALID", ""):
         pads = step.get("pads") or (0,) * (2 * axes)
@@ -22,6 +26,7 @@ def _padding(step: Step, kernel: Shape, strides: Shape, dilations: Shape) -> tup
     data = step.shape(0)
     if data is None or not all(data[2:]):
         raise step.refuse(f"auto_pad {automatic} needs a fixed image size")
+    # SAME: the output has ceil(n / stride) pixels, so the windows reach from the first pixel to the last one's end.
     total = [
         max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
         for n, k, s, d in zip(data[2:], kernel, strides, dilations, strict=True)
@@ -31,7 +36,7 @@ def _padding(step: Step, kernel: Shape, strides: Shape, dilations: Shape) -> tup
 
 
 def _padded(step: Step, data: Symbol, before: Shape, after: Shape, value: float) -> Symbol:
-    """Data with a border of its own, where it is not the same on both sides."""
+    """`data` with an explicit border, for padding that differs between the sides: MXNet's layers pad both the same."""
     if len(before) not in (2, 3):
         raise step.refuse("unequal padding of one axis")
     widths = [n for pair in zip(before, after, strict=True) for n in pair]
@@ -96,16 +101,17 @@ def _pooling(step: Step) -> Symbol:
         raise step.refuse("dilations, or the places of the maxima")
     before, after = _padding(step, kernel, strides, (1,) * axes)
     kind = {"MaxPool": "max", "AveragePool": "avg", "LpPool": "lp"}[step.kind]
-    inside = kind == "avg" and not step.get("count_include_pad", 0)
+    inside = kind == "avg" and not step.get("count_include_pad", 0)  # a mean of what is inside the image only
     data, convention = step.symbol(0), "full" if step.get("ceil_mode", 0) else "valid"
-    if kind == "lp" and step.get("p", 2) % 2:  # ONNX takes absolute values
+    if kind == "lp" and step.get("p", 2) % 2:  # ONNX takes absolute values first, which only matters for odd powers
         data = step.apply("abs", data, last=False)
-    # What is padded at the end for rounding up counts neither for a maximum nor for a mean without padding.
+    # Some exporters write rounding up as more padding at the end. Neither a maximum nor a mean of what is inside counts
+    # that, so the convention "full" means the same.
     if before != after and (inside or kind == "max") and _rounds_up(step, kernel, strides, before, after):
         after, convention = before, "full"
     if before != after:
         if inside:
-            raise step.refuse("unequal padding that does not count")
+            raise step.refuse("unequal padding that is left out of the mean")
         data, before = _padded(step, data, before, after, _LOWEST if kind == "max" else 0.0), (0,) * axes
     more = {"p_value": step.get("p", 2)} if kind == "lp" else {"count_include_pad": not inside} if kind == "avg" else {}
     return step.apply(
@@ -121,11 +127,12 @@ def _pooling(step: Step) -> Symbol:
 
 
 def _rounds_up(step: Step, kernel: Shape, strides: Shape, before: Shape, after: Shape) -> bool:
-    """Whether what is padded at the end beyond `before` is just what rounding up would read."""
+    """Whether the padding at the end exceeds `before` by exactly what rounding up would read."""
     data = step.shape(0)
     if data is None or not all(data[2:]):
         return False
     rules = zip(data[2:], kernel, strides, before, after, strict=True)
+    # The windows move by n + 2p - k in all; what that lacks to a multiple of s is -((n + 2p - k) % -s).
     return all(q - p == (p - k + n + p) % -s * -1 for n, k, s, p, q in rules)
 
 
@@ -147,6 +154,7 @@ def _gemm(step: Step) -> Symbol:
         data = step.apply("transpose", data, last=False, axes=(1, 0))
     if not step.is_constant(1) or (step.has(2) and not step.is_constant(2)):
         return _gemm_of_values(step, data)
+    # FullyConnected has its weight as (outputs, inputs). alpha and beta are multiplied into weight and bias now.
     weight = step.constant(1).T if not step.get("transB", 0) else step.constant(1)
     inputs = [data, step.parameter(1, weight * np.float32(scale))]
     if step.has(2):
@@ -156,7 +164,7 @@ def _gemm(step: Step) -> Symbol:
 
 
 def _gemm_of_values(step: Step, data: Symbol) -> Symbol:
-    """alpha A B + beta C, none of them known."""
+    """alpha A B + beta C for a weight or bias that is not a constant."""
     scale, shift = step.get("alpha", 1.0), step.get("beta", 1.0)
     made = step.apply("dot", data, step.symbol(1), last=False, transpose_b=bool(step.get("transB", 0)))
     made = step.apply("_mul_scalar", made, last=not step.has(2), scalar=scale)
@@ -169,6 +177,7 @@ def _gemm_of_values(step: Step, data: Symbol) -> Symbol:
 def _resize(step: Step) -> Symbol:
     scales = _scales(step)
     mode, height, width = step.get("mode", "nearest"), *scales[2:]
+    # For a whole factor, nearest pixels in both of these modes are the repeated pixels of UpSampling.
     exact = step.get("coordinate_transformation_mode", "half_pixel") in ("asymmetric", "half_pixel")
     if mode != "nearest" or not exact or scales[:2] != (1, 1) or height != width or height != int(height):
         raise step.refuse("anything but nearest pixels and one whole factor")
@@ -176,7 +185,7 @@ def _resize(step: Step) -> Symbol:
 
 
 def _scales(step: Step) -> Sequence[float]:
-    """How much larger each of four axes becomes."""
+    """The factor by which each of the four axes (N, C, H, W) grows."""
     last = 1 if step.kind == "Upsample" else 2
     if step.rank(0) != 4 or step.has(3) or not (step.is_constant(last) or step.get("scales")):
         raise step.refuse("other than by constant factors on four axes")

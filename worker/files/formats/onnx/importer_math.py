@@ -1,4 +1,4 @@
-"""Importers of arithmetic: pairs, functions of one array, comparisons, reductions, products."""
+"""Importers of arithmetic: two arrays, functions of one array, comparisons, reductions, products."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _PAIRS = {
     "LessOrEqual": "lesser_equal", "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
 }  # fmt: skip
 _WITH_NUMBER = {"add": "plus", "sub": "minus"}
+# stem of number <operator> array -> that of array <operator'> number; the others are symmetric
 _TURNED = {
     "sub": "rminus", "div": "rdiv", "power": "rpower", "greater": "lesser", "lesser": "greater",
     "greater_equal": "lesser_equal", "lesser_equal": "greater_equal",
@@ -33,9 +34,10 @@ _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus"
 def _pair(step: Step) -> Symbol:
     stem, count = _PAIRS[step.kind], len(step.node.input)
     if step.get("axis") is not None:
-        raise step.refuse("the broadcasting of before opset 7, along an axis")
+        raise step.refuse("broadcasting along an axis, as before opset 7")
     if count == 1:
         return step.apply("identity", step.symbol(0))
+    # ONNX divides integers without remainder; here they are float32.
     if step.kind == "Div" and step.node.output[0] in step.graph.whole:
         return step.apply("trunc", _two(step, stem, 0, 1, last=False))
     made = _two(step, stem, 0, 1, last=count == 2)
@@ -45,11 +47,13 @@ def _pair(step: Step) -> Symbol:
 
 
 def _two(step: Step, stem: str, left: int, right: int, last: bool) -> Symbol:
+    """left `stem` right, by the operator that fits best: with a number, elementwise, or broadcasting."""
     for place, other, turned in ((right, left, False), (left, right, True)):
         if step.is_constant(place) and step.constant(place).size == 1 and _keeps_shape(step, place, other):
             name = _TURNED.get(stem, stem) if turned else stem
             number = float(step.constant(place).reshape(-1)[0])
             return step.apply(f"_{_WITH_NUMBER.get(name, name)}_scalar", step.symbol(other), last=last, scalar=number)
+    # The elementwise operators let shape inference run backwards; broadcasting ones cannot.
     shapes = step.shape(left), step.shape(right)
     same = shapes[0] is not None and shapes[0] == shapes[1] and all(shapes[0])
     operator = f"elemwise_{stem}" if same and stem in ("add", "sub", "mul", "div") else f"broadcast_{stem}"
@@ -57,7 +61,7 @@ def _two(step: Step, stem: str, left: int, right: int, last: bool) -> Symbol:
 
 
 def _keeps_shape(step: Step, number: int, other: int) -> bool:
-    """Whether the array of one element adds no axis to the other input."""
+    """Whether the constant of one element adds no axis to the other input, so that a plain number can stand for it."""
     shape = step.shape(other)
     axes = step.constant(number).ndim
     return axes == 0 or (shape is not None and axes <= len(shape))

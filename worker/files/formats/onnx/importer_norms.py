@@ -10,6 +10,7 @@ from .reader import Step, imports
 def _batch_norm(step: Step) -> Symbol:
     if step.get("training_mode", 0) or len([name for name in step.node.output if name]) > 1:
         raise step.refuse("its training mode")
+    # Mean and variance are averages that training would update, so auxiliary states and not arguments.
     states = [step.parameter(i, state=True) for i in (3, 4)]
     return step.apply(
         "BatchNorm",
@@ -20,7 +21,7 @@ def _batch_norm(step: Step) -> Symbol:
         moving_var=states[1],
         eps=step.get("epsilon", 1e-5),
         momentum=step.get("momentum", 0.9),
-        fix_gamma=False,
+        fix_gamma=False,  # MXNet's default, True, would take gamma for 1
     )
 
 
@@ -37,7 +38,7 @@ def _local_response(step: Step) -> Symbol:
 
 @imports("Dropout", "Identity")
 def _unchanged(step: Step) -> Symbol:
-    if step.is_constant(0):
+    if step.is_constant(0):  # exporters name a shared weight again by an Identity: let it stay one parameter
         return step.symbol(0)
     return step.apply("Dropout" if step.kind == "Dropout" else "identity", step.symbol(0))
 
@@ -70,6 +71,7 @@ def _prelu(step: Step) -> Symbol:
             wide = (1, *shape)
         if all(extent == 1 for axis, extent in enumerate(wide) if axis != 1):  # one slope a channel, or one for all
             return step.apply("LeakyReLU", data, step.parameter(1, step.constant(1).reshape(-1)), act_type="prelu")
+    # Any other slope, which LeakyReLU does not take: relu(x) + slope * min(x, 0).
     below = step.apply("_minimum_scalar", data, last=False, scalar=0.0)
     below = step.apply("broadcast_mul", below, step.symbol(1), last=False)
     return step.apply("elemwise_add", step.apply("relu", data, last=False), below)
@@ -92,5 +94,5 @@ def _softmax(step: Step) -> Symbol:
 @imports("LayerNormalization")
 def _layer_norm(step: Step) -> Symbol:
     if step.get("axis", -1) not in (-1, step.rank(0) - 1) or not step.has(2) or len(step.node.output) > 1:
-        raise step.refuse("several axes, no bias, or its mean")
+        raise step.refuse("several axes, no bias, or its mean as an output")
     return step.apply("LayerNorm", *(step.symbol(i) for i in range(3)), axis=-1, eps=step.get("epsilon", 1e-5))

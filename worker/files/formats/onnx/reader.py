@@ -1,4 +1,7 @@
-"""What importers of operators read with: ONNX nodes whose inputs are symbols or constants."""
+"""What the importers of operators share: the Graph read so far, the Step that is one ONNX node, and their registry.
+
+An importer takes a Step and returns the symbol of the node's output, or a list of symbols if it has several.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,19 @@ from ..extras import needed
 
 @dataclass
 class Graph:
-    """What is known of the values of an ONNX graph, by name."""
+    """What is known of the values of an ONNX graph, by name.
+
+    `arguments` and `states` are the parameters made so far, as float32 arrays of the constants' shapes.
+    """
 
     opset: int
     symbols: dict[str, Symbol] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
-    shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)  # 0: an extent that is not known
-    whole: set[str] = field(default_factory=set)  # values that are whole numbers
+    shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)  # 0 stands for an extent that is not known
+    whole: set[str] = field(default_factory=set)  # names of values with integer elements
     arguments: dict[str, Array] = field(default_factory=dict)
     states: dict[str, Array] = field(default_factory=dict)
-    made: dict[str, list[Symbol]] = field(default_factory=dict)  # variables of parameters, by name in the file
+    made: dict[str, list[Symbol]] = field(default_factory=dict)  # variables of parameters, by their name in the file
     taken: set[str] = field(default_factory=set)
 
     def unique(self, name: str) -> str:
@@ -40,9 +46,13 @@ class Graph:
         return found
 
     def parameter(self, name: str, value: Array, state: bool = False) -> Symbol:
-        """A variable that starts with `value`; the same one if it was made before."""
-        with np.errstate(over="ignore"):  # double precision beyond float32 is infinite
-            values = np.array(value, np.float32, order="C")  # a copy, as those of the file cannot be written to
+        """A variable for the constant `name` that starts with `value`, whose shape it takes.
+
+        Asking again with the same value gives the same variable; with another one (transposed, say) it gives a new
+        variable under a new name. `state` makes it an auxiliary state.
+        """
+        with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
+            values = np.array(value, np.float32, order="C")  # a copy, as arrays of the file cannot be written to
         where = self.states if state else self.arguments
         for symbol in self.made.setdefault(name, []):
             if np.array_equal(where.get(str(symbol.name), ()), values):
@@ -54,7 +64,11 @@ class Graph:
 
 
 class Step:
-    """One ONNX node: its attributes, its inputs, and the means to say what it becomes."""
+    """One ONNX node that becomes symbols: its attributes, its inputs by index, and means to apply operators to them.
+
+    Constants have the shapes that the file gives them. Methods raise GraphError, which names node and operator, if the
+    file leaves open what they are asked for.
+    """
 
     def __init__(self, node: Any, graph: Graph) -> None:
         helper = needed("onnx.helper", "reading ONNX")
@@ -64,39 +78,42 @@ class Step:
         self.attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
     def refuse(self, why: str) -> GraphError:
-        """The error that names node and operator."""
+        """The GraphError, to be raised by the caller, that this node cannot be read, and why."""
         return GraphError(f"{self.name}: ONNX operator {self.kind} cannot be read ({why})")
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An attribute; text as str, lists as tuples."""
+        """An attribute, or `default` if it is not given; text comes as str, lists as tuples."""
         value = self.attributes.get(name, default)
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         return tuple(value) if isinstance(value, list) else value
 
     def has(self, index: int) -> bool:
-        """Whether the optional input is given."""
+        """Whether the optional input is given; ONNX leaves one out by an empty name."""
         return index < len(self.node.input) and self.node.input[index] != ""
 
     def is_constant(self, index: int) -> bool:
-        """Whether the input is an array in the file."""
+        """Whether the input is a constant: an array in the file, or one folded from such arrays."""
         return self.has(index) and self.node.input[index] in self.graph.constants
 
     def constant(self, index: int, what: str = "") -> Array:
-        """The input's values; GraphError if they are only known when the network runs."""
+        """The input's values, in its own shape. Raises GraphError if they are only known when the network runs."""
         if not self.is_constant(index):
             raise self.refuse(f"{what or f'input {index}'} is not a constant")
         return self.graph.constants[self.node.input[index]]
 
     def ints(self, index: int, what: str) -> tuple[int, ...] | None:
-        """Whole numbers from an input, or in older files from an attribute; None if neither is given."""
+        """Whole numbers from a constant input, or from the attribute `what` that older opsets had; None without both.
+
+        Raises GraphError if the input is not a constant.
+        """
         if self.has(index):
             return tuple(int(number) for number in self.constant(index, what).reshape(-1))
         value = self.get(what)
         return None if value is None else tuple(int(number) for number in value)
 
     def shape(self, index: int) -> Shape | None:
-        """The input's shape as far as it is known: None, or with 0 for what is not."""
+        """The input's shape as far as it is known: 0 for an extent that is not, None if the rank is not."""
         if not self.has(index):
             return None
         name = self.node.input[index]
@@ -105,14 +122,14 @@ class Step:
         return self.graph.shapes.get(name)
 
     def rank(self, index: int) -> int:
-        """The number of the input's axes; GraphError if the file does not tell."""
+        """The number of the input's axes. Raises GraphError if the file does not tell."""
         shape = self.shape(index)
         if shape is None:
             raise self.refuse(f"the number of axes of {self.node.input[index]} is not known")
         return len(shape)
 
     def symbol(self, index: int) -> Symbol:
-        """The input as a symbol; a constant becomes a parameter."""
+        """The input as a symbol; a constant becomes a parameter. Raises GraphError if the input is not given."""
         if not self.has(index):
             raise self.refuse(f"input {index} is missing")
         name = self.node.input[index]
@@ -121,12 +138,15 @@ class Step:
         return self.graph.symbols[name]
 
     def parameter(self, index: int, value: Array | None = None, state: bool = False) -> Symbol:
-        """The constant input as a parameter, perhaps with other values (transposed, say), or as an auxiliary state."""
+        """The constant input as a parameter, of its own shape or that of `value`, which replaces it (transposed, say).
+
+        `state` makes it an auxiliary state. Raises GraphError if the input is not a constant.
+        """
         stored = self.constant(index) if value is None else value
         return self.graph.parameter(self.node.input[index], stored, state)
 
     def stretched(self, index: int, target: Shape) -> Symbol:
-        """The input broadcast to `target`, a shape that is known."""
+        """The input broadcast to the shape `target`, which has no open extents. Raises GraphError without a shape."""
         shape = self.shape(index)
         if shape is None:
             raise self.refuse(f"the shape of {self.node.input[index]} is not known")
@@ -139,7 +159,10 @@ class Step:
         return data if wide == target else self.apply("broadcast_to", data, last=False, shape=target)
 
     def apply(self, operator: str, *inputs: Symbol, last: bool = True, **parameters: Any) -> Symbol:
-        """An operator of this package; `last` gives it the ONNX node's name."""
+        """Apply an operator of this package. `last` gives it the ONNX node's name, which the last one of a step takes.
+
+        Raises ParameterError, ShapeError or GraphError as that operator does.
+        """
         name = self.name if last else self.graph.unique(f"{self.name}_{operator.lower().strip('_')}")
         return apply(operator, *inputs, name=name, **parameters)
 
@@ -149,7 +172,7 @@ IMPORTERS: dict[str, Importer] = {}
 
 
 def imports(*kinds: str) -> Callable[[Importer], Importer]:
-    """Enter a function as the importer of those ONNX operators."""
+    """Register the decorated function as the importer of those ONNX operators."""
 
     def enter(function: Importer) -> Importer:
         IMPORTERS.update(dict.fromkeys(kinds, function))

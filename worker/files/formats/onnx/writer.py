@@ -1,4 +1,8 @@
-"""What exporters of operators write with: ONNX nodes and constants, one after the other."""
+"""What the exporters of operators share: the Call that they export, the Writer for ONNX nodes, and their registry.
+
+An exporter takes a Writer and a Call, emits nodes, and returns the name of the value that they make, or a list of names
+if the operator has several outputs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,10 @@ WHOLE_AXIS = (1 << 63) - 1  # the end of a slice that leaves nothing out
 
 @dataclass
 class Call:
-    """One operator to be exported: itself, the names of its inputs in the ONNX graph, and all shapes."""
+    """One operator to be exported: node, operator, and the names of its inputs in the ONNX graph.
+
+    `shapes` are the shapes of these inputs, `outputs` those of its outputs.
+    """
 
     node: Node
     op: Any  # an Operator; Any, since each exporter knows which parameters its own has
@@ -29,7 +36,7 @@ class Call:
     outputs: list[Shape]
 
     def unsupported(self, what: str = "") -> GraphError:
-        """The error that names node and operator."""
+        """The GraphError, to be raised by the caller, that ONNX lacks this operator, or lacks it `what`."""
         assert isinstance(self.op, Operator)
         detail = f" with {what}" if what else ""
         return GraphError(f"{self.node.name}: ONNX has nothing for operator {self.op.op_name()}{detail}")
@@ -54,7 +61,10 @@ class Writer:
         return found
 
     def emit(self, kind: str, inputs: Sequence[str], count: int = 1, **attributes: Any) -> Any:
-        """A node of the ONNX operator `kind`; the name of its output, or a list of names if `count` is not 1."""
+        """Add a node of the ONNX operator `kind`; returns its output's name, or a list of names if `count` is not 1.
+
+        Attributes that are None are left out, so that ONNX's defaults hold.
+        """
         name = self.unique(f"{self.prefix}_{kind.lower()}")
         outputs = [self.unique(f"{name}_{i}" if count > 1 else f"{name}_out") for i in range(count)]
         given = {key: value for key, value in attributes.items() if value is not None}
@@ -63,26 +73,30 @@ class Writer:
         return outputs[0] if count == 1 else outputs
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """The name of an array that is part of the file."""
+        """Add an array to the file; returns its name."""
         name = self.unique(f"{self.prefix}_constant")
         self.constants[name] = np.array(value, dtype)
         return name
 
     def ints(self, values: Sequence[int]) -> str:
-        """The name of a vector of 64-bit numbers, as ONNX wants axes and shapes."""
+        """Add a vector of int64, the form in which ONNX takes axes and shapes; returns its name."""
         return self.constant(list(values), np.int64)
 
     def scalar(self, kind: str, data: str, value: float) -> str:
-        """`kind` of data and a number."""
+        """Add the operator `kind` of `data` and a number; returns the output's name."""
         return str(self.emit(kind, [data, self.constant(value)]))
 
     def cast(self, data: str, to: Any) -> str:
-        """Data with elements of a numpy type."""
+        """Convert the elements of `data` to a numpy type; returns the output's name."""
         helper = needed("onnx.helper", "exporting to ONNX")
         return str(self.emit("Cast", [data], to=helper.np_dtype_to_tensor_dtype(np.dtype(to))))
 
     def reshape(self, data: str, shape: Shape, source: Shape) -> str:
-        """Data in another shape; the batch stays open where both shapes begin with it."""
+        """Give `data`, of shape `source`, another shape; returns the output's name.
+
+        If both begin with the same extent, it is taken for the number of rows and written as 0, which copies it from
+        the input, so that a file with an open batch works for any.
+        """
         same_rows = shape[:1] == source[:1] and bool(shape)
         return str(self.emit("Reshape", [data, self.ints((0, *shape[1:]) if same_rows else shape)]))
 
@@ -92,7 +106,7 @@ EXPORTERS: dict[str, Exporter] = {}
 
 
 def exports(*names: str) -> Callable[[Exporter], Exporter]:
-    """Enter a function as the exporter of the operators of those canonical names."""
+    """Register the decorated function as the exporter of the operators of those canonical names."""
 
     def enter(function: Exporter) -> Exporter:
         EXPORTERS.update(dict.fromkeys(names, function))

@@ -1,7 +1,8 @@
-"""The pickles of torch files, read without the module pickle: nothing named in a file is ever imported or called.
+"""Reading the pickles in torch files without the module pickle: nothing that a file names is ever imported or called.
 
-The standard library's disassembler takes the stream apart; the few instructions that saved tensors need are followed
-here, and every other one is refused. The only "calls" are those in `CALLS`, which make dictionaries and records.
+The standard library's disassembler, pickletools, takes the stream apart. A small stack machine follows the few
+instructions that saved tensors need, and refuses every other one. The only "calls" are those in `CALLS`, which make
+dictionaries and records.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, NoReturn
 
 from .....common.errors import FileFormatError
 
-_MARK = object()
-_KEYS = (str, int)  # hashing anything nested could exhaust the stack
+_MARK = object()  # on the stack, where a list of items of unknown length begins
+_KEYS = (str, int)  # what may be a key of a dictionary: hashing a deeply nested tuple could exhaust the C stack
 
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A name that the file mentions; only ever compared."""
+    """A name of a class or function that the file mentions. It is only compared, never looked up."""
 
     module: str
     name: str
@@ -30,7 +31,7 @@ class Global:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A reference to the memory of tensors: element type's class, key in the file, number of elements."""
+    """A reference to the memory of tensors: class of the element type, key in the file, number of elements."""
 
     kind: Global
     key: str
@@ -39,7 +40,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A tensor: a part of a storage. Offset and strides are in elements, and not checked yet."""
+    """A tensor of that shape: a part of a storage. Offset and strides count elements, and nothing is checked yet."""
 
     storage: Storage
     offset: int
@@ -50,8 +51,9 @@ class View:
 def read_pickle(stream: Any, where: str) -> Any:
     """The next object of the stream, made of None, bool, int, float, str, tuple, list, dict, Global, Storage and View.
 
-    `stream` has read, readline and tell, and holds no less than what is to be read, so that no length in it is
-    believed. `where` begins the messages of FileFormatError.
+    `stream` has read, readline and tell, and must allocate no more than what it holds (see BoundedFile), since
+    pickletools believes the lengths in it. Raises FileFormatError, whose text begins with `where`, if the pickle is
+    damaged or has an instruction that is not allowed.
     """
     machine = _Machine(where)
     try:
@@ -60,14 +62,14 @@ def read_pickle(stream: Any, where: str) -> Any:
     except FileFormatError:
         raise
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise FileFormatError(f"{where}: damaged, or no pickle ({str(error)[:100]})") from None
+        raise FileFormatError(f"{where}: damaged, or not a pickle ({str(error)[:100]})") from None
     if len(machine.stack) != 1:
         machine.refuse(f"a pickle that leaves {len(machine.stack)} objects")
     return machine.stack[0]
 
 
 class _Machine:
-    """The stack and the memo of an unpickler."""
+    """The stack and the memo of an unpickler, and its instructions. Each one raises FileFormatError on a bad stack."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -75,6 +77,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def refuse(self, what: str) -> NoReturn:
+        """Raise the error for something that is not allowed."""
         raise FileFormatError(
             f"{self.where}: {what}", remedy="Only dictionaries of tensors (a state_dict) are read; nothing is executed"
         )
@@ -91,89 +94,102 @@ class _Machine:
             self.refuse(f"the pickle instruction {name} is not allowed")
 
     def pop(self) -> Any:
+        """Take the top of the stack, which must not be a mark."""
         value = self.stack.pop()
         if value is _MARK:
             self.refuse("a pickle with an unexpected mark")
         return value
 
     def since_mark(self) -> list[Any]:
-        """What was pushed since the last mark, which goes too."""
+        """Take everything that was pushed since the last mark, and the mark itself."""
         items: list[Any] = []
         while (value := self.stack.pop()) is not _MARK:
             items.append(value)
         return items[::-1]
 
     def keep(self, index: int | None) -> None:
+        """Remember the top of the stack under `index`, or, as MEMOIZE does, under the next free number."""
         self.memo[len(self.memo) if index is None else index] = self.stack[-1]
 
     def recall(self, index: int) -> None:
+        """Push what was remembered under `index`."""
         self.stack.append(self.memo[index])
 
     def tuple_of(self, count: int) -> None:
+        """Replace the top `count` objects by a tuple of them."""
         items = [self.pop() for _ in range(count)]
         self.stack.append(tuple(reversed(items)))
 
     def extend_list(self, items: list[Any]) -> None:
+        """Append items to the list on top of the stack."""
         if not isinstance(self.stack[-1], list):
-            self.refuse("a pickle that appends to something else than a list")
+            self.refuse("a pickle that appends to something other than a list")
         self.stack[-1].extend(items)
 
     def extend_dict(self, items: list[Any]) -> None:
+        """Set keys and values, which alternate in `items`, in the dictionary on top of the stack."""
         if not isinstance(self.stack[-1], dict) or len(items) % 2:
-            self.refuse("a pickle that sets items of something else than a dictionary")
+            self.refuse("a pickle that sets items of something other than a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, _KEYS):
                 self.refuse(f"a dictionary key of type {type(key).__name__}")
             self.stack[-1][key] = value
 
     def global_name(self, argument: str) -> None:
+        """GLOBAL: push a name given as "module name"."""
+        # Cut to 80 characters, as it may end up in an error; the names that are allowed are shorter.
         module, _, name = argument.partition(" ")
         self.stack.append(self.known(Global(module[:80], name[:80])))
 
     def stack_global(self) -> None:
+        """STACK_GLOBAL: push a name whose module and name are on the stack."""
         name, module = self.pop(), self.pop()
         self.stack.append(self.known(Global(str(module)[:80], str(name)[:80])))
 
     def known(self, name: Global) -> Global:
+        """`name` if it is allowed: one of `CALLS`, or in torch, as a storage's class is. Those are only compared."""
         if name not in CALLS and name.module != "torch":
             self.refuse(f"it names {name}, which is not allowed")
         return name
 
     def call(self) -> None:
+        """REDUCE: replace a name and a tuple of arguments by what the entry of `CALLS` makes of them."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Global) or function not in CALLS or not isinstance(arguments, tuple):
             self.refuse(f"it calls {function if isinstance(function, Global) else 'something'}, which is not allowed")
         self.stack.append(CALLS[function](self, arguments))
 
     def set_state(self) -> None:
-        """Attributes of a dictionary, such as a state_dict's _metadata: left out."""
+        """BUILD: drop the attributes of a dictionary, such as a state_dict's _metadata."""
         self.pop()
         if not isinstance(self.stack[-1], dict):
             self.refuse("a pickle that sets attributes")
 
     def storage(self) -> None:
-        """A persistent id: ("storage", class, key, device, elements) and, in old files, None."""
+        """BINPERSID: push the storage of an id ("storage", class, key, device, elements), with None in old files."""
         match self.pop():
             case ("storage", Global() as kind, str(key), str(), int(count), *rest) if not any(rest) and count >= 0:
                 self.stack.append(Storage(kind, key, count))
             case _:
-                self.refuse("a reference to something else than a storage of tensors")
+                self.refuse("a reference to something other than a storage of tensors")
 
 
 def _make_dict(machine: _Machine, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """OrderedDict(), whose items follow as SETITEMS; dictionaries of Python keep their order, too."""
     if arguments:
-        machine.refuse("an OrderedDict that is made from something")
+        machine.refuse("an OrderedDict with arguments")
     return {}
 
 
 def _make_view(machine: _Machine, arguments: tuple[Any, ...]) -> View:
-    """_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks[, metadata])."""
+    """_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks[, metadata]) as a View."""
     made: View | None = None
     match arguments:
         case (Storage() as storage, int(offset), tuple(shape), tuple(strides), bool(), *_):
             made = View(storage, offset, shape, strides)
+    # type(...) is int, because True is an instance of int, too.
     if made is None or not all(type(number) is int for number in (made.offset, *made.shape, *made.strides)):
-        machine.refuse("a tensor that is described in another way than torch does")
+        machine.refuse("a tensor that is not described as torch describes it")
     return made
 
 

@@ -1,4 +1,7 @@
-"""The memory of tensors in a torch file: read once, checked against the file's size, and seen through strided views."""
+"""The storages of a torch file, the memory behind its tensors, and the strided views that the tensors are.
+
+Nothing that the file says about a tensor is believed: a view must stay inside its storage, whose size was checked.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,20 @@ from .....common.errors import FileFormatError
 from ....array import Array, aligned_empty
 from .pickled import Storage, View
 
-_BFLOAT16 = "BFloat16Storage"
+_BFLOAT16 = "BFloat16Storage"  # numpy lacks this type: its bits are read as u16 and then widened
 _TYPES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", _BFLOAT16: "<u2",
     "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1",
     "ByteStorage": "<u1", "BoolStorage": "?",
 }  # fmt: skip
 _MAX_NDIM = 32
-_MOST_ELEMENTS = 1 << 48  # an empty tensor may claim anything beside its 0, but numpy could not hold it
+# Bounds the product of a shape's extents other than 0: a tensor without elements could claim any others, but numpy
+# cannot make an array whose extents overflow.
+_MOST_ELEMENTS = 1 << 48
 
 
 def element_type(storage: Storage, where: str) -> np.dtype[Any]:
-    """The type of the elements in the file; FileFormatError for one that numpy has not."""
+    """The type of the elements as the file stores them. Raises FileFormatError for one that is not known here."""
     name = storage.kind.name
     if storage.kind.module != "torch" or name not in _TYPES:
         raise FileFormatError(f"{where}: elements of type {storage.kind}", expected=f"one of {', '.join(_TYPES)}")
@@ -30,12 +35,15 @@ def element_type(storage: Storage, where: str) -> np.dtype[Any]:
 
 
 def size_of(storage: Storage, where: str) -> int:
-    """Bytes that the storage takes in the file."""
+    """The number of bytes that the storage takes in the file. Raises FileFormatError for an unknown element type."""
     return storage.count * element_type(storage, where).itemsize
 
 
 def read_storage(storage: Storage, content: bytes, where: str) -> Array:
-    """The elements of a storage, all of `content`; bfloat16 as float32. FileFormatError if their number differs."""
+    """The elements of a storage as an array of shape (storage.count,); bfloat16 becomes float32.
+
+    `content` is the storage's bytes in the file. Raises FileFormatError if they are not as many as it takes.
+    """
     dtype = element_type(storage, where)
     if len(content) != size_of(storage, where):
         raise FileFormatError(
@@ -49,7 +57,10 @@ def read_storage(storage: Storage, content: bytes, where: str) -> Array:
 
 
 def view(tensor: View, values: Array, where: str) -> Array:
-    """The tensor as a view into its storage; FileFormatError unless it stays inside and repeats nothing."""
+    """The tensor, an array of shape tensor.shape, as a view into `values`, its storage's elements (count,).
+
+    Raises FileFormatError unless it stays inside the storage and has no more elements than that.
+    """
 
     def refuse(what: str) -> NoReturn:
         raise FileFormatError(f"{where}: {what}", expected=f"a part of its storage of {len(values)} elements")
@@ -60,11 +71,15 @@ def view(tensor: View, values: Array, where: str) -> Array:
         refuse("negative extents, strides or offset")
     if math.prod(extent or 1 for extent in tensor.shape) > _MOST_ELEMENTS:
         refuse(f"a shape beyond all bounds: {tensor.shape[:_MAX_NDIM]}")
+    # as_strided checks nothing, so this is what keeps a damaged file from showing memory outside the storage: as no
+    # stride is negative, the last element has the largest offset. `count` keeps strides of 0 from making a huge array
+    # of few elements.
     count = math.prod(tensor.shape)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     if count > len(values) or tensor.offset > len(values) or (count and last >= len(values)):
         refuse("a tensor reaches beyond it")
     if not count:
         return np.empty(tensor.shape, values.dtype)
+    # The stride of an axis of one element is never used, but numpy could overflow on what a file says there.
     strides = [stride * values.itemsize if n > 1 else 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True)]
     return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
