@@ -80,7 +80,7 @@ class Lanes:
 
     def _run(self, work: Callable[[int], None]) -> None:
         self._barrier.reset()
-        shared_threads(self.count).run([partial(self._guarded, work, lane) for lane in range(self.count)])
+        shared_threads().run([partial(self._guarded, work, lane) for lane in range(self.count)])
 
     def _guarded(self, work: Callable[[int], None], lane: int) -> None:
         """A lane that fails must not leave the others waiting; they end quietly, and its error is the one raised."""
