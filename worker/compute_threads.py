@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from ..common.cores import available_cores
 from ..common.errors import ParameterError
@@ -15,6 +15,8 @@ from .single_threaded_blas import SingleThreadedBlas
 Task = Callable[[], None]
 Result = SimpleQueue[BaseException | None]  # gets what the task raised, or None
 Lane = SimpleQueue[tuple[Task, Result] | None]  # what a thread is to do; None ends it
+
+PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
 
 def thread_count() -> int:
@@ -35,10 +37,12 @@ class ComputeThreads:
     its tasks one after the other on the thread it has, since tasks meet at barriers. So a run within a run, and runs of
     several user threads at the same time, have threads of their own, and the system shares out the cores.
 
+    A thread that no run has wanted for `patience` seconds ends: how many are wanted at once depends on what users nest.
     Thread safe, and usable again after a task has raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._blas = SingleThreadedBlas()
         self._lock = threading.Lock()  # of what follows; never held during a computation
         self._idle: list[Lane] = []
@@ -76,8 +80,26 @@ class ComputeThreads:
     def _start(self) -> Lane:
         lane = Lane()
         name = f"pushgrad-compute-{next(self._numbers)}"
-        threading.Thread(target=_serve, args=(lane,), name=name, daemon=True).start()
+        threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True).start()
         return lane
+
+    def _serve(self, lane: Lane) -> None:
+        while (job := self._next(lane)) is not None:
+            task, result = job
+            result.put(_attempt(task))
+            del task, result, job  # nothing is kept alive while waiting
+
+    def _next(self, lane: Lane) -> tuple[Task, Result] | None:
+        """What to do next; None if that is to end."""
+        try:
+            return lane.get(timeout=self._patience)
+        except Empty:
+            pass
+        with self._lock:
+            if lane in self._idle:
+                self._idle.remove(lane)
+                return None
+        return lane.get()  # a run has taken it just now, and will say
 
 
 _shared = ComputeThreads()
@@ -95,13 +117,6 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):  # a forked child has the queues but not the threads behind them
     os.register_at_fork(after_in_child=_forget)
-
-
-def _serve(lane: Lane) -> None:
-    while (job := lane.get()) is not None:
-        task, result = job
-        result.put(_attempt(task))
-        del task, result, job  # nothing is kept alive while waiting
 
 
 def _attempt(task: Task) -> BaseException | None:

@@ -126,6 +126,36 @@ def test_the_next_run_has_the_same_threads():
     assert seen[0] == seen[1] and len(set(seen[0])) == 3
 
 
+def seen_by(tasks):
+    """A list, and so many tasks that add their threads to it."""
+    seen = []
+    return seen, [lambda: seen.append(threading.current_thread())] * tasks
+
+
+def test_threads_that_nobody_wants_end():
+    threads, (seen, tasks) = ComputeThreads(patience=0.001), seen_by(4)
+    threads.run(tasks)
+    for thread in set(seen) - {threading.current_thread()}:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    threads.run(tasks)  # with new ones
+    assert len(seen) == 8
+
+
+def test_a_run_that_takes_a_thread_which_is_about_to_end_does_not_hang():
+    threads, (seen, tasks) = ComputeThreads(patience=0), seen_by(3)
+    for _ in range(500):
+        threads.run(tasks)
+    assert len(seen) == 1500
+
+
+def test_threads_are_as_many_as_were_wanted_at_once():
+    threads, (seen, tasks) = ComputeThreads(), seen_by(20)
+    for size in range(2, 20):  # each size of its own once had threads of its own, which stayed
+        threads.run(tasks[:size])
+    assert len(set(seen)) == 19
+
+
 def blas_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
