@@ -15,7 +15,7 @@ from ....symbols.symbol import Symbol
 from ..extras import needed
 from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
 from .folding import fold
-from .reader import IMPORTERS, Graph, Step
+from .reader import IMPORTERS, Graph, RefusedNode, Step
 
 OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
 _LONGEST = 1 << 31  # bytes, as protobuf has it
@@ -37,7 +37,7 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
             _node(node, graph)
         outputs = [_output(graph, item.name) for item in model.graph.output]
     except PushgradError as error:
-        error.text = f"{path}: {error.text}"
+        error.locate(str(path))
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:  # attributes that lie
         raise FileFormatError(f"{path}: no valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
@@ -126,8 +126,10 @@ def _node(node: Any, graph: Graph) -> None:
         raise GraphError(f"{step.name}: there is nothing here for ONNX operator {step.kind}")
     try:
         made = IMPORTERS[step.kind](step)
+    except RefusedNode:  # says which one
+        raise
     except PushgradError as error:
-        error.text = error.text if error.text.startswith(step.name) else f"{step.name} ({step.kind}): {error.text}"
+        error.locate(f"{step.name} ({step.kind})")
         raise
     outputs = [made] if isinstance(made, Symbol) else made
     graph.symbols.update(dict(zip(node.output, outputs, strict=False)))

@@ -52,6 +52,10 @@ class Graph:
         return self.made[name][-1]
 
 
+class RefusedNode(GraphError):
+    """An ONNX node that cannot be read as it is; the text names it."""
+
+
 class Step:
     """One ONNX node: its attributes, its inputs, and the means to say what it becomes."""
 
@@ -62,9 +66,9 @@ class Step:
         self.name: str = graph.unique(node.name or (node.output[0] if node.output else node.op_type.lower()))
         self.attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
-    def refuse(self, why: str) -> GraphError:
+    def refuse(self, why: str) -> RefusedNode:
         """The error that names node and operator."""
-        return GraphError(f"{self.name}: ONNX operator {self.kind} cannot be read ({why})")
+        return RefusedNode(f"{self.name}: ONNX operator {self.kind} cannot be read ({why})")
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute; text as str, lists as tuples."""
