@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from queue import Empty, SimpleQueue
 
+from ..common.checks import whole_number_in
 from ..common.cores import available_cores
 from ..common.errors import ParameterError
 from .single_threaded_blas import SingleThreadedBlas
@@ -24,9 +25,10 @@ def thread_count() -> int:
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if not text:
         return available_cores()
-    if not text.isdigit() or int(text) < 1:
+    number = whole_number_in(text, 1)
+    if number is None:
         raise ParameterError("OMP_NUM_THREADS", expected="a whole number of at least 1", got=repr(text))
-    return int(text)
+    return number
 
 
 class ComputeThreads:

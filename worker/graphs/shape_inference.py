@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...common.errors import GraphError, ShapeError
+from ...common.suggestion import suggestion
 from ..array import Shape
 from ..ops.operator import PartialShape
-from ..ops.parameters import Ints, suggestion
+from ..ops.parameters import Ints
 from ..ops.shapes import known, merge
 from .node import Entry, Node
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.errors import DataError, GraphError
+from ...common.suggestion import suggestion
 from ..array import Array, Arrays, Gradients, Shape
 from .parameters import declared, parse_parameters
 from .philox import RandomStream
@@ -156,8 +157,5 @@ REGISTRY: dict[str, type[Operator]] = {}
 def lookup(name: str) -> type[Operator]:
     """The operator class of that name or alias; GraphError with a suggestion if there is none."""
     if name not in REGISTRY:
-        import difflib
-
-        close = difflib.get_close_matches(name[:80], REGISTRY, 1)
-        raise GraphError(f"no operator {name[:80]!r}" + (f". Did you mean {close[0]}?" if close else ""))
+        raise GraphError(f"no operator {name[:80]!r}{suggestion(name, REGISTRY, otherwise='')}")
     return REGISTRY[name]

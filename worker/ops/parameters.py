@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from ...common.errors import ParameterError
+from ...common.suggestion import suggestion
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -217,12 +217,3 @@ def _parse(operator: str, item: Parameter[Any], value: object) -> Any:
         return item.parse(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
         raise ParameterError(f"{operator}: parameter {item.name}", expected=item.kind, got=repr(value)[:200]) from None
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `name`: the closest known one, or all of them."""
-    import difflib
-
-    names = list(known)
-    close = difflib.get_close_matches(name[:80], names, 1)
-    return f". Did you mean {close[0]}?" if close else f"; it has {', '.join(names) or 'none'}"

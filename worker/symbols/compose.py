@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...common.errors import GraphError, ParameterError
+from ...common.suggestion import suggestion
 from ..array import Shape
 from ..graphs.naming import attributes_of, node_attributes, node_name
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator, lookup
-from ..ops.parameters import Ints, declared, suggestion
+from ..ops.parameters import Ints, declared
 from .symbol import Symbol
 
 

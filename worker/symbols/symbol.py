@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import GraphError
+from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from ..graphs import shape_inference
 from ..graphs.naming import both_spellings
 from ..graphs.node import Entry, Node, postorder, substitute
 from ..ops.operator import PartialShape
-from ..ops.parameters import suggestion
 from ..ops.shapes import known
 from .arithmetic import Arithmetic
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...common.checks import whole_number
 from ...common.errors import ParameterError
 from ...ps import optimizer
 from .. import random
@@ -18,7 +19,6 @@ from .array_layout import check_layout, evaluation_iterator, prediction_iterator
 from .fit_callbacks import FitOptions, callback_list
 from .fit_checks import (
     announce,
-    check_epoch,
     check_epochs_left,
     check_names,
     check_precision,
@@ -68,7 +68,8 @@ class FeedForward:
         if not isinstance(symbol, Symbol):
             raise ParameterError("FeedForward: symbol", expected="a Symbol", got=type(symbol).__name__)
         self.symbol, self.ctx, self.batch_size, self.slices = symbol, ctx, batch_size, slices
-        self.num_epoch, self.begin_epoch = check_epoch("num_epoch", num_epoch), check_epoch("begin_epoch", begin_epoch)
+        self.num_epoch = whole_number("num_epoch", num_epoch, 0)
+        self.begin_epoch = whole_number("begin_epoch", begin_epoch, 0)
         self.array_layout = check_layout(array_layout)
         self.initializer = chosen_initializer(initializer)
         self.allow_extra_params, self.fixed_param_names = allow_extra_params, check_names(fixed_param_names)

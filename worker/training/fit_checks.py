@@ -22,13 +22,6 @@ def chosen_initializer(given: Any) -> Any:
     return given if callable(given) and not isinstance(given, type) else initializer.create(given)
 
 
-def check_epoch(name: str, value: Any) -> int:
-    """`value` if it is a number of epochs."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ParameterError(name, expected="a whole number of 0 or more", got=repr(value))
-    return value
-
-
 def check_epochs_left(done: int, wanted: int) -> None:
     """ParameterError if nothing is left to train."""
     if wanted <= done:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...common.errors import FileFormatError, ParameterError
+from ...common.suggestion import suggestion
 from ..array import Array, Shape
-from ..ops.parameters import suggestion
 from .feeding import InputNames
 from .initializers import initializer
 
