@@ -13,14 +13,20 @@ class PushgradError(Exception):
     """Base of every error that a user can mend.
 
     `text` says what is wrong and where; `expected`, `got` and `remedy` are optional and become part of the message.
+    `places` say in which file and node, outermost first, where whoever raised it could not know.
     """
 
     def __init__(self, text: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
         super().__init__(text)
         self.text, self.expected, self.got, self.remedy = text, expected, got, remedy
+        self.places: tuple[str, ...] = ()
+
+    def locate(self, place: str) -> None:
+        """Say where it was raised, around what is known so far: for those whom it passes on its way up."""
+        self.places = (place, *self.places)
 
     def __str__(self) -> str:
-        parts = [self.text]
+        parts = [": ".join((*self.places, self.text))]
         if self.expected is not None:
             parts.append(f": expected {self.expected}")
         if self.got is not None:

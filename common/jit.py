@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_naming = threading.Lock()
 
-def _choose_cache() -> bool:
-    """Point numba at a folder that can be written, so that an installed read-only package is cached all the same."""
+
+@lru_cache(maxsize=1)
+def cache_folder() -> str | None:
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, or a folder that can be written, so that an installed read-only
+    package is cached all the same. None if there is no such folder.
+    """
     if "NUMBA_CACHE_DIR" in os.environ:
-        return True
+        return os.environ["NUMBA_CACHE_DIR"]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for folder in (home / "pushgrad", Path(tempfile.gettempdir()) / f"pushgrad-{os.getuid()}"):
         try:
@@ -25,17 +33,34 @@ def _choose_cache() -> bool:
         except OSError:
             continue
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
-            os.environ["NUMBA_CACHE_DIR"] = str(folder)
-            return True
-    return False
-
-
-_CACHED = _choose_cache()
+            return str(folder)
+    return None
 
 
 def kernel(function: F) -> F:
     """Compile `function` without fastmath: every operation rounds as numpy's does, and NaN and Inf come through."""
     import numba
 
-    compiled: Any = numba.njit(nogil=True, cache=_CACHED, error_model="numpy")(function)
+    folder = cache_folder()
+    with _cached_in(folder):
+        compiled: Any = numba.njit(nogil=True, cache=folder is not None, error_model="numpy")(function)
     return cast(F, compiled)
+
+
+@contextmanager
+def _cached_in(folder: str | None) -> Iterator[None]:
+    """numba settles where a function is kept when it is decorated, so its setting is changed for no longer than that.
+
+    Functions of the user's own are kept where they would be without us. In os.environ the folder would reach child
+    processes, too, whatever they are.
+    """
+    import numba
+
+    config: Any = numba.config  # whose settings appear when it is made
+
+    with _naming:
+        before, config.CACHE_DIR = config.CACHE_DIR, folder or ""
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before

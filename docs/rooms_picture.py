@@ -61,7 +61,7 @@ def picture() -> str:
         for place, room in enumerate(layer):
             parts += _box(left + GAP + place * (width + GAP), y + GAP, width, HEIGHT, room, SAYS[room], "room")
         y += HEIGHT + GAP
-    parts += _box(left + GAP, y + GAP, MIDDLE - 2 * GAP, HEIGHT, "the ground", ", ".join(ground), "room")
+    parts += _box(left + GAP, y + GAP, MIDDLE - 2 * GAP, HEIGHT, "the ground", ", ".join(ground[:5]) + " ...", "room")
     y += HEIGHT + 3 * GAP
     top = 3 * HEIGHT - 2 * GAP
     parts.insert(1, _rectangle(left, top, MIDDLE, y - top, "wing"))

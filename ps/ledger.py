@@ -23,8 +23,8 @@ class Ledger:
         self.since = 0.0  # when the first push of the version under way came
         self.almost = 0.0  # when all but one were there
 
-    def accept(self, rank: int, n: int, lr: float, gone: set[int]) -> bool:
-        """Whether push n of `rank` is new and may be written; False if it is a repetition.
+    def accept(self, rank: int, n: int, lr: float, gone: set[int], key: str | None = None) -> bool:
+        """Whether push n of `rank` is new and may be written; False if it is a repetition. Errors name the `key`.
 
         WireError: `order` if it skips a number, `left` if it needs a worker that has left, `learning_rate` if
         workers disagree on it.
@@ -34,15 +34,16 @@ class Ledger:
             return False
         complete = self.version if self.mode == "sync" else last
         if n != last + 1 or complete < last:
-            raise WireError("order", "push", expected=f"number {complete + 1}", got=n)
+            raise WireError("order", "push", key=key, expected=f"number {complete + 1}", got=n)
         if self.mode == "sync":
             missing = sorted(item for item in gone if self.pushed[item] < n)
             if missing:
-                raise left(missing, n)
+                raise left(missing, n, key)
             if self.lr is not None and self.lr != lr:
                 raise WireError(
                     "learning_rate",
                     f"step {n}: workers disagree on the learning rate",
+                    key=key,
                     expected=f"{self.lr!r} as worker {self.lr_from} says",
                     got=f"{lr!r} from worker {rank}",
                 )
@@ -101,11 +102,12 @@ class Ledger:
         return n - slowest > self.staleness
 
 
-def left(ranks: list[int], n: int) -> WireError:
+def left(ranks: list[int], n: int, key: str | None = None) -> WireError:
     """The error for a step that needs workers which have left."""
     who = ", ".join(f"worker {rank}" for rank in ranks)
     return WireError(
         "left",
         f"{who} left the job before step {n}, which needs every worker's gradient",
+        key=key,
         remedy="All workers must take the same number of steps",
     )

@@ -7,13 +7,13 @@ and send it along, so all of them agree and the server holds no clock.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ..common.errors import ParameterError
+from ..common.suggestion import suggestion
 from .update import Array, kernels, tree_pairs
 
 __all__ = ["SGD", "Optimizer", "create"]
@@ -162,20 +162,17 @@ def create(name: str | Optimizer, **parameters: Any) -> Optimizer:
     known = list(inspect.signature(cls).parameters)
     for item in parameters:
         if item not in known:
-            raise ParameterError(f"optimizer {cls.name}: no parameter {item}{_near(item, known)}")
+            raise ParameterError(
+                f"optimizer {cls.name}: no parameter {item}{suggestion(item, sorted(known), 'known are')}"
+            )
     return cls(**parameters)
 
 
 def _class_of(name: object) -> type[Optimizer]:
     cls = _KNOWN.get(name.lower()) if isinstance(name, str) else None
     if cls is None:
-        raise ParameterError(f"no optimizer {name!r}{_near(str(name), _KNOWN)}")
+        raise ParameterError(f"no optimizer {name!r}{suggestion(str(name), sorted(_KNOWN), 'known are')}")
     return cls
-
-
-def _near(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f". Did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
 
 
 def from_description(description: Mapping[str, Any]) -> Optimizer:
@@ -185,5 +182,7 @@ def from_description(description: Mapping[str, Any]) -> Optimizer:
     known = cls().description()
     for item in values:
         if item not in known:
-            raise ParameterError(f"optimizer {cls.name}: no {item} in a description{_near(item, known)}")
+            raise ParameterError(
+                f"optimizer {cls.name}: no {item} in a description{suggestion(item, sorted(known), 'known are')}"
+            )
     return cls(**values)

@@ -161,11 +161,7 @@ class Service:
     def _accept(self, entry: Range, message: Push) -> bool:
         if message.shared and entry.segment is None:
             raise WireError("segment", f"key {entry.tensor.key!r} is in no segment", key=entry.tensor.key)
-        try:
-            return entry.ledger.accept(message.rank, message.n, message.lr, self.gone)
-        except WireError as error:
-            error.key = entry.tensor.key
-            raise
+        return entry.ledger.accept(message.rank, message.n, message.lr, self.gone, entry.tensor.key)
 
     def _enter(self, fit: Fit, message: Push, entry: Range, now: float) -> list[Reply]:
         """A new gradient is in its slot: update if it was the last one, and tell everyone whom that serves."""

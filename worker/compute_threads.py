@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from queue import SimpleQueue
-from typing import Any
+from itertools import count
+from queue import Empty, SimpleQueue
 
+from ..common.checks import whole_number_in
 from ..common.cores import available_cores
 from ..common.errors import ParameterError
+from .single_threaded_blas import SingleThreadedBlas
 
 Task = Callable[[], None]
+Result = SimpleQueue[BaseException | None]  # gets what the task raised, or None
+Inbox = SimpleQueue[tuple[Task, Result] | None]  # what a thread is to do; None ends it
+
+PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
 
 def thread_count() -> int:
@@ -20,56 +25,100 @@ def thread_count() -> int:
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if not text:
         return available_cores()
-    if not text.isdigit() or int(text) < 1:
+    number = whole_number_in(text, 1)
+    if number is None:
         raise ParameterError("OMP_NUM_THREADS", expected="a whole number of at least 1", got=repr(text))
-    return int(text)
+    return number
 
 
 class ComputeThreads:
-    """`size` lanes that run tasks side by side; the caller is the first lane, so one lane needs no thread at all.
+    """Threads that wait for tasks. A run takes those it needs, starts those that are missing, and gives all back.
 
+    No run waits for another. A task may run tasks itself, as an operator written in Python does whose forward runs an
+    executor, here or in a thread that it waits for: behind a lock it would wait for its own end. Nor may such a run do
+    its tasks one after the other on the thread it has, since tasks meet at barriers. So a run within a run, and runs of
+    several user threads at the same time, have threads of their own, and the system shares out the cores.
+
+    A thread that no run has wanted for `patience` seconds ends: how many are wanted at once depends on what users nest.
     Thread safe, and usable again after a task has raised.
     """
 
-    def __init__(self, size: int) -> None:
-        from threadpoolctl import ThreadpoolController
-
-        self._blas = ThreadpoolController()
-        self._lanes: list[SimpleQueue[tuple[Task, SimpleQueue[BaseException | None]]]] = []
-        self._lock = threading.Lock()
-        for number in range(1, size):
-            lane: SimpleQueue[Any] = SimpleQueue()
-            threading.Thread(target=_serve, args=(lane,), name=f"pushgrad-compute-{number}", daemon=True).start()
-            self._lanes.append(lane)
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._blas = SingleThreadedBlas()
+        self._lock = threading.Lock()  # of what follows; never held during a computation
+        self._idle: list[Inbox] = []
+        self._numbers = count(1)
 
     def run(self, tasks: Sequence[Task]) -> None:
-        """Run at most `size` tasks at once and return when all have ended; raises the first error among them."""
-        with self._lock, self._blas.limit(limits=1, user_api="blas"):
-            results: list[SimpleQueue[BaseException | None]] = []
-            for lane, task in zip(self._lanes, tasks[1:], strict=False):
-                results.append(SimpleQueue())
-                lane.put((task, results[-1]))
-            errors = [_attempt(tasks[0])] + [result.get() for result in results]
+        """Run all tasks side by side, the first on this thread, until all have ended; raises the first error."""
+        with self._blas.held():
+            errors = self._run(tasks)
         for error in errors:
             if error is not None:
                 raise error
 
+    def _run(self, tasks: Sequence[Task]) -> list[BaseException | None]:
+        inboxes, results = self._take(len(tasks) - 1), [Result() for _ in tasks[1:]]
+        try:
+            while len(inboxes) < len(results):
+                inboxes.append(self._start())
+            for inbox, task, result in zip(inboxes, tasks[1:], results, strict=True):
+                inbox.put((task, result))
+            errors = [_attempt(tasks[0]), *(result.get() for result in results)]
+        except BaseException:  # Ctrl-C, say: these threads are still busy, so nobody else may wait behind them
+            for inbox in inboxes:
+                inbox.put(None)
+            raise
+        with self._lock:
+            self._idle[:0] = inboxes  # in front, so that the next run finds each task's memory in the same core's cache
+        return errors
 
-@lru_cache(maxsize=8)
-def shared_threads(size: int) -> ComputeThreads:
-    """The process's compute threads for that number of lanes; executors share them."""
-    return ComputeThreads(size)
+    def _take(self, wanted: int) -> list[Inbox]:
+        with self._lock:
+            inboxes, self._idle = self._idle[:wanted], self._idle[wanted:]
+        return inboxes
+
+    def _start(self) -> Inbox:
+        inbox = Inbox()
+        name = f"pushgrad-compute-{next(self._numbers)}"
+        threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True).start()
+        return inbox
+
+    def _serve(self, inbox: Inbox) -> None:
+        while (job := self._next(inbox)) is not None:
+            task, result = job
+            result.put(_attempt(task))
+            del task, result, job  # nothing is kept alive while waiting
+
+    def _next(self, inbox: Inbox) -> tuple[Task, Result] | None:
+        """What to do next; None if that is to end."""
+        try:
+            return inbox.get(timeout=self._patience)
+        except Empty:
+            pass
+        with self._lock:
+            if inbox in self._idle:
+                self._idle.remove(inbox)
+                return None
+        return inbox.get()  # a run has taken it just now, and will say
+
+
+_shared = ComputeThreads()
+
+
+def shared_threads() -> ComputeThreads:
+    """The process's compute threads; executors share them."""
+    return _shared
+
+
+def _forget() -> None:
+    global _shared
+    _shared = ComputeThreads()
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has the queues but not the threads behind them
-    os.register_at_fork(after_in_child=shared_threads.cache_clear)
-
-
-def _serve(lane: SimpleQueue[tuple[Task, SimpleQueue[BaseException | None]]]) -> None:
-    while True:
-        task, result = lane.get()
-        result.put(_attempt(task))
-        del task, result
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _attempt(task: Task) -> BaseException | None:

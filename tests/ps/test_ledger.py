@@ -45,8 +45,8 @@ def test_workers_must_agree_on_the_learning_rate_of_a_step():
     ledger = Ledger(2, "sync", 0)
     push(ledger, 0, 1, lr=0.1)
     with pytest.raises(WireError) as caught:
-        push(ledger, 1, 1, lr=0.2)
-    assert caught.value.code == "learning_rate"
+        ledger.accept(1, 1, 0.2, frozenset(), "w")
+    assert (caught.value.code, caught.value.key) == ("learning_rate", "w")
     assert "expected 0.1 as worker 0 says, got 0.2 from worker 1" in str(caught.value)
     assert push(ledger, 1, 1, lr=0.1)
     push(ledger, 0, 2, lr=0.05)

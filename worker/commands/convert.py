@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from ...common.errors import PushgradError
 from ..files.formats import network_file
+from ..graphs.shape_inference import UnknownShapes
 from ..symbols import sym
 from .shape_option import parse_shapes
 
@@ -39,11 +37,8 @@ def convert(
     content = network_file.read(source, as_network, graph)
     try:
         written = network_file.write(content, target, shapes, dynamic_batch)
-    except PushgradError as error:
-        # The library does not know of this command's options, so the remedy is added here.
-        if Path(target).suffix == network_file.ONNX and "infer the shape" in error.text:
-            error.remedy = "Name the inputs' shapes: --shape data=1,3,224,224"
-        raise
+    except UnknownShapes as error:
+        raise UnknownShapes(error.text, remedy="Name the inputs' shapes: --shape data=1,3,224,224") from None
     arrays = len(content.arguments) + len(content.states)
     click.echo(f"Read {content.what} from {source}: {arrays} arrays, {content.parameters()} parameters")
     click.echo(f"Wrote {', '.join(map(str, written))}")

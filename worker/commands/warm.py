@@ -7,11 +7,11 @@ Compiling happens when a kernel is first called with some types, so this trains 
 
 from __future__ import annotations
 
-import os
 import time
 
 import numpy as np
 
+from ...common.jit import cache_folder
 from ..array import Shape
 from ..store import kv
 from ..symbols import sym
@@ -75,4 +75,4 @@ def _exchange() -> None:
 
 
 if __name__ == "__main__":
-    print(f"Kernels compiled or found in {os.environ['NUMBA_CACHE_DIR']} ({warm():.1f} s)")
+    print(f"Kernels compiled or found in {cache_folder()} ({warm():.1f} s)")

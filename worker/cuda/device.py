@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +26,9 @@ class Device:
 
     All computation of a step is queued on `stream`; `inward` and `outward` carry copies from and to the host beside it.
     Arrays come from a memory pool of our own, so that we can tell what it holds and give it back. Kernels share scratch
-    memory, so whoever queues a step holds `lock` from the step's first copy to its last.
+    memory, so whoever queues a step holds `lock` from the step's first copy to its last. So does whoever does anything
+    else here, such as building an executor: while a thread captures `stream`, whatever any thread gives it becomes part
+    of the graph, and what waits for it breaks the capture.
 
     Queueing may raise cupy's errors: OutOfMemoryError, or CUDARuntimeError if the device fails.
     """
@@ -150,8 +152,8 @@ class Device:
             return cuda.MemoryPointer(cuda.memory.Memory(size), 0)
 
     def release(self) -> None:
-        """Give memory of the device's own pool that no array uses back to the driver."""
-        with self._device:
+        """Give memory that no array uses back to the driver, which waits for the GPU."""
+        with self.lock, self._device:
             self.pool.free_all_blocks()
 
     def new_stream(self) -> Any:
@@ -201,6 +203,15 @@ class Device:
         # In the order in which data pass through them.
         for stream in (self.inward, self.stream, self.outward):
             stream.synchronize()
+
+
+@contextmanager
+def held(devices: Sequence[Device]) -> Iterator[None]:
+    """While inside, no other thread uses these GPUs. Locks are taken in one order, so that nobody waits in a circle."""
+    with ExitStack() as stack:
+        for device in sorted(devices, key=lambda device: device.index):
+            stack.enter_context(device.lock)
+        yield
 
 
 def _address(array: Any) -> int:

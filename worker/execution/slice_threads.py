@@ -80,7 +80,7 @@ class SliceThreads:
 
     def _run(self, work: Callable[[int], None]) -> None:
         self._barrier.reset()
-        shared_threads(self.count).run([partial(self._guarded, work, thread) for thread in range(self.count)])
+        shared_threads().run([partial(self._guarded, work, thread) for thread in range(self.count)])
 
     def _guarded(self, work: Callable[[int], None], thread: int) -> None:
         """A thread that fails must not leave the others waiting; they end quietly, and its error is the one raised."""

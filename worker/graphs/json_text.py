@@ -70,7 +70,7 @@ def load(fname: str | Path) -> Graph:
     except UnicodeDecodeError:
         raise FileFormatError(f"{path}: symbol file", expected="text in UTF-8") from None
     except PushgradError as error:
-        error.text = f"{path}: {error.text}"
+        error.locate(str(path))
         raise
 
 

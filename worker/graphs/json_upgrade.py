@@ -36,7 +36,7 @@ class RawNode:
         try:
             return lookup(self.op)(**self.parameters)
         except PushgradError as error:
-            error.text = f"{self.where}: {error.text}"
+            error.locate(self.where)
             raise
 
 

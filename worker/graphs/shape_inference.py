@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...common.errors import GraphError, ShapeError
+from ...common.suggestion import suggestion
 from ..array import Shape
 from ..ops.operator import PartialShape
-from ..ops.parameters import Ints, suggestion
+from ..ops.parameters import Ints
 from ..ops.shapes import known, merge
 from .node import Entry, Node
 
 Shapes = dict[Entry, PartialShape]
+
+
+class UnknownShapes(GraphError):
+    """The shapes that were given do not determine all others."""
 
 
 def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
@@ -32,11 +37,11 @@ def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
 
 
 def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, Shape]:
-    """As `infer_partial`, but GraphError names the variables whose shape stays unknown."""
+    """As `infer_partial`, but UnknownShapes names the variables whose shape stays unknown."""
     shapes = infer_partial(nodes, given)
     complete = {entry: shape for entry, shape in shapes.items() if shape is not None and known(shape)}
     if len(complete) < len(shapes):
-        raise GraphError(f"cannot infer the shape of {', '.join(_unknown(shapes))}", remedy="Give it by name.")
+        raise UnknownShapes(f"cannot infer the shape of {', '.join(_unknown(shapes))}", remedy="Give it by name.")
     return complete
 
 

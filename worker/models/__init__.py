@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...common.errors import ParameterError
-from ..ops.parameters import suggestion
+from ...common.suggestion import suggestion
 from ..symbols.symbol import Symbol
 from .alexnet import alexnet
 from .efficientnet_lite import efficientnet_lite

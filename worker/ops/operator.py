@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.errors import DataError, GraphError
+from ...common.suggestion import suggestion
 from ..array import Array, Arrays, Gradients, Shape
 from .batch_position import BatchPosition
 from .parameters import declared, parse_parameters
@@ -179,9 +180,5 @@ REGISTRY: dict[str, type[Operator]] = {}
 def lookup(name: str) -> type[Operator]:
     """The operator class of that name or alias. Raises GraphError, with a suggestion, if there is none."""
     if name not in REGISTRY:
-        import difflib
-
-        # The name may come from a file: a very long one would make the search slow and the message unreadable.
-        close = difflib.get_close_matches(name[:80], REGISTRY, 1)
-        raise GraphError(f"no operator {name[:80]!r}" + (f". Did you mean {close[0]}?" if close else ""))
+        raise GraphError(f"no operator {name[:80]!r}{suggestion(name, REGISTRY, otherwise='')}")
     return REGISTRY[name]

@@ -7,12 +7,12 @@ turns it into a ParameterError that names operator, parameter, what was expected
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from ...common.errors import ParameterError
+from ...common.suggestion import suggestion
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -229,12 +229,3 @@ def _parse(operator: str, item: Parameter[Any], value: object) -> Any:
     # Every error that int(), float(), tuple(), np.dtype() and ast.literal_eval() can raise for a foreign string.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
         raise ParameterError(f"{operator}: parameter {item.name}", expected=item.kind, got=repr(value)[:200]) from None
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown `name`: the closest known name, or the list of all of them."""
-    import difflib
-
-    names = list(known)
-    close = difflib.get_close_matches(name[:80], names, 1)
-    return f". Did you mean {close[0]}?" if close else f"; it has {', '.join(names) or 'none'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,11 +19,15 @@ _NUMBERS = {"2bit": ("threshold", 0.5, math.inf), "topk": ("ratio", 0.01, 1.0)} 
 
 
 class Compressor:
-    """Turns gradients into codes and keeps what they leave out. `plain` and `coded` count bytes before and after."""
+    """Turns gradients into codes, keeps what they leave out, and counts bytes before and after.
+
+    Compute threads push different keys at the same time, and each key has a residual of its own; the counts are of all.
+    """
 
     def __init__(self, coding: Coding) -> None:
         self.coding = coding
-        self.plain = self.coded = 0
+        self._counting = threading.Lock()
+        self._plain = self._coded = 0
         self._residuals: dict[str, Array] = {}
 
     def codes(self, info: KeyInfo, gradient: Array) -> list[Array]:
@@ -32,8 +37,16 @@ class Compressor:
         flat = gradient.reshape(-1)
         residual = self._residuals.setdefault(info.name, np.zeros(info.size, np.float32))
         found = [encode(self.coding, flat[p.lo : p.hi], residual[p.lo : p.hi]) for p in info.parts]
-        self.plain, self.coded = self.plain + flat.nbytes, self.coded + sum(code.nbytes for code in found)
+        coded = sum(code.nbytes for code in found)
+        with self._counting:
+            self._plain += flat.nbytes
+            self._coded += coded
         return found
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of all gradients so far, and of their codes."""
+        with self._counting:
+            return self._plain, self._coded
 
     def through(self, info: KeyInfo, gradient: Array) -> Array:
         """What a server makes of the code."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.checks import whole_number, whole_number_in
 from ...common.codec import Message
 from ...common.coding import Coding
 from ...common.errors import DataError, JobError, ParameterError
@@ -45,9 +46,8 @@ class KVStoreDist(KVStore):
         self._transport = session.transport
         self._flight = Flight()
         self._requests = KeyRequests(self._flight, self.fit)
+        whole_number("kvstore: staleness", staleness, 0)
         self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
-        if self._staleness < 0 or isinstance(staleness, bool) or not isinstance(staleness, int):
-            raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
         self._assignment = Assignment(session.num_servers, _bound())
         self._closed = False
         self._numbers = count(1)
@@ -261,6 +261,7 @@ def _bound() -> int:
     text = os.environ.get("MXNET_KVSTORE_BIGARRAY_BOUND", "")
     if not text:
         return BIG_ARRAY
-    if not text.isdecimal() or int(text) < 1:
+    number = whole_number_in(text, 1)
+    if number is None:
         raise JobError("MXNET_KVSTORE_BIGARRAY_BOUND", expected="a whole number of at least 1", got=repr(text))
-    return int(text)
+    return number

@@ -147,8 +147,8 @@ class KVStore(ABC):
 
     def compression_stats(self) -> dict[str, int]:
         """Bytes of this worker's compressed gradients so far: `plain`, what they would have been, and `sent`."""
-        made = self._compressor
-        return {"plain": made.plain if made else 0, "sent": made.coded if made else 0}
+        plain, sent = self._compressor.sizes() if self._compressor else (0, 0)
+        return {"plain": plain, "sent": sent}
 
     def empty(self, key: Any) -> Array:
         """An uninitialised array of the key's shape and dtype to make gradients in.

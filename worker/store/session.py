@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ...common.checks import whole_number_in
 from ...common.errors import ParameterError
 from ...common.wire import PAYLOAD_BYTES
 
@@ -20,8 +21,7 @@ class Session:
     @property
     def local_size(self) -> int:
         """How many workers of the job share this host (LOCAL_WORLD_SIZE), 1 if unknown."""
-        text = os.environ.get("LOCAL_WORLD_SIZE", "")
-        return max(1, int(text)) if text.isdecimal() else 1
+        return whole_number_in(os.environ.get("LOCAL_WORLD_SIZE", ""), 1) or 1
 
     def next_fit(self) -> int:
         """The ordinal of this fit or kv.create, from 1; the same on all ranks if they run the same script."""

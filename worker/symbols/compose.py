@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ...common.errors import GraphError, ParameterError
+from ...common.suggestion import suggestion
 from ..graphs.graph import Graph
 from ..graphs.naming import attributes_of, node_attributes, node_name
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator, lookup
-from ..ops.parameters import declared, suggestion
+from ..ops.parameters import declared
 
 AnyGraph = TypeVar("AnyGraph", bound=Graph)
 

@@ -46,7 +46,7 @@ def _operator(name: str) -> Callable[..., Symbol]:
 
 def __getattr__(name: str) -> Callable[..., Symbol]:
     if name not in REGISTRY:
-        from ..ops.parameters import suggestion
+        from ...common.suggestion import suggestion
 
         raise AttributeError(f"mx.sym has no operator {name}{suggestion(name, sorted(REGISTRY))}")
     return _operator(name)

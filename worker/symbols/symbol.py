@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...common.errors import GraphError
+from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from ..graphs import json_text, shape_inference
 from ..graphs.graph import Inferred, attributes
 from ..graphs.node import substitute
-from ..ops.parameters import suggestion
 from ..ops.shapes import known
 from .arithmetic import Arithmetic
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...common.checks import is_whole_number
 from ...common.errors import DataError, JobError, ParameterError
 from ...common.job import gpus_are_shared
 from ...common.slices import round_up_slices, share, slices_of_worker
@@ -62,7 +63,7 @@ def agree(
 
     Where all ranks shuffle the same data, they do it in rank 0's order.
     """
-    if slices is not None and (isinstance(slices, bool) or not isinstance(slices, int) or slices < 1):
+    if slices is not None and not is_whole_number(slices, 1):
         raise ParameterError("slices", expected="a whole number of at least 1", got=repr(slices))
     sharded = getattr(iterator, "num_parts", 1) > 1
     mine = {

@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...common.checks import whole_number
 from ...common.errors import ParameterError
 from ..array import Array
 from ..log import log_line, r_number
@@ -58,7 +59,7 @@ class log_train_metric:  # public name as in MXNet
     """
 
     def __init__(self, period: int, logger: Logger | None = None) -> None:
-        self.period, self.logger = _count("log_train_metric: period", period), logger
+        self.period, self.logger = whole_number("log_train_metric: period", period, 1), logger
 
     def __call__(self, param: BatchEnd) -> None:
         """The same as `batch_end`."""
@@ -82,8 +83,8 @@ class Speedometer:
     """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one."""
 
     def __init__(self, batch_size: int, frequent: int = 50) -> None:
-        self.batch_size = _count("Speedometer: batch_size", batch_size)
-        self.frequent = _count("Speedometer: frequent", frequent)
+        self.batch_size = whole_number("Speedometer: batch_size", batch_size, 1)
+        self.frequent = whole_number("Speedometer: frequent", frequent, 1)
         self._last: tuple[int, float] | None = None  # batch and time of the last report
 
     def __call__(self, param: BatchEnd) -> None:
@@ -106,7 +107,7 @@ class do_checkpoint:  # public name as in MXNet
     """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and optimizer states beside them."""
 
     def __init__(self, prefix: str, period: int = 1) -> None:
-        self.prefix, self.period = prefix, _count("do_checkpoint: period", period)
+        self.prefix, self.period = prefix, whole_number("do_checkpoint: period", period, 1)
 
     def __call__(
         self, epoch: int, symbol: Any, arg_params: Mapping[str, Array], aux_params: Mapping[str, Array]
@@ -138,7 +139,7 @@ class EarlyStopping:
         self, metric: str | None = None, patience: int = 3, maximize: bool | None = None, min_delta: float = 0.0
     ) -> None:
         self.metric, self.maximize, self.min_delta = metric, maximize, min_delta
-        self.patience = _count("EarlyStopping: patience", patience)
+        self.patience = whole_number("EarlyStopping: patience", patience, 1)
         self.best: float | None = None
         self.best_epoch = 0
 
@@ -164,7 +165,7 @@ class ProgressBar:
     """A bar of an epoch's batches on the terminal; `total` is their number. Elsewhere one line at each epoch's end."""
 
     def __init__(self, total: int) -> None:
-        self.total = _count("ProgressBar: total", total)
+        self.total = whole_number("ProgressBar: total", total, 1)
         self._bar: Any = None
 
     def __call__(self, param: BatchEnd) -> None:
@@ -210,9 +211,3 @@ def _start_bar(title: str, total: int) -> Any:
 
 def _values(metric: Metric | None) -> list[tuple[str, float]]:
     return [leaf.get() for leaf in metric.leaves()] if metric is not None else []
-
-
-def _count(what: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ParameterError(what, expected="a whole number of 1 or more", got=repr(value))
-    return value

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
+from ...common.suggestion import suggestion
 from ..context import as_list
 from ..log import log_line
-from ..ops.parameters import suggestion
 from ..store.session import Session
 from .agreement import Shares
 from .initializers import initializer
@@ -22,13 +22,6 @@ def chosen_initializer(given: Any) -> Any:
     if given is None:
         return initializer.Uniform(0.01)
     return given if callable(given) and not isinstance(given, type) else initializer.create(given)
-
-
-def check_epoch(name: str, value: Any) -> int:
-    """`value` if it is a number of epochs."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ParameterError(name, expected="a whole number of 0 or more", got=repr(value))
-    return value
 
 
 def check_epochs_left(done: int, wanted: int) -> None:

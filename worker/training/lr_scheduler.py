@@ -11,6 +11,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
+from ...common.checks import whole_number
 from ...common.errors import ParameterError
 
 
@@ -28,7 +29,7 @@ class LRScheduler:
             raise ParameterError("warmup_mode", expected="linear or constant", got=repr(warmup_mode))
         self._given_lr = base_lr
         self._base_lr = 0.01
-        self.warmup_steps = _whole("warmup_steps", warmup_steps, 0)
+        self.warmup_steps = whole_number("warmup_steps", warmup_steps, 0)
         self.warmup_begin_lr, self.warmup_mode = warmup_begin_lr, warmup_mode
 
     @property
@@ -61,7 +62,7 @@ class FactorScheduler(LRScheduler):
         warmup_steps: int = 0, warmup_begin_lr: float = 0.0, warmup_mode: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        self.step, self.factor = _whole("FactorScheduler: step", step, 1), _factor("FactorScheduler", factor)
+        self.step, self.factor = whole_number("FactorScheduler: step", step, 1), _factor("FactorScheduler", factor)
         self.stop_factor_lr = stop_factor_lr
 
     def rate(self, num_update: int) -> float:
@@ -78,7 +79,7 @@ class MultiFactorScheduler(LRScheduler):
         warmup_steps: int = 0, warmup_begin_lr: float = 0.0, warmup_mode: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        self.step = [_whole("MultiFactorScheduler: step", one, 1) for one in step]
+        self.step = [whole_number("MultiFactorScheduler: step", one, 1) for one in step]
         if not self.step or any(a >= b for a, b in zip(self.step, self.step[1:], strict=False)):
             raise ParameterError("MultiFactorScheduler: step", expected="rising numbers of updates", got=list(step))
         self.factor = _factor("MultiFactorScheduler", factor)
@@ -96,7 +97,7 @@ class _Falling(LRScheduler):
         warmup_steps: int = 0, warmup_begin_lr: float = 0.0, warmup_mode: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        self.max_update = _whole("max_update", max_update, self.warmup_steps + 1)
+        self.max_update = whole_number("max_update", max_update, self.warmup_steps + 1)
         self.final_lr = final_lr
 
     def rate(self, num_update: int) -> float:
@@ -124,12 +125,6 @@ class CosineScheduler(_Falling):
 
     def _left(self, done: float) -> float:
         return (1 + math.cos(math.pi * done)) / 2
-
-
-def _whole(what: str, value: int, low: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ParameterError(what, expected=f"a whole number of {low} or more", got=repr(value))
-    return value
 
 
 def _factor(what: str, value: float) -> float:

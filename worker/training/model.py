@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...common.checks import whole_number
 from ...common.errors import ParameterError
 from ...ps import optimizer
 from ..array import Array
 from ..devices.placement import Placement
 from ..graphs.graph import Graph
 from .array_layout import check_layout
-from .fit_checks import check_epoch, check_names, check_precision, chosen_initializer
+from .fit_checks import check_names, check_precision, chosen_initializer
 from .options import MODEL_DEFAULTS
 from .prediction import Learned, SpareExecutor
 
@@ -29,8 +30,8 @@ class Model:
         self.symbol, self.ctx = symbol, ctx
         self.batch_size: int | None = chosen["batch_size"]
         self.slices: int | None = chosen["slices"]
-        self.num_epoch = check_epoch("num_epoch", num_epoch)
-        self.begin_epoch = check_epoch("begin_epoch", chosen["begin_epoch"])
+        self.num_epoch = whole_number("num_epoch", num_epoch, 0)
+        self.begin_epoch = whole_number("begin_epoch", chosen["begin_epoch"], 0)
         self.array_layout = check_layout(chosen["array_layout"])
         self.initializer = chosen_initializer(chosen["initializer"])
         self.allow_extra_params: bool = chosen["allow_extra_params"]

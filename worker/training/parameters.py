@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from ...common.errors import FileFormatError, ParameterError
+from ...common.suggestion import suggestion
 from ..array import Array, Shape
-from ..ops.parameters import suggestion
 from .feeding import InputNames
 from .initializers import initializer
 from .model import Model

@@ -1,5 +1,7 @@
 """What streams do while they are captured, and its replay as a graph."""
 
+import threading
+
 from .machine import CaptureError, CUDARuntimeError, here
 
 
@@ -15,6 +17,7 @@ class Capture:
 
     def __init__(self, origin):
         self.origin, self.steps, self.broken = origin, [], None
+        self.thread = threading.get_ident()
         self.clocks = {origin: {origin: 0}}  # per stream: how much of which streams comes before what it does next
 
     def refuse(self, what):
@@ -23,6 +26,8 @@ class Capture:
         return CaptureError(f"{what} is not permitted while the stream is being captured")
 
     def add(self, stream, kind, payload):
+        if threading.get_ident() != self.thread:  # CUDA would take it into the graph, whoever it is
+            raise self.refuse(f"{kind} of another thread")
         self.clocks[stream][stream] += 1
         self.steps.append((stream, kind, payload))
 

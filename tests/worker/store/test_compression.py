@@ -1,7 +1,10 @@
 """`set_gradient_compression`: of a store of one process, and of a job with real servers."""
 
 import json
+import sys
+import threading
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from pushgrad.common.coding import Coding
 from pushgrad.ps.compression import decode, encode
 from pushgrad.ps.optimizer import SGD
 from pushgrad.ps.store import Entry
+from pushgrad.worker.store import compression
 
 SIZE = 1211 * 1000  # more than a frame holds
 
@@ -45,6 +49,50 @@ def test_where_and_when_it_cannot_be_set():
     kv.pull("w", out := np.empty(3, np.float32))
     np.testing.assert_array_equal(out, np.float32(np.float16(0.1)))
     assert kv.compression_stats() == {"plain": 12, "sent": 6}
+
+
+def side_by_side(tasks):
+    threads = [threading.Thread(target=task, daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def store_of(keys):
+    kv = mx.kv.create("device")
+    kv.init(keys, [np.zeros(8, np.float32) for _ in keys])
+    kv.set_gradient_compression({"type": "fp16"})
+    return kv
+
+
+@pytest.mark.timeout(30)
+def test_bytes_that_two_threads_count_at_the_same_time(monkeypatch):
+    kv, both = store_of(["a", "b"]), threading.Barrier(2)
+
+    class Code(SimpleNamespace):
+        @property
+        def nbytes(self):
+            both.wait(10)  # the other thread is counting, too
+            return 16
+
+    monkeypatch.setattr(compression, "encode", lambda *_: Code())
+    monkeypatch.setattr(compression, "decode", lambda *_: np.zeros(8, np.float32))
+    side_by_side([lambda key=key: kv.push(key, np.ones(8, np.float32)) for key in "ab"])
+    assert kv.compression_stats() == {"plain": 64, "sent": 32}
+
+
+@pytest.mark.timeout(60)
+def test_bytes_that_many_threads_count():
+    keys, pushes = ["a", "b", "c", "d"], 500
+    kv, before = store_of(keys), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        side_by_side([lambda k=key: [kv.push(k, np.ones(8, np.float32)) for _ in range(pushes)] for key in keys])
+    finally:
+        sys.setswitchinterval(before)
+    assert kv.compression_stats() == {"plain": 32 * 4 * pushes, "sent": 16 * 4 * pushes}
 
 
 JOB = f"""

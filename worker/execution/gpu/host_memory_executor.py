@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...array import Array, Shape
-from ...cuda.device import Device
+from ...cuda.device import Device, held
 from ...devices.placement import Placement
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
@@ -39,12 +39,14 @@ class HostedExecutor(StepExecutor):
         places: Places | None = None,
         precision: str = "float32",
     ) -> None:
-        first = Device.get(placement.gpus[0])
-        binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places, first.pinned_zeros)
-        super().__init__(symbol, binding, [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()])
-        self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows, BUCKET, STRETCH)
-        given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
-        self._pages = PinnedPages(first, given)
+        devices = [Device.get(index) for index in placement.gpus]
+        with held(devices):
+            first = devices[0]
+            binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places, first.pinned_zeros)
+            super().__init__(symbol, binding, [first.pinned(shape, binding.dtype) for shape in binding.output_shapes()])
+            self._replicas = Replicas(symbol, placement, grad_req, shapes, precision, self.rows, BUCKET, STRETCH)
+            given = [*(places.arguments.values() if places else ()), *(places.gradients.values() if places else ())]
+            self._pages = PinnedPages(first, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
         self._leaving: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there

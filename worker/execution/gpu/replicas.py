@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ....common.errors import DataError, GraphError
 from ...array import Array, Shape
-from ...cuda.device import Device
+from ...cuda.device import Device, held
 from ...devices.placement import Placement, rows_by_load
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
@@ -55,17 +55,18 @@ class Replicas:
         self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
         self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
         self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        with explained(self.devices):
-            self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
-        with explained(self.devices, self.need):
-            self.replicas = [
-                self._replica(symbol, device, grad_req, shapes, part, precision)
-                for device, part in zip(self.devices, self.parts, strict=True)
-            ]
+        sums = len(self.devices) > 1 and bool(probe.gradients)
+        with held(self.devices):
+            with explained(self.devices):
+                self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
+            with explained(self.devices, self.need):
+                self.replicas = [
+                    self._replica(symbol, device, grad_req, shapes, part, precision)
+                    for device, part in zip(self.devices, self.parts, strict=True)
+                ]
+            self.collective: Collective | None = collective(self.devices) if sums else None
         self.buckets = self.replicas[0].buckets(bucket)
         self.stretches = self.replicas[0].stretches(stretch)
-        sums = len(self.devices) > 1 and bool(probe.gradients)
-        self.collective: Collective | None = collective(self.devices) if sums else None
 
     @property
     def records(self) -> bool:
@@ -125,13 +126,10 @@ class Replicas:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Around all that concerns one step: no other thread uses these GPUs, and what they complain of is a
+        """Around whatever uses these GPUs, such as one step: no other thread does, and what they complain of is a
         DeviceError.
         """
-        with ExitStack() as stack:
-            for device in sorted(self.devices, key=lambda device: device.index):
-                stack.enter_context(device.lock)
-            stack.enter_context(explained(self.devices, self.need))
+        with held(self.devices), explained(self.devices, self.need):
             yield
 
     def look_at_scale(self) -> None:

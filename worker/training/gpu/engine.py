@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.errors import DataError
 from ...array import Array
-from ...cuda.device import Device
+from ...cuda.device import Device, held
 from ...execution.gpu.memory_blocks import Layout
 from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
@@ -103,7 +103,7 @@ class CudaEngine(Engine):
 
     def close(self) -> None:
         """See Engine."""
-        with ExitStack() as stack:
+        with held(self._replicas.devices), ExitStack() as stack:
             for device in self._replicas.devices:
                 stack.callback(device.synchronize)
             stack.callback(self._measures.close)

@@ -66,7 +66,7 @@ class ResidentInputs(Inputs):
         """See Inputs."""
         rows = self._iterator.upcoming()
         for device, order in zip(self._replicas.devices, self._orders, strict=True):
-            with device.active():
+            with device.lock, device.active():
                 order[: rows.size].set(rows.reshape(-1).astype(np.int32))  # type: ignore[attr-defined]
         for number, chosen in enumerate(rows):
             self._iterator.skip()
@@ -134,9 +134,14 @@ class _Stage:
 
     def send(self, rows: Mapping[str, Array]) -> None:
         """Have `rows` in place for what is queued on the main stream next. May wait for the batch before the last."""
-        device = self._device
         if self._sent is not None:
             self._sent.synchronize()
+        with self._device.lock:
+            self._queue(rows)
+
+    def _queue(self, rows: Mapping[str, Array]) -> None:
+        device = self._device
+        if self._taken is not None:
             device.inward.wait_event(self._taken)
         for name, array in rows.items():
             _check_rows(name, self.targets[name], array)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ....common.checks import whole_number
 from ....common.errors import DataError, ParameterError
 from ...array import Array
 from .base import CompositeMetric, Custom, Metric, column, ratio, same_shape
@@ -41,9 +42,7 @@ class TopKAccuracy(Metric):
     maximize = True
 
     def __init__(self, top_k: int = 5, name: str | None = None) -> None:
-        if not isinstance(top_k, int) or top_k < 1:
-            raise ParameterError("TopKAccuracy: top_k", expected="a whole number of 1 or more", got=repr(top_k))
-        self.top_k = top_k
+        self.top_k = whole_number("TopKAccuracy: top_k", top_k, 1)
         super().__init__(name or f"top_k_accuracy_{top_k}")
 
     def _pair(self, label: Array, output: Array) -> Iterable[float]:

@@ -98,6 +98,15 @@ def test_onnx_needs_shapes(model, tmp_path):
         assert "expected NAME=1,3,224,224" in refused(f"{model}:7", tmp_path / "c.onnx", "--shape", shape)
 
 
+def test_advice_depends_on_the_kind_of_error_and_not_on_its_words(tmp_path):
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1, no_bias=True, name="fc")
+    net = mx.sym.smooth_l1(net, name="infer the shape")
+    mx.model.save_checkpoint(tmp_path / "m", 0, net, {"fc_weight": np.ones((1, 3), np.float32)}, {})
+    with pytest.raises(PushgradError, match="ONNX has nothing for operator smooth_l1") as caught:
+        convert(f"{tmp_path}/m:0", tmp_path / "m.onnx", "--shape", "data=1,3")
+    assert caught.value.remedy is None
+
+
 def test_files_of_no_known_kind(tmp_path):
     with pytest.raises(PushgradError, match=r"picture.jpg: no known kind of file: expected one of PREFIX:EPOCH, \.pth"):
         convert("picture.jpg", tmp_path / "x.nd")

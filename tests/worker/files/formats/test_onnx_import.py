@@ -190,6 +190,14 @@ def test_hostile_and_foreign_files(load, built, message):
     assert "net.onnx" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["first", "L"])
+def test_errors_of_operators_name_the_node_even_if_they_begin_like_it(load, name):
+    image = [1, 2, 4, 4]
+    built = model([node("LRN", ["x"], ["y"], size=-1, name=name)], [value("x", image)], [value("y", image)])
+    with pytest.raises(PushgradError, match=rf"net\.onnx: {name} \(LRN\): LRN: parameter nsize"):
+        load(built)
+
+
 def test_tensors_that_lie(load):
     short = model([node("Add", ["x", "w"], ["y"])], X, Y, {"w": normal(2, 3)})
     short.graph.initializer[0].dims[0] = 1 << 40

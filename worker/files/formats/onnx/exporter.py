@@ -132,7 +132,7 @@ def _all_shapes(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str
     try:
         return symbol.infer_all(**{**given, **{name: tuple(shape) for name, shape in shapes.items()}})
     except ShapeError as error:
-        error.text = f"export_onnx: {error.text}"  # the same error, so that its remedy stays
+        error.locate("export_onnx")
         raise
 
 

@@ -20,7 +20,7 @@ from ....symbols.variables import group, variable
 from ..extras import needed
 from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
 from .folding import fold
-from .reader import IMPORTERS, Graph, Step
+from .reader import IMPORTERS, Graph, RefusedNode, Step
 
 OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
 _LONGEST = 1 << 31  # bytes of a file: protobuf's own limit
@@ -43,7 +43,7 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
             _node(node, graph)
         outputs = [_output(graph, item.name) for item in model.graph.output]
     except PushgradError as error:
-        error.text = f"{path}: {error.text}"  # the same error, so that its class and its remedy stay
+        error.locate(str(path))
         raise
     # The checker does not look at every attribute. One of a wrong type or length fails somewhere within an importer.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
@@ -136,8 +136,10 @@ def _node(node: Any, graph: Graph) -> None:
         raise GraphError(f"{step.name}: ONNX operator {step.kind} has no counterpart here")
     try:
         made = IMPORTERS[step.kind](step)
+    except RefusedNode:  # says which one
+        raise
     except PushgradError as error:
-        error.text = error.text if error.text.startswith(step.name) else f"{step.name} ({step.kind}): {error.text}"
+        error.locate(f"{step.name} ({step.kind})")
         raise
     outputs = [made] if isinstance(made, Symbol) else made
     graph.symbols.update(dict(zip(node.output, outputs, strict=False)))

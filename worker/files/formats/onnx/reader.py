@@ -63,6 +63,10 @@ class Graph:
         return self.made[name][-1]
 
 
+class RefusedNode(GraphError):
+    """An ONNX node that cannot be read as it is; the text names it."""
+
+
 class Step:
     """One ONNX node that becomes symbols: its attributes, its inputs by index, and means to apply operators to them.
 
@@ -77,9 +81,9 @@ class Step:
         self.name: str = graph.unique(node.name or (node.output[0] if node.output else node.op_type.lower()))
         self.attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
-    def refuse(self, why: str) -> GraphError:
-        """The GraphError, to be raised by the caller, that this node cannot be read, and why."""
-        return GraphError(f"{self.name}: ONNX operator {self.kind} cannot be read ({why})")
+    def refuse(self, why: str) -> RefusedNode:
+        """The error that names node and operator."""
+        return RefusedNode(f"{self.name}: ONNX operator {self.kind} cannot be read ({why})")
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute, or `default` if it is not given; text comes as str, lists as tuples."""

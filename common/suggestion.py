@@ -1,0 +1,19 @@
+"""What somebody may have meant who wrote a name that there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+LONGEST = 80  # characters of a name that are compared; it may come from a file
+
+
+def suggestion(name: str, known: Iterable[str], otherwise: str = "it has") -> str:
+    """The end of a message about an unknown `name`: the closest known one; if none is close, `otherwise` and all of
+    them, or nothing if that is empty.
+    """
+    import difflib
+
+    names = list(known)
+    if close := difflib.get_close_matches(name[:LONGEST], names, 1):
+        return f". Did you mean {close[0]}?"
+    return f"; {otherwise} {', '.join(names) or 'none'}" if otherwise else ""

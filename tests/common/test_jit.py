@@ -1,0 +1,65 @@
+"""Compiled kernels are kept, and importing them changes nothing for anybody else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.timeout(100)
+
+# numba comes first, so that what its own import may do counts for nothing.
+IMPORT_ALL = """
+    import importlib, json, os, pathlib
+    import numba
+    before, cache = dict(os.environ), numba.config.CACHE_DIR
+    import pushgrad
+    root = pathlib.Path(pushgrad.__file__).parent
+    files = [file for room in ("common", "ps", "worker", "launch") for file in (root / room).rglob("*.py")]
+    files = [*files, root / "cli.py"]
+    names = [".".join(("pushgrad", *file.relative_to(root).with_suffix("").parts)) for file in files]
+    for name in names:
+        if not name.endswith(".__main__"):  # which run
+            importlib.import_module(name.removesuffix(".__init__"))
+    print(json.dumps([before, dict(os.environ), len(names), [cache, numba.config.CACHE_DIR]]))
+"""
+
+COMPILE = """
+    import sys
+    sys.path.insert(0, sys.argv[1])
+    import loops
+    assert loops.doubled(3) == 6
+"""
+LOOPS = """
+import numba
+from pushgrad.common.jit import kernel
+
+@kernel
+def doubled(x):
+    return 2 * x
+"""
+
+
+def run(code, *arguments, **env):
+    environ = {name: text for name, text in os.environ.items() if name != "NUMBA_CACHE_DIR"} | env
+    command = [sys.executable, "-c", "import textwrap, sys; exec(textwrap.dedent(sys.argv.pop(1)))", code, *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=90, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_every_module_leaves_the_environment_alone():
+    before, after, count, (cache, cache_now) = json.loads(run(IMPORT_ALL))
+    assert count > 300
+    assert after == before
+    assert cache_now == cache
+
+
+@pytest.mark.parametrize("given", ["XDG_CACHE_HOME", "NUMBA_CACHE_DIR"])
+def test_kernels_are_kept_where_the_environment_says(tmp_path, given):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "loops.py").write_text(LOOPS)
+    run(COMPILE, str(tmp_path / "code"), **{given: str(tmp_path / "cache")})
+    folder = tmp_path / "cache" / ("pushgrad" if given == "XDG_CACHE_HOME" else "")
+    assert [path.name.split("-")[0] for path in folder.rglob("*.nbi")] == ["loops.doubled"]

@@ -1,0 +1,184 @@
+"""Compute threads: runs within runs, runs side by side, and what they leave behind."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import pushgrad as mx
+from pushgrad.worker.compute_threads import ComputeThreads
+from pushgrad.worker.ops.custom_prop import PROPS
+
+pytestmark = pytest.mark.timeout(30)
+
+PATIENCE = 20  # seconds after which something that should happen at once is taken to hang
+
+
+def bound(symbol, **shapes):
+    """An executor of two slices on two threads."""
+    executor = symbol.simple_bind(mx.cpu(), slices=2, **shapes)
+    assert executor.threads == 2
+    return executor
+
+
+def layer(name):
+    return mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name=name)
+
+
+@pytest.fixture(autouse=True)
+def two_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture
+def register():
+    """Registers an operator whose forward is that function of its input."""
+    before = dict(PROPS)
+
+    def make(name, function):
+        class Op(mx.operator.CustomOp):
+            def forward(self, is_train, req, in_data, out_data, aux):
+                self.assign(out_data[0], req[0], function(in_data[0]))
+
+        @mx.operator.register(name)
+        class Prop(mx.operator.CustomOpProp):
+            def create_operator(self, ctx, in_shapes, in_dtypes):
+                return Op()
+
+    yield make
+    PROPS.clear()
+    PROPS.update(before)
+
+
+def in_a_thread(function):
+    """What `function` returns, called in a thread of its own."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return found[0]
+
+
+@pytest.mark.parametrize("called", [lambda function: function(), in_a_thread])
+def test_an_operator_in_python_may_run_another_executor(register, called):
+    inner = bound(layer("inner"), data=(4, 3))
+    inner.arg_dict["inner_weight"][...] = 2 * np.eye(3)
+    register("nested", lambda data: called(lambda: inner.forward(data=data)[0].copy()))
+    outer = bound(mx.sym.Custom(layer("outer"), op_type="nested"), data=(4, 3))
+    outer.arg_dict["outer_weight"][...] = np.eye(3)
+    data = np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert np.array_equal(outer.forward(data=data)[0], 2 * data)
+
+
+def test_two_threads_run_executors_at_the_same_time(register):
+    both = threading.Barrier(2)
+
+    def meet(data):
+        both.wait(PATIENCE)  # broken if one of the two is let in only after the other
+        return data
+
+    register("meeting", meet)
+    executors = [bound(mx.sym.Custom(layer("fc"), op_type="meeting"), data=(4, 3)) for _ in range(2)]
+    threads = [threading.Thread(target=executor.forward, daemon=True) for executor in executors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert not both.broken and not any(thread.is_alive() for thread in threads)
+
+
+def test_tasks_of_a_run_within_a_run_are_side_by_side_on_every_thread():
+    threads, done = ComputeThreads(), []
+
+    def outer():
+        barrier = threading.Barrier(3)
+        threads.run([lambda: barrier.wait(PATIENCE)] * 3)
+        done.append(threading.current_thread())
+
+    threads.run([outer, outer])
+    assert len(set(done)) == 2 and threading.current_thread() in done
+
+
+def test_an_error_comes_back_and_the_threads_go_on():
+    threads = ComputeThreads()
+    seen = []
+
+    def fail():
+        raise ValueError("on purpose")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="on purpose"):
+            threads.run([lambda: seen.append(1), fail, lambda: seen.append(2)])
+    assert sorted(seen) == [1, 1, 2, 2]
+
+
+def test_the_next_run_has_the_same_threads():
+    threads, seen = ComputeThreads(), []
+    for _ in range(2):
+        names = ["", "", ""]
+
+        def note(i, names=names):
+            names[i] = threading.current_thread().name
+
+        threads.run([lambda i=i, note=note: note(i) for i in range(3)])
+        seen.append(names)
+    assert seen[0] == seen[1] and len(set(seen[0])) == 3
+
+
+def seen_by(tasks):
+    """A list, and so many tasks that add their threads to it."""
+    seen = []
+    return seen, [lambda: seen.append(threading.current_thread())] * tasks
+
+
+def test_threads_that_nobody_wants_end():
+    threads, (seen, tasks) = ComputeThreads(patience=0.001), seen_by(4)
+    threads.run(tasks)
+    for thread in set(seen) - {threading.current_thread()}:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    threads.run(tasks)  # with new ones
+    assert len(seen) == 8
+
+
+def test_a_run_that_takes_a_thread_which_is_about_to_end_does_not_hang():
+    threads, (seen, tasks) = ComputeThreads(patience=0), seen_by(3)
+    for _ in range(500):
+        threads.run(tasks)
+    assert len(seen) == 1500
+
+
+def test_threads_are_as_many_as_were_wanted_at_once():
+    threads, (seen, tasks) = ComputeThreads(), seen_by(20)
+    for size in range(2, 20):  # each size of its own once had threads of its own, which stayed
+        threads.run(tasks[:size])
+    assert len(set(seen)) == 19
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_has_one_thread_until_the_last_run_has_ended():
+    threads, started, found = ComputeThreads(), threading.Event(), {}
+    first_has_ended = threading.Event()
+
+    def second():
+        started.set()
+        assert first_has_ended.wait(PATIENCE)
+        found["second goes on"] = blas_threads()
+
+    with threadpool_limits(2, user_api="blas"):
+        other = threading.Thread(target=threads.run, args=([second],), daemon=True)
+
+        def first():
+            other.start()
+            assert started.wait(PATIENCE)
+            found["both"] = blas_threads()
+
+        threads.run([first])
+        first_has_ended.set()
+        other.join(PATIENCE)
+        found["none"] = blas_threads()
+    assert found == {"both": {1}, "second goes on": {1}, "none": {2}}
