@@ -1,10 +1,10 @@
 """cupy without a GPU, for the tests of this folder. tests/cuda/on_cpu/cupy_on_cpu.py says what it is."""
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
+from on_cpu.install import install
+from on_cpu.raw_module import missing_compiler
 
 import pushgrad as mx
 from pushgrad.common.errors import DeviceError
@@ -12,13 +12,6 @@ from pushgrad.worker.cuda import device as device_module
 from pushgrad.worker.cuda.cudnn_tuning import VARIABLE
 from pushgrad.worker.cuda.cupy_module import load_cupy
 from pushgrad.worker.devices import available
-
-for folder in (Path(__file__).parent, Path(__file__).parents[1] / "conformance"):  # for on_cpu and recorded
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-from on_cpu.install import install  # noqa: E402
-from on_cpu.raw_module import missing_compiler  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
