@@ -82,9 +82,8 @@ class Replicas:
     def place(self, is_train: bool, at: BatchPosition) -> bool:
         """Take note of where the batch stands; True if the captured graphs of some GPU do not fit any longer."""
         self.need.global_rows = at.global_rows
-        moved = [
-            replica.place(is_train, at) for replica in self.replicas
-        ]  # a list: `any` alone would stop at the first
+        # All have to be told, so the list is made before `any`, which stops at the first that has moved.
+        moved = [replica.place(is_train, at) for replica in self.replicas]
         return any(moved)
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
