@@ -107,8 +107,10 @@ class Binding:
         for name, array in gradients.items():
             if array.shape != arguments[name].shape:
                 raise ShapeError(f"args_grad {name}", expected=f"shape {arguments[name].shape}", got=array.shape)
+        # Arguments are only read, so a kernel that needs one run of memory may use a copy of them.
         _require_plain({f"args_grad {n}": a for n, a in gradients.items()} | {f"aux {n}": a for n, a in states.items()})
         dtype = _one_dtype({name: array.dtype for name, array in {**arguments, **gradients}.items()})
+        # No inputs: nobody has said which of the arrays follow the batch, so it cannot be cut.
         return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
 
     def rows(self) -> int:
@@ -259,6 +261,7 @@ def as_array(value: Any) -> Array:
 
 
 def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
+    """Whether the node needs the whole batch at once, with these shapes."""
     op = node.op
     assert op is not None
     # A label that is an argument can be counted before the step. One that the graph computes is whole only after all

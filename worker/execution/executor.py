@@ -52,6 +52,7 @@ class Executor(BaseExecutor):
         adding = {name for name in binding.gradients if binding.adds(name)}
         # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
         # gradients from the sums and their rows of the whole-batch arrays from the meeting.
+        # A lone slice writes every gradient to its place, so nothing is cut or computed apart.
         cut = len(self.slices) > 1
         self._sums = SliceSums(
             binding.gradients,
@@ -150,6 +151,7 @@ class Executor(BaseExecutor):
                 part.counts[key] = count
 
     def _fitting_threads(self) -> int:
+        """How many threads the network is worth; the bits of results depend on slices alone, so this is free."""
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
         return 1 if work < WORK_OF_ONE else thread_count()
 
@@ -169,6 +171,7 @@ class Executor(BaseExecutor):
         shapes = self._binding.shapes if whole else self._binding.slice_shapes(rows)
         variables = self._binding.variables(None if whole else rows)
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
+        # Outputs and variables of a slice are views, so that its results need not be copied together.
         common = self._meeting.common(rows, self._binding.follows_batch) if self._meeting else None
         return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common)
 

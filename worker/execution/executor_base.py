@@ -27,6 +27,7 @@ class StepExecutor(ABC):
     def __init__(self, symbol: Graph, binding: Binding, outputs: list[Array]) -> None:
         self.symbol, self.outputs = symbol, outputs
         self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        # Like MXNet's, it has an entry for every argument.
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
@@ -138,7 +139,7 @@ class BaseExecutor(StepExecutor):
         """What `backward` was given as one array per output, or None for ones; `take` makes an array of each."""
         if out_grads is None:
             return [None] * len(self.outputs)
-        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)
+        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)  # a lone array, of whichever library
         if len(given) != len(self.outputs):
             raise GraphError("backward: out_grads", expected=f"{len(self.outputs)} arrays", got=len(given))
         arrays = [None if grad is None else take(grad) for grad in given]

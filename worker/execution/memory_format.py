@@ -27,7 +27,7 @@ class Format(Protocol):
 
 
 class COrder:
-    """The last axis varies fastest; elements are of the graph's type."""
+    """The usual format: the last axis varies fastest, elements have the graph's type."""
 
     def size(self, shape: Shape) -> int:
         """The number of elements of an array of that shape."""

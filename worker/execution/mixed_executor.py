@@ -47,7 +47,7 @@ class MixedExecutor(StepExecutor):
         super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
         self._batched = cut_arguments(binding, self.rows, parts=2)
         gpus, rest = placement.only_gpus(), sum(placement.loads) - sum(placement.gpu_loads())
-        (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])
+        (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])  # two parts: all GPUs, and the processor
         self._middle = middle
         first, last = self._inputs(shapes, 0, middle), self._inputs(shapes, middle, self.rows)
         # The GPUs' gradients lie where the sums belong, so that only the processor's need memory of their own.
@@ -115,6 +115,7 @@ class MixedExecutor(StepExecutor):
             except BaseException as error:
                 errors.append(error)
 
+        # This thread queues the GPUs' work and waits for it; the other one is the first of the processor's threads.
         thread = threading.Thread(target=on_processor, name="pushgrad-processor", daemon=True)
         thread.start()
         try:
@@ -160,4 +161,4 @@ class _TwoPartSums:
         total = self._totals[name]
         np.add(gradient, other, out=total)
         if self._announce is not None:
-            self._announce(name, total)
+            self._announce(name, total)  # outside the lock: a store may take its time

@@ -77,6 +77,7 @@ class Program:
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
+        # The rest of the layout finds these entries placed already, and leaves them where they are.
         self._values.update(self._common.values or {})
         self._place_heads(outputs)
         self.calls = self._lay_out_forward()
@@ -157,6 +158,7 @@ class Program:
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
         operators = "+".join(op.op_name() for op in chain)
+        # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
         return Call(last, kernel, inputs, outputs, node_key(first), operators, work, is_alias, counted)
@@ -172,6 +174,8 @@ class Program:
         fixed = {entry: gradients[name] for entry, name in arguments.items() if name in gradients}
         places = {**(self._common.gradients or {}), **fixed}
         buffers = GradientBuffers(self._outline.dtype, places, self._outline.backend, self._formats)
+        # Heads come first, as in the plan and in every step: their gradients are written before any call runs, so
+        # their memory must not be given to anybody before it has been read.
         self._head_buffers = [
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)

@@ -87,11 +87,11 @@ class Meeting:
         """Whole arrays for all that coupling nodes read and write. They are not used again within a step."""
         values: dict[Entry, Array] = {}
         for i in self.numbers:
-            (node,) = self._outline.groups[i]
+            (node,) = self._outline.groups[i]  # alone in its group: the host never fuses such nodes
             assert node.op is not None
             for entry in (*node.inputs, *((node, k) for k in range(len(node.op.outputs())))):
                 if entry[0].op is None:
-                    values[entry] = variables[entry[0].name]
+                    values[entry] = variables[entry[0].name]  # bound arrays are whole already
                 elif entry not in values:
                     values[entry] = aligned_empty(self._shapes[entry], self._outline.dtype)
         return values
@@ -125,6 +125,7 @@ class Meeting:
         inputs = [self.values[entry] for entry in node.inputs]
         outputs = [self.values[node, index] for index in range(len(node.op.outputs()))]
         in_shapes, out_shapes = [array.shape for array in inputs], [array.shape for array in outputs]
+        # The host's kernels: on a GPU a batch is never cut, and its nodes never meet.
         kernel = kernel_for([node.op], in_shapes, out_shapes, self._outline.dtype)
         work = operations(node.op, in_shapes, out_shapes)
         name, counted = node.op.op_name(), computed_label(node, inputs)
@@ -141,6 +142,6 @@ class Meeting:
 
 
 def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:
-    """The kernel's parts for `threads` threads, or itself where it cannot be split."""
+    """The kernel's parts for `threads` threads, or the kernel alone if it cannot be split."""
     split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
     return split(threads) if split is not None and threads > 1 else [kernel]

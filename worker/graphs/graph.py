@@ -61,6 +61,7 @@ class Graph:
         return [node.output_names()[index] for node, index in self.heads]
 
     def _states(self) -> set[Node]:
+        # What makes a variable a state is the slot of the operator that reads it; the variable itself does not say.
         return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
 
     def attr_dict(self) -> dict[str, dict[str, str]]:

@@ -24,8 +24,8 @@ class NameManager:
 
     def __init__(self) -> None:
         self._counters: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self._tokens: list[Token[NameManager]] = []
+        self._lock = threading.Lock()  # the manager outside all blocks is shared by all threads
+        self._tokens: list[Token[NameManager]] = []  # a stack: the same object may be entered again inside itself
 
     def get(self, name: str | None, operator: str) -> str:
         """`name` itself, or the next automatic name for `operator`, the name or alias that the user called."""
@@ -86,6 +86,7 @@ class AttrScope:
         _attributes.reset(self._tokens.pop())
 
 
+# Applies outside all blocks; as the default of the context variable it is the same object in every thread.
 _global_names = NameManager()
 _manager: ContextVar[NameManager] = ContextVar("pushgrad_names", default=_global_names)
 _attributes: ContextVar[Mapping[str, str]] = ContextVar("pushgrad_attributes", default={})  # noqa: B039 - never written

@@ -14,6 +14,8 @@ from ..array import Array, Arrays
 from ..ops.operator import Operator
 
 
+# Without a generated __eq__, nodes hash by identity, so that entries are cheap keys. A generated __repr__ would print all
+# nodes below.
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Node:
     """A variable (`op` is None), or an operator applied to inputs. Immutable; two nodes are equal only if identical.
@@ -61,7 +63,7 @@ def postorder(heads: Iterable[Entry]) -> list[Node]:
         stack = [(head, 0)]  # a node, and how many of its inputs have been visited
         while stack:
             node, position = stack.pop()
-            if position == 0 and node in seen:
+            if position == 0 and node in seen:  # with another position it is our own visit, which goes on
                 continue
             seen.add(node)
             if position < len(node.inputs):
@@ -89,7 +91,7 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
             continue
         inputs = tuple(made[entry] for entry in node.inputs)
         same = all(new == old for new, old in zip(inputs, node.inputs, strict=True))
-        copy = node if same else Node(node.op, node.name, node.attrs, inputs)
+        copy = node if same else Node(node.op, node.name, node.attrs, inputs)  # what is not concerned stays shared
         made.update({(node, index): (copy, index) for index in range(len(node.op.outputs()))})
     return tuple(made[entry] for entry in heads)
 

@@ -92,7 +92,7 @@ def _parse(shape: object, where: str) -> PartialShape:
         return None
     try:
         return Ints(minimum=0).parse(shape)
-    except (ValueError, TypeError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError):  # `__shape__` is text, which may come from any file
         raise ShapeError(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
 
 

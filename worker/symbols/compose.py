@@ -76,6 +76,7 @@ def _split_positions(
 
     An argument in the wrong place is passed to `_single`, which raises the error that names it.
     """
+    # None stands for an input that is left out; the first value that is neither a symbol nor None is a parameter.
     count = next((i for i, value in enumerate(args) if not (value is None or isinstance(value, Graph))), len(args))
     names = list(declared(kind))
     if kind.variadic:
@@ -108,6 +109,7 @@ def _instantiate(
             raise ParameterError(f"{called}: parameter {key}", expected=known[key].kind, got="a symbol")
     if kind.variadic and "num_args" not in parameters:
         parameters["num_args"] = len(args) + len(inputs)
+    # Before `kind(...)` complains of missing parameters: one of these may be what was meant.
     strangers = [key for key, value in inputs.items() if value is not None and not isinstance(value, Graph)]
     for key in strangers:
         _refuse_stranger(called, kind, parameters, key, inputs[key])
@@ -117,6 +119,7 @@ def _instantiate(
 def _refuse_stranger(called: str, kind: type[Operator], parameters: dict[str, Any], key: str, value: object) -> None:
     """Say why a keyword that is neither a parameter nor a symbol cannot be used."""
     required = {name for name, item in declared(kind).items() if item.required}
+    # The names of inputs may depend on parameters, so they are only known if the operator can be made.
     inputs = kind(**parameters).arguments() if required <= parameters.keys() else ()
     if key in inputs:
         raise GraphError(f"{called}: input {key}", expected="a symbol", got=repr(value)[:80])
@@ -170,4 +173,4 @@ def _operator_attributes(attr: Mapping[str, str] | None, hidden: Mapping[str, st
 
 def is_hidden(key: str) -> bool:
     """Whether `key` is an attribute that users attach, `__like_this__`, and no parameter."""
-    return len(key) > 4 and key.startswith("__") and key.endswith("__")
+    return len(key) > 4 and key.startswith("__") and key.endswith("__")  # longer than its underscores alone

@@ -71,6 +71,8 @@ class Symbol(Arithmetic):
     def __repr__(self) -> str:
         return f"<Symbol {self.name or 'group [' + ', '.join(node.name for node, _ in self.heads) + ']'}>"
 
+    # Immutable, so a copy would be of no use.
+
     def __copy__(self) -> Symbol:
         return self
 
@@ -78,7 +80,7 @@ class Symbol(Arithmetic):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return loads, (self.tojson(),)
+        return loads, (self.tojson(),)  # JSON, so that a pickle does not depend on how nodes are stored here
 
     # -- attributes ------------------------------------------------------------------------------------------------
 
@@ -136,6 +138,7 @@ class Symbol(Arithmetic):
         CPU. Raises GraphError or ShapeError if the shapes do not determine all others or contradict each other,
         ParameterError for a bad option, and DeviceError if a GPU cannot be used.
         """
+        # Imported late, here and below: to compose, draw or convert a network takes no executor and no kernels.
         from ..execution.choose_executor import simple_bind
 
         shape_inference.check_names(self.nodes())

@@ -64,6 +64,7 @@ def _shape_text(shape: Shape | None) -> str | None:
 
 def _text(value: object) -> str:
     """The text of an attribute: initializers describe themselves, dtypes give their name."""
+    # Not asked for by class: initializers belong to a room above this one.
     describe = getattr(value, "dumps", None)
     if describe is not None:
         return str(describe())

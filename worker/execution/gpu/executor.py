@@ -35,7 +35,7 @@ class CudaExecutor(BaseExecutor):
         super().__init__(symbol, replica.binding, replica.outputs)
         self._replica, self._device = replica, replica.device
         self._counts: list[float] = []
-        self._buckets = replica.buckets(WHOLE)
+        self._buckets = replica.buckets(WHOLE)  # one bucket: nobody waits for a part of the gradients
         self._recorded_steps: dict[tuple[str, bool], RecordedStep[Pause]] = {}
 
     @classmethod
@@ -129,7 +129,7 @@ class CudaExecutor(BaseExecutor):
 
     def _backward(self, _: int) -> Iterator[Pause]:
         self._replica.backward([None] * len(self.outputs))
-        yield from ()
+        yield from ()  # makes this a generator, whose work is queued when RecordedStep advances it, not before
 
     def _both(self, _: int) -> Iterator[Pause]:
         return self._replica.forward_backward(self._buckets)
@@ -137,13 +137,14 @@ class CudaExecutor(BaseExecutor):
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
         if self._replica.place(is_train, at):
             self._recorded_steps = {}  # their kernels have the old position among their arguments
+        # Labels are counted on the host, so with such a loss this waits for what has been queued before.
         counting = self._replica.binding.counting
         if counting and at.global_rows == self.rows:
             self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
         self._replica.step.set_now(at.number, 0, 0.0, self._counts)
 
     def _run(self, what: str, body: Any) -> None:
-        key = what, self._replica.step.is_train
+        key = what, self._replica.step.is_train  # operators such as Dropout queue other work for training
         if key not in self._recorded_steps:
             self._recorded_steps[key] = RecordedStep([self._device], body, self._nothing_between, self._replica.records)
         self._recorded_steps[key].run()

@@ -55,6 +55,7 @@ class NcclSum:
 
     def sum(self, blocks: Arrays, runs: Sequence[tuple[int, int]]) -> None:
         """Queue the all-reduce of those ranges of the flat blocks, in place, one call for each device and range."""
+        # What each device has queued so far computes these gradients; the sum must come after it.
         for device, stream in zip(self._devices, self._streams, strict=True):
             stream.wait_event(device.mark())
         nccl = self._nccl
@@ -88,17 +89,18 @@ class HostSum:
         """Add those ranges of the flat blocks on the host and copy the total back to every device; waits for it."""
         for first, last in runs:
             parts = [device.pinned((last - first,)) for device in self._devices]
+            # Copies of all devices are queued before the first wait, so that they run side by side.
             for device, block, part in zip(self._devices, blocks, parts, strict=True):
                 with device.active():
                     device.download(part, block[first:last], device.stream)
             for device in self._devices:
                 device.stream.synchronize()
-            total = tree_reduce(parts, _add)
+            total = tree_reduce(parts, _add)  # it ends up in the first part
             for device, block in zip(self._devices, blocks, strict=True):
                 with device.active():
                     device.upload(block[first:last], total, device.stream)
             for device in self._devices:
-                device.stream.synchronize()
+                device.stream.synchronize()  # before the parts are freed, from which the copies read
 
     def join(self) -> None:
         """Nothing to do: `sum` has waited already."""

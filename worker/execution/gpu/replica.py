@@ -85,6 +85,7 @@ class Replica:
     @property
     def records(self) -> bool:
         """Whether its work can be captured as a CUDA graph: it is float32, and nothing looks at values on the host."""
+        # A label that the network computes is counted on the host in the middle of a step.
         asks_host = any(node.op is not None and node.op.asks_host for group in self.outline.groups for node in group)
         computed_counts = any(call is not None and call.counted is not None for call in self.program.calls)
         return not asks_host and not computed_counts and self.binding.dtype == np.float32
@@ -97,7 +98,7 @@ class Replica:
         found: list[Bucket] = []
         names: list[str] = []
         calls = self.outline.plan.calls
-        for first in reversed(range(len(calls))):
+        for first in reversed(range(len(calls))):  # as backward goes: from the last call to the first
             planned = calls[first]
             names += planned.finished if planned else []
             if sum(self.binding.gradients[name].nbytes for name in names) >= least:
@@ -113,6 +114,7 @@ class Replica:
         first, names, size = 0, [], 0  # type: int, list[str], int
         sizes = {name: array.nbytes for name, array in self.binding.variables(None).items()}
         for number, group in enumerate(self.outline.groups):
+            # Only a group's first node counts: the nodes fused behind it have no variables.
             fresh = [node.name for node, _ in group[0].inputs if node.op is None and node.name in sizes]
             size += sum(sizes.pop(name) for name in dict.fromkeys(fresh))  # popped: it counts for its first reader only
             names += dict.fromkeys(fresh)
@@ -163,10 +165,10 @@ class Replica:
 
         A new number of the step is no such change: kernels read it from device memory.
         """
-        mine = replace(at.behind(self.rows[0]), number=0)
+        mine = replace(at.behind(self.rows[0]), number=0)  # with equal numbers, only other figures make a difference
         moved, self._at = mine != self._at, mine
         self.step.is_train = is_train
-        self.step.move_to(replace(mine, number=self.step.number))
+        self.step.move_to(replace(mine, number=self.step.number))  # set_now brings the new number
         return moved
 
     def _add(self, names: Sequence[str]) -> None:
