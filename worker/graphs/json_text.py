@@ -148,7 +148,7 @@ def _strings(value: Any, where: str) -> dict[str, str]:
 
 
 def _entries(value: list[Any], where: str) -> list[tuple[int, int]]:
-    """Pairs of node and output; a third number, the version, is allowed and not used."""
+    """The pairs of node and output in `value`; a third number, the version, is allowed and ignored."""
     for item in value:
         numbers = isinstance(item, list) and all(type(number) is int and number >= 0 for number in item)
         if not numbers or len(item) not in (2, 3):

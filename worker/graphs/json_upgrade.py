@@ -125,8 +125,9 @@ def _hidden_for_inputs(nodes: Sequence[RawNode]) -> dict[str, dict[str, str]]:
 def _set_old_defaults(node: RawNode, version: int) -> None:
     """Parameters whose meaning changed.
 
-    Before pooling had a convention (July 2016) it rounded up, and files of that time list all parameters but that; the
-    node is marked, since a model's shapes may tell otherwise (see `settle`). axis -1 of argmax meant all axes.
+    Before pooling had a convention (July 2016) it rounded up, and files of that time do not have this parameter. Such a
+    node is marked, since a model's shapes may show that it rounds down (see old_models.settle_pooling). axis -1 of
+    argmax meant all axes.
     """
     if version < FIRST_WITH_STATES and node.op in POOLINGS and "pooling_convention" not in node.parameters:
         node.parameters["pooling_convention"] = "full"
@@ -136,7 +137,7 @@ def _set_old_defaults(node: RawNode, version: int) -> None:
 
 
 def _describe_states(node: RawNode, inputs: Sequence[tuple[int, int]], graph: RawGraph) -> None:
-    """Tell the states of BatchNorm how they begin, as files of 0.9.4 and later do: means 0, variances 1."""
+    """Say how the states of BatchNorm begin, as files of 0.9.4 and later do: means with 0, variances with 1."""
     if node.op not in BATCH_NORMS:
         return
     for kind, (number, _) in zip(("zero", "one"), inputs[3:5], strict=False):

@@ -14,8 +14,8 @@ from ..array import Array, Arrays
 from ..ops.operator import Operator
 
 
-# Without a generated __eq__, nodes hash by identity, so that entries are cheap keys. A generated __repr__ would print all
-# nodes below.
+# Without a generated __eq__, nodes hash by identity, so that entries are cheap keys. A generated __repr__ would print
+# all nodes below.
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Node:
     """A variable (`op` is None), or an operator applied to inputs. Immutable; two nodes are equal only if identical.
