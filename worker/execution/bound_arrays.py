@@ -154,8 +154,8 @@ class Binding:
 
     def separable(self, slices: Sequence[tuple[int, int]]) -> bool:
         """Whether these slices of the batch can be computed apart, meeting at most at nodes that couple rows."""
-        # Operators do not declare their batch axis. Instead, shapes are inferred for fewer rows, and every entry has to
-        # change in axis 0 alone or not at all; whatever reshapes rows into other axes shows itself this way.
+        # Which entries follow the batch is found out by inferring shapes for fewer rows: every entry has to change in
+        # axis 0 alone or not at all. A node that moves rows into another axis is detected this way.
         if any(shape[:1] != (self.rows(),) for shape in self.inputs.values()):
             return False
         try:

@@ -96,7 +96,7 @@ class SliceThreads:
     def _guarded(self, work: Callable[[int], None], thread: int) -> None:
         """Run `work`; if it fails, release the threads that wait for this one.
 
-        They end quietly, so that the error which is raised is the one that came first.
+        Those end quietly, so that the error which is raised is the cause and not one of its consequences.
         """
         try:
             work(thread)
