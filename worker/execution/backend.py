@@ -1,4 +1,7 @@
-"""What differs between the processor and a GPU when a graph is laid out: memory, fused nodes, kernels."""
+"""What differs between the processor and a GPU when a graph is laid out: memory, fused nodes, kernels.
+
+A Program asks its Backend for all of these, so that laying out a graph is written once (see program.py).
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,20 @@ from .memory_format import Format, Formats
 
 
 class Backend(Protocol):
-    """Where a program's arrays lie and what computes on them."""
+    """Where a program's arrays lie and what computes on them. Its methods are called while a graph is laid out; only
+    `add` is called in every step.
+    """
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
-        """A C-ordered array of undefined contents."""
+        """A C-ordered array of `shape` with undefined contents."""
         ...
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
-        """A C-ordered array of zeros."""
+        """A C-ordered array of `shape`, filled with zeros."""
         ...
 
     def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
-        """The operator nodes in order, those that one kernel computes together."""
+        """The operator nodes in order, in groups: each group is a chain of nodes that one kernel computes."""
         ...
 
     def formats(
@@ -38,7 +43,7 @@ class Backend(Protocol):
         shapes: Mapping[Entry, Shape],
         dtype: np.dtype[Any],
     ) -> Formats:
-        """Those entries that lie otherwise than in C order, as do their gradients."""
+        """The formats of the entries that are not in C order; a gradient has the format of its entry."""
         ...
 
     def kernel_for(
@@ -49,11 +54,13 @@ class Backend(Protocol):
         dtype: Any,
         formats: Sequence[Format] = (),
     ) -> Kernel:
-        """What computes a group of nodes. `formats`: of its first input and first output."""
+        """What computes a group of nodes: `in_shapes` are those of its first node's inputs, `out_shapes` of its last
+        node's outputs. `formats`: of its first input and first output.
+        """
         ...
 
     def add(self, total: Array, addend: Array) -> None:
-        """Add a gradient to another of the same entry."""
+        """Add `addend` to `total` in place: two gradients of one entry, with the same shape and format."""
         ...
 
 
@@ -61,15 +68,16 @@ class Host:
     """The processor: numpy arrays, and kernels compiled for float32."""
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
-        """See Backend; it begins on a cache line."""
+        """A numpy array of `shape` with undefined contents, which begins on a cache line."""
         return aligned_empty(shape, dtype)
 
     def zeros(self, shape: Shape, dtype: Any) -> Array:
-        """See Backend; it begins on a cache line."""
+        """A numpy array of zeros of `shape`, which begins on a cache line."""
         return aligned_zeros(shape, dtype)
 
     def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
-        """See Backend."""
+        """The groups that compiled kernels compute together; in other types than float32 every node is its own."""
+        # Only compiled kernels compute chains, and they are compiled for float32: a plain operator is a single node.
         return fuse(nodes, heads, extends_on_host if dtype == np.float32 else None)
 
     def formats(
@@ -79,7 +87,7 @@ class Host:
         shapes: Mapping[Entry, Shape],
         dtype: np.dtype[Any],
     ) -> Formats:
-        """None: kernels here want C order."""
+        """An empty mapping: all kernels here want C order."""
         return {}
 
     def kernel_for(
@@ -90,11 +98,11 @@ class Host:
         dtype: Any,
         formats: Sequence[Format] = (),
     ) -> Kernel:
-        """See Backend."""
+        """The compiled kernel for the chain, or the operator itself if there is none; formats are always C order."""
         return kernel_for(chain, in_shapes, out_shapes, dtype)
 
     def add(self, total: Array, addend: Array) -> None:
-        """See Backend."""
+        """Add one gradient to another of the same shape, in place."""
         total += addend
 
 

@@ -1,4 +1,7 @@
-"""The arrays that a symbol is bound to, checked against the shapes that its graph demands."""
+"""The arrays that a symbol is bound to, checked against the shapes that its graph demands.
+
+A Binding also answers how a batch may be cut: which arguments follow the batch, which nodes couple its rows.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype
 
 @dataclass
 class Places:
-    """Where arrays lie that a store has made, by name: what it updates, and gradients that it reads."""
+    """Arrays that already exist, by name, such as a store's weights and gradients: a binding uses them as its own.
+
+    Each has the shape that the graph demands for that name.
+    """
 
     arguments: Mapping[str, Array] = field(default_factory=dict)
     gradients: Mapping[str, Array] = field(default_factory=dict)
@@ -30,7 +36,11 @@ class Places:
 
 @dataclass
 class Binding:
-    """Arrays by name. `inputs` are the shapes that the caller gave; their axis 0 is the batch."""
+    """Arrays by name, each of the shape that `shapes` has for its variable, and all of one `dtype`.
+
+    `requests` is "write", "add" or "null" per argument; only those that are not "null" have an array in `gradients`.
+    `inputs` are the shapes that the caller gave, whose axis 0 is the batch; empty if the caller brought the arrays.
+    """
 
     symbol: Graph
     arguments: dict[str, Array]
@@ -40,7 +50,8 @@ class Binding:
     shapes: dict[Entry, Shape]
     inputs: dict[str, Shape]
     dtype: np.dtype[Any]
-    counting: list[tuple[int, Operator, str]] = field(default_factory=list)  # losses that count in a label
+    # Losses that normalise by a count in a label which is an argument: the node's key, its operator, the label's name.
+    counting: list[tuple[int, Operator, str]] = field(default_factory=list)
 
     @classmethod
     def allocate(
@@ -52,7 +63,11 @@ class Binding:
         places: Places | None = None,
         zeros: Zeros = aligned_zeros,
     ) -> Binding:
-        """New arrays, all zeros, for the given input shapes; arguments and gradients that have `places` stay there."""
+        """New arrays, all zeros, for the given input shapes, except for those that `places` provides.
+
+        `zeros` makes an array of a shape and dtype. Raises GraphError if the shapes do not determine all others,
+        ShapeError if they contradict each other or a place has another shape, and ParameterError for a bad `grad_req`.
+        """
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         dtype = _one_dtype(type_dict or {})
@@ -75,9 +90,11 @@ class Binding:
         aux_states: Any,
         take: Callable[[Any], Array] | None = None,
     ) -> Binding:
-        """The caller's own arrays, by name or in order; what has no gradient array gets no gradient.
+        """The caller's own arrays, by name or in order; an argument without an array in `args_grad` gets no gradient.
 
-        `take` makes an array of what was given; by default `as_array`.
+        `take` makes an array of what was given; by default `as_array`. Raises GraphError for unknown or missing names
+        or mixed types, ParameterError for a bad `grad_req`, and ShapeError if shapes contradict the graph, or if an
+        array that is written (a gradient or a state) is read-only or not in C order.
         """
         taken = take or as_array
         arguments = _by_name("args", symbol.list_arguments(), args, taken)
@@ -90,35 +107,43 @@ class Binding:
         for name, array in gradients.items():
             if array.shape != arguments[name].shape:
                 raise ShapeError(f"args_grad {name}", expected=f"shape {arguments[name].shape}", got=array.shape)
+        # Arguments are only read, so a kernel that needs one run of memory may use a copy of them.
         _require_plain({f"args_grad {n}": a for n, a in gradients.items()} | {f"aux {n}": a for n, a in states.items()})
         dtype = _one_dtype({name: array.dtype for name, array in {**arguments, **gradients}.items()})
+        # No inputs: nobody has said which of the arrays follow the batch, so it cannot be cut.
         return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
 
     def rows(self) -> int:
-        """The number of examples: axis 0 of the inputs, or of the first output where arrays were brought along."""
+        """The number of examples: axis 0 of the inputs, or of the first output if the caller brought the arrays."""
         shapes = list(self.inputs.values()) or self.output_shapes()
         return shapes[0][0] if shapes and shapes[0] else 1
 
     def output_shapes(self) -> list[Shape]:
-        """The shapes of the heads."""
+        """The shapes of the heads, for the whole batch."""
         return [self.shapes[entry] for entry in self.symbol.heads]
 
     def adds(self, name: str) -> bool:
-        """Whether that argument's gradient is added to what is there."""
+        """Whether that argument's gradient is added to what its array holds ("add") instead of replacing it."""
         return self.requests[name] == "add"
 
     def slice_shapes(self, rows: tuple[int, int]) -> dict[Entry, Shape]:
-        """The shapes of every entry when only those rows of the inputs are computed."""
+        """The shapes of every entry when only those rows of the inputs are computed.
+
+        Raises GraphError or ShapeError if the graph fixes the number of rows, in a Reshape for example.
+        """
         length = rows[1] - rows[0]
         return self.symbol.infer_all(**{name: (length, *shape[1:]) for name, shape in self.inputs.items()})
 
     def batched(self) -> set[str]:
-        """The arguments whose axis 0 follows the batch."""
+        """The arguments whose axis 0 follows the batch; none for a batch of one row. Errors: see `slice_shapes`."""
         cut = {node.name: shape for (node, _), shape in self._one_row.items() if node.op is None}
         return {name for name, array in self.arguments.items() if self.rows() > 1 and cut[name] != array.shape}
 
     def variables(self, rows: tuple[int, int] | None) -> dict[str, Array]:
-        """Arguments and states as one slice sees them: what follows the batch is cut, the rest shared."""
+        """Arguments and states as one slice sees them: views of its rows of what follows the batch, the rest whole.
+
+        `rows` None: everything whole.
+        """
         everything = {**self.arguments, **self.auxiliaries}
         if rows is None:
             return everything
@@ -128,15 +153,17 @@ class Binding:
         }
 
     def separable(self, slices: Sequence[tuple[int, int]]) -> bool:
-        """Whether rows can be computed apart, but for nodes that couple them: axis 0 is the batch where it matters."""
+        """Whether these slices of the batch can be computed apart, meeting at most at nodes that couple rows."""
+        # Which entries follow the batch is found out by inferring shapes for fewer rows: every entry has to change in
+        # axis 0 alone or not at all. A node that moves rows into another axis is detected this way.
         if any(shape[:1] != (self.rows(),) for shape in self.inputs.values()):
             return False
         try:
             if not all(self._follows(first, last) for first, last in slices if first < last):
                 return False
-            self.batched()  # is told from a batch of one row
+            self.batched()  # which infers the shapes for a batch of one row: that must be possible, too
         except (GraphError, ShapeError):
-            return False  # fewer rows have no place in this graph, which names rows or their number
+            return False  # the graph does not allow fewer rows: it names them, or their number
         return not self.couplers() or self._can_meet()
 
     def couplers(self) -> set[Node]:
@@ -144,7 +171,10 @@ class Binding:
         return {node for node in self.symbol.nodes() if node.op is not None and _couples(node, self.shapes)}
 
     def learned_whole(self) -> set[str]:
-        """The arguments whose gradient only nodes that need the whole batch compute."""
+        """The arguments that want a gradient and are read only by nodes that need the whole batch.
+
+        That gradient is computed once, on the whole batch, and is no sum over slices.
+        """
         couplers = self.couplers()
         readers = [node for node in self.symbol.nodes() if node.op is not None]
         read = {entry[0].name for node in readers if node in couplers for entry in node.inputs if entry[0].op is None}
@@ -152,9 +182,12 @@ class Binding:
         return {name for name in read - apart if name in self.gradients}
 
     def _can_meet(self) -> bool:
-        """Whether the slices can meet at the nodes that need the whole batch: what these read and write is cut by rows,
-        or is a parameter that they alone read.
+        """Whether the slices can meet at the nodes that need the whole batch.
+
+        Whatever these nodes read and write must either follow the batch or be a variable; and a variable that wants a
+        gradient must be read by such nodes only, and not follow the batch.
         """
+        # Were such a variable also read within slices, its gradient would be partly a sum over slices, partly not.
         couplers, batched = self.couplers(), self.batched()
         computed = {entry for node in couplers for entry in node.arguments() if entry[0].op is not None}
         computed |= {(node, index) for node in couplers if node.op for index in range(len(node.op.outputs()))}
@@ -163,7 +196,7 @@ class Binding:
         return all(self.follows_batch(entry) for entry in computed) and wanted <= self.learned_whole() - batched
 
     def follows_batch(self, entry: Entry) -> bool:
-        """Whether axis 0 of that entry is the batch, for a batch that can be cut at all."""
+        """Whether axis 0 of that entry is the batch; to be asked only if the batch is `separable`, of several rows."""
         return self._one_row[entry] != self.shapes[entry]
 
     @cached_property
@@ -171,6 +204,7 @@ class Binding:
         return self.slice_shapes((0, 1))
 
     def _follows(self, first: int, last: int) -> bool:
+        """Whether those rows alone change no shape except in axis 0, and every head has one row per example."""
         cut = self.slice_shapes((first, last))
         whole = ((self.shapes[entry], shape) for entry, shape in cut.items())
         if any(a != b and (a[:1] != (self.rows(),) or b != (last - first, *a[1:])) for a, b in whole):
@@ -182,19 +216,23 @@ def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros
     if place is None:
         return zeros(shape, dtype)
     if place.shape != shape or place.dtype != dtype:
-        raise ShapeError("place of an argument", expected=f"{shape} {dtype}", got=f"{place.shape} {place.dtype}")
+        raise ShapeError("array for an argument", expected=f"{shape} {dtype}", got=f"{place.shape} {place.dtype}")
     return place
 
 
 def _require_plain(written: Mapping[str, Array]) -> None:
-    """ShapeError for arrays that kernels could not write as one run of memory: they would fill a copy."""
+    """ShapeError unless kernels can write each array as one run of memory; else they would write to a copy of it."""
     for where, array in written.items():
         if not (array.flags.c_contiguous and getattr(array.flags, "writeable", True)):  # cupy's always are
             raise ShapeError(where, expected="a C-ordered writable array", got=f"strides {array.strides}")
 
 
 def request_per_argument(names: list[str], grad_req: Any) -> dict[str, str]:
-    """`grad_req` (a word, a list in order, or a dict by name) for each argument; others in a dict get "null"."""
+    """The request of each argument, from a word for all, a list in the order of `names`, or a dict by name.
+
+    Arguments that a dict leaves out get "null". Raises ParameterError for an unknown name or request, or for a list of
+    another length.
+    """
     if isinstance(grad_req, str):
         found = dict.fromkeys(names, grad_req)
     elif isinstance(grad_req, Mapping):
@@ -213,7 +251,7 @@ def request_per_argument(names: list[str], grad_req: Any) -> dict[str, str]:
 
 
 def as_array(value: Any) -> Array:
-    """`value` as a numpy array that shares its memory where it can: numpy, anything with DLPack, else a copy."""
+    """`value` as a numpy array of the same shape: itself, a view of its memory by DLPack, or else a copy."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__") and not np.isscalar(value):
@@ -223,8 +261,11 @@ def as_array(value: Any) -> Array:
 
 
 def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
+    """Whether the node needs the whole batch at once, with these shapes."""
     op = node.op
     assert op is not None
+    # A label that is an argument can be counted before the step. One that the graph computes is whole only after all
+    # slices have computed their rows of it. Nor may slices update an auxiliary state one after the other.
     computed_label = counts_labels(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
     in_shapes = [shapes[entry] for entry in node.arguments()]
     return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
@@ -242,7 +283,7 @@ def _one_dtype(dtypes: Mapping[str, Any]) -> np.dtype[Any]:
     kinds: set[np.dtype[Any]] = {np.dtype(dtype) for dtype in dtypes.values()} or {np.dtype(np.float32)}
     if len(kinds) > 1 or next(iter(kinds)).kind != "f":
         listed = ", ".join(f"{name} {np.dtype(dtype)}" for name, dtype in dtypes.items())
-        raise GraphError("arguments of a graph share one floating type", got=listed)
+        raise GraphError("all arguments of a graph must have the same floating-point type", got=listed)
     (only,) = kinds
     return only
 
@@ -250,6 +291,9 @@ def _one_dtype(dtypes: Mapping[str, Any]) -> np.dtype[Any]:
 def _by_name(
     what: str, names: list[str], given: Any, take: Callable[[Any], Array], partial: bool = False
 ) -> dict[str, Array]:
+    """The `given` arrays, a dict or a list in the order of `names`, by name. GraphError unless the names match;
+    with `partial` some may be missing.
+    """
     if not isinstance(given, Mapping):
         if len(given) != len(names):
             raise GraphError(what, expected=f"{len(names)} arrays ({', '.join(names)})", got=len(given))

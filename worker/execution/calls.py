@@ -1,4 +1,4 @@
-"""A kernel with the arrays that it reads and writes, and the memory of gradients, which is used again and again."""
+"""A kernel together with the arrays that it reads and writes, and what else is done each time it runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from .buffers import GradientBuffers
 
 @dataclass
 class Call:
-    """One kernel with its arrays; `kernel` computes the node, or the chain of nodes that ends in it."""
+    """One kernel with its arrays; `kernel` computes `node`, or the chain of nodes that ends with it.
+
+    `inputs` and `outputs` have the inferred shapes for the rows that are computed; `out_grads` follows `outputs`, and
+    `in_grads` follows `inputs` (None where no gradient is wanted), each with the shape of its counterpart. Both are
+    empty until `lay_out_backward`, and stay so for calls that take no part in backward.
+    """
 
     node: Node
     kernel: Kernel
     inputs: list[Array]
     outputs: list[Array]
-    key: int
+    key: int  # of the first node: see node_key
     operators: str  # for profiles: "Convolution+Activation"
     work: float = 0.0  # floating-point operations of forward
     is_alias: bool = False  # the output is the input's memory: forward has nothing to do
@@ -35,16 +40,18 @@ class Call:
     backend: Backend = HOST
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
-        """Compute the outputs; `kernel`: only what that part of the kernel computes."""
+        """Compute the outputs. `counts`: by what losses divide, by node key; `kernel`: a part of this call's kernel
+        that is to run instead of all of it.
+        """
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
         (kernel or self.kernel).forward(step, self.inputs, self.outputs)
         if start is not None:
-            step.synchronize()
+            step.synchronize()  # a GPU has only queued the work so far
             recorder.note(self.node.name, self.operators, "forward", start, self.work)
 
     def run_backward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
-        """Compute the gradients, before they are added to others."""
+        """Compute this call's own gradients, which `add_up` then adds to others; arguments as of `run_forward`."""
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
         (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
@@ -54,14 +61,15 @@ class Call:
             recorder.note(self.node.name, self.operators, "backward", start, gradients * self.work)
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
-        """Tell `step` which node is at work, and over how much it normalises."""
+        """Tell `step` which node is about to run, and by what its loss divides (1 for all other operators)."""
         step.node, step.name = self.key, self.node.name
         step.count = counts.get(self.key, 1.0)
         if self.counted is not None and self.node.op is not None:
+            # Only now is the label there. Nothing that counts stands for 1, so that no loss divides by zero.
             step.count = self.node.op.counted(self.counted) or 1.0
 
     def lay_out_backward(self, planned: PlannedCall, buffers: GradientBuffers) -> None:
-        """Take the arrays that backward reads and writes."""
+        """Take the arrays that backward reads and writes from `buffers`; to be called in the order of backward."""
         self.backend = buffers.backend
         self.out_grads = [
             buffers.zeros((self.node, index), array.shape) if entry is None else buffers.array(entry, array.shape)
@@ -73,12 +81,15 @@ class Call:
             if target is not None and total is not None:
                 self.sums.append((total, target))
         self.finished = planned.finished
+        # Only after the gradients of the inputs have their places: else one could get the memory that is being read.
         for entry in planned.reads:
             if entry is not None:
                 buffers.release(entry)
 
     def add_up(self, finished: Callable[[str], None]) -> None:
-        """After backward: add what comes on top of other gradients, and tell which arguments' are final."""
+        """After `run_backward`: add to gradients that others have written before, then call `finished(name)` for each
+        argument whose gradient is now final.
+        """
         for total, addend in self.sums:
             self.backend.add(total, addend)
         for name in self.finished:

@@ -1,4 +1,4 @@
-"""From contexts to the executor that computes there."""
+"""From contexts to the executor that computes there. Code for GPUs is imported only when one is asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def simple_bind(
     slices: int | None,
     shapes: Mapping[str, Shape],
 ) -> BaseExecutor:
-    """An executor with arrays of its own where `ctx` says."""
+    """An executor with arrays of its own where `ctx` says (None: in the current context); see Symbol.simple_bind.
+
+    Raises ParameterError for several GPUs, or for `slices` on a GPU; DeviceError if the GPU cannot be used; and
+    GraphError or ShapeError if `shapes` do not determine all others or contradict each other.
+    """
     gpu = _lone_gpu(ctx)
     if gpu is None:
         return Executor.simple_bind(symbol, grad_req, type_dict, slices, **shapes)
@@ -35,7 +39,11 @@ def simple_bind(
 
 
 def bind(symbol: Graph, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> BaseExecutor:
-    """An executor on the caller's arrays, which lie where `ctx` says."""
+    """An executor on the caller's arrays, which lie where `ctx` says; see Symbol.bind.
+
+    Raises ParameterError for several GPUs, DeviceError if the GPU cannot be used or an array lies elsewhere, and
+    GraphError or ShapeError if the arrays do not fit the graph.
+    """
     gpu = _lone_gpu(ctx)
     if gpu is None:
         return Executor.bind(symbol, args, args_grad, grad_req, aux_states)
@@ -55,7 +63,9 @@ def bind_share(
 ) -> StepExecutor:
     """An executor with arrays in host memory for a worker's share of a global batch, wherever it computes.
 
-    `slices`: how the processor cuts the rows.
+    `shapes` are those of the inputs for this share; `slices` are row ranges of it, used if there is no GPU. `places`
+    holds arrays that already exist. Raises GraphError or ShapeError if the graph cannot be bound or cut over several
+    devices, ParameterError if a device would get no row, and DeviceError if a GPU fails.
     """
     if not placement.gpus:
         return Executor.for_share(symbol, grad_req, slices, shapes, places)
@@ -69,7 +79,7 @@ def bind_share(
 
 
 def _lone_gpu(ctx: Any) -> int | None:
-    """The index of the GPU that `ctx` names, None for the processor."""
+    """The index of the GPU that `ctx` names, None for the processor. ParameterError if it names more than one GPU."""
     placement = Placement.of(current_context() if ctx is None else ctx)
     if placement.gpus and len(placement.contexts) > 1:
         raise ParameterError(

@@ -1,4 +1,8 @@
-"""A symbol graph bound to arrays: forward, backward, and each gradient announced the moment it is final."""
+"""A symbol graph bound to arrays of the host: forward, backward, and each gradient announced the moment it is final.
+
+An Executor has one Program per slice of the batch. SliceThreads runs them on compute threads, SliceSums adds their
+gradients up, and a Meeting computes the nodes that need all slices at once, if the graph has any.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
 from .whole_batch_nodes import Meeting
 
-# Operations of forward below which one thread does all slices: threads that meet every few microseconds to take turns
-# with Python's lock are slower together than one alone.
+# Operations of forward below which one thread computes all slices. With less work between Python's own instructions,
+# threads wait for each other's hold of the interpreter lock so often that together they are slower than one alone.
 WORK_OF_ONE = 3e7
 
 
@@ -27,7 +31,8 @@ class Executor(BaseExecutor):
     """Arrays for every argument, gradient, auxiliary state and output of a symbol, and the program that connects them.
 
     The batch (axis 0 of the inputs) is cut into slices that run on compute threads; a gradient is the balanced
-    binary-tree sum over slices, so that its bits depend on the slices alone and not on threads.
+    binary-tree sum over slices, so that its bits depend on the slices alone and not on threads. Arrays that methods
+    take and give have the shape of the argument, state or output they belong to. Not thread safe.
     """
 
     def __init__(
@@ -37,12 +42,17 @@ class Executor(BaseExecutor):
         slices: Sequence[Rows] | None = None,
         threads: int | None = None,
     ) -> None:
-        """`slices`: consecutive row ranges that cover the batch; None for one slice. Errors: GraphError, ShapeError."""
+        """`slices`: consecutive row ranges that cover the batch; None for one slice. `threads`: at most so many; by
+        default as many as the work is worth. Raises GraphError or ShapeError if the graph cannot be laid out.
+        """
         super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
         self._binding = binding
         if slices and len(slices) > 1:
             self.slices = self._usable(list(slices))
         adding = {name for name in binding.gradients if binding.adds(name)}
+        # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
+        # gradients from the sums and their rows of the whole-batch arrays from the meeting.
+        # A lone slice writes every gradient to its place, so nothing is cut or computed apart.
         cut = len(self.slices) > 1
         self._sums = SliceSums(
             binding.gradients,
@@ -51,7 +61,7 @@ class Executor(BaseExecutor):
             binding.learned_whole() if cut else set(),
             self.slices,
         )
-        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]
+        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
         self.threads = min(len(self._rows), threads or self._fitting_threads())
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         self._meeting = self._arrange_meeting() if cut else None
@@ -69,7 +79,8 @@ class Executor(BaseExecutor):
     ) -> Executor:
         """Bind to new arrays, all zeros; `shapes` gives those of the inputs, the others are inferred.
 
-        `slices` cuts the inputs' axis 0 into that many parts. GraphError if the shapes do not determine the rest.
+        `slices` cuts the inputs' axis 0 into that many parts. Raises GraphError if the shapes do not determine the
+        rest, ShapeError if they contradict each other, and ParameterError for a bad `grad_req`.
         """
         binding = Binding.allocate(symbol, grad_req, type_dict, shapes)
         parts = [share(binding.rows(), i, slices) for i in range(slices)] if slices else None
@@ -84,7 +95,9 @@ class Executor(BaseExecutor):
         shapes: Mapping[str, Shape],
         places: Places | None = None,
     ) -> Executor:
-        """As `simple_bind`, for a worker's share of a global batch that is cut into `slices`."""
+        """As `simple_bind`, for a worker's share of a global batch: `slices` are row ranges that cover the share, and
+        arrays in `places` are used instead of new ones.
+        """
         return cls(symbol, Binding.allocate(symbol, grad_req, None, shapes, places), slices)
 
     @classmethod
@@ -96,37 +109,49 @@ class Executor(BaseExecutor):
         grad_req: Any = "write",
         aux_states: Mapping[str, Any] | Sequence[Any] | None = None,
     ) -> Executor:
-        """Bind to the caller's arrays (anything with DLPack), by name or in the order of list_arguments()."""
+        """Bind to the caller's arrays (anything with DLPack), by name or in the order of list_arguments().
+
+        The whole batch is one slice. Raises GraphError for missing or unknown names, ParameterError for a bad
+        `grad_req`, and ShapeError for shapes that contradict the graph or arrays that cannot be written.
+        """
         return cls(symbol, Binding.adopt(symbol, args, args_grad, grad_req, aux_states))
 
     def compute(self, is_train: bool, at: BatchPosition) -> None:
-        """Compute the outputs from what the arguments hold, all slices side by side."""
+        """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
         self._slice_threads.forward()
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
 
-        `out_grads`: one array per output, or one array; ones if left out, which losses ignore. As soon as a gradient is
-        final, `announce(name, gradient)` is called on a compute thread.
+        `out_grads`: one array per output, of its shape, or one array; ones if left out, which losses ignore. As soon as
+        a gradient is final, `announce(name, gradient)` is called on a compute thread. Raises GraphError for another
+        number of arrays and ShapeError for another shape.
         """
         self._sums.begin(announce)
         self._slice_threads.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
-        """One training step: a slice goes on to backward without waiting for the others, unless nodes couple rows."""
+        """One training step: a slice goes on to backward without waiting for the others, unless nodes couple rows.
+
+        `announce(name, gradient)` is called on compute threads, by several of them at the same time.
+        """
         self._prepare(True, self._position(at))
         self._sums.begin(announce)
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """For losses that normalise over the global batch: count in its labels, given by argument name."""
+        """For losses that normalise over the global batch: count in `whole`, its labels by argument name.
+
+        A label's shape is the argument's, but with all rows of the global batch.
+        """
         for key, op, label in self._binding.counting:
             count = float(op.counted(whole[label]) or 1.0)
             for part in self._parts():
                 part.counts[key] = count
 
     def _fitting_threads(self) -> int:
+        """How many threads the network is worth; the bits of results depend on slices alone, so this is free."""
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
         return 1 if work < WORK_OF_ONE else thread_count()
 
@@ -142,10 +167,11 @@ class Executor(BaseExecutor):
         return Meeting(self._outline, couplers, self._binding.shapes, variables, self._sums.whole, self.threads)
 
     def _compile(self, index: int, rows: Rows) -> Program:
-        whole = rows == (0, self.rows)
+        whole = rows == (0, self.rows)  # a lone slice: then nothing is cut, in whichever axes its batch may lie
         shapes = self._binding.shapes if whole else self._binding.slice_shapes(rows)
         variables = self._binding.variables(None if whole else rows)
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
+        # Outputs and variables of a slice are views, so that its results need not be copied together.
         common = self._meeting.common(rows, self._binding.follows_batch) if self._meeting else None
         return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common)
 
@@ -153,15 +179,16 @@ class Executor(BaseExecutor):
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]
 
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
-        first_rows = [first for first, _ in self._rows] + [0]  # the meeting's is the worker's first
+        first_rows = [first for first, _ in self._rows] + [0]  # the meeting begins at the worker's first row
         for first, part in zip(first_rows, self._parts(), strict=False):
             part.step.is_train = is_train
             part.step.move_to(at.behind(first))
+        # With a part of the global batch only, the caller has to call `count_over` with the labels of all of it.
         if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
 
     def _cut_heads(self, head_grads: list[Array | None]) -> list[list[Array | None]]:
-        """The gradients of the outputs for each slice; a lone slice takes them whole, whatever rows each has."""
+        """The gradients of the outputs for each slice; a lone slice takes them whole, whatever their axis 0 is."""
         if len(self._rows) == 1:
             return [head_grads]
         return [[_cut(grad, rows) for grad in head_grads] for rows in self._rows]

@@ -14,7 +14,7 @@ from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
 
-Announce = Callable[[str, Array], None]
+Announce = Callable[[str, Array], None]  # called with an argument's name and its final gradient, of its shape
 
 
 class StepExecutor(ABC):
@@ -27,6 +27,7 @@ class StepExecutor(ABC):
     def __init__(self, symbol: Graph, binding: Binding, outputs: list[Array]) -> None:
         self.symbol, self.outputs = symbol, outputs
         self.arg_dict, self.aux_dict = binding.arguments, binding.auxiliaries
+        # Like MXNet's, it has an entry for every argument.
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
@@ -44,22 +45,30 @@ class StepExecutor(ABC):
 
     @abstractmethod
     def compute(self, is_train: bool, at: BatchPosition) -> None:
-        """Compute the outputs from what the arguments hold, for a batch that stands there."""
+        """Compute the outputs from what the arguments hold, for the batch that `at` describes.
+
+        Raises DataError if an operator finds values that it cannot use, such as labels out of range.
+        """
 
     @abstractmethod
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step on what the arguments hold: the outputs, and the gradients of whatever wants one.
 
         As soon as a gradient is final, `announce(name, gradient)` is called, perhaps on another thread. `at`: where the
-        batch stands; None if it is the first of a training of its own.
+        batch stands; None if it is the first of a training of its own. Raises DataError if an operator finds values
+        that it cannot use.
         """
 
     @abstractmethod
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """For losses that normalise over the global batch: count in its labels, given by argument name."""
+        """For losses that normalise over the global batch: count in `whole`, its labels by argument name.
+
+        A label's shape is the argument's, but with all rows of the global batch. To be called before a step on a part
+        of that batch; a step on the whole batch counts by itself.
+        """
 
     def close(self) -> None:  # noqa: B027
-        """Let go of memory that others own; the executor is not used any more."""
+        """Let go of memory that others own; the executor must not be used afterwards."""
 
     @property
     def arg_arrays(self) -> list[Array]:
@@ -87,7 +96,10 @@ class StepExecutor(ABC):
         aux_params: Mapping[str, Any] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """Copy values into arguments and auxiliary states by name; unknown names are an error unless allowed."""
+        """Copy values into arguments and auxiliary states by name; each has the shape of its argument or state.
+
+        Raises ShapeError for another shape, and ParameterError for an unknown name unless `allow_extra_params`.
+        """
         for target, given in ((self.arg_dict, arg_params), (self.aux_dict, aux_params or {})):
             for name, value in given.items():
                 if name in target:
@@ -103,7 +115,7 @@ class StepExecutor(ABC):
     def _copy(self, name: str, target: Array, value: Any) -> None:
         """Copy what a caller gave into an array of ours; ShapeError if it does not fit."""
         array = as_array(value)
-        check_shape(name, target, array)
+        check_shape(name, target, array)  # numpy would broadcast silently
         np.copyto(target, array, casting="same_kind" if array.dtype.kind == "f" else "unsafe")
 
     def _position(self, at: BatchPosition | None) -> BatchPosition:
@@ -124,9 +136,10 @@ class BaseExecutor(StepExecutor):
         """
 
     def _head_grads(self, out_grads: Any, take: Callable[[Any], Array] = as_array) -> list[Array | None]:
+        """What `backward` was given as one array per output, or None for ones; `take` makes an array of each."""
         if out_grads is None:
             return [None] * len(self.outputs)
-        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)
+        given = [out_grads] if hasattr(out_grads, "shape") else list(out_grads)  # a lone array, of whichever library
         if len(given) != len(self.outputs):
             raise GraphError("backward: out_grads", expected=f"{len(self.outputs)} arrays", got=len(given))
         arrays = [None if grad is None else take(grad) for grad in given]
@@ -137,6 +150,6 @@ class BaseExecutor(StepExecutor):
 
 
 def check_shape(name: str, target: Array, array: Array) -> None:
-    """ShapeError unless `array` has the shape of the argument `name`."""
+    """Raise ShapeError unless `array` has the shape of `target`, the array of the argument or state `name`."""
     if array.shape != target.shape:
         raise ShapeError(f"argument {name}", expected=f"shape {target.shape}", got=array.shape)

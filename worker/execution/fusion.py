@@ -17,13 +17,14 @@ Extends = Callable[[Sequence[Node], Node], bool]
 def fuse(nodes: Sequence[Node], heads: Sequence[Entry], extends: Extends | None) -> list[list[Node]]:
     """Operator nodes in order, grouped: each group is a chain that one kernel computes.
 
-    `extends(group, node)` tells whether the kernel of a group can also do the node behind it; None: never.
-
-    Only a node's last output leaves a group, so a chain ends at a node that is a head or is read by several others.
+    `extends(group, node)` tells whether the kernel of a group can also do the node behind it; None: never. Only the
+    last node's outputs leave a group, so a chain ends at a node that is a head, or that is read more than once.
     """
     operators = [node for node in nodes if node.op is not None]
     readers: Counter[Node] = Counter(entry[0] for node in operators for entry in node.inputs)
     readers.update(node for node, _ in heads)
+    # Only the first input is looked at: a kernel takes its chain's value as data, never as a weight or a label. With
+    # exactly one reader in all, this one is it. A node joins a group before the loop reaches it, hence `taken`.
     reader = {entry[0]: node for node in operators for entry in node.inputs[:1]}
     groups: list[list[Node]] = []
     taken: set[Node] = set()
@@ -39,7 +40,12 @@ def fuse(nodes: Sequence[Node], heads: Sequence[Entry], extends: Extends | None)
 
 
 def extends_on_host(group: Sequence[Node], node: Node) -> bool:
-    """Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation."""
+    """Whether compiled kernels can compute `node` together with the `group` before it.
+
+    Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation.
+    """
+    # Pooling may come before or behind the activation, since a monotone function commutes with the maximum:
+    # the kernel pools first in both cases and applies the activation to fewer numbers.
     kinds = [_kind(member) for member in group]
     if kinds == ["fully connected"]:
         return _kind(node) == "activation"
@@ -52,6 +58,7 @@ def is_pooling(node: Node) -> bool:
 
 
 def _kind(node: Node) -> str:
+    """What part of a chain the node can be, for the parameters that the kernels cover; "" if it can be none."""
     op = node.op
     name = "" if op is None else op.op_name()
     if name == "Convolution" and is_plain_convolution(op):

@@ -12,28 +12,31 @@ from ..graphs.node import Entry
 
 
 class Format(Protocol):
-    """Lays arrays out in runs of numbers of the graph's type."""
+    """A way to lay an array out in flat memory whose elements have the graph's type (float32, say).
+
+    Elements of the array itself may be smaller. Buffers are kept and reused as flat memory, whatever lies in them.
+    """
 
     def size(self, shape: Shape) -> int:
-        """How many of these numbers an array of that shape takes."""
+        """How many elements of flat memory an array of that shape takes."""
         ...
 
     def view(self, memory: Array, shape: Shape) -> Array:
-        """The array of that shape in the first numbers of `memory`, which has one axis."""
+        """An array of that shape that shares the first elements of `memory`, which is flat and may be longer."""
         ...
 
 
 class COrder:
-    """The last axis varies fastest; elements are of the graph's type."""
+    """The usual format: the last axis varies fastest, elements have the graph's type."""
 
     def size(self, shape: Shape) -> int:
-        """See Format."""
+        """The number of elements of an array of that shape."""
         return int(np.prod(shape, dtype=np.int64))
 
     def view(self, memory: Array, shape: Shape) -> Array:
-        """See Format."""
+        """The first elements of the flat `memory` as an array of that shape."""
         return memory[: self.size(shape)].reshape(shape)
 
 
 C_ORDER: Format = COrder()
-Formats = Mapping[Entry, Format]  # of entries and their gradients; those that it lacks are in C_ORDER
+Formats = Mapping[Entry, Format]  # the format of an entry and of its gradient; what is not listed is in C_ORDER

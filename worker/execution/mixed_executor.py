@@ -1,4 +1,7 @@
-"""GPUs and the processor side by side: each computes some rows of a worker's share, and their gradients are added."""
+"""GPUs and the processor side by side: each computes some rows of a worker's share, and their gradients are added.
+
+One HostedExecutor does the rows of all GPUs and one Executor those of the processor, at the same time.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,10 @@ from .gpu.replicas import cut_arguments
 
 
 class MixedExecutor(StepExecutor):
-    """The first rows are the GPUs', the last the processor's, by the loads of `placement`.
+    """The GPUs compute the first rows and the processor the last ones, in proportion to the loads of `placement`.
 
-    Both read the same weights in host memory. An auxiliary state is the mean of theirs, weighted by rows.
+    Both read the same weights in host memory. An auxiliary state is the mean of theirs, weighted by rows. The arrays of
+    this executor have the shapes of the whole share.
     """
 
     def __init__(
@@ -36,13 +40,17 @@ class MixedExecutor(StepExecutor):
         places: Places | None = None,
         precision: str = "float32",
     ) -> None:
+        """Arguments are those of `bind_share`. Raises GraphError if the rows cannot be computed apart, ParameterError
+        if a device would get no row, and what binding a graph raises.
+        """
         binding = self._binding = Binding.allocate(symbol, grad_req, None, shapes, places)
         super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
         self._batched = cut_arguments(binding, self.rows, parts=2)
         gpus, rest = placement.only_gpus(), sum(placement.loads) - sum(placement.gpu_loads())
-        (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])
+        (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])  # two parts: all GPUs, and the processor
         self._middle = middle
         first, last = self._inputs(shapes, 0, middle), self._inputs(shapes, middle, self.rows)
+        # The GPUs' gradients lie where the sums belong, so that only the processor's need memory of their own.
         self._gpus = HostedExecutor(
             symbol, gpus, grad_req, first, self._places(0, middle, binding.gradients), precision
         )
@@ -51,11 +59,11 @@ class MixedExecutor(StepExecutor):
         self._processor = Executor.for_share(symbol, grad_req, parts, last, self._places(middle, self.rows, {}))
 
     def compute(self, is_train: bool, at: BatchPosition) -> None:
-        """Compute the outputs, the GPUs' rows and the processor's side by side."""
+        """Compute the outputs, the GPUs' rows and the processor's side by side; wait until they are there."""
         self._side_by_side(at, lambda part, there: part.compute(is_train, there))
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
-        """One training step; gradients are announced on whichever thread has the second part."""
+        """One training step; a gradient is announced by the thread that delivers the second part of it."""
         sums = _TwoPartSums(self._binding.gradients, announce)
         self._side_by_side(self._position(at), lambda part, there: part.forward_backward(sums.deliver, there))
 
@@ -65,31 +73,39 @@ class MixedExecutor(StepExecutor):
         aux_params: Mapping[str, Any] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """See StepExecutor."""
+        """Copy values into arguments and states by name, each of its argument's or state's shape.
+
+        Raises ShapeError for another shape, and ParameterError for an unknown name unless `allow_extra_params`.
+        """
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
+        # Both parts share our arguments but have states of their own.
         for part in (self._gpus, self._processor):
             part.copy_params_from({}, self.aux_dict)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """See StepExecutor."""
+        """Tell both parts over what losses normalise: `whole` holds the global batch's labels, with all its rows."""
         self._gpus.count_over(whole)
         self._processor.count_over(whole)
 
     def close(self) -> None:
-        """See StepExecutor."""
+        """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
         self._gpus.close()
 
     def _inputs(self, shapes: Mapping[str, Shape], first: int, last: int) -> dict[str, Shape]:
         return {name: (last - first, *shape[1:]) if name in self._batched else shape for name, shape in shapes.items()}
 
     def _places(self, first: int, last: int, gradients: Mapping[str, Array]) -> Places:
-        """Our own arrays: weights whole, inputs those rows."""
+        """Our own arrays for one part to use: its rows of what follows the batch, everything else whole."""
         arrays = self.arg_dict.items()
         return Places({n: array[first:last] if n in self._batched else array for n, array in arrays}, gradients)
 
     def _side_by_side(self, at: BatchPosition, work: Callable[[StepExecutor, BatchPosition], Any]) -> None:
-        """Both parts at once; then outputs and states as one. Raises the first error of either."""
+        """Do `work` on both parts at once, then put outputs and states together.
+
+        Raises the GPUs' error, or else the processor's.
+        """
         errors: list[BaseException] = []
+        # Neither part has all rows of the batch, so neither counts labels by itself.
         if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
 
@@ -99,17 +115,19 @@ class MixedExecutor(StepExecutor):
             except BaseException as error:
                 errors.append(error)
 
+        # This thread queues the GPUs' work and waits for it; the other one is the first of the processor's threads.
         thread = threading.Thread(target=on_processor, name="pushgrad-processor", daemon=True)
         thread.start()
         try:
             work(self._gpus, at)
         finally:
-            thread.join()
+            thread.join()  # also after an error: nothing may still write to our arrays when this returns
         if errors:
             raise errors[0]
         self._gather()
 
     def _gather(self) -> None:
+        """Outputs of both parts as one, and in all three places the mean of their states, weighted by rows."""
         middle = self._middle
         pairs = zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True)
         for whole, first, last in pairs:
@@ -122,7 +140,7 @@ class MixedExecutor(StepExecutor):
 
 
 class _TwoPartSums:
-    """Gradients that come in two parts, from two threads; the GPUs' lie where the sum belongs."""
+    """Gradients that come in two parts, from two threads; the GPUs' part lies where the sum belongs."""
 
     def __init__(self, totals: Mapping[str, Array], announce: Announce | None) -> None:
         self._totals, self._announce = totals, announce
@@ -130,7 +148,10 @@ class _TwoPartSums:
         self._lock = threading.Lock()
 
     def deliver(self, name: str, gradient: Array) -> None:
-        """One part of a gradient is final."""
+        """Take one part of a gradient, of its argument's shape; the thread that brings the second part adds both.
+
+        A sum of two numbers is the same in either order, so the bits do not depend on which part comes first.
+        """
         with self._lock:
             other = self._waiting.pop(name, None)
             if other is None:
@@ -140,4 +161,4 @@ class _TwoPartSums:
         total = self._totals[name]
         np.add(gradient, other, out=total)
         if self._announce is not None:
-            self._announce(name, total)
+            self._announce(name, total)  # outside the lock: a store may take its time

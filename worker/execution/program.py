@@ -1,4 +1,7 @@
-"""A symbol graph compiled for one slice of the batch: calls in order, every buffer laid out before the first step."""
+"""A symbol graph compiled for one slice of the batch: calls in order, every buffer laid out before the first step.
+
+Everything that costs time or memory happens when a Program is made; a step then only runs the calls one by one.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Outline:
     def __init__(
         self, symbol: Graph, wanted: Mapping[str, Array], dtype: np.dtype[np.floating], backend: Backend = HOST
     ) -> None:
-        """`wanted`: the arguments that want a gradient."""
+        """`wanted`: the arguments that want a gradient, by name; `dtype`: of all arrays."""
         self.heads = list(symbol.heads)
         nodes = symbol.nodes()
         self.dtype, self.backend = dtype, backend
@@ -33,15 +36,18 @@ class Outline:
         self.groups = backend.fuse(nodes, self.heads, dtype)
         self.arguments: dict[Entry, str] = {(n, 0): n.name for n in self.variables if n.name in wanted}
         self.plan = BackwardPlan(self.groups, self.heads, self.arguments)
-        # what backward will read stays where it is
+        # Backward reads inputs and outputs of nearly every node, so their memory is only used again if there is none.
         self.last_uses = [[] for _ in self.groups] if wanted else last_uses(self.groups, self.heads)
 
 
 @dataclass(frozen=True)
 class Common:
-    """One slice's rows of the arrays that belong to the whole batch: entries beside nodes that couple rows."""
+    """One slice's rows of the arrays that belong to the whole batch: what nodes that couple rows read and write.
 
-    nodes: frozenset[Node] = frozenset()  # computed elsewhere, on the whole batch
+    All are views, so that a slice writes straight into what such a node will read.
+    """
+
+    nodes: frozenset[Node] = frozenset()  # computed by a Meeting, on the whole batch; no call of the program
     values: Mapping[Entry, Array] | None = None
     gradients: Mapping[Entry, Array] | None = None
 
@@ -62,21 +68,23 @@ class Program:
         common: Common | None = None,
         step: Step | None = None,
     ) -> None:
-        """`variables`: arguments and states; `outputs`: where the heads go; `gradients`: where the arguments' go;
-        `step`: what kernels learn of the step.
+        """`shapes`: of every entry for the rows of this slice, which all arrays have: `variables` (arguments and states
+        by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
+        what kernels learn of the step.
         """
         self.step = step or Step()
-        self.counts: dict[int, float] = {}
+        self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
+        # The rest of the layout finds these entries placed already, and leaves them where they are.
         self._values.update(self._common.values or {})
         self._place_heads(outputs)
         self.calls = self._lay_out_forward()
         self._lay_out_backward(gradients)
 
     def forward(self, first: int = 0, last: int | None = None) -> None:
-        """Run calls `first` to `last` (excluded); after the last of all, every output is there."""
+        """Run calls `first` to `last` (excluded), by default all; once the last call has run, the outputs are there."""
         for call in self.calls[first:last]:
             if call is not None and not call.is_alias:
                 call.run_forward(self.step, self.counts)
@@ -85,7 +93,11 @@ class Program:
                 target[...] = self._values[self._outline.heads[index]]
 
     def begin_backward(self, head_grads: Gradients, finished: Callable[[str], None]) -> None:
-        """Take the gradients of the outputs: None for ones (which a loss does not even read)."""
+        """Take the gradients of the outputs, each of its output's shape: None for ones, which a loss ignores.
+
+        Also calls `finished(name)` for arguments whose gradient no call writes.
+        """
+        # In the order in which the plan has planned them: the first of two heads that show one entry overwrites.
         for (buffer, total), given in zip(self._head_buffers, head_grads, strict=True):
             if buffer is not None:
                 buffer[...] = 1 if given is None else given
@@ -97,7 +109,7 @@ class Program:
     def backward(self, finished: Callable[[str], None], first: int = 0, last: int | None = None) -> None:
         """Compute the gradients of calls `first` to `last` (excluded), from the last to the first.
 
-        `finished(name)` is called the moment that an argument's gradient is final.
+        `finished(name)` is called as soon as this slice's gradient of an argument is final.
         """
         for call in reversed(self.calls[first:last]):
             if call is not None and call.in_grads:
@@ -105,6 +117,11 @@ class Program:
                 call.add_up(finished)
 
     def _place_heads(self, outputs: Arrays) -> None:
+        """Have kernels write heads straight into `outputs` where they can; all other heads are copied after forward.
+
+        Copied are: a variable, an array of the whole batch, and a second head for one entry, since each has its place
+        elsewhere; and a view, which lies in its input's memory.
+        """
         self._copied_heads: list[tuple[int, Array]] = []
         self._head_arrays: dict[Entry, Array] = {}
         for index, (entry, target) in enumerate(zip(self._outline.heads, outputs, strict=True)):
@@ -118,6 +135,7 @@ class Program:
         buffers, calls = ValueBuffers(self._outline.dtype, self._outline.backend, self._formats), []
         for group, read_last in zip(self._outline.groups, self._outline.last_uses, strict=True):
             calls.append(None if group[0] in self._common.nodes else self._call(group, buffers))
+            # After the call has its outputs: they must not lie in what it reads.
             for entry in read_last:
                 buffers.release(entry)
         return calls
@@ -127,6 +145,8 @@ class Program:
         assert first.op is not None and last.op is not None
         inputs = [self._values[entry] for entry in first.inputs]
         entries: list[Entry] = [(last, index) for index in range(len(last.op.outputs()))]
+        # A view costs nothing if its input has no gaps. An output that the whole batch shares has its own memory, which
+        # others will read: then, and for channels-last input, the operator makes a copy.
         is_alias = last.op.is_view and inputs[0].flags.c_contiguous and entries[0] not in self._values
         outputs = (
             [inputs[0].reshape(self._shapes[entries[0]])] if is_alias else [self._output(e, buffers) for e in entries]
@@ -138,6 +158,7 @@ class Program:
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
         operators = "+".join(op.op_name() for op in chain)
+        # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
         return Call(last, kernel, inputs, outputs, node_key(first), operators, work, is_alias, counted)
@@ -149,9 +170,12 @@ class Program:
     def _lay_out_backward(self, gradients: Mapping[str, Array]) -> None:
         """Give every gradient its place."""
         plan, arguments = self._outline.plan, self._outline.arguments
+        # An argument that only coupling nodes read has no gradient in this slice: the meeting writes it.
         fixed = {entry: gradients[name] for entry, name in arguments.items() if name in gradients}
         places = {**(self._common.gradients or {}), **fixed}
         buffers = GradientBuffers(self._outline.dtype, places, self._outline.backend, self._formats)
+        # Heads come first, as in the plan and in every step: their gradients are written before any call runs, so
+        # their memory must not be given to anybody before it has been read.
         self._head_buffers = [
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)
@@ -161,4 +185,4 @@ class Program:
                 call.lay_out_backward(planned, buffers)
         self._untouched = [name for name in plan.untouched if name in gradients]
         for name in self._untouched:
-            gradients[name].fill(0)
+            gradients[name].fill(0)  # once is enough, as nobody writes it later unless a head is the argument itself

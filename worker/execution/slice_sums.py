@@ -1,4 +1,7 @@
-"""Each argument's gradient from its slices: the last slice to finish adds them up, as a balanced binary tree."""
+"""Each argument's gradient from its slices: the last slice to finish adds them up, as a balanced binary tree.
+
+The tree has the same shape whichever thread adds and whichever slice comes last, and therefore gives the same bits.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ class SliceSums:
 
     A parameter's gradient is the sum over slices, of which the first writes into the result itself. The gradient of an
     input that is cut with the batch needs no sum: every slice writes its own rows. What is computed once, on the whole
-    batch, needs none either. Requests to add go by a buffer.
+    batch, needs none either. A gradient with the request "add" is computed in a buffer and added to its array at the
+    end.
     """
 
     def __init__(
@@ -27,13 +31,14 @@ class SliceSums:
         whole: set[str],
         slices: Sequence[tuple[int, int]],
     ) -> None:
-        """`slices` are row ranges; one without rows contributes zeros, so that the tree of sums keeps its shape.
-
-        `batched` and `whole` name the gradients that are cut with the batch and those that are computed once.
+        """`gradients` has the result by argument name, of the argument's shape; `adding` names those with "add",
+        `batched` those that are cut with the batch, `whole` those that are computed once. `slices` are row ranges; one
+        without rows contributes zeros, so that the tree of sums keeps its shape.
         """
         self._gradients, self._adding, self._batched, self._whole = gradients, adding, batched, whole
         self._live = [first < last for first, last in slices]
         self._totals = {n: aligned_zeros(a.shape, a.dtype) if n in adding else a for n, a in gradients.items()}
+        # `whole` and `parts` are what the meeting and each slice write to, by name.
         self.whole = {name: self._totals[name] for name in whole}
         sliced = [name for name in gradients if name not in whole]
         self.parts = [{name: self._part(name, index, rows) for name in sliced} for index, rows in enumerate(slices)]
@@ -48,9 +53,14 @@ class SliceSums:
         return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
     def begin(self, announce: Callable[[str, Array], None] | None) -> None:
-        """A new backward: no slice has delivered anything yet; `announce(name, gradient)` hears of each final one."""
+        """Begin a new backward, in which no slice has delivered anything yet.
+
+        `announce(name, gradient)` is called for each gradient once it is final.
+        """
         self._announce = announce
         self._missing = {name: 1 if name in self._whole else sum(self._live) for name in self._gradients}
+        # A slice with rows overwrites its part in every step. One without does not, and the last step's sums may have
+        # been added into its part: it has to be zero again.
         for part, live in zip(self.parts, self._live, strict=True):
             if not live:
                 for array in part.values():
@@ -60,7 +70,11 @@ class SliceSums:
                 self._finish(name)
 
     def deliver(self, name: str) -> None:
-        """One slice has its part of `name`, or the whole is there; called from compute threads."""
+        """Count one slice's part of `name`, or the whole of it, as written; called from compute threads.
+
+        The last to deliver sums and announces on its own thread.
+        """
+        # The lock guards the count alone. Summing needs none: all parts are there, and one thread sees the zero.
         with self._lock:
             self._missing[name] -= 1
             last = self._missing[name] == 0
@@ -78,5 +92,6 @@ class SliceSums:
 
 
 def _add_into_left(left: Array, right: Array) -> Array:
+    # In place: the leftmost part is the total itself, so that the tree ends where the result belongs.
     total: Array = np.add(left, right, out=left)
     return total

@@ -1,4 +1,8 @@
-"""Programs of slices on compute threads: apart where they can, together where a node couples the rows of the batch."""
+"""Programs of slices on compute threads: apart where they can, together where a node couples the rows of the batch.
+
+A coupling node divides each pass into stretches. At the end of a stretch all threads wait for each other at a barrier,
+compute the node together, wait again until it is done, and run apart for the next stretch.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,37 @@ from ..compute_threads import shared_threads
 from .program import Program
 from .whole_batch_nodes import Meeting
 
-Finished = Callable[[str], None]
-HeadGrads = Sequence[Gradients]  # per program, one per output
+Finished = Callable[[str], None]  # told the name of an argument whose gradient one slice, or the meeting, has written
+HeadGrads = Sequence[Gradients]  # for each program, one per output, of that output's rows; None for ones
 
 
 class SliceThreads:
-    """`count` threads, each with consecutive programs; the caller's thread is the first."""
+    """`count` threads, each with consecutive programs; the caller's thread is the first.
+
+    Methods return when all threads have finished, and raise the first error of any of them.
+    """
 
     def __init__(self, programs: Sequence[Program], meeting: Meeting | None, count: int) -> None:
         self.count = count
         self._programs = [list(programs[slice(*share(len(programs), thread, count))]) for thread in range(count)]
         self._first = [share(len(programs), thread, count)[0] for thread in range(count)]
         self._meeting = meeting
-        # Calls between two meetings, and the meeting behind them.
+        # For each stretch the number of its first call and that of the coupling node behind it, None for the last.
         numbers = meeting.numbers if meeting else []
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
+        # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
         self._barrier = threading.Barrier(count)
 
     def forward(self) -> None:
-        """Compute every output."""
+        """Compute every output of every program."""
         self._run(self._forward)
 
     def backward(self, head_grads: HeadGrads, finished: Finished) -> None:
-        """Compute every gradient, given those of the outputs for each program."""
+        """Compute every gradient; `finished` is called on the threads, once per slice and argument."""
         self._run(partial(self._backward, head_grads, finished))
 
     def forward_backward(self, head_grads: HeadGrads, finished: Finished) -> None:
-        """Both, each thread going on to backward as soon as it can."""
+        """Forward, then backward; each thread goes on to backward as soon as it can."""
         self._run(partial(self._both, head_grads, finished))
 
     def _both(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
@@ -46,8 +54,9 @@ class SliceThreads:
             self._forward(thread)
             self._backward(head_grads, finished, thread)
             return
+        # `head_grads` goes on with the slices of later threads, so the lengths differ.
         for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
-            program.forward()  # one slice after the other: what forward wrote is still in the cache in backward
+            program.forward()  # one slice after the other: backward finds what forward wrote still in the cache
             program.begin_backward(heads, finished)
             program.backward(finished)
 
@@ -56,9 +65,9 @@ class SliceThreads:
             for program in self._programs[thread]:
                 program.forward(first, meets)
             if self._meeting is not None and meets is not None:
-                self._barrier.wait()
+                self._barrier.wait()  # until all slices have written their rows of what the node reads
                 self._meeting.forward(meets, thread)
-                self._barrier.wait()
+                self._barrier.wait()  # until all parts of its output are there: slices read rows that others computed
 
     def _backward(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
         for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
@@ -70,20 +79,25 @@ class SliceThreads:
                 program.backward(finished, first, meets)
 
     def _meet_backward(self, meeting: Meeting, number: int, thread: int, finished: Finished) -> None:
-        self._barrier.wait()
+        self._barrier.wait()  # until all slices have written their rows of the gradients of the node's outputs
         meeting.backward(number, thread)
-        self._barrier.wait()
+        self._barrier.wait()  # until all parts of the gradients of its inputs are there
         if thread == 0:
             meeting.add_up(number, finished)
+        # While the first thread adds to gradients that slices read next, the others have to wait. If it only announces
+        # arguments' gradients, which no slice touches, they go on.
         if meeting.adds(number):
             self._barrier.wait()
 
     def _run(self, work: Callable[[int], None]) -> None:
-        self._barrier.reset()
+        self._barrier.reset()  # the last run may have left it broken by an error
         shared_threads().run([partial(self._guarded, work, thread) for thread in range(self.count)])
 
     def _guarded(self, work: Callable[[int], None], thread: int) -> None:
-        """A thread that fails must not leave the others waiting; they end quietly, and its error is the one raised."""
+        """Run `work`; if it fails, release the threads that wait for this one.
+
+        Those end quietly, so that the error which is raised is the cause and not one of its consequences.
+        """
         try:
             work(thread)
         except threading.BrokenBarrierError:

@@ -1,7 +1,7 @@
 """Where the slices of a batch meet: nodes that couple rows, such as BatchNorm, computed on the whole batch.
 
-The arrays that such a node reads and writes are whole; the slices' programs work on their rows of them. Between two
-meetings the slices run apart.
+The arrays that such a node reads and writes hold all rows of the worker's batch; the slices' programs work on views of
+their own rows, so nothing is copied. Between two meetings the slices run apart (see slice_threads.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from .program import Common, Outline
 
 
 class Meeting:
-    """The calls of all coupling nodes of a graph. `numbers` says where they stand among the outline's groups."""
+    """The calls of all coupling nodes of a graph. `numbers` are their positions among the outline's groups.
+
+    Arrays have the shapes of the whole batch. `forward` and `backward` are called by all threads at the same time, each
+    with its own number; the caller keeps other work on these arrays away from them.
+    """
 
     def __init__(
         self,
@@ -31,8 +35,8 @@ class Meeting:
         gradients: Mapping[str, Array],
         threads: int,
     ) -> None:
-        """`shapes` and `variables` are those of the whole batch; `gradients`: where the arguments' go; `threads`: over
-        how many a kernel that can be split is spread.
+        """`shapes` and `variables` are those of the whole batch; `gradients`: where those of the arguments go that only
+        these nodes read; `threads`: over how many threads a kernel is spread if it can be split.
         """
         self.step = Step()
         self.counts: dict[int, float] = {}
@@ -45,41 +49,49 @@ class Meeting:
         self._parts = {i: _split(call.kernel, threads) for i, call in self._calls.items()}
 
     def common(self, rows: Rows, cut: Callable[[Entry], bool]) -> Common:
-        """What the program of those rows sees of the whole arrays; `cut` tells which entries follow the batch."""
+        """Views of these arrays for the program of `rows`: its rows of entries that follow the batch (those for which
+        `cut` is true), and the others, which are variables, whole.
+        """
         low, high = rows
         values = {entry: array[low:high] if cut(entry) else array for entry, array in self.values.items()}
+        # Gradients are laid out here for computed entries only, and all of these follow the batch.
         gradients = {entry: array[low:high] for entry, array in self.gradients.items()}
         return Common(frozenset(self._couplers), values, gradients)
 
     def forward(self, number: int, thread: int) -> None:
-        """This thread's part of the node's outputs."""
+        """Compute this thread's part of the outputs of the node at position `number`."""
         call, parts = self._calls[number], self._parts[number]
+        # A kernel that cannot be split is one part: the first thread computes it, and the others only wait. The parts
+        # of a split one share `self.step`, which is safe as long as no loss with a computed label can be split: all
+        # write the same figures to it.
         if thread < len(parts):
             call.run_forward(self.step, self.counts, parts[thread])
 
     def backward(self, number: int, thread: int) -> None:
-        """This thread's part of the node's gradients."""
+        """Compute this thread's part of the gradients of the node's inputs."""
         call, parts = self._calls[number], self._parts[number]
         if thread < len(parts) and call.in_grads:
             call.run_backward(self.step, self.counts, parts[thread])
 
     def add_up(self, number: int, finished: Callable[[str], None]) -> None:
-        """After every thread's part: add to other gradients, and announce the arguments'."""
+        """Once all threads have done their part: add to gradients written before, and call `finished(name)` for each
+        argument whose gradient is final. One thread calls this.
+        """
         self._calls[number].add_up(finished)
 
     def adds(self, number: int) -> bool:
-        """Whether the slices must wait for `add_up` too."""
+        """Whether `add_up` changes gradients that slices read, so that they have to wait for it, too."""
         return bool(self._calls[number].sums)
 
     def _lay_out_values(self, variables: Mapping[str, Array]) -> dict[Entry, Array]:
-        """Whole arrays for all that coupling nodes read and write."""
+        """Whole arrays for all that coupling nodes read and write. They are not used again within a step."""
         values: dict[Entry, Array] = {}
         for i in self.numbers:
-            (node,) = self._outline.groups[i]
+            (node,) = self._outline.groups[i]  # alone in its group: the host never fuses such nodes
             assert node.op is not None
             for entry in (*node.inputs, *((node, k) for k in range(len(node.op.outputs())))):
                 if entry[0].op is None:
-                    values[entry] = variables[entry[0].name]
+                    values[entry] = variables[entry[0].name]  # bound arrays are whole already
                 elif entry not in values:
                     values[entry] = aligned_empty(self._shapes[entry], self._outline.dtype)
         return values
@@ -87,8 +99,9 @@ class Meeting:
     def _lay_out_gradients(self) -> dict[Entry, Array]:
         """Whole gradients for the same entries, given out in the order of backward.
 
-        A slice may write the next user's rows while another still reads the last user's: all arrays are cut by the
-        same rows, and one memory is used again for equal sizes only, so these are other rows.
+        Memory is used again although slices are not in step: one may already write its rows of the next gradient there
+        while another still reads its rows of the last one. That is safe because memory is used again for gradients of
+        equal size only, and all are cut at the same rows, so these two slices touch different parts of it.
         """
         buffers = GradientBuffers(self._outline.dtype, {})
         found: dict[Entry, Array] = {}
@@ -100,7 +113,9 @@ class Meeting:
             assert last.op is not None
             for index in range(len(last.op.outputs())):
                 entry = (last, index)
-                if entry in self.values and entry not in found:  # a head, or an output that nobody reads
+                # A head or an output that nobody reads: no reader has asked for it above. A head's gradient is written
+                # before backward begins, so here it gets memory that no gradient has used before.
+                if entry in self.values and entry not in found:
                     found[entry] = aligned_empty(self._shapes[entry], self._outline.dtype)
                 buffers.release(entry)
         return found
@@ -110,12 +125,14 @@ class Meeting:
         inputs = [self.values[entry] for entry in node.inputs]
         outputs = [self.values[node, index] for index in range(len(node.op.outputs()))]
         in_shapes, out_shapes = [array.shape for array in inputs], [array.shape for array in outputs]
+        # The host's kernels: on a GPU a batch is never cut, and its nodes never meet.
         kernel = kernel_for([node.op], in_shapes, out_shapes, self._outline.dtype)
         work = operations(node.op, in_shapes, out_shapes)
         name, counted = node.op.op_name(), computed_label(node, inputs)
         return Call(node, kernel, inputs, outputs, node_key(node), name, work, counted=counted)
 
     def _lay_out_backward(self, gradients: Mapping[str, Array]) -> None:
+        # Every gradient has its place already; the buffers only provide memory for addends and for zeros.
         arguments = {entry: gradients[name] for entry, name in self._outline.arguments.items() if name in gradients}
         buffers = GradientBuffers(self._outline.dtype, {**self.gradients, **arguments})
         for i in reversed(self.numbers):
@@ -125,6 +142,6 @@ class Meeting:
 
 
 def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:
-    """The kernel's parts for `threads` threads, or itself where it cannot be split."""
+    """The kernel's parts for `threads` threads, or the kernel alone if it cannot be split."""
     split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
     return split(threads) if split is not None and threads > 1 else [kernel]

@@ -18,7 +18,7 @@ Inferred = tuple[list[PartialShape] | None, list[PartialShape] | None, list[Part
 
 
 class Graph:
-    """One or more outputs (`heads`) of nodes that are connected; never changed after it was made."""
+    """One or more outputs (`heads`) of connected nodes. Immutable, so graphs may share nodes."""
 
     __slots__ = ("_nodes", "heads")
 
@@ -32,13 +32,13 @@ class Graph:
 
     @property
     def name(self) -> str | None:
-        """The name of its node; None for a group."""
+        """The name of the node whose outputs these are; None for a group of several nodes."""
         names = {node.name for node, _ in self.heads}
         return names.pop() if len(names) == 1 else None
 
     def nodes(self) -> list[Node]:
         """All nodes, inputs before users (depth first, as MXNet orders them)."""
-        if self._nodes is None:
+        if self._nodes is None:  # walked once: every list of names asks for it
             self._nodes = tuple(postorder(self.heads))
         return list(self._nodes)
 
@@ -61,6 +61,7 @@ class Graph:
         return [node.output_names()[index] for node, index in self.heads]
 
     def _states(self) -> set[Node]:
+        # What makes a variable a state is the slot of the operator that reads it; the variable itself does not say.
         return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
@@ -68,7 +69,12 @@ class Graph:
         return {node.name: found for node in self.nodes() if (found := attributes(node))}
 
     def infer_shape_partial(self, *args: Shape, **shapes: Shape) -> Inferred:
-        """As `infer_shape`, with None for an unknown shape and 0 for an unknown extent."""
+        """Shapes of arguments, outputs and auxiliary states, as far as they follow from those that are given, by name
+        or in the order of arguments: None is an unknown shape, 0 an unknown extent.
+
+        Raises GraphError for an unknown name, too many shapes or two variables of one name; ShapeError, naming the
+        node, if shapes contradict each other.
+        """
         arguments = self.list_arguments()
         if len(args) > len(arguments):
             raise GraphError("infer_shape: shapes by position", expected=f"at most {len(arguments)}", got=len(args))
@@ -82,10 +88,14 @@ class Graph:
         )
 
     def infer_all(self, **shapes: Shape) -> dict[Entry, Shape]:
-        """The shape of every entry of the graph; GraphError names the arguments whose shape cannot be told."""
+        """The shape of every entry of the graph, from those of variables by name.
+
+        Raises GraphError that names the variables whose shape stays unknown, or for an unknown name; ShapeError, naming
+        the node, if shapes contradict each other.
+        """
         return shape_inference.infer_all(self.nodes(), shapes)
 
 
 def attributes(node: Node) -> dict[str, str]:
-    """Parameters and attributes of `node` as strings, under both spellings where old files had another."""
+    """Parameters and attributes of `node` as strings; attributes such as `__lr_mult__` also without underscores."""
     return both_spellings({**node.parameters(), **node.attrs})

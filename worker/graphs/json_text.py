@@ -1,4 +1,8 @@
-"""Symbols as JSON, in the format of MXNet: 1.x is written; everything from 0.7 to 1.9 is read."""
+"""Symbols as JSON, in the format of MXNet: 1.x is written; everything from 0.7 to 1.9 is read.
+
+Files may come from anywhere, so reading checks types, numbers and sizes before it uses them. It goes in three steps:
+text to raw nodes, raw nodes to those of version 1.9 (see json_upgrade.py), and these to a Graph.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ MOST_OUTPUTS = 1 << 20  # of all nodes together: a few bytes of a file can claim
 
 
 def dumps(symbol: Graph) -> str:
-    """The graph as JSON text, one node a line."""
+    """The graph as JSON text, one node per line, in the order of `nodes()`."""
     nodes = symbol.nodes()
     number = {node: position for position, node in enumerate(nodes)}
     rows = [0]
@@ -51,7 +55,9 @@ def _written(node: Node, number: Mapping[Node, int]) -> dict[str, Any]:
 
 
 def save(symbol: Graph, path: Path) -> None:
-    """Write the JSON aside, then rename, so that a file is either the old one or the new one."""
+    """Write the graph's JSON to `path`: to another file first, which is then renamed, so that whoever reads sees either
+    the old file or the new one. Raises OSError if it cannot be written.
+    """
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         aside.write_text(dumps(symbol), encoding="utf-8")
@@ -61,7 +67,9 @@ def save(symbol: Graph, path: Path) -> None:
 
 
 def load(fname: str | Path) -> Graph:
-    """The graph of a JSON file; FileFormatError or GraphError name the file and what is wrong with it."""
+    """The graph of a JSON file. Raises OSError if it cannot be read; FileFormatError, GraphError or ParameterError that
+    name the file say what is wrong with it.
+    """
     path = Path(fname)
     if path.stat().st_size > LONGEST:
         raise FileFormatError(f"{path}: symbol file", expected=f"at most {LONGEST} bytes", got=path.stat().st_size)
@@ -75,7 +83,11 @@ def load(fname: str | Path) -> Graph:
 
 
 def loads(json_str: str) -> Graph:
-    """The graph that a JSON text describes; every field is checked before it is used."""
+    """The graph that a JSON text describes; every field is checked before it is used.
+
+    Raises FileFormatError if the text does not have the format, GraphError if its nodes make no graph (an unknown
+    operator, an input that is not there), and ParameterError for an operator's parameters.
+    """
     document = _parse(json_str)
     raw = upgrade(
         [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
@@ -109,7 +121,7 @@ def _field(owner: Mapping[str, Any], key: str, kind: type, where: str = "symbol"
 
 
 def _raw_node(item: Any, position: int) -> RawNode:
-    """One node of the file with its types checked and its three spellings of attributes apart."""
+    """One node of the file with its types checked; parameters and attributes come from three fields, by version."""
     where = f"node {position}"
     if not isinstance(item, dict):
         raise FileFormatError(where, expected="a JSON object", got=repr(item)[:80])
@@ -136,7 +148,7 @@ def _strings(value: Any, where: str) -> dict[str, str]:
 
 
 def _entries(value: list[Any], where: str) -> list[tuple[int, int]]:
-    """Pairs of node and output; a third number, the version, is allowed and not used."""
+    """The pairs of node and output in `value`; a third number, the version, is allowed and ignored."""
     for item in value:
         numbers = isinstance(item, list) and all(type(number) is int and number >= 0 for number in item)
         if not numbers or len(item) not in (2, 3):
@@ -148,14 +160,20 @@ def _entries(value: list[Any], where: str) -> list[tuple[int, int]]:
 
 @dataclass
 class _Built:
-    """The nodes so far, and how many outputs those have that are used: counted once, as a file may claim many."""
+    """The nodes made so far, and the number of outputs of those that others use.
+
+    Outputs are counted once per node, and their total is limited, since a short text may claim very many.
+    """
 
     nodes: list[Node] = field(default_factory=list)
     outputs: dict[int, int] = field(default_factory=dict)
     total: int = 0
 
     def entry(self, pair: tuple[int, int], where: str) -> Entry:
-        """The entry that `pair` means, among the nodes before this one: no cycles."""
+        """The entry that `pair` (node, output) of the file means. Only earlier nodes count, so there are no cycles.
+
+        Raises GraphError, naming `where`, if there is no such node or output, or if nodes have too many outputs in all.
+        """
         number, output = pair
         if number >= len(self.nodes):
             before = f"0 to {len(self.nodes) - 1}" if self.nodes else "there is none"

@@ -1,4 +1,7 @@
-"""What older files say differently. Versions are MXNet's, as numbers: 800 is 0.8 and before, 10901 is 1.9.1."""
+"""What older files say differently, rewritten as MXNet 1.9 would have written it.
+
+Versions are MXNet's, as numbers: 800 is 0.8 and before, 10901 is 1.9.1. Each private function undoes one difference.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ ASSUMED = "__assumed__"  # the attribute of a node that names a parameter which 
 
 @dataclass
 class RawNode:
-    """A node of a file: its strings, not yet an operator."""
+    """A node as a file describes it, in strings; `inputs` are pairs of node and output, `where` names it in errors."""
 
     op: str
     name: str
@@ -32,7 +35,9 @@ class RawNode:
     where: str = ""
 
     def operator(self) -> Operator:
-        """The operator with its parameters; errors name the node."""
+        """The operator with its parameters. Raises GraphError for an unknown operator and ParameterError for a wrong
+        parameter; both name the node.
+        """
         try:
             return lookup(self.op)(**self.parameters)
         except PushgradError as error:
@@ -42,19 +47,21 @@ class RawNode:
 
 @dataclass
 class RawGraph:
-    """Nodes in which inputs come before their users, and where each of the file's nodes went."""
+    """Nodes, inputs before their users; `place[i]` is the new number of the file's node i, as nodes may be added."""
 
     nodes: list[RawNode] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
 
     def moved(self, pair: tuple[int, int]) -> tuple[int, int]:
-        """The new number of a node, or one that is refused later if there is none."""
+        """The same output under the node's new number; a number of no node becomes one that is refused later."""
         number, output = pair
         return (self.place[number] if number < len(self.place) else len(self.nodes)), output
 
 
 def read_version(document: Mapping[str, Any]) -> int:
-    """The version of MXNet that wrote the file."""
+    """The version of MXNet that wrote the file; UNVERSIONED if it does not say. Raises FileFormatError if it says
+    something else than a number.
+    """
     attributes = document.get("attrs", {})
     version = attributes.get("mxnet_version", ["int", UNVERSIONED]) if isinstance(attributes, dict) else None
     if not isinstance(version, list) or len(version) != 2 or type(version[1]) is not int:
@@ -63,7 +70,10 @@ def read_version(document: Mapping[str, Any]) -> int:
 
 
 def upgrade(nodes: Sequence[RawNode], version: int) -> RawGraph:
-    """The nodes as version 1.9 would have written them."""
+    """The nodes of a file of that version, as version 1.9 would have written them; the given nodes are changed.
+
+    Raises GraphError or ParameterError if an operator has to be made to know its inputs, and cannot be.
+    """
     graph = RawGraph()
     passed_on = _hidden_for_inputs(nodes)
     for node in nodes:
@@ -115,8 +125,9 @@ def _hidden_for_inputs(nodes: Sequence[RawNode]) -> dict[str, dict[str, str]]:
 def _set_old_defaults(node: RawNode, version: int) -> None:
     """Parameters whose meaning changed.
 
-    Before pooling had a convention (July 2016) it rounded up, and files of that time list all parameters but that; the
-    node is marked, since a model's shapes may tell otherwise (see `settle`). axis -1 of argmax meant all axes.
+    Before pooling had a convention (July 2016) it rounded up, and files of that time do not have this parameter. Such a
+    node is marked, since a model's shapes may show that it rounds down (see old_models.settle_pooling). axis -1 of
+    argmax meant all axes.
     """
     if version < FIRST_WITH_STATES and node.op in POOLINGS and "pooling_convention" not in node.parameters:
         node.parameters["pooling_convention"] = "full"
@@ -126,7 +137,7 @@ def _set_old_defaults(node: RawNode, version: int) -> None:
 
 
 def _describe_states(node: RawNode, inputs: Sequence[tuple[int, int]], graph: RawGraph) -> None:
-    """Tell the states of BatchNorm how they begin, as files of 0.9.4 and later do: means 0, variances 1."""
+    """Say how the states of BatchNorm begin, as files of 0.9.4 and later do: means with 0, variances with 1."""
     if node.op not in BATCH_NORMS:
         return
     for kind, (number, _) in zip(("zero", "one"), inputs[3:5], strict=False):

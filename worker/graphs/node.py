@@ -14,9 +14,11 @@ from ..array import Array, Arrays
 from ..ops.operator import Operator
 
 
+# Without a generated __eq__, nodes hash by identity, so that entries are cheap keys. A generated __repr__ would print
+# all nodes below.
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Node:
-    """A variable (`op` is None) or one operator at work. Immutable; two nodes are equal only if they are the same.
+    """A variable (`op` is None), or an operator applied to inputs. Immutable; two nodes are equal only if identical.
 
     `inputs` holds the operator's arguments and then its auxiliary states; `attrs` what the user attached, such as
     `__shape__` or `__lr_mult__` (the operator's parameters are in `op`).
@@ -32,11 +34,11 @@ class Node:
         return self.inputs if self.op is None else self.inputs[: len(self.op.arguments())]
 
     def auxiliaries(self) -> tuple[Entry, ...]:
-        """The auxiliary states."""
+        """The inputs that are auxiliary states."""
         return () if self.op is None else self.inputs[len(self.op.arguments()) :]
 
     def output_names(self) -> list[str]:
-        """`fc1_output`, or the plain name of a variable."""
+        """The names of the outputs: `fc1_output`, or the plain name of a variable."""
         return [self.name] if self.op is None else [f"{self.name}_{output}" for output in self.op.outputs()]
 
     def parameters(self) -> dict[str, str]:
@@ -58,10 +60,10 @@ def postorder(heads: Iterable[Entry]) -> list[Node]:
     order: list[Node] = []
     seen: set[Node] = set()
     for head, _ in heads:
-        stack = [(head, 0)]
+        stack = [(head, 0)]  # a node, and how many of its inputs have been visited
         while stack:
             node, position = stack.pop()
-            if position == 0 and node in seen:
+            if position == 0 and node in seen:  # with another position it is our own visit, which goes on
                 continue
             seen.add(node)
             if position < len(node.inputs):
@@ -73,7 +75,10 @@ def postorder(heads: Iterable[Entry]) -> list[Node]:
 
 
 def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tuple[Entry, ...]:
-    """The graph with each variable named in `replacements` replaced; GraphError if a name is no variable here."""
+    """The same heads with each variable named in `replacements` replaced by that entry; only users of it are copied.
+
+    Raises GraphError if there is no variable of such a name.
+    """
     heads = tuple(heads)
     nodes = postorder(heads)
     unknown = replacements.keys() - {node.name for node in nodes if node.op is None}
@@ -86,13 +91,15 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
             continue
         inputs = tuple(made[entry] for entry in node.inputs)
         same = all(new == old for new, old in zip(inputs, node.inputs, strict=True))
-        copy = node if same else Node(node.op, node.name, node.attrs, inputs)
+        copy = node if same else Node(node.op, node.name, node.attrs, inputs)  # what is not concerned stays shared
         made.update({(node, index): (copy, index) for index in range(len(node.op.outputs()))})
     return tuple(made[entry] for entry in heads)
 
 
 def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Entry, ...]:
-    """The graph with every node replaced by what `change` makes of it; inputs are set here, and variables have none."""
+    """The same heads with every node replaced by what `change` makes of it: an operator may take its place with another
+    operator or name, and its inputs are connected here. Variables have none.
+    """
     heads = tuple(heads)
     made: dict[Node, Node] = {}
     for node in postorder(heads):
@@ -104,16 +111,19 @@ def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Ent
 
 def counts_labels(op: Operator) -> bool:
     """Whether `op` is a loss that normalises by something it counts in its labels."""
-    return op.counted(np.zeros(1, np.float32)) is not None
+    return op.counted(np.zeros(1, np.float32)) is not None  # any label will do: None is the answer of all others
 
 
 def computed_label(node: Node, inputs: Arrays) -> Array | None:
-    """The label of a normalising loss if the graph computes it, so that it can only be counted when it is there."""
+    """The one of `inputs`, in the order and shapes of the node's own, that has to be counted once it is computed.
+
+    That is the label of a normalising loss if the graph computes it; None for all other nodes.
+    """
     assert node.op is not None
     is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
     return inputs[1] if is_computed else None
 
 
 def node_key(node: Node) -> int:
-    """A number for the node that is the same in every process."""
-    return zlib.crc32(node.name.encode())
+    """A number for the node that is the same in every process: the CRC-32 of its name."""
+    return zlib.crc32(node.name.encode())  # not hash(), which differs between processes

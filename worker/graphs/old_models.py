@@ -1,8 +1,8 @@
 """What old files leave open about a graph, settled with the help of the model's parameters.
 
-Pooling rounded up until July 2016, and files do not say so; CuDNNBatchNorm kept the inverse deviation under a name of
-its own. A loader that has a graph and its parameters calls both functions; each returns what it was given if nothing
-is open.
+Pooling rounded up until July 2016, and files do not say so; CuDNNBatchNorm kept the inverse of the standard deviation,
+under a name of its own. A loader that has a graph and its parameters calls both `settle` functions; each returns the
+graph that it was given if there is nothing to settle.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from .shape_inference import infer_partial
 
 AnyGraph = TypeVar("AnyGraph", bound=Graph)
 
+# Inputs to try, the likeliest first, when a file and its parameters do not tell: any one that fits is good enough.
 USUAL_CHANNELS = (3, 1)
 USUAL_EXTENTS = (224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512)  # of square pictures, in pixels
 
 
 def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape]) -> AnyGraph:
-    """`symbol` with the convention of its unstated poolings ("valid" down, "full" up) that fits `shapes`.
+    """`symbol` with the rounding ("valid" down, "full" up) of poolings that do not state theirs which fits `shapes`.
 
-    `shapes` are those of the parameters by name, and of the inputs where they are known; an input of unknown extents is
-    tried with usual ones. What the file says or `load` assumed stays if it fits, or if neither convention does.
+    `shapes` are those of the parameters by name, and of inputs if they are known; inputs of unknown extents are tried
+    with usual ones. What `load` has assumed stays if it fits, or if neither rounding does.
     """
     unstated = {node for node in symbol.nodes() if _is_unstated(node)}
     names = set(symbol.list_inputs())
@@ -49,10 +50,11 @@ def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape]) -> AnyGraph:
 
 
 def settle_states(symbol: AnyGraph, aux_params: Mapping[str, Array]) -> tuple[AnyGraph, dict[str, Array]]:
-    """The graph with BatchNorm in place of CuDNNBatchNorm, and its `moving_inv_var` as `moving_var`.
+    """The graph with BatchNorm in place of CuDNNBatchNorm, and the states by name, with `moving_var` for its
+    `moving_inv_var`; all have the shape (C,).
 
     cuDNN 4 kept averages of 1 / sqrt(variance + eps) there, later versions the variance itself. A value above the
-    greatest possible inverse, 1 / sqrt(eps), tells that a layer has variances; otherwise it is taken at its name.
+    greatest possible inverse, 1 / sqrt(eps), shows that a layer has variances; otherwise it is what its name says.
     """
     renamed: dict[str, str] = {}
     values = dict(aux_params)
@@ -68,10 +70,11 @@ def settle_states(symbol: AnyGraph, aux_params: Mapping[str, Array]) -> tuple[An
 
 
 def variance(inverse: Array, eps: float) -> Array:
-    """The variance that `inverse` = 1 / sqrt(variance + eps) comes from; `inverse` itself where it cannot be that."""
-    limit = 1.001 * eps**-0.5 if eps > 0 else np.inf
+    """The variances (C,) of which `inverse` (C,) is 1 / sqrt(variance + eps); `inverse` itself if it cannot be that."""
+    limit = 1.001 * eps**-0.5 if eps > 0 else np.inf  # a little more than the limit, as float32 rounds
     if inverse.size == 0 or inverse.max() > limit or inverse.min() <= 0:
         return inverse
+    # float64, since inverse^-2 and eps may nearly cancel; what rounding leaves below zero is no variance.
     found: Array = np.maximum(inverse.astype(np.float64) ** -2 - eps, 0).astype(inverse.dtype)
     return found
 
@@ -100,12 +103,12 @@ def _modern(renamed: Mapping[str, str], node: Node) -> Node:
 
 
 def _fits(symbol: Graph, known: Mapping[str, Shape]) -> bool:
-    """Whether some extents of the open inputs agree with all that is known."""
+    """Whether the graph has consistent shapes for what is known, with some usual extents for inputs that are open."""
     shapes = _inferred(symbol, known)
     if shapes is None:
         return False
     unknown = [name for name, shape in shapes.items() if shape is None and name.endswith("data")]
-    if unknown:
+    if unknown:  # nothing is known of the input: try it as pictures, which leaves it open with known channels
         pictures = [dict.fromkeys(unknown, (0, channels, 0, 0)) for channels in USUAL_CHANNELS]
         return any(_fits(symbol, {**known, **picture}) for picture in pictures)
     open_inputs = {name: shape for name, shape in shapes.items() if _is_open(shape)}
@@ -116,7 +119,7 @@ def _fits(symbol: Graph, known: Mapping[str, Shape]) -> bool:
 
 
 def _inferred(symbol: Graph, known: Mapping[str, Shape]) -> dict[str, PartialShape] | None:
-    """What follows for the variables from `known`; None if it contradicts itself."""
+    """The shapes of variables that follow from `known`; None if they contradict each other."""
     try:
         found = infer_partial(symbol.nodes(), known)
     except ShapeError:
@@ -125,7 +128,7 @@ def _inferred(symbol: Graph, known: Mapping[str, Shape]) -> dict[str, PartialSha
 
 
 def _is_open(shape: PartialShape) -> bool:
-    """Whether channels are known and the extents behind them are not: a picture's input, of any size."""
+    """Whether the channels are known and some extent behind them is not, as for pictures of any size."""
     return shape is not None and len(shape) > 2 and shape[1] > 0 and 0 in shape[2:]
 
 

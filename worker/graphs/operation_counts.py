@@ -1,4 +1,7 @@
-"""How many floating-point operations forward takes: multiplications and additions of matrix products above all."""
+"""How many floating-point operations forward takes: multiplications and additions of matrix products above all.
+
+For profiles, and to decide whether a network is worth several threads; an estimate is enough for both.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from ..array import Shape
 from ..ops.operator import Operator
 from .node import Entry, Node
 
-PER_ELEMENT = 10.0  # a number that is read, changed and written takes about as long as so many operations of a product
+# Operations of a product that take about as long as reading, changing and writing one number.
+PER_ELEMENT = 10.0
 
 
 def graph_work(nodes: Iterable[Node], shapes: Mapping[Entry, Shape]) -> float:
-    """Operations of a whole graph's forward, where every output of a node counts as PER_ELEMENT more."""
+    """Operations of a whole graph's forward, given the shapes of all entries. Every number that a node puts out counts
+    as PER_ELEMENT more.
+    """
     total = 0.0
     for node in nodes:
         if node.op is not None:
@@ -25,9 +31,9 @@ def graph_work(nodes: Iterable[Node], shapes: Mapping[Entry, Shape]) -> float:
 
 
 def operations(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> float:
-    """2 for each multiplication and addition of a convolution or matrix product; 0 for operators without one.
+    """2 for each multiply-add of a convolution or matrix product with these shapes; 0 for operators without any.
 
-    Backward takes as many for each gradient that it computes.
+    Backward takes as many for each of the gradients of data and weight.
     """
     count: Any = {
         "FullyConnected": _fully_connected,
@@ -41,15 +47,15 @@ def operations(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Sh
 
 
 def _fully_connected(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
-    return math.prod(out_shapes[0]) * in_shapes[1][1]
+    return math.prod(out_shapes[0]) * in_shapes[1][1]  # weight (outputs, inputs)
 
 
 def _convolution(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
-    return math.prod(out_shapes[0]) * math.prod(in_shapes[1][1:])
+    return math.prod(out_shapes[0]) * math.prod(in_shapes[1][1:])  # weight (F, C / groups, kernel ...)
 
 
 def _deconvolution(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
-    return math.prod(in_shapes[0]) * math.prod(in_shapes[1][1:])
+    return math.prod(in_shapes[0]) * math.prod(in_shapes[1][1:])  # each input number goes to a whole kernel of outputs
 
 
 def _product(op: Any, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
@@ -62,4 +68,6 @@ def _product(op: Any, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -
 
 
 def _rnn(op: Operator, in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> int:
+    # data (T, N, I), all parameters in one vector: each of them is used once per step and row, but for the biases,
+    # which are few.
     return math.prod(in_shapes[0][:2]) * in_shapes[1][0]

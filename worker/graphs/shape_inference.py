@@ -1,4 +1,7 @@
-"""Shape inference: what is known of some shapes, carried through the graph in both directions until nothing changes."""
+"""Shape inference: what is known of some shapes, carried through the graph in both directions until nothing changes.
+
+In a shape that is known in part, 0 stands for an unknown extent; None is a shape of which nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,16 @@ class UnknownShapes(GraphError):
 def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
     """What follows from the shapes of variables, `given` by name or attached as `__shape__`, for every entry.
 
-    Sweeps go forward and backward in turn, since a label tells a batch size as well as data do; each sweep only adds
-    knowledge, so they end. Raises ShapeError that names the node where two shapes contradict each other.
+    Sweeps go forward and backward in turn, since a label tells the batch size as well as the data do; each sweep only
+    adds knowledge, so they end. Raises ShapeError that names the node where two shapes contradict each other, and
+    GraphError if a given name is no variable's, or two variables'.
     """
     shapes = _start(nodes, given)
     operators = [node for node in nodes if node.op is not None]
     changed = True
     while changed:
+        # Every visit tells inputs as well as outputs, so a sweep in which nothing changes means that nothing ever will.
+        # The lists are made in full before any() looks at them: it would stop the sweep at the first change.
         forward = [_visit(node, shapes) for node in operators]
         backward = [_visit(node, shapes) for node in reversed(operators)] if any(forward) else []
         changed = any(backward)
@@ -37,7 +43,9 @@ def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
 
 
 def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, Shape]:
-    """As `infer_partial`, but UnknownShapes names the variables whose shape stays unknown."""
+    """The complete shapes of all entries. Raises UnknownShapes, a GraphError that names the variables whose shape stays unknown;
+    otherwise as `infer_partial`, whose ShapeError and GraphError it passes on.
+    """
     shapes = infer_partial(nodes, given)
     complete = {entry: shape for entry, shape in shapes.items() if shape is not None and known(shape)}
     if len(complete) < len(shapes):
@@ -46,14 +54,14 @@ def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, 
 
 
 def _unknown(shapes: Shapes) -> list[str]:
-    """What has no shape: variables if any, for they can be given; else nodes."""
+    """Names of what has no complete shape: variables, since these can be given, or nodes if all variables have one."""
     missing = [node for (node, _), shape in shapes.items() if not known(shape)]
     variables = [node.name for node in missing if node.op is None]
     return variables or sorted({node.name for node in missing})
 
 
 def check_names(nodes: Sequence[Node]) -> None:
-    """GraphError if two variables share a name: arrays are given and kept by name."""
+    """Raise GraphError if two variables share a name, since arrays are given and kept by name."""
     counted = Counter(node.name for node in nodes if node.op is None)
     twice = [name for name, number in counted.items() if number > 1]
     if twice:
@@ -89,12 +97,12 @@ def _parse(shape: object, where: str) -> PartialShape:
         return None
     try:
         return Ints(minimum=0).parse(shape)
-    except (ValueError, TypeError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError):  # `__shape__` is text, which may come from any file
         raise ShapeError(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
 
 
 def _visit(node: Node, shapes: Shapes) -> bool:
-    """Let one operator add what it knows; True if anything was new."""
+    """Let one operator add what it can tell about the shapes around it; True if anything was new."""
     assert node.op is not None
     arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
     inputs = [shapes[entry] for entry in arguments]
@@ -102,7 +110,7 @@ def _visit(node: Node, shapes: Shapes) -> bool:
         new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
         states = node.op.auxiliary_shapes(new_inputs)
         found = zip((*arguments, *outputs, *node.auxiliaries()), (*new_inputs, *new_outputs, *states), strict=True)
-        changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in found]
+        changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in found]  # all, then any()
         return any(changes)
     except ShapeError as error:
         raise _located(error, node) from None
@@ -118,6 +126,6 @@ def _update(entry: Entry, shape: PartialShape, operator: str, shapes: Shapes) ->
 def _located(error: ShapeError, node: Node) -> ShapeError:
     """The error of an operator, with the node's name in it."""
     assert node.op is not None
-    operator = node.op.op_name()
+    operator = node.op.op_name()  # the error's text begins with it already, in most cases
     text = f"{operator} {node.name}: {error.text.removeprefix(operator).removeprefix(': ')}"
     return ShapeError(text, expected=error.expected, got=error.got, remedy=error.remedy)

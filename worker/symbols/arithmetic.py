@@ -13,10 +13,15 @@ AnySymbol = TypeVar("AnySymbol", bound="Arithmetic")
 
 
 class Arithmetic(Methods):
-    """What makes `a + b`, `2 * a`, `-a` and `a == b` symbols. The names give automatic node names, such as `_plus0`.
+    """A graph with Python's signs: `a + b`, `2 * a`, `-a` and `a == b` are symbols of the same class.
 
-    Two symbols are the same entry of a dictionary or set only if they are the same object.
+    Both operands may be symbols with one output, of equal shapes, or one is a number. Raises GraphError for a symbol
+    with several outputs; anything else is Python's TypeError, or, for `==` and `!=`, an object that is not equal. As
+    keys of a dictionary or members of a set, two symbols are equal only if they are the same object.
     """
+
+    # The operators' names below are the aliases that MXNet uses here: automatic node names come from them, such as
+    # `_plus0`, and files and parameters depend on those.
 
     __slots__ = ()
     __array_ufunc__ = None  # so that numpy's scalars on the left leave the work to the symbol on the right
@@ -56,7 +61,7 @@ class Arithmetic(Methods):
         return _combine(self, other, "_Mod", "_RModScalar")
 
     def __neg__(self) -> Self:
-        return self * -1.0
+        return self * -1.0  # as in MXNet, which has no negation of symbols of its own: the node is a `_mulscalar`
 
     def __abs__(self) -> Self:
         absolute: Self = self.abs()
@@ -80,9 +85,10 @@ class Arithmetic(Methods):
     def __le__(self, other: Any) -> Self:
         return _combine(self, other, "_lesser_equal", "_lesser_equal_scalar")
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # defining __eq__ has removed it
 
     def __bool__(self) -> bool:
+        # Any symbol would be true, also that of `a == b`: an `if` or `in` with it would silently go wrong.
         raise GraphError(
             "a symbol is neither true nor false", remedy="Compare with `is`, or compute with mx.sym.where."
         )

@@ -1,4 +1,7 @@
-"""An operator applied to graphs: its inputs and parameters sorted out, missing inputs made, the node named."""
+"""An operator applied to graphs: its inputs and parameters sorted out, missing inputs made, the node named.
+
+It knows the class Graph alone, so that methods and arithmetic of Symbol can be built on it.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,19 @@ def entries(
     attr: Mapping[str, str] | None = None,
     **keywords: Any,
 ) -> tuple[Entry, ...]:
-    """The outputs of the operator of the name or alias `called`, applied to graphs.
+    """The outputs of a new node: the operator of the name or alias `called`, applied to graphs.
 
-    Inputs that are left out become variables `<node>_<input>`.
-    Keywords are inputs (symbols), parameters, or attributes `__key__="text"`. By position come the inputs (for an
-    operator of any number of them, all outputs of each symbol) and, once these are complete, parameters in order.
+    Inputs that are left out become variables `<node>_<input>`. Keywords are inputs (symbols), parameters, or attributes
+    `__key__="text"`. By position come the inputs (for an operator of any number of them, all outputs of each symbol)
+    and, once these are complete, parameters in order. Raises GraphError for an unknown operator, inputs that do not
+    fit it or a wrong name or attribute, and ParameterError for an unknown, missing or wrong parameter.
     """
     kind = lookup(called)
     hidden = {key: keywords.pop(key) for key in list(keywords) if is_hidden(key)}
     inputs, parameters = _split_positions(called, kind, args, keywords)
     operator, by_name = _instantiate(called, kind, inputs, {**keywords, **parameters})
+    # Only the operator knows how many inputs it has, which may depend on its parameters. If a value that is no symbol
+    # came where an input was due, it was no parameter: _single raises the error that says so.
     if parameters and len(inputs) < len(operator.arguments()):
         _single(called, f"{len(inputs) + 1} by position", args[len(inputs)])
     given = _bind_inputs(called, operator, inputs, by_name)
@@ -47,7 +53,9 @@ def entries(
 
 
 def function(called: str, kind: type[AnyGraph]) -> Callable[..., AnyGraph]:
-    """A function that applies an operator and gives a `kind`; it has the operator's documentation and parameters."""
+    """A function that applies an operator and returns a `kind` (a class of graphs); its docstring is the operator's,
+    with a list of the parameters. Raises GraphError if there is no such operator.
+    """
     operator = lookup(called)
 
     def make(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **keywords: Any) -> AnyGraph:
@@ -65,7 +73,11 @@ def function(called: str, kind: type[AnyGraph]) -> Callable[..., AnyGraph]:
 def _split_positions(
     called: str, kind: type[Operator], args: tuple[Any, ...], keywords: Mapping[str, Any]
 ) -> tuple[tuple[Graph | None, ...], dict[str, Any]]:
-    """The inputs among `args`, and by name the parameters that follow them."""
+    """The inputs among `args`, and by name the parameters that follow them.
+
+    An argument in the wrong place is passed to `_single`, which raises the error that names it.
+    """
+    # None stands for an input that is left out; the first value that is neither a symbol nor None is a parameter.
     count = next((i for i, value in enumerate(args) if not (value is None or isinstance(value, Graph))), len(args))
     names = list(declared(kind))
     if kind.variadic:
@@ -90,7 +102,7 @@ def _instantiate(
 ) -> tuple[Operator, dict[str, Any]]:
     """The operator with its parameters, and the keywords that are inputs."""
     known = declared(kind)
-    open_ended = kind.open_parameters
+    open_ended = kind.open_parameters  # then every keyword that is no symbol is a parameter
     inputs = {k: v for k, v in keywords.items() if k not in known and (not open_ended or isinstance(v, Graph))}
     parameters = {key: value for key, value in keywords.items() if key not in inputs}
     for key, value in parameters.items():
@@ -98,6 +110,7 @@ def _instantiate(
             raise ParameterError(f"{called}: parameter {key}", expected=known[key].kind, got="a symbol")
     if kind.variadic and "num_args" not in parameters:
         parameters["num_args"] = len(args) + len(inputs)
+    # Before `kind(...)` complains of missing parameters: one of these may be what was meant.
     strangers = [key for key, value in inputs.items() if value is not None and not isinstance(value, Graph)]
     for key in strangers:
         _refuse_stranger(called, kind, parameters, key, inputs[key])
@@ -107,6 +120,7 @@ def _instantiate(
 def _refuse_stranger(called: str, kind: type[Operator], parameters: dict[str, Any], key: str, value: object) -> None:
     """Say why a keyword that is neither a parameter nor a symbol cannot be used."""
     required = {name for name, item in declared(kind).items() if item.required}
+    # The names of inputs may depend on parameters, so they are only known if the operator can be made.
     inputs = kind(**parameters).arguments() if required <= parameters.keys() else ()
     if key in inputs:
         raise GraphError(f"{called}: input {key}", expected="a symbol", got=repr(value)[:80])
@@ -136,6 +150,7 @@ def _made_input(operator: Operator, node: str, slot: str, attrs: Mapping[str, st
 
 
 def _single(called: str, key: str, value: object) -> Entry:
+    """The only output of `value`, given for the input `key`. GraphError if it is no symbol or has several outputs."""
     if not isinstance(value, Graph):
         raise GraphError(
             f"{called}: input {key}",
@@ -159,4 +174,4 @@ def _operator_attributes(attr: Mapping[str, str] | None, hidden: Mapping[str, st
 
 def is_hidden(key: str) -> bool:
     """Whether `key` is an attribute that users attach, `__like_this__`, and no parameter."""
-    return len(key) > 4 and key.startswith("__") and key.endswith("__")
+    return len(key) > 4 and key.startswith("__") and key.endswith("__")  # longer than its underscores alone

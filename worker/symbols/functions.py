@@ -1,4 +1,7 @@
-"""Functions of `mx.sym` that are more than one operator: of symbols or numbers, and constants."""
+"""Functions of `mx.sym` that are more than one operator: of symbols or numbers, and constants.
+
+Functions of two arguments take two symbols of equal shapes, or a symbol and a number; they raise GraphError for others.
+"""
 
 from __future__ import annotations
 
@@ -34,28 +37,34 @@ def hypot(left: Symbol | float, right: Symbol | float) -> Symbol:
 
 
 def zeros(shape: int | tuple[int, ...], dtype: Any = "float32", **keywords: Any) -> Symbol:
-    """Zeros; an extent of 0 in `shape` follows from where they are used, such as the batch of an LSTM's first state."""
+    """An array of zeros. An extent of 0 in `shape` is inferred from where it is used, such as the batch in the first
+    state of an LSTM. ParameterError for a bad shape or dtype.
+    """
     return apply("_zeros", shape=shape, dtype=dtype, **keywords)
 
 
 def ones(shape: int | tuple[int, ...], dtype: Any = "float32", **keywords: Any) -> Symbol:
-    """Ones; `shape` as in zeros."""
+    """An array of ones; `shape` and errors as in `zeros`."""
     return apply("_ones", shape=shape, dtype=dtype, **keywords)
 
 
 def full(shape: int | tuple[int, ...], val: float, dtype: Any = "float32", **keywords: Any) -> Symbol:
-    """`val` everywhere; `shape` as in zeros."""
+    """An array that holds `val` everywhere; `shape` and errors as in `zeros`."""
     return apply("_full", shape=shape, value=val, dtype=dtype, **keywords)
 
 
 def arange(
     start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, dtype: Any = "float32", **keywords: Any
 ) -> Symbol:
-    """start, start + step, ... below stop (0 to start if there is no stop), each `repeat` times."""
+    """The vector start, start + step, ... up to but without stop, each value `repeat` times.
+
+    Without `stop`, it goes from 0 to `start`. ParameterError for bad values.
+    """
     return apply("_arange", start=start, stop=stop, step=step, repeat=repeat, dtype=dtype, **keywords)
 
 
 def _either(what: str, left: Any, right: Any, both: str, number_last: str, number_first: str) -> Symbol:
+    """The operator for two symbols, for a symbol and a number, or for a number and a symbol. GraphError for others."""
     if isinstance(left, Symbol) and isinstance(right, Symbol):
         return apply(both, left, right)
     if isinstance(left, Symbol) and isinstance(right, Real):

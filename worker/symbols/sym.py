@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 
+# Cached, so that `mx.sym.relu is mx.sym.relu`, and a loop that builds a network does not write docstrings again.
 @cache
 def _operator(name: str) -> Callable[..., Symbol]:
     return _function(name)
@@ -48,6 +49,7 @@ def __getattr__(name: str) -> Callable[..., Symbol]:
     if name not in REGISTRY:
         from ...common.suggestion import suggestion
 
+        # Not a GraphError as elsewhere: hasattr() and others expect AttributeError for names that do not exist.
         raise AttributeError(f"mx.sym has no operator {name}{suggestion(name, sorted(REGISTRY))}")
     return _operator(name)
 

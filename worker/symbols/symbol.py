@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class Symbol(Arithmetic):
-    """One or more outputs of a graph. Made by `mx.sym`'s functions and by arithmetic; never changed afterwards."""
+    """One or more outputs of a graph, made by `mx.sym`'s functions and by arithmetic. Immutable.
+
+    `symbol["fc1_output"]` or `symbol[0]` is one output as a symbol; iteration gives them all. `symbol(data=other)` is
+    the same graph with variables replaced. Raises GraphError if no output, or more than one, has that name.
+    """
 
     # -- parts of it -----------------------------------------------------------------------------------------------
 
@@ -38,7 +42,7 @@ class Symbol(Arithmetic):
         if isinstance(key, str):
             key = self._position(key)
         if not -len(self.heads) <= key < len(self.heads):
-            raise IndexError(f"output {key} of a symbol with {len(self.heads)}")
+            raise IndexError(f"no output {key}: the symbol has {len(self.heads)}")
         return Symbol((self.heads[key],))
 
     def _position(self, name: str) -> int:
@@ -55,7 +59,10 @@ class Symbol(Arithmetic):
         return (Symbol((head,)) for head in self.heads)
 
     def __call__(self, **inputs: Symbol) -> Symbol:
-        """The same graph with variables replaced: `net(data=other)`."""
+        """The same graph with variables replaced: `net(data=other)`.
+
+        Raises GraphError unless each value is a symbol with one output and each name is a variable's.
+        """
         for name, value in inputs.items():
             if not isinstance(value, Symbol) or len(value) != 1:
                 raise GraphError(f"argument {name}", expected="a symbol with one output", got=repr(value)[:80])
@@ -64,6 +71,8 @@ class Symbol(Arithmetic):
     def __repr__(self) -> str:
         return f"<Symbol {self.name or 'group [' + ', '.join(node.name for node, _ in self.heads) + ']'}>"
 
+    # Immutable, so a copy would be of no use.
+
     def __copy__(self) -> Symbol:
         return self
 
@@ -71,16 +80,16 @@ class Symbol(Arithmetic):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return loads, (self.tojson(),)
+        return loads, (self.tojson(),)  # JSON, so that a pickle does not depend on how nodes are stored here
 
     # -- attributes ------------------------------------------------------------------------------------------------
 
     def attr(self, key: str) -> str | None:
-        """An attribute of this symbol's node, or None; GraphError for a group."""
+        """An attribute or parameter of this symbol's node, or None if it has none. Raises GraphError for a group."""
         return self.list_attr().get(key)
 
     def list_attr(self) -> dict[str, str]:
-        """Parameters and attributes of this symbol's node, as strings."""
+        """Parameters and attributes of this symbol's node, as strings. Raises GraphError for a group."""
         if len(self.heads) != 1:
             raise GraphError("attributes belong to one output", got=self)
         return attributes(self.heads[0][0])
@@ -88,10 +97,10 @@ class Symbol(Arithmetic):
     # -- shapes ----------------------------------------------------------------------------------------------------
 
     def infer_shape(self, *args: Shape, **shapes: Shape) -> Inferred:
-        """Shapes of arguments, outputs and auxiliary states from some of them, by name or in order of arguments.
+        """Shapes of arguments, outputs and auxiliary states from those of some arguments, by name or in their order.
 
-        (None, None, None) and a warning that lists the unknown ones if some cannot be told; ShapeError names the
-        node where shapes contradict each other.
+        Returns (None, None, None), with a warning that lists the unknown ones, if some do not follow. Raises
+        ShapeError, naming the node, if shapes contradict each other, and GraphError for an unknown name or too many.
         """
         found = self.infer_shape_partial(*args, **shapes)
         names = [*self.list_arguments(), *self.list_outputs(), *self.list_auxiliary_states()]
@@ -105,11 +114,11 @@ class Symbol(Arithmetic):
     # -- files -----------------------------------------------------------------------------------------------------
 
     def tojson(self) -> str:
-        """The graph in the JSON of MXNet 1.x."""
+        """The graph as JSON text in the format of MXNet 1.x."""
         return json_text.dumps(self)
 
     def save(self, fname: str | Path) -> None:
-        """Write the JSON to a file: aside first, then renamed."""
+        """Write the JSON to a file: to another one first, which is then renamed. Raises OSError if that fails."""
         json_text.save(self, Path(fname))
 
     # -- arrays ----------------------------------------------------------------------------------------------------
@@ -122,7 +131,14 @@ class Symbol(Arithmetic):
         slices: int | None = None,
         **shapes: Shape,
     ) -> BaseExecutor:
-        """An executor with arrays of its own, for the given input shapes."""
+        """An executor with arrays of its own, all zeros, for the given input shapes; the others are inferred.
+
+        `ctx` is a context (None: the current one). `grad_req` is "write", "add" or "null", for all arguments, in order
+        or by name. `type_dict` gives dtypes by name, all the same. `slices` is the number of parts of a batch on the
+        CPU. Raises GraphError or ShapeError if the shapes do not determine all others or contradict each other,
+        ParameterError for a bad option, and DeviceError if a GPU cannot be used.
+        """
+        # Imported late, here and below: to compose, draw or convert a network takes no executor and no kernels.
         from ..execution.choose_executor import simple_bind
 
         shape_inference.check_names(self.nodes())
@@ -136,9 +152,12 @@ class Symbol(Arithmetic):
         grad_req: str | list[str] | dict[str, str] = "write",
         aux_states: list[Array] | Mapping[str, Array] | None = None,
     ) -> BaseExecutor:
-        """An executor that computes on the caller's arrays, by name or in order of arguments.
+        """An executor that computes on the caller's arrays, each of its argument's or state's shape, by name or in
+        order. Gradients go into `args_grad`; arguments without an array there get none.
 
-        They must lie where `ctx` says: on a GPU they are cupy's, or others with DLPack.
+        Arrays must lie where `ctx` says: on a GPU they are cupy's, or others with DLPack. Raises GraphError for missing
+        or unknown names, ShapeError for shapes that contradict the graph or arrays that cannot be written,
+        ParameterError for a bad `grad_req`, and DeviceError if a GPU cannot be used or an array lies elsewhere.
         """
         from ..execution.choose_executor import bind
 
@@ -147,10 +166,12 @@ class Symbol(Arithmetic):
 
 
 def load(fname: str | Path) -> Symbol:
-    """The symbol of a JSON file from MXNet 0.7 to 1.9; FileFormatError or GraphError say what is wrong with it."""
+    """The symbol of a JSON file from MXNet 0.7 to 1.9. Raises OSError if it cannot be read; FileFormatError, GraphError
+    or ParameterError say what is wrong with it.
+    """
     return Symbol(json_text.load(fname).heads)
 
 
 def loads(json_str: str) -> Symbol:
-    """The symbol that a JSON text describes; errors as of `load`."""
+    """The symbol that a JSON text describes. Raises FileFormatError, GraphError or ParameterError as `load` does."""
     return Symbol(json_text.loads(json_str).heads)

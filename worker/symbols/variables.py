@@ -27,6 +27,7 @@ def variable(
 
     `shape` may leave extents open with 0. `lr_mult` and `wd_mult` scale learning rate and weight decay of this
     parameter; `init` is an initializer or its JSON description. Further keywords must look like `__key__="text"`.
+    Raises GraphError for a bad name or attribute and ParameterError for a bad shape or an unknown keyword.
     """
     if not isinstance(name, str) or not name:
         raise GraphError("Variable: name", expected="a string that is not empty", got=repr(name))
@@ -40,7 +41,9 @@ def variable(
 
 
 def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
-    """One symbol with the outputs of all, in order."""
+    """One symbol with the outputs of all, in order. Raises GraphError unless it is given at least one, and nothing but
+    symbols.
+    """
     for item in symbols:
         if not isinstance(item, Symbol):
             raise GraphError("Group", expected="a list of symbols", got=type(item).__name__)
@@ -50,6 +53,7 @@ def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
 
 
 def _shape_text(shape: Shape | None) -> str | None:
+    """The text of the attribute `__shape__`. ParameterError if `shape` is no tuple of whole numbers."""
     if shape is None:
         return None
     try:
@@ -60,6 +64,7 @@ def _shape_text(shape: Shape | None) -> str | None:
 
 def _text(value: object) -> str:
     """The text of an attribute: initializers describe themselves, dtypes give their name."""
+    # Not asked for by class: initializers belong to a room above this one.
     describe = getattr(value, "dumps", None)
     if describe is not None:
         return str(describe())

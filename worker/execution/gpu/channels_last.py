@@ -1,8 +1,8 @@
-"""Which values of a graph lie with channels last, in the type that tensor cores read, and how.
+"""Which values of a graph lie in memory with channels last, in the type that tensor cores read, and how they lie there.
 
-A value does if the operator that makes it and all that read it can do so. A convolution may read in one format and
-write in another. For all others what goes in and what comes out are alike, so formats change at convolutions, and at
-poolings over whole planes, behind which both formats are the same memory.
+A value does so if the operator that computes it and all operators that read it support it. A convolution may read one
+format and write another; all other operators write the format that they read. So the format changes at convolutions
+only, and behind poolings over whole planes, where both formats are the same memory.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from ...cuda.kernels.pooling import is_whole_plane
 from ...graphs.node import Entry, Node
 from ..memory_format import Formats
 
-_ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")
+_ALIKE = ("Activation", "relu", "sigmoid", "tanh", "softsign", "clip")  # element by element: any format will do
 _WITH_PARAMETERS = ("Convolution", "BatchNorm", "CuDNNBatchNorm")
 
 
 class ChannelsLast:
-    """Arrays (N, C, H, W) that lie in memory as (N, H, W, C): float32, or float16 or bfloat16 as uint16."""
+    """A Format: arrays (N, C, H, W) that lie in memory as (N, H, W, C). Elements are float32 for "tf32"; otherwise they
+    are 16-bit floats, whose bits are kept as uint16.
+    """
 
     def __init__(self, math: str) -> None:
         """`math`: "tf32", "float16" or "bfloat16"."""
         self._halves = math in HALVES
 
     def size(self, shape: Shape) -> int:
-        """How many float32 have room for it."""
+        """How many float32 elements of memory an array of that shape takes; two 16-bit floats fit into one."""
         count = int(np.prod(shape, dtype=np.int64))
         return -(-count // 2) if self._halves else count
 
     def view(self, memory: Array, shape: Shape) -> Array:
-        """The array in the first numbers of the float32 `memory`."""
+        """An array of `shape` (N, C, H, W), with strides of channels last, in the first elements of `memory`.
+
+        `memory` is flat, float32.
+        """
         elements = memory.view(np.uint16) if self._halves else memory
         images, channels, height, width = shape
         dense = elements[: int(np.prod(shape, dtype=np.int64))].reshape(images, height, width, channels)
@@ -46,6 +51,7 @@ def formats(
     groups: Sequence[Sequence[Node]], heads: Sequence[Entry], shapes: Mapping[Entry, Shape], math: str
 ) -> Formats:
     """The entries that lie with channels last. Variables and heads never do. `math`: see ChannelsLast."""
+    # A family is a set of entries that must all have the same format, since one kernel reads and writes them.
     families: list[set[Entry]] = []
     refused = set(heads)
     for group in groups:
@@ -56,19 +62,19 @@ def formats(
         able = {entry for entry in wanted if entry[0].op is not None and len(shapes[entry]) == 4}
         refused |= {*first.inputs, *outputs} - able
         if first.op.op_name() in _WITH_PARAMETERS:
-            refused.update(first.inputs[1:])  # also where data is a parameter, too
+            refused.update(first.inputs[1:])  # even if a computed value serves as both data and parameter
         if first.op.op_name() == "Convolution":
-            families += [{entry} for entry in able]
+            families += [{entry} for entry in able]  # it converts, so its input and output may differ
         else:
             families.append(able)
-            refused |= able if able != wanted else set()
+            refused |= able if able != wanted else set()  # all or none
     chosen = ChannelsLast(math)
     return dict.fromkeys(_untouched(families, refused), chosen)
 
 
 def _untouched(families: Sequence[set[Entry]], refused: set[Entry]) -> set[Entry]:
-    """The members of families none of which is refused, where refusing one refuses the others of all its families."""
-    while True:
+    """The entries of families that are left when refusing one entry refuses all others of every family that has it."""
+    while True:  # each round refuses at least one more entry, so this ends
         more = set[Entry]().union(*(family for family in families if family & refused)) - refused
         if not more:
             return set[Entry]().union(*families) - refused
@@ -76,13 +82,16 @@ def _untouched(families: Sequence[set[Entry]], refused: set[Entry]) -> set[Entry
 
 
 def adds_two(op: Any) -> bool:
-    """Whether it is the sum of two arrays."""
+    """Whether the operator `op` is the sum of two arrays of the same shape."""
     name = op.op_name()
     return name == "elemwise_add" or (name == "add_n" and int(op.num_args) == 2)
 
 
 def _able(op: Any, inputs: Sequence[Entry], outputs: Sequence[Entry], shapes: Mapping[Entry, Shape]) -> Iterable[Entry]:
-    """Inputs and outputs that the kernels for `op`, and an activation behind it, also take with channels last."""
+    """The inputs and outputs that the kernels for `op`, and for an activation behind it, also take with channels last.
+
+    Parameters of layers are never among them.
+    """
     name = op.op_name()
     if name == "Convolution" and not op.cudnn_off:
         return inputs[0], outputs[0]

@@ -24,18 +24,18 @@ _CUDA = 2  # DLPack's kDLCUDA
 
 
 class CudaExecutor(BaseExecutor):
-    """What `Executor` is, with cupy arrays.
+    """The counterpart of `Executor` with cupy arrays, each of its argument's, state's or output's shape.
 
     Work is queued in order with the caller's current stream, and methods return before it is done, unless an operator
-    checks values, such as labels: they wait then, to raise what was wrong. From the second call on, what is computed is
-    replayed as a CUDA graph.
+    checks values, such as labels: then they wait, and raise DataError for wrong ones. The second call of a kind is
+    recorded as a CUDA graph, which all later ones replay. All methods raise DeviceError if the GPU fails.
     """
 
     def __init__(self, symbol: Graph, replica: Replica) -> None:
         super().__init__(symbol, replica.binding, replica.outputs)
         self._replica, self._device = replica, replica.device
         self._counts: list[float] = []
-        self._buckets = replica.buckets(WHOLE)
+        self._buckets = replica.buckets(WHOLE)  # one bucket: nobody waits for a part of the gradients
         self._recorded_steps: dict[tuple[str, bool], RecordedStep[Pause]] = {}
 
     @classmethod
@@ -47,7 +47,10 @@ class CudaExecutor(BaseExecutor):
         type_dict: Mapping[str, Any] | None,
         shapes: Mapping[str, Shape],
     ) -> CudaExecutor:
-        """See Symbol.simple_bind."""
+        """Bind to new arrays on GPU number `gpu`, all zeros; `shapes` are those of the inputs.
+
+        Raises what Binding.allocate raises, and DeviceError if the GPU fails or has too little memory.
+        """
         device = Device.get(gpu)
         with explained([device]), device.serving():
             replica = Replica.allocate(symbol, device, grad_req, shapes, (0, 0), type_dict=type_dict)
@@ -55,16 +58,20 @@ class CudaExecutor(BaseExecutor):
 
     @classmethod
     def bind(cls, symbol: Graph, gpu: int, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> CudaExecutor:
-        """See Symbol.bind; the arrays must lie on that GPU: cupy's, or others with DLPack."""
+        """Bind to the caller's arrays, by name or in order, which lie on that GPU: cupy's, or others with DLPack.
+
+        Raises what Binding.adopt raises, and DeviceError for an array that lies elsewhere.
+        """
         device = Device.get(gpu)
 
         def take(value: Any) -> Array:
+            # No silent copy: results would go into the copy, and the caller's array would stay as it is.
             if not isinstance(value, device.xp.ndarray) and getattr(value, "__dlpack_device__", _on_host)()[0] == _CUDA:
                 value = device.xp.from_dlpack(value)
             if not isinstance(value, device.xp.ndarray) or value.device.id != device.index:
                 what = f"{type(value).__module__}.{type(value).__name__} of shape {getattr(value, 'shape', None)}"
                 raise DeviceError(
-                    f"bind on {device}: an array that is not there", got=what, remedy="cupy.asarray copies it"
+                    f"bind on {device}: an array that lies elsewhere", got=what, remedy="cupy.asarray copies it"
                 )
             return value  # type: ignore[no-any-return]
 
@@ -73,7 +80,10 @@ class CudaExecutor(BaseExecutor):
             return cls(symbol, Replica(symbol, binding, device, CudaBackend(device), (0, binding.rows())))
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
-        """See BaseExecutor; inputs may be numpy's or cupy's arrays."""
+        """Copy `inputs`, numpy's or cupy's arrays, into the arguments of those names and queue the outputs.
+
+        Returns the outputs. Raises ParameterError for an unknown name and ShapeError for an array of another shape.
+        """
         with explained([self._device]), self._device.serving():
             return super().forward(is_train, **inputs)
 
@@ -85,8 +95,13 @@ class CudaExecutor(BaseExecutor):
             self._look()
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
-        """See BaseExecutor."""
+        """Queue the gradients of the last forward(is_train=True), then call `announce(name, gradient)` for each.
+
+        `out_grads`: one array per output, of its shape, or one array; ones if left out. Raises GraphError for another
+        number of arrays and ShapeError for another shape.
+        """
         with explained([self._device]), self._device.serving():
+            # Given gradients may lie elsewhere in each call, and a graph would hold the addresses of the first ones.
             if out_grads is None:
                 self._run("backward", self._backward)
             else:
@@ -95,7 +110,7 @@ class CudaExecutor(BaseExecutor):
         self._announce(announce)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
-        """See BaseExecutor; gradients are announced when all are queued."""
+        """Queue a training step; `announce(name, gradient)` is called for each gradient once all are queued."""
         with explained([self._device]), self._device.serving():
             self._prepare(True, self._position(at))
             self._run("both", self._both)
@@ -103,7 +118,10 @@ class CudaExecutor(BaseExecutor):
         self._announce(announce)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """See BaseExecutor; takes host arrays."""
+        """For losses that normalise over the global batch: count in `whole`, its labels by argument name.
+
+        Labels are host arrays, with all rows of the global batch.
+        """
         self._counts = self._replica.counts(whole)
 
     def _forward(self, _: int) -> Iterator[Pause]:
@@ -111,26 +129,28 @@ class CudaExecutor(BaseExecutor):
 
     def _backward(self, _: int) -> Iterator[Pause]:
         self._replica.backward([None] * len(self.outputs))
-        yield from ()
+        yield from ()  # makes this a generator, whose work is queued when RecordedStep advances it, not before
 
     def _both(self, _: int) -> Iterator[Pause]:
         return self._replica.forward_backward(self._buckets)
 
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
         if self._replica.place(is_train, at):
-            self._recorded_steps = {}
+            self._recorded_steps = {}  # their kernels have the old position among their arguments
+        # Labels are counted on the host, so with such a loss this waits for what has been queued before.
         counting = self._replica.binding.counting
         if counting and at.global_rows == self.rows:
             self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
         self._replica.step.set_now(at.number, 0, 0.0, self._counts)
 
     def _run(self, what: str, body: Any) -> None:
-        key = what, self._replica.step.is_train
+        key = what, self._replica.step.is_train  # operators such as Dropout queue other work for training
         if key not in self._recorded_steps:
             self._recorded_steps[key] = RecordedStep([self._device], body, self._nothing_between, self._replica.records)
         self._recorded_steps[key].run()
 
     def _look(self) -> None:
+        """Raise what kernels have found wrong; waits for the GPU, so only if some kernel looks for anything."""
         if self._replica.step.complaints:
             self._replica.step.complaints.look()
 
@@ -140,7 +160,7 @@ class CudaExecutor(BaseExecutor):
                 announce(name, gradient)
 
     def _nothing_between(self, _: Pause) -> None:
-        """One GPU, and nobody who waits for a part of its gradients."""
+        """Between segments: nothing to do, as nobody waits for a part of the gradients of a lone GPU."""
 
     def _copy(self, name: str, target: Array, value: Any) -> None:
         given = self._take(value)
@@ -148,7 +168,7 @@ class CudaExecutor(BaseExecutor):
         target[...] = given.astype(target.dtype, copy=False)
 
     def _take(self, value: Any) -> Array:
-        """`value` as an array on this GPU."""
+        """`value` as an array of the same shape on this GPU, from wherever it lies."""
         xp = self._device.xp
         if isinstance(value, xp.ndarray):
             return xp.asarray(value)  # type: ignore[no-any-return]
@@ -158,5 +178,5 @@ class CudaExecutor(BaseExecutor):
 
 
 def _on_host() -> tuple[int, int]:
-    """What arrays of the host say of where they lie, in DLPack's terms."""
+    """The answer of `__dlpack_device__` for arrays in host memory: kDLCPU, device 0."""
     return 1, 0

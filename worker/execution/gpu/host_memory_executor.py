@@ -1,5 +1,7 @@
-"""An executor whose arrays lie in host memory and whose computing is done on GPUs: for workers of a job, whose weights
-and gradients pass through the host anyway, and for predictions.
+"""An executor whose arrays lie in host memory while GPUs compute: for workers of a job, whose weights and gradients
+pass through the host anyway, and for predictions.
+
+Three streams per GPU work at the same time: one copies in, one computes, one copies out. Only events order them.
 """
 
 from __future__ import annotations
@@ -19,15 +21,15 @@ from .recorded_step import RecordedStep
 from .replica import Bucket, Pause, Stretch
 from .replicas import BUCKET, Replicas
 
-STRETCH = 8 << 20  # bytes of weights for which a part of forward waits
+STRETCH = 8 << 20  # bytes of weights, at least, that must have arrived before a part of forward begins
 
 
 class HostedExecutor(StepExecutor):
-    """As `Executor`, on the GPUs of `placement`, each of which computes some rows.
+    """The counterpart of `Executor` on the GPUs of `placement`, each of which computes some rows.
 
-    Arrays are pinned, also those in `places` where the driver allows it. Weights are copied in while forward computes
-    with those that are there; each bucket of gradients is copied out while backward goes on, and announced when it is
-    there.
+    Arrays are pinned, also those in `places` if the driver allows it. Weights are copied in while forward computes
+    with those that have arrived; each bucket of gradients is copied out while backward goes on, and announced when it
+    has arrived. Arrays have the shapes of the whole share. Methods raise DeviceError if a GPU fails.
     """
 
     def __init__(
@@ -39,6 +41,9 @@ class HostedExecutor(StepExecutor):
         places: Places | None = None,
         precision: str = "float32",
     ) -> None:
+        """Arguments are those of `bind_share`. Raises what binding a graph raises, GraphError if rows cannot be shared
+        by several GPUs, and DeviceError if a GPU has too little memory.
+        """
         devices = [Device.get(index) for index in placement.gpus]
         with held(devices):
             first = devices[0]
@@ -49,24 +54,32 @@ class HostedExecutor(StepExecutor):
             self._pages = PinnedPages(first, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
-        self._leaving: list[tuple[Bucket, Any]] = []  # what is on its way to the host, and when it is there
-        self._arriving: dict[Stretch, list[Any]] = {}  # what is on its way to the GPUs: an event for each
+        self._leaving: list[tuple[Bucket, Any]] = []  # buckets on their way to the host, each with its event of arrival
+        self._arriving: dict[Stretch, list[Any]] = {}  # weights on their way to the GPUs: one event of arrival for each
         self._recorded_steps: dict[tuple[bool, bool], RecordedStep[Pause]] = {}
 
     def compute(self, is_train: bool, at: BatchPosition) -> None:
-        """Compute the outputs on the GPUs and wait until they are in host memory."""
+        """Compute the outputs on the GPUs and wait until they are in host memory.
+
+        Raises DataError if an operator finds values that it cannot use.
+        """
         with self._replicas.alone():
             self._begin(is_train, at)
             self._recorded_step(False, is_train).run()
             self._fetch_results(is_train)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
-        """See StepExecutor; gradients are announced in the order of backward, on this thread."""
+        """One training step; gradients are announced in the order of backward, on this thread.
+
+        Raises DataError if an operator finds values that it cannot use, or if gradients in float16 overflow at any
+        scale.
+        """
         self._stale = True  # the store has changed the weights since
         with self._replicas.alone():
             self._begin(True, self._position(at))
             self._leaving = []
             self._recorded_step(True, True).run()
+            # All is queued, so waiting here holds nothing up: later buckets go on arriving while one is announced.
             for bucket, arrival in self._leaving:
                 arrival.synchronize()
                 for name in bucket.names if announce else ():
@@ -80,29 +93,37 @@ class HostedExecutor(StepExecutor):
         aux_params: Mapping[str, Any] | None = None,
         allow_extra_params: bool = False,
     ) -> None:
-        """See StepExecutor."""
+        """Copy values into arguments and states by name, each of its argument's or state's shape.
+
+        The GPUs get them with the next step. Raises ShapeError for another shape, and ParameterError for an unknown
+        name unless `allow_extra_params`.
+        """
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         self._stale = True
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
-        """See StepExecutor."""
+        """Count by what losses divide in `whole`: the global batch's labels by argument name, with all its rows."""
         self._counts = self._replicas.replicas[0].counts(whole)
 
     def close(self) -> None:
-        """Wait for the GPUs and let go of memory that others own."""
+        """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
+        # A copy that is still under way must not find its pages unregistered.
         with self._replicas.alone():
             for device in self._replicas.devices:
                 device.synchronize()
         self._pages.close()
 
     def _begin(self, is_train: bool, at: BatchPosition) -> None:
+        """Queue what a step needs: inputs and, if they are stale, weights and states; then the figures of the step."""
         replicas = self._replicas
         if replicas.place(is_train, at):
-            self._recorded_steps = {}
+            self._recorded_steps = {}  # their kernels have the old position among their arguments
         if at.global_rows == self.rows:
             self.count_over(self.arg_dict)
         for device in replicas.devices:
             device.inward.wait_event(device.mark())  # the last step may still read what is overwritten
+        # In the order in which forward reads them. It begins once the batch and the first stretch have arrived; it
+        # waits for each later stretch when it gets there (see _between).
         first, *others = replicas.stretches
         self._send({*first.names, *replicas.batched})
         for device in replicas.devices:
@@ -132,6 +153,7 @@ class HostedExecutor(StepExecutor):
         return self._recorded_steps[key]
 
     def _between(self, pause: Pause) -> None:
+        """Between two segments of a step: fetch the gradients that are final, or wait for weights that come next."""
         if isinstance(pause, Bucket):
             self._fetch(pause)
             return
@@ -139,10 +161,11 @@ class HostedExecutor(StepExecutor):
             device.stream.wait_event(event)
 
     def _fetch(self, bucket: Bucket) -> None:
-        """Sum the bucket over GPUs and send it to the host, while backward goes on."""
+        """Queue the bucket's sum over GPUs and its copy to the host, beside backward."""
         replicas, device = self._replicas, self._replicas.devices[0]
         replicas.sum(bucket)
         replicas.unscale(bucket)
+        # The copy waits for the sum, where there is one, and for the stream that computes and unscales gradients.
         if replicas.collective is not None:
             replicas.collective.tell(device.outward)
         device.outward.wait_event(device.mark())
@@ -152,12 +175,14 @@ class HostedExecutor(StepExecutor):
         self._leaving.append((bucket, device.mark(device.outward)))
 
     def _fetch_results(self, is_train: bool) -> None:
+        """Copy outputs, and states after training, to the host; wait for them and raise what kernels found wrong."""
         replicas = self._replicas
         if replicas.collective is not None:
             replicas.collective.join()
         for device, replica, (first, last) in zip(replicas.devices, replicas.replicas, replicas.parts, strict=True):
             for host, output in zip(self.outputs, replica.outputs, strict=True):
                 device.download(host[first:last] if last - first < self.rows else host, output, device.stream)
+        # Every GPU has the same states after their mean, so the first one's will do.
         for name, state in replicas.replicas[0].binding.auxiliaries.items() if is_train else ():
             replicas.devices[0].download(self.aux_dict[name], state, replicas.devices[0].stream)
         for device in replicas.devices:

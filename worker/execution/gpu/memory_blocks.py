@@ -1,5 +1,5 @@
-"""Arrays of one kind (weights, gradients, states) side by side in one block of a GPU's memory: one kernel or one
-collective reaches all of them, or any run of neighbours.
+"""Arrays of one kind (weights, gradients, states) side by side in one block of a GPU's memory, so that one kernel or
+one collective can process all of them, or any run of neighbours.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import numpy as np
 from ...array import Array, Shape
 from ...cuda.device import Device
 
-ALIGN = 32  # elements: 128 bytes, what a warp reads at once
+ALIGN = 32  # elements of float32: 128 bytes, what a warp reads at once
 
 
 class Layout:
-    """Where each array begins and ends in such a block, in elements; the same for all blocks made by it."""
+    """Where each array begins and ends in such a block, in elements: the same in all blocks that it makes.
+
+    Blocks are flat, float32, of `size` elements; `ranges` holds [first, last) by name.
+    """
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self.shapes = dict(shapes)
@@ -27,15 +30,18 @@ class Layout:
             self.size = -(-stop // ALIGN) * ALIGN
 
     def zeros(self, device: Device) -> Array:
-        """A block of zeros. To be called while the device is active."""
+        """A flat block of zeros on that device, which has to be active."""
         return device.zeros((self.size,), np.float32)
 
     def views(self, block: Array) -> dict[str, Array]:
-        """The arrays in a block, by name."""
+        """Views of the arrays in a flat block, by name, each in its own shape."""
         return {name: block[first:last].reshape(self.shapes[name]) for name, (first, last) in self.ranges.items()}
 
     def runs(self, names: Iterable[str]) -> list[tuple[int, int]]:
-        """The ranges of those arrays, neighbours as one."""
+        """The ranges of those arrays in elements, in order, with neighbours joined; names without an array are ignored.
+
+        A joined range includes the gaps between arrays, which hold zeros.
+        """
         found: list[tuple[int, int]] = []
         for first, last in sorted(self.ranges[name] for name in names if name in self.ranges):
             if found and first - found[-1][1] < ALIGN:  # nothing but the gap that alignment leaves

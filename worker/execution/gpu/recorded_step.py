@@ -1,5 +1,5 @@
-"""A step on one or several GPUs, recorded once as CUDA graphs and replayed from then on: one launch costs the host what
-one kernel would.
+"""A step on one or several GPUs, recorded once as CUDA graphs and replayed from then on: launching a graph costs the
+host about as much as launching one kernel.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from ...cuda.device import Device
 from ...profiling.spans import recorder
 
 T = TypeVar("T")
-Body = Callable[[int], Iterator[T]]  # from the position of a device to the work that it queues there
-_END: Any = object()
+Body = Callable[[int], Iterator[T]]  # takes a device's position and queues that device's work
+_END: Any = object()  # what `next` gives when a body has ended
 
 
 class RecordedStep(Generic[T]):
     """Work that is the same in every step.
 
-    `body(i)` queues that of device i and yields, on all devices alike, where the host has something to do between two
-    segments of it; `between(value)` does that, given what was yielded. The first run does the work as it is: kernels
-    are compiled, plans are made, memory is found. The second records it, and all later ones replay the records.
-    What is allocated meanwhile comes from pools of the recorded step's own: a graph writes again where operators had
-    their temporary arrays, and nobody else's may lie there.
+    `body(i)` queues the work of device i. It yields where the host has something to do between two segments of it, and
+    yields the same values on all devices; `between(value)` does that work. The first run does everything directly:
+    kernels are compiled, plans are made, memory is allocated. The second run records it, and all later ones replay the
+    records. What operators allocate in it comes from pools that belong to this object: a graph writes to the addresses
+    of their temporary arrays in every replay, so no other arrays may lie there.
     """
 
     def __init__(self, devices: Sequence[Device], body: Body[T], between: Callable[[T], None], records: bool) -> None:
-        """`body` and `between` are methods of the recorded step's owner, and held weakly: an executor and its memory
-        are gone with the last reference to it. `records`: whether the work can be recorded at all.
+        """`body` and `between` are methods of the object that owns this one. They are held weakly: with a reference
+        back to its owner, an executor and its GPU memory would live until the garbage collector finds the cycle.
+        `records`: whether the work can be recorded at all.
         """
         self._devices = devices
         self._body, self._between = WeakMethod(body), WeakMethod(between)
@@ -39,7 +40,8 @@ class RecordedStep(Generic[T]):
         self._segments: list[tuple[list[Any], T]] | None = None
 
     def run(self) -> None:
-        """Queue one step."""
+        """Queue one step. May raise cupy's errors, and whatever the body raises."""
+        # Not in the first run: while a stream is captured, nothing may be compiled and no memory asked of the driver.
         if self._records and self._has_run and self._segments is None:
             self._segments = self._recorded()
         if self._segments is None or recorder.on:  # a profile times each operator on its own
@@ -49,8 +51,10 @@ class RecordedStep(Generic[T]):
         self._has_run = True
 
     def _as_it_is(self) -> None:
+        """Do the work without graphs, segment by segment."""
         body, between = self._held()
-        # a recording's pools are its own: were they asked for more, they might give back what it writes to
+        # The first run fills the pools from which the recording then takes its memory. Once there is a recording, its
+        # pools are left alone: if they ran out of memory, they might give back blocks that the graphs write to.
         pools = self._pools if self._segments is None else [device.new_pool() for device in self._devices]
         running = [body(index) for index in range(len(self._devices))]
         while True:
@@ -63,12 +67,17 @@ class RecordedStep(Generic[T]):
             between(value)
 
     def _recorded(self) -> list[tuple[list[Any], T]] | None:
-        """The graphs of every segment, one per device, and what the host is told behind it; None if that fails."""
+        """For every segment its graphs, one per device, and what the body yielded behind it; None if that fails.
+
+        `between` is not called: recording does no work, and the replay that follows calls it.
+        """
+        # The collector might free GPU memory of somebody else, which waits for the device. While a stream is captured,
+        # CUDA does not allow that, and the recording would fail.
         collects = gc.isenabled()
-        gc.disable()  # what it frees on a GPU waits for it, which cannot be while a stream is captured
+        gc.disable()
         try:
             each = [self._record(index, device) for index, device in enumerate(self._devices)]
-        except RuntimeError as error:  # nothing has been executed: recording does not run what it records
+        except RuntimeError as error:  # none of the work has been done yet, so the step can still run without graphs
             self._records = False
             warnings.warn(f"this step cannot be captured as a CUDA graph and runs slower: {error}", stacklevel=2)
             return None
@@ -85,7 +94,7 @@ class RecordedStep(Generic[T]):
                 device.stream.begin_capture()
                 try:
                     value = next(work, _END)
-                finally:
+                finally:  # also after an error: a stream that is still being captured cannot be used
                     graph = device.stream.end_capture()
             segments.append((graph, value))
         return segments
@@ -100,5 +109,5 @@ class RecordedStep(Generic[T]):
 
     def _held(self) -> tuple[Body[T], Callable[[T], None]]:
         body, between = self._body(), self._between()
-        assert body is not None and between is not None, "a recorded step is used by its owner"
+        assert body is not None and between is not None, "the owner of a recorded step is gone"
         return body, between

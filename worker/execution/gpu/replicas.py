@@ -1,4 +1,7 @@
-"""The GPUs of one worker, in step: each computes its rows of the batch; gradients and states are summed over them."""
+"""The GPUs of one worker, in step: each computes its rows of the batch; gradients and states are summed over them.
+
+Who trains with Replicas copies data in and out and runs `train` as the body of a RecordedStep, with `sum` in between.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,16 @@ from .gpu_sums import Collective, collective
 from .memory_blocks import Layout
 from .replica import Bucket, Pause, Replica
 
-BUCKET = 4 << 20  # bytes of gradients that leave together
-WHOLE = 1 << 62  # so many bytes that nothing is cut
+BUCKET = 4 << 20  # bytes of gradients, at least, that leave together
+WHOLE = 1 << 62  # more bytes than there can be, so that nothing is cut
 
 
 class Replicas:
     """One Replica per GPU of `placement`, for batches of `rows` rows.
 
-    Weights, gradients and states of each GPU lie in blocks: `weights`, `gradients`, `states` hold one per GPU, laid out
-    by `weight_layout` (of the arguments that the batch does not cut), `gradient_layout` and `state_layout`.
+    Weights, gradients and states of each GPU lie in blocks: `weights`, `gradients`, `states` hold one per GPU, a flat
+    float32 array, laid out by `weight_layout` (for the arguments that the batch does not cut), `gradient_layout` and
+    `state_layout`. Methods only queue work, unless they say that they wait.
     """
 
     def __init__(
@@ -44,18 +48,21 @@ class Replicas:
         stretch: int = WHOLE,
     ) -> None:
         """`bucket`: bytes of gradients that are announced together; `stretch`: bytes of weights that are waited for
-        together.
+        together. Raises GraphError if the rows cannot be computed apart, ParameterError if a GPU would get no row,
+        DeviceError if a GPU fails or has too little memory, and what binding a graph raises.
         """
         self.devices = [Device.get(index) for index in placement.gpus]
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
-        probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)
+        probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)  # all rows, but no memory
         self.batched = cut_arguments(probe, rows, len(self.devices))
         shared = {n: a.shape for n, a in probe.arguments.items() if n not in self.batched}
         self.weight_layout = Layout(shared)
-        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})  # one kernel updates all
+        # The same layout as the weights, even for weights without a gradient, so that one kernel can update all.
+        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})
         self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
         self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
         sums = len(self.devices) > 1 and bool(probe.gradients)
+        # `need` is only an estimate for error messages; errors from here on can name a batch size that fits.
         with held(self.devices):
             with explained(self.devices):
                 self.need = _need(symbol, probe, rows, CudaBackend(self.devices[0], precision))
@@ -70,36 +77,38 @@ class Replicas:
 
     @property
     def records(self) -> bool:
-        """Whether a step can be captured."""
+        """Whether a step can be captured as CUDA graphs on all GPUs."""
         return all(replica.records for replica in self.replicas)
 
     def place(self, is_train: bool, at: BatchPosition) -> bool:
-        """Say where the batch stands; whether a captured graph no longer fits on one of the GPUs."""
+        """Take note of where the batch stands; True if the captured graphs of some GPU do not fit any longer."""
         self.need.global_rows = at.global_rows
+        # All have to be told, so the list is made before `any`, which stops at the first that has moved.
         moved = [replica.place(is_train, at) for replica in self.replicas]
         return any(moved)
 
     def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
-        """Queue the figures of the next step on every GPU."""
+        """Queue the next step's figures on every GPU: numbers of step and batch, learning rate, counts of losses."""
         for device, replica in zip(self.devices, self.replicas, strict=True):
             device.call(replica.step.set_now, number, batch, rate, counts)
 
     def train(self, index: int) -> Iterator[Pause]:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
-        empty bucket at the end, when `sum` can make the mean of their states, weighted by rows.
+        empty bucket at the end: the states are then ready for `sum`, which leaves their mean, weighted by rows.
         """
         yield from self.replicas[index].forward_backward(self.buckets, self.stretches)
         if self.collective is not None:
+            # Each GPU multiplies its states by its part of the rows, so that the sum of all is the weighted mean.
             first, last = self.parts[index]
             self.states[index] *= np.float32((last - first) / self.parts[-1][1])
             yield Bucket(0, ())
 
     def infer(self, index: int) -> Iterator[Pause]:
-        """Queue one GPU's part of a forward."""
+        """Queue one GPU's part of forward; yields as Replica.forward does."""
         yield from self.replicas[index].forward(self.stretches)
 
     def sum(self, bucket: Bucket) -> None:
-        """Queue the sum over GPUs of what `train` has just yielded."""
+        """Queue the sum over GPUs of the bucket that `train` has just yielded; the empty one stands for the states."""
         if self.collective is None:
             return
         if bucket.names:
@@ -108,9 +117,10 @@ class Replicas:
             self.collective.sum(self.states, [(0, self.state_layout.size)])
 
     def unscale(self, bucket: Bucket) -> None:
-        """Queue what brings the bucket's gradients, summed, back to their size, if they are scaled at all.
+        """Queue the division of the bucket's summed gradients by their scale, if they are scaled at all.
 
-        Each GPU looks at the same sums, so that all go on with the same scale.
+        After the last bucket of a step, the scale is adjusted. Every GPU sees the same sums, so all keep the same
+        scale without asking each other.
         """
         if self.replicas[0].loss_scale is None:
             return
@@ -121,19 +131,20 @@ class Replicas:
             with device.active():
                 for name in bucket.names:
                     replica.loss_scale.unscale(replica.binding.gradients[name])
+                # Once per step, after its last bucket: on several GPUs that is the empty one.
                 if bucket.first == 0 and (self.collective is None or not bucket.names):
                     replica.loss_scale.adjust()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Around whatever uses these GPUs, such as one step: no other thread does, and what they complain of is a
-        DeviceError.
+        """To be held around whatever uses these GPUs, such as one step: no other thread does meanwhile, and cupy's errors
+        become DeviceError.
         """
         with held(self.devices), explained(self.devices, self.need):
             yield
 
     def look_at_scale(self) -> None:
-        """DataError if gradients are NaN or infinite however small their scale is. Waits for the first GPU."""
+        """Raise DataError if gradients are NaN or infinite even at the smallest scale. Waits for the first GPU."""
         scale = self.replicas[0].loss_scale
         with self.devices[0].active():
             step = scale.failed_step() if scale else None
@@ -144,14 +155,14 @@ class Replicas:
             )
 
     def look(self) -> None:
-        """Raise what kernels have found wrong, if anything. Waits for the devices."""
+        """Raise DataError for the first wrong value that kernels have found. Waits for GPUs that look for any."""
         for device, replica in zip(self.devices, self.replicas, strict=True):
             if replica.step.complaints:
                 with device.active():
                     replica.step.complaints.look()
 
     def rows_of(self, array: Array, name: str, index: int) -> Array:
-        """What GPU `index` sees of a whole array of that argument's."""
+        """GPU `index`'s part of `array`, an argument's with all rows: its rows if the batch cuts it, else all of it."""
         first, last = self.parts[index]
         return array[first:last] if name in self.batched else array
 
@@ -181,9 +192,14 @@ class Replicas:
 
 
 def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
-    """The arguments that the batch cuts; GraphError if it cannot be cut into `parts`."""
-    if parts == 1:
+    """The arguments that the batch cuts. Raises GraphError if its rows cannot be computed in `parts` parts.
+
+    `probe`: a binding for all `rows` rows, of which only shapes matter.
+    """
+    if parts == 1:  # nothing has to be cut: this only tells what changes with every batch from what stays
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
+    # A BatchNorm may normalise over each GPU's rows, and a loss gets its count from the labels of the whole batch; any
+    # other node that couples rows would need them all on one device.
     coupling = [n.name for n in probe.couplers() if n.op is not None and not n.op.is_per_device]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
     if set(coupling) - counting or not probe.separable([(0, rows)]):
@@ -201,7 +217,7 @@ def _labels(probe: Binding, rows: int) -> set[str]:
 
 
 def _need(symbol: Graph, binding: Binding, rows: int, backend: CudaBackend) -> Need:
-    """What a step needs for its values: what one kernel hands on to itself takes nothing, nor do views."""
+    """What a step needs for its values. Values within a fused group need no memory, and views have their input's."""
     groups = backend.fuse(symbol.nodes(), symbol.heads, binding.dtype)
     with backend.device.active():
         formats = backend.formats(groups, symbol.heads, binding.shapes, binding.dtype)
@@ -212,5 +228,7 @@ def _need(symbol: Graph, binding: Binding, rows: int, backend: CudaBackend) -> N
 
 
 def _shape_only(shape: Shape, dtype: Any) -> Array:
-    """An array without memory of its own, to ask a binding about its shapes: one zero, seen everywhere."""
+    """An array of `shape` that takes no memory: a single zero, repeated by strides of 0. A binding of such arrays can
+    be asked about shapes.
+    """
     return np.broadcast_to(np.zeros((), dtype), shape)
