@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 
-class StatusPipe:
+class StatusWriter:
     """Writes events to file descriptor `fd`; without one, or when nobody reads any more, it writes nothing."""
 
     def __init__(self, fd: int | None) -> None:

@@ -16,7 +16,7 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Exchange:
     """`workers` and `servers`, each with a full-duplex link of `link` bytes/s, exchange `nbytes` of parameters.
 
     `latency` is the time from host to host in seconds, `server_rate` the bytes of gradients per second that a server
@@ -56,7 +56,7 @@ class Cluster:
         first = min(1.0, RANGE_BYTES * self.servers / self.nbytes)
         return max(self.costs.values()) * (1 + first) + 2 * self.latency
 
-    def enough_servers(self, limit: float = 0.0) -> Cluster:
+    def enough_servers(self, limit: float = 0.0) -> Exchange:
         """The fewest servers with which a step takes `limit` seconds, or nearly the least that is possible."""
         choices = [replace(self, servers=servers) for servers in range(1, 4 * self.workers + 1)]
         least = min(choice.seconds for choice in choices)

@@ -20,7 +20,7 @@ from .output import Output
 from .process_plan import ProcessSpec, count, inherited
 from .report import report
 from .signals import forwarded
-from .status_reader import Event, StatusPipe
+from .status_reader import Event, StatusReader
 from .supervisor import FINISH_WAIT, Action, Supervisor
 
 START_TIMEOUT = 60.0  # seconds that the scheduler has to say where it listens
@@ -63,7 +63,7 @@ class Runner:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._status = StatusPipe()
+        self._status = StatusReader()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._selector.register(self._status.fd, selectors.EVENT_READ)

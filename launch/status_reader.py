@@ -11,7 +11,7 @@ Event = dict[str, Any]
 LINE_LIMIT = 65536
 
 
-class StatusPipe:
+class StatusReader:
     """The read end of the status pipe. Lines that make no sense are dropped: they must not stop a training."""
 
     def __init__(self) -> None:

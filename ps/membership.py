@@ -34,7 +34,7 @@ from .collectives import Collectives
 from .refusal import refusal
 from .roster import Member, Roster
 
-LAST_WORDS = 2.0  # seconds that everyone gets to learn of the end of the job
+ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
 
 class Membership:
@@ -216,7 +216,7 @@ class Membership:
 
     def _abort(self, role: str, rank: int | None, host: str, reason: str, now: float) -> list[Action]:
         """Tell everyone, and stay until everyone knows: what is sent in the last moment may be lost."""
-        self.phase, self.deadline = "aborted", now + LAST_WORDS
+        self.phase, self.deadline = "aborted", now + ABORT_NOTICE
         self.bad_news = Abort(role=role, rank=rank, host=host, reason=reason)
         self.unaware = {item.identity for item in self.roster.present()}
         who = role if rank is None else f"{role} {rank}"

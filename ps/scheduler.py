@@ -16,14 +16,14 @@ from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
 from ..common.pulse import PREFIX
-from ..common.status_writer import StatusPipe
+from ..common.status_writer import StatusWriter
 from ..common.wire import Frame, WireError
 from .actions import Action, End, Send, Tell
 from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
 
-LAST_WORDS = 1.0  # seconds that messages get to leave when the scheduler ends
+LINGER = 1.0  # seconds that ZeroMQ has, when the scheduler ends, to send what is still queued
 
 
 class Scheduler:
@@ -35,7 +35,7 @@ class Scheduler:
         endpoint = tcp(address, env.root_port)
         keys = keys_for(env, endpoint)
         self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
-        self.status = StatusPipe(env.status_fd)
+        self.status = StatusWriter(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
         if env.status_fd is not None:  # a launcher watches the processes: the start is when the first worker comes
@@ -61,7 +61,7 @@ class Scheduler:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.socket.close(int(1000 * LAST_WORDS))
+            self.socket.close(int(1000 * LINGER))
             self.context.term()
 
     def _round(self) -> End | None:
