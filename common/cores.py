@@ -15,6 +15,7 @@ def available_cores(cgroup: Path = CGROUP) -> int:
     That is the size of the affinity mask, or the quota of the control group (as containers have) if that is less,
     rounded up. os.cpu_count would give the whole machine: threads beyond the quota only get throttled.
     """
+    # macOS has no affinity masks.
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return count if quota is None else max(1, min(count, math.ceil(quota)))
