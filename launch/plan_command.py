@@ -1,4 +1,4 @@
-"""`pushgrad plan`."""
+"""`pushgrad plan`: say how many servers a job needs, by the model of exchange_time.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ITEM_BYTES = 4  # float32
 )
 @click.option(
     "--server-rate", type=click.FloatRange(0, min_open=True), default=SERVER_RATE / 1e9, show_default=True,
-    help="GB of gradients per second that one server works off.",
+    help="GB of gradients per second that one server can handle.",
 )  # fmt: skip
 def plan(workers: int, params: str, link: str, latency: float, compute: float, server_rate: float) -> None:
     """Say how many servers a job needs so that they do not hold its workers up.

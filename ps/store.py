@@ -90,7 +90,7 @@ class Store(Generic[K]):
             self.optimizer = optimizer
 
     def push(self, name: K, rows: Array, lr: float, column: int = 0) -> None:
-        """Update `name` by the sum of `rows` (workers, m) from `column` on, as Entry.apply does; rows are overwritten."""
+        """Update `name` by the sum of `rows` (workers, m) from `column` on, as Entry.apply does; overwrites `rows`."""
         self.entries[name].apply(self.optimizer, rows, lr, column)
 
     @property
