@@ -154,7 +154,7 @@ def _check_platform() -> None:
 def _check_restarts(max_restarts: int) -> None:
     if max_restarts != 0:
         raise JobError(
-            f"--max-restarts {max_restarts}: replacing dead processes is not supported yet",
+            f"--max-restarts {max_restarts}: dead processes cannot be replaced yet",
             expected="0",
             remedy="Leave the option out; a failed job continues from its last checkpoint with begin_epoch",
         )

@@ -20,7 +20,7 @@ def test_dry_run_starts_nothing(launch, script, scratch):
         (["--work", "2", "train.py"], "No such option '--work'"),
         (["--workers", "two", "train.py"], "'two' is not a valid integer"),
         (["--workers", "0", "train.py"], "--workers: expected 1 or more, got 0"),
-        (["--max-restarts", "1", "train.py"], "replacing dead processes is not supported yet"),
+        (["--max-restarts", "1", "train.py"], "dead processes cannot be replaced yet"),
         (["absent.py"], "there is no script absent.py"),
         (["--gpus", "0", "--workers", "2", "train.py"], "more workers than GPUs"),
         (["--log-dir", "train.py", "train.py"], "is a file"),
