@@ -67,7 +67,7 @@ class JobEnv:
             rank=_rank(env, role),
             node_host=env.get("DMLC_NODE_HOST") or None,
             interface=env.get("DMLC_INTERFACE") or None,
-            job_id=env.get("PUSHGRAD_JOB_ID") or "job",
+            job_id=env.get("PUSHGRAD_JOB_ID") or "job",  # dmlc's trackers set none
             job_dir=env.get("PUSHGRAD_JOB_DIR") or None,
             keys=env.get("PUSHGRAD_KEYS") or None,
             insecure=env.get("PUSHGRAD_INSECURE") == "1",
@@ -140,5 +140,6 @@ def _rank(env: Mapping[str, str], role: str) -> int | None:
     name = {"worker": "DMLC_WORKER_ID", "server": "DMLC_SERVER_ID"}.get(role)
     if name is None or not env.get(name):
         return None
+    # Checked here, too, so that the error names the variable before anybody is connected to.
     high = _number(env, "DMLC_NUM_WORKER" if role == "worker" else "DMLC_NUM_SERVER", low=1) - 1
     return _number(env, name, low=0, high=high)

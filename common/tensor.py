@@ -66,8 +66,10 @@ def read_tensor(value: Any) -> Tensor:
     # Only an empty key has an empty range.
     if not tensor.lo <= tensor.hi <= size or (tensor.lo == tensor.hi and size):
         raise malformed(f"range of key {tensor.key!r}", expected=f"lo < hi <= {size}", got=(tensor.lo, tensor.hi))
+    # More rows than the key has would be repeated ones. A scalar has none.
     if tensor.rows is not None and (not tensor.shape or tensor.rows > tensor.shape[0]):
         raise malformed(f"rows of key {tensor.key!r}", expected=f"at most those of {tensor.shape}", got=tensor.rows)
+    # The frame's size follows from these fields, so this is what bounds the memory of a message.
     if tensor.nbytes > RANGE_ELEMENTS * ITEM_BYTES[tensor.dtype]:
         raise malformed(f"key {tensor.key!r}", expected=f"at most {RANGE_ELEMENTS} elements", got=tensor[3:])
     return tensor

@@ -100,7 +100,7 @@ class FileWriter:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
                 select.select([], [self._fd], [])
-            except OSError:
+            except OSError:  # the reader has gone (`launch ... | head`)
                 self._fd = None
 
 

@@ -148,6 +148,7 @@ def present_gpus() -> Present:
     listing = _ask(tool) if tool else None
     if listing is not None:
         return parse_listing(listing)
+    # nvidia-smi is missing or broken (containers often lack it): the driver's files tell how many GPUs there are.
     if DRIVER.is_dir():
         return Present(len(list(DRIVER.iterdir())), ())
     raise JobError(

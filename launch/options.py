@@ -190,4 +190,5 @@ def _short_temp_dir() -> Path:
     """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
     folder = Path(tempfile.gettempdir())
     job_name = len("pushgrad-20260101-000000-abcdef/")
+    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
     return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

@@ -38,6 +38,7 @@ class Member:
     @property
     def state(self) -> str:
         """One word for the progress view."""
+        # From the latest to the earliest, as each of these stays true when the next has come.
         if self.code is not None:
             return "done" if self.code == 0 else signal_name(self.code) or f"exit {self.code}"
         if self.pid is None:
@@ -80,7 +81,7 @@ def shell_code(code: int) -> int:
 
 def exit_cause(member: Member, reason: str = "") -> Cause:
     """The Cause when `member` ended with an error."""
-    code = member.code or EXIT_FAILURE
+    code = member.code or EXIT_FAILURE  # never 0: a failed job must not look like a success
     name = signal_name(code)
     remedy = "Killed from outside: by hand, by a limit, or for lack of memory (`dmesg` tells)" if code == -9 else ""
     return Cause(

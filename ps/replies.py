@@ -61,6 +61,7 @@ class Replies:
             some = tuple(islice(names, TENSORS))
             if not send(Ack(fit=fit, n=n, part=part, ranges=some)):
                 return False
+            # Removed only when they have been sent: if the queue was full they must still be here.
             for name in some:
                 del names[name]
             if not names:
@@ -90,6 +91,7 @@ class Replies:
             its_version, tensor, arrays = found
             nbytes = sum(array.nbytes for array in arrays)
             alike = (item.fit, item.n, item.part) == (first.fit, first.n, first.part)
+            # One message has one version and one n: in async mode ranges are at different versions.
             if some and not (alike and its_version == version):
                 break
             if some and (size + nbytes > TOGETHER or len(some) == TENSORS):
@@ -97,7 +99,7 @@ class Replies:
             version, size = its_version, size + nbytes
             some.append(item)
             tensors.append(tensor)
-            frames += [array.data.cast("B") if array.size else b"" for array in arrays]
+            frames += [array.data.cast("B") if array.size else b"" for array in arrays]  # empty ones cannot be cast
         return some, self._values(first, version, tensors, frames)
 
     def _values(self, first: Ready, version: int, tensors: list[Tensor], frames: list[Frame]) -> Values:

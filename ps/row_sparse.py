@@ -33,7 +33,7 @@ def summed_rows(ids: Array, rows: Array) -> RowGradient:
     # Everything is stable and in order, so that the bits of a sum depend on the order of `ids` only.
     order = np.argsort(ids, kind="stable")
     unique, first = np.unique(ids[order], return_index=True)
-    if unique.size == ids.size:
+    if unique.size == ids.size:  # nothing to add up, as in most steps
         return RowGradient(unique, rows[order])
     total = rows[order[first]]
     places = np.searchsorted(unique, ids)
@@ -69,7 +69,7 @@ def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGr
     touched.states = {name: tables[name][ids].reshape(-1) for name in entry.states}
     touched.apply(optimizer, gradients.reshape(len(given), -1), lr)
     if optimizer is None:
-        entry.weight[:] = 0
+        entry.weight[:] = 0  # the sum of gradients is zero where nobody has one
     for name, table in tables.items():
         part = touched.part(name)
         assert part is not None

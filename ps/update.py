@@ -39,7 +39,7 @@ def tree_pairs(workers: int) -> Array:
         pairs.append((into, other))
         return into
 
-    tree_reduce(range(workers), add)
+    tree_reduce(range(workers), add)  # of row numbers: `add` notes the addition and returns where its result is
     found = np.array(pairs, np.int64).reshape(-1, 2)  # (0, 2) for one worker
     found.flags.writeable = False  # it is cached, and shared by all callers
     return found
@@ -77,6 +77,7 @@ def all_finite(array: Array) -> bool:
 
     It takes one fast pass if the array is float32 or float64 and contiguous: every gradient is looked at in every step.
     """
+    # Inf and NaN are the values whose exponent bits are all ones, so the greatest magnitude tells; see kernels.py.
     if array.dtype == np.float32 and array.flags.c_contiguous:
         return bool(kernels().largest_exponent_32(array.reshape(-1).view(np.uint32)) < 0x7F800000)
     if array.dtype == np.float64 and array.flags.c_contiguous:
