@@ -1,6 +1,6 @@
 """The `pushgrad` command: subcommands for files, pictures, keys and planning. `launch` is the command that trains.
 
-Each subcommand is defined in the room that does the work and is imported when it is called: `pushgrad --help` has none.
+Each subcommand is defined in the room that does the work and is imported only when it is called, not for `--help`.
 """
 
 from __future__ import annotations

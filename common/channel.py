@@ -61,7 +61,7 @@ def router(context: Context, endpoint: str, variable: str, keys: Keys | None, **
     socket = context.socket(zmq.ROUTER)
     configure(socket, endpoint, **options)
     if keys:
-        # First: with a CURVE socket and nobody to ask, libzmq would let every key in.
+        # Before binding: if there is nobody to ask, libzmq accepts every client key.
         Gatekeeper(context, keys).start()
         secure_server(socket, keys)
     try:

@@ -131,7 +131,7 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0.0 < value < 1e9:  # also refuses nan, and what is no number at all
+    if not 0.0 < value < 1e9:  # also refuses NaN, and -1 for what is not a number
         raise JobError(name, expected="a number of seconds above 0", got=repr(text))
     return value
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from ..common.errors import ParameterError
 
-PAYLOAD = 1448 / 1514  # what TCP over Ethernet leaves of a link: bytes of data in a packet of so many bytes
+PAYLOAD = 1448 / 1514  # of a link's bytes, those that TCP over Ethernet leaves for data: 1448 of a packet of 1514
 RANGE_BYTES = 4 << 20  # the unit in which servers answer: the longest range, of float32
 SERVER_RATE = 1e9  # bytes of gradients per second that one server process handles, as measured for docs/scale.md
-ENOUGH = 1.1  # a step may take so many times the least that any number of servers reaches
+ENOUGH = 1.1  # servers are enough if a step takes at most this many times the least that any number of them reaches
 
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 

@@ -49,7 +49,7 @@ class Keeper:
         self._tell(b"+%d\n" % leader)
 
     def forget(self, leader: int) -> None:
-        """Take a leader off guard: it has ended and left nobody behind, and its pid may be given to a stranger."""
+        """Stop guarding a leader: it has ended and left nobody behind, and its pid may be given to a stranger."""
         self._tell(b"-%d\n" % leader)
 
     def _tell(self, line: bytes) -> None:

@@ -22,7 +22,7 @@ def keys(folder: Path, renew: bool) -> None:
     from ..common.curve import load_keys, make_keys
 
     if not renew and any(folder.glob("*.key_secret")):
-        load_keys(str(folder))  # complains of what is missing or broken
+        load_keys(str(folder))  # JobError if one is missing or broken
         click.echo(f"The keys in {folder} are there already")
         return
     try:

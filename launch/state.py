@@ -83,7 +83,7 @@ def exit_cause(member: Member, reason: str = "") -> Cause:
     """The Cause when `member` ended with an error."""
     code = member.code or EXIT_FAILURE  # never 0: a failed job must not look like a success
     name = signal_name(code)
-    remedy = "Killed from outside: by hand, by a limit, or for lack of memory (`dmesg` tells)" if code == -9 else ""
+    remedy = "Killed from outside: by hand, by a limit, or for lack of memory (see `dmesg`)" if code == -9 else ""
     return Cause(
         shell_code(code), f"was killed by {name}" if name else f"exited with code {code}", member, reason, remedy
     )

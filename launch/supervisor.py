@@ -170,7 +170,7 @@ class Supervisor:
         return self._accusation if member is self._suspect else ""
 
     def _finish(self, now: float) -> list[Action]:
-        """All workers are done. Servers that never saw one of them wait in vain; the others end by themselves."""
+        """All workers are done. If none has joined, servers wait in vain and are stopped; else they end by themselves."""
         self._finishing = True
         self._timers.pop("job", None)  # a job that has done its work in time is not late
         if not any(worker.joined for worker in self.workers):
@@ -231,7 +231,7 @@ class Supervisor:
         if name == "job":
             text = f"the job ran longer than --timeout {self._timeout:g} s"
             return self._fail(Cause(EXIT_TIMEOUT, text, remedy=self._where()), now)
-        text = f"did not say within {self._start_timeout:g} s where it listens"
+        text = f"did not report within {self._start_timeout:g} s where it listens"
         return self._fail(Cause(EXIT_FAILURE, text, self.members["sched"]), now)
 
     def _where(self) -> str:

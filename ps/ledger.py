@@ -101,7 +101,7 @@ class Ledger:
     def _too_far_ahead(self, n: int, gone: set[int]) -> bool:
         if self.mode != "ssp":
             return False
-        # Who has left no longer holds anybody up: there is nothing to wait for.
+        # A worker that has left does not hold anybody up: it will push nothing more to wait for.
         slowest = min((m for rank, m in enumerate(self.pushed) if rank not in gone), default=n)
         return n - slowest > self.staleness
 

@@ -51,7 +51,7 @@ def sum_rows(rows: Array, out: Array, column: int = 0) -> None:
 
 
 def plain_sum(rows: Array) -> Array:
-    """The specification of `sum_rows`: the tree sum (n,) of `rows` (workers, n), which stays as it is."""
+    """The specification of `sum_rows`: the tree sum (n,) of `rows` (workers, n), which is left unchanged."""
     total: Array = tree_reduce(list(rows), np.add)
     return total
 
