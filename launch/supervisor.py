@@ -170,7 +170,7 @@ class Supervisor:
         return self._accusation if member is self._suspect else ""
 
     def _finish(self, now: float) -> list[Action]:
-        """All workers are done. If none has joined, servers wait in vain and are stopped; else they end on their own."""
+        """All workers are done. If none has joined, servers wait in vain and are stopped; else they end themselves."""
         self._finishing = True
         self._timers.pop("job", None)  # a job that has done its work in time is not late
         if not any(worker.joined for worker in self.workers):
