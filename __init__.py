@@ -1,6 +1,7 @@
 """pushgrad: distributed training with symbol graphs and a key-value parameter server.
 
-`import pushgrad as mx` loads nothing but this page; each name is imported when it is first used.
+`import pushgrad as mx` loads only this file; each public name is imported when it is first used (PEP 562). So `launch`
+starts without numpy and numba, and a server never loads what only workers need. `__init__.pyi` lists the same names.
 """
 
 from importlib import import_module as _import_module
@@ -52,6 +53,7 @@ def __getattr__(name: str) -> _Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _FACE[name]
     found = _import_module(module, __name__)
+    # Stored in the module, so that Python calls __getattr__ only once per name.
     globals()[name] = value = found if attribute is None else getattr(found, attribute)
     return value
 

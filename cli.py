@@ -1,6 +1,6 @@
-"""The `pushgrad` command: files, pictures and keys around a training; `launch` starts one.
+"""The `pushgrad` command: subcommands for files, pictures, keys and planning. `launch` is the command that trains.
 
-Each subcommand lives in the room that does the work and is imported when it is called: `pushgrad --help` loads none.
+Each subcommand is defined in the room that does the work and is imported only when it is called, not for `--help`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands stand in `COMMANDS`."""
+    """A group whose commands are listed in `COMMANDS` and imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in alphabetical order."""
+        """Return the names of all commands in alphabetical order."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now; None if there is none."""
+        """Import and return the command of that name; None if there is none, which click reports to the user."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing them."""
+        """Write the list of commands for `--help`. click's own method would import each for its help text."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
 
@@ -53,7 +53,11 @@ def command() -> None:
 
 
 def main() -> None:
-    """Entry point of `pushgrad`: errors that the user can mend end it with 2 and one message."""
+    """Entry point of `pushgrad`: run a subcommand and exit.
+
+    An error that the user can fix (PushgradError) ends it with code 2, a failing file (OSError) with 1, both with one
+    line on standard error and no traceback.
+    """
     try:
         command(prog_name="pushgrad")
     except PushgradError as error:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from side_by_side import CORES
 
-from pushgrad.launch.exchange_time import Cluster, parse_rate
+from pushgrad.launch.exchange_time import Exchange, parse_rate
 
 PROGRAM = Path(__file__).with_name("peers") / "pushgrad_scale.py"
 JOBS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))  # workers, servers
@@ -81,7 +81,7 @@ def measure(workers, servers, rate, latency, steps):
         job = Job(places, workers, servers, steps)
         stack.callback(job.kill)
         times, nbytes, busy = job.run()
-    cluster = Cluster(workers, servers, nbytes, parse_rate(rate), latency)
+    exchange = Exchange(workers, servers, nbytes, parse_rate(rate), latency)
     seconds = median(times)
     return {
         "workers": workers,
@@ -89,10 +89,10 @@ def measure(workers, servers, rate, latency, steps):
         "bytes": nbytes,
         "seconds": times,
         "median": seconds,
-        "best": cluster.best,
-        "efficiency": cluster.best / seconds,
-        "foretold": cluster.seconds,
-        "foretold / measured": cluster.seconds / seconds,
+        "best": exchange.best,
+        "efficiency": exchange.best / seconds,
+        "foretold": exchange.seconds,
+        "foretold / measured": exchange.seconds / seconds,
         "server seconds per GB": busy / (len(times) * workers * nbytes / 1e9),
     }
 

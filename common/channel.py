@@ -1,4 +1,7 @@
-"""ZeroMQ sockets as this project uses them: one place for their options, bounded receiving, what a connection does."""
+"""ZeroMQ sockets as this project uses them: their options, sending and receiving without waiting, connection events.
+
+Processes bind ROUTERs and connect DEALERs. A socket belongs to the thread that uses it; ZeroMQ does not lock it.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +17,51 @@ from .wire import HEADER_BYTES, MEMBERS, PAYLOAD_BYTES, TENSORS, Frame
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 
-FRAMES = max(2 * TENSORS, MEMBERS) + 3  # one more than identity, header, and row ids and data or contributions
-HANDSHAKE_MS = 5000  # whoever connects and says nothing sensible is cut after this
+# Frames of a message that are kept: the longest valid ones have identity, header, and row ids and data of TENSORS
+# tensors or the contributions of MEMBERS workers. One more lets `decode` see that there were too many.
+FRAMES = max(2 * TENSORS, MEMBERS) + 3
+HANDSHAKE_MS = 5000  # a connection that has not completed ZeroMQ's handshake by then (a port scanner) is cut
 QUEUED_OUT = 8  # messages per peer inside ZeroMQ: what is queued there cannot be overtaken and costs memory
 _POLLIN = int(zmq.POLLIN)
 FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
 def configure(socket: Socket, endpoint: str, *, queued: int = 0, frame_bytes: int = PAYLOAD_BYTES) -> None:
-    """Options of every socket. `queued` bounds the messages per peer that wait in ZeroMQ, 0 for none.
+    """Set the options of every socket; call it before bind or connect.
 
-    The defaults drop silently (to a peer that is not there), wait for ever (at exit) and accept frames of any size.
+    `queued` bounds the messages per peer that wait inside ZeroMQ in each direction; 0 means no bound. A frame of more
+    than `frame_bytes` bytes cuts the connection. ZeroMQ's defaults drop messages silently (to a peer that is not
+    there), wait for ever (at exit) and accept frames of any size.
     """
     socket.linger = 0
     socket.maxmsgsize = max(frame_bytes, HEADER_BYTES)
     socket.handshake_ivl = HANDSHAKE_MS
     socket.sndhwm = queued
     socket.rcvhwm = queued
+    # A host that vanishes without closing its connections is noticed after 30 + 3 * 10 s.
     socket.tcp_keepalive, socket.tcp_keepalive_idle = 1, 30
     socket.tcp_keepalive_intvl, socket.tcp_keepalive_cnt = 10, 3
     socket.ipv6 = "[" in endpoint
     if socket.type == zmq.ROUTER:
-        socket.router_mandatory = True
-        socket.router_handover = True  # a peer that reconnects takes its place again: identities carry an incarnation
-        socket.backlog = 1024
+        socket.router_mandatory = True  # a message to an unknown peer is an error (`send` gives False), not dropped
+        # A peer that reconnects takes its place again even while the old connection looks alive. That is safe because
+        # identities carry an incarnation: no other process can have the same one by mistake.
+        socket.router_handover = True
+        socket.backlog = 1024  # all workers of a large job connect at once
     else:
-        socket.immediate = True
-        socket.reconnect_ivl, socket.reconnect_ivl_max = 50, 1000
+        socket.immediate = True  # no queueing for a connection that is not there: `send` gives False instead
+        socket.reconnect_ivl, socket.reconnect_ivl_max = 50, 1000  # milliseconds, doubled from try to try
 
 
 def router(context: Context, endpoint: str, variable: str, keys: Keys | None, **options: int) -> tuple[Socket, str]:
-    """A ROUTER bound to `endpoint`, and the endpoint with its port. JobError naming `variable` if it cannot bind."""
+    """A ROUTER bound to `endpoint`, encrypted if there are `keys`, and the endpoint with the port that it got.
+
+    `options` are those of `configure`. Raises JobError naming `variable` if it cannot bind.
+    """
     socket = context.socket(zmq.ROUTER)
     configure(socket, endpoint, **options)
     if keys:
+        # Before binding: if there is nobody to ask, libzmq accepts every client key.
         Gatekeeper(context, keys).start()
         secure_server(socket, keys)
     try:
@@ -59,6 +73,7 @@ def router(context: Context, endpoint: str, variable: str, keys: Keys | None, **
 
 
 def _bind_error(error: zmq.ZMQError, endpoint: str, variable: str) -> JobError:
+    # The address was fine and the port is not: in use, or below 1024 without the privilege.
     if variable == "DMLC_PS_ROOT_URI" and error.errno in (zmq.EADDRINUSE, errno.EACCES):
         variable = "DMLC_PS_ROOT_PORT"
     if error.errno == zmq.EADDRINUSE:
@@ -71,7 +86,10 @@ def _bind_error(error: zmq.ZMQError, endpoint: str, variable: str) -> JobError:
 
 
 def dealer(context: Context, endpoint: str, identity: bytes, keys: Keys | None, **options: int) -> Socket:
-    """A DEALER that connects (and connects again) to `endpoint` under `identity`."""
+    """A DEALER for connecting to `endpoint` as `identity`, encrypted if there are `keys`; the caller connects it.
+
+    `options` are those of `configure`. ZeroMQ reconnects by itself whenever the connection is lost.
+    """
     socket = context.socket(zmq.DEALER)
     configure(socket, endpoint, **options)
     socket.routing_id = identity
@@ -81,26 +99,26 @@ def dealer(context: Context, endpoint: str, identity: bytes, keys: Keys | None, 
 
 
 def readable(socket: Socket) -> bool:
-    """Whether a message is there. Asking is much cheaper than an exception from a read that would block."""
+    """Whether a message can be received now. Asking is much cheaper than the exception of a read that would block."""
     return bool(socket.getsockopt(zmq.EVENTS) & _POLLIN)  # type: ignore[operator]
 
 
 def receive(socket: Socket, limit: int = FRAMES) -> list[Frame] | None:
-    """The frames of the next message, None if there is none. What comes after `limit` frames is thrown away.
+    """The frames of the next message, or None if there is none. Frames after the first `limit` are thrown away.
 
-    No message of the protocol has that many, so `decode` refuses what is left of it. Frames are not copied; whoever
-    keeps one keeps the message's memory.
+    No valid message has that many, so `decode` refuses what is left of it. Frames are not copied: they are views of
+    ZeroMQ's memory, which lives as long as one of them does.
     """
     if not readable(socket):
         return None
     try:
         first = socket.recv(zmq.NOBLOCK, copy=False)
-    except zmq.Again:  # its sender is gone
+    except zmq.Again:  # the sender has gone since we asked
         return None
     frames: list[Frame] = [first.buffer]
     more = first.more
     while more:
-        part = socket.recv(copy=False)
+        part = socket.recv(copy=False)  # does not block: ZeroMQ delivers a message whole or not at all
         more = part.more
         if len(frames) < limit:
             frames.append(part.buffer)
@@ -108,27 +126,34 @@ def receive(socket: Socket, limit: int = FRAMES) -> list[Frame] | None:
 
 
 def send(socket: Socket, frames: list[Frame], copy_below: int = 1 << 16) -> bool:
-    """Send one message without waiting; False if the peer's queue is full or the peer is not connected.
+    """Send one message, all of it or nothing, without waiting.
 
-    Frames of `copy_below` bytes or more are not copied: they must stay as they are until the peer has answered.
+    False if the peer's queue is full or the peer is not connected. Frames of `copy_below` bytes or more are not copied:
+    the caller must leave them as they are until the peer has answered. (Below 64 KiB a copy is cheaper than pyzmq's
+    bookkeeping for frames that are not copied.) Raises zmq.ZMQError if the socket is broken.
     """
     try:
         last = len(frames) - 1
         for index, frame in enumerate(frames):
             more = zmq.SNDMORE if index < last else 0
             size = len(frame) if isinstance(frame, bytes) else frame.nbytes
+            # Only the first frame asks whether there is room. Once it is in, the rest must follow: giving up between
+            # two frames would leave half a message in the socket, and the next one would be taken for its end.
             socket.send(frame, more | (zmq.NOBLOCK if index == 0 else 0), copy=size < copy_below)
     except zmq.Again:
         return False
     except zmq.ZMQError as error:
-        if error.errno == zmq.EHOSTUNREACH:
+        if error.errno == zmq.EHOSTUNREACH:  # router_mandatory: nobody has connected under that identity
             return False
         raise
     return True
 
 
 class Watch:
-    """What happens to the connection of one connecting socket: connected anew, or refused."""
+    """Watches the connection of one connecting socket: how often it was made, and whether the peer refuses it.
+
+    The owner polls `monitor` along with the socket and calls `drain`.
+    """
 
     def __init__(self, socket: Socket, endpoint: str, secured: bool) -> None:
         self.endpoint, self.secured = endpoint, secured
@@ -137,7 +162,10 @@ class Watch:
         self.failures = 0
 
     def drain(self) -> int:
-        """How often the connection came about since the last call. JobError if the peer refuses it for good."""
+        """How many times the socket has connected since the last call. Raises JobError if the peer refuses it for good.
+
+        After a new connection the owner must repeat what has not been answered: it may have gone with the old one.
+        """
         connected = 0
         while readable(self.monitor):
             event = int(parse_monitor_message(self.monitor.recv_multipart())["event"])
@@ -150,7 +178,8 @@ class Watch:
         return connected
 
     def _failed(self, event: int) -> None:
-        # A peer that ends in the middle of a handshake looks like one that refuses a key: believe it the third time.
+        # A peer that ends in the middle of a handshake looks like one that refuses a key, so believe it only the third
+        # time in a row, and without keys never. The other two events are explicit refusals and count at once.
         self.failures += 1
         if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and not (self.secured and self.failures >= 3):
             return

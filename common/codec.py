@@ -1,7 +1,7 @@
-"""Messages as frozen dataclasses, to frames and back. `encode` and `decode` are pure.
+"""Messages as frozen dataclasses, and their way to frames and back. `encode` and `decode` are pure functions.
 
 To add a message: write its class in `messages.py` (scheduler) or `requests.py` (servers) with a check for each field,
-describe it in docs/protocol.md, and handle it in `ps/membership.py` or `ps/service.py`. The fuzz test finds it itself.
+describe it in docs/protocol.md, handle it in `ps/membership.py` or `ps/service.py`, and add a sample to the fuzz test.
 """
 
 from __future__ import annotations
@@ -12,38 +12,41 @@ from typing import Any, ClassVar, TypeVar
 
 from .wire import VERSION, Check, Frame, WireError, malformed, pack, unpack
 
-REGISTRY: dict[str, type[Message]] = {}
+REGISTRY: dict[str, type[Message]] = {}  # by `op`; filled by importing messages.py and requests.py
 M = TypeVar("M", bound="type[Message]")
 
 
 def checked(check: Check, **kwargs: Any) -> Any:
-    """A dataclass field whose value from the wire must pass `check`."""
+    """A dataclass field whose value from the wire must pass `check`; `kwargs` are those of dataclasses.field.
+
+    A field with a default may be missing from the header.
+    """
     return field(metadata={"check": check}, **kwargs)
 
 
 def message(cls: M) -> M:
-    """Make `cls` known to `decode` under its `op`."""
+    """Class decorator: make `cls` known to `decode` under its `op`."""
     REGISTRY[cls.op] = cls
     return cls
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Base of all messages. `frames` are the raw frames after the header, without copies."""
+    """Base of all messages. `frames` are the raw frames that follow the header; received ones are not copied."""
 
     op: ClassVar[str] = ""
     frames: tuple[Frame, ...] = ()
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """The least and greatest size in bytes of each frame that must follow the header."""
+        """The least and greatest size in bytes of each frame that must follow the header; none by default."""
         return ()
 
 
-_SPECIFICATIONS: dict[str, tuple[tuple[str, Check, bool], ...]] = {}
+_SPECIFICATIONS: dict[str, tuple[tuple[str, Check, bool], ...]] = {}  # by `op`; made once, not per message
 
 
 def _specification(cls: type[Message]) -> tuple[tuple[str, Check, bool], ...]:
-    """Name, check and whether it must be there, of each header field."""
+    """Name and check of each header field, and whether the field must be present."""
     if cls.op in _SPECIFICATIONS:
         return _SPECIFICATIONS[cls.op]
     found = []
@@ -54,7 +57,10 @@ def _specification(cls: type[Message]) -> tuple[tuple[str, Check, bool], ...]:
 
 
 def encode(item: Message) -> list[Frame]:
-    """The frames of a message: its header, then its raw frames."""
+    """The frames of a message: its header, then its raw frames. Raises WireError if the header is too large.
+
+    Our own values are not checked: the receiver does that.
+    """
     header: dict[str, Any] = {"v": VERSION, "op": item.op}
     for name, _, required in _specification(type(item)):
         value = getattr(item, name)
@@ -64,12 +70,16 @@ def encode(item: Message) -> list[Frame]:
 
 
 def decode(frames: Sequence[Frame]) -> Message:
-    """The message in `frames`; WireError for anything that is not a valid message, and nothing else."""
+    """The message in `frames` (without the identity that a ROUTER puts before them).
+
+    Raises WireError for anything that is not a valid message, and no other error, whatever a stranger sends.
+    """
     if not frames:
         raise malformed("message without a header")
     header = unpack(frames[0])
+    # The version comes first: in another version the same op may have other fields.
     version, op = header.pop("v", None), header.pop("op", None)
-    if version != VERSION or type(version) is not int:
+    if version != VERSION or type(version) is not int:  # True == 1
         raise WireError("version", "protocol version", expected=VERSION, got=repr(version)[:80])
     cls = REGISTRY.get(op) if isinstance(op, str) else None
     if cls is None:
@@ -87,6 +97,7 @@ def _read_fields(cls: type[Message], header: dict[str, Any]) -> dict[str, Any]:
             try:
                 values[name] = check(header.pop(name))
             except WireError as error:
+                # The checks know nothing of messages: say here which field of which one it was.
                 raise WireError(
                     error.code, f"{cls.op}: field {name} {error.text}".rstrip(), expected=error.expected, got=error.got
                 ) from None

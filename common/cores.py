@@ -10,14 +10,19 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
-    """Cores of the affinity mask, cut down to the quota of the control group (containers), rounded up; at least 1."""
+    """The number of cores that this process may use, at least 1.
+
+    That is the size of the affinity mask, or the quota of the control group (as containers have) if that is less,
+    rounded up. os.cpu_count would give the whole machine: threads beyond the quota only get throttled.
+    """
+    # macOS has no affinity masks.
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Cores' worth of time that the control group grants (version 2, then version 1); None if there is no limit."""
+    """How many cores' worth of time the control group grants; None if there is no limit. Version 2, else version 1."""
     try:
         limit, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""The job's keys: who may talk to whom off this host.
+"""The job's keys (CURVE, ZMTP's RFC 26), which encrypt and authenticate every connection that leaves the host.
 
-One folder per job with two key pairs: `server` proves the scheduler and the servers, `client` proves every process
-that connects to one of them. Whoever has the folder belongs to the job, so it must be closed to everybody else.
+One folder per job holds two key pairs: the scheduler and the servers prove themselves by `server`, every process that
+connects to one of them by `client`. Whoever has the folder belongs to the job, so it must be closed to everybody else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .job import JobEnv
 
 @dataclass(frozen=True)
 class Keys:
-    """Public and secret halves, as CURVE's 40 characters of Z85."""
+    """The public and secret halves of both pairs, each as the 40 characters of Z85 that libzmq takes."""
 
     server_public: bytes
     server_secret: bytes
@@ -30,7 +30,10 @@ class Keys:
 
 
 def make_keys(directory: str | os.PathLike[str]) -> None:
-    """Make a job's two key pairs in `directory`, which is created with mode 0700 if it is not there."""
+    """Make a job's two key pairs in `directory`, which is created with mode 0700 if it is missing.
+
+    Existing keys are replaced. Raises JobError if others may enter the directory, OSError if it cannot be written.
+    """
     import zmq.auth
 
     folder = Path(directory)
@@ -38,11 +41,11 @@ def make_keys(directory: str | os.PathLike[str]) -> None:
     _require_private(folder)
     for name in ("server", "client"):
         zmq.auth.create_certificates(folder, name)
-        (folder / f"{name}.key_secret").chmod(0o600)
+        (folder / f"{name}.key_secret").chmod(0o600)  # until now the folder's mode protects it
 
 
 def load_keys(directory: str) -> Keys:
-    """The keys in `directory`; JobError if it is open to others, or a key is missing or broken."""
+    """Read the keys in `directory`. Raises JobError if it is open to others, or if a key is missing or broken."""
     import zmq.auth
 
     folder = Path(directory)
@@ -69,6 +72,7 @@ def load_keys(directory: str) -> Keys:
 
 def _require_private(folder: Path) -> None:
     status = folder.stat()
+    # root may own it: what root can do with it, root can do anyway.
     if status.st_uid not in (os.getuid(), 0) or stat.S_IMODE(status.st_mode) & 0o077:
         raise JobError(
             f"PUSHGRAD_KEYS: others may read {folder}",
@@ -79,7 +83,11 @@ def _require_private(folder: Path) -> None:
 
 
 def keys_for(env: JobEnv, endpoint: str) -> Keys | None:
-    """The keys that a socket at `endpoint` must use, None if it needs none; JobError if it needs keys and has none."""
+    """The keys that a socket at `endpoint` must use; None if it stays on this host or PUSHGRAD_INSECURE allows it.
+
+    Raises JobError if it needs keys and the job has none, or they cannot be read. Encryption is the default off this
+    host: there is no way to get an open port by leaving something out.
+    """
     if stays_here(endpoint):
         return None
     if env.keys:
@@ -94,20 +102,26 @@ def keys_for(env: JobEnv, endpoint: str) -> Keys | None:
 
 
 def secure_client(socket: zmq.Socket[bytes], keys: Keys) -> None:
-    """Before connecting: prove to be a process of the job, and accept only its servers."""
+    """Set a socket's keys before it connects: it proves that it is of the job, and accepts only the job's servers."""
     socket.curve_publickey, socket.curve_secretkey = keys.client_public, keys.client_secret
     socket.curve_serverkey = keys.server_public
 
 
 def secure_server(socket: zmq.Socket[bytes], keys: Keys) -> None:
-    """Before binding: accept only processes that prove to be of the job. `Gatekeeper` must run in the context."""
+    """Set a socket's keys before it binds, so that it accepts only processes of the job.
+
+    A `Gatekeeper` must already run in the socket's context, or libzmq accepts any client key.
+    """
     socket.curve_server = True
     socket.curve_publickey, socket.curve_secretkey = keys.server_public, keys.server_secret
     socket.zap_domain = b"pushgrad"
 
 
 class Gatekeeper(threading.Thread):
-    """Answers libzmq's question whether a client key may in (ZAP, rfc.zeromq.org/spec/27), for one context."""
+    """A thread that answers libzmq's question whether a client key is allowed (ZAP, rfc.zeromq.org/spec/27).
+
+    There is one per context; libzmq finds it by the inproc endpoint that ZAP prescribes.
+    """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: Keys) -> None:
         super().__init__(name="pushgrad-gatekeeper", daemon=True)
@@ -115,10 +129,12 @@ class Gatekeeper(threading.Thread):
 
         self.allowed = decode(keys.client_public)
         self.socket = context.socket(zmq.REP)
+        # Bound here and not in `run`: it must be there before the first client connects. Handing a socket to another
+        # thread is allowed, as starting the thread is a full memory barrier.
         self.socket.bind("inproc://zeromq.zap.01")
 
     def run(self) -> None:
-        """Until the context ends."""
+        """Answer until the context is terminated; then close the socket, for which `term` waits."""
         try:
             while True:
                 self._answer(self.socket.recv_multipart())
@@ -126,6 +142,7 @@ class Gatekeeper(threading.Thread):
             self.socket.close(0)
 
     def _answer(self, question: list[bytes]) -> None:
+        # Frames: version, request id, domain, address, identity, mechanism, and for CURVE the client's public key.
         version, request = question[0], question[1]
         known = len(question) == 7 and question[5] == b"CURVE" and question[6] == self.allowed
         verdict = (b"200", b"OK") if known else (b"400", b"not a key of this job")

@@ -1,4 +1,4 @@
-"""Errors that say what is wrong, where, what was expected, what came, and what to do about it."""
+"""Errors that say what is wrong and where, what was expected, what came, and what to do about it; and exit codes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
-EXIT_PEER_LOST = 75  # EX_TEMPFAIL: "not my fault"; `launch` never takes it for the root cause
+EXIT_PEER_LOST = 75  # EX_TEMPFAIL of sysexits.h: "not my fault"; `launch` never takes it for the root cause
 
 
 class PushgradError(Exception):
-    """Base of every error that a user can mend.
+    """Base of every error that a user can fix.
 
     `text` says what is wrong and where; `expected`, `got` and `remedy` are optional and become part of the message.
+    Subclasses also derive from the built-in error that a caller who does not know this package would catch.
     `places` say in which file and node, outermost first, where whoever raised it could not know.
     """
 
@@ -41,7 +42,7 @@ class ParameterError(PushgradError, ValueError):
 
 
 class ShapeError(PushgradError, ValueError):
-    """Shapes (or dtypes) do not fit together; the text names the operator and the argument."""
+    """Shapes or dtypes do not fit together; the text names the operator and the argument."""
 
 
 class GraphError(PushgradError, ValueError):
@@ -57,15 +58,15 @@ class FileFormatError(PushgradError, ValueError):
 
 
 class DeviceError(PushgradError, RuntimeError):
-    """A device was asked for that is not there."""
+    """A device that was asked for is missing or cannot do what is asked of it."""
 
 
 class JobError(PushgradError, RuntimeError):
-    """The job cannot start or go on: environment, addresses, keys, ranks, time limits."""
+    """The job cannot start or go on because of its environment, addresses, keys, ranks or time limits."""
 
 
 class RemoteError(PushgradError, RuntimeError):
-    """An error that a server or the scheduler sent back; `code` is one of docs/protocol.md, `key` the key or None."""
+    """A server or the scheduler refused a request. `code` is one of those in docs/protocol.md; `key` may be None."""
 
     def __init__(
         self,

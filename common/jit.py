@@ -1,6 +1,7 @@
-"""The one way in which this project compiles a loop: numba, without the GIL, without threads of its own, cached.
+"""The one way in which this project compiles a loop: by numba, without the GIL, single-threaded, cached on disk.
 
-Threads belong to the executor: numba's own and OpenBLAS's together spin against each other.
+Threads belong to the executor. numba's own threads and OpenBLAS's both spin while they wait, and take the cores from
+each other.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ _naming = threading.Lock()
 
 @lru_cache(maxsize=1)
 def cache_folder() -> str | None:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, or a folder that can be written, so that an installed read-only
-    package is cached all the same. None if there is no such folder.
+    """The folder for compiled kernels: NUMBA_CACHE_DIR, or one that can be written; None if there is none.
+
+    By default numba writes beside the source, which fails where the package is installed read-only: every process of a
+    job would then compile everything again.
     """
     if "NUMBA_CACHE_DIR" in os.environ:
         return os.environ["NUMBA_CACHE_DIR"]
@@ -32,13 +35,18 @@ def cache_folder() -> str | None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             continue
+        # Only a folder of our own: numba loads machine code from it, and anybody may make a folder in /tmp.
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
             return str(folder)
     return None
 
 
 def kernel(function: F) -> F:
-    """Compile `function` without fastmath: every operation rounds as numpy's does, and NaN and Inf come through."""
+    """Decorator: compile `function` on its first call for each combination of argument types.
+
+    There is no fastmath: every operation rounds as numpy's does, so that results equal the plain numpy version bit for
+    bit, and NaN and Inf are kept, so that they can be found. Division by zero raises nothing, as in numpy.
+    """
     import numba
 
     folder = cache_folder()

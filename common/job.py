@@ -1,4 +1,7 @@
-"""The job as its environment describes it: dmlc's DMLC_* variables and a few of our own."""
+"""The job as a process's environment describes it: dmlc's DMLC_* variables and PUSHGRAD_* variables of our own.
+
+docs/clusters.md and docs/launch.md list them all.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ _DEVICE = re.compile(r"(cpu|gpu)([0-9]{1,4})")
 class JobEnv:
     """One process's place in a job. Times are in seconds.
 
-    `rank` is DMLC_WORKER_ID or DMLC_SERVER_ID if the launcher set it; otherwise None and the scheduler chooses.
-    `job_dir` is a 0700 directory that all processes of one host share (ipc sockets), set by `launch`.
+    `rank` is DMLC_WORKER_ID or DMLC_SERVER_ID if it is set, otherwise None, and the scheduler chooses one. `job_dir` is
+    a directory of mode 0700 that all processes of one host share, for ipc sockets; `launch` sets it. `lease` is how
+    long a process may give no sign of life. `status_fd` is the pipe on which the scheduler reports to `launch`.
     """
 
     role: str
@@ -44,7 +48,10 @@ class JobEnv:
 
     @staticmethod
     def from_env(env: Mapping[str, str] | None = None) -> JobEnv | None:
-        """The job that the environment describes, or None outside of a job (no DMLC_ROLE)."""
+        """The job that `env` (by default this process's environment) describes; None outside a job (no DMLC_ROLE).
+
+        Raises JobError naming the variable that is missing or makes no sense.
+        """
         env = os.environ if env is None else env
         if not env.get("DMLC_ROLE"):
             return None
@@ -60,7 +67,7 @@ class JobEnv:
             rank=_rank(env, role),
             node_host=env.get("DMLC_NODE_HOST") or None,
             interface=env.get("DMLC_INTERFACE") or None,
-            job_id=env.get("PUSHGRAD_JOB_ID") or "job",
+            job_id=env.get("PUSHGRAD_JOB_ID") or "job",  # dmlc's trackers set none
             job_dir=env.get("PUSHGRAD_JOB_DIR") or None,
             keys=env.get("PUSHGRAD_KEYS") or None,
             insecure=env.get("PUSHGRAD_INSECURE") == "1",
@@ -71,25 +78,26 @@ class JobEnv:
 
 
 def dealt_devices(env: Mapping[str, str] | None = None) -> list[tuple[str, int]]:
-    """The devices that `launch --gpus` dealt to this worker, as kind ("gpu" or "cpu") and index; [] without it.
+    """The devices that `launch --gpus` dealt to this worker, as pairs of kind ("gpu", "cpu") and index; [] without it.
 
-    PUSHGRAD_DEVICES says gpu0,gpu1 or gpu0,cpu0: indices count within CUDA_VISIBLE_DEVICES.
+    They are in PUSHGRAD_DEVICES, as gpu0,gpu1 or gpu0,cpu0; indices count within CUDA_VISIBLE_DEVICES. Raises JobError
+    if an entry is malformed or comes twice.
     """
     text = (os.environ if env is None else env).get("PUSHGRAD_DEVICES", "").strip()
     found = [_DEVICE.fullmatch(entry.strip()) for entry in text.split(",")] if text else []
     devices = [(match[1], int(match[2])) for match in found if match]
-    if len(set(devices)) < len(found):
+    if len(set(devices)) < len(found):  # malformed entries are in `found` only, repeated ones in the set only once
         raise JobError("PUSHGRAD_DEVICES", expected="different devices, such as gpu0,gpu1,cpu0", got=repr(text))
     return devices
 
 
 def gpus_are_shared(env: Mapping[str, str] | None = None) -> bool:
-    """Whether several workers may compute on one GPU: `launch --gpus 0,0` says so by PUSHGRAD_SHARED_GPUS=1."""
+    """Whether several workers may compute on one GPU: `launch --gpus 0,0` sets PUSHGRAD_SHARED_GPUS=1."""
     return (os.environ if env is None else env).get("PUSHGRAD_SHARED_GPUS") == "1"
 
 
 def bracket(host: str) -> str:
-    """An IPv6 address in the brackets that URIs want; anything else as it is."""
+    """An IPv6 address in the brackets that URIs need; any other host as it is."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
@@ -123,7 +131,7 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0.0 < value < 1e9:
+    if not 0.0 < value < 1e9:  # also refuses NaN, and -1 for what is not a number
         raise JobError(name, expected="a number of seconds above 0", got=repr(text))
     return value
 
@@ -132,5 +140,6 @@ def _rank(env: Mapping[str, str], role: str) -> int | None:
     name = {"worker": "DMLC_WORKER_ID", "server": "DMLC_SERVER_ID"}.get(role)
     if name is None or not env.get(name):
         return None
+    # Checked here, too, so that the error names the variable before anybody is connected to.
     high = _number(env, "DMLC_NUM_WORKER" if role == "worker" else "DMLC_NUM_SERVER", low=1) - 1
     return _number(env, name, low=0, high=high)

@@ -1,7 +1,7 @@
-"""A server's or worker's line to the scheduler: joining, signs of life, and bad news.
+"""A server's or worker's connection to the scheduler: joining, signs of life, and news of the job's end.
 
-It owns one DEALER and a `Pulse`. Nothing here blocks but `join`; the owner's loop polls `sockets()`, then calls
-`receive` and `check`. A clock can be put in for tests.
+It owns one DEALER, used by the owner's thread only, and a `Pulse` with a thread of its own. Only `join` and `leave`
+block; otherwise the owner's loop polls `sockets()`, then calls `receive` and `check`. Tests replace the clock.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from .job import JobEnv
 from .messages import Abort, Error, Hello, Leave, Left, Ping, Registered, Welcome
 from .pulse import Pulse
 
-HELLO_AGAIN = 1.0  # seconds: a hello that has not been answered is said again
+HELLO_AGAIN = 1.0  # seconds until an unanswered hello is repeated; the scheduler may not have been started yet
 
 
 class Link:
-    """One process's membership of a job."""
+    """One process's membership of a job.
+
+    `endpoint` is where a server is bound, None for a worker. `incarnation` tells this process from any other that ever
+    has its rank. Raises JobError if the scheduler's address cannot be resolved or its keys are missing.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,9 @@ class Link:
         self.root = tcp(resolve(env.root_uri, "DMLC_PS_ROOT_URI"), env.root_port)
         self.keys = keys_for(env, self.root)
         self.socket: Socket = dealer(context, self.root, self.identity, self.keys)
-        self.socket.immediate = False  # else unread messages, such as the last one, go with the connection
+        # With `immediate` a lost connection takes the messages that have come but not been read along with it: the last
+        # one is often the `abort` or `left` of a scheduler that has just ended.
+        self.socket.immediate = False
         self.watch = Watch(self.socket, self.root, self.keys is not None)
         self.socket.connect(self.root)
         self.hello = Hello(
@@ -61,17 +67,18 @@ class Link:
         self.welcome: Welcome | None = None
         self.lease = env.lease
         self.registered = False
-        self._heard = self._looked = clock()
-        self._early: list[Message] = []  # what came together with the welcome
+        self._heard = self._looked = clock()  # when the scheduler last said something, and when we last looked
+        self._early: list[Message] = []  # what came together with the welcome, for the first `receive` after `join`
 
     def sockets(self) -> list[Socket]:
-        """What to poll for reading."""
+        """The sockets that the owner polls for reading: the DEALER and the monitor of its connection."""
         return [self.socket, self.watch.monitor]
 
     def join(self) -> Welcome:
-        """Say hello until the scheduler has everyone and welcomes us.
+        """Say hello until the scheduler answers, then wait for the welcome that comes when everyone is there.
 
-        JobError if it refuses us or does not answer within the start-up time limit; PeerLost if the job is aborted.
+        Raises JobError if the scheduler refuses us or does not answer within `start_timeout` seconds (how long it then
+        waits for the others is its own business), and PeerLost if the job is aborted or the scheduler falls silent.
         """
         deadline = self.clock() + self.env.start_timeout
         again = self.clock()
@@ -83,7 +90,7 @@ class Link:
             if now >= deadline and not self.registered:
                 raise self._no_answer()
             if now >= again and not self.registered:
-                again = now + (HELLO_AGAIN if self.send(self.hello) else 0.05)
+                again = now + (HELLO_AGAIN if self.send(self.hello) else 0.05)  # soon, if it could not be sent
             poller.poll(int(1000 * max(0.01, min(again - now, 0.2))))
             self._early = self.receive()
             self.check()
@@ -97,16 +104,18 @@ class Link:
         )
 
     def send(self, message: Message) -> bool:
-        """Send to the scheduler without waiting; False if it is not connected."""
+        """Queue a message for the scheduler without waiting; False if that is not possible."""
         return send(self.socket, encode(message))
 
     def receive(self) -> list[Message]:
-        """Everything that has come from the scheduler, less what concerns the link itself.
+        """All messages that have come from the scheduler, except those that concern the link itself.
 
-        PeerLost on `abort`, JobError if we are refused.
+        Raises PeerLost on `abort`, JobError if the scheduler refuses us, WireError if it sends no valid message.
         """
+        # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
+        # lasting ones (welcome, gone, stop), and everything here may be received twice.
         if self.watch.drain() and self.registered:
-            self.send(self.hello)  # connected anew: make the scheduler answer what it may have said meanwhile
+            self.send(self.hello)
         found, self._early = self._early, []
         while (frames := receive(self.socket)) is not None:
             self._heard = self.clock()
@@ -116,7 +125,7 @@ class Link:
         return found
 
     def _handled(self, item: Message) -> bool:
-        if isinstance(item, Ping):
+        if isinstance(item, Ping):  # the pulse answers; here it only shows that the scheduler lives
             return True
         if isinstance(item, Registered):
             self._registered(item)
@@ -125,28 +134,38 @@ class Link:
             self.welcome = self.welcome or item
             return True
         if isinstance(item, Abort):
-            self.send(Leave())  # so that the scheduler need not wait for us
+            self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
             raise PeerLost(describe(item))
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
 
     def _registered(self, item: Registered) -> None:
+        # The scheduler's lease counts, not the one in this process's environment. The pulse starts only now, as nobody
+        # pings a process that is not registered.
         self.registered, self.lease = True, item.lease
         if self.pulse is None:
             self.pulse = Pulse(self.root, self.identity, self.keys)
 
     def check(self) -> None:
-        """PeerLost if the scheduler has been silent for a lease. Call it often, after `receive`."""
+        """Raise PeerLost if the scheduler has been silent for a lease. Call it often, and after `receive`.
+
+        After, because what has arrived but has not been read would count as silence.
+        """
         now = self.clock()
+        # A long gap between two calls means that this process was stopped or starved. The scheduler's silence in that
+        # time cannot be known, so it is not counted.
         if now - self._looked > self.lease / 2:
-            self._heard += now - self._looked  # we ourselves stood still: that is no one else's silence
+            self._heard += now - self._looked
         self._looked = now
         if self.registered and now - self._heard > self.lease:
             raise PeerLost(f"the scheduler at {self.root} is lost: no sign of life for {self.lease:g} s")
 
     def leave(self) -> None:
-        """Orderly end: ask, and wait (half a lease at most) until the scheduler has noted it."""
+        """Leave the job: say so and wait, half a lease at most, until the scheduler has noted it.
+
+        Raises what `receive` raises. A scheduler that does not answer is not an error: the work is done.
+        """
         deadline = self.clock() + self.lease / 2
         asked = False
         while self.clock() < deadline:
@@ -156,7 +175,7 @@ class Link:
                 return
 
     def close(self, linger: float = 0.0) -> None:
-        """Give the sockets back; unsent messages get `linger` seconds."""
+        """Close the sockets and end the pulse; messages that are not sent yet get `linger` seconds."""
         self.socket.disable_monitor()
         self.watch.monitor.close(0)
         self.socket.close(int(1000 * linger))
@@ -165,13 +184,13 @@ class Link:
 
 
 def describe(item: Abort) -> str:
-    """Why the job was aborted, in one line: which process, where, and what was wrong."""
+    """Say in one line why the job was aborted: which process was the cause, on which host, and what was wrong."""
     who = item.role if item.rank is None else f"{item.role} {item.rank}"
     return f"the job ends because of {who} on {item.host}: {item.reason}"
 
 
 def refused(item: Error) -> JobError | RemoteError:
-    """A refusal by the scheduler before the welcome, as an error that names the field."""
+    """The exception for a refusal by the scheduler before the welcome: a JobError, as the environment is wrong."""
     return JobError(
         f"the scheduler refuses this process: {item.text}",
         expected=item.expected,
@@ -181,5 +200,5 @@ def refused(item: Error) -> JobError | RemoteError:
 
 
 def remote(item: Error) -> RemoteError:
-    """Any other refusal as an exception."""
+    """The exception for any other refusal of a request."""
     return RemoteError(item.code, item.text, key=item.key, expected=item.expected, got=item.got, remedy=item.remedy)

@@ -1,4 +1,7 @@
-"""The messages between the scheduler and every other process. docs/protocol.md describes each."""
+"""The messages between the scheduler and every other process. docs/protocol.md describes each and when it is sent.
+
+A field's `checked` names what its value from the wire must pass; nothing else of a message needs checking afterwards.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ MAYBE_SAYING = optional(SAYING)
 @message
 @dataclass(frozen=True, kw_only=True)
 class Hello(Message):
-    """A process asks to join. `rank` is the wanted one or None; `endpoint` is where a server listens."""
+    """A process asks to join. `rank` is the one that it must have, None for any; `endpoint` is where a server listens.
+
+    `job`, `workers` and `servers` must be the scheduler's own. Repeating it is harmless and answered like the first.
+    """
 
     op: ClassVar[str] = "hello"
     job: str = checked(SHORT)
@@ -50,13 +56,13 @@ class Hello(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gather(Message):
-    """The worker's contribution (one frame) to its n-th collective."""
+    """The worker's contribution (one frame) to its n-th collective; answered by `gathered` when all have come."""
 
     op: ClassVar[str] = "gather"
     n: int = checked(integer(1))
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """One frame of up to PAYLOAD_BYTES bytes; a barrier's is empty."""
         return ((0, PAYLOAD_BYTES),)
 
 
@@ -71,7 +77,7 @@ class Leave(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Fail(Message):
-    """The process ends through an error; the scheduler aborts the job with this reason."""
+    """The process ends because of an error; the scheduler aborts the job and passes `reason` on."""
 
     op: ClassVar[str] = "fail"
     reason: str = checked(SAYING)
@@ -80,7 +86,7 @@ class Fail(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Progress(Message):
-    """How far a worker is; one-way."""
+    """How far a worker has come, for the display. Not answered and not repeated: the next one replaces it."""
 
     op: ClassVar[str] = "progress"
     fit: int = checked(COUNT)
@@ -93,7 +99,7 @@ class Progress(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Report(Message):
-    """A server says who it waits for; one-way."""
+    """A server says for whom a step has been waiting, for the display. Not answered."""
 
     op: ClassVar[str] = "report"
     text: str = checked(SAYING)
@@ -105,7 +111,10 @@ class Report(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Registered(Message):
-    """The scheduler knows the process; `welcome` follows when all are there. Signs of life are due from now on."""
+    """The scheduler knows the process; `welcome` follows when all are there.
+
+    From now on the process must give a sign of life at least every `lease` seconds.
+    """
 
     op: ClassVar[str] = "registered"
     lease: float = checked(LEASE)
@@ -126,7 +135,7 @@ class Welcome(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Ping(Message):
-    """A sign of life that the receiver sends back as it is."""
+    """A request for a sign of life: the receiver sends it back as it is. `n` only counts."""
 
     op: ClassVar[str] = "ping"
     n: int = checked(COUNT)
@@ -142,14 +151,14 @@ class Gathered(Message):
     workers: int = checked(integer(1, MEMBERS))
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """One frame of up to PAYLOAD_BYTES bytes for each worker."""
         return ((0, PAYLOAD_BYTES),) * self.workers
 
 
 @message
 @dataclass(frozen=True, kw_only=True)
 class Left(Message):
-    """The answer to `leave`."""
+    """The answer to `leave`: the process may end."""
 
     op: ClassVar[str] = "left"
 
@@ -157,7 +166,7 @@ class Left(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gone(Message):
-    """A worker has left in order; what still needs it fails."""
+    """Worker `rank` has left in order; steps and collectives that still need it fail."""
 
     op: ClassVar[str] = "gone"
     rank: int = checked(RANK)
@@ -166,7 +175,7 @@ class Gone(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Abort(Message):
-    """The job ends now. The process that is the cause, and why."""
+    """The job ends now because of the process that `role`, `rank` and `host` name. The receiver answers by `leave`."""
 
     op: ClassVar[str] = "abort"
     role: str = checked(choice("scheduler", "server", "worker"))
@@ -178,7 +187,7 @@ class Abort(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Stop(Message):
-    """To servers: all workers have left, end with 0."""
+    """To servers: all workers have left. The receiver answers with `leave` and ends with exit code 0."""
 
     op: ClassVar[str] = "stop"
 
@@ -186,7 +195,10 @@ class Stop(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Error(Message):
-    """A refusal. `seq`, or (fit, key, lo, n), name the request that is refused, where it could be read."""
+    """A refused request, of which nothing has been carried out. docs/protocol.md lists the values of `code`.
+
+    `seq`, or (fit, key, lo, n), name the request as far as it could be read.
+    """
 
     op: ClassVar[str] = "error"
     code: str = checked(NAME)

@@ -1,4 +1,8 @@
-"""The messages between workers and servers. docs/protocol.md describes each."""
+"""The messages between workers and servers. docs/protocol.md describes each and what repeating it does.
+
+Tensors are described in the header (tensor.py) and their data follow as raw frames, whose sizes `frame_sizes` gives, so
+that `decode` refuses a message whose data do not fit its header before anybody reads them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ _CODING = record(choice(*KINDS), number(0.0))
 
 
 def read_coding(value: Any) -> Coding:
-    """`value` from a header as a Coding; WireError if it is none."""
+    """Check a Coding from a header. Raises WireError if it is not a kind with a number that makes sense for it."""
     kind, bound = _CODING(value)
     if (kind in ("2bit", "topk")) != (bound > 0) or (kind == "topk" and bound > 1):
         raise malformed("coding", expected="the threshold of 2bit, the ratio of topk, 0 for others", got=value)
@@ -40,7 +44,10 @@ def read_coding(value: Any) -> Coding:
 
 @dataclass(frozen=True, kw_only=True)
 class FromWorker(Message):
-    """Base of requests to a server: who asks."""
+    """Base of requests to a server: which worker of which job asks, and for which fit.
+
+    `incarnation` is the process's own, so that a server can refuse one whose rank has been taken over by another.
+    """
 
     job: str = checked(SHORT)
     rank: int = checked(RANK)
@@ -54,7 +61,7 @@ class FromWorker(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Setup(FromWorker):
-    """Open a fit, or give it an optimizer. Repeating it is harmless."""
+    """Open a fit, or give it an optimizer (None leaves what there is). Repeating it is harmless; answered by `ok`."""
 
     op: ClassVar[str] = "setup"
     seq: int = checked(COUNT)
@@ -66,7 +73,7 @@ class Setup(FromWorker):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Drop(FromWorker):
-    """This worker is done with the fit; the server frees it when all workers have said so."""
+    """This worker is done with the fit; the server frees it when all workers have said so. Answered by `ok`."""
 
     op: ClassVar[str] = "drop"
     seq: int = checked(COUNT)
@@ -75,7 +82,7 @@ class Drop(FromWorker):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Stats(FromWorker):
-    """Ask for the server's counters."""
+    """Ask for the server's counters; answered by `statistics`."""
 
     op: ClassVar[str] = "stats"
     seq: int = checked(COUNT)
@@ -88,14 +95,17 @@ class OfTensors(Message):
     tensors: tuple[Tensor, ...] = checked(sequence(read_tensor, TENSORS, 1))
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """One frame of data for each tensor, after one of row ids where it is row-sparse."""
         return data_frames(self.tensors)
 
 
 @message
 @dataclass(frozen=True, kw_only=True)
 class Init(FromWorker, OfTensors):
-    """First value of ranges (`part` "weight") or of an optimizer's state of them. From rank 0 only."""
+    """The first value of ranges (`part` "weight") or of one of their optimizer states. From rank 0 only.
+
+    Initialising a range again is acknowledged and changes nothing once a push has come. Answered by `ack` with n 0.
+    """
 
     op: ClassVar[str] = "init"
     part: str = checked(PART)
@@ -106,9 +116,10 @@ class Init(FromWorker, OfTensors):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Attach(FromWorker, OfTensors):
-    """Keep these ranges in a segment from now on. From rank 0, which has made it, before the first push.
+    """Keep these ranges in a segment of shared memory from now on. From rank 0, which has made it, before any push.
 
-    `places` are the bytes at which the blocks of their keys begin; docs/protocol.md tells what lies there.
+    `pid`, `fd`, `bytes` and `nonce` are the segment's Ticket. `places` are the bytes at which the blocks of the ranges'
+    keys begin, one per tensor; docs/protocol.md says what a block holds. Answered by `ok`.
     """
 
     op: ClassVar[str] = "attach"
@@ -120,16 +131,17 @@ class Attach(FromWorker, OfTensors):
     places: tuple[int, ...] = checked(sequence(COUNT, TENSORS, 1))
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """No frames: the server moves what it has."""
         return ()
 
 
 @message
 @dataclass(frozen=True, kw_only=True)
 class Push(FromWorker, OfTensors):
-    """Gradients of step n, with the learning rate of that step. `shared`: they lie in the segment, no frames follow.
+    """Gradients of step n, with the learning rate of that step. Answered by `ack` once they are part of the store.
 
-    `coding` and its number: the data frames hold codes.
+    With `shared` they lie in the segment and no frames follow; with `coding` the data frames hold their codes. A
+    repetition is acknowledged again and never applied again.
     """
 
     op: ClassVar[str] = "push"
@@ -139,7 +151,7 @@ class Push(FromWorker, OfTensors):
     coding: Coding | None = field(default=None, metadata={"check": optional(read_coding)})
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """One frame for each tensor (two if row-sparse), of the code's length with a coding; none if shared."""
         if self.coding is not None and not self.shared:
             sizes = [self.coding.nbytes(item.hi - item.lo) for item in self.tensors]
             return tuple((size, size) for size in sizes)
@@ -149,14 +161,14 @@ class Push(FromWorker, OfTensors):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Pull(FromWorker, OfTensors):
-    """Ask for version n of ranges: the weights or a state."""
+    """Ask for version n of ranges: weights or a state, or some rows of them. Answered by `values` when it exists."""
 
     op: ClassVar[str] = "pull"
     n: int = checked(COUNT)
     part: str = checked(PART)
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """See Message."""
+        """One frame of row ids for each row-sparse tensor."""
         return row_frames(self.tensors)
 
 
@@ -166,7 +178,7 @@ class Pull(FromWorker, OfTensors):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Ok(Message):
-    """The request `seq` is done."""
+    """The request with that `seq` has been carried out."""
 
     op: ClassVar[str] = "ok"
     seq: int = checked(COUNT)
@@ -175,7 +187,10 @@ class Ok(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Statistics(Message):
-    """A server's counters; lists are per worker in rank order."""
+    """A server's counters: its ranges and their bytes, and per worker in rank order the ranges pushed and pulled.
+
+    `stalls` are the seconds that the others had to wait for each worker's pushes, when it was the last one.
+    """
 
     op: ClassVar[str] = "statistics"
     seq: int = checked(COUNT)
@@ -189,7 +204,7 @@ class Statistics(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Ack(Message):
-    """Pushes n (n = 0: first values) of these ranges are part of the store; never applied again."""
+    """Pushes n (for n = 0 the first values) of these ranges are part of the store. In sync mode version n exists."""
 
     op: ClassVar[str] = "ack"
     fit: int = checked(COUNT)
@@ -201,7 +216,10 @@ class Ack(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Values(OfTensors):
-    """Answer to `pull` n: one data frame per tensor, each at `version`."""
+    """The answer to `pull` n: the data of each tensor at `version`, which is n in sync mode.
+
+    One message may answer a part of one pull or several pulls, so it is matched by fit, key, lo, n and part.
+    """
 
     op: ClassVar[str] = "values"
     fit: int = checked(COUNT)

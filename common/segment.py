@@ -1,8 +1,9 @@
-"""Memory that processes of one host share: an anonymous file, which is gone with the last of them, however they end.
+"""Memory that processes of one host share: an anonymous file that vanishes with the last of them, however they end.
 
 It has no name in any folder. Others open it through its maker's entry in /proc, which the kernel grants to processes of
-the same user; that they reach the right one is proved by a nonce in it. Sealed, so that no one can shrink it under the
-others, and reserved as a whole, so that memory runs out when it is made and not while somebody writes.
+the same user; a nonce in it proves that they have reached the right one (another host or container may have the same
+pid). It is sealed, so that nobody can shrink it and have the others killed by SIGBUS, and its memory is reserved as a
+whole, so that memory runs out when the segment is made and not while somebody writes to it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Ticket(NamedTuple):
-    """How to open a segment: its maker's process and file descriptor, all its bytes, and the nonce (hex)."""
+    """How to open a segment: its maker's process and file descriptor, its length in bytes, and the nonce (hex)."""
 
     pid: int
     fd: int
@@ -29,17 +30,24 @@ class Ticket(NamedTuple):
 
 
 class Segment:
-    """`memory` is what all who have opened it see; it lives as long as anything refers to it."""
+    """A segment that this process has made or opened. `memory` is what all of them see.
+
+    The mapping lives as long as anything (an array, say) refers to `memory`, whether or not the file is still open.
+    """
 
     def __init__(self, memory: mmap.mmap, ticket: Ticket) -> None:
         self.memory, self.ticket = memory, ticket
 
     @staticmethod
     def create(nbytes: int) -> Segment:
-        """A new one of `nbytes`, zeros but for the head. OSError if there is no such memory."""
+        """Make a segment of `nbytes` bytes, zeros except for the head. Raises OSError if there is not enough memory.
+
+        The descriptor stays open, for others to open the file by, until `settle`.
+        """
         _check_memory(nbytes)
         fd = os.memfd_create("pushgrad", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
+            # Before sealing, which forbids growing.
             os.posix_fallocate(fd, 0, nbytes)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
             memory, nonce = mmap.mmap(fd, nbytes), secrets.token_bytes(16)
@@ -51,26 +59,33 @@ class Segment:
 
     @staticmethod
     def open(ticket: Ticket) -> Segment:
-        """The segment that `ticket` tells of. OSError if it cannot be reached or is another one."""
+        """Open the segment that `ticket` describes. Raises OSError if it cannot be reached or is another one.
+
+        The ticket comes from the wire, so the file may be any that this user can open: only one that is sealed, of the
+        right size and with the right nonce is used.
+        """
         fd = os.open(f"/proc/{ticket.pid}/fd/{ticket.fd}", os.O_RDWR | os.O_CLOEXEC)
         try:
-            sealed = fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS == _SEALS  # fails for any other kind of file
+            sealed = fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS == _SEALS  # OSError for files that cannot be sealed
             if not sealed or os.fstat(fd).st_size != ticket.nbytes:
                 raise OSError(f"process {ticket.pid}: file {ticket.fd} is no segment of {ticket.nbytes} bytes")
             memory = mmap.mmap(fd, ticket.nbytes)
         finally:
-            os.close(fd)
+            os.close(fd)  # mmap has a descriptor of its own
         if memory[: len(ticket.nonce) // 2].hex() != ticket.nonce:
             raise OSError(f"process {ticket.pid}: file {ticket.fd} is another segment")
         return Segment(memory, ticket)
 
     def settle(self) -> None:
-        """Maker only: everyone who should has opened it; nobody else can."""
+        """Close the maker's descriptor when everyone has opened the segment; nobody else can open it afterwards."""
         os.close(self.ticket.fd)
 
 
 def _check_memory(nbytes: int) -> None:
-    """OSError if the machine has not so much to give: reserving it would not fail but call the out-of-memory killer."""
+    """Raise OSError if the machine has less than `nbytes` bytes of memory available.
+
+    Reserving more would not fail: Linux would have its out-of-memory killer end some process instead.
+    """
     lines = Path("/proc/meminfo").read_text().splitlines()
     sizes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
     if nbytes > sizes["MemAvailable"] << 10:

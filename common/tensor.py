@@ -1,4 +1,7 @@
-"""What a message says of one tensor: which range of which key, its dtype, shape and, if sparse, how many rows."""
+"""What a header says of one tensor: which range of which key, its dtype, shape and, if row-sparse, how many rows.
+
+The data themselves are raw frames after the header, in the order of the tensors.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ from .wire import (
     text,
 )
 
-AXES = 32
+AXES = 32  # of a shape; numpy's own limit before version 2
 
 
 class Tensor(NamedTuple):
-    """Elements [lo, hi) of the flattened key. `shape` is the whole key's; `rows` counts row ids, or None for dense."""
+    """Elements [lo, hi) of the flattened key. `shape` is the whole key's; `rows` is how many come, None if dense."""
 
     key: str
     dtype: str
@@ -35,12 +38,12 @@ class Tensor(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Elements of one row."""
+        """The elements of one row, that is of one index of the first axis."""
         return math.prod(self.shape[1:])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the range's data frame."""
+        """The length in bytes of the range's data frame."""
         if self.rows is not None:
             return self.rows * self.width * ITEM_BYTES[self.dtype]
         return (self.hi - self.lo) * ITEM_BYTES[self.dtype]
@@ -57,20 +60,26 @@ _FIELDS = record(
 
 
 def read_tensor(value: Any) -> Tensor:
-    """`value` from a header as a Tensor; WireError if it is none or contradicts itself."""
+    """Check a Tensor from a header. Raises WireError if it is not one, contradicts itself or is too large."""
     tensor = Tensor(*_FIELDS(value))
     size = math.prod(tensor.shape)
+    # Only an empty key has an empty range.
     if not tensor.lo <= tensor.hi <= size or (tensor.lo == tensor.hi and size):
         raise malformed(f"range of key {tensor.key!r}", expected=f"lo < hi <= {size}", got=(tensor.lo, tensor.hi))
+    # More rows than the key has would be repeated ones. A scalar has none.
     if tensor.rows is not None and (not tensor.shape or tensor.rows > tensor.shape[0]):
         raise malformed(f"rows of key {tensor.key!r}", expected=f"at most those of {tensor.shape}", got=tensor.rows)
+    # The frame's size follows from these fields, so this is what bounds the memory of a message.
     if tensor.nbytes > RANGE_ELEMENTS * ITEM_BYTES[tensor.dtype]:
         raise malformed(f"key {tensor.key!r}", expected=f"at most {RANGE_ELEMENTS} elements", got=tensor[3:])
     return tensor
 
 
 def data_frames(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    """Least and greatest size of the frames that carry `tensors`: for sparse ones the row ids (int64), then data."""
+    """The least and greatest size in bytes (they are equal) of the frames that carry `tensors`.
+
+    Each has a frame of data, and before it one of row ids (int64) if it is row-sparse.
+    """
     sizes: list[tuple[int, int]] = []
     for tensor in tensors:
         if tensor.rows is not None:
@@ -80,12 +89,15 @@ def data_frames(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
 
 
 def row_frames(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    """The same for a request that carries no data: only the row ids."""
+    """The least and greatest size in bytes of the frames of a request that carries no data: only the row ids."""
     return tuple((8 * tensor.rows, 8 * tensor.rows) for tensor in tensors if tensor.rows is not None)
 
 
 def with_frames(tensors: Iterable[Tensor], frames: Sequence[Frame]) -> Iterator[tuple[Tensor, Frame | None, Frame]]:
-    """Each tensor with the frame of its row ids (None if dense) and that of its data."""
+    """Yield each tensor with the frame of its row ids (None if dense) and that of its data.
+
+    `frames` must be as many as `data_frames` says, which `decode` has checked.
+    """
     left = iter(frames)
     for tensor in tensors:
         ids = next(left) if tensor.rows is not None else None

@@ -1,6 +1,8 @@
 """Bytes to checked values and back: MessagePack maps under strict limits, and the checks that fields go through.
 
-Nothing here allocates by what a length field claims: every limit is compared before anything is made.
+Nothing here allocates memory because a length field says so: each limit is checked first. Each check is a function
+that returns the value it accepts, or raises WireError. Types are compared exactly (`type(x) is int`), because bool is a
+subclass of int and MessagePack tells them apart.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import msgpack
 
 from .errors import RemoteError
 
-VERSION = 1  # of the protocol; docs/protocol.md says what it means
+VERSION = 1  # of the protocol; all processes of a job must have the same
 
 HEADER_BYTES = 1 << 20  # of one MessagePack header
 TENSORS = 1024  # per message
@@ -30,16 +32,16 @@ Check: TypeAlias = Callable[[Any], Any]
 
 
 class WireError(RemoteError):
-    """A message that cannot be taken as it is; `code` is one of docs/protocol.md."""
+    """A message that is refused; `code` is one of those in docs/protocol.md. ps/refusal.py sends it back."""
 
 
 def malformed(text: str, *, expected: object = None, got: object = None) -> WireError:
-    """The error for bytes that are no message of this protocol. `got` is shortened."""
+    """The error for bytes that are no message of this protocol. `got` comes from a stranger and is cut short."""
     return WireError("malformed", text, expected=expected, got=None if got is None else repr(got)[:80])
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
-    """One header as MessagePack."""
+    """A header as MessagePack. Raises WireError if it has more than HEADER_BYTES bytes."""
     data: bytes = msgpack.packb(header, use_bin_type=True)
     if len(data) > HEADER_BYTES:
         raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=len(data))
@@ -47,7 +49,7 @@ def pack(header: Mapping[str, Any]) -> bytes:
 
 
 def unpack(data: Frame) -> dict[str, Any]:
-    """The header in `data`; WireError if it is not one map with text keys within the limits."""
+    """The header in `data`. Raises WireError if it is not one map with text keys within the limits."""
     size = len(data) if isinstance(data, bytes) else data.nbytes
     if size > HEADER_BYTES:
         raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=size)
@@ -56,12 +58,12 @@ def unpack(data: Frame) -> dict[str, Any]:
             data,
             raw=False,
             use_list=False,
-            strict_map_key=True,
+            strict_map_key=True,  # text and bytes only, whose hashes a stranger cannot foresee to make a map slow
             max_str_len=TEXT_BYTES,
             max_bin_len=TEXT_BYTES,
             max_array_len=MEMBERS,
             max_map_len=64,
-            max_ext_len=0,
+            max_ext_len=0,  # no extension types, timestamps included
         )
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise malformed("message header is no MessagePack map within the limits", got=str(error)) from None
@@ -71,7 +73,7 @@ def unpack(data: Frame) -> dict[str, Any]:
 
 
 def integer(low: int = 0, high: int = 2**63 - 1) -> Check:
-    """Accepts whole numbers from `low` to `high`."""
+    """A check that accepts whole numbers from `low` to `high`, both included."""
 
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -82,7 +84,7 @@ def integer(low: int = 0, high: int = 2**63 - 1) -> Check:
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Check:
-    """Accepts finite numbers in [low, high]; gives floats."""
+    """A check that accepts finite numbers in [low, high] and returns them as floats."""
 
     def check(value: Any) -> float:
         if type(value) not in (int, float) or not low <= value <= high or not math.isfinite(value):
@@ -93,7 +95,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Check:
 
 
 def text(limit: int = TEXT_BYTES, low: int = 0) -> Check:
-    """Accepts text of `low` to `limit` bytes of UTF-8."""
+    """A check that accepts text of `low` to `limit` bytes of UTF-8."""
 
     def check(value: Any) -> str:
         if type(value) is not str or not low <= len(value.encode("utf-8", "replace")) <= limit:
@@ -104,7 +106,7 @@ def text(limit: int = TEXT_BYTES, low: int = 0) -> Check:
 
 
 def choice(*words: str) -> Check:
-    """Accepts one of `words`."""
+    """A check that accepts one of `words`."""
 
     def check(value: Any) -> str:
         if type(value) is not str or value not in words:
@@ -115,19 +117,19 @@ def choice(*words: str) -> Check:
 
 
 def flag(value: Any) -> bool:
-    """Accepts true and false."""
+    """Check a boolean. Raises WireError for anything else, numbers included."""
     if type(value) is not bool:
         raise malformed("", expected="true or false", got=value)
     return value
 
 
 def optional(inner: Check) -> Check:
-    """Accepts None and what `inner` accepts."""
+    """A check that accepts None and what `inner` accepts."""
     return lambda value: None if value is None else inner(value)
 
 
 def sequence(inner: Check, limit: int, low: int = 0) -> Check:
-    """Accepts arrays of `low` to `limit` values that `inner` accepts; gives tuples."""
+    """A check that accepts arrays of `low` to `limit` values that `inner` accepts, and returns tuples."""
 
     def check(value: Any) -> tuple[Any, ...]:
         if type(value) not in (tuple, list) or not low <= len(value) <= limit:
@@ -138,7 +140,7 @@ def sequence(inner: Check, limit: int, low: int = 0) -> Check:
 
 
 def record(*checks: Check) -> Check:
-    """Accepts arrays with one value for each of `checks`; gives tuples."""
+    """A check that accepts arrays with one value for each of `checks`, and returns tuples."""
 
     def check(value: Any) -> tuple[Any, ...]:
         if type(value) not in (tuple, list) or len(value) != len(checks):
@@ -149,7 +151,10 @@ def record(*checks: Check) -> Check:
 
 
 def plain_map(limit: int = 32) -> Check:
-    """Accepts maps from short text to None, booleans, finite numbers and short text: an optimizer's description."""
+    """A check that accepts maps of up to `limit` entries, which optimizers are described by.
+
+    Keys are short text; values are None, booleans, finite numbers or short text.
+    """
     value_number, value_text, key_text = number(), text(256), text(64, low=1)
 
     def check(value: Any) -> dict[str, Any]:

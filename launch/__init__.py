@@ -1,1 +1,4 @@
-"""The `launch` command: from a job's options to a plan of processes, run and supervised."""
+"""The `launch` command: from a job's options to a plan of processes, which it then runs and supervises.
+
+options.py makes a Job, a Cluster (local.py) plans its processes, run.py runs them, and supervisor.py decides.
+"""

@@ -50,7 +50,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     help="Time between SIGTERM and SIGKILL when the job is stopped.",
 )
 @click.option(
-    "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Replacing dead processes: only 0 yet."
+    "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
 )
 @click.option("--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print the command and environment of each process; start nothing.")
@@ -81,11 +81,12 @@ def command(script: str, args: tuple[str, ...], dry_run: bool, quiet: bool, verb
 
 
 def main() -> None:
-    """Entry point of `launch`: run and exit."""
+    """Entry point of `launch`: run the command and exit with its code."""
     sys.exit(_exit_code())
 
 
 def _exit_code() -> int:
+    # Not in click's standalone mode: that would turn the returned exit code into 0, and Ctrl-C into 1.
     try:
         code = command.main(prog_name="launch", standalone_mode=False)
     except click.ClickException as error:

@@ -1,4 +1,7 @@
-"""Showing a job: writers that survive a closed or blocked stream, and plain prefixed lines."""
+"""Showing a job: writers that survive a closed or blocked stream, and a display of plain prefixed lines.
+
+Displays are used from the output thread (output.py); only the final report comes from the runner, when it has ended.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Row:
 
     @staticmethod
     def of(member: Member) -> Row:
-        """What the last progress event of a process said; fields of a wrong type count as absent."""
+        """A row from the last progress event of a process; fields of a wrong type count as absent."""
         said = member.progress
         epoch, step, speed = (said.get(name) for name in ("epoch", "step", "samples_per_second"))
         return Row(
@@ -56,7 +59,7 @@ class Writer(Protocol):
     """Where bytes go."""
 
     def write(self, data: bytes) -> None:
-        """Write all of it. A stream that has gone away swallows everything: the job goes on, its logs are complete."""
+        """Write all of `data`. A stream that has gone away swallows it: the job goes on, and its logs are complete."""
         ...
 
 
@@ -64,7 +67,7 @@ class Display(Protocol):
     """Where the output of a job is shown."""
 
     def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
-        """Show lines that a process wrote on its standard output or error."""
+        """Show lines that process `name` wrote to its standard output or error, as bytes with their newlines."""
         ...
 
     def say(self, text: str) -> None:
@@ -72,7 +75,7 @@ class Display(Protocol):
         ...
 
     def show(self, view: View) -> None:
-        """Show how far the job is."""
+        """Show how far the job has come."""
         ...
 
     def close(self) -> None:
@@ -81,31 +84,34 @@ class Display(Protocol):
 
 
 class FileWriter:
-    """Writes to a file descriptor, also to one that someone has made non-blocking."""
+    """Writes to a file descriptor, even to one that has been made non-blocking.
+
+    The flag belongs to the open file, not to us: another process on the same terminal may have set it.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd: int | None = fd
 
     def write(self, data: bytes) -> None:
-        """Write all of it, or give the stream up."""
+        """Write all of `data`, waiting if need be; give the stream up at the first error."""
         rest = memoryview(data)
         while rest and self._fd is not None:
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
                 select.select([], [self._fd], [])
-            except OSError:
+            except OSError:  # the reader has gone (`launch ... | head`)
                 self._fd = None
 
 
 class TextWriter:
-    """Writes to a text stream that has no file beneath it, as notebooks and tests have."""
+    """Writes to a text stream without a file beneath it, such as those of notebooks and tests."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> None:
-        """Write all of it; bytes that are not UTF-8 become replacement characters."""
+        """Write all of `data`; bytes that are not UTF-8 become replacement characters."""
         self._stream.write(data.decode("utf-8", "replace"))
         self._stream.flush()
 
@@ -114,23 +120,23 @@ class NullWriter:
     """For a stream that was closed before the program began."""
 
     def write(self, data: bytes) -> None:
-        """Forget it."""
+        """Discard `data`."""
 
 
 def writer(stream: TextIO | None) -> Writer:
-    """A writer for sys.stdout or sys.stderr, whatever stands there."""
+    """A writer for sys.stdout or sys.stderr, whatever has been put there."""
     if stream is None:
         return NullWriter()
-    try:  # a notebook's stream has a fileno that leads elsewhere
+    try:  # only a real text file's: a notebook's stream has a fileno that leads to another place
         fd = stream.fileno() if isinstance(stream, io.TextIOWrapper) else None
     except OSError:
         fd = None
-    stream.flush()
+    stream.flush()  # what has been written through the stream must come before what goes to the descriptor
     return TextWriter(stream) if fd is None else FileWriter(fd)
 
 
 class PlainDisplay:
-    """Lines with prefixes: standard output to standard output, errors to standard error."""
+    """Shows lines with prefixes: standard output on standard output, errors on standard error."""
 
     def __init__(self, out: Writer | None = None, err: Writer | None = None) -> None:
         self._out = writer(sys.stdout) if out is None else out
@@ -138,27 +144,28 @@ class PlainDisplay:
         self._next_progress = time.monotonic() + PROGRESS_PERIOD
 
     def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
-        """Each line behind its prefix."""
+        """Write each line after the prefix `name | `."""
         prefix = name.encode() + b" | "
+        # In one piece, so that writes of other programs to the same stream do not end up within a line.
         (self._err if is_error else self._out).write(b"".join(prefix + shown(line) + b"\n" for line in lines))
 
     def say(self, text: str) -> None:
-        """A line on standard error."""
+        """Write a line of the launcher to standard error."""
         self.lines("launch", True, [line.encode("utf-8", "replace") for line in text.splitlines()])
 
     def show(self, view: View) -> None:
-        """Now and then a line about the first worker that reports progress."""
+        """Every PROGRESS_PERIOD seconds, write a line about the first worker that reports progress."""
         row = next((row for row in view.rows if row.epoch is not None), None)
         if row is not None and time.monotonic() >= self._next_progress:
             self._next_progress = time.monotonic() + PROGRESS_PERIOD
             self.say(progress_line(row, view.seconds))
 
     def close(self) -> None:
-        """Nothing to restore."""
+        """Do nothing: there is nothing to restore."""
 
 
 def progress_line(row: Row, seconds: float) -> str:
-    """`42 s: w0 epoch 3, step 1200, 5310 samples/s, accuracy=0.93`."""
+    """A line such as `42 s: w0 epoch 3, step 1200, 5310 samples/s, accuracy=0.93`; `seconds` is the job's age."""
     parts = [f"epoch {row.epoch}"]
     if row.step is not None:
         parts.append(f"step {row.step}")

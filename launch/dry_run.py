@@ -1,4 +1,4 @@
-"""What --dry-run prints: lines for a shell, one per process."""
+"""What --dry-run prints: lines for a shell, one per process, fit to be shown to others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import replace
 from .job import Job
 from .process_plan import ProcessSpec, count
 
+# Names of variables whose values are not shown. It errs on the side of hiding.
 SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 HIDDEN = "<hidden>"
 
 
 def describe(job: Job, specs: Sequence[ProcessSpec]) -> str:
-    """The job as a shell script with a comment above each process. Values that look like secrets are not shown."""
+    """The job as the text of a shell script with a comment above each process. Likely secrets are not shown."""
     lines = [
         f"# job {job.job_id}: {count(job.workers, 'worker')}, {count(job.servers, 'server')}",
         f"mkdir -m 700 {shlex.quote(str(job.job_dir))}",

@@ -1,4 +1,8 @@
-"""Which worker sees which GPU, found out without loading CUDA."""
+"""Which worker sees which GPU, found out without loading CUDA.
+
+An *entry* is one item of --gpus: an index, a UUID or `cpu`. A *hand* is the entries that one worker is dealt. A CUDA
+context of the launcher would take memory on the GPUs for as long as the job runs.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +29,19 @@ class Present:
 
 
 def parse_gpus(text: str) -> list[str]:
-    """`0,1`, `0,0`, `0,cpu` or UUIDs, as a list of entries; JobError if an entry is neither."""
+    """The entries of `0,1`, `0,0`, `0,cpu` or UUIDs. Raises JobError if one is no index, no UUID and not cpu."""
     entries = [entry.strip() for entry in text.split(",")]
     for entry in entries:
         if not (entry == CPU or UUID.fullmatch(entry) or (entry.isascii() and entry.isdigit())):
             raise JobError("--gpus", expected="indices, UUIDs or cpu between commas, such as 0,1", got=repr(text))
-    return [str(int(entry)) if entry.isdigit() else entry for entry in entries]
+    return [str(int(entry)) if entry.isdigit() else entry for entry in entries]  # 00 and 0 are one GPU
 
 
 def deal(entries: Sequence[str], workers: int) -> list[list[str]]:
-    """The entries in order, equally many to each worker; JobError if that does not work out."""
+    """Deal the entries in order, equally many to each worker; returns the hands by rank.
+
+    Raises JobError if there are fewer entries than workers, some would be left over, or a worker would get one twice.
+    """
     if workers > len(entries):
         raise JobError(
             f"--workers {workers} with --gpus {','.join(entries)}: more workers than GPUs",
@@ -54,18 +61,18 @@ def deal(entries: Sequence[str], workers: int) -> list[list[str]]:
 
 
 def share_a_gpu(hands: Sequence[Sequence[str]]) -> bool:
-    """Whether a GPU is in several hands."""
+    """Whether one GPU has been dealt to several workers."""
     dealt = [entry for hand in hands for entry in hand if entry != CPU]
     return len(set(dealt)) < len(dealt)
 
 
 def cuda_visible_devices(hand: Sequence[str]) -> str:
-    """What CUDA_VISIBLE_DEVICES says to a worker with that hand: its GPUs."""
+    """The value of CUDA_VISIBLE_DEVICES for a worker with that hand: its GPUs; empty, which hides all, without any."""
     return ",".join(entry for entry in hand if entry != CPU)
 
 
 def pushgrad_devices(hand: Sequence[str]) -> str:
-    """The hand as the worker names it, in order: gpu0,gpu1 or gpu0,cpu0. GPUs count among those that it sees."""
+    """The hand as the worker itself names it: gpu0,gpu1 or gpu0,cpu0. GPUs are numbered among those that it sees."""
     names = [CPU if entry == CPU else "gpu" for entry in hand]
     return ",".join(f"{name}{names[:place].count(name)}" for place, name in enumerate(names))
 
@@ -80,9 +87,9 @@ def _refuse_twice(rank: int, gpus: list[str]) -> None:
 
 
 def visible_devices(entries: Sequence[str], environ: Mapping[str, str], present: Present) -> list[str]:
-    """Each entry as CUDA_VISIBLE_DEVICES wants it; indices count within CUDA_VISIBLE_DEVICES if that is set already.
+    """Each entry as CUDA_VISIBLE_DEVICES needs it; indices count within CUDA_VISIBLE_DEVICES if that is set already.
 
-    JobError names the entries that are not there.
+    Raises JobError naming the entries that do not exist.
     """
     allowed = _allowed(environ)
     names = {entry: _resolve(entry, allowed) for entry in entries if entry != CPU}
@@ -93,7 +100,7 @@ def visible_devices(entries: Sequence[str], environ: Mapping[str, str], present:
         raise JobError(
             f"--gpus {','.join(entries)}: no GPU {', '.join(missing)}{where}",
             expected=_have(present.gpus if allowed is None else len(allowed)),
-            remedy="`nvidia-smi -L` lists what is there",
+            remedy="`nvidia-smi -L` lists the GPUs of this machine",
         )
     return [CPU if entry == CPU else names[entry] or "" for entry in entries]
 
@@ -103,7 +110,10 @@ def _have(number: int) -> str:
 
 
 def _allowed(environ: Mapping[str, str]) -> list[str] | None:
-    """The devices that CUDA_VISIBLE_DEVICES leaves, or None if it is not set. CUDA stops at the first bad entry."""
+    """The devices that CUDA_VISIBLE_DEVICES leaves, or None if it is not set.
+
+    As in CUDA, the first malformed entry hides itself and all that follow.
+    """
     text = environ.get("CUDA_VISIBLE_DEVICES")
     if text is None:
         return None
@@ -120,37 +130,41 @@ def _resolve(entry: str, allowed: list[str] | None) -> str | None:
         return entry
     if entry.isdigit():
         return allowed[int(entry)] if int(entry) < len(allowed) else None
-    by_index = any(name.isdigit() for name in allowed)  # cannot be compared with a UUID: CUDA itself will judge
+    # Where the list has indices they cannot be compared with a UUID: let it pass, CUDA itself will judge. Otherwise
+    # either may be an abbreviation of the other, which CUDA allows.
+    by_index = any(name.isdigit() for name in allowed)
     return entry if by_index or any(name.startswith(entry) or entry.startswith(name) for name in allowed) else None
 
 
 def _exists(name: str, present: Present) -> bool:
     if name.isdigit():
         return int(name) < present.gpus
-    return not present.uuids or any(uuid.startswith(name) for uuid in present.uuids)
+    return not present.uuids or any(uuid.startswith(name) for uuid in present.uuids)  # unknown without nvidia-smi
 
 
 def present_gpus() -> Present:
-    """The GPUs of this machine, as `nvidia-smi -L` or else the driver's files tell; JobError without a driver."""
+    """The GPUs of this machine, from `nvidia-smi -L` or else the driver's files. Raises JobError without a driver."""
     tool = shutil.which("nvidia-smi")
     listing = _ask(tool) if tool else None
     if listing is not None:
         return parse_listing(listing)
+    # nvidia-smi is missing or broken (containers often lack it): the driver's files tell how many GPUs there are.
     if DRIVER.is_dir():
         return Present(len(list(DRIVER.iterdir())), ())
     raise JobError(
-        f"--gpus: this machine has no NVIDIA driver (neither `nvidia-smi` nor {DRIVER} is there)",
+        f"--gpus: this machine has no NVIDIA driver (neither `nvidia-smi` nor {DRIVER} exists)",
         remedy="Install NVIDIA's driver (in a container: start it with GPUs), or leave --gpus out to train on the CPU",
     )
 
 
 def parse_listing(listing: str) -> Present:
-    """What `nvidia-smi -L` printed, one line per GPU and an indented one per MIG instance."""
+    """Read what `nvidia-smi -L` has printed: a line per GPU and an indented one per MIG instance."""
     gpus = [line for line in listing.splitlines() if re.match(r"GPU \d+:", line)]
     return Present(len(gpus), tuple(re.findall(r"UUID: ((?:GPU|MIG)-[^)\s]+)\)", listing)))
 
 
 def _ask(tool: str) -> str | None:
+    # The time limit is for drivers that hang: the launcher must not hang with them.
     try:
         done = subprocess.run([tool, "-L"], capture_output=True, text=True, errors="replace", timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -16,10 +16,10 @@ class Job:
     """Everything a cluster needs to plan the job's processes. Times are in seconds.
 
     `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `hands` holds for each
-    worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`, or is empty: nothing is said of
-    GPUs. `env` is what the user adds to every process, `defaults` what is set beneath it. `keys` is a 0700 directory of
-    CURVE keys, for clusters that leave the host. `job_dir` is short enough for sockets and lies on a local disk;
-    `log_dir` holds one file per process.
+    worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env`
+    is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with
+    CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
+    disk; `log_dir` holds one file per process, and `keep_logs` keeps it after a success.
     """
 
     command: tuple[str, ...]

@@ -1,8 +1,9 @@
-"""A small process per host that ends a job's processes when the launcher is gone, however it went.
+"""A small process that ends a job's processes when the launcher is gone, even if it was killed.
 
-It holds the read end of a pipe and the launcher the only write end. The launcher writes `+pid` for each process that it
-starts and `-pid` for each that is gone without a trace. When the pipe closes, the launcher has ended or died: what is
-left of the job gets TERM and, soon after, KILL.
+It holds the read end of a pipe, and the launcher the only write end. The launcher writes `+pid` for each process that
+it starts, and `-pid` for each that has ended with its whole group. When the pipe closes, the launcher has ended or
+died: what is left of the job gets TERM and, soon after, KILL. (PR_SET_PDEATHSIG would not do: it fires when the
+*thread* ends that started the process, and does not reach what the processes have started themselves.)
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ PATIENCE = 1.5  # seconds between TERM and KILL: nothing may be left 5 s after t
 
 
 class Keeper:
-    """The launcher's end. Signals to the launcher's group do not reach the keeper: it has a session of its own."""
+    """The launcher's end of the pipe. The keeper has its own session, so signals to the launcher's group miss it."""
 
     def __init__(self, job_id: str, job_dir: Path, environ: dict[str, str]) -> None:
-        read, self._write = os.pipe()
+        read, self._write = os.pipe()  # not inheritable: if a worker had the write end, the pipe would never close
         argv = [sys.executable, "-P", "-m", "pushgrad.launch.keeper", job_id, str(job_dir)]
         try:
             self._process = subprocess.Popen(
@@ -34,7 +35,7 @@ class Keeper:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                cwd="/",
+                cwd="/",  # it must not keep the user's folder busy, nor import what lies there
             )
         except BaseException:
             os.close(self._write)
@@ -48,21 +49,21 @@ class Keeper:
         self._tell(b"+%d\n" % leader)
 
     def forget(self, leader: int) -> None:
-        """A leader has ended and left nobody behind: the system may give its number to a stranger."""
+        """Stop guarding a leader: it has ended and left nobody behind, and its pid may be given to a stranger."""
         self._tell(b"-%d\n" % leader)
 
     def _tell(self, line: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the launcher ends its processes itself as long as it lives
+        with contextlib.suppress(BrokenPipeError):  # a dead keeper is no reason to stop: the launcher is still there
             os.write(self._write, line)
 
     def close(self) -> None:
-        """Let the keeper clear up and wait for its end."""
+        """Let the keeper clear up, and wait until it has."""
         os.close(self._write)
         self._process.wait()
 
 
 def guarded(lines: bytes) -> set[int]:
-    """The leaders that `+pid` and `-pid` lines leave under guard; a line cut short at the end does not count."""
+    """The leaders that lines of `+pid` and `-pid` leave under guard; an incomplete last line does not count."""
     leaders: set[int] = set()
     for line in lines.split(b"\n")[:-1]:
         (leaders.add if line[:1] == b"+" else leaders.discard)(int(line[1:]))
@@ -70,13 +71,13 @@ def guarded(lines: bytes) -> set[int]:
 
 
 def clear(job_dir: Path) -> None:
-    """Remove what a job kept in its directory (sockets, mapped files) except logs, and then the folder if empty."""
+    """Remove what a job kept in its directory (sockets, mapped files) except logs; then the folder if it is empty."""
     with contextlib.suppress(OSError):
         (job_dir / "logs").rmdir()  # works if there are none
     with contextlib.suppress(OSError):
         for entry in job_dir.iterdir():
             if entry.name != "logs":
-                if entry.is_dir() and not entry.is_symlink():
+                if entry.is_dir() and not entry.is_symlink():  # a link may lead anywhere: only the link is removed
                     shutil.rmtree(entry, ignore_errors=True)
                 else:
                     entry.unlink()
@@ -84,7 +85,8 @@ def clear(job_dir: Path) -> None:
 
 
 def main(job_id: str, job_dir: str) -> None:
-    """Wait for the pipe on standard input to close, then end what is left."""
+    """Wait for the pipe on standard input to close, then end what is left of the job and clear its directory."""
+    # A signal that ends the launcher may have been sent to its keeper, too, which is needed most just then.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     end_all(guarded(sys.stdin.buffer.read()), job_id, PATIENCE)

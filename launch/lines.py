@@ -1,4 +1,4 @@
-"""Cutting the output of a process into lines, as bytes: nothing here assumes an encoding."""
+"""Cutting the output of a process into lines. They stay bytes: a process may write in any encoding, or none."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|
 
 
 class LineBuffer:
-    """Collects what comes in and hands out whole lines, each with its newline; a piece of an overlong one has none."""
+    """Collects data and returns whole lines, each with its newline; a piece of a line longer than PIECE has none."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes."""
+        """Return the lines that `data` completes."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [line + b"\n" for line in whole]
         if len(self._rest) >= PIECE:
@@ -26,15 +26,15 @@ class LineBuffer:
         return lines
 
     def finish(self) -> list[bytes]:
-        """What is left at the end, if its last line has no newline; it gets one, so that nothing is glued to it."""
+        """Return what is left at the end: a last line without a newline gets one, so that nothing is glued to it."""
         rest, self._rest = self._rest, b""
         return [rest + b"\n"] if rest else []
 
 
 def shown(line: bytes) -> bytes:
-    """A line as it may be printed among others: without newline, cursor movements and colours.
+    """The line as it may be printed among others: without newline, cursor movements and colours.
 
-    Of a line that was written over by carriage returns (a progress bar) only the last state counts.
+    Of a line that overwrites itself by carriage returns (a progress bar) only the last state is shown.
     """
     line = line.rstrip(b"\r\n")
     if b"\r" in line:

@@ -12,11 +12,12 @@ LOOPBACK = "127.0.0.1"
 
 
 class LocalCluster:
-    """One host: no keys are needed, and the scheduler chooses its port."""
+    """The cluster of one host: no keys are needed, and the scheduler chooses its port."""
 
     def plan(self, job: Job) -> list[ProcessSpec]:
-        """Scheduler, servers, workers."""
+        """List the job's processes: scheduler, servers, workers."""
         host = socket.gethostname()
+        # Port 0: the scheduler binds a free one and reports it. A port chosen here could be taken before it is bound.
         scheduler = {**_common(job, "scheduler"), "DMLC_PS_ROOT_PORT": "0"}
         specs = [ProcessSpec("scheduler", 0, job.role_command, scheduler, host)]
         for rank in range(job.servers):
@@ -31,6 +32,7 @@ def _worker(job: Job, rank: int) -> dict[str, str]:
     env = {
         **_common(job, "worker"),
         "DMLC_WORKER_ID": str(rank),
+        # torch's names, for scripts that read them.
         "RANK": str(rank),
         "WORLD_SIZE": str(job.workers),
         "LOCAL_RANK": str(rank),
@@ -39,12 +41,13 @@ def _worker(job: Job, rank: int) -> dict[str, str]:
     if job.hands:
         env["CUDA_VISIBLE_DEVICES"] = cuda_visible_devices(job.hands[rank])
         env["PUSHGRAD_DEVICES"] = pushgrad_devices(job.hands[rank])
-    if share_a_gpu(job.hands):
+    if share_a_gpu(job.hands):  # told to all workers: those that meet on one GPU would otherwise refuse it
         env["PUSHGRAD_SHARED_GPUS"] = "1"
     return env
 
 
 def _common(job: Job, role: str) -> dict[str, str]:
+    # Later ones win: what makes the job comes last. (`parse_env` refuses --env of such a name, so that users notice.)
     env = {
         **job.defaults,
         **job.env,

@@ -1,4 +1,4 @@
-"""Starting a job from Python, as a notebook does."""
+"""`mx.run`: starting a job from Python, as a notebook does."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def run(
     timeout: float | None = None,
     grace_period: float = 30.0,
 ) -> int:
-    """Run `script` with `args` as a job, as `launch` does, and return its exit code: 0 only if every worker ended well.
+    """Run `script` with `args` as a job, as `launch` does, and return its exit code, 0 only if every worker's is 0.
 
     `workers` defaults to the number of `gpus`, or 1; `gpus` is a list such as [0, 1] or the text "0,1". Times are in
-    seconds. Output goes to sys.stdout and sys.stderr, line by line behind the name of its process. Raises JobError if
-    the options do not make a job.
+    seconds. Output goes to sys.stdout and sys.stderr, line by line after the name of its process. Raises JobError
+    naming the option that cannot be met.
     """
     job = make_job(
         os.fspath(script),

@@ -1,4 +1,4 @@
-"""From what a user asked for to a job; every refusal names the option and the remedy."""
+"""From the options that a user has given to a Job. Every refusal names the option and, where there is one, a remedy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .gpus import CPU, deal, parse_gpus, present_gpus, visible_devices
 from .job import Job
 from .process_plan import OWNED
 
-SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, less the final zero
-ROOM_FOR_A_NAME = 40
+SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
+ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
 
 
 def make_job(
@@ -37,9 +37,9 @@ def make_job(
     max_restarts: int = 0,
     environ: Mapping[str, str] | None = None,
 ) -> Job:
-    """Check the options of `launch` and make a job of them; nothing is created yet.
+    """Check the options of `launch` and make a Job of them; nothing is created yet.
 
-    Raises JobError that names the option. `environ` stands for this process's environment.
+    `environ` takes the place of this process's environment. Raises JobError naming the option that cannot be met.
     """
     environ = os.environ if environ is None else environ
     _check_platform()
@@ -67,7 +67,11 @@ def make_job(
 
 
 def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
-    """The argv that runs `script`: a .py file or a module by this Python, any other executable by itself."""
+    """The argv that runs `script`: a .py file or a module by this Python, any other executable by itself.
+
+    Raises JobError if there is no such file or command, or it cannot be run. A module is not looked for: importing
+    belongs to the worker.
+    """
     if module:
         return (sys.executable, "-m", script)
     path = Path(script)
@@ -84,7 +88,7 @@ def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
             f"{script} is neither a .py file nor executable",
             remedy=f"Name it {script}.py, or make it executable with `chmod +x {script}`",
         )
-    return (script if os.sep in script else f".{os.sep}{script}",)
+    return (script if os.sep in script else f".{os.sep}{script}",)  # without a slash, PATH would be searched instead
 
 
 def _on_path(script: str) -> str:
@@ -95,7 +99,7 @@ def _on_path(script: str) -> str:
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:
-    """`K=V` strings as a dict; JobError for a malformed one and for a name that belongs to `launch`."""
+    """The `NAME=VALUE` strings of --env as a dict. Raises JobError for a malformed one and for a name in OWNED."""
     env: dict[str, str] = {}
     for setting in settings:
         name, sign, value = setting.partition("=")
@@ -111,13 +115,19 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
 def deal_gpus(
     gpus: str | None, workers: int | None, added: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[tuple[str, ...], ...]:
-    """What each worker is dealt: names for CUDA_VISIBLE_DEVICES, and `cpu`; () without --gpus."""
+    """What each worker is dealt, by rank: names for CUDA_VISIBLE_DEVICES, and `cpu`. () without --gpus.
+
+    `added` is what --env sets. Raises JobError if the list is malformed, cannot be dealt evenly, or names a GPU that
+    does not exist.
+    """
     if gpus is None:
         return ()
     if "CUDA_VISIBLE_DEVICES" in added:
         raise JobError("--gpus and --env CUDA_VISIBLE_DEVICES contradict each other", remedy="Use one of them")
     entries = parse_gpus(gpus)
     _at_least_one("--workers", len(entries) if workers is None else workers)
+    # Once before looking at the machine: a list that cannot be dealt is the simpler error. The names that CUDA uses
+    # are dealt below, where two entries may turn out to be the same GPU.
     deal(entries, workers or len(entries))
     if any(entry != CPU for entry in entries):
         entries = visible_devices(entries, environ, present_gpus())
@@ -126,7 +136,7 @@ def deal_gpus(
 
 
 def _defaults(workers: int, deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
-    threads = str(max(1, available_cores() // workers))
+    threads = str(max(1, available_cores() // workers))  # workers that all use all cores slow each other down
     wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
     if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
         wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
@@ -137,7 +147,7 @@ def _check_platform() -> None:
     if not sys.platform.startswith("linux"):
         raise JobError(
             f"`launch` needs Linux, this is {sys.platform}",
-            remedy="`python train.py` trains here in one process",
+            remedy="`python train.py` trains in one process on this system",
         )
 
 
@@ -163,7 +173,10 @@ def _seconds(option: str, value: float, zero: bool = False) -> float:
 
 
 def _log_folder(log_dir: str) -> Path:
-    """The absolute path of the folder for logs; JobError if nothing can be created there."""
+    """The absolute path of the folder for logs. Raises JobError if nothing can be created there.
+
+    It need not exist, so the nearest parent that does is looked at.
+    """
     folder = Path(log_dir).absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
@@ -174,7 +187,8 @@ def _log_folder(log_dir: str) -> Path:
 
 
 def _short_temp_dir() -> Path:
-    """The folder for temporary files, or /tmp where its path would be too long for a socket's name."""
+    """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
     folder = Path(tempfile.gettempdir())
     job_name = len("pushgrad-20260101-000000-abcdef/")
+    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
     return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

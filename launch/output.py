@@ -1,7 +1,8 @@
-"""What the processes of a job write: into one log file each, and behind a prefix onto the display.
+"""What the processes of a job write: it goes to one log file each, and after a prefix to the display.
 
-One thread reads and shows everything, so that a display that blocks (a pager, a terminal on hold) holds up the output
-and with it the processes, but never the supervisor.
+One thread reads and shows everything. A display that blocks (a pager, a terminal on hold) therefore holds up the output
+and with it the processes, but never the supervisor. Other threads hand it work by `_post` and wake it through a pipe;
+display, selector and logs belong to it alone until it has ended.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from typing import IO
 from .display import Display, PlainDisplay, View
 from .lines import ESCAPE, PIECE, LineBuffer
 
-TAIL_LINES = 20
+TAIL_LINES = 20  # of output and of errors that are kept for the report
 TAIL_WIDTH = 2000  # bytes of a line that are kept for the report
-DRAIN = 2.0  # seconds that processes outside of the job may go on writing into its pipes after its end
+# Seconds after the job's end in which pipes are still read: a process that escaped the job may have inherited one, keep
+# it open and go on writing.
+DRAIN = 2.0
 
 
 class ProcessLog:
-    """The log file of one process, and the last lines of its standard output and error."""
+    """The log file of one process, and the last lines of its standard output and error.
+
+    `trouble` says what is wrong if the file cannot be written; that never ends a job.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.trouble = path, ""
@@ -38,7 +44,7 @@ class ProcessLog:
             self._complain(error)
 
     def write(self, is_error: bool, lines: list[bytes]) -> None:
-        """Append lines as they came. If the disk does not take them, `trouble` says so and the job goes on."""
+        """Append lines as they came. If they cannot be written, `trouble` says so and the file is closed."""
         self._tails[is_error].extend(line[-TAIL_WIDTH:] for line in lines[-TAIL_LINES:])
         rest = memoryview(b"".join(lines))
         try:
@@ -52,11 +58,11 @@ class ProcessLog:
         self.trouble = f"the log {self.path} is incomplete: {error.strerror}"
 
     def tail(self, is_error: bool) -> list[str]:
-        """The last lines of standard error or output."""
+        """The last lines of standard error or output, as text without colours."""
         return [ESCAPE.sub(b"", line).decode("utf-8", "replace").rstrip() for line in self._tails[is_error]]
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; closing it again is harmless."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -70,15 +76,15 @@ class _Source:
 
 
 class Output:
-    """Reads the pipes of all processes in a thread of its own."""
+    """Reads the pipes of all processes in a thread of its own, which it starts at once."""
 
     def __init__(self, display: Display, log_dir: Path) -> None:
         self._display, self._log_dir = display, log_dir
         self._logs: dict[str, ProcessLog] = {}
         self._selector = selectors.DefaultSelector()
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._view: View | None = None
-        self._closing: float | None = None
+        self._jobs: deque[Callable[[], None]] = deque()  # in order, from other threads; a deque needs no lock
+        self._view: View | None = None  # only the newest: a slow display skips views and keeps up with the lines
+        self._closing: float | None = None  # when `close` was called
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -87,7 +93,7 @@ class Output:
         self._thread.start()
 
     def attach(self, name: str, out: IO[bytes], err: IO[bytes]) -> None:
-        """Read these pipes to their ends, then close them."""
+        """Read a process's pipes of output and errors to their ends, then close them."""
         log = self._logs[name] = ProcessLog(self.log_path(name))
         self._post(lambda: self._register(out, _Source(name, False, log)))
         self._post(lambda: self._register(err, _Source(name, True, log)))
@@ -100,24 +106,25 @@ class Output:
         return self._log_dir / f"{name}.log"
 
     def tail(self, name: str, is_error: bool) -> list[str]:
-        """The last lines of a process; call it after `close`."""
+        """The last lines of a process, [] if it was never started. Call it after `close`, when the thread has ended."""
         return self._logs[name].tail(is_error) if name in self._logs else []
 
     def say(self, text: str) -> None:
-        """Show a line of the launcher, after what has been posted before."""
+        """Show a line of the launcher, after what was posted before."""
         self._post(lambda: self._display.say(text))
 
     def show(self, view: View) -> None:
-        """Show the state of the job, unless a newer one comes first."""
+        """Show the state of the job, unless a newer one comes before it is shown."""
         self._view = view
         self._wake()
 
     def close(self, impatient: Callable[[], bool] = lambda: False) -> None:
-        """Show what is still in the pipes, then stop. `impatient` is asked whether to wait for a blocked display."""
+        """Show what is still in the pipes, then stop. A blocked display is waited for until `impatient` says so."""
         self._closing = time.monotonic()
         self._wake()
         while self._thread.is_alive() and not impatient():
             self._thread.join(0.1)
+        # The thread of a blocked display is left behind (it is a daemon), and may wake up and use the pipe.
         if not self._thread.is_alive():
             os.close(self._wake_write)
         for log in self._logs.values():
@@ -133,6 +140,7 @@ class Output:
 
     def _run(self) -> None:
         while True:
+            # Looked at before reading: only if nothing came although `close` had been called is there nothing left.
             closing = self._closing
             read = self._read_once(None if closing is None else 0)
             self._guard(self._serve)
@@ -146,7 +154,7 @@ class Output:
         os.close(self._wake_read)
 
     def _read_once(self, timeout: float | None) -> int:
-        """Read from each pipe that has something; returns from how many."""
+        """Read once from each pipe that has something, and return how many did."""
         read = 0
         for key, _ in self._selector.select(timeout):
             data = os.read(key.fd, PIECE)
@@ -168,7 +176,7 @@ class Output:
         if not lines:
             return
         log = source.log
-        log.write(source.is_error, lines)
+        log.write(source.is_error, lines)  # before showing them: a display that blocks must not cost the log
         self._guard(lambda: self._display.lines(source.name, source.is_error, lines))
         if log.trouble:
             trouble, log.trouble = log.trouble, ""

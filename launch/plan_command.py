@@ -1,4 +1,4 @@
-"""`pushgrad plan`."""
+"""`pushgrad plan`: say how many servers a job needs, by the model of exchange_time.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from .exchange_time import PAYLOAD, SERVER_RATE, Cluster, parse_count, parse_rate
+from .exchange_time import PAYLOAD, SERVER_RATE, Exchange, parse_count, parse_rate
 
 ITEM_BYTES = 4  # float32
 
@@ -25,7 +25,7 @@ ITEM_BYTES = 4  # float32
 )
 @click.option(
     "--server-rate", type=click.FloatRange(0, min_open=True), default=SERVER_RATE / 1e9, show_default=True,
-    help="GB of gradients per second that one server works off.",
+    help="GB of gradients per second that one server can handle.",
 )  # fmt: skip
 def plan(workers: int, params: str, link: str, latency: float, compute: float, server_rate: float) -> None:
     """Say how many servers a job needs so that they do not hold its workers up.
@@ -33,7 +33,7 @@ def plan(workers: int, params: str, link: str, latency: float, compute: float, s
     It is arithmetic, not a measurement; docs/scale.md derives it and shows how near it comes.
     """
     count, rate = parse_count(params), parse_rate(link)
-    asked = Cluster(workers, 1, ITEM_BYTES * count, rate, latency / 1000, server_rate * 1e9)
+    asked = Exchange(workers, 1, ITEM_BYTES * count, rate, latency / 1000, server_rate * 1e9)
     chosen = asked.enough_servers(compute)
     click.echo(
         f"{workers} workers exchange {asked.nbytes / 1e6:,.0f} MB each per step; "
@@ -43,22 +43,22 @@ def plan(workers: int, params: str, link: str, latency: float, compute: float, s
     click.echo(_advice(chosen, compute))
 
 
-def _table(chosen: Cluster, compute: float) -> Table:
+def _table(chosen: Exchange, compute: float) -> Table:
     table = Table("servers", "exchange", "held up by")
     if compute:
         table.add_column("step", justify="right")
         table.add_column("efficiency", justify="right")
     around = {1, *(max(1, round(chosen.servers * share)) for share in (0.25, 0.5, 1, 2))}
     for servers in sorted(around):
-        cluster = replace(chosen, servers=servers)
-        step = max(compute, cluster.seconds)
+        exchange = replace(chosen, servers=servers)
+        step = max(compute, exchange.seconds)
         more = [f"{step:.3g} s", f"{compute / step:.0%}"] if compute else []
         style = "bold" if servers == chosen.servers else None
-        table.add_row(f"{servers}", f"{cluster.seconds:.3g} s", cluster.bottleneck, *more, style=style)
+        table.add_row(f"{servers}", f"{exchange.seconds:.3g} s", exchange.bottleneck, *more, style=style)
     return table
 
 
-def _advice(chosen: Cluster, compute: float) -> str:
+def _advice(chosen: Exchange, compute: float) -> str:
     noun = "server" if chosen.servers == 1 else "servers"
     told = f"Start {chosen.servers} {noun}: a step's exchange takes {chosen.seconds:.3g} s"
     if not compute:

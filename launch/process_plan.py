@@ -1,4 +1,4 @@
-"""What a cluster kind is: from a job to the list of its processes."""
+"""What a kind of cluster is: something that turns a job into the list of its processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Protocol
 
 from .job import Job
 
-# Known only once the scheduler has bound it: the process that listens chooses, so that nobody can take it in between.
+# The port is known only when the scheduler has bound it. The process that listens must choose it: between choosing and
+# binding, anybody else could take it.
 CHOSEN_PORT = "<chosen by the scheduler>"
 
 PREFIXES = {"worker": "w", "server": "ps", "scheduler": "sched"}
 
-# What `launch` says itself. Values left over from another job must not reach this one, and --env must not contradict.
+# Variables that `launch` sets itself. Values left over from another job (`launch` within a job) must not reach this
+# one, and --env must not contradict them.
 OWNED = frozenset(
     {
         "DMLC_ROLE",
@@ -43,7 +45,7 @@ OWNED = frozenset(
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process of a job: what it runs, and the environment that is added to the inherited one."""
+    """One process of a job: its argv, and the variables that are added to the environment that it inherits."""
 
     role: str
     rank: int
@@ -58,11 +60,11 @@ class ProcessSpec:
 
     @property
     def title(self) -> str:
-        """The name for people: worker 0, server 1, scheduler."""
+        """The long name, for messages: worker 0, server 1, scheduler."""
         return self.role if self.role == "scheduler" else f"{self.role} {self.rank}"
 
     def with_port(self, port: int) -> ProcessSpec:
-        """This process, told where the scheduler listens."""
+        """The same process, with the port on which the scheduler listens in its environment."""
         if self.env.get("DMLC_PS_ROOT_PORT") != CHOSEN_PORT:
             return self
         return replace(self, env={**self.env, "DMLC_PS_ROOT_PORT": str(port)})
@@ -74,18 +76,18 @@ class ProcessSpec:
 
 
 class Cluster(Protocol):
-    """A kind of cluster. Planning touches nothing, so that --dry-run and tests can look at the outcome."""
+    """A kind of cluster. Planning starts and creates nothing, so that --dry-run and tests can look at the plan."""
 
     def plan(self, job: Job) -> list[ProcessSpec]:
-        """The job's processes: the scheduler first, then the servers, then the workers, each by rank."""
+        """List the job's processes: the scheduler first (run.py relies on it), then servers and workers by rank."""
         ...
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The launcher's environment without what belongs to some other job."""
+    """The launcher's environment `environ` without what belongs to another job."""
     return {name: value for name, value in environ.items() if name not in OWNED}
 
 
 def count(number: int, noun: str) -> str:
-    """`1 worker`, `2 workers`."""
+    """A number with its noun: `1 worker`, `2 workers`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

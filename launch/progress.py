@@ -19,19 +19,23 @@ STATE_STYLES = {"training": "green", "done": "green", "left": "green", "starting
 
 
 class LiveDisplay:
-    """Draws on standard error, a terminal. Standard output goes there too if it is a terminal, else to its file."""
+    """Draws on standard error, which is a terminal.
+
+    Standard output goes to the same console if it is a terminal, too (`out` is None), else to its own file by `out`.
+    """
 
     def __init__(self, console: Console, out: Writer | None) -> None:
         from rich.live import Live
 
         self._console, self._out = console, out
+        # No auto_refresh: only the output thread draws, when it calls `show`.
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         self._live.start()
 
     def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
-        """Print the lines above the table, or into the file that standard output is."""
+        """Print the lines above the table, or write them to the file that standard output is redirected to."""
         if self._out is not None and not is_error:
             self._out.write(b"".join(name.encode() + b" | " + shown(line) + b"\n" for line in lines))
             return
@@ -43,20 +47,20 @@ class LiveDisplay:
         self._console.print(text, soft_wrap=True, end="")
 
     def say(self, text: str) -> None:
-        """A line of the launcher."""
+        """Print a line of the launcher above the table."""
         self.lines("launch", True, [line.encode("utf-8", "replace") for line in text.splitlines()])
 
     def show(self, view: View) -> None:
-        """Draw the table anew."""
+        """Draw the table again, with the state of the job as it is now."""
         self._live.update(table(view), refresh=True)
 
     def close(self) -> None:
-        """Take the table away."""
+        """Remove the table from the terminal."""
         self._live.stop()
 
 
 def table(view: View) -> Table:
-    """One row per process."""
+    """The progress view as a table with one row per process."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -80,7 +84,7 @@ def table(view: View) -> Table:
 
 
 def choose_display(live: bool = True) -> Display:
-    """The live view where standard error is a capable terminal and `live` asks for it, plain lines elsewhere."""
+    """The live view if `live` asks for it and standard error is a capable terminal, plain lines otherwise."""
     if (
         not live
         or sys.stderr is None

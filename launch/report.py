@@ -1,4 +1,4 @@
-"""The last words of a failed job: who failed, where, how, and what it said."""
+"""The final report of a failed job: which process failed, where and how, and what it wrote last."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .state import Cause
 
 
 def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence[str], log: Path) -> list[str]:
-    """The lines to print at the very end, where people look.
+    """The lines to print at the very end, where people look, `seconds` after the job's start.
 
     `errors` and `output` are the last lines of standard error and output of the process to blame, `log` its log file;
-    without such a process `log` is the folder of all logs.
+    without such a process, `log` is the folder of all logs.
     """
     if cause.member is None:
         lines = [f"{cause.text}, after {seconds:.1f} s"]

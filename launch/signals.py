@@ -1,4 +1,4 @@
-"""Signals as events."""
+"""Signals as events: the launcher is told of them instead of being interrupted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from types import FrameType
 
 @contextlib.contextmanager
 def forwarded(receive: Callable[[int], None]) -> Iterator[None]:
-    """Hand SIGINT, SIGTERM and SIGHUP to `receive` while inside; a signal that is ignored (nohup) stays ignored.
+    """Hand SIGINT, SIGTERM and SIGHUP to `receive` while the context lasts; then restore the former handlers.
 
-    Outside of the main thread, where Python allows no handlers, nothing changes.
+    A signal that is ignored stays ignored, as under nohup. Outside of the main thread, where Python allows no handlers,
+    nothing changes. `receive` is called between two bytecodes of the main thread, so it must not wait for anything.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -26,7 +27,8 @@ def forwarded(receive: Callable[[int], None]) -> Iterator[None]:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) is not signal.SIG_IGN:
             before[signum] = signal.signal(signum, handler)
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # may be inherited, and would lose the exit codes
+    # Ignoring SIGCHLD may be inherited from whoever started us. The kernel then discards exit codes.
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield

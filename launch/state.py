@@ -1,4 +1,4 @@
-"""What is known of each process of a job, and why the job ended."""
+"""What is known of each process of a job, and why the job ended. supervisor.py keeps it up to date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from .status_reader import Event
 
 @dataclass
 class Member:
-    """One process. `code` is its exit status as `subprocess` gives it (negative: killed by that signal)."""
+    """One process of a job. `code` is its exit status as `subprocess` gives it: -n if signal n killed it.
+
+    `pid` is None before the start, `code` None before the end. `joined` and `left` are what the scheduler has said of
+    it, `progress` the last event in which it told how far it is.
+    """
 
     spec: ProcessSpec
     pid: int | None = None
@@ -23,17 +27,18 @@ class Member:
 
     @property
     def running(self) -> bool:
-        """Started and not ended."""
+        """Whether it has been started and has not ended."""
         return self.pid is not None and self.code is None
 
     @property
     def inside(self) -> bool:
-        """Has joined the job and not left it."""
+        """Whether it has joined the job and not left it: then the others still count on it."""
         return self.joined and not self.left
 
     @property
     def state(self) -> str:
         """One word for the progress view."""
+        # From the latest to the earliest, as each of these stays true when the next has come.
         if self.code is not None:
             return "done" if self.code == 0 else signal_name(self.code) or f"exit {self.code}"
         if self.pid is None:
@@ -47,9 +52,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why the job ended before its time: the exit code of `launch`, what happened, and the process to blame, if any.
+    """Why the job failed: the exit code of `launch`, what happened, and the process to blame, if any.
 
-    `reason` is what the scheduler said about it.
+    `reason` is what the scheduler said about it, `remedy` what the user can do.
     """
 
     code: int
@@ -60,7 +65,7 @@ class Cause:
 
 
 def signal_name(code: int) -> str | None:
-    """`SIGKILL` for -9; None for a plain exit code."""
+    """The name of the signal that killed a process: `SIGKILL` for -9; None for an exit code of its own."""
     if code >= 0:
         return None
     try:
@@ -70,20 +75,20 @@ def signal_name(code: int) -> str | None:
 
 
 def shell_code(code: int) -> int:
-    """The exit code that a shell would show: 128+n for death by signal n."""
+    """The exit code that a shell would show: 128 + n for death by signal n."""
     return 128 - code if code < 0 else code
 
 
 def exit_cause(member: Member, reason: str = "") -> Cause:
-    """The cause for a process that ended with an error."""
-    code = member.code or EXIT_FAILURE
+    """The Cause when `member` ended with an error."""
+    code = member.code or EXIT_FAILURE  # never 0: a failed job must not look like a success
     name = signal_name(code)
-    remedy = "Killed from outside: by hand, by a limit, or for lack of memory (`dmesg` tells)" if code == -9 else ""
+    remedy = "Killed from outside: by hand, by a limit, or for lack of memory (see `dmesg`)" if code == -9 else ""
     return Cause(
         shell_code(code), f"was killed by {name}" if name else f"exited with code {code}", member, reason, remedy
     )
 
 
 def early_exit(member: Member, when: str, reason: str = "") -> Cause:
-    """The cause for a process that ended with 0 when the job still needed it."""
+    """The Cause when `member` ended with 0 although the job still needed it; `when` completes the sentence."""
     return Cause(EXIT_FAILURE, f"exited with code 0 {when}", member, reason)

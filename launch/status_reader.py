@@ -1,4 +1,4 @@
-"""What the scheduler tells the launcher: one JSON object a line, over a pipe."""
+"""What the scheduler tells the launcher: one JSON object per line, on a pipe. common/status_writer.py writes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 Event = dict[str, Any]
 
-LINE_LIMIT = 65536
+LINE_LIMIT = 65536  # bytes of an unfinished line that are kept, and read at once
 
 
-class StatusPipe:
-    """The read end of the status pipe. Lines that make no sense are dropped: they must not stop a training."""
+class StatusReader:
+    """The status pipe and its read end. Lines that make no sense are dropped: they must not stop a training.
+
+    `write_fd` is for the scheduler to inherit.
+    """
 
     def __init__(self) -> None:
         self.fd, self.write_fd = os.pipe()
@@ -33,7 +36,7 @@ class StatusPipe:
         self.open = False
 
     def read(self) -> list[Event]:
-        """All events that have arrived; none once the pipe has ended."""
+        """All events that have arrived since the last call; `open` is False once the pipe has ended."""
         events: list[Event] = []
         while self.open:
             try:
@@ -42,13 +45,13 @@ class StatusPipe:
                 break
             self.open = bool(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
-            self._rest = self._rest[-LINE_LIMIT:]
+            self._rest = self._rest[-LINE_LIMIT:]  # a line without an end must not take more and more memory
             events += [event for line in lines if (event := parse_event(line)) is not None]
         return events
 
 
 def parse_event(line: bytes) -> Event | None:
-    """An event, or None if the line is not a JSON object with a text under `event`."""
+    """The event in a line; None if the line is not a JSON object with a text under `event`."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

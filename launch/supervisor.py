@@ -1,4 +1,8 @@
-"""Decides what happens to a job: events and the time in, actions out. It knows neither processes nor pipes."""
+"""Decides what happens to a job: events and the time in, actions out. It knows neither processes nor pipes.
+
+The first failure ends the job, but the first one that is *seen* need not be its cause: when a process dies, its peers
+give up soon after and may end first. So the supervisor waits for a few seconds, unless it is clear who failed.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ from .process_plan import ProcessSpec
 from .state import Cause, Member, early_exit, exit_cause
 from .status_reader import Event
 
-PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer
+PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer; docs/launch.md
 FINISH_WAIT = 5.0  # seconds that servers and scheduler have to end by themselves after the last worker
 EXIT_TIMEOUT = 124  # as timeout(1)
 
 
 class Action(enum.Enum):
-    """What the runner has to do: start servers and workers, ask all to end, kill all."""
+    """What the runner has to do: start servers and workers, send SIGTERM to all, send SIGKILL to all."""
 
     START = "start"
     TERM = "term"
@@ -26,10 +30,11 @@ class Action(enum.Enum):
 
 
 class Supervisor:
-    """The state of a job. Each event returns the actions it leads to; `deadline` says when `tick` is due.
+    """The state of a job. Each event returns the actions that it leads to; `deadline` says when `tick` is due.
 
-    `cause` is None as long as all is well. A process that exits with 75 gave up because of a peer, and a server that
-    ends with 0 too early may have lost the scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
+    Times are seconds of one monotonic clock, `now` being the time of the event. `cause` is None as long as all is well.
+    A process that exits with 75 gave up because of a peer, and a server that ends with 0 too early may have lost the
+    scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
     """
 
     def __init__(
@@ -42,18 +47,18 @@ class Supervisor:
         self.stopping = False
         self._finishing = False
         self._grace, self._timeout, self._start_timeout = grace, timeout, start_timeout
-        self._suspect: Member | None = None
+        self._suspect: Member | None = None  # whom the scheduler blames, and with what words
         self._accusation = ""
-        self._failed: Member | None = None
-        self._gave_up: Member | None = None
-        self._deserter: Member | None = None
-        self._timers = {"start": now + start_timeout}
+        self._failed: Member | None = None  # the first that ended with an error of its own
+        self._gave_up: Member | None = None  # the first that ended because of a peer
+        self._deserter: Member | None = None  # the first server or scheduler that ended with 0 before the job was over
+        self._timers = {"start": now + start_timeout}  # name -> time at which `_expired` is due
         if timeout is not None:
             self._timers["job"] = now + timeout
 
     @property
     def over(self) -> bool:
-        """No process is running any more, and none is to be started."""
+        """Whether no process is running any more and none is to be started."""
         ended = not any(member.running for member in self.members.values())
         return ended and (self.stopping or self._finishing)
 
@@ -68,19 +73,19 @@ class Supervisor:
         return [member for member in self.members.values() if member.spec.role == "worker"]
 
     def deadline(self) -> float | None:
-        """When `tick` must be called at the latest."""
+        """The time at which `tick` must be called at the latest; None if nothing is due."""
         return min(self._timers.values(), default=None)
 
     def started(self, name: str, pid: int) -> None:
-        """A process runs."""
+        """Note that a process has been started."""
         self.members[name].pid = pid
 
     def failed_to_start(self, name: str, why: str, now: float) -> list[Action]:
-        """A process could not be started."""
+        """Note that a process could not be started: the job fails."""
         return self._fail(Cause(EXIT_FAILURE, f"could not be started: {why}", self.members[name]), now)
 
     def status(self, event: Event, now: float) -> list[Action]:
-        """The scheduler said something."""
+        """Take what the scheduler has said; events of an unknown kind or process are ignored."""
         kind = event["event"]
         if kind == "listening" and self.port is None and isinstance(event.get("port"), int):
             self.port = event["port"]
@@ -118,7 +123,10 @@ class Supervisor:
         return self._fail(early_exit(gone, "without joining the job that other workers have joined"), now)
 
     def exited(self, name: str, code: int, now: float) -> list[Action]:
-        """A process ended; all that it had said before through the scheduler must have been handed in already."""
+        """Note that a process ended with `code` (-n: killed by signal n).
+
+        What the scheduler has said of it before must have been handed to `status` already.
+        """
         member = self.members[name]
         member.code = code
         if self.stopping:
@@ -135,6 +143,7 @@ class Supervisor:
         """Whether a process has failed and none that still runs was in trouble before it: accused, or gone already."""
         if self._failed is None:
             return False
+        # One of these that still runs may be about to end with the error that made the other one fail.
         earlier = [self._suspect, *(worker for worker in self.workers if worker.left)]
         return not any(other.running and other is not self._failed for other in earlier if other)
 
@@ -144,6 +153,7 @@ class Supervisor:
 
     def _ended_well(self, member: Member, now: float) -> list[Action]:
         if member.spec.role != "worker":
+            # Servers may end before the launcher has seen the last worker's end: leaving comes first.
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
             self._deserter = self._deserter or member
@@ -160,9 +170,9 @@ class Supervisor:
         return self._accusation if member is self._suspect else ""
 
     def _finish(self, now: float) -> list[Action]:
-        """All workers are done. Servers that never saw one of them wait in vain; the others end by themselves."""
+        """All workers are done. If none has joined, servers wait in vain and are stopped; else they end themselves."""
         self._finishing = True
-        self._timers.pop("job", None)
+        self._timers.pop("job", None)  # a job that has done its work in time is not late
         if not any(worker.joined for worker in self.workers):
             return self._stop(now, FINISH_WAIT)
         self._timers["finish"] = now + FINISH_WAIT
@@ -173,7 +183,11 @@ class Supervisor:
         return self._settle(now) if not any(member.running for member in self.members.values()) else []
 
     def _settle(self, now: float) -> list[Action]:
-        """Blame someone: a failure named by the scheduler first, then the first process that failed of itself."""
+        """Decide whom to blame, in the order of how well the cause is known; the last resort is who gave up first.
+
+        A worker that left because it was failing comes first, then whom the scheduler has named, then the first process
+        that failed by itself, then a server that ended too early.
+        """
         suspect, failed = self._suspect, self._failed
         leaver = next((m for m in self.workers if m.left and m.code not in (None, 0, EXIT_PEER_LOST)), None)
         if leaver is not None:  # it left because it was failing, before the others missed it
@@ -190,17 +204,20 @@ class Supervisor:
         return self._fail(Cause(EXIT_FAILURE, text, self._gave_up), now)
 
     def signalled(self, signum: int, now: float) -> list[Action]:
-        """The launcher got a signal. Ctrl-C while the job is already being stopped kills at once."""
+        """Take a signal to the launcher: it stops the job. Ctrl-C while the job is already being stopped kills at once.
+
+        Only SIGINT does: batch systems may send SIGTERM several times and still mean an orderly end.
+        """
         if self.stopping:
             return [Action.KILL] if signum == signal.SIGINT else []
         how = "interrupted (Ctrl-C)" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
         return self._fail(Cause(128 + signum, how), now)
 
     def tick(self, now: float) -> list[Action]:
-        """Act on the deadlines that have passed."""
+        """Act on the deadlines that have passed by `now`."""
         actions: list[Action] = []
         for name in [name for name, due in self._timers.items() if due <= now]:
-            if self._timers.pop(name, None) is not None:
+            if self._timers.pop(name, None) is not None:  # acting on an earlier one may have removed it
                 actions += self._expired(name, now)
         return actions
 
@@ -214,7 +231,7 @@ class Supervisor:
         if name == "job":
             text = f"the job ran longer than --timeout {self._timeout:g} s"
             return self._fail(Cause(EXIT_TIMEOUT, text, remedy=self._where()), now)
-        text = f"did not say within {self._start_timeout:g} s where it listens"
+        text = f"did not report within {self._start_timeout:g} s where it listens"
         return self._fail(Cause(EXIT_FAILURE, text, self.members["sched"]), now)
 
     def _where(self) -> str:
@@ -228,5 +245,5 @@ class Supervisor:
 
     def _stop(self, now: float, at_most: float = math.inf) -> list[Action]:
         self.stopping = True
-        self._timers = {"grace": now + min(self._grace, at_most)}
+        self._timers = {"grace": now + min(self._grace, at_most)}  # nothing else matters any more
         return [Action.TERM]

@@ -1,4 +1,4 @@
-"""`python -m pushgrad.ps`: be the scheduler or a server of the job that the environment describes."""
+"""`python -m pushgrad.ps`: run the scheduler or a server of the job that the environment describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ..common.job import JobEnv
 
 
 def main() -> int:
-    """Run the role; the exit code. Errors are one line on standard error."""
+    """Run the role that DMLC_ROLE names and return the exit code.
+
+    Errors that the user can fix, such as the JobError for a missing role, become one line on standard error.
+    """
     name = os.environ.get("DMLC_ROLE") or "ps"
     try:
         env = JobEnv.from_env()
@@ -33,7 +36,7 @@ def main() -> int:
         print(f"pushgrad {name}: error: {error}", file=sys.stderr, flush=True)
         return EXIT_FAILURE
     except KeyboardInterrupt:
-        return 130
+        return 130  # 128 + SIGINT, as a shell would say
 
 
 def _run(env: JobEnv) -> int:
@@ -45,7 +48,7 @@ def _run(env: JobEnv) -> int:
 
 
 def _allow_many_files() -> None:
-    """Every connection is a file, also that of a stranger: take as many as the system grants."""
+    """Raise the limit of open files as far as allowed: each connection is one, a stranger's as well as a worker's."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""What the scheduler's state machine wants done."""
+"""What the scheduler's state machine (membership.py) wants done; scheduler.py does it, in the order given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..common.codec import Message
 
 @dataclass(frozen=True)
 class Send:
-    """Action: send `message` to the process behind `identity`."""
+    """Action: send `message` to the process behind `identity`. It may be lost with a connection."""
 
     identity: bytes
     message: Message
@@ -18,7 +18,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Tell:
-    """Action: one event for the status pipe."""
+    """Action: report an event on the status pipe, with these fields."""
 
     event: str
     fields: dict[str, Any]
@@ -26,7 +26,7 @@ class Tell:
 
 @dataclass(frozen=True)
 class End:
-    """Action: the scheduler ends with this exit code, after saying `text` (if any) on standard error."""
+    """Action: end the scheduler with this exit code, after writing `text` (if any) to standard error."""
 
     code: int
     text: str = ""

@@ -1,4 +1,7 @@
-"""What the service has to say to a worker. `Acked` and `Ready` become messages only when the worker can take them."""
+"""What the service has to say to a worker. `Acked` and `Ready` become messages only when the worker can take them.
+
+They are hashable, so that replies.py can keep each only once however often it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from .fit import Name
 
 
 class Acked(NamedTuple):
-    """Reply: push n (0: the first value of `part`) of a range is in the store."""
+    """Reply: push n of a range (for n = 0, the first value of its `part`) is in the store."""
 
     rank: int
     fit: int
@@ -19,7 +22,7 @@ class Acked(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Reply: pull n of a range can be answered."""
+    """Reply: pull n of a range can be answered. The value is looked up when the answer is sent."""
 
     rank: int
     fit: int
@@ -29,7 +32,7 @@ class Ready(NamedTuple):
 
 
 class Say(NamedTuple):
-    """Reply: a message as it is."""
+    """Reply: this message, as it is."""
 
     rank: int
     message: Message

@@ -1,4 +1,8 @@
-"""Which server holds which part of which key. Every worker computes the same answer from shapes and order alone."""
+"""Which server holds which part of which key.
+
+Nobody announces it: every worker computes the same answer from the keys' shapes and their order. So the rule is part of
+the protocol (docs/protocol.md, Ranges) and must not depend on anything else.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ BIG_ARRAY = 1_000_000  # elements: MXNET_KVSTORE_BIGARRAY_BOUND's default
 
 @dataclass(frozen=True)
 class Part:
-    """Elements [lo, hi) of a key live on `server`."""
+    """Elements [lo, hi) of the flattened key are held by the server of rank `server`."""
 
     server: int
     lo: int
@@ -21,10 +25,10 @@ class Part:
 
 
 class Assignment:
-    """Deals keys to `servers` in the order in which they are given, each whole key to the least loaded server.
+    """Deals keys to `servers` servers in the order in which they are given, each whole key to the least loaded server.
 
-    Keys of more than `bound` elements are split evenly over all servers. No part has more than RANGE_ELEMENTS
-    elements, so that a part is one frame.
+    Keys of more than `bound` elements are split evenly over all servers. No part has more than RANGE_ELEMENTS elements,
+    so that it fits in one frame.
     """
 
     def __init__(self, servers: int, bound: int = BIG_ARRAY) -> None:
@@ -32,9 +36,13 @@ class Assignment:
         self.load = [0] * servers  # bytes
 
     def place(self, elements: int, item_bytes: int, row: int = 1) -> list[Part]:
-        """The parts of the next key, in order of lo; cut between rows of `row` elements, of at most RANGE_ELEMENTS."""
+        """The parts of the next key, of `elements` elements of `item_bytes` bytes, in order of lo.
+
+        They are cut only between rows of `row` elements, which must be a divisor of `elements` and at most
+        RANGE_ELEMENTS; 1 allows any cut.
+        """
         if elements <= self.bound:
-            server = self.load.index(min(self.load))
+            server = self.load.index(min(self.load))  # the lowest rank among equals
             pieces = [(server, 0, elements)]
         else:
             rows = elements // row

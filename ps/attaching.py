@@ -1,4 +1,8 @@
-"""Ranges that move into memory shared with the workers of this host."""
+"""Moving ranges into memory that is shared with the workers of this host, as worker 0 asks after init.
+
+From then on workers write gradients into the ranges' slots and read the values in place; only headers travel. The
+protocol keeps them from touching either at the wrong time: see `Shared memory` in docs/protocol.md.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,12 @@ from .memory import return_freed_memory
 
 
 def attach(fit: Fit, message: Attach, workers: int) -> None:
-    """Do what `message` asks. WireError `segment` if this process cannot reach that memory; nothing has moved then."""
+    """Move the ranges that `message` names into its segment; those that are there already stay.
+
+    Raises WireError: `segment` if this process cannot use that memory, `order` if a range has been pushed to already,
+    and what Fit.find raises. Nothing has moved then: everything is checked before the first range moves.
+    """
+    # In sync mode no worker reads between its push and the ack, and that is when the value changes.
     if fit.mode != "sync":
         raise WireError("segment", f"dist_{fit.mode}: weights may change while a worker reads them")
     if len(message.places) != len(message.tensors):
@@ -24,12 +33,12 @@ def attach(fit: Fit, message: Attach, workers: int) -> None:
     blocks = [_block(segment, entry, place, workers) for entry, place in moving]
     for (entry, _), block in zip(moving, blocks, strict=True):
         entry.move(block, message.nonce)
-    return_freed_memory()
+    return_freed_memory()  # the ranges' former arrays, as large as all that this server holds
 
 
 def _is_new(entry: Range, message: Attach) -> bool:
-    """Whether the range has not moved there yet."""
-    if entry.segment == message.nonce:
+    """Whether the range has yet to move; WireError if it must not."""
+    if entry.segment == message.nonce:  # the message is repeated
         return False
     if entry.segment is not None or any(entry.ledger.pushed):
         raise WireError("order", "attach after the first push, or twice", key=entry.tensor.key)

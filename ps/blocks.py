@@ -1,7 +1,8 @@
-"""Where keys lie in a segment: the value of each, and behind it one gradient per worker, in rank order.
+"""Where keys lie in a segment: each has a block with its value, followed by one gradient per worker in rank order.
 
-Every array begins at a multiple of ALIGN bytes, so that kernels like it as much as memory of their own. A key is whole
-in its block though its ranges may be those of several servers: each sees its own elements of it.
+Every array begins at a multiple of ALIGN bytes, a cache line, so that kernels are as fast as on memory of their own and
+two workers never write to the same line. A block holds a whole key even where its ranges belong to several servers;
+each of them uses only its own elements.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ from .update import Array
 
 
 class Block(NamedTuple):
-    """One key of `size` elements: its value (size,), and a gradient in each row of (workers, size or a few more)."""
+    """One key of `size` elements: `value` (size,), `gradients` (workers, stride), of which the first `size` count."""
 
     value: Array
     gradients: Array
 
 
 def stride(size: int, item_bytes: int) -> int:
-    """Elements from the beginning of one array of a block to that of the next."""
+    """The number of elements from the beginning of one array of a block to that of the next, `size` rounded up."""
     return -(-size * item_bytes // ALIGN) * ALIGN // item_bytes
 
 
 def block_bytes(size: int, item_bytes: int, workers: int) -> int:
-    """Of a whole block."""
+    """The length in bytes of the block of a key of `size` elements: its value and a gradient per worker."""
     return (1 + workers) * stride(size, item_bytes) * item_bytes
 
 
 def lay_out(sizes: Iterable[tuple[int, int]], workers: int) -> tuple[list[int], int]:
-    """Where the blocks of keys of (elements, bytes per element) begin, one behind the other, and where they all end."""
+    """The bytes at which the blocks of keys of (elements, bytes per element) begin, one after another, and the end."""
     places: list[int] = []
-    end = ALIGN
+    end = ALIGN  # after the head with the nonce
     for size, item_bytes in sizes:
         places.append(end)
         end += block_bytes(size, item_bytes, workers)
@@ -43,7 +44,10 @@ def lay_out(sizes: Iterable[tuple[int, int]], workers: int) -> tuple[list[int], 
 
 
 def block_at(segment: Segment, place: int, size: int, dtype: Any, workers: int) -> Block:
-    """The block that begins at byte `place`. ValueError if it does not lie within the segment."""
+    """The block of a key of `size` elements that begins at byte `place`, as views (size,) and (workers, stride).
+
+    Raises ValueError if it does not lie within the segment or is not aligned: `place` may come from the wire.
+    """
     kind = np.dtype(dtype)
     each = stride(size, kind.itemsize)
     if place % ALIGN or place < ALIGN or place + block_bytes(size, kind.itemsize, workers) > segment.ticket.nbytes:

@@ -1,4 +1,7 @@
-"""Collectives of the workers: everyone contributes bytes, everyone gets all of them in rank order. No sockets here."""
+"""Collectives of the workers: everyone contributes bytes, everyone gets all of them in rank order.
+
+The scheduler keeps them as part of its state machine; there are no sockets here. A barrier is one of empty parts.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from ..common.wire import Frame, WireError
 
 @dataclass
 class Round:
-    """One collective that is under way."""
+    """One collective that is under way. `since` is when it began, `told` when somebody was last told that it waits."""
 
     since: float
     parts: dict[int, Frame] = field(default_factory=dict)
@@ -30,18 +33,19 @@ class Collectives:
         self.gone: set[int] = set()
 
     def contribute(self, rank: int, n: int, payload: Frame, now: float) -> tuple[Frame, ...] | None:
-        """Take `rank`'s part of round n. The result if the round is complete (or was), else None.
+        """Take `rank`'s part of round n at time `now`. Returns the result if the round is complete, else None.
 
-        WireError `left` if a worker that the round needs has left, `order` if n is not the round under way.
+        A part that comes again is ignored; of the last round, it is answered with the result. Raises WireError: `left`
+        if a worker that the round needs has left, `order` if n is neither the round under way nor the last one.
         """
-        if n == self.done:
+        if n == self.done:  # a repetition: the answer may have been lost with a connection
             return self.result
         if n != self.done + 1:
             raise WireError("order", "collective", expected=f"number {self.done + 1}", got=n)
         if self.gone:
             raise self.missing()
         self.round = self.round or Round(now)
-        self.round.parts.setdefault(rank, payload)
+        self.round.parts.setdefault(rank, payload)  # the first one counts; a repetition is the same bytes anyway
         if len(self.round.parts) < self.workers:
             return None
         self.result = tuple(self.round.parts[index] for index in range(self.workers))
@@ -49,7 +53,7 @@ class Collectives:
         return self.result
 
     def missing(self) -> WireError:
-        """The error for a collective that can no longer be complete."""
+        """The WireError for a collective that can never be complete, as a worker has left."""
         who = ", ".join(f"worker {rank}" for rank in sorted(self.gone))
         return WireError(
             "left",
@@ -58,14 +62,14 @@ class Collectives:
         )
 
     def leave(self, rank: int) -> list[int]:
-        """`rank` is gone; the ranks that wait for it in vain."""
+        """Note that `rank` has left. Returns the ranks whose round has failed by that, to be told."""
         self.gone.add(rank)
         waiting = sorted(self.round.parts) if self.round else []
-        self.round = None
+        self.round = None  # it can never be complete, and those who waited are told
         return waiting
 
     def waits(self, now: float, patience: float) -> str | None:
-        """Every `patience` seconds of an unfinished round: who it waits for and for how long."""
+        """Say for whom an unfinished round waits and for how long, once every `patience` seconds; else None."""
         if self.round is None or now - max(self.round.since, self.round.told) < patience:
             return None
         self.round.told = now

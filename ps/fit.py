@@ -1,4 +1,7 @@
-"""What a server holds of one fit: its ranges, each with the gradients that wait in it."""
+"""What a server holds of one fit: its ranges, each with the gradients that wait in it.
+
+A server is one thread, so nothing here is locked; only the update of a long range is shared out to other threads.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,19 @@ Name = tuple[str, int]  # key, lo
 
 
 class Range(Entry):
-    """One range of one key: weight, states, one gradient slot per worker (reserved now), and the ledger."""
+    """One range of one key: flat weight and states (n,), one gradient slot per worker, and the ledger.
+
+    The slots are reserved here, so that a push never has to wait for memory: then flow control cannot deadlock, and
+    memory does not grow with the number of steps. async and ssp apply each push at once and share one slot.
+    """
 
     def __init__(self, tensor: Tensor, weight: Array, fit: Fit, workers: int, lr_mult: float, wd_mult: float) -> None:
         super().__init__(weight, lr_mult, wd_mult)
         self.tensor = tensor
         self.ledger = Ledger(workers, fit.mode, fit.staleness)
         self.slots: Array = np.zeros((workers if fit.mode == "sync" else 1, weight.size), weight.dtype)
-        self.column = 0  # of the slots, where this range's gradients begin
-        self.segment: str | None = None  # the nonce of the one that weight and slots lie in
+        self.column = 0  # of the slots, where this range's gradients begin: not 0 in a segment, which has whole keys
+        self.segment: str | None = None  # the nonce of the segment in which weight and slots lie
         self._by_rows: dict[int, RowGradient] = {}  # what came by rows for the version under way, by slot
         self.wanted: dict[int, Array | None] = {}  # the rows that each worker's pull is for, None for all
 
@@ -40,8 +47,8 @@ class Range(Entry):
         return super().nbytes + len(self.slots) * self.weight.nbytes
 
     def check(self, tensor: Tensor) -> None:
-        """WireError unless `tensor` is exactly this range."""
-        if tensor[:5] != self.tensor[:5]:
+        """Raise WireError unless `tensor` is exactly this range, and rows come only to a range of whole rows."""
+        if tensor[:5] != self.tensor[:5]:  # all but `rows`, which differs from message to message
             raise WireError(
                 "shape",
                 f"key {tensor.key!r}",
@@ -58,15 +65,22 @@ class Range(Entry):
             )
 
     def row_ids(self, frame: Frame) -> Array:
-        """The rows named by a frame, counted from this range's first; WireError unless they increase and lie in it."""
-        width = max(self.tensor.width, 1)
+        """The rows that a frame names, int64 (k,), counted from this range's first row instead of the key's.
+
+        Raises WireError unless they increase and lie in the range.
+        """
+        width = max(self.tensor.width, 1)  # a row may have no elements
         ids: Array = np.frombuffer(frame, "<i8") - self.tensor.lo // width
         if ids.size and not (ids[0] >= 0 and ids[-1] < self.weight.size // width and (ids[1:] > ids[:-1]).all()):
             raise WireError("malformed", "row ids must increase and lie in the range", key=self.tensor.key)
         return ids
 
     def receive(self, rank: int, ids: Array | None, data: Array) -> None:
-        """Keep a gradient until its step is complete: a whole one in the worker's slot, rows as they came."""
+        """Keep a gradient until its step is complete.
+
+        Without `ids`, `data` (n,) is a whole one and goes into the worker's slot. With `ids` (k,), the rows' data
+        (k * width,) are kept as they are, views of the message, and so keep the message's memory until the update.
+        """
         if ids is None:
             self.slot(rank)[:] = data
         else:
@@ -75,7 +89,11 @@ class Range(Entry):
             )
 
     def update(self, optimizer: Optimizer | None, lr: float) -> None:
-        """The next version, from the gradients of all slots; lazily where all of them came by rows."""
+        """Make the next version from the gradients of all slots, only of the rows named if all came by rows.
+
+        Mixed with whole gradients, rows are expanded first: then every element has a gradient, and weight decay and
+        momentum act on all of them.
+        """
         by_rows, self._by_rows = self._by_rows, {}
         if len(by_rows) == len(self.slots):
             update_rows(self, optimizer, [by_rows[slot] for slot in range(len(self.slots))], lr)
@@ -92,7 +110,11 @@ class Range(Entry):
         part.apply(optimizer, self.slots, lr, self.column + first)
 
     def values(self, part: Array, rank: int) -> tuple[Tensor, list[Array]]:
-        """What answers a pull of `part` by that worker: all of it without a copy, or the ids and rows it asked for."""
+        """The tensor and arrays that answer worker `rank`'s pull of `part`, the flat weight or a state (n,).
+
+        All of it without a copy, or the ids (k,) of the rows that it asked for, counted as in the key, and their data
+        (k * width,).
+        """
         ids = self.wanted.get(rank)
         if ids is None:
             return self.tensor, [part]
@@ -101,20 +123,24 @@ class Range(Entry):
         return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, rows.reshape(-1)]
 
     def slot(self, rank: int) -> Array:
-        """Where the gradient of worker `rank` goes."""
+        """Where the gradient of worker `rank` goes: a view, flat (n,), of this range's elements of the slot."""
         slot: Array = self.slots[rank if len(self.slots) > 1 else 0, self.column : self.column + self.weight.size]
         return slot
 
     def move(self, block: Block, nonce: str) -> None:
-        """Keep weight and gradients in this block of the whole key from now on; the value stays what it is."""
+        """Keep weight and gradients in this block of the whole key from now on; the weight keeps its value.
+
+        States stay where they are: no worker reads them there.
+        """
         weight = block.value[self.tensor.lo : self.tensor.hi]
         weight[:] = self.weight
+        # Slots need no copying: before the first push there is nothing in them.
         self.weight, self.slots, self.column, self.segment = weight, block.gradients, self.tensor.lo, nonce
 
 
 @dataclass
 class Fit:
-    """One fit or kv.create of the script."""
+    """One fit, or one kv.create, of the script. `dropped` are the ranks of the workers that are done with it."""
 
     mode: str
     staleness: int
@@ -123,7 +149,7 @@ class Fit:
     segments: dict[str, Segment] = field(default_factory=dict)  # by nonce
 
     def find(self, tensor: Tensor) -> Range:
-        """The range that `tensor` names; WireError if there is none or it is another one."""
+        """The range that `tensor` names. Raises WireError if there is none, or if it has another shape or dtype."""
         entry = self.store.entries.get((tensor.key, tensor.lo))
         if not isinstance(entry, Range):
             raise WireError(
@@ -133,13 +159,16 @@ class Fit:
         return entry
 
     def ranges(self) -> Iterator[Range]:
-        """All of them."""
+        """All ranges, in the order in which they were initialised."""
         for entry in self.store.entries.values():
             assert isinstance(entry, Range)
             yield entry
 
     def waits(self, number: int, now: float, patience: float) -> str | None:
-        """Who the oldest step under way waits for, if it does so for `patience` seconds or more."""
+        """Say for whom the oldest step under way waits, if it has been waiting for `patience` seconds; else None.
+
+        Only the oldest is reported: the others mostly wait for the same workers. `number` is the fit's.
+        """
         found = [item.ledger for item in self.ranges() if item.ledger.absent()]
         if not found:
             return None

@@ -1,8 +1,9 @@
 """Who has pushed what of one range, and which pulls may be answered. Pure bookkeeping, no arrays.
 
-Pushes are numbered 1, 2, 3, ... per worker and range. `sync`: version n exists when every worker's push n is there.
-`async`: every push is applied at once. `ssp`: as async, but worker r's pull n waits while the slowest worker is more
-than `staleness` behind n.
+Each worker numbers its pushes to a range 1, 2, 3, ... In `sync` mode, version n exists when every worker's push n is
+there. In `async` mode every push is applied at once. `ssp` is like async, but worker r's pull n waits while the slowest
+worker is more than `staleness` behind n. The numbers are what makes requests repeatable: a push that is not the next
+one of its worker has been applied already, or is an error.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ..common.wire import WireError
 
 
 class Ledger:
-    """The state of one range towards `workers` workers."""
+    """What `workers` workers have pushed to one range, and which of their pulls wait (`parked`)."""
 
     def __init__(self, workers: int, mode: str, staleness: int) -> None:
         self.mode, self.staleness = mode, staleness
@@ -20,18 +21,19 @@ class Ledger:
         self.lr: float | None = None  # of the version under way
         self.lr_from = 0
         self.parked: dict[int, set[tuple[int, str]]] = {}  # worker -> (number, part) of pulls that wait
-        self.since = 0.0  # when the first push of the version under way came
-        self.almost = 0.0  # when all but one were there
+        self.since = 0.0  # when the first push of the version under way came, in seconds of the server's clock
+        self.almost = 0.0  # when all pushes but one were there
 
     def accept(self, rank: int, n: int, lr: float, gone: set[int], key: str | None = None) -> bool:
-        """Whether push n of `rank` is new and may be written; False if it is a repetition. Errors name the `key`.
+        """Whether push n of `rank` is new and may be written; False if it is a repetition. Changes nothing.
 
-        WireError: `order` if it skips a number, `left` if it needs a worker that has left, `learning_rate` if
-        workers disagree on it.
+        Raises WireError, which names the `key`: `order` if it skips a number or comes before push n - 1 is part of a version, `left` if it
+        needs a worker that has left, `learning_rate` if workers disagree on the rate.
         """
         last = self.pushed[rank]
         if n <= last:
             return False
+        # In sync mode the worker's last push must have been used up: its slot still holds it until then.
         complete = self.version if self.mode == "sync" else last
         if n != last + 1 or complete < last:
             raise WireError("order", "push", key=key, expected=f"number {complete + 1}", got=n)
@@ -39,6 +41,7 @@ class Ledger:
             missing = sorted(item for item in gone if self.pushed[item] < n)
             if missing:
                 raise left(missing, n, key)
+            # To the last bit: rates that differ would mean schedules or steps that differ.
             if self.lr is not None and self.lr != lr:
                 raise WireError(
                     "learning_rate",
@@ -50,7 +53,7 @@ class Ledger:
         return True
 
     def enter(self, rank: int, n: int, lr: float, now: float) -> bool:
-        """Note push n of `rank`, which `accept` has let in; whether the range is now to be updated."""
+        """Note push n of `rank`, which `accept` has let in. Returns whether the range is now to be updated."""
         self.pushed[rank] = n
         if self.mode != "sync":
             self.version += 1
@@ -65,22 +68,23 @@ class Ledger:
         return True
 
     def acknowledged(self, rank: int, n: int) -> bool:
-        """Whether push n of `rank` is part of the version that exists."""
+        """Whether push n of `rank` is part of the version that exists, so that a repetition can be acknowledged."""
         return n <= (self.version if self.mode == "sync" else self.pushed[rank])
 
     def absent(self) -> list[int]:
-        """sync: the workers that the version under way waits for; empty if nobody waits."""
+        """In sync mode, the ranks that the version under way waits for; empty if no push of it has come yet."""
         wanted = self.version + 1
         return [rank for rank, n in enumerate(self.pushed) if n < wanted] if max(self.pushed) == wanted else []
 
     def waiting(self) -> list[int]:
-        """sync: the workers whose push of the version under way is there."""
+        """In sync mode, the ranks whose push of the version under way is there."""
         return [rank for rank, n in enumerate(self.pushed) if n > self.version]
 
     def ready(self, rank: int, n: int, gone: set[int]) -> bool:
         """Whether pull n of `rank` can be answered now.
 
-        WireError: `gone` if version n is no more, `order` if it is too far ahead, `left` if it can never come.
+        Raises WireError: `gone` if version n no longer exists, `order` if it is too far ahead, `left` if it can never
+        come because a worker has left. A pull may come before its own push does, so n may be one ahead.
         """
         if self.mode != "sync":
             if n > self.pushed[rank] + 1:
@@ -98,12 +102,13 @@ class Ledger:
     def _too_far_ahead(self, n: int, gone: set[int]) -> bool:
         if self.mode != "ssp":
             return False
+        # A worker that has left does not hold anybody up: it will push nothing more to wait for.
         slowest = min((m for rank, m in enumerate(self.pushed) if rank not in gone), default=n)
         return n - slowest > self.staleness
 
 
 def left(ranks: list[int], n: int, key: str | None = None) -> WireError:
-    """The error for a step that needs workers which have left."""
+    """The WireError for step n, which needs the workers `ranks` although they have left."""
     who = ", ".join(f"worker {rank}" for rank in ranks)
     return WireError(
         "left",

@@ -1,7 +1,8 @@
 """Who belongs to the job and how it stands: the scheduler as a state machine. Events in, actions out, no sockets.
 
-gathering -> running -> stopping -> end. Any process that fails or falls silent
-aborts the job for all.
+Its phases are gathering -> running -> stopping (all workers have left) -> end. A process that fails or falls silent in
+any of them aborts the job for all (aborted). Every event may come twice, because processes repeat what has not been
+answered when they have had to reconnect.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from .collectives import Collectives
 from .refusal import refusal
 from .roster import Member, Roster
 
-LAST_WORDS = 2.0  # seconds that everyone gets to learn of the end of the job
+ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
 
 class Membership:
@@ -44,13 +45,13 @@ class Membership:
         self.roster, self.lease, self.start_timeout = roster, lease, start_timeout
         self.collectives = Collectives(roster.wanted["worker"])
         self.phase = "gathering"
-        self.started = self.looked = now
-        self.patience = lease / 3
+        self.started = self.looked = now  # when waiting for processes began, and when `tick` was last called
+        self.patience = lease / 3  # seconds of waiting before somebody is told, well before anything is given up
 
     # ---- events
 
     def handle(self, identity: bytes, message: Message, now: float) -> list[Action]:
-        """What to do about a message from `identity`."""
+        """What to do about a message from the process behind `identity`. Any message counts as a sign of life."""
         if self.phase == "aborted":
             return self._after_abort(identity, message)
         if isinstance(message, Hello):
@@ -65,31 +66,34 @@ class Membership:
         return handler(self, member, message, now)
 
     def heard(self, identity: bytes, now: float) -> None:
-        """A pulse came back from `identity`."""
+        """Note a sign of life of the process behind `identity`: its pulse has sent a ping back."""
         member = self.roster.members.get(identity)
         if member is not None:
             member.heard = now
 
     def tick(self, now: float) -> list[Action]:
-        """What time alone brings about: missing peers at the start, silent ones later, lines about who waits."""
-        stood_still = now - self.looked
+        """What is due by time alone: peers that did not come or have fallen silent, and lines about who waits.
+
+        Call it after handling the messages that have arrived: unread ones would look like silence.
+        """
+        stood_still = now - self.looked  # after a gap this process was stopped or starved: nobody else was silent
         self.looked = now
         if stood_still > self.lease / 2:
             for member in self.roster.members.values():
-                member.heard += stood_still  # it was us who did not listen
+                member.heard += stood_still
         if self.phase == "aborted":
             return [self.end] if now > self.deadline or not self.unaware else []
         if self.phase == "gathering" and now - self.started > self.start_timeout:
             return self._abort("scheduler", None, self.roster.host, self._missing(), now)
         for member in self.roster.present():
             if now - member.heard > self.lease:
-                member.left = True  # it need not be told
+                member.left = True  # so that the end of the job does not wait for its answer
                 return self._lost(member, f"no sign of life for {self.lease:g} s", now)
         text = self.collectives.waits(now, self.patience)
         return [Tell("waiting", {"text": text})] if text else []
 
     def ping(self, n: int) -> list[Send]:
-        """A ping for everyone who is here."""
+        """A ping with number `n` for everyone who is present."""
         return [Send(member.identity, Ping(n=n)) for member in self.roster.present()]
 
     # ---- joining
@@ -97,7 +101,7 @@ class Membership:
     def _hello(self, identity: bytes, hello: Hello, now: float) -> list[Action]:
         member = self.roster.members.get(identity)
         answer: list[Action] = []
-        if member is not None and member.left:
+        if member is not None and member.left:  # it reconnected while leaving: it has nothing more to learn
             return []
         if member is None:
             try:
@@ -108,11 +112,12 @@ class Membership:
                 Tell("arrived", {"role": hello.role, "rank": hello.rank, "pid": hello.pid, "host": hello.host})
             )
             if hello.role == "worker":
-                self.started = min(self.started, now)
+                self.started = min(self.started, now)  # matters only under a launcher: see Scheduler
         member.heard = now
         answer.append(Send(identity, Registered(lease=self.lease)))
         if self.phase == "gathering" and self.roster.complete():
             return answer + self._start()
+        # The process is known already and has lost its connection: it gets again whatever it may have missed.
         if self.phase != "gathering":
             answer.append(Send(identity, self._welcome(member)))
             answer += [Send(identity, Gone(rank=item.rank or 0)) for item in self.roster.of("worker") if item.left]
@@ -146,7 +151,7 @@ class Membership:
     def _gather(self, member: Member, message: Gather, now: float) -> list[Action]:
         if member.role != "worker" or member.rank is None:
             return [Send(member.identity, Error(code="role", text="gather: only workers, and only after the welcome"))]
-        before = self.collectives.done
+        before = self.collectives.done  # tells the part that completes a round from one that is repeated
         try:
             result = self.collectives.contribute(member.rank, message.n, message.frames[0], now)
         except WireError as error:
@@ -172,12 +177,12 @@ class Membership:
         return [Tell("waiting", {"text": f"{member.role} {member.rank}: {message.text}"})]
 
     def _pong(self, member: Member, message: Ping, now: float) -> list[Action]:
-        return []
+        return []  # `handle` has noted the sign of life
 
     # ---- ending
 
     def _leave(self, member: Member, message: Leave, now: float) -> list[Action]:
-        if member.left:
+        if member.left:  # a repetition: the answer may have been lost
             return [Send(member.identity, Left())]
         if self.phase == "gathering":
             return self._lost(member, "left before the job was complete", now)
@@ -191,6 +196,7 @@ class Membership:
             waiting = self.roster.of("worker")[rank]
             actions.append(Send(waiting.identity, refusal(self.collectives.missing(), n=number)))
         actions += [Send(item.identity, Gone(rank=member.rank)) for item in self.roster.present()]
+        # Servers stay until the last worker has left: the others may still pull from them.
         if not any(item.role == "worker" for item in self.roster.present()):
             self.phase = "stopping"
             actions += [Send(item.identity, Stop()) for item in self.roster.present()]
@@ -215,8 +221,11 @@ class Membership:
         return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now)
 
     def _abort(self, role: str, rank: int | None, host: str, reason: str, now: float) -> list[Action]:
-        """Tell everyone, and stay until everyone knows: what is sent in the last moment may be lost."""
-        self.phase, self.deadline = "aborted", now + LAST_WORDS
+        """Tell everyone, and stay until everyone has confirmed by `leave` or ABORT_NOTICE has passed.
+
+        A message sent just before the end may be lost, and its receiver could then only report a lost scheduler.
+        """
+        self.phase, self.deadline = "aborted", now + ABORT_NOTICE
         self.bad_news = Abort(role=role, rank=rank, host=host, reason=reason)
         self.unaware = {item.identity for item in self.roster.present()}
         who = role if rank is None else f"{role} {rank}"
@@ -228,7 +237,7 @@ class Membership:
         if isinstance(message, Leave):
             self.unaware.discard(identity)
             return []
-        return [Send(identity, self.bad_news)]
+        return [Send(identity, self.bad_news)]  # whatever it says, it may not have heard yet
 
 
 _HANDLERS: dict[type[Message], Callable[[Membership, Member, Any, float], list[Action]]] = {

@@ -1,4 +1,4 @@
-"""What the allocator does with the memory of frames that have been worked off."""
+"""What the C library's allocator does with the memory of frames that have been processed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import ctypes
 from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-FRAMES = 32 << 20  # bytes: the longest that glibc keeps in a heap
-KEPT = 128 << 20  # bytes that are free and stay this process's
+FRAMES = 32 << 20  # bytes: blocks up to this size come from the heap; glibc allows no higher threshold
+KEPT = 128 << 20  # bytes at the heap's end that may be free and yet stay this process's
 
 
 def keep_freed_memory() -> None:
-    """Have freed frames' memory used again, where the C library is glibc; elsewhere nothing changes.
+    """Make malloc reuse the memory of freed frames. Only glibc can be told so; elsewhere nothing changes.
 
-    By default frames of megabytes go back to the system and come again page by page, each filled with zeros: a fifth of
-    a server's time over tcp.
+    By default memory of frames of megabytes goes back to the system, and new memory comes page by page, each zeroed by
+    the kernel: that took a fifth of a server's time over tcp.
     """
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give back what is free now, even between what is used: after large things have moved elsewhere."""
+    """Return all free memory to the system, even between blocks in use. Call it after large arrays have been freed."""
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)

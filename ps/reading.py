@@ -1,4 +1,7 @@
-"""What a request says of ranges: their gradients out of its frames, and what it must not say."""
+"""Reading what a request says of ranges: gradients and row ids from its frames; and refusing what it must not say.
+
+Everything here raises WireError before anything is written, so a refused request has no effect.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,23 @@ from .update import Array
 
 
 def values(frame: Frame, dtype: str) -> Array:
-    """The numbers in a data frame, little endian, without a copy."""
+    """The numbers in a data frame, flat and of `dtype`, little endian: a view, not a copy."""
     found: Array = np.frombuffer(frame, np.dtype(dtype).newbyteorder("<"))
     return found
 
 
 def decoded(coding: Coding, tensor: Tensor, frame: Frame) -> Array:
-    """The numbers that a frame is the code of."""
+    """The float32 numbers, flat (hi - lo,), of which a frame is the code.
+
+    Raises WireError if the tensor is not float32, or from `decode` if the frame is no such code.
+    """
     if tensor.dtype != "float32":
         raise WireError("malformed", "only float32 is compressed", key=tensor.key, got=tensor.dtype)
     return decode(coding, np.frombuffer(frame, np.uint8), tensor.hi - tensor.lo)
 
 
 def require_part(entry: Range, part: str) -> None:
-    """WireError unless the range has that part."""
+    """Raise WireError unless the range has that part: "weight" or one of its optimizer's states."""
     if entry.part(part) is None:
         raise WireError(
             "unknown_part",
@@ -39,9 +45,12 @@ def require_part(entry: Range, part: str) -> None:
 
 
 def gradients_of(message: Push, entries: list[Range]) -> list[tuple[Array | None, Array]]:
-    """Row ids (None if dense) and data of each tensor; none if they lie in the segment."""
+    """Row ids (k,) (None if dense) and flat data of each tensor; an empty list if they lie in the segment.
+
+    Raises WireError if row ids do not fit their range, a code cannot be decoded, or rows come shared or coded.
+    """
     if message.shared or message.coding:
-        refuse_rows(message)
+        refuse_rows(message)  # slots in a segment are dense, and codes count elements of the whole range
     if message.shared:
         return []
     if message.coding:
@@ -55,7 +64,10 @@ def gradients_of(message: Push, entries: list[Range]) -> list[tuple[Array | None
 
 
 def rows_of(message: Pull, entries: list[Range]) -> list[Array | None]:
-    """The rows that are asked for, from each range; None for all."""
+    """The rows that are asked for of each range, int64 (k,) counted from its first; None for all.
+
+    Raises WireError if they do not lie in the range.
+    """
     frames = iter(message.frames)
     return [
         None if tensor.rows is None else entry.row_ids(next(frames))
@@ -64,13 +76,13 @@ def rows_of(message: Pull, entries: list[Range]) -> list[Array | None]:
 
 
 def refuse_rows(message: OfTensors) -> None:
-    """WireError if a tensor of `message` is row-sparse."""
+    """Raise WireError if a tensor of `message` is row-sparse."""
     for tensor in message.tensors:
         if tensor.rows is not None:
             raise WireError("malformed", f"{message.op}: row-sparse values", key=tensor.key)
 
 
 def refuse_repetition(message: OfTensors) -> None:
-    """WireError if a range comes twice: then it would not be clear what is meant."""
+    """Raise WireError if a range comes twice in `message`: it would be unclear which of the two counts."""
     if len({(item.key, item.lo) for item in message.tensors}) < len(message.tensors):
         raise WireError("malformed", f"{message.op}: a range comes twice in one message")

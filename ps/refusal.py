@@ -1,4 +1,4 @@
-"""An error on its way to a peer."""
+"""An error on its way to a peer: from a WireError to the message that reports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ..common.wire import WireError
 
 
 def refusal(error: WireError, **request: Any) -> Error:
-    """`error` as the message that tells the peer, with what is known of the request; long values are cut."""
+    """The message that reports `error` to the peer. `request` holds what is known of the request (seq, fit, n, ...).
+
+    Texts are cut to what the protocol allows: the error may quote what the peer itself has sent.
+    """
     key = error.key if isinstance(error.key, str) else None
     return Error(
         code=error.code,

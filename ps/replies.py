@@ -1,4 +1,8 @@
-"""Replies on their way to one worker: kept as names, made into messages only when the worker can take them."""
+"""Replies on their way to one worker: kept as names, made into messages only when the worker can take them.
+
+So a worker that reads slowly or repeats its questions costs a few words per range, and never a copy of the weights. And
+what it gets is the value at the time of sending, which in async mode is newer than the one at the time of asking.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from .answers import Acked, Ready, Reply, Say
 from .fit import Name
 from .service import Service
 
-TOGETHER = 1 << 18  # bytes: small values travel together up to this
+TOGETHER = 1 << 18  # bytes: small values travel together up to this, since each message costs Python's time
 
 
 class Replies:
-    """The queue towards worker `rank`. What is asked twice is in it once, so it is never longer than its ranges."""
+    """The queue towards one worker. What is asked for twice is in it once: dicts serve as sets that keep the order."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -28,7 +32,7 @@ class Replies:
         self.ready: dict[Ready, None] = {}
 
     def add(self, reply: Reply) -> None:
-        """Put one reply in."""
+        """Put one reply into the queue."""
         if isinstance(reply, Say):
             self.messages.append(reply.message)
         elif isinstance(reply, Acked):
@@ -40,7 +44,11 @@ class Replies:
         return bool(self.messages or self.acks or self.ready)
 
     def flush(self, send: Callable[[Message], bool]) -> bool:
-        """Send what there is, acknowledgements before values; False if the worker cannot take more now."""
+        """Send what there is with `send`, acknowledgements before values; False if the worker cannot take more now.
+
+        What could not be sent stays. Acknowledgements come first because they are short and the worker waits for them
+        before it may push on.
+        """
         while self.messages:
             if not send(self.messages[0]):
                 return False
@@ -53,6 +61,7 @@ class Replies:
             some = tuple(islice(names, TENSORS))
             if not send(Ack(fit=fit, n=n, part=part, ranges=some)):
                 return False
+            # Removed only when they have been sent: if the queue was full they must still be here.
             for name in some:
                 del names[name]
             if not names:
@@ -77,11 +86,12 @@ class Replies:
         version = size = 0
         for item in self.ready:
             found = self.service.value(item)
-            if found is None:
+            if found is None:  # send what has been collected; this one is then the first and gets its error alone
                 return (some, self._values(first, version, tensors, frames)) if some else ([item], _no_more(item))
             its_version, tensor, arrays = found
             nbytes = sum(array.nbytes for array in arrays)
             alike = (item.fit, item.n, item.part) == (first.fit, first.n, first.part)
+            # One message has one version and one n: in async mode ranges are at different versions.
             if some and not (alike and its_version == version):
                 break
             if some and (size + nbytes > TOGETHER or len(some) == TENSORS):
@@ -89,7 +99,7 @@ class Replies:
             version, size = its_version, size + nbytes
             some.append(item)
             tensors.append(tensor)
-            frames += [array.data.cast("B") if array.size else b"" for array in arrays]
+            frames += [array.data.cast("B") if array.size else b"" for array in arrays]  # empty ones cannot be cast
         return some, self._values(first, version, tensors, frames)
 
     def _values(self, first: Ready, version: int, tensors: list[Tensor], frames: list[Frame]) -> Values:
@@ -99,6 +109,6 @@ class Replies:
 
 
 def _no_more(item: Ready) -> Error:
-    """The worker went on to the next step before it took the answer of this one."""
+    """The error for a pull whose version went before it was sent: the worker took the next step without waiting."""
     key, lo = item.name
     return Error(code="gone", text="pull of a version that is no more", fit=item.fit, key=key, lo=lo, n=item.n)

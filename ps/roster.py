@@ -1,4 +1,4 @@
-"""The list of a job's processes: who may join, under which rank."""
+"""The list of a job's processes: who may join, and under which rank."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..common.wire import WireError
 
 @dataclass
 class Member:
-    """One process of the job. `heard` is when it last gave a sign of life."""
+    """One process of the job, by its ZeroMQ identity. `heard` is when it last gave a sign of life."""
 
     identity: bytes
     role: str
@@ -27,7 +27,7 @@ class Member:
 
 
 class Roster:
-    """The members of job `job`, which wants so many `workers` and `servers`; `host` is the scheduler's."""
+    """The members of job `job`, which has `workers` workers and `servers` servers; `host` is the scheduler's own."""
 
     def __init__(self, job: str, workers: int, servers: int, host: str = "") -> None:
         self.job, self.host = job, host
@@ -35,7 +35,7 @@ class Roster:
         self.members: dict[bytes, Member] = {}
 
     def admit(self, identity: bytes, hello: Hello, now: float) -> Member:
-        """The new member, or a WireError that names the field which does not fit."""
+        """Add and return a new member. Raises WireError naming the field of `hello` that does not fit."""
         self._check_job(hello)
         self._check_place(hello)
         if hello.role == "server" and hello.endpoint is None:
@@ -55,6 +55,7 @@ class Roster:
                 raise WireError("numbers", variable, expected=f"{self.wanted[role]} as the scheduler has it", got=said)
 
     def _check_place(self, hello: Hello) -> None:
+        # Both processes are named: the user must find out which of the two should not be there.
         name = f"{hello.host}, pid {hello.pid}"
         peers = [item for item in self.members.values() if item.role == hello.role]
         for item in peers:
@@ -74,11 +75,14 @@ class Roster:
             )
 
     def complete(self) -> bool:
-        """Whether everyone is there."""
+        """Whether all processes of the job have come, those that have left since included."""
         return len(self.members) == sum(self.wanted.values())
 
     def give_ranks(self) -> None:
-        """Ranks for those who did not ask for one, in the order in which they came."""
+        """Give ranks to those who did not ask for one, in the order in which they came.
+
+        Only when all are there: until then a latecomer may still ask for any rank.
+        """
         for role, wanted in self.wanted.items():
             peers = [item for item in self.members.values() if item.role == role]
             free = iter(sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None}))
@@ -87,25 +91,26 @@ class Roster:
                     item.rank = next(free)
 
     def of(self, role: str) -> list[Member]:
-        """The members of a role in rank order (once ranks are given), those who left included."""
+        """The members of a role in rank order (once ranks are given), including those who have left."""
         return sorted((item for item in self.members.values() if item.role == role), key=lambda item: item.rank or 0)
 
     def ordered(self) -> list[Member]:
-        """Servers, then workers, in rank order."""
+        """All members: the servers, then the workers, each in rank order."""
         return self.of("server") + self.of("worker")
 
     def present(self) -> list[Member]:
-        """Everyone who is here and has not left."""
+        """The members that have not left."""
         return [item for item in self.members.values() if not item.left]
 
     def missing(self) -> str:
-        """Who is not there yet, in words."""
+        """Say who has not come yet: ranks where they are known, numbers elsewhere."""
         parts = []
         for role, wanted in self.wanted.items():
             peers = [item for item in self.members.values() if item.role == role]
             if len(peers) < wanted:
                 absent = wanted - len(peers)
                 named = sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None})
+                # A peer without a rank may get any of the free ones, so these do not tell who is missing.
                 if all(item.rank is not None for item in peers) and peers:
                     parts.append(f"{role} {', '.join(map(str, named))}")
                 else:

@@ -1,6 +1,6 @@
-"""Row-sparse gradients: ids of rows and these rows' gradients, in place of an array that is zero everywhere else.
+"""Row-sparse gradients: row ids and these rows' gradients, instead of an array that is zero everywhere else.
 
-Updates are lazy, as MXNet's `lazy_update`: weight decay and momentum act on the rows that a step touches, no others.
+Updates are lazy, like MXNet's `lazy_update`: weight decay and momentum act only on the rows that a step touches.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from .update import Array
 
 
 class RowGradient(NamedTuple):
-    """Gradients of some rows: `ids` (k,) int64, increasing, and `rows` (k, width)."""
+    """Gradients of some rows: `ids` (k,) int64, increasing and different, and `rows` (k, width)."""
 
     ids: Array
     rows: Array
 
     def expand(self, out: Array) -> None:
-        """Write the dense gradient into the flat `out`."""
+        """Write the dense gradient into the flat `out` (n * width,), with zeros in the rows that are not named."""
         out[:] = 0
         out.reshape(-1, self.rows.shape[1])[self.ids] = self.rows
 
 
 def summed_rows(ids: Array, rows: Array) -> RowGradient:
-    """`ids` in order and each once: rows of the same id are added up, first to last."""
+    """Sort `ids` (k,) and keep each once; of `rows` (k, width), those with the same id are added up, first to last."""
+    # Everything is stable and in order, so that the bits of a sum depend on the order of `ids` only.
     order = np.argsort(ids, kind="stable")
     unique, first = np.unique(ids[order], return_index=True)
-    if unique.size == ids.size:
+    if unique.size == ids.size:  # nothing to add up, as in most steps
         return RowGradient(unique, rows[order])
     total = rows[order[first]]
     places = np.searchsorted(unique, ids)
     again = np.ones(ids.size, bool)
     again[order[first]] = False
-    np.add.at(total, places[again], rows[again])
+    np.add.at(total, places[again], rows[again])  # += would add only one of several rows with the same place
     return RowGradient(unique, total)
 
 
 def merged(one: RowGradient, other: RowGradient) -> RowGradient:
-    """Their sum."""
+    """The sum of two row-sparse gradients of the same width, with every row that one of them names."""
     ids = np.union1d(one.ids, other.ids)
     rows = np.zeros((ids.size, one.rows.shape[1]), one.rows.dtype)
     rows[np.searchsorted(ids, one.ids)] = one.rows
@@ -52,10 +53,10 @@ def merged(one: RowGradient, other: RowGradient) -> RowGradient:
 
 
 def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGradient], lr: float) -> None:
-    """The next version of `entry` from one gradient per worker, in rank order.
+    """Make the next version of `entry` from one gradient per worker, in rank order; ids count from its first row.
 
-    What is touched gets the bits that the dense update would give it. Without an optimizer the value becomes the sum,
-    so rows that nobody pushed become zero.
+    Touched rows get the bits that the dense update would give them: they go through the same kernel, with zeros where
+    a worker did not name the row. Without an optimizer the value becomes the sum, so rows that nobody pushed become 0.
     """
     width = given[0].rows.shape[1]
     ids = reduce(np.union1d, [one.ids for one in given])
@@ -68,7 +69,7 @@ def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGr
     touched.states = {name: tables[name][ids].reshape(-1) for name in entry.states}
     touched.apply(optimizer, gradients.reshape(len(given), -1), lr)
     if optimizer is None:
-        entry.weight[:] = 0
+        entry.weight[:] = 0  # the sum of gradients is zero where nobody has one
     for name, table in tables.items():
         part = touched.part(name)
         assert part is not None

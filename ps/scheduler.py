@@ -1,4 +1,7 @@
-"""The scheduler's process: one ROUTER around the `Membership` state machine."""
+"""The scheduler's process: one ROUTER, one thread, around the `Membership` state machine.
+
+Everything that is decided is decided there; here are the socket, the clock and the pipe to the launcher.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,21 @@ from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
 from ..common.pulse import PREFIX
-from ..common.status_writer import StatusPipe
+from ..common.status_writer import StatusWriter
 from ..common.wire import Frame, WireError
 from .actions import Action, End, Send, Tell
 from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
 
-LAST_WORDS = 1.0  # seconds that messages get to leave when the scheduler ends
+LINGER = 1.0  # seconds that ZeroMQ has, when the scheduler ends, to send what is still queued
 
 
 class Scheduler:
-    """Listens at the job's root address until the job is over."""
+    """Listens at the job's root address until the job is over.
+
+    Raises JobError if it cannot listen there, or if keys are needed and missing.
+    """
 
     def __init__(self, env: JobEnv) -> None:
         self.context: Context = zmq.Context()
@@ -35,22 +41,25 @@ class Scheduler:
         endpoint = tcp(address, env.root_port)
         keys = keys_for(env, endpoint)
         self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
-        self.status = StatusPipe(env.status_fd)
+        self.status = StatusWriter(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
-        if env.status_fd is not None:  # a launcher watches the processes: the start is when the first worker comes
+        # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
+        # processes that end before, and a script may prepare its data for minutes before it joins.
+        if env.status_fd is not None:
             self.membership.started = math.inf
-        self.beat = min(env.lease / 5, 2.0)
+        self.beat = min(env.lease / 5, 2.0)  # seconds between pings: several may be lost within a lease
         self.pings = 0
         self.next_ping = time.monotonic()
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port it listens on, also where the system has chosen it."""
         return int(self.endpoint.rpartition(":")[2])
 
     def run(self) -> int:
-        """Serve until the job is over; the exit code."""
+        """Serve until the job is over, and return the exit code."""
+        # `launch` starts the other processes when it reads this line, so the socket must be bound by now.
         self.status.tell("listening", port=self.port, host=host_of(self.endpoint))
         try:
             while True:
@@ -61,8 +70,8 @@ class Scheduler:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.socket.close(int(1000 * LAST_WORDS))
-            self.context.term()
+            self.socket.close(int(1000 * LINGER))
+            self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are
@@ -76,7 +85,7 @@ class Scheduler:
         if now >= self.next_ping:
             self.next_ping = now + self.beat
             self._ping()
-        return self._carry_out(self.membership.tick(now))
+        return self._carry_out(self.membership.tick(now))  # last: see Membership.tick
 
     def _take(self, identity: bytes, frames: list[Frame]) -> list[Action]:
         now = time.monotonic()
@@ -91,6 +100,8 @@ class Scheduler:
 
     def _ping(self) -> None:
         self.pings += 1
+        # To both connections of a process: the first shows it that the scheduler lives, and a client without a pulse
+        # answers there; the second is answered even while the process computes.
         for action in self.membership.ping(self.pings):
             frames = encode(action.message)
             send(self.socket, [action.identity, *frames])
@@ -105,12 +116,16 @@ class Scheduler:
                     print(f"pushgrad scheduler: {action.fields['text']}", file=sys.stderr, flush=True)
                 self.status.tell(action.event, **action.fields)
             else:
+                # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
                 send(self.socket, [action.identity, *encode(action.message)])
         return None
 
 
 def run(env: JobEnv) -> int:
-    """Be the scheduler of the job; the exit code."""
+    """Run the scheduler of the job and return its exit code.
+
+    Raises JobError if it cannot listen, or if port 0 is asked for and no launcher is there to learn the port.
+    """
     if env.root_port == 0 and env.status_fd is None:
         raise JobError(
             "DMLC_PS_ROOT_PORT", expected="a port", got=0, remedy="0 only works where PUSHGRAD_STATUS_FD tells the port"

@@ -1,4 +1,8 @@
-"""A server's process: one ROUTER for the workers, one line to the scheduler, around the `Service` state machine."""
+"""A server's process: one ROUTER for the workers, one Link to the scheduler, around the `Service` state machine.
+
+One thread does it all, so there are no locks and requests take effect one after the other; the update of a long range
+is shared out to other threads, which it waits for (threads.py).
+"""
 
 from __future__ import annotations
 
@@ -26,25 +30,29 @@ from .replies import Replies
 from .service import Service
 from .update import kernels
 
-BUSY_ROUNDS = 8  # messages taken in before replies go out
-RETRY = 1  # milliseconds until a worker whose queue was full is tried again
+BUSY_ROUNDS = 8  # messages taken in before replies go out and the scheduler is heard, however many are waiting
+RETRY = 1  # milliseconds until a worker whose queue was full is tried again: a ROUTER does not tell when it has room
 
 
 class Server:
-    """Holds its share of the keys until the scheduler says stop."""
+    """Holds its share of the keys until the scheduler says stop. Raises JobError if it cannot listen or has no keys."""
 
     def __init__(self, env: JobEnv) -> None:
-        keep_freed_memory()
+        keep_freed_memory()  # before the first large message
         self.context: Context = zmq.Context(io_threads=2)
         incarnation = secrets.token_hex(8)
         endpoint, variable = data_endpoint(env, incarnation, os.environ.get("PUSHGRAD_TRANSPORT"))
-        limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}
+        limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
         self.socket, self.endpoint = router(self.context, endpoint, variable, keys_for(env, endpoint), **limits)
         self.link = Link(env, self.context, self.endpoint, incarnation=incarnation)
+        # Importing numba takes long enough to be noticed: let it happen while the workers start.
         threading.Thread(target=kernels, name="pushgrad-warm-up", daemon=True).start()
 
     def run(self) -> int:
-        """Serve until the job is over; the exit code. PeerLost if the job is aborted."""
+        """Serve until the job is over, and return the exit code 0.
+
+        Raises PeerLost if the job is aborted or the scheduler is lost, JobError if the scheduler refuses this server.
+        """
         welcome = self.link.join()
         self.rank = welcome.rank
         self.service = Service(self.link.env.job_id, [incarnation for incarnation, _ in welcome.workers])
@@ -54,10 +62,11 @@ class Server:
         self.next_look = time.monotonic() + self.patience
         try:
             self._loop()
-        except Exception as error:
+        except Exception as error:  # not PeerLost, which is a SystemExit: the scheduler knows of that already
             self.link.send(Fail(reason=f"{type(error).__name__}: {error}"[:1000]))
             raise
         finally:
+            # Half a second for the last acknowledgements, and for `leave` or `fail`.
             self.socket.close(500)
             self.link.close(linger=0.5)
             self.context.term()
@@ -78,7 +87,7 @@ class Server:
             if self._heed(self.link.receive()):
                 self.link.leave()
                 return
-            self.link.check()
+            self.link.check()  # after `receive`, see there
             blocked = self._flush_all()
             self._report_waiting()
 
@@ -91,6 +100,8 @@ class Server:
             send(self.socket, [identity, *encode(refusal(error, **_request(message)))])
             return
         assert isinstance(message, FromWorker)
+        # Only now: `handle` has checked that the sender is the worker that it claims to be. A worker that reconnects
+        # under another identity gets its answers there from its first request on.
         self.identities[message.rank] = identity
         self._put(replies)
 
@@ -99,14 +110,14 @@ class Server:
             self.replies[reply.rank].add(reply)
 
     def _heed(self, messages: list[Message]) -> bool:
-        """Take what the scheduler says; whether that was `stop`."""
+        """Take what the scheduler says. Returns whether `stop` was among it."""
         for message in messages:
             if isinstance(message, Gone):
                 self._put(self.service.worker_left(message.rank))
         return any(isinstance(message, Stop) for message in messages)
 
     def _flush_all(self) -> bool:
-        """Send what can be sent; whether any worker could not take all of it."""
+        """Send what can be sent. Returns whether a worker could not take all of it."""
         sent = [self._flush(rank) for rank in range(len(self.replies))]
         return not all(sent)
 
@@ -117,6 +128,7 @@ class Server:
         if rank in self.service.gone:
             self.replies[rank] = Replies(self.service)
             return True
+        # Copied whatever the size: weights are updated in place, and the next update may come while ZeroMQ still sends.
         return self.replies[rank].flush(lambda message: send(self.socket, [identity, *encode(message)], 1 << 62))
 
     def _report_waiting(self) -> None:
@@ -130,7 +142,7 @@ class Server:
 
 
 def _request(message: Message | None) -> dict[str, object]:
-    """What names a refused request in the error."""
+    """The fields that name a refused request in the error."""
     if not isinstance(message, FromWorker):
         return {}
     found: dict[str, object] = {"fit": message.fit, "seq": getattr(message, "seq", None)}
@@ -140,5 +152,5 @@ def _request(message: Message | None) -> dict[str, object]:
 
 
 def run(env: JobEnv) -> int:
-    """Be a server of the job; the exit code."""
+    """Run a server of the job and return its exit code. Raises what Server does."""
     return Server(env).run()

@@ -1,7 +1,8 @@
 """What a server does about each request: the state machine around the stores. No sockets here.
 
-Replies are events for a worker; `server.py` turns `Acked` and `Ready` into messages when the worker can take them, so
-a slow reader costs a few words per range and never a copy of the weights.
+Each handler checks the whole request before it writes anything, so a refused one has no effect; and each may be called
+again with the same request, so that a worker can repeat whatever has not been answered. Replies are events for a
+worker; `server.py` turns `Acked` and `Ready` into messages when the worker can take them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .update import Array
 
 
 class Service:
-    """All fits of one server. `incarnations` are those of the workers, in rank order."""
+    """All fits of one server. `incarnations` are those of the job's workers, in rank order. Times are in seconds."""
 
     def __init__(self, job: str, incarnations: Iterable[str]) -> None:
         self.job, self.incarnations = job, list(incarnations)
@@ -38,7 +39,10 @@ class Service:
         self.stalls = [0.0] * self.workers
 
     def handle(self, message: Message, now: float) -> list[Reply]:
-        """What to answer. WireError if the request cannot be granted; nothing is written then."""
+        """Carry out a request that came at time `now`, and return the replies that it leads to, for any worker.
+
+        Raises WireError if the request is refused; nothing has been written then.
+        """
         handler = _HANDLERS.get(type(message))
         if handler is None or not isinstance(message, FromWorker):
             raise WireError("unknown_op", f"{message.op} is not for a server")
@@ -64,6 +68,7 @@ class Service:
 
     def _setup(self, message: Setup, now: float) -> list[Reply]:
         fit = self.fits.get(message.fit) or Fit(message.mode, message.staleness)
+        # Every worker sets each fit up; the first one decides, and the others must agree.
         if (fit.mode, fit.staleness) != (message.mode, message.staleness):
             raise WireError(
                 "setup",
@@ -76,11 +81,11 @@ class Service:
                 fit.store.set_optimizer(from_description(message.optimizer))
             except ParameterError as error:
                 raise WireError("optimizer", str(error)) from None
-        self.fits[message.fit] = fit
+        self.fits[message.fit] = fit  # only now: a refused setup must not open a fit
         return [Say(message.rank, Ok(seq=message.seq))]
 
     def _drop(self, message: Drop, now: float) -> list[Reply]:
-        if message.fit in self.fits:
+        if message.fit in self.fits:  # not so for a repetition after the last worker's drop
             self.fits[message.fit].dropped.add(message.rank)
             self._free()
         return [Say(message.rank, Ok(seq=message.seq))]
@@ -112,6 +117,7 @@ class Service:
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
         for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
             target = entry.part(message.part)
+            # A late repetition must not undo steps that have been taken since.
             if entry.ledger.version == 0 and not any(entry.ledger.pushed) and target is not None:
                 target[:] = values(frame, tensor.dtype)
             fit.store.entries.setdefault((tensor.key, tensor.lo), entry)
@@ -141,10 +147,12 @@ class Service:
 
     def _push(self, message: Push, now: float) -> list[Reply]:
         fit, rank, n = self._fit(message), message.rank, message.n
+        # Without one, the store keeps the last sum: of single gradients that would be whichever came last.
         if fit.mode != "sync" and fit.store.optimizer is None:
             raise WireError("setup", f"dist_{fit.mode} needs an optimizer", remedy="Call set_optimizer before push")
         refuse_repetition(message)
         entries = [fit.find(tensor) for tensor in message.tensors]
+        # Everything that can refuse the request comes before the first gradient is received.
         gradients = gradients_of(message, entries)
         fresh = [self._accept(entry, message) for entry in entries]
         replies: list[Reply] = []
@@ -154,7 +162,7 @@ class Service:
                     entry.receive(rank, *gradients[index])
                 self.pushes[rank] += 1
                 replies += self._enter(fit, message, entry, now)
-            elif entry.ledger.acknowledged(rank, n):
+            elif entry.ledger.acknowledged(rank, n):  # else it is acknowledged when the step is complete
                 replies.append(Acked(rank, message.fit, n, "weight", (entry.tensor.key, entry.tensor.lo)))
         return replies
 
@@ -164,12 +172,14 @@ class Service:
         return entry.ledger.accept(message.rank, message.n, message.lr, self.gone, entry.tensor.key)
 
     def _enter(self, fit: Fit, message: Push, entry: Range, now: float) -> list[Reply]:
-        """A new gradient is in its slot: update if it was the last one, and tell everyone whom that serves."""
+        """Note a new gradient that is in its slot; if it was the last one of its step, update and tell all who wait."""
         ledger, rank = entry.ledger, message.rank
         complete = ledger.enter(rank, message.n, message.lr, now)
         if complete:
             entry.update(fit.store.optimizer, message.lr)
+            # The worker whose push came last has kept all others waiting since the last but one.
             self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
+            # In sync mode the acknowledgement of a push says that all pushes of its step are part of the new version.
             ranks = range(self.workers) if fit.mode == "sync" else (rank,)
             name = (entry.tensor.key, entry.tensor.lo)
             return [Acked(item, message.fit, message.n, "weight", name) for item in ranks] + self._released(
@@ -182,9 +192,10 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         for entry in entries:
             require_part(entry, message.part)
-        wanted = rows_of(message, entries)
+        wanted = rows_of(message, entries)  # the last thing that can refuse the request
         replies: list[Reply] = []
         for entry, ids in zip(entries, wanted, strict=True):
+            # Parked even if it can be answered at once: `_released` decides that in one place.
             entry.wanted[message.rank] = ids
             entry.ledger.parked.setdefault(message.rank, set()).add((message.n, message.part))
             replies += self._released(message.fit, entry, message.rank)
@@ -192,7 +203,7 @@ class Service:
         return replies
 
     def _released(self, number: int, entry: Range, only: int | None = None) -> list[Reply]:
-        """The parked pulls of a range that can be answered now, or never."""
+        """Replies to the parked pulls of a range (of worker `only`, or all) that can be answered now, or never."""
         replies: list[Reply] = []
         for rank in list(entry.ledger.parked) if only is None else [only]:
             for n, part in sorted(entry.ledger.parked[rank]):
@@ -207,7 +218,10 @@ class Service:
         return replies
 
     def value(self, reply: Ready) -> tuple[int, Tensor, list[Array]] | None:
-        """Version, tensor and data that answer `reply`; None if that version is no more."""
+        """Version, tensor and flat data that answer `reply`; None if the fit or, in sync mode, that version has gone.
+
+        The arrays are views of the store: they must be sent or copied before the next request is handled.
+        """
         fit = self.fits.get(reply.fit)
         entry = fit.store.entries.get(reply.name) if fit else None
         if fit is None or not isinstance(entry, Range) or (fit.mode == "sync" and entry.ledger.version != reply.n):
@@ -218,9 +232,12 @@ class Service:
     # ---- peers and time
 
     def worker_left(self, rank: int) -> list[Reply]:
-        """Worker `rank` has left: whatever needs it fails now."""
+        """Note that worker `rank` has left. Repeating it is harmless.
+
+        Returns errors for whatever needs it, and answers to pulls that no longer wait for it (ssp).
+        """
         self.gone.add(rank)
-        self._free()
+        self._free()  # fits that only this worker had not dropped
         replies: list[Reply] = []
         for number, fit in self.fits.items():
             for entry in fit.ranges():
@@ -236,7 +253,7 @@ class Service:
         return [Say(rank, error) for rank in entry.ledger.waiting()]
 
     def waits(self, now: float, patience: float) -> list[str]:
-        """One line per fit whose step waits for somebody for `patience` seconds or more."""
+        """A line for each sync fit with a step that has been waiting for somebody for `patience` seconds or more."""
         lines = (fit.waits(number, now, patience) for number, fit in self.fits.items() if fit.mode == "sync")
         return [line for line in lines if line]
 

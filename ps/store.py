@@ -1,4 +1,4 @@
-"""The store of one fit: weights, optimizer states and versions. No sockets: local mode uses it as it is.
+"""The store of one fit: weights, optimizer states and versions. There are no sockets here: local mode uses it directly.
 
 What is stored under one name is an `Entry`: a whole key, or one range of a big key.
 """
@@ -18,7 +18,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Entry:
-    """One flat, contiguous weight (kept itself, not copied), its optimizer states, and how many updates it has seen."""
+    """A flat, contiguous weight (n,), its optimizer states, each (n,), and the number of updates so far (`version`).
+
+    The weight is not copied: in local mode it is the executor's own array, which updates then change in place.
+    """
 
     def __init__(self, weight: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
         self.weight, self.lr_mult, self.wd_mult = weight, lr_mult, wd_mult
@@ -26,18 +29,19 @@ class Entry:
         self.version = 0
 
     def part(self, name: str) -> Array | None:
-        """The weight, or the state of that name, or None."""
+        """The weight (n,) if `name` is "weight", else the state (n,) of that name, or None if there is none."""
         return self.weight if name == "weight" else self.states.get(name)
 
     def prepare(self, optimizer: Optimizer | None) -> None:
-        """Reserve what `optimizer` keeps per key; what is there already and still fits stays."""
+        """Reserve the states that `optimizer` keeps. States of the same name stay as they are, others are dropped."""
         names = optimizer.state_names if optimizer else ()
         self.states = {name: self.states.get(name, np.zeros_like(self.weight)) for name in names}
 
     def apply(self, optimizer: Optimizer | None, rows: Array, lr: float, column: int = 0) -> None:
-        """The next version: the weight updated by the sum of `rows` (workers, n), or that sum without an optimizer.
+        """Make the next version: update the weight by the sum of `rows` (workers, n'), or replace it by that sum.
 
-        Rows may be longer than the weight: its gradients are their elements from `column` on.
+        It is replaced where there is no optimizer. Gradients are the elements [column, column + n) of each row; the
+        rows are overwritten. `lr` is the step's rate before the key's own factor.
         """
         if optimizer is None:
             sum_rows(rows, self.weight, column)
@@ -47,14 +51,16 @@ class Entry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weight and states."""
+        """The bytes of the weight and its states."""
         return self.weight.nbytes + sum(state.nbytes for state in self.states.values())
 
 
 class Store(Generic[K]):
     """Entries by name, and the optimizer that they share.
 
-    Different names may be used from different threads at once; one name is one thread's business at a time.
+    Different names may be used from different threads at once, one name from only one thread at a time. The lock is for
+    `add` and `set_optimizer`, which must not miss each other's entry or optimizer; `push` does not take it, so the
+    optimizer must not be replaced while pushes are under way.
     """
 
     def __init__(self) -> None:
@@ -63,26 +69,31 @@ class Store(Generic[K]):
         self._lock = threading.Lock()
 
     def add(self, name: K, entry: Entry) -> None:
-        """Keep `entry` under `name`, with what the optimizer needs beside it."""
+        """Keep `entry` under `name`, with the states that the optimizer needs. An earlier entry is replaced."""
         with self._lock:
             entry.prepare(self.optimizer)
             self.entries[name] = entry
 
     def set_optimizer(self, optimizer: Optimizer | None) -> None:
-        """Update by `optimizer` from now on; states of an equal one stay, those of another start at zero."""
+        """Update by `optimizer` from now on, or with None only keep sums.
+
+        States of an equal optimizer stay, because requests are repeated; those of another one start at zero.
+        """
         with self._lock:
+            # Compared by description: learning rates and schedules are not the store's business.
             same = self.optimizer and optimizer and self.optimizer.description() == optimizer.description()
             for entry in self.entries.values():
+                # Another optimizer's states mean something else even under the same name.
                 if not same and self.optimizer is not None:
                     entry.states = {}
                 entry.prepare(optimizer)
             self.optimizer = optimizer
 
     def push(self, name: K, rows: Array, lr: float, column: int = 0) -> None:
-        """Update `name` by the sum of `rows` (workers, n), from `column` on, which is used up."""
+        """Update `name` by the sum of `rows` (workers, m) from `column` on, as Entry.apply does; overwrites `rows`."""
         self.entries[name].apply(self.optimizer, rows, lr, column)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all weights and states."""
+        """The bytes of all weights and states."""
         return sum(entry.nbytes for entry in self.entries.values())

@@ -1,4 +1,8 @@
-"""Work on slices of a long array, by all cores that this process may use."""
+"""Work on slices of a long array, by all cores that this process may use.
+
+The work must release the GIL, as compiled kernels do, and must treat elements independently of each other: where the
+slices begin depends on the number of cores, and results must not.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ WORTH_A_THREAD = 1 << 17  # elements: shorter work is done before another thread
 
 
 def in_slices(size: int, work: Callable[[int, int], None]) -> None:
-    """`work(first, last)` for slices that make up [0, size), at the same time; returns when all are done."""
+    """Call `work(first, last)` for slices that make up [0, size), at the same time; returns when all are done.
+
+    The calling thread takes the first slice. Raises what `work` raises.
+    """
     count = max(1, min(available(), size // WORTH_A_THREAD))
     others = [_pool().submit(work, *share(size, index, count)) for index in range(1, count)]
     work(*share(size, 0, count))
@@ -23,10 +30,10 @@ def in_slices(size: int, work: Callable[[int, int], None]) -> None:
 
 @cache
 def available() -> int:
-    """Threads that work at once."""
+    """The number of threads that work at once, the calling one included."""
     return available_cores()
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, available() - 1), "pushgrad-update")
+    return ThreadPoolExecutor(max(1, available() - 1), "pushgrad-update")  # the calling thread works, too

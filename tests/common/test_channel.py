@@ -4,7 +4,7 @@ import zmq
 from pushgrad.common.channel import FRAMES, dealer, receive, router, send
 from pushgrad.common.errors import JobError
 from pushgrad.common.pulse import PREFIX, Pulse
-from pushgrad.common.status_writer import StatusPipe
+from pushgrad.common.status_writer import StatusWriter
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_status_lines_are_whole_and_a_closed_pipe_is_no_error():
     import os
 
     reading, writing = os.pipe()
-    status = StatusPipe(writing)
+    status = StatusWriter(writing)
     status.tell("listening", port=5)
     status.tell("progress", metric="\n\N{SNOWMAN}")
     lines = os.read(reading, 1000).splitlines()
@@ -106,4 +106,4 @@ def test_status_lines_are_whole_and_a_closed_pipe_is_no_error():
     status.tell("done")
     status.tell("done")
     os.close(writing)
-    StatusPipe(None).tell("nothing")
+    StatusWriter(None).tell("nothing")

@@ -43,7 +43,7 @@ def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
 
 
 def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, Shape]:
-    """The complete shapes of all entries. Raises UnknownShapes, a GraphError that names the variables whose shape stays unknown;
+    """The complete shapes of all entries. Raises UnknownShapes, which names the variables whose shape stays unknown;
     otherwise as `infer_partial`, whose ShapeError and GraphError it passes on.
     """
     shapes = infer_partial(nodes, given)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, Test
+from pushgrad.ps.optimizer import SGD, AddScaled
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span, handles
 
 LAYOUT = [
@@ -19,7 +19,7 @@ OPTIMIZERS = [
     SGD(momentum=0.9, wd=0.0001, rescale_grad=1 / 128),
     SGD(wd=0.01, clip_gradient=0.5),
     SGD(momentum=0.99, wd=0.1, clip_gradient=0.3, rescale_grad=0.7),
-    Test(rescale_grad=0.3),
+    AddScaled(rescale_grad=0.3),
 ]
 
 

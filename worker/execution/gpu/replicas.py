@@ -137,8 +137,8 @@ class Replicas:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """To be held around whatever uses these GPUs, such as one step: no other thread does meanwhile, and cupy's errors
-        become DeviceError.
+        """To be held around whatever uses these GPUs, such as one step: no other thread does meanwhile, and errors of
+        cupy's become DeviceError.
         """
         with held(self.devices), explained(self.devices, self.need):
             yield

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ....ps.optimizer import SGD, Optimizer, Test
+from ....ps.optimizer import SGD, AddScaled, Optimizer
 from ...array import Array
 from ...cuda.device import Device
 from ...cuda.loss_scale import NOTHING, LossScale
@@ -39,7 +39,7 @@ class Span:
 
 def handles(optimizer: Optimizer) -> bool:
     """Whether there are kernels for that optimizer."""
-    return type(optimizer) in (SGD, Test)
+    return type(optimizer) in (SGD, AddScaled)
 
 
 class FlatUpdate:
@@ -97,7 +97,7 @@ def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, 
 def _kernel(optimizer: Any, weight: Array, states: Mapping[str, Array]) -> tuple[str, tuple[Any, ...]]:
     """Its name and the parameters after the common ones."""
     rescale = np.float32(optimizer.rescale_grad)
-    if isinstance(optimizer, Test):
+    if isinstance(optimizer, AddScaled):
         return "add_scaled", (weight, rescale)
     clip = np.float32(math.inf if optimizer.clip_gradient is None else optimizer.clip_gradient)
     if not optimizer.momentum:
