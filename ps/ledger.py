@@ -27,8 +27,8 @@ class Ledger:
     def accept(self, rank: int, n: int, lr: float, gone: set[int], key: str | None = None) -> bool:
         """Whether push n of `rank` is new and may be written; False if it is a repetition. Changes nothing.
 
-        Raises WireError, which names the `key`: `order` if it skips a number or comes before push n - 1 is part of a version, `left` if it
-        needs a worker that has left, `learning_rate` if workers disagree on the rate.
+        Raises WireError, which names the `key`: `order` if it skips a number or comes before push n - 1 is part of a
+        version, `left` if it needs a worker that has left, `learning_rate` if workers disagree on the rate.
         """
         last = self.pushed[rank]
         if n <= last:

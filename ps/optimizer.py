@@ -184,7 +184,7 @@ def create(name: str | Optimizer, **parameters: Any) -> Optimizer:
     for item in parameters:
         if item not in known:
             raise ParameterError(
-                f"optimizer {cls.name}: no parameter {item}{suggestion(item, sorted(known), 'known are')}"
+                f"optimizer {cls.name}: no parameter {item}{suggestion(item, sorted(known), 'known:')}"
             )
     return cls(**parameters)
 
@@ -192,13 +192,8 @@ def create(name: str | Optimizer, **parameters: Any) -> Optimizer:
 def _class_of(name: object) -> type[Optimizer]:
     cls = _KNOWN.get(name.lower()) if isinstance(name, str) else None
     if cls is None:
-        raise ParameterError(f"no optimizer {name!r}{suggestion(str(name), _offered(), 'known are')}")
+        raise ParameterError(f"no optimizer {name!r}{suggestion(str(name), _offered(), 'known:')}")
     return cls
-
-
-def _offered() -> list[str]:
-    """The names that users are shown, in alphabetical order."""
-    return sorted(name for name, cls in _KNOWN.items() if cls.listed)
 
 
 def from_description(description: Mapping[str, Any]) -> Optimizer:
@@ -212,6 +207,6 @@ def from_description(description: Mapping[str, Any]) -> Optimizer:
     for item in values:
         if item not in known:
             raise ParameterError(
-                f"optimizer {cls.name}: no {item} in a description{suggestion(item, sorted(known), 'known are')}"
+                f"optimizer {cls.name}: no {item} in a description{suggestion(item, sorted(known), 'known:')}"
             )
     return cls(**values)
