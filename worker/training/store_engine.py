@@ -75,7 +75,7 @@ class HostEngine(Engine):
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters; tables whose rows are looked up are fetched from the store first."""
-        # Sorted, as a set has another order in every process, and all workers make their requests in the same one.
+        # Sorted, as a set has another order in every process.
         for name in sorted(self._tables):
             if self.store.value(name) is None:
                 self.store.pull(name, out=self._weights[name])
