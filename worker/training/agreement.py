@@ -122,7 +122,7 @@ def _fingerprint(symbol: Graph, iterator: DataIter) -> dict[str, Any]:
         "data shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_data],
         "label shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_label],
     }
-    if getattr(iterator, "num_parts", 1) == 1:
+    if getattr(iterator, "num_parts", 1) == 1:  # that of parts may differ: the global batch is their sum
         found["batch size"] = iterator.batch_size
     return found | getattr(iterator, "fingerprint", dict)()
 

@@ -46,6 +46,7 @@ def training_iterator(
             f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}",
             remedy="The first axis of X is the example; a matrix may have it last",
         )
+    # A batch_size that was asked for is not lowered: results depend on it, so more than there are is an error.
     size = min(DEFAULT_BATCH, len(data)) if batch_size is None else batch_size
     data_name, label_name = only_ending(symbol, "data"), only_ending(symbol, "label")
     return NDArrayIter(data, labels, size, shuffle, data_name=data_name, label_name=label_name)
@@ -100,7 +101,7 @@ def by_rows(data: Array, examples: int, layout: str, notes: list[str]) -> Array:
                 remedy='Say array_layout="rowmajor" or "colmajor".',
             )
         layout = "colmajor" if data.shape[1] == examples and data.shape[0] != examples else "rowmajor"
-        if examples in data.shape:
+        if examples in data.shape:  # else an error follows
             notes.append(f"Auto detect layout of input matrix, use {layout}..")
     return np.ascontiguousarray(data.T) if layout == "colmajor" else data
 
@@ -119,7 +120,7 @@ def _fits(symbol: Graph, name: str, features: int, params: dict[str, Array]) -> 
     """Whether the trained parameters can take examples of so many features."""
     shapes = {key: array.shape for key, array in params.items() if key in symbol.list_arguments()}
     try:
-        symbol.infer_all(**{name: (1, features)}, **shapes)
+        symbol.infer_all(**{name: (1, features)}, **shapes)  # the number of examples plays no part
     except ValueError:  # ShapeError and GraphError are ValueErrors
         return False
     return True

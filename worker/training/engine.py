@@ -45,6 +45,7 @@ class FitSetup:
 
     def requests(self, arguments: list[str]) -> dict[str, str]:
         """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
+        # Not computing a gradient also spares backward all layers before the first that is learned.
         still = {*self.names.data, *self.names.label, *self.parameters.fixed}
         return {name: "null" if name in still else "write" for name in arguments}
 
@@ -90,7 +91,7 @@ class Engine(ABC):
         """What the optimizer keeps of each learned parameter: by parameter, then by state, each of that shape."""
 
     def settle(self) -> None:  # noqa: B027
-        """See to it after the last epoch that all ranks end with equal parameters."""
+        """Make sure after the last epoch that all ranks end with equal parameters."""
 
     @abstractmethod
     def close(self) -> None:

@@ -162,7 +162,7 @@ class FeedForward(Model):
         given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
-        if found.state is not None:
+        if found.state is not None:  # MXNet writes them in another format, if at all
             model.optimizer_states = found.state.slots
             model.num_update = found.state.numbers.get("step", 0)
             model.training = found.state.numbers.get("training", 0)
@@ -175,7 +175,7 @@ class FeedForward(Model):
             evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
         return FitCallbacks(
             evaluation,
-            # A name makes a second metric; an object is used for both, as nothing says how to copy it.
+            # A name makes a second metric; an object cannot be copied safely, and so is used for both.
             metric.create(eval_metric) if isinstance(eval_metric, str) else measured,
             callback_list(chosen["epoch_end_callback"]),
             callback_list(chosen["batch_end_callback"]),

@@ -43,7 +43,7 @@ class Parameters:
         """
         symbol = model.symbol
         shapes = symbol.infer_all(**inputs)
-        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
+        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}  # variables alone
         taken = {*names.data, *names.label}
         learned = [name for name in symbol.list_arguments() if name not in taken]
         tally = _Tally()
@@ -93,7 +93,8 @@ class _Start:
             self.tally.taken += 1
             return _fitting(name, shape, given[name])
         self.tally.drawn.append(name)
-        own = self.attributes.get(name, {}).get("__init__")
+        own = self.attributes.get(name, {}).get("__init__")  # from Variable(init=...)
+        # `weight` and not a call: one's own initializer applies whatever the name ends in.
         value = self.model.initializer(name, shape) if own is None else initializer.create(own).weight(name, shape)
         return np.ascontiguousarray(value, np.float32)
 

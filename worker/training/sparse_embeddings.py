@@ -78,7 +78,7 @@ def find_lookups(symbol: Graph, data: Collection[str], learned: Collection[str])
     A table that anything else reads, or that is an output of the network, is learned whole.
     """
     readers: Counter[Entry] = Counter(entry for node in symbol.nodes() for entry in node.inputs)
-    readers.update(symbol.heads)
+    readers.update(symbol.heads)  # who reads an output reads it, too
     found = []
     for node in symbol.nodes():
         op: Any = node.op

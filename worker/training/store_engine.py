@@ -74,7 +74,7 @@ class HostEngine(Engine):
             yield
 
     def weights(self) -> Mapping[str, Array]:
-        """All parameters; tables whose rows are looked up are fetched from the store first."""
+        """All parameters by name, each of its shape; tables whose rows are looked up are fetched first."""
         # Sorted, as a set has another order in every process.
         for name in sorted(self._tables):
             if self.store.value(name) is None:
@@ -82,11 +82,11 @@ class HostEngine(Engine):
         return self._weights
 
     def states(self) -> Mapping[str, Array]:
-        """The executor's auxiliary states, or those of a worker without rows."""
+        """The auxiliary states by name, each of its shape: the executor's, or plain arrays on a worker without rows."""
         return self._states
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
-        """The optimizer's states, fetched from the store: new arrays by parameter, then by state."""
+        """The optimizer's states by parameter, then by state, of the parameter's shape: copies from the store."""
         return {name: self.store.states(name) for name in self._learned}
 
     def settle(self) -> None:
@@ -137,6 +137,8 @@ class HostEngine(Engine):
         shapes = shapes_without_tables(symbol, self._lookups, inputs)
         requests = setup.requests(symbol.list_arguments())
         bound = [name for name in requests if name in arguments]
+        # In shared memory, `empty` is where the server reads a gradient and `value` where it writes the new weight:
+        # there the executor's own arrays are what travels, without a copy.
         values = {name: array for name in bound if (array := self.store.value(name)) is not None}
         gradients = {name: self.store.empty(name) for name in bound if requests[name] == "write"}
         places = Places(values, gradients)
@@ -163,6 +165,7 @@ class HostEngine(Engine):
             self._announce_zeros()
         else:
             self._compute(self.executor, batch)
+        # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
         outputs = self.executor.outputs if self.executor else self._parameters.empty_outputs

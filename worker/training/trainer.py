@@ -84,7 +84,7 @@ class Trainer:
     def _report(self, epoch: int, count: int) -> None:
         """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began."""
         examples = self._steps * self.shares.global_batch
-        speed = examples / max(time.perf_counter() - self._started, 1e-9)
+        speed = examples / max(time.perf_counter() - self._started, 1e-9)  # a clock may not have moved
         self.session.progress(
             fit=self.engine.fit,
             epoch=epoch + 1,

@@ -57,7 +57,7 @@ class CudaEngine(Engine):
             Span(first, last - first, *setup.parameters.multipliers[name])
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
         ]
-        self._first_step = self._model.num_update
+        self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
         self._updates = [self._update(index) for index in range(len(replicas.devices))]
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
@@ -95,20 +95,20 @@ class CudaEngine(Engine):
             if self._model.num_update % LOOK_EVERY == 0:
                 self._look()
             yield
-        self._look()
+        self._look()  # before anything is logged, evaluated or saved
 
     def weights(self) -> Mapping[str, Array]:
-        """All parameters, copied from the first GPU, whose weights have the bits of the others'. Waits for it."""
+        """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
         found = self._fetch(self._replicas.weight_layout, self._replicas.weights[0])
-        # The block also holds other arguments that the batch does not cut.
+        # One GPU is enough, as all make the same update. Its block also has other inputs that the batch does not cut.
         return {name: found[name] for name in self._setup.parameters.arguments}
 
     def states(self) -> Mapping[str, Array]:
-        """The auxiliary states, copied from the first GPU. Waits for it."""
+        """The auxiliary states by name, each of its shape, copied from the first GPU. Waits for it."""
         return self._fetch(self._replicas.state_layout, self._replicas.states[0])
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
-        """The optimizer's states by parameter, then by state, copied from the first GPU. Waits for it."""
+        """The optimizer's states by parameter, then by state, each of its shape, copied from the first GPU."""
         layout = self._replicas.weight_layout
         found = {state: self._fetch(layout, block) for state, block in self._states[0].items()}
         return {name: {state: arrays[name] for state, arrays in found.items()} for name in self._setup.learned}

@@ -112,7 +112,7 @@ class Measures:
         with self._replicas.alone():
             for device, ring in zip(self._replicas.devices, self._rings, strict=True):
                 with device.active():
-                    total += ring.get()  # type: ignore[attr-defined]
+                    total += ring.get()  # type: ignore[attr-defined]  # waits for the steps queued so far
         return total
 
     def _count_on_host(self) -> None:

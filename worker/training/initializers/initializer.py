@@ -92,6 +92,7 @@ class Load(Initializer):
     """Values by name from a dict of arrays (`arg:` and `aux:` prefixes allowed), the rest from `default_init`."""
 
     def __init__(self, params: Mapping[str, Array], default_init: Initializer | None = None) -> None:
+        # The prefixes are those of names in .params files, so that what mx.nd.load returns can be passed as it is.
         self.params = {name.removeprefix("arg:").removeprefix("aux:"): value for name, value in params.items()}
         self.default_init = default_init
 

@@ -103,7 +103,7 @@ class RMSE(MSE):
         super().__init__(name)
 
     def value(self, statistics: Array) -> float:
-        """sqrt(sum of squares / elements) from statistics (sum of squares, elements)."""
+        """sqrt(sum of squares / elements) from these two statistics, an array (2,)."""
         return math.sqrt(ratio(statistics))
 
 
@@ -151,7 +151,7 @@ class Perplexity(CrossEntropy):
         super().__init__(eps, name)
 
     def value(self, statistics: Array) -> float:
-        """exp(sum of -log probabilities / rows) from statistics (that sum, rows)."""
+        """exp(sum of -log probabilities / rows) from these two statistics, an array (2,)."""
         # math.exp raises OverflowError above 709. NaN stays NaN, as min returns its first argument then.
         return math.exp(min(ratio(statistics), 700.0))
 
