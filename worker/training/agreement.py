@@ -84,7 +84,7 @@ def agree(
         "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
-    # From here on each rank computes from `everyone` alone, and so comes to the same errors as all others.
+    # The checks see `everyone` alone, so that all ranks come to the same errors.
     _compare(everyone)
     _check_parts([one["part"] for one in everyone])
     _check_gpus([one["gpus"] for one in everyone])

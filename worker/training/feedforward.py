@@ -102,7 +102,7 @@ class FeedForward(Model):
         iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, chosen["shuffle"], notes)
         callbacks = self._callbacks(eval_data, eval_metric, measured, chosen)
         seek_epoch(iterator, self.begin_epoch)
-        # Joining the job waits for all other processes, so whatever is wrong on this one alone has been found by now.
+        # Joining the job waits for all other processes, so the data and options of this one are checked before.
         session = current_session()
         with session.running("fit"):
             self._train(session, iterator, measured, chosen["kvstore"], callbacks, notes)
@@ -162,7 +162,7 @@ class FeedForward(Model):
         given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
-        if found.state is not None:  # MXNet writes them in another format, if at all
+        if found.state is not None:  # there was a .states file
             model.optimizer_states = found.state.slots
             model.num_update = found.state.numbers.get("step", 0)
             model.training = found.state.numbers.get("training", 0)

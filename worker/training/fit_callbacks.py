@@ -46,7 +46,7 @@ class FitCallbacks:
         model = param.model
         proceed = True
         for callback in _allowed(self.epoch_end, is_first_rank):
-            if hasattr(callback, "checkpoint"):
+            if hasattr(callback, "checkpoint"):  # only saves, and has no say in whether to go on
                 callback.checkpoint(model, param.epoch)
             elif hasattr(callback, "epoch_end"):
                 proceed &= callback.epoch_end(param) is not False

@@ -153,6 +153,6 @@ def _listed(what: str, names: Sequence[str]) -> str:
 
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:
     """MXNet's Python rule: weight decay applies to names that end in _weight or _gamma, unless the symbol says more."""
-    decays = name.endswith(("_weight", "_gamma"))
+    decays = name.endswith(("_weight", "_gamma"))  # in R all parameters decay
     rate = float(attributes.get("__lr_mult__", 1.0))
     return rate, float(attributes.get("__wd_mult__", 1.0 if decays else 0.0))

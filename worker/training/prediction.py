@@ -129,6 +129,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     whole = alone or getattr(iterator, "num_parts", 1) > 1
     rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
     found: list[Array] = []
+    # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
         for batch in iterator:
             labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
@@ -148,7 +149,7 @@ def _rows_of(
         return [], []
     feed(executor, names, batch, rows)
     executor.forward(is_train=False)
-    keep = max(0, min(rows[1], valid) - rows[0])
+    keep = max(0, min(rows[1], valid) - rows[0])  # fillers are the batch's last rows, perhaps all of this worker's
     labels = [label[rows[0] : rows[0] + keep] for label in batch.label]
     return labels, [output[:keep] for output in executor.outputs[: len(labels)]]
 

@@ -54,6 +54,7 @@ class Lookup:
         step = Step(first_row=first_row)
         self.ids = whole_numbers(step, ids, self.op.input_dim, f"Embedding: {self.data}")
         target = executor.arg_dict[self.rows]
+        # The store fetches a row once, however often the batch has its id.
         store.row_sparse_pull(self.weight, out=target.reshape(-1, target.shape[-1]), row_ids=self.ids)
 
     def gradient(self, of_rows: Array, slices: Sequence[tuple[int, int]]) -> RowGradient:

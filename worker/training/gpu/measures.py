@@ -28,6 +28,7 @@ class Measures:
 
     def __init__(self, replicas: Replicas, metric: Metric, labels: Sequence[str]) -> None:
         """`labels`: the network's arguments that pair with its outputs, in order."""
+        # A label beyond the outputs pairs with none, nor does an output beyond the labels.
         self._replicas, self._labels = replicas, list(labels)[: len(replicas.replicas[0].outputs)]
         self._leaves = metric.leaves()
         self._on_host = [leaf for leaf in self._leaves if not self._known(leaf)]
@@ -35,6 +36,7 @@ class Measures:
         self._width = sum(leaf.count for leaf in self._counted)
         self._first = self._due = 0  # the first batch of the epoch that is kept, and how many are
         self._prepare()
+        # Only now that nothing can fail any more: a metric outlives a fit, and must not be left hooked.
         for leaf in self._leaves:
             leaf.settle = self.settle
 
@@ -67,7 +69,7 @@ class Measures:
             return
         kept = self._read()
         for batch in range(self._first, self._first + due):
-            start, figures = 0, kept[batch % ROOM]
+            start, figures = 0, kept[batch % ROOM]  # where the kernel `keep` has put them
             for leaf in self._counted:
                 leaf.add(leaf.value(figures[start : start + leaf.count]))
                 start += leaf.count
@@ -100,7 +102,7 @@ class Measures:
         start = 0
         for leaf in self._counted:
             for row, (name, output) in enumerate(zip(self._labels, replica.outputs, strict=False)):
-                statistics = device_statistics(device, leaf)
+                statistics = device_statistics(device, leaf)  # one for each, as it has memory for partial sums
                 assert statistics is not None
                 label = replica.binding.arguments[name]
                 yield figures[row, start : start + leaf.count], statistics, label, output

@@ -114,7 +114,7 @@ class RMSLE(RMSE):
         super().__init__(name)
 
     def _distance(self, label: Array, output: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):  # an output below -1 gives nan, as it should
+        with np.errstate(invalid="ignore", divide="ignore"):  # an output below -1 has no logarithm: nan is right
             distance: Array = np.square(np.log1p(output) - np.log1p(label))
         return distance
 
@@ -140,6 +140,7 @@ class CrossEntropy(Metric):
                 expected=f"0 to {output.shape[1] - 1}",
                 got=f"{label.min()} to {label.max()}",
             )
+        # In float64, where `eps` still counts beside a small probability.
         chosen = output[np.arange(len(label)), classes].astype(np.float64)
         return -np.log(chosen + self.eps).sum(), label.size
 
