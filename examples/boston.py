@@ -1,4 +1,4 @@
-"""House prices by linear regression: a network of one's own, three trainings in one script, a custom metric.
+"""House prices by linear regression: a user's own network, three trainings in one script, a custom metric.
 
 python examples/boston.py
 launch --workers 2 examples/boston.py
@@ -11,6 +11,7 @@ from tables import boston_housing
 import pushgrad as mx
 
 X, y = boston_housing()
+# Every third row, from the first on, as the article's R code has it.
 train = np.arange(0, len(X), 3)
 test = np.setdiff1d(np.arange(len(X)), train)
 
@@ -20,8 +21,8 @@ lro = mx.symbol.LinearRegressionOutput(fc1)
 
 
 def fit(metric):
-    """The article's training, reported in that metric."""
-    mx.random.seed(0)
+    """Train as in the article, and report that metric."""
+    mx.random.seed(0)  # so that each of the three trainings starts from the same weights
     return mx.FeedForward.create(
         lro,
         RArrayIter(X[train], y[train], batch_size=20),
@@ -34,7 +35,7 @@ def fit(metric):
 
 
 def mean_absolute_error(label, pred):
-    """What mx.metric.create("mae") computes, written by hand."""
+    """What mx.metric.create("mae") computes, written by hand: label and pred (rows,) -> a number."""
     return np.mean(np.abs(label - pred))
 
 
@@ -43,5 +44,5 @@ fit("mae")
 fit(mx.metric.custom("my-mae", mean_absolute_error))
 
 rmse = np.sqrt(np.mean((model.predict(X[test])[:, 0] - y[test]) ** 2))
-if mx.rank() == 0:
+if mx.rank() == 0:  # under launch every worker runs this script
     print(f"test rmse {rmse:.6g}", flush=True)

@@ -5,8 +5,9 @@ launch --workers 2 examples/char_lstm.py
 python examples/char_lstm.py --text FILE --num-hidden 256 --num-layers 2 --sample 300
 
 The text is cut into as many streams as a batch has rows. Each step reads the next piece of every stream, and the state
-at the end of a piece is the state before the next one. Perplexity is exp of the mean negative log likelihood of a
-character: 94 for guessing, and on the held-out last tenth of the text below 6.6 after the default 8 epochs.
+at the end of a piece is the state at the beginning of the next. Perplexity is exp of the mean negative log likelihood
+of a character: 94 for guessing, and below 6.6 on the last tenth of the text, which is held out, after the default 8
+epochs.
 """
 
 import math
@@ -21,7 +22,11 @@ TEXT = Path(__file__).parent / "data" / "prose.txt"
 
 
 class Streams:
-    """One worker's rows of a text in `rows` parallel streams, in pieces of seq_len characters."""
+    """One worker's rows of a text that is cut into `rows` parallel streams, in pieces of seq_len characters.
+
+    Iterating gives pairs of whole numbers, (rows here, seq_len) each: characters, and the ones that follow them.
+    Raises UsageError if the text is too short.
+    """
 
     def __init__(self, tokens, rows, seq_len):
         length = (len(tokens) - 1) // rows // seq_len * seq_len
@@ -42,7 +47,7 @@ class Streams:
 
 
 class Model:
-    """The network, bound for this worker's rows; its state outlives a step."""
+    """The network, bound for this worker's rows; the state of its LSTM is kept from step to step."""
 
     def __init__(self, vocabulary, rows, seq_len, options):
         self.symbol = mx.models.lstm_unroll(vocabulary, seq_len=seq_len, **options)
@@ -59,26 +64,30 @@ class Model:
         self._states = [self.executor.arg_dict[name] for name in states]
 
     def forget(self):
-        """Begin a text."""
+        """Set the state to zero, as at the beginning of a text."""
         for state in self._states:
             state[:] = 0
 
     def read(self, tokens, targets=None):
-        """Probabilities of the next characters; the state moves on. With targets, gradients are computed as well."""
+        """Probabilities (rows, seq_len, characters) of the characters after `tokens` (rows, seq_len).
+
+        The state moves on. With `targets` (rows, seq_len), gradients are computed as well.
+        """
         if targets is None:
             found = self.executor.forward(data=tokens)
         else:
             found = self.executor.forward(is_train=True, data=tokens, softmax_label=targets)
             self.executor.backward()
-        for state, last in zip(self._states, found[1:], strict=True):
+        for state, last in zip(self._states, found[1:], strict=True):  # the outputs behind the probabilities
             state[:] = last
         return found[0]
 
 
 class Job:
-    """What the workers share: weights, and sums over all of them."""
+    """What the workers share: the weights, and sums over all workers."""
 
     def __init__(self, model, optimizer):
+        # Two stores: with an optimizer a store updates by what is pushed, without one it keeps the sum.
         self.weights, self.sums = mx.kv.create("auto"), mx.kv.create("auto")
         self.weights.set_optimizer(optimizer)
         self.weights.init(model.learned, model.weights)
@@ -91,14 +100,14 @@ class Job:
         self.weights.pushpull(model.learned, gradients, out=model.weights)
 
     def perplexity(self, loss, count):
-        """Of the whole job, from this worker's sum of -log p over `count` characters."""
+        """The perplexity over the whole job, from this worker's sum of -log p over `count` characters."""
         total = np.array([loss, count])
         self.sums.pushpull("sums", total)
         return math.exp(total[0] / total[1])
 
 
 def epoch(model, streams, job, learn):
-    """Read the text once; the job's perplexity."""
+    """Read the text once, and learn from it if `learn`; returns the job's perplexity."""
     model.forget()
     loss = count = 0
     for tokens, targets in streams:
@@ -112,7 +121,7 @@ def epoch(model, streams, job, learn):
 
 
 def write(model, characters, options, start, length, rng):
-    """`start` and `length` more characters, each drawn from what the model expects."""
+    """`start` and `length` more characters, each drawn from the model's probabilities."""
     one = Model(len(characters), 1, 1, options)  # the weights do not depend on seq_len
     one.executor.copy_params_from(dict(zip(model.learned, model.weights, strict=True)))
     one.forget()

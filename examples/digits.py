@@ -10,7 +10,7 @@ import pushgrad as mx
 
 
 class Digits(NamedTuple):
-    """Images are (n, 1, 28, 28) float32 in [0, 1]; `test_labels` is None for Kaggle's test.csv, which has none."""
+    """Images are (n, 1, 28, 28) float32 in [0, 1], labels (n,) float32; Kaggle's test.csv has none (`None`)."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -19,7 +19,7 @@ class Digits(NamedTuple):
 
 
 def load(folder, limit=None):
-    """The digits in `folder`, at most `limit` for training."""
+    """The digits in `folder`, at most `limit` of them for training. Raises UsageError if they are not there."""
     folder = Path(folder)
     digits = _from_csv(folder) if (folder / "train.csv").exists() else _from_idx(folder)
     return digits._replace(train_images=digits.train_images[:limit], train_labels=digits.train_labels[:limit])

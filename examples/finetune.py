@@ -1,9 +1,9 @@
-"""Fine-tuning: a network that knows the digits 0 to 4 learns 5 to 9 from a few hundred, with its first layers fixed.
+"""Fine-tuning: a network that knows the digits 0 to 4 learns 5 to 9 from 200 of them, with its first layers fixed.
 
 python examples/finetune.py
 launch --workers 2 examples/finetune.py
 
-Prints the accuracy on unseen digits 5 to 9 of the fine-tuned network, and of one that had only the few hundred.
+Prints the accuracy on unseen digits 5 to 9 of the fine-tuned network, and of one that learned from the 200 alone.
 """
 
 import tempfile
@@ -20,18 +20,22 @@ FIXED = ["conv*"]  # the first layers find strokes, and strokes are the same in 
 
 
 def part(images, labels, first):
-    """The five digits from `first` on, labelled 0 to 4."""
+    """Images (n, 1, 28, 28) and labels (n,) of the five digits from `first` on, labelled 0 to 4."""
     chosen = (labels >= first) & (labels < first + 5)
     return images[chosen], labels[chosen] - first
 
 
 def with_new_head(symbol):
-    """The same network up to its last hidden layer, and behind it a new last layer under a new name."""
+    """The same network up to its last hidden layer, followed by a new last layer.
+
+    A new name, so that the old layer's parameters are ignored and those of the new one are drawn.
+    """
     features = symbol.get_internals()["tanh3_output"]
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(features, num_hidden=5, name="new"), name="softmax")
 
 
 def train(network, X, y, epochs, **options):
+    """A FeedForward trained on X (n, 1, 28, 28) and y (n,), always from the same seed."""
     mx.random.seed(0)
     return mx.FeedForward.create(
         network,

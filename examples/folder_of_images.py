@@ -1,8 +1,8 @@
-"""From a folder of pictures to a trained network: pack them into RecordIO files, read these while training.
+"""From a folder of pictures to a trained network: they are packed into RecordIO files, which training reads.
 
 python examples/folder_of_images.py
 launch --workers 2 examples/folder_of_images.py     each worker decodes only the pictures that it trains on
-python examples/folder_of_images.py --pictures FOLDER --size 64     your own: a folder per class
+python examples/folder_of_images.py --pictures FOLDER --size 64     your own pictures, a folder per class
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ EMBEDDED = Path(__file__).parent / "data" / "mnist"
 
 
 def write_pictures(folder, count):
-    """The first `count` of the embedded digits as PNG files, in a folder for each digit."""
-    from PIL import Image
+    """Write the first `count` of the embedded digits as PNG files, in a folder for each digit."""
+    from PIL import Image  # the extra `images` of pushgrad
 
     digits = load(EMBEDDED, count)
     for number, (image, label) in enumerate(zip(digits.train_images, digits.train_labels, strict=True)):
@@ -28,7 +28,7 @@ def write_pictures(folder, count):
 
 
 def network(classes):
-    """Two convolutions and two fully connected layers for pictures of any size."""
+    """Two convolutions and two fully connected layers: pictures (N, channels, H, W) -> probabilities (N, classes)."""
     layer = mx.symbol.Variable("data")
     for filters in (16, 32):
         layer = mx.symbol.Convolution(layer, kernel=(5, 5), num_filter=filters)
@@ -40,7 +40,7 @@ def network(classes):
 
 
 def pack_once(pictures, prefix, count):
-    """PREFIX_train.rec and PREFIX_val.rec, made by rank 0 while the others wait; the names of the classes."""
+    """Have rank 0 make PREFIX_train.rec and PREFIX_val.rec while the others wait; returns the names of the classes."""
     if mx.rank() == 0:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         if pictures is None:
@@ -48,7 +48,7 @@ def pack_once(pictures, prefix, count):
             write_pictures(pictures, count)
         mx.recordio.pack_folder(prefix, pictures, train_ratio=0.9, encoding=".png")
     if mx.num_workers() > 1:
-        store = mx.kv.create("dist_sync")
+        store = mx.kv.create("dist_sync")  # for its barrier: every worker waits until the files are there
         store.barrier()
         store.close()
     return Path(f"{prefix}_classes.txt").read_text().splitlines()
@@ -70,6 +70,7 @@ def main(pictures, prefix, count, size, channels, num_epochs, batch_size, learni
     """Train a small network on a folder of pictures, by default one made of the embedded digits."""
     classes = pack_once(pictures, prefix, count)
     mx.random.seed(seed)
+    # Each iterator reads a part of the files, so its batch is this worker's share of the global one.
     mine = {"num_parts": mx.num_workers(), "part_index": mx.rank()}
     shape = (channels, size, size)
     with (

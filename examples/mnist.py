@@ -20,7 +20,10 @@ EMBEDDED = Path(__file__).parent / "data" / "mnist"
 
 
 def lenet():
-    """Two convolutions and two fully connected layers (LeCun et al. 1998, as the article has it)."""
+    """Two convolutions and two fully connected layers, as in the article (after LeCun et al. 1998).
+
+    data (N, 1, 28, 28) -> probabilities (N, 10).
+    """
     data = mx.symbol.Variable("data")
     conv1 = mx.symbol.Convolution(data, kernel=(5, 5), num_filter=20)
     tanh1 = mx.symbol.Activation(conv1, act_type="tanh")
@@ -36,7 +39,7 @@ def lenet():
 
 
 def mlp():
-    """784-128-64-10."""
+    """A perceptron of 784-128-64-10: data (N, 1, 28, 28) -> probabilities (N, 10)."""
     layer = mx.symbol.Flatten(mx.symbol.Variable("data"))
     for size in (128, 64):
         layer = mx.symbol.Activation(mx.symbol.FullyConnected(layer, num_hidden=size), act_type="relu")
@@ -44,10 +47,13 @@ def mlp():
 
 
 def contexts(_context, _option, text):
-    """The GPUs of a list such as 0,1; None, which leaves the choice to launch, without one."""
+    """The GPUs of a list such as 0,1; None without a list, which leaves the choice to launch.
+
+    Raises BadParameter, which click shows to the user, if it is not a list of numbers.
+    """
     indices = text.split(",") if text else []
     if not all(index.strip().isdecimal() for index in indices):
-        raise click.BadParameter(f"{text!r} is no list of numbers such as 0,1")
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0,1")
     return [mx.gpu(int(index)) for index in indices] or None
 
 
@@ -98,6 +104,7 @@ def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, sca
         epoch_end_callback=mx.callback.do_checkpoint(save) if save else None,
     )
     seconds = perf_counter() - started
+    # All workers have the same network now, so that one of them can do the rest.
     if mx.rank() != 0:
         return
     speed = num_epochs * len(digits.train_labels) / seconds
@@ -109,14 +116,14 @@ def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, sca
         write_submission(submission, predicted)
         print(f"Predictions of {len(predicted)} digits written to {submission}")
     if picture:
-        from picture import draw
+        from picture import draw  # not at the top: only pictures need matplotlib
 
         draw(picture, history, digits, predicted)
         print(f"Picture written to {picture}")
 
 
 def write_submission(path, predicted):
-    """ImageId (from 1) and Label."""
+    """Write a csv file with the columns ImageId (from 1) and Label; `predicted` is (digits,)."""
     with Path(path).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["ImageId", "Label"])

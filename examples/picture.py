@@ -1,16 +1,19 @@
-"""A picture of a training: the learning curve, and test digits with what the network says they are."""
+"""A picture of a training: the learning curve, and test digits with the network's predictions."""
 
 import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
+matplotlib.use("Agg")  # draws into files; must come before pyplot, which would look for a display
 from matplotlib import pyplot as plt
 
 RIGHT, WRONG = "#1b7837", "#b2182b"
 
 
 def draw(path, history, digits, predicted, shown=24):
-    """Write a PNG: accuracy over epochs on the left, `shown` test digits on the right, mistakes first and in red."""
+    """Write a PNG: accuracy over epochs on the left, `shown` test digits on the right, mistakes first and in red.
+
+    `history` is an mx.callback.Logger, `predicted` (test digits,). `shown` is a multiple of 4, the number of rows.
+    """
     figure = plt.figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
     _curve(left.subplots(), history)

@@ -1,8 +1,8 @@
-"""A PyTorch network whose parameters live on our servers: gradients are pushed, weights pulled, by DLPack.
+"""A PyTorch network whose parameters live on our servers: gradients are pushed and weights pulled through DLPack.
 
 python examples/pytorch_kv.py
 launch --workers 2 examples/pytorch_kv.py          the same numbers, each worker with half of every batch
-python examples/pytorch_kv.py --plain              torch.optim.SGD alone, to compare with
+python examples/pytorch_kv.py --plain              torch.optim.SGD alone, for comparison
 
 Needs torch (pip install torch), which pushgrad itself does not.
 """
@@ -19,16 +19,17 @@ EMBEDDED = Path(__file__).parent / "data" / "mnist"
 
 
 def network():
-    """784-64-10; the same start wherever it is made."""
+    """A perceptron of 784-64-10: (N, 1, 28, 28) -> logits (N, 10). Every process starts from the same weights."""
     torch.manual_seed(0)
     layers = torch.nn.Flatten(), torch.nn.Linear(784, 64), torch.nn.Tanh(), torch.nn.Linear(64, 10)
     return torch.nn.Sequential(*layers)
 
 
 def served(parameters, learning_rate, momentum):
-    """A step that has the servers update `parameters` (name -> tensor) by the gradients that backward has left."""
+    """A function that has the servers update `parameters` (name -> tensor) with the gradients that backward left."""
     kv = mx.kv.create("auto")
     kv.set_optimizer(mx.optimizer.create("sgd", learning_rate=learning_rate, momentum=momentum))
+    # Detached tensors share the parameters' memory, so that pulling into them updates the network.
     names, weights = list(parameters), [parameter.detach() for parameter in parameters.values()]
     kv.init(names, weights)
     kv.pull(names, out=weights)

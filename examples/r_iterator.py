@@ -1,10 +1,10 @@
-"""The data iterator of R's mxnet in 2016 (mx.io.arrayiter), peculiarities included, to reproduce its numbers.
+"""The data iterator of R's mxnet in 2016 (mx.io.arrayiter) with all its peculiarities, to reproduce its numbers.
 
-It differs from mx.io.NDArrayIter in that it
-- shuffles once, when it is made, with one uniform draw per row from mx.random, and never again;
-- prepares its batches in one buffer, so that a short last batch keeps rows of the batch before it in its tail;
-  these rows train, and count in training metrics;
-- gives the first epoch without its first batch: the R code took that one to learn the shape of the data.
+It differs from mx.io.NDArrayIter in three ways:
+- It shuffles only once, when it is made, with one uniform draw per row from mx.random.
+- It prepares its batches in one buffer, so that a short last batch keeps rows of the batch before it in its tail;
+  training uses these rows, and training metrics count them.
+- The first epoch lacks its first batch: the R code took that one to learn the shape of the data.
 """
 
 import numpy as np
@@ -13,9 +13,10 @@ import pushgrad as mx
 
 
 class RArrayIter(mx.io.DataIter):
-    """Batches of rows of `X` (examples first) with labels `y`; float32.
+    """Batches of rows of `X` (rows, ...) with labels `y` (rows, ...); float32.
 
-    `batch_size` is at most len(y). `skip_first=False` gives the first epoch all batches, as for evaluation data.
+    A `batch_size` above the number of rows is lowered to it. `skip_first=False` gives the first epoch all batches, as
+    for evaluation data. Raises ValueError if X and y have different numbers of rows.
     """
 
     def __init__(self, X, y, batch_size, shuffle=True, skip_first=True, data_name="data", label_name="softmax_label"):
@@ -35,12 +36,12 @@ class RArrayIter(mx.io.DataIter):
         self.epoch, self.batch = epoch, batch
 
     def reset(self):
-        """Begin the next epoch; nothing if no batch of this one was taken."""
+        """Begin the next epoch; do nothing if no batch of this one has been taken."""
         if self.batch:
             self.seek(self.epoch + 1, 0)
 
     def next(self):
-        """The next batch of this epoch. `pad` counts the last batch's stale rows."""
+        """The next batch of this epoch, whose `pad` counts stale rows; StopIteration after the last."""
         place = self.batch + (self._skipped if self.epoch == 0 else 0)
         if place >= len(self._batches):
             raise StopIteration
@@ -49,8 +50,8 @@ class RArrayIter(mx.io.DataIter):
 
 
 def shuffled_order(rows):
-    """Fisher and Yates's shuffle from one draw per row; the comparison is in double precision, as in C++."""
-    draws = mx.random.uniform(shape=rows).astype(np.float64)
+    """Fisher and Yates's shuffle of the row numbers, (rows,), from one draw per row."""
+    draws = mx.random.uniform(shape=rows).astype(np.float64)  # the product below is in double precision, as in C++
     order = np.arange(rows)
     for i in range(rows - 1, 0, -1):
         j = int(draws[i] * (i + 1))
@@ -59,7 +60,7 @@ def shuffled_order(rows):
 
 
 def prebuilt_batches(X, y, batch_size):
-    """All batches of one epoch, made one after the other in the same buffer."""
+    """All batches of one epoch, from X (rows, ...) and y (rows, ...), made one after the other in the same buffer."""
     data = np.zeros((batch_size, *X.shape[1:]), np.float32)
     label = np.zeros((batch_size, *y.shape[1:]), np.float32)
     batches = []

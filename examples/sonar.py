@@ -11,6 +11,7 @@ from tables import sonar
 import pushgrad as mx
 
 X, y = sonar()
+# The article's rows, in R 1:50 and 100:150, train; the others are the test.
 train = np.r_[0:50, 99:150]
 test = np.setdiff1d(np.arange(len(X)), train)
 
@@ -27,6 +28,7 @@ model = mx.mlp(
     eval_metric="accuracy",
 )
 
+# The article's table of predictions (rows) against the truth (columns).
 predicted = model.predict(X[test]).argmax(axis=1)
 if mx.rank() == 0:
     print("          test.y")

@@ -21,7 +21,10 @@ class Refused(Exception):
 
 
 def read(data):
-    """The picture in these bytes: upright, in RGB, on white where it is transparent."""
+    """The picture in these bytes: upright, in RGB, on white where it is transparent.
+
+    Raises Refused if they are not a picture in a known format, or it is too big.
+    """
     try:
         picture = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP"])  # no pixels yet
         if len(data) > MAX_BYTES or picture.width * picture.height > MAX_PIXELS:

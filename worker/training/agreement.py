@@ -1,4 +1,8 @@
-"""What the workers of a job settle before they train: who computes which rows, with whose seed, on the same data."""
+"""What the workers of a job settle before they train: who computes which rows, and with whose seed.
+
+Each rank sends a summary of its network, its data and its settings in one gather. All ranks then see the same list and
+draw the same conclusions from it, errors included, so that nobody waits for a worker that has given up.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,12 @@ from ..store.session import Session
 
 @dataclass(frozen=True)
 class Shares:
-    """How one job cuts its global batch: this worker's rows of what its iterator yields, and their slices.
+    """How one job cuts its global batch: this worker's rows of each batch of its iterator, and their slices.
 
-    `global_batch` is the number of examples per step over the whole job; `rows` index the iterator's batches;
-    `slices` are ranges within `rows`; `first_row` is the global number of the worker's first row. `seed` and `training`
-    are the keys of the job's random numbers, both rank 0's.
+    All ranges are half-open pairs (first, last) of row numbers. `global_batch` is the number of examples per step over
+    the whole job, `rows` is a range of the iterator's batch, and each of `slices` a range that counts from the first of
+    these rows. `first_row` is the place of that row in the global batch, `total_slices` the number of slices of all
+    workers. `seed` and `training` are the keys of the job's random numbers, both rank 0's.
     """
 
     global_batch: int
@@ -39,7 +44,7 @@ class Shares:
     training: int
 
     def position(self, number: int) -> BatchPosition:
-        """Where this worker's rows stand in step `number` of the training."""
+        """The position of this worker's rows in step `number` (from 0) of the training."""
         return BatchPosition(self.seed, self.training, number, self.first_row, self.global_batch)
 
     @property
@@ -57,11 +62,14 @@ def agree(
     training: int,
     gpus: Sequence[str] = (),
 ) -> Shares:
-    """Compare what each rank brought and share out the batch; DataError on every rank if the ranks differ.
+    """Compare what each rank brought and share out the batch. Every worker calls it; it waits for all of them.
 
-    `gpus` are the identities of this worker's; JobError if another worker has one of them, too, and nobody said it may.
+    `slices` is the number over the whole job; None gives each compute thread of the job one. `gpus` are the identities
+    of this worker's GPUs. An iterator that can be reseeded gets rank 0's seed, so all ranks shuffle alike.
 
-    Where all ranks shuffle the same data, they do it in rank 0's order.
+    Raises ParameterError if `slices` is not a whole number of at least 1; on every rank DataError if networks or data
+    differ or parts of the data do not make up a whole, and JobError if two workers use one GPU unknowingly; PeerLost or
+    RemoteError if a worker does not take part.
     """
     if slices is not None and not is_whole_number(slices, 1):
         raise ParameterError("slices", expected="a whole number of at least 1", got=repr(slices))
@@ -69,47 +77,62 @@ def agree(
     mine = {
         "threads": thread_count(),
         "keys": {"seed": seed, "training": training},
-        "order": getattr(iterator, "seed", 0),
+        "order": getattr(iterator, "seed", 0),  # the seed of its shuffle
         "batch": iterator.batch_size,
         "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
         "gpus": [] if gpus_are_shared() else list(gpus),
+        # A worker on its own has nothing to compare, and a checksum reads the whole data set.
         "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
+    # The checks see `everyone` alone, so that all ranks come to the same errors.
     _compare(everyone)
     _check_parts([one["part"] for one in everyone])
     _check_gpus([one["gpus"] for one in everyone])
-    keys = everyone[0]["keys"]
     if hasattr(iterator, "reseed"):
         iterator.reseed(everyone[0]["order"])
     total = slices if slices is not None else sum(one["threads"] for one in everyone)
+    # A worker owns whole slices, and as many as any other.
     total = round_up_slices(total, session.num_workers)
-    each = total // session.num_workers
-    if sharded:
-        sizes = [one["batch"] for one in everyone]
-        parts = [share(iterator.batch_size, i, each) for i in range(each)]
+    sizes = [one["batch"] for one in everyone] if sharded else None
+    return _shares(iterator.batch_size, sizes, total, session, everyone[0]["keys"])
+
+
+def _shares(batch: int, sizes: list[int] | None, total: int, session: Session, keys: dict[str, int]) -> Shares:
+    """This worker's share where its iterator yields batches of `batch` rows.
+
+    `sizes` are those of all ranks where each iterator yields a part of the data, which is not cut again; None where
+    every rank has the global batch.
+    """
+    if sizes is not None:
+        each = total // session.num_workers
+        parts = [share(batch, i, each) for i in range(each)]
         first = sum(sizes[: session.rank])
-        return Shares(sum(sizes), (0, iterator.batch_size), parts, first, total, **keys)
-    owned = slices_of_worker(iterator.batch_size, total, session.rank, session.num_workers)
+        return Shares(sum(sizes), (0, batch), parts, first, total, **keys)
+    owned = slices_of_worker(batch, total, session.rank, session.num_workers)
     low, high = owned[0][0], owned[-1][1]
     local = [(first - low, last - low) for first, last in owned]
-    return Shares(iterator.batch_size, (low, high), local, low, total, **keys)
+    return Shares(batch, (low, high), local, low, total, **keys)
 
 
 def _fingerprint(symbol: Graph, iterator: DataIter) -> dict[str, Any]:
     """What must be equal on all ranks, each part under the name that an error message gives it."""
     found: dict[str, Any] = {
         "network": hashlib.sha256(json_text.dumps(symbol).encode()).hexdigest()[:16],
+        # Without the batch axis: iterators over parts of the data may have batches of different sizes.
         "data shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_data],
         "label shapes": [[name, list(shape)[1:]] for name, shape in iterator.provide_label],
     }
-    if getattr(iterator, "num_parts", 1) == 1:
+    if getattr(iterator, "num_parts", 1) == 1:  # that of parts may differ: the global batch is their sum
         found["batch size"] = iterator.batch_size
     return found | getattr(iterator, "fingerprint", dict)()
 
 
 def _check_parts(parts: list[list[int]]) -> None:
-    """DataError unless all iterators yield the whole data, or each of them another part."""
+    """DataError unless all iterators yield the whole data, or each of them a part of its own.
+
+    `parts` are (num_parts, part_index) by rank.
+    """
     if all(count == 1 for count, _ in parts):
         return
     if len({count for count, _ in parts}) > 1 or len({index for _, index in parts}) < len(parts):
@@ -123,7 +146,10 @@ def _check_parts(parts: list[list[int]]) -> None:
 
 
 def _check_gpus(gpus: list[list[str]]) -> None:
-    """JobError if two workers compute on one GPU without knowing it: they would take each other's memory and time."""
+    """JobError if two workers compute on one GPU without knowing it: they would compete for its memory and time.
+
+    `gpus` are the identities of each rank's GPUs.
+    """
     owner: dict[str, int] = {}
     for rank, names in enumerate(gpus):
         for name in names:
@@ -136,7 +162,7 @@ def _check_gpus(gpus: list[list[str]]) -> None:
 
 
 def _compare(everyone: list[dict[str, Any]]) -> None:
-    """DataError that names every rank which differs from rank 0, in the first part in which one does."""
+    """DataError if any rank differs from rank 0: it names all that do, in the first part where one does."""
     for part, value in everyone[0]["fingerprint"].items():
         found = {rank: one["fingerprint"].get(part) for rank, one in enumerate(everyone)}
         other = {rank: said for rank, said in found.items() if said != value}
@@ -145,6 +171,6 @@ def _compare(everyone: list[dict[str, Any]]) -> None:
             raise DataError(
                 f"ranks 0 and {', '.join(map(str, other))} train on different things: {part}",
                 expected=f"{value} (rank 0)",
-                got=", ".join(listed[:3]) + (", ..." if len(listed) > 3 else ""),
-                remedy="All workers run the same script on the same data; the batch is shared out for them.",
+                got=", ".join(listed[:3]) + (", ..." if len(listed) > 3 else ""),  # readable with a thousand ranks, too
+                remedy="All workers must run the same script on the same data; each batch is shared out among them.",
             )

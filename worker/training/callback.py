@@ -2,8 +2,8 @@
 
 `batch_end_callback(param)` gets a BatchEnd after each global batch. `epoch_end_callback(epoch, symbol, arg_params,
 aux_params)` runs after each epoch; False ends the training. Callbacks run on rank 0, or on all ranks if they have an
-attribute `all_ranks = True`: metrics are the job's, so all ranks see the same values. An object may have further
-methods, which are used whichever way it was passed, and instead of calling it:
+attribute `all_ranks = True`: metrics are the job's, so all ranks see the same values. If an object has any of the
+following methods, they are used instead of calling it, as either kind of callback:
 
     batch_end(param: BatchEnd)          after each batch
     epoch_end(param: EpochEnd)          after each epoch, with the epoch's metrics; False ends the training
@@ -26,7 +26,7 @@ from .metrics.base import Metric
 
 
 class BatchEnd(NamedTuple):
-    """Where a training stands: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
+    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
 
     epoch: int
     nbatch: int
@@ -35,7 +35,7 @@ class BatchEnd(NamedTuple):
 
 
 class EpochEnd(NamedTuple):
-    """What an epoch came to: metric values by name, `validation` empty without evaluation data."""
+    """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data."""
 
     epoch: int
     train: Mapping[str, float]
@@ -55,7 +55,7 @@ class log_train_metric:  # public name as in MXNet
     """Print the training metric every `period` batches: `Batch [100] Train-accuracy=0.1066`.
 
     It may be passed as batch_end_callback or, as R's users do, as epoch_end_callback. A `logger` also collects the
-    values at the end of each epoch.
+    values at the end of each epoch. Raises ParameterError if `period` is not a whole number of 1 or more.
     """
 
     def __init__(self, period: int, logger: Logger | None = None) -> None:
@@ -80,7 +80,10 @@ class log_train_metric:  # public name as in MXNet
 
 
 class Speedometer:
-    """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one."""
+    """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one.
+
+    Raises ParameterError if either is not a whole number of 1 or more.
+    """
 
     def __init__(self, batch_size: int, frequent: int = 50) -> None:
         self.batch_size = whole_number("Speedometer: batch_size", batch_size, 1)
@@ -92,9 +95,10 @@ class Speedometer:
         self.batch_end(param)
 
     def batch_end(self, param: BatchEnd) -> None:
-        """Time passes from the first batch of an epoch on, so an epoch's evaluation does not count."""
+        """Print if this batch is a multiple of `frequent`: the mean speed since the last report of the epoch."""
         now = time.perf_counter()
         if self._last is None or param.nbatch <= self._last[0]:
+            # A new epoch. The clock starts anew at its first batch, so that the evaluation before it does not count.
             self._last = (param.nbatch, now)
         elif param.nbatch % self.frequent == 0:
             speed = (param.nbatch - self._last[0]) * self.batch_size / max(now - self._last[1], 1e-9)
@@ -104,7 +108,10 @@ class Speedometer:
 
 
 class do_checkpoint:  # public name as in MXNet
-    """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and optimizer states beside them."""
+    """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and prefix-0001.states.
+
+    Raises ParameterError if `period` is not a whole number of 1 or more.
+    """
 
     def __init__(self, prefix: str, period: int = 1) -> None:
         self.prefix, self.period = prefix, whole_number("do_checkpoint: period", period, 1)
@@ -130,10 +137,11 @@ class EarlyStopping:
     """End the training when a metric has not improved by more than `min_delta` for `patience` epochs.
 
     `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.
-    `maximize` None means: more is better for accuracies, less for everything else.
+    `maximize` None means: more is better for accuracies, less for everything else. Raises ParameterError if `patience`
+    is not a whole number of 1 or more.
     """
 
-    all_ranks = True  # every rank comes to the same verdict, as it sees the same values
+    all_ranks = True  # all ranks see the same values, so they agree, and each knows its `best` and `best_epoch`
 
     def __init__(
         self, metric: str | None = None, patience: int = 3, maximize: bool | None = None, min_delta: float = 0.0
@@ -144,9 +152,10 @@ class EarlyStopping:
         self.best_epoch = 0
 
     def epoch_end(self, param: EpochEnd) -> bool:
-        """Whether to go on."""
+        """Whether to go on. Raises ParameterError if the training has no such metric."""
         name, value = self._pick(param)
         maximize = "acc" in name if self.maximize is None else self.maximize
+        # The first epoch always counts as a gain; NaN never does, so a training that diverges ends.
         gain = math.inf if self.best is None else (value - self.best if maximize else self.best - value)
         if gain > self.min_delta:
             self.best, self.best_epoch = value, param.epoch
@@ -162,7 +171,10 @@ class EarlyStopping:
 
 
 class ProgressBar:
-    """A bar of an epoch's batches on the terminal; `total` is their number. Elsewhere one line at each epoch's end."""
+    """A progress bar of each epoch's batches; `total` is their number. Without a terminal, one line at the epoch's end.
+
+    Raises ParameterError if `total` is not a whole number of 1 or more.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = whole_number("ProgressBar: total", total, 1)
@@ -182,7 +194,7 @@ class ProgressBar:
             self._close()
 
     def epoch_end(self, param: EpochEnd) -> None:
-        """Leave a finished bar behind even if the epoch had fewer batches."""
+        """Close the bar even if the epoch had fewer batches than `total`."""
         self._close()
 
     def _close(self) -> None:
@@ -193,6 +205,7 @@ class ProgressBar:
 
 
 def _start_bar(title: str, total: int) -> Any:
+    # Imported here: a training without a bar does not need rich.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -202,10 +215,10 @@ def _start_bar(title: str, total: int) -> Any:
         TimeRemainingColumn(),
         TextColumn("{task.fields[metrics]}"),
     )
-    bar = Progress(*columns, auto_refresh=False)  # no thread of its own
+    bar = Progress(*columns, auto_refresh=False)  # a refreshing thread would compete with those that compute
     bar.add_task(title, total=total, metrics="")
     bar.start()
-    atexit.register(bar.stop)  # gives the cursor back if the training breaks off
+    atexit.register(bar.stop)  # shows the cursor again if the training ends by an error
     return bar
 
 

@@ -1,4 +1,8 @@
-"""What carries a fit's steps out: on the host with a key-value store, or on GPUs alone."""
+"""The interface of what carries out a fit's steps: on the host with a key-value store, or on GPUs alone.
+
+A Trainer runs the epochs, logs and calls back, and knows no more than `Engine`. HostEngine (store_engine.py) and
+CudaEngine (gpu/engine.py) compute.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from .parameters import Parameters
 
 @dataclass(frozen=True)
 class FitSetup:
-    """Everything that a fit begins with. `kind` is the key-value store's."""
+    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto"."""
 
     model: Model
     iterator: DataIter
@@ -36,58 +40,66 @@ class FitSetup:
 
     @property
     def learned(self) -> list[str]:
-        """The parameters that training changes."""
+        """Names of the parameters that training changes."""
         return [name for name in self.parameters.arguments if name not in self.parameters.fixed]
 
     def requests(self, arguments: list[str]) -> dict[str, str]:
-        """Which of those arguments want a gradient."""
+        """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
+        # Not computing a gradient also spares backward all layers before the first that is learned.
         still = {*self.names.data, *self.names.label, *self.parameters.fixed}
         return {name: "null" if name in still else "write" for name in arguments}
 
     def kept_states(self, name: str) -> dict[str, Array]:
-        """What an earlier fit left of this optimizer's states: after training with momentum one may go on without."""
+        """The states that an earlier fit left of a parameter, each of its shape, as far as this optimizer has them."""
+        # After training with momentum one may go on without: what this optimizer does not know is left out.
         states = self.model.optimizer_states.get(name, {})
         return {state: array for state, array in states.items() if state in self.optimizer.state_names}
 
 
 class Engine(ABC):
-    """Used in this order: `start`, `epoch` as often as wanted, `settle`, `close`; values may be read in between."""
+    """Carries out the steps of one fit. To be used in this order: `start`, `epoch` once per epoch, `settle`, `close`.
 
-    fit: int  # the ordinal of the key-value store, by which a job knows it
+    Between `start` and `close`, after an error too, the values may be read: float32 host arrays by name, each of its
+    parameter's or state's shape. In a job every worker calls the methods in the same order. Any of them may raise what
+    the store does: RemoteError, PeerLost or JobError; on GPUs DeviceError.
+    """
+
+    fit: int  # the ordinal of the key-value store, by which the job knows this fit
 
     @abstractmethod
     def start(self) -> None:
-        """Take the initial values: rank 0's."""
+        """Take the initial values, which are rank 0's on every rank."""
 
     @abstractmethod
     def epoch(self) -> Iterator[None]:
-        """Train on the iterator's next epoch; one item for every step that has been carried out or queued.
+        """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
-        The model's `num_update` counts them, and the metric is up to date whenever it is asked.
+        The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
+        batch is not of the iterator's batch_size or a gradient is NaN or infinite, ShapeError if a batch does not fit.
         """
 
     @abstractmethod
     def weights(self) -> Mapping[str, Array]:
-        """The parameters as host arrays, which may change with the next step."""
+        """All parameters, fixed ones too. The arrays may change with the next step: copy what is to be kept."""
 
     @abstractmethod
     def states(self) -> Mapping[str, Array]:
-        """The auxiliary states as host arrays, which may change with the next step."""
+        """The auxiliary states. The arrays may change with the next step."""
 
     @abstractmethod
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
-        """What the optimizer keeps of each learned parameter, by its name and the state's."""
+        """What the optimizer keeps of each learned parameter: by parameter, then by state, each of that shape."""
 
     def settle(self) -> None:  # noqa: B027
-        """After the last epoch: all ranks end with equal parameters."""
+        """Make sure after the last epoch that all ranks end with equal parameters."""
 
     @abstractmethod
     def close(self) -> None:
-        """Free what was held; after this no value is read."""
+        """Free what was held; after this no value may be read."""
 
 
 def check_batch(iterator: DataIter, batch: DataBatch) -> None:
-    """DataError unless every array of the batch has the iterator's batch_size."""
+    """Raise DataError unless every array of the batch has batch_size rows: shares and slices were cut for these."""
     for array in (*batch.data, *batch.label):
         if len(array) != iterator.batch_size:
             raise DataError(

@@ -1,4 +1,7 @@
-"""FeedForward: a network and its parameters, with fit, predict, score, save and load in one object."""
+"""FeedForward: a network and its parameters, with fit, predict, score, save and load in one object.
+
+What these methods do is in the files around this one; here are their order and the options that users see.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ from typing import Any, Unpack
 
 from ...common.errors import ParameterError
 from .. import random
+from ..data.iterators import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
+from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .fit_callbacks import FitCallbacks, callback_list
 from .fit_checks import announce, check_epochs_left, check_fit_options, seek_epoch
 from .metrics import metric
+from .metrics.base import Metric
 from .model import Model
 from .options import (
     CALL_DEFAULTS,
@@ -33,15 +39,15 @@ class FeedForward(Model):
     """A trainable network.
 
     symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. batch_size: examples per
-    step over the whole job; by default 128, or all if there are fewer. `slices` fixes into how many parts a batch is
-    cut (see docs/training.md); equal slices give equal bits on any number of workers that is a power of two.
-    arg_params and aux_params are values to start from; the initializer draws the others. Parameters of another network
-    among them are an error unless allow_extra_params. fixed_param_names are names or patterns such as "conv*" of
-    parameters that training leaves as they are. Further keywords go to the optimizer, e.g. learning_rate=0.1,
-    momentum=0.9, wd=1e-4. compression_params compress the gradients of a job, see KVStore.set_gradient_compression.
-    work_load_list has a number per context: the share of the batch that it takes. precision is that of convolutions and
-    matrix products on GPUs: "float32", "tf32", "float16" or "bfloat16"; weights and sums are float32 in each.
-    Raises ParameterError if an option is wrong.
+    step over the whole job; by default 128, or all if there are fewer. `slices`: into how many parts each batch is cut
+    (see docs/training.md); with the same number, all numbers of workers that are a power of two and divide it give the
+    same bits. arg_params and aux_params: arrays to start from by name, each of its parameter's shape; the initializer
+    draws the others. allow_extra_params: parameters of another network among them are left out instead of refused.
+    fixed_param_names: names or patterns such as "conv*" of parameters that training leaves as they are.
+    compression_params: how gradients are compressed, see KVStore.set_gradient_compression. work_load_list: a number per
+    context, in proportion to which the batch is shared out. precision: that of convolutions and matrix products on
+    GPUs, "float32", "tf32", "float16" or "bfloat16"; weights and sums are always float32. All other keywords go to the
+    optimizer, e.g. learning_rate=0.1, momentum=0.9, wd=1e-4. Raises ParameterError if an option is wrong.
     """
 
     symbol: Symbol
@@ -65,6 +71,7 @@ class FeedForward(Model):
         **options: Unpack[CreateOptions],
     ) -> FeedForward:
         """Make a network and train it: the constructor and `fit` in one call, with the options and errors of both."""
+        # The optimizer's keywords are open-ended, so what is not for fit is for the constructor.
         for_fit = {name: value for name, value in options.items() if name in FIT_DEFAULTS}
         for_model = {name: value for name, value in options.items() if name not in FIT_DEFAULTS}
         model = cls(symbol, ctx, num_epoch, **for_model)  # type: ignore[arg-type]
@@ -81,9 +88,11 @@ class FeedForward(Model):
     ) -> FeedForward:
         """Train for the epochs from begin_epoch + 1 to num_epoch; returns the model itself.
 
-        X: an array, examples first (a matrix may have them last, see array_layout), or a DataIter. Under `launch`
-        every worker runs this with the same data, and the workers share each batch. Errors: DataError, ShapeError,
-        ParameterError, PeerLost.
+        X (examples, ...) and y (examples, ...) are arrays, where a matrix X may have its examples last (see
+        array_layout); or X is a DataIter and y None. eval_data: (X, y) or a DataIter. Under `launch` every worker calls
+        this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
+        ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
+        DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen)
@@ -91,47 +100,34 @@ class FeedForward(Model):
         notes: list[str] = []
         measured = metric.create(eval_metric)
         iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, chosen["shuffle"], notes)
-        evaluation = None
-        if eval_data is not None:
-            evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
-        callbacks = FitCallbacks(
-            evaluation,
-            metric.create(eval_metric) if isinstance(eval_metric, str) else measured,
-            callback_list(chosen["epoch_end_callback"]),
-            callback_list(chosen["batch_end_callback"]),
-            chosen["verbose"],
-        )
+        callbacks = self._callbacks(eval_data, eval_metric, measured, chosen)
         seek_epoch(iterator, self.begin_epoch)
+        # Joining the job waits for all other processes, so the data and options of this one are checked before.
         session = current_session()
         with session.running("fit"):
-            self.training = self.training or random.next_training()
-            gpus = self.placement().identities() if session.num_workers > 1 else []
-            shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training, gpus)
-            self.training = shares.training
-            trainer = Trainer(self, iterator, shares, session, chosen["kvstore"], measured)
-            if chosen["verbose"] and session.rank == 0:
-                notes += [trainer.parameters.note] if trainer.parameters.note else []
-                announce(self.ctx, shares, session, notes)
-            trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)
+            self._train(session, iterator, measured, chosen["kvstore"], callbacks, notes)
         self.begin_epoch = self.num_epoch
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
-        """The outputs for X, examples first: (examples, classes); a list of arrays if the network has several outputs.
+        """The outputs for X (examples, ...): float32, (examples, classes) or as the network's head has it.
 
-        Every worker of a job computes all of it.
+        A list of arrays if the network has several outputs. Every worker of a job computes all examples. Raises
+        ParameterError if the model has no parameters, DataError or ShapeError if X does not fit the network.
         """
         layout = check_layout(array_layout or self.array_layout)
-        found = predict(
-            self.learned(),
-            prediction_iterator(
-                self.symbol, X, batch_size or self.batch_size, layout, {**self.arg_params, **self.aux_params}
-            ),
-        )
+        params = {**self.arg_params, **self.aux_params}
+        learned = self.learned()
+        iterator = prediction_iterator(self.symbol, X, batch_size or self.batch_size, layout, params)
+        found = predict(learned, iterator)
         return found[0] if len(found) == 1 else found
 
     def score(self, X: Any, y: Any = None, eval_metric: Any = "accuracy", batch_size: int | None = None) -> Any:
-        """The metric's value over X and y; a dict by name if several metrics were given."""
+        """The metric's value over X (examples, ...) and y (examples, ...), or over a DataIter; fillers do not count.
+
+        A dict by name if several metrics were given. In a job every worker calls it, and each computes its rows. Errors
+        as of `predict`; DataError if labels are missing, ParameterError if the metric is unknown.
+        """
         chosen = metric.create(eval_metric)
         pair = X if y is None else (X, y)
         iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
@@ -140,7 +136,11 @@ class FeedForward(Model):
         return next(iter(values.values())) if len(values) == 1 else values
 
     def save(self, prefix: str, epoch: int | None = None) -> None:
-        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; on rank 0 only, elsewhere nothing."""
+        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; the number is `epoch`'s.
+
+        By default that is num_epoch. Rank 0 writes; other ranks do nothing. Raises ParameterError unless `epoch` is 0
+        to 9999, OSError if a file cannot be written.
+        """
         if current_session().rank == 0:
             epoch = self.num_epoch if epoch is None else epoch
             state = checkpoint.TrainingState(
@@ -155,14 +155,50 @@ class FeedForward(Model):
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
         With `allow_extra_params`, arrays that the network does not use are left out with a note. Raises
-        FileFormatError if a file is missing, damaged or belongs to another network.
+        FileFormatError if a file is missing, damaged or belongs to another network. Without the .states file momentum
+        and learning rate schedule begin anew.
         """
         found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
         given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
-        if found.state is not None:
+        if found.state is not None:  # there was a .states file
             model.optimizer_states = found.state.slots
             model.num_update = found.state.numbers.get("step", 0)
             model.training = found.state.numbers.get("training", 0)
         return model
+
+    def _callbacks(self, eval_data: Any, eval_metric: Any, measured: Metric, chosen: CallOptions) -> FitCallbacks:
+        """What to evaluate on and what to call, from the arguments of `fit`; `measured` is the training's metric."""
+        evaluation = None
+        if eval_data is not None:
+            evaluation = evaluation_iterator(self.symbol, eval_data, self.batch_size, self.array_layout)
+        return FitCallbacks(
+            evaluation,
+            # A name makes a second metric; an object cannot be copied safely, and so is used for both.
+            metric.create(eval_metric) if isinstance(eval_metric, str) else measured,
+            callback_list(chosen["epoch_end_callback"]),
+            callback_list(chosen["batch_end_callback"]),
+            chosen["verbose"],
+        )
+
+    def _train(
+        self,
+        session: Session,
+        iterator: DataIter,
+        measured: Metric,
+        kind: str,
+        callbacks: FitCallbacks,
+        notes: list[str],
+    ) -> None:
+        """Agree with the other ranks, log how training starts, then run the epochs."""
+        # A model keeps its number over several fits and over save and load: what Dropout drops goes on with it.
+        self.training = self.training or random.next_training()
+        gpus = self.placement().identities() if session.num_workers > 1 else []
+        shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training, gpus)
+        self.training = shares.training
+        trainer = Trainer(self, iterator, shares, session, kind, measured)
+        if callbacks.verbose and session.rank == 0:
+            notes += [trainer.parameters.note] if trainer.parameters.note else []
+            announce(self.ctx, shares, session, notes)
+        trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)

@@ -1,4 +1,4 @@
-"""From a global batch to the arrays of one worker's executor."""
+"""From a global batch to the arrays of one worker's executor: which array feeds which argument, and the copying."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class InputNames:
 
     @staticmethod
     def match(symbol: Graph, iterator: DataIter, labelled: bool = True) -> InputNames:
-        """By name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
+        """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
-        DataError if one of the network's labels is missing, unless `labelled` is False: predictions need none.
+        Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
+        missing, unless `labelled` is False: predictions need none.
         """
         arguments = symbol.list_arguments()
         data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
@@ -41,7 +42,7 @@ class InputNames:
 
 
 def only_ending(symbol: Graph, suffix: str) -> str:
-    """The network's one argument whose name ends in `suffix`; GraphError if there is none or there are several."""
+    """The network's one argument whose name ends in `suffix`. Raises GraphError if there is none, or several."""
     found = [name for name in symbol.list_arguments() if name.endswith(suffix)]
     if len(found) != 1:
         raise GraphError(
@@ -53,27 +54,34 @@ def only_ending(symbol: Graph, suffix: str) -> str:
 
 
 def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
-    """Shapes of the data arguments for `rows` examples."""
+    """Shapes of the data arguments, (rows, ...), for `rows` examples; those of labels follow from them."""
     return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
 
 
 def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
-    """Copy the worker's rows of a global batch into its executor; labels as (n, 1) fit arguments of (n,) and back."""
+    """Copy the worker's rows [first, last) of a global batch into its executor's arguments.
+
+    Each array becomes of its argument's shape: labels as (n, 1) fit arguments of (n,) and the other way round. Raises
+    ShapeError if the sizes differ.
+    """
+    # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
     for name, array in zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False):
-        if name not in executor.arg_dict:
+        if name not in executor.arg_dict:  # the ids of an Embedding whose rows are looked up, see sparse_embeddings.py
             continue
         target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
         if part.shape != target.shape and part.size != target.size:
             raise ShapeError(f"batch array for {name}", expected=f"shape {target.shape}", got=part.shape)
+        # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
 
 
 def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
-    """The global batch's labels by argument name, for losses that normalise over the whole batch."""
+    """The global batch's labels (batch, ...) by argument name, for losses that normalise over the whole batch."""
     return dict(zip(names.label, batch.label, strict=False))
 
 
 def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+    """The arguments for the iterator's arrays of one kind, in its order; GraphError if one has none."""
     if all(name in arguments for name in provided):
         return tuple(provided)
     candidates = [name for name in arguments if name.endswith(suffix)]
@@ -81,6 +89,6 @@ def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tu
         return (candidates[0],)
     unknown = [name for name in provided if name not in arguments]
     raise GraphError(
-        f"the iterator's {suffix} {', '.join(unknown)} is no argument of the network",
+        f"the iterator's {suffix} {', '.join(unknown)} is not an argument of the network",
         expected=f"one of {', '.join(candidates or arguments)}",
     )

@@ -1,4 +1,7 @@
-"""What a fit is told beside data and network: what to evaluate on, what to call, what to print."""
+"""What a fit is told besides data and network: what to evaluate on, what to call, and whether to log.
+
+Callbacks come in the three forms that callback.py describes; here it is decided which of them is called when.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from .metrics.base import Metric
 
 @dataclass
 class FitCallbacks:
-    """Callbacks are kept as one list: an object with the methods of `mx.callback`'s classes is used by those."""
+    """The callbacks of one fit, as they were passed, and the evaluation data with their metric.
+
+    An object with methods `batch_end`, `epoch_end` or `checkpoint` is used through them, whichever list it is in.
+    """
 
     evaluation: DataIter | None
     evaluation_metric: Metric
@@ -23,25 +29,28 @@ class FitCallbacks:
 
     @property
     def has_epoch_callbacks(self) -> bool:
-        """Whether anything is to be done after an epoch beside logging."""
+        """Whether anything is called after an epoch. If not, weights need not be fetched, nor verdicts gathered."""
         return bool(self.epoch_end) or any(_after_epoch(callback) for callback in self.batch_end)
 
     def after_batch(self, param: BatchEnd, is_first_rank: bool) -> None:
-        """Run the batch callbacks, and epoch callbacks that also listen to batches."""
+        """Run the batch callbacks, and those epoch callbacks that have a method `batch_end`."""
         listeners = [callback for callback in self.epoch_end if hasattr(callback, "batch_end")]
         for callback in _allowed([*self.batch_end, *listeners], is_first_rank):
             getattr(callback, "batch_end", callback)(param)
 
     def after_epoch(self, param: EpochEnd, is_first_rank: bool) -> bool:
-        """Run the epoch callbacks; False if any of them says so."""
+        """Run the epoch callbacks, and those batch callbacks that have a method `epoch_end`.
+
+        False if any of them returned False; all are run all the same. `None`, which most return, means to go on.
+        """
         model = param.model
         proceed = True
         for callback in _allowed(self.epoch_end, is_first_rank):
-            if hasattr(callback, "checkpoint"):
+            if hasattr(callback, "checkpoint"):  # only saves, and has no say in whether to go on
                 callback.checkpoint(model, param.epoch)
             elif hasattr(callback, "epoch_end"):
                 proceed &= callback.epoch_end(param) is not False
-            elif not hasattr(callback, "batch_end"):
+            elif not hasattr(callback, "batch_end"):  # called after each batch already
                 proceed &= callback(param.epoch, model.symbol, model.arg_params, model.aux_params) is not False
         for callback in _allowed(filter(_after_epoch, self.batch_end), is_first_rank):
             proceed &= callback.epoch_end(param) is not False
@@ -49,7 +58,7 @@ class FitCallbacks:
 
 
 def callback_list(callbacks: Any) -> list[Callable[..., Any]]:
-    """None, one callback or several, as a list."""
+    """A list of the callbacks that were passed: none for None, one, or those of a list or tuple."""
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
@@ -60,4 +69,5 @@ def _after_epoch(callback: Any) -> bool:
 
 
 def _allowed(callbacks: Iterable[Any], is_first_rank: bool) -> list[Any]:
+    """Those that run on this rank: users' callbacks print and write files, which one process should do."""
     return [callback for callback in callbacks if is_first_rank or getattr(callback, "all_ranks", False)]

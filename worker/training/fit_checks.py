@@ -1,4 +1,4 @@
-"""Before the first step of a fit: what was passed is checked and completed, and the log's first lines are written."""
+"""Before the first step of a fit: checks of what was passed, defaults for what was not, and the log's first lines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
 
 def chosen_initializer(given: Any) -> Any:
-    """Anything that can be called with name and shape, or what `mx.init.create` makes one of; None is Uniform(0.01)."""
+    """What draws initial values: `given` if it can be called with name and shape, else `mx.init.create(given)`.
+
+    None is Uniform(0.01), as in R. Raises ParameterError if it is not an initializer.
+    """
     if given is None:
         return initializer.Uniform(0.01)
+    # A class can be called as well, but would take name and shape for its options: `create` refuses it.
     return given if callable(given) and not isinstance(given, type) else initializer.create(given)
 
 
 def check_epochs_left(done: int, wanted: int) -> None:
-    """ParameterError if nothing is left to train."""
+    """Raise ParameterError if nothing is left to train: `done` and `wanted` are numbers of epochs."""
     if wanted <= done:
         raise ParameterError(
             "num_epoch: nothing is left to train",
@@ -35,28 +39,29 @@ def check_epochs_left(done: int, wanted: int) -> None:
 
 
 def check_fit_options(given: Mapping[str, Any]) -> None:
-    """ParameterError for an option that fit does not have."""
+    """Raise ParameterError, with a suggestion, for an option that fit does not have."""
     for name in given:
         if name not in CALL_DEFAULTS:
             raise ParameterError(f"fit: no option {name}{suggestion(name, [*FIT_DEFAULTS])}")
 
 
 def check_precision(given: Any) -> str:
-    """`given` if it names a way to compute products."""
+    """Return `given` if it is one of PRECISIONS. Raises ParameterError otherwise."""
     if given not in PRECISIONS:
         raise ParameterError("precision", expected=" or ".join(PRECISIONS), got=repr(given))
     return str(given)
 
 
 def check_names(given: Any) -> tuple[str, ...]:
-    """fixed_param_names as a tuple: a lone string would be taken for a list of letters."""
+    """fixed_param_names as a tuple. Raises ParameterError unless they are strings in a list or the like."""
+    # A lone string is iterable, too, and would be taken for a list of letters.
     if isinstance(given, str) or not all(isinstance(name, str) for name in given or ()):
         raise ParameterError("fixed_param_names", expected="a list of names or patterns", got=repr(given))
     return tuple(given or ())
 
 
 def seek_epoch(iterator: Any, epoch: int) -> None:
-    """Move the iterator to that epoch's first batch."""
+    """Move the iterator to the first batch of epoch `epoch`, counted from 0. Raises ParameterError if it cannot."""
     if epoch == 0:
         return
     if not hasattr(iterator, "seek"):
@@ -68,9 +73,9 @@ def seek_epoch(iterator: Any, epoch: int) -> None:
 
 
 def announce(ctx: Any, shares: Shares, session: Session, notes: Sequence[str]) -> None:
-    """How the batch is shared, what was found out, and that training starts."""
+    """Log how the batch is shared, the `notes` about data and parameters, and that training starts."""
     if session.num_workers > 1:
-        size = shares.global_batch / session.num_workers
+        size = shares.global_batch / session.num_workers  # rows per worker, on average
         each = f"{size:.0f}" if size.is_integer() else f"about {size:.1f}"
         log_line(f"global batch {shares.global_batch} = {session.num_workers} workers x {each}")
     for note in notes:

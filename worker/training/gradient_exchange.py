@@ -1,4 +1,8 @@
-"""Gradients out and weights back, in bundles: a message costs more than the small arrays in it."""
+"""Gradients out and weights back, in bundles, since a message costs more than the small arrays in it.
+
+Backward announces gradients from the last layer to the first, on compute threads; `Exchange` passes them to the store
+while earlier layers are still being computed.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,18 @@ from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
 from .sparse_embeddings import Lookup
 
-BUNDLE = 1 << 18  # bytes: what one bundle holds at least, unless it is the last of its step
-SHARED_BUNDLE = 1 << 22  # the same where only headers travel
+BUNDLE = 1 << 18  # bytes of gradients that one bundle holds at least, unless it is the last of its step
+# The same where arrays lie in shared memory and only headers travel. What a bundle costs is then the message alone, so
+# fewer and larger ones are better.
+SHARED_BUNDLE = 1 << 22
 
 
 class Exchange:
-    """One step after the other: every gradient is announced once, in any order and on any thread.
+    """The exchange of a fit, step by step: `begin`, then every gradient is announced once, in any order.
 
-    A store without a wire takes each gradient at once. Otherwise gradients leave as soon as a bundle of them is final,
-    so that what is left to send when backward ends is little, and each bundle's weights are asked for along with it.
+    `announce` may be called on any thread. A store in this process takes each gradient at once. Otherwise gradients
+    leave as soon as a bundle of them is final, so that little is left to send when backward ends, and the new weights
+    of a bundle are asked for along with it. The store's `wait` ends the step.
     """
 
     def __init__(
@@ -28,31 +35,37 @@ class Exchange:
         lookups: Sequence[Lookup] = (),
         slices: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """`weights`: where each parameter's new values go, in the order of the layers; first layers travel first.
+        """`weights`: the arrays, each of its parameter's shape, that take the new values, in the order of the layers.
 
         The gradients of `lookups`, whose rows are fetched before each step, are announced under the names of their
-        inputs; `slices` of the batch say in which order they are summed.
+        inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others.
         """
         self._store, self._weights = store, weights
         self._lookups, self._slices = {lookup.rows: lookup for lookup in lookups}, slices
+        # The next step's forward begins with the first layers, so their weights overtake what is still waiting.
         self._priority = {name: -index for index, name in enumerate(weights)}
         shared = any(store.value(name) is not None for name in weights)
         self._least = SHARED_BUNDLE if shared else BUNDLE
+        # Guards the three fields below, and lets one compute thread at a time talk to a distributed store.
         self._lock = threading.Lock()
         self._bundle: list[tuple[str, Array]] = []
-        self._bytes = self._missing = 0
+        self._bytes = self._missing = 0  # in the bundle; and gradients that have not been announced in this step
 
     def begin(self, n: int, rate: float) -> None:
-        """Step `n` (from 1) starts; `rate` is its learning rate."""
+        """Start step `n` (from 1, without gaps) with that learning rate. Not while gradients are being announced."""
         self._n, self._rate = n, rate
         self._bundle, self._bytes, self._missing = [], 0, len(self._weights)
 
     def announce(self, name: str, gradient: Array) -> None:
-        """The gradient of `name` is final and stays as it is until the store's `wait` has returned."""
+        """Take the final gradient of `name`, of the key's shape, which must stay as it is until the store has waited.
+
+        Raises DataError if it is NaN or infinite; what goes wrong later is raised by the store's `wait`.
+        """
         if name in self._lookups:
             self._announce_rows(self._lookups[name], gradient)
             return
         if not self._store.is_distributed:
+            # Without the lock: the update happens here, and threads that announce different keys update side by side.
             with recorder.span("update", name):
                 self._store.push_gradient(name, gradient, self._n, self._rate)
             return
@@ -60,16 +73,18 @@ class Exchange:
             self._bundle.append((name, gradient))
             self._bytes += gradient.nbytes
             self._missing -= 1
+            # The last gradient of a step sends what is left, whichever it is; there is no call at the end of a step.
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
         with recorder.span("push", lookup.weight):
-            by_rows = lookup.gradient(gradient, self._slices)
+            by_rows = lookup.gradient(gradient, self._slices)  # sorts and adds up rows: too long to hold the lock
             with self._lock:
                 self._store.push_row_gradient(lookup.weight, by_rows, self._n, self._rate)
 
     def _send(self) -> None:
+        """Hand the bundle to the store. The lock is held."""
         bundle, self._bundle, self._bytes = self._bundle, [], 0
         with recorder.span("push"), self._store.together():
             for name, gradient in bundle:

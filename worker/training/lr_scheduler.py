@@ -2,7 +2,7 @@
 
 `scheduler(num_update)` gives the rate of update `num_update`, counted from 1 as in MXNet. It depends on nothing else,
 so every worker, and a training that continues in the middle, computes the same rate. An optimizer sets `base_lr` to
-its learning rate; a `base_lr` that was given here stands all the same.
+its learning rate, unless a `base_lr` was given here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from ...common.errors import ParameterError
 
 
 class LRScheduler:
-    """Base class: a constant rate, reached through `warmup_steps` updates from `warmup_begin_lr` on."""
+    """Base class: a constant rate, reached through `warmup_steps` updates from `warmup_begin_lr` on.
+
+    With warmup_mode "linear" the rate rises in equal steps, with "constant" it stays at `warmup_begin_lr` until then.
+    All schedulers raise ParameterError if an option is out of range. Subclasses override `rate`.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class LRScheduler:
 
     @property
     def base_lr(self) -> float:
-        """The rate before it is lowered: the given one, or the optimizer's."""
+        """The rate before it is lowered: the one given to the constructor, or else the optimizer's."""
         return self._base_lr if self._given_lr is None else self._given_lr
 
     @base_lr.setter
@@ -42,7 +46,7 @@ class LRScheduler:
         self._base_lr = learning_rate
 
     def __call__(self, num_update: int) -> float:
-        """The learning rate of that update."""
+        """The learning rate of update `num_update`, counted from 1."""
         if num_update >= self.warmup_steps:
             return self.rate(num_update)
         if self.warmup_mode == "constant":
@@ -50,12 +54,12 @@ class LRScheduler:
         return self.warmup_begin_lr + (self.base_lr - self.warmup_begin_lr) * num_update / self.warmup_steps
 
     def rate(self, num_update: int) -> float:
-        """The rate after the warm-up."""
+        """The rate of that update, counted from 1, once the warm-up is over; here `base_lr`."""
         return self.base_lr
 
 
 class FactorScheduler(LRScheduler):
-    """Multiply by `factor` after every `step` updates, not below `stop_factor_lr`."""
+    """Multiply by `factor` after every `step` updates, but not below `stop_factor_lr`."""
 
     def __init__(
         self, step: int, factor: float = 1.0, stop_factor_lr: float = 1e-8, base_lr: float | None = None,
@@ -66,13 +70,14 @@ class FactorScheduler(LRScheduler):
         self.stop_factor_lr = stop_factor_lr
 
     def rate(self, num_update: int) -> float:
-        """Updates 1 to step have the base rate, step + 1 to 2 * step one factor, and so on."""
+        """base_lr * factor ** ((num_update - 1) // step): updates 1 to step have the base rate, as in MXNet."""
+        # Computed anew each time instead of multiplied on: a training that continues gets the same bits.
         lowered = self.base_lr * self.factor ** (max(num_update - 1, 0) // self.step)
-        return max(lowered, min(self.stop_factor_lr, self.base_lr))
+        return max(lowered, min(self.stop_factor_lr, self.base_lr))  # a base rate below the bound is not raised to it
 
 
 class MultiFactorScheduler(LRScheduler):
-    """Multiply by `factor` after each of the numbers of updates in `step`, which rise."""
+    """Multiply by `factor` after each of the numbers of updates in `step`, which must rise."""
 
     def __init__(
         self, step: Sequence[int], factor: float = 1.0, base_lr: float | None = None,
@@ -85,12 +90,12 @@ class MultiFactorScheduler(LRScheduler):
         self.factor = _factor("MultiFactorScheduler", factor)
 
     def rate(self, num_update: int) -> float:
-        """One factor for each number in `step` that is below `num_update`."""
+        """base_lr * factor ** k, where k of the numbers in `step` are below `num_update`."""
         return self.base_lr * self.factor ** bisect.bisect_left(self.step, num_update)
 
 
 class _Falling(LRScheduler):
-    """From the base rate to `final_lr` at update `max_update`."""
+    """From the base rate at the end of the warm-up to `final_lr` at update `max_update`; the latter from then on."""
 
     def __init__(
         self, max_update: int, base_lr: float | None = None, final_lr: float = 0.0,
@@ -101,16 +106,17 @@ class _Falling(LRScheduler):
         self.final_lr = final_lr
 
     def rate(self, num_update: int) -> float:
-        """The share that `_left` says of the way down, and `final_lr` from max_update on."""
+        """final_lr + (base_lr - final_lr) * f(share of the updates done), where f falls from 1 to 0."""
         done = min((num_update - self.warmup_steps) / (self.max_update - self.warmup_steps), 1.0)
         return self.final_lr + (self.base_lr - self.final_lr) * self._left(done)
 
     def _left(self, done: float) -> float:
+        """f: how much of the way down is left when that share of the updates (0 to 1) is done."""
         raise NotImplementedError
 
 
 class PolyScheduler(_Falling):
-    """Falling as (1 - share of the updates done) ** pwr."""
+    """Falls as (1 - share of the updates done) ** pwr."""
 
     def __init__(self, max_update: int, base_lr: float | None = None, pwr: float = 2.0, **options: float) -> None:
         super().__init__(max_update, base_lr, **options)  # type: ignore[arg-type]
@@ -121,7 +127,7 @@ class PolyScheduler(_Falling):
 
 
 class CosineScheduler(_Falling):
-    """Falling along half a cosine."""
+    """Falls along half a cosine, (1 + cos(pi * share of the updates done)) / 2 (Loshchilov and Hutter 2017)."""
 
     def _left(self, done: float) -> float:
         return (1 + math.cos(math.pi * done)) / 2

@@ -31,10 +31,11 @@ def mlp(
     num_epoch: int = 10,
     **options: Unpack[CreateOptions],
 ) -> FeedForward:
-    """Train a perceptron with one hidden layer per entry of `hidden_node` and `out_node` outputs.
+    """Train a perceptron with one hidden layer per entry of `hidden_node` and `out_node` outputs, as R's mx.mlp.
 
-    `activation`: one for all hidden layers, or one each. `dropout` is the share of the last hidden layer that is
-    dropped. `out_activation`: softmax (classes), rmse (linear), logistic. `options` are those of FeedForward.create.
+    X (examples, features) or a DataIter, and y (examples,), as for `FeedForward.fit`. `activation`: one for all hidden
+    layers, or one each. `dropout` is the share of the last hidden layer that is dropped. `out_activation`: softmax
+    (classes), rmse (linear), logistic. `options` are those of FeedForward.create; errors as of that and `perceptron`.
     """
     symbol = perceptron(hidden_node, out_node, dropout, activation, out_activation)
     return FeedForward.create(symbol, X, y, ctx, num_epoch, **options)
@@ -47,7 +48,11 @@ def perceptron(
     activation: str | Sequence[str] = "tanh",
     out_activation: str = "softmax",
 ) -> Symbol:
-    """The graph that `mlp` trains."""
+    """The graph that `mlp` trains: data (N, features) -> (N, out_node).
+
+    Raises ParameterError if the activations do not match the hidden layers, or if `out_activation` or `dropout` is not
+    one of the possible values.
+    """
     hidden = [hidden_node] if isinstance(hidden_node, int) else list(hidden_node)
     kinds = [activation] * len(hidden) if isinstance(activation, str) else list(activation)
     if len(kinds) != len(hidden):

@@ -1,4 +1,7 @@
-"""Model: what a FeedForward holds, and what a training, a prediction and a file share of it."""
+"""Model: what a FeedForward holds, as far as training and prediction need it. What users call is in feedforward.py.
+
+It is a class of its own so that the files which train need not import FeedForward, which imports them.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,12 @@ class Model:
     """A network with its settings, its parameters, and the point that its training has reached.
 
     `arg_params` and `aux_params` are host arrays by name, each of its argument's or state's shape; `optimizer_states`
-    are the optimizer's arrays by parameter and by state; `num_update` counts the steps of all trainings.
+    are the optimizer's arrays by parameter, then by state, each of its parameter's shape; `num_update` counts the steps
+    of all trainings, which learning rate schedules and random numbers go by.
     """
 
     def __init__(self, symbol: Graph, ctx: Any, num_epoch: int, options: Mapping[str, Any]) -> None:
-        """`options`: those of `ModelOptions`; all others are the optimizer's. ParameterError if one is wrong."""
+        """`options`: those of `ModelOptions`; all others are the optimizer's. Raises ParameterError if one is wrong."""
         chosen = {**MODEL_DEFAULTS, **options}
         self.symbol, self.ctx = symbol, ctx
         self.batch_size: int | None = chosen["batch_size"]
@@ -47,27 +51,36 @@ class Model:
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
         self._spare = SpareExecutor()
-        self.make_optimizer(1)  # so that a wrong name or parameter is an error here and not after the data are read
+        # Made for its errors alone: a wrong name or parameter is told here and not after the data have been read.
+        self.make_optimizer(1)
 
     def make_optimizer(self, global_batch: int) -> Any:
         """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given.
 
-        Raises ParameterError if there is none of that name, or if it does not take these parameters.
+        `global_batch`: examples per step over the whole job. An optimizer object is returned as it is. Raises
+        ParameterError if there is none of that name, or if it does not take these parameters.
         """
         if not isinstance(self._optimizer, str):
             if self._optimizer_params:
                 raise ParameterError(
-                    "optimizer parameters were given beside an optimizer object", got=", ".join(self._optimizer_params)
+                    "optimizer parameters were given along with an optimizer object",
+                    got=", ".join(self._optimizer_params),
                 )
             return self._optimizer
         return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
 
     def placement(self) -> Placement:
-        """Where this model computes. DeviceError if a context is not there."""
+        """The devices that this model computes on, and their shares.
+
+        Raises DeviceError if a context is not there, ParameterError if one is named twice or work_load_list is wrong.
+        """
         return Placement.of(self.ctx, self.work_load_list)
 
     def learned(self) -> Learned:
-        """The network and its parameters, ready to be used. ParameterError if it has none."""
+        """The network and its parameters, ready to be used.
+
+        Raises ParameterError if it has none yet, DeviceError if a context is not there.
+        """
         if not self.arg_params:
             raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
         return Learned(self.symbol, self.placement(), self.arg_params, self.aux_params, self._spare, self.precision)

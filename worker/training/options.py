@@ -1,4 +1,7 @@
-"""The options of FeedForward: each has its name, type and default here, wherever it is passed."""
+"""The options of FeedForward: each has its name, type and default here, once, wherever it is passed.
+
+Type checkers see the TypedDicts; what runs are the dicts of defaults, which `spelled_out` also puts into signatures.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class OptimizerOptions(TypedDict, total=False):
-    """Parameters of the built-in optimizer. All other keywords go to the named one, too, which refuses unknown ones."""
+    """Parameters of the built-in optimizers. Keywords that are not listed here go to the optimizer as well."""
 
     learning_rate: float
     momentum: float
@@ -23,7 +26,7 @@ class OptimizerOptions(TypedDict, total=False):
 
 
 class ModelOptions(OptimizerOptions, total=False):
-    """What a model is made with, beside its symbol, its context and the number of epochs."""
+    """What a model is made with, besides its symbol, its context and the number of epochs."""
 
     batch_size: int | None
     optimizer: Any
@@ -41,7 +44,7 @@ class ModelOptions(OptimizerOptions, total=False):
 
 
 class CallOptions(TypedDict, total=False):
-    """What one call of fit is told, beside its data."""
+    """What one call of fit is told, besides its data."""
 
     epoch_end_callback: Any
     batch_end_callback: Any
@@ -51,7 +54,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class FitOptions(CallOptions, total=False):
-    """As CallOptions, with what `fit` also takes by position."""
+    """The options of CallOptions, and those that `fit` also takes by position."""
 
     eval_data: Any
     eval_metric: Any
@@ -88,12 +91,13 @@ CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 
 
 def spelled_out(defaults: Mapping[str, Any], open_ended: bool = True) -> Callable[[Function], Function]:
-    """For a function that takes `**options`: `help` and notebooks show each with its default, as if declared.
+    """A decorator for functions that take `**options`: `help` and notebooks show each with its default, as if declared.
 
-    `open_ended`: further keywords are taken, too; they are the optimizer's.
+    `open_ended`: the function takes further keywords, shown as `**optimizer_params`.
     """
 
     def decorate(function: Function) -> Function:
+        # Only what inspect.signature tells is changed. The call itself still takes any keyword, and checks it.
         declared = inspect.signature(function)
         *first, rest = declared.parameters.values()
         options = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=value) for n, value in defaults.items()]

@@ -1,4 +1,4 @@
-"""The parameters of a network at the start of a training: given, loaded, or drawn; learned, or fixed."""
+"""The parameters of a network at the start of a training: given or drawn, to be learned or fixed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from .model import Model
 
 @dataclass
 class Parameters:
-    """Arrays by name; `multipliers` are (lr_mult, wd_mult); what is in `fixed` keeps its value.
+    """The float32 host arrays that a training starts from, by name, each of its parameter's or state's shape.
 
-    `note` says what came from where, if parameters were given that are not just those of this network.
+    `multipliers` are (lr_mult, wd_mult); the names in `fixed` keep their values. `empty_outputs` are (0, ...), one per
+    output, for workers without rows. `note` is a line for the log: how many parameters were given, drawn and left out;
+    None if all were drawn, or all were given.
     """
 
     arguments: dict[str, Array]
@@ -34,15 +36,18 @@ class Parameters:
     def prepare(model: Model, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
         """The model's parameters where it has them, the rest drawn in the order of list_arguments().
 
-        Raises FileFormatError if a parameter that the model has does not fit this network, or is none of it and
-        allow_extra_params is False; ParameterError if a name in fixed_param_names fits none of the network's.
+        `inputs`: shapes of the data arguments for a global batch. Raises FileFormatError if one of the model's
+        parameters has another shape than the network's, or is none of the network's and allow_extra_params is False;
+        ParameterError if no rule draws a parameter or fixed_param_names fit none, or all; ShapeError or GraphError if
+        the network does not take such data.
         """
         symbol = model.symbol
         shapes = symbol.infer_all(**inputs)
-        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
+        by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}  # variables alone
         taken = {*names.data, *names.label}
         learned = [name for name in symbol.list_arguments() if name not in taken]
         tally = _Tally()
+        # Before anything is drawn: an error leaves the stream of random numbers where it was.
         for what, given, known in (
             ("arg_params", model.arg_params, symbol.list_arguments()),
             ("aux_params", model.aux_params, symbol.list_auxiliary_states()),
@@ -50,6 +55,7 @@ class Parameters:
             tally.ignored += _extra(what, given, known, model.allow_extra_params)
         attributes = symbol.attr_dict()
         draw = _Start(model, attributes, tally)
+        # Arguments before states, each in the network's order, as in MXNet: equal seeds give its initial values.
         start = {name: draw(name, by_name[name], model.arg_params) for name in learned}
         states = {n: draw(n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
         multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
@@ -60,14 +66,14 @@ class Parameters:
 
 @dataclass
 class _Tally:
-    """Where parameters came from."""
+    """How many parameters were given, and the names of those that were drawn or left out."""
 
     taken: int = 0
     drawn: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
     def note(self, fixed: int) -> str | None:
-        """One line, unless nothing was given or everything is as it was."""
+        """A line for the log; None if nothing was given, or if everything was given, used, and none is fixed."""
         if not (self.taken or self.ignored) or not (self.drawn or self.ignored or fixed):
             return None
         parts = [f"{self.taken} taken", _listed("drawn", self.drawn), _listed("ignored", self.ignored)]
@@ -76,7 +82,7 @@ class _Tally:
 
 @dataclass
 class _Start:
-    """The first value of a parameter: as given, by its own initializer, or by the model's."""
+    """Gives a parameter's first value: the given one, or one drawn by its own initializer or else by the model's."""
 
     model: Model
     attributes: Mapping[str, Mapping[str, str]]
@@ -87,15 +93,16 @@ class _Start:
             self.tally.taken += 1
             return _fitting(name, shape, given[name])
         self.tally.drawn.append(name)
-        own = self.attributes.get(name, {}).get("__init__")
+        own = self.attributes.get(name, {}).get("__init__")  # from Variable(init=...)
+        # `weight` and not a call: one's own initializer applies whatever the name ends in.
         value = self.model.initializer(name, shape) if own is None else initializer.create(own).weight(name, shape)
         return np.ascontiguousarray(value, np.float32)
 
 
 def matching(patterns: Sequence[str], names: Sequence[str]) -> frozenset[str]:
-    """Those of `names` that a pattern fits, as file names are matched: "fc1_weight", "conv*", "stage[12]_*".
+    """Those of `names` that match one of the patterns, as file names do: "fc1_weight", "conv*", "stage[12]_*".
 
-    Raises ParameterError for a pattern that fits none, and if all fit.
+    Raises ParameterError for a pattern that matches none, and if all names match.
     """
     found: set[str] = set()
     for pattern in patterns:
@@ -109,6 +116,7 @@ def matching(patterns: Sequence[str], names: Sequence[str]) -> frozenset[str]:
 
 
 def _fitting(name: str, shape: Shape, value: Array) -> Array:
+    """A float32 copy, which training may write to; FileFormatError unless it has that shape."""
     array = np.asarray(value, np.float32)
     if array.shape != shape:
         raise FileFormatError(
@@ -121,7 +129,10 @@ def _fitting(name: str, shape: Shape, value: Array) -> Array:
 
 
 def _extra(what: str, given: Mapping[str, Array], known: Sequence[str], allowed: bool) -> list[str]:
-    """Parameters of other networks; an error unless allowed: under another name one would start from a random value."""
+    """Names of given parameters that this network does not have; FileFormatError unless they are allowed.
+
+    A parameter that was renamed would otherwise start from a random value, without a word.
+    """
     unknown = [name for name in given if name not in known]
     if unknown and not allowed:
         raise FileFormatError(
@@ -142,6 +153,6 @@ def _listed(what: str, names: Sequence[str]) -> str:
 
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:
     """MXNet's Python rule: weight decay applies to names that end in _weight or _gamma, unless the symbol says more."""
-    decays = name.endswith(("_weight", "_gamma"))
+    decays = name.endswith(("_weight", "_gamma"))  # in R all parameters decay
     rate = float(attributes.get("__lr_mult__", 1.0))
     return rate, float(attributes.get("__wd_mult__", 1.0 if decays else 0.0))

@@ -1,4 +1,4 @@
-"""Using a trained network: predictions, and metrics over evaluation data that the workers share out."""
+"""Using a trained network: predictions, and metrics over evaluation data, which the workers share out."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ from .metrics.base import Metric
 
 
 class SpareExecutor:
-    """At most one executor. Who takes it owns it until it is put back, so that threads do not share one.
+    """Keeps at most one executor for the next use, since binding one costs more than a small prediction.
 
-    A copy (also by pickle) starts empty: an executor's arrays lie in each other's memory.
+    Whoever takes it owns it until it is put back, so that threads do not share one. A copy (also by pickle) starts
+    empty: an executor's arrays are views of common buffers, which copying would take apart.
     """
 
     def __init__(self) -> None:
+        # A list, whose `pop` and slice assignment are atomic: two threads never get the same executor, without a lock.
         self._kept: list[tuple[Graph, Hashable, StepExecutor]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpareExecutor, ()
 
     def take(self, symbol: Graph, form: Hashable) -> StepExecutor | None:
-        """The executor that was put back for this very symbol and `form`; None if there is no such."""
+        """The executor that was put back for this very symbol and an equal `form`; None if there is none."""
         try:
             kept, known, executor = self._kept.pop()
         except IndexError:
@@ -45,13 +47,13 @@ class SpareExecutor:
         return executor if kept is symbol and known == form else None
 
     def put_back(self, symbol: Graph, form: Hashable, executor: StepExecutor) -> None:
-        """Keep `executor` instead of what was kept before."""
+        """Keep `executor` instead of the one that was kept before."""
         self._kept[:] = [(symbol, form, executor)]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A network with its parameters and states, and perhaps an executor of the last time that it was used."""
+    """A network with its parameters and states by name, each of its shape, and an executor kept from its last use."""
 
     symbol: Graph
     placement: Placement
@@ -62,9 +64,14 @@ class Learned:
 
     @contextmanager
     def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[StepExecutor]:
-        """An executor without gradients for `rows` examples, its batch cut over this process's threads."""
+        """An executor without gradients for `rows` examples, its batch cut over this process's threads.
+
+        Holds the current parameters. Raises ShapeError if they do not fit the iterator's data, DeviceError if a device
+        cannot be used.
+        """
         threads, shapes = thread_count(), input_shapes(iterator, names, rows)
         symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
+        # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
         form = (threads, self.placement, self.precision, tuple(shapes.items()), frozenset(arguments), frozenset(states))
         executor = self.spare.take(self.symbol, form)
         if executor is None:
@@ -74,10 +81,14 @@ class Learned:
         known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
         executor.copy_params_from(known, states)
         yield executor
+        # Not reached after an error: what it was doing is unknown then, and the next use binds another.
         self.spare.put_back(self.symbol, form, executor)
 
     def _check(self, inputs: Mapping[str, Shape]) -> None:
-        """ShapeError unless the parameters fit data of these shapes: the data are wrong then, not the parameters."""
+        """ShapeError unless the parameters fit data of these shapes.
+
+        Binding would find the same, but name a parameter, where it is the data that are wrong.
+        """
         arguments = self.symbol.list_arguments()
         known = {name: array.shape for name, array in self.arguments.items() if name in arguments}
         try:
@@ -88,29 +99,37 @@ class Learned:
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
-    """The network's outputs for every example (examples first), fillers of the last batch left out."""
+    """The network's outputs for every example, each (examples, ...), fillers of the last batch left out.
+
+    Raises ShapeError, DataError or GraphError if the data do not fit the network.
+    """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
     with learned.bound(iterator, names, iterator.batch_size) as executor:
+        # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
         parts: list[list[Array]] = [[output[:0].copy()] for output in executor.outputs]
         for batch in iterator:
             feed(executor, names, batch, (0, iterator.batch_size))
             executor.forward(is_train=False)
             keep = _valid(batch, iterator)
             for kept, output in zip(parts, executor.outputs, strict=True):
-                kept.append(output[:keep].copy())
+                kept.append(output[:keep].copy())  # the next batch is computed in the same memory
     return [np.concatenate(kept) for kept in parts]
 
 
 def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
     """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows.
 
-    An iterator over a part of the data (`num_parts` above 1) yields a worker's own rows, all of which count.
+    An iterator over a part of the data (`num_parts` above 1) yields a worker's own rows, all of which count. Every
+    worker calls it, with as many batches, and waits for all others. Raises what `predict` does, and DataError if labels
+    are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
+    # A custom metric cannot be put together from parts of a batch, so each worker computes all rows for itself.
     alone = session.num_workers == 1 or not all(leaf.sums for leaf in metric.leaves())
     whole = alone or getattr(iterator, "num_parts", 1) > 1
     rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
     found: list[Array] = []
+    # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
         for batch in iterator:
             labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
@@ -130,7 +149,7 @@ def _rows_of(
         return [], []
     feed(executor, names, batch, rows)
     executor.forward(is_train=False)
-    keep = max(0, min(rows[1], valid) - rows[0])
+    keep = max(0, min(rows[1], valid) - rows[0])  # fillers are the batch's last rows, perhaps all of this worker's
     labels = [label[rows[0] : rows[0] + keep] for label in batch.label]
     return labels, [output[:keep] for output in executor.outputs[: len(labels)]]
 
@@ -143,6 +162,10 @@ def _statistics(metric: Metric, labels: list[Array], outputs: list[Array]) -> Ar
 
 
 def _count(metric: Metric, found: list[Array], session: Session) -> None:
+    """Count the batches in `metric`, of which all workers together have `found` the statistics, (count,) per batch.
+
+    One gather for all batches, at the end. The sum is in the order of ranks, and so has the same bits on all of them.
+    """
     everyone = session.gather(np.asarray(found, np.float64).tobytes())
     width = sum(leaf.count for leaf in metric.leaves())
     total = np.sum([np.frombuffer(one, np.float64).reshape(-1, width) for one in everyone], axis=0)
@@ -154,4 +177,5 @@ def _count(metric: Metric, found: list[Array], session: Session) -> None:
 
 
 def _valid(batch: DataBatch, iterator: DataIter) -> int:
+    """How many of the batch's rows are examples; the others, at its end, are fillers."""
     return iterator.batch_size - (batch.pad or 0)

@@ -12,21 +12,26 @@ from .agreement import Shares
 
 
 class SharedStates:
-    """Every worker moves its states by what its rows say; after the step each state is the workers' mean.
+    """Makes each state the mean over the workers after every step, in which each has updated it from its own rows.
 
     The mean is weighted by rows, so a worker without rows follows the others. It is computed as a sum on the servers,
     in the order of ranks, so all workers hold the same bits.
     """
 
     def __init__(self, states: Mapping[str, Array], shares: Shares, store: KVStore | None) -> None:
-        """`states`: the arrays by name, written in place. `store`: one without an optimizer, None for one worker."""
+        """`states`: the arrays by name, each of its state's shape, written in place.
+
+        `store`: one without an optimizer, so that it sums; None for one worker, where there is nothing to do.
+        """
         self._states, self._store = states, store if states else None
+        # Each worker scales its own states, so that the servers need only add.
         self._weight = np.float32(shares.local_rows / shares.global_batch)
+        # Copies, as what is pushed must not change until the store has waited, and the mean is pulled into `states`.
         self._scaled = {name: np.empty_like(array) for name, array in states.items()}
         self._step = 0
 
     def publish(self) -> None:
-        """All workers begin with rank 0's states."""
+        """Begin with rank 0's states on all workers. Every worker calls it; it waits for all of them."""
         if self._store is None:
             return
         for name, array in self._states.items():

@@ -1,7 +1,7 @@
 """Embeddings with `sparse_grad=True` in training: the table stays in the store, and its rows travel as they are needed.
 
-In place of the Embedding the executor has an input with the rows that its examples look up; the gradient of that input
-says what to push. So a step costs what its rows cost, however long the table is.
+In place of the Embedding the executor has an input with the rows that its examples look up, and the gradient of that
+input is what is pushed, by rows. So a step costs what its rows cost, however long the table is.
 """
 
 from __future__ import annotations
@@ -28,28 +28,42 @@ if TYPE_CHECKING:
 
 @dataclass
 class Lookup:
-    """One such Embedding: `weight` is its table, `data` has the ids, `rows` is the input that takes its place."""
+    """One such Embedding: `weight` names its table, `data` the ids, `rows` the input that takes its place.
+
+    The table is (input_dim, output_dim), float32. `fetch` sets `ids` before a step begins; a compute thread reads them
+    in `gradient` when the input's gradient is final.
+    """
 
     node: Node
     op: Embedding
     weight: str
     data: str
     rows: str
-    ids: Array | None = None  # of the batch under way: (rows of this worker, ...)
+    ids: Array | None = None  # int64, of the batch under way: (rows of this worker, ...)
 
     def shape(self, data: Shape) -> Shape:
-        """Of `rows`, for ids of that shape."""
+        """The shape of `rows`, (*data, output_dim), for ids of shape `data`."""
         return (*data, int(self.op.output_dim))
 
     def fetch(self, store: KVStore, executor: StepExecutor, ids: Array, first_row: int) -> None:
-        """Have the rows of a batch in place; `ids` begin at row `first_row`. DataError if one is not in the table."""
+        """Copy the rows that `ids` (rows of this worker, ...) name from the store into the executor's input.
+
+        `first_row`: the place of the first in the global batch, for messages. Raises DataError if an id is not a whole
+        number in the table.
+        """
         step = Step(first_row=first_row)
         self.ids = whole_numbers(step, ids, self.op.input_dim, f"Embedding: {self.data}")
         target = executor.arg_dict[self.rows]
+        # The store fetches a row once, however often the batch has its id.
         store.row_sparse_pull(self.weight, out=target.reshape(-1, target.shape[-1]), row_ids=self.ids)
 
     def gradient(self, of_rows: Array, slices: Sequence[tuple[int, int]]) -> RowGradient:
-        """The table's, from that of `rows`: summed like every gradient, slice by slice and then as a tree."""
+        """The table's gradient from that of `rows`, (rows of this worker, ..., output_dim).
+
+        Summed like every gradient, first within each of `slices` and then over them as a tree, for the same bits on
+        any number of workers.
+        """
+        # A worker without rows never fetches, and pushes no rows: it takes part in the step all the same.
         ids = np.empty(0, np.int64) if self.ids is None else self.ids
         width = of_rows.shape[-1]
         parts = [
@@ -60,9 +74,12 @@ class Lookup:
 
 
 def find_lookups(symbol: Graph, data: Collection[str], learned: Collection[str]) -> list[Lookup]:
-    """Embeddings that ask for it, read their ids from an input in `data`, and alone read a table in `learned`."""
+    """The Embeddings with sparse_grad that can be looked up: ids from an input in `data`, a table in `learned`.
+
+    A table that anything else reads, or that is an output of the network, is learned whole.
+    """
     readers: Counter[Entry] = Counter(entry for node in symbol.nodes() for entry in node.inputs)
-    readers.update(symbol.heads)
+    readers.update(symbol.heads)  # who reads an output reads it, too
     found = []
     for node in symbol.nodes():
         op: Any = node.op
@@ -74,7 +91,7 @@ def find_lookups(symbol: Graph, data: Collection[str], learned: Collection[str])
 
 
 def without_tables(symbol: Graph, lookups: Sequence[Lookup]) -> Graph:
-    """The graph with an input in place of each of these Embeddings."""
+    """The graph with an input named `rows` in place of each of these Embeddings."""
     taken = {lookup.node: lookup.rows for lookup in lookups}
 
     def change(node: Node) -> Node:
@@ -84,6 +101,7 @@ def without_tables(symbol: Graph, lookups: Sequence[Lookup]) -> Graph:
 
 
 def shapes_without_tables(symbol: Graph, lookups: Sequence[Lookup], inputs: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The input shapes of what `without_tables` made, from those of the whole graph."""
+    """The input shapes by name of the graph `symbol` that `without_tables` made, from those of the whole graph."""
+    # Ids are no input of it any more, unless something else reads them, too.
     kept = {name: shape for name, shape in inputs.items() if name in symbol.list_arguments()}
     return kept | {lookup.rows: lookup.shape(inputs[lookup.data]) for lookup in lookups}

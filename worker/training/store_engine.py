@@ -1,4 +1,8 @@
-"""A fit's steps through a key-value store: batches in, gradients to the store as they become final, weights back."""
+"""A fit's steps through a key-value store: batches in, gradients to the store as they become final, weights back.
+
+HostEngine binds an executor for this worker's rows, whose arrays are those of the store wherever it has them in reach:
+in one process, or in shared memory, where a pull then copies nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,17 @@ from .sparse_embeddings import find_lookups, shapes_without_tables, without_tabl
 
 
 class HostEngine(Engine):
-    """Keys of the store are the parameters' names. Computes on whatever `bind_share` gives."""
+    """The engine on the processor, on GPUs beside it, and in jobs with servers: computes on what `bind_share` gives.
+
+    Keys of the store are the parameters' names. A second store without an optimizer sums metrics and auxiliary states
+    over the workers of a job. A worker without rows has no executor and contributes zeros.
+    """
 
     def __init__(self, setup: FitSetup) -> None:
+        """Raises what making a store and binding do: ParameterError, ShapeError, GraphError, DeviceError, JobError.
+
+        Every worker makes one, in the same order as all other stores: they are known by their ordinals.
+        """
         self._setup, self._model, self._shares = setup, setup.model, setup.shares
         self._parameters, session = setup.parameters, setup.session
         self._lookups = find_lookups(self._model.symbol, setup.names.data, set(setup.learned))
@@ -37,9 +49,10 @@ class HostEngine(Engine):
         self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)
+            # In this order: the executor is bound to arrays that the store has once keys have been initialised.
             self._publish()
             self._bind()
-            stack.pop_all()
+            stack.pop_all()  # from here on it is the caller who closes
         self._learned = {name: self._weights[name] for name in setup.learned}
         self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
         slices = self.executor.slices if self.executor else [(0, 0)]
@@ -49,40 +62,43 @@ class HostEngine(Engine):
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def start(self) -> None:
-        """See Engine."""
+        """Take rank 0's auxiliary states and parameters."""
         self._shared_states.publish()
         self._fetch()
 
     def epoch(self) -> Iterator[None]:
-        """See Engine."""
+        """Carry out a step for each batch of the iterator's next epoch; yields when the step has ended."""
         for batch in self._setup.iterator:
             check_batch(self._setup.iterator, batch)
             self._step(batch)
             yield
 
     def weights(self) -> Mapping[str, Array]:
-        """See Engine."""
+        """All parameters by name, each of its shape; tables whose rows are looked up are fetched first."""
+        # Sorted, as a set has another order in every process.
         for name in sorted(self._tables):
             if self.store.value(name) is None:
                 self.store.pull(name, out=self._weights[name])
         return self._weights
 
     def states(self) -> Mapping[str, Array]:
-        """See Engine."""
+        """The auxiliary states by name, each of its shape: the executor's, or plain arrays on a worker without rows."""
         return self._states
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
-        """See Engine."""
+        """The optimizer's states by parameter, then by state, of the parameter's shape: copies from the store."""
         return {name: self.store.states(name) for name in self._learned}
 
     def settle(self) -> None:
-        """See Engine; needed where updates were applied as they came."""
+        """Where updates are applied as they come, wait for all of them and fetch the final parameters."""
+        # After a step of dist_sync all ranks hold the same version anyway.
         if self.store.type in ("dist_async", "dist_ssp"):
             self.store.barrier()
             self._fetch()
 
     def close(self) -> None:
-        """See Engine."""
+        """Let go of the executor and free the keys in the stores."""
+        # The executor first: its arrays may be in shared memory that belongs to the store.
         if self.executor is not None:
             self.executor.close()
         self.store.close()
@@ -90,17 +106,19 @@ class HostEngine(Engine):
             self._sums.close()
 
     def _publish(self) -> None:
-        """Hand the initial parameters to the store."""
+        """Hand the initial parameters, and optimizer states of earlier fits, to the store."""
         self.store.set_optimizer(self._setup.optimizer)
         for name, array in self._parameters.arguments.items():
+            # Fixed ones, too: all ranks begin with rank 0's values.
             self.store.init(name, array, *self._parameters.multipliers[name], row_sparse=name in self._tables)
             if name not in self._parameters.fixed:
                 self.store.init_states(name, self._setup.kept_states(name))
 
     def _bind(self) -> None:
-        """Bind this worker's share of the batch to the arrays that the store updates, where it has them here.
+        """Bind this worker's share of the batch to the arrays that the store updates, where these are in reach.
 
-        The arrays that training changes are the executor's then, or plain ones on a worker without rows.
+        `_weights` and `_states` are then the arrays that training changes: the executor's, the store's for tables
+        whose rows are looked up, or plain ones on a worker without rows.
         """
         self.executor = self._bound() if self._shares.local_rows else None
         self._weights, self._states = self._parameters.arguments, self._parameters.states
@@ -112,12 +130,15 @@ class HostEngine(Engine):
             self._states = self.executor.aux_dict
 
     def _bound(self) -> StepExecutor:
+        """An executor for this worker's rows that computes on the store's weights and into its gradients."""
         setup, shares = self._setup, self._shares
         symbol, arguments = without_tables(self._model.symbol, self._lookups), self._parameters.arguments
         inputs = input_shapes(setup.iterator, setup.names, shares.local_rows)
         shapes = shapes_without_tables(symbol, self._lookups, inputs)
         requests = setup.requests(symbol.list_arguments())
         bound = [name for name in requests if name in arguments]
+        # In shared memory, `empty` is where the server reads a gradient and `value` where it writes the new weight:
+        # there the executor's own arrays are what travels, without a copy.
         values = {name: array for name in bound if (array := self.store.value(name)) is not None}
         gradients = {name: self.store.empty(name) for name in bound if requests[name] == "write"}
         places = Places(values, gradients)
@@ -126,13 +147,17 @@ class HostEngine(Engine):
         return executor
 
     def _fetch(self) -> None:
-        """Take what the store holds: at first, what rank 0 sent."""
+        """Copy all parameters from the store that do not lie in it: at first, what rank 0 sent."""
         for name, array in self._weights.items():
             if self.executor is None or self.store.value(name) is None:
                 self.store.pull(name, out=array)
 
     def _step(self, batch: DataBatch) -> None:
-        """One update of every parameter."""
+        """One update of every parameter.
+
+        The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
+        `_batch_metric.end` waits for the sums, which travel in the second store.
+        """
         rate = self._setup.optimizer.rate(self._model.num_update)
         self._step_number += 1
         self._exchange.begin(self._step_number, rate)
@@ -140,6 +165,7 @@ class HostEngine(Engine):
             self._announce_zeros()
         else:
             self._compute(self.executor, batch)
+        # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
         outputs = self.executor.outputs if self.executor else self._parameters.empty_outputs
@@ -149,20 +175,23 @@ class HostEngine(Engine):
         self._model.num_update += 1
 
     def _announce_zeros(self) -> None:
-        """A worker without rows takes part in every sum."""
+        """Announce gradients of zero: the servers wait for every worker, with rows or without."""
         for name, array in self._pulled.items():
             self._exchange.announce(name, np.zeros_like(array))
         for lookup in self._lookups:
             self._exchange.announce(lookup.rows, np.zeros((0, lookup.op.output_dim), np.float32))
 
     def _compute(self, executor: StepExecutor, batch: DataBatch) -> None:
+        """Forward and backward of this worker's rows, their gradients announced as they become final."""
         names = self._setup.names
         self._look_up(executor, batch)
         feed(executor, names, batch, self._shares.rows)
+        # Losses that divide by the number of labels need the whole batch's, of which the executor has a share.
         executor.count_over(whole_labels(names, batch))
         executor.forward_backward(self._exchange.announce, self._shares.position(self._model.num_update))
 
     def _look_up(self, executor: StepExecutor, batch: DataBatch) -> None:
+        """Fetch the rows of tables that this step's examples need."""
         data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
         for lookup in self._lookups:
             lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)

@@ -1,4 +1,8 @@
-"""One fit: epochs of steps that an engine carries out, and what is logged, evaluated and called in between."""
+"""One fit: epochs of steps that an engine carries out, and what is logged, evaluated and called in between.
+
+All workers must wait for each other at the same points. So whether an epoch is evaluated, and whether verdicts are
+gathered at its end, depends on what all ranks were given alike, never on what rank 0 alone does.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from .store_engine import HostEngine
 
 
 class Trainer:
-    """Everything that one call of fit holds."""
+    """Everything that one call of fit holds, apart from the model, which gets what was learned."""
 
     def __init__(
         self,
@@ -33,6 +37,10 @@ class Trainer:
         kind: str,
         metric: Metric,
     ) -> None:
+        """Draw the missing parameters and make the engine. `kind` is the key-value store's, `metric` the training's.
+
+        Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
+        """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
         self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
@@ -44,10 +52,14 @@ class Trainer:
         self._started = time.perf_counter()
 
     def run(self, epochs: range, callbacks: FitCallbacks) -> None:
-        """Train for those epochs, counted from 0; the model has what was learned even if an error ends it early."""
+        """Train for those epochs, counted from 0; the model gets its weights even if an error ends the training.
+
+        Raises DataError if an epoch has no batch, what the engine's `epoch` raises, and what callbacks do.
+        """
         with ExitStack() as stack:
             stack.callback(self.engine.close)
             self.engine.start()
+            # Called before `close`, as an ExitStack goes backwards: closing frees the arrays that it copies.
             stack.callback(self._give_back_weights)
             for epoch in epochs:
                 self.metric.reset()
@@ -56,9 +68,11 @@ class Trainer:
                     break
                 self.iterator.reset()
             self.engine.settle()
+            # Not after an error, unlike weights: they come from the store, which may be what has failed.
             self._give_back_optimizer_states()
 
     def _epoch(self, epoch: int, callbacks: FitCallbacks) -> None:
+        """Train on the iterator's next epoch; batch callbacks run after each step."""
         count = 0
         for count, _ in enumerate(self.engine.epoch(), 1):
             self._steps += 1
@@ -68,25 +82,27 @@ class Trainer:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
 
     def _report(self, epoch: int, count: int) -> None:
+        """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began."""
         examples = self._steps * self.shares.global_batch
-        speed = examples / max(time.perf_counter() - self._started, 1e-9)
+        speed = examples / max(time.perf_counter() - self._started, 1e-9)  # a clock may not have moved
         self.session.progress(
             fit=self.engine.fit,
             epoch=epoch + 1,
             step=count,
             samples_per_second=speed,
-            metric=lambda: _brief(self.metric),
+            metric=lambda: _brief(self.metric),  # seldom asked for: on GPUs its value must be waited for
         )
 
     def _end_of_epoch(self, epoch: int, callbacks: FitCallbacks) -> bool:
-        """Log, evaluate, call back; whether to go on, which is rank 0's verdict."""
+        """Evaluate, log, call back; whether to go on: not if a callback of any worker has returned False."""
+        # Read before the evaluation, which resets the metric if the user passed one object for both.
         train = _values(self.metric)
         validation = self._validate(callbacks)
         if callbacks.verbose and self.session.rank == 0:
             for kind, values in (("Train", train), ("Validation", validation)):
                 for name, value in values.items():
                     log_line(f"[{epoch + 1}] {kind}-{name}={r_number(value)}")
-        if not callbacks.has_epoch_callbacks:
+        if not callbacks.has_epoch_callbacks:  # the same on all ranks, so none waits in the gather below alone
             return True
         self._give_back_weights()
         self._give_back_optimizer_states()
@@ -95,6 +111,7 @@ class Trainer:
         return all(verdict == b"1" for verdict in self.session.gather(b"1" if proceed else b"0"))
 
     def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
+        """The evaluation metric over the evaluation data by name, computed with the current weights."""
         if callbacks.evaluation is None:
             return {}
         callbacks.evaluation_metric.reset()
@@ -107,6 +124,7 @@ class Trainer:
         return _values(callbacks.evaluation_metric)
 
     def _give_back_weights(self) -> None:
+        """Copy weights and auxiliary states into the model, where the next step does not change them."""
         self.model.arg_params = {name: array.copy() for name, array in self.engine.weights().items()}
         self.model.aux_params = {name: array.copy() for name, array in self.engine.states().items()}
 
@@ -115,11 +133,12 @@ class Trainer:
 
 
 def _engine(setup: FitSetup) -> Engine:
-    """GPUs of one process keep everything to themselves; all others exchange through a key-value store."""
+    """The engine for this fit: GPUs of a process outside a job by themselves, all else through a key-value store."""
     placement = setup.placement
+    # Compressed gradients are the store's business, in one process as well.
     alone = not setup.session.is_distributed and setup.model.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
-        from .gpu.engine import CudaEngine
+        from .gpu.engine import CudaEngine  # not before a GPU is asked for: it needs cupy
 
         if CudaEngine.handles(setup):
             return CudaEngine(setup)

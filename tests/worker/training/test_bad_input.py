@@ -78,7 +78,7 @@ def test_an_iterator_without_labels():
 def test_an_iterator_whose_labels_are_called_otherwise():
     iterator = mx.io.NDArrayIter(X, {"one": Y, "two": Y}, batch_size=10)
     refused(GraphError, lambda: train(X=iterator, y=None), "one, two", "softmax_label")
-    refused(DataError, lambda: train(X=mx.io.NDArrayIter(X, Y, batch_size=10)), "y was given beside an iterator")
+    refused(DataError, lambda: train(X=mx.io.NDArrayIter(X, Y, batch_size=10)), "y was given along with an iterator")
 
 
 def test_labels_of_another_shape():

@@ -1,4 +1,8 @@
-"""A fit on the GPUs of one process: data, weights and optimizer stay there; a step costs the host a launch or two."""
+"""A fit on the GPUs of one process: data, weights and optimizer stay there, and a step costs the host a launch or two.
+
+The parts: Replicas (execution/gpu) compute and sum gradients, Inputs put batches in place, FlatUpdate is the optimizer,
+Measures counts the metric, and a RecordedStep replays all of these as CUDA graphs.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +26,23 @@ from .inputs import inputs_for
 from .measures import Measures
 from .update import FlatUpdate, Span, handles
 
-LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits for the GPUs
+LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits until the GPUs have done what is queued
 
 
 class CudaEngine(Engine):
-    """Every GPU holds all weights and computes some rows; gradients are summed over them, and each makes the same
-    update. Nothing waits for a step but what asks for its results.
+    """Every GPU holds all weights and computes some rows; gradients are summed over the GPUs, and each makes the same
+    update. Nothing waits for a step except what asks for its results.
     """
 
     def __init__(self, setup: FitSetup) -> None:
+        """Bind and copy everything to the GPUs. Raises ParameterError, GraphError, ShapeError or DeviceError."""
         self._setup, self._model, shares = setup, setup.model, setup.shares
+        # No store is made, but the name is checked and the ordinal taken as if one were.
         fitting_kind(setup.kind, setup.session)
         self.fit = setup.session.next_fit()
         shapes = input_shapes(setup.iterator, setup.names, shares.global_batch)
         requests = setup.requests(self._model.symbol.list_arguments())
-        bucket = BUCKET if len(setup.placement.gpus) > 1 else WHOLE
+        bucket = BUCKET if len(setup.placement.gpus) > 1 else WHOLE  # one GPU has nobody to send parts to
         self._replicas = replicas = Replicas(
             self._model.symbol, setup.placement, requests, shapes, self._model.precision, shares.global_batch, bucket
         )
@@ -45,13 +51,13 @@ class CudaEngine(Engine):
             self._prepare()
 
     def _prepare(self) -> None:
-        """What lies on the GPUs beside the replicas."""
+        """Make what lies on the GPUs besides the replicas, and copy the initial values there."""
         setup, replicas = self._setup, self._replicas
         self._spans = [
             Span(first, last - first, *setup.parameters.multipliers[name])
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
         ]
-        self._first_step = self._model.num_update
+        self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
         self._updates = [self._update(index) for index in range(len(replicas.devices))]
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
@@ -63,70 +69,80 @@ class CudaEngine(Engine):
 
     @staticmethod
     def handles(setup: FitSetup) -> bool:
-        """Whether there are kernels for the optimizer, and no table whose rows alone are to be touched."""
+        """Whether there are kernels for the optimizer, and no Embedding asks for an update of some rows only."""
         learned = set(setup.learned)
         return handles(setup.optimizer) and not find_lookups(setup.model.symbol, setup.names.data, learned)
 
     def start(self) -> None:
-        """Everything is in place."""
+        """Do nothing: the initial values were copied when the engine was made, and there are no other ranks."""
 
     def epoch(self) -> Iterator[None]:
-        """See Engine."""
+        """Queue a step for each batch of the iterator's next epoch; yields when it is queued, not when it is done.
+
+        Raises DataError up to LOOK_EVERY steps after the one at fault, or at the end of the epoch.
+        """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
             rate = self._setup.optimizer.rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
+                # A recorded step has no arguments: what changes from step to step it reads from memory set here.
                 self._replicas.set_now(self._model.num_update, number, rate, counts)
                 self._recorded_step.run()
+            # Outside of `alone`: now and then it waits for the GPUs, and takes their locks itself for that.
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
                 self._look()
             yield
-        self._look()
+        self._look()  # before anything is logged, evaluated or saved
 
     def weights(self) -> Mapping[str, Array]:
-        """See Engine."""
+        """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
         found = self._fetch(self._replicas.weight_layout, self._replicas.weights[0])
+        # One GPU is enough, as all make the same update. Its block also has other inputs that the batch does not cut.
         return {name: found[name] for name in self._setup.parameters.arguments}
 
     def states(self) -> Mapping[str, Array]:
-        """See Engine."""
+        """The auxiliary states by name, each of its shape, copied from the first GPU. Waits for it."""
         return self._fetch(self._replicas.state_layout, self._replicas.states[0])
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
-        """See Engine."""
+        """The optimizer's states by parameter, then by state, each of its shape, copied from the first GPU."""
         layout = self._replicas.weight_layout
         found = {state: self._fetch(layout, block) for state, block in self._states[0].items()}
         return {name: {state: arrays[name] for state, arrays in found.items()} for name in self._setup.learned}
 
     def close(self) -> None:
-        """See Engine."""
+        """Count the batches that are due and wait for all GPUs, so that nothing writes to memory that is freed."""
+        # A stack, so that an error of one does not keep the others from being done.
         with held(self._replicas.devices), ExitStack() as stack:
             for device in self._replicas.devices:
                 stack.callback(device.synchronize)
             stack.callback(self._measures.close)
 
     def _step(self, index: int) -> Iterator[Pause]:
-        """What one GPU does in a step."""
+        """Queue what one GPU does in a step; yields where gradients or states of all GPUs are to be summed."""
         self._inputs.queue(index)
         work = self._replicas.train(index)
         if self._replicas.collective is None:
             for _ in work:
-                pass  # nobody waits for a part of the gradients: the step is one graph
+                pass  # nobody waits for a part of the gradients, so that the step is recorded as one graph
         else:
             yield from work
         self._updates[index].run(self._replicas.replicas[index].step)
         self._measures.queue(index)
 
     def _between(self, bucket: Pause) -> None:
+        """Queue the sum over GPUs of what `_step` yielded on each of them."""
         assert isinstance(bucket, Bucket), "weights never arrive from elsewhere"
         self._replicas.sum(bucket)
+        # The last bucket is empty. What follows it, the update, must come after all sums, which run on other streams.
         if not bucket.names and self._replicas.collective is not None:
             self._replicas.collective.join()
 
     def _update(self, index: int) -> FlatUpdate:
+        """The update of GPU `index`, whose optimizer states begin at zero or as an earlier fit left them."""
         replicas, optimizer = self._replicas, self._setup.optimizer
         device, layout = replicas.devices[index], replicas.weight_layout
         with device.active():
@@ -153,16 +169,16 @@ class CudaEngine(Engine):
         with self._replicas.alone():
             self._replicas.look()
             with self._replicas.devices[0].active():
-                found = self._updates[0].look()
+                found = self._updates[0].look()  # all GPUs see the same sums, so one is enough
         if found is not None:
-            step, key = found
+            step, key = found  # counted over all fits; the message counts from 1 in this one
             raise DataError(
                 f"the gradient of {self._setup.learned[key]} at step {step - self._first_step + 1} is NaN or infinite",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )
 
     def _fetch(self, layout: Layout, block: Array) -> dict[str, Array]:
-        """A block of the first GPU as host arrays. Waits for it."""
+        """A block of the first GPU as host arrays by name, views of one copy. Waits for it."""
         with self._replicas.alone(), self._replicas.devices[0].active():
             return layout.views(block.get())  # type: ignore[attr-defined]
 

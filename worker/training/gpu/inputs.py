@@ -1,4 +1,7 @@
-"""How batches get to the GPUs: gathered from a data set that lies there, or copied in during the step before."""
+"""How batches get to the GPUs: gathered from a data set that lies there, or copied in during the step before.
+
+In both cases the network's input arrays stay the same, since a recorded step reads from fixed addresses.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,24 @@ class Inputs(ABC):
 
     @abstractmethod
     def epoch(self) -> Iterator[tuple[int, Labels]]:
-        """Number and labels of each batch; when one is yielded, the step that is queued next finds it in place."""
+        """Number (from 0) and labels of each batch of the next epoch.
+
+        When one is yielded, the step that is queued next finds it in place. Raises ShapeError if a batch does not fit
+        the network, DataError if it has another number of rows than batch_size.
+        """
 
     @abstractmethod
     def queue(self, index: int) -> None:
-        """Queue what the step itself does on GPU `index` to have its rows in place."""
+        """Queue the step's own part in having the rows of GPU `index` in place; it is recorded with the step."""
 
 
 def inputs_for(replicas: Replicas, setup: FitSetup) -> Inputs:
-    """The data set on every GPU if it can be had as a whole and there is room, else a batch ahead."""
+    """ResidentInputs if the iterator is over arrays and every GPU has room for all of them, else StagedInputs.
+
+    Raises ShapeError if the data do not fit the network.
+    """
     iterator = setup.iterator
+    # A subclass that makes its batches in another way must be asked for them.
     if isinstance(iterator, NDArrayIter) and type(iterator).next is NDArrayIter.next:
         size = sum(array.nbytes for arrays in iterator.arrays() for array in arrays)
         if all(size <= SHARE_OF_MEMORY * device.free_bytes() for device in replicas.devices):
@@ -43,7 +54,10 @@ def inputs_for(replicas: Replicas, setup: FitSetup) -> Inputs:
 
 
 class ResidentInputs(Inputs):
-    """The whole data set on every GPU: a batch is a list of rows, and an epoch's lists are copied in at its start."""
+    """The whole data set on every GPU: a batch is a list of row numbers, and those of an epoch are copied at its start.
+
+    The step itself gathers the rows; it finds its part of the list by the batch's number, which lies in `step.now`.
+    """
 
     def __init__(self, replicas: Replicas, iterator: NDArrayIter, names: InputNames) -> None:
         self._replicas, self._iterator = replicas, iterator
@@ -63,17 +77,19 @@ class ResidentInputs(Inputs):
                 self._orders.append(device.zeros((most * iterator.batch_size,), np.int32))
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
-        """See Inputs."""
+        """Copy the order of the epoch's rows to every GPU, then yield each batch as its step may be queued."""
         rows = self._iterator.upcoming()
+        # On the main stream, behind the last epoch's steps, which read what is overwritten here.
         for device, order in zip(self._replicas.devices, self._orders, strict=True):
             with device.lock, device.active():
                 order[: rows.size].set(rows.reshape(-1).astype(np.int32))  # type: ignore[attr-defined]
         for number, chosen in enumerate(rows):
             self._iterator.skip()
+            # Gathering labels on the host takes time that only losses which count labels are worth.
             yield number, {n: array[chosen] for n, array in self._labels.items()} if self._counting else {}
 
     def queue(self, index: int) -> None:
-        """See Inputs."""
+        """Queue the gathering of the GPU's rows into the network's inputs."""
         replica, (first, last) = self._replicas.replicas[index], self._replicas.parts[index]
         module = self._replicas.devices[index].module("gather")
         for name, source in self._here[index].items():
@@ -84,15 +100,15 @@ class ResidentInputs(Inputs):
 
 
 def _sent(device: Device, array: Array) -> Array:
-    """A copy on the device; by `set`, as `asarray` would keep page-locked memory of that size for good."""
+    """A float32 copy on the device. By `set`: `asarray` would keep page-locked memory of that size for good."""
     there: Any = device.empty(array.shape)
     there.set(np.ascontiguousarray(array, np.float32))
     return there  # type: ignore[no-any-return]
 
 
 class StagedInputs(Inputs):
-    """Two buffers in pinned host memory and two on the GPU take turns, so that a batch is copied in while the last is
-    trained on.
+    """Batches are copied in while the one before is trained on: two buffers in pinned host memory and two on the GPU
+    take turns.
     """
 
     def __init__(self, replicas: Replicas, iterator: DataIter, names: InputNames) -> None:
@@ -102,14 +118,14 @@ class StagedInputs(Inputs):
         ]
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
-        """See Inputs."""
+        """Send each batch of the iterator to the GPUs, then yield it."""
         for number, batch in enumerate(self._iterator):
             check_batch(self._iterator, batch)
             self._send(batch, self._stages[number % 2])
             yield number, dict(zip(self._names.label, batch.label, strict=False))
 
     def queue(self, index: int) -> None:
-        """Nothing: the batch was put in place before the step."""
+        """Do nothing: the batch was put in place before the step."""
 
     def _targets(self, index: int) -> dict[str, Array]:
         arguments = self._replicas.replicas[index].binding.arguments
@@ -122,19 +138,26 @@ class StagedInputs(Inputs):
 
 
 class _Stage:
-    """One batch's rows on their way to one GPU."""
+    """One batch's rows on their way to one GPU: host array -> pinned buffer -> GPU buffer -> the network's input.
+
+    The two buffers are what lets the copy run beside the step before: the input itself is read until that has ended.
+    """
 
     def __init__(self, device: Device, targets: dict[str, Array]) -> None:
         self._device, self.targets = device, targets
         self._pinned = {name: device.pinned(array.shape) for name, array in targets.items()}
         with device.active():
             self._there = {name: device.empty(array.shape) for name, array in targets.items()}
-        self._sent: Any = None  # when the pinned buffers may be written again
-        self._taken: Any = None  # when the GPU's may
+        self._sent: Any = None  # the event after which the pinned buffers may be written again
+        self._taken: Any = None  # the event after which the GPU's buffers may
 
     def send(self, rows: Mapping[str, Array]) -> None:
-        """Have `rows` in place for what is queued on the main stream next. May wait for the batch before the last."""
+        """Have `rows`, of the inputs' shapes, in place for what is queued on the main stream next.
+
+        May wait until the batch before the last has been copied in. Raises ShapeError if a row has another size.
+        """
         if self._sent is not None:
+            # The host writes the pinned buffers, so it is the host that waits; the GPU's are written by a stream.
             self._sent.synchronize()
         with self._device.lock:
             self._queue(rows)
@@ -152,11 +175,11 @@ class _Stage:
         device.stream.wait_event(self._sent)
         with device.active():
             for name in rows:
-                self.targets[name][...] = self._there[name]
+                self.targets[name][...] = self._there[name]  # within the GPU, in order with the steps before and after
         self._taken = device.mark()
 
 
 def _check_rows(name: str, target: Array, array: Array) -> None:
-    """Labels as (n, 1) fit arguments of (n,) and back."""
+    """ShapeError unless rows have the target's shape, or at least its size: labels (n, 1) fit (n,) and vice versa."""
     if target.shape[1:] != array.shape[1:] and target.size * len(array) != array.size * len(target):
         raise ShapeError(f"batch array for {name}", expected=f"rows of shape {target.shape[1:]}", got=array.shape[1:])

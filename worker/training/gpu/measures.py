@@ -1,4 +1,8 @@
-"""The training metric of steps that nobody waits for: GPUs keep what batches count, the host reads it when asked."""
+"""The training metric of steps that nobody waits for: GPUs keep what each batch counts, the host reads it when asked.
+
+A step leaves its statistics in a ring of ROOM rows on each GPU. Whoever wants the metric's value calls its `settle`,
+which is hooked here: it reads the rings and counts the batches since the last time.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,19 @@ from ...execution.gpu.replicas import Replicas
 from ..metrics.base import Metric, nothing_due
 from .statistics import DeviceStatistics, device_statistics
 
-ROOM = 1024  # batches that are kept before the host reads them
+ROOM = 1024  # batches that are kept before the host must read them
 
 
 class Measures:
-    """Counts the batches of `replicas` in `metric`, in order, before its value is told.
+    """Counts the batches of `replicas` in `metric`, in order, at the latest when its value is asked for.
 
-    Metrics that GPUs know are computed there, each GPU for its rows. Others see labels and outputs on the host, which
-    waits for every step then.
+    Metrics that GPUs know are computed there, each GPU for its rows. For others labels and outputs are copied to the
+    host, which then waits for every step. To be used by one thread.
     """
 
     def __init__(self, replicas: Replicas, metric: Metric, labels: Sequence[str]) -> None:
         """`labels`: the network's arguments that pair with its outputs, in order."""
+        # A label beyond the outputs pairs with none, nor does an output beyond the labels.
         self._replicas, self._labels = replicas, list(labels)[: len(replicas.replicas[0].outputs)]
         self._leaves = metric.leaves()
         self._on_host = [leaf for leaf in self._leaves if not self._known(leaf)]
@@ -31,11 +36,12 @@ class Measures:
         self._width = sum(leaf.count for leaf in self._counted)
         self._first = self._due = 0  # the first batch of the epoch that is kept, and how many are
         self._prepare()
+        # Only now that nothing can fail any more: a metric outlives a fit, and must not be left hooked.
         for leaf in self._leaves:
             leaf.settle = self.settle
 
     def queue(self, index: int) -> None:
-        """Queue what GPU `index` counts of the step under way."""
+        """Queue what GPU `index` counts of the step under way; it is recorded with the step."""
         replica, figures = self._replicas.replicas[index], self._figures[index]
         if not self._width:
             return
@@ -43,38 +49,39 @@ class Measures:
             statistics.queue(label, output, place)
         device = self._replicas.devices[index]
         scalars = np.int32(self._width), np.int32(ROOM)
-        total = figures.sum(axis=0) if len(self._labels) > 1 else figures[0]
+        total = figures.sum(axis=0) if len(self._labels) > 1 else figures[0]  # over pairs of label and output
         device.module("ring").launch("keep", (1,), (self._rings[index], total, replica.step.now, *scalars), threads=64)
 
     def count(self, batch: int) -> None:
-        """The step of that batch of the epoch has been queued."""
+        """Note that the step of that batch (from 0) of the epoch has been queued. May wait for the GPUs."""
         if not self._due:
             self._first = batch
         self._due += 1
         if self._on_host:
             self._count_on_host()
-        if self._due == ROOM:
+        if self._due == ROOM:  # the next step would overwrite the first row that is due
             self.settle()
 
     def settle(self) -> None:
-        """Count what is due. Waits for the GPUs."""
-        due, self._due = self._due, 0
+        """Count the batches that are due. Waits for the GPUs, if there are any."""
+        due, self._due = self._due, 0  # before anything that may raise: what failed to be read is not tried again
         if not due or not self._width:
             return
         kept = self._read()
         for batch in range(self._first, self._first + due):
-            start, figures = 0, kept[batch % ROOM]
+            start, figures = 0, kept[batch % ROOM]  # where the kernel `keep` has put them
             for leaf in self._counted:
                 leaf.add(leaf.value(figures[start : start + leaf.count]))
                 start += leaf.count
 
     def close(self) -> None:
-        """Count what is due; the metric is its own again."""
+        """Count the batches that are due, and unhook the metric."""
         self.settle()
         for leaf in self._leaves:
             leaf.settle = nothing_due
 
     def _known(self, leaf: Metric) -> bool:
+        """Whether GPUs can compute that metric."""
         device = self._replicas.devices[0]
         with device.active():
             return device_statistics(device, leaf) is not None
@@ -91,24 +98,27 @@ class Measures:
                 self._pairs.append(list(self._pairs_of(device, replica, self._figures[-1])))
 
     def _pairs_of(self, device: Any, replica: Any, figures: Array) -> Any:
+        """For each metric and each pair: where its statistics go, what computes them, label and output."""
         start = 0
         for leaf in self._counted:
             for row, (name, output) in enumerate(zip(self._labels, replica.outputs, strict=False)):
-                statistics = device_statistics(device, leaf)
+                statistics = device_statistics(device, leaf)  # one for each, as it has memory for partial sums
                 assert statistics is not None
                 label = replica.binding.arguments[name]
                 yield figures[row, start : start + leaf.count], statistics, label, output
             start += leaf.count
 
     def _read(self) -> Array:
+        """The rings' sum over GPUs, (ROOM, width), in their order: the statistics of whole batches."""
         total = np.zeros((ROOM, self._width))
         with self._replicas.alone():
             for device, ring in zip(self._replicas.devices, self._rings, strict=True):
                 with device.active():
-                    total += ring.get()  # type: ignore[attr-defined]
+                    total += ring.get()  # type: ignore[attr-defined]  # waits for the steps queued so far
         return total
 
     def _count_on_host(self) -> None:
+        """Count the batch under way in those metrics that need its labels and outputs. Waits for the GPUs."""
         labels, outputs = [], []
         with self._replicas.alone():
             for index in range(len(self._labels)):
@@ -118,6 +128,7 @@ class Measures:
             leaf.add(leaf.measure(labels, outputs))
 
     def _gathered(self, pick: Any) -> Array:
+        """The rows of all GPUs, in order, of the array that `pick` takes from a replica."""
         parts = []
         for device, replica in zip(self._replicas.devices, self._replicas.replicas, strict=True):
             with device.active():

@@ -1,4 +1,4 @@
-"""The update of all parameters in one launch, with the bits of ps/optimizer.py."""
+"""The optimizer's update of all parameters in one launch, with the bits of ps/optimizer.py."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ...array import Array
 from ...cuda.device import Device
 from ...cuda.loss_scale import NOTHING, LossScale
 
-CHUNK = 4096  # elements for one block
-_CHUNKS = np.dtype(  # struct Chunk of source/update.cu
+# Elements for one block. Keys are cut into chunks, so that one launch fits many small keys and few large ones alike.
+CHUNK = 4096
+_CHUNKS = np.dtype(  # struct Chunk of cuda/source/update.cu, field by field, with the padding that C adds
     [
         ("begin", np.int64),
         ("rate_multiplier", np.float64),
@@ -29,7 +30,7 @@ _CHUNKS = np.dtype(  # struct Chunk of source/update.cu
 
 @dataclass(frozen=True)
 class Span:
-    """Where a key lies in the flat arrays, and how its learning rate and weight decay are scaled."""
+    """Where a key lies in the flat arrays, in elements, and how its learning rate and weight decay are scaled."""
 
     begin: int
     length: int
@@ -38,7 +39,7 @@ class Span:
 
 
 def handles(optimizer: Optimizer) -> bool:
-    """Whether there are kernels for that optimizer."""
+    """Whether there are kernels for that optimizer. A subclass may update otherwise, and has none."""
     return type(optimizer) in (SGD, AddScaled)
 
 
@@ -49,7 +50,8 @@ class FlatUpdate:
     spans is left alone. The learning rate is read from `step.now`. A key's number is its place in `layout`.
 
     As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
-    weights can be inspected as they were; `look` tells. With a `loss_scale` above 1 only that step is left out.
+    weights can be inspected as they were; `look` tells which. With a `loss_scale` above 1 only that step is left out.
+    To be made and used while the device is active.
     """
 
     def __init__(
@@ -72,22 +74,27 @@ class FlatUpdate:
         self._kernel, self._args = _kernel(optimizer, weight, states)
 
     def run(self, step: Any) -> None:
-        """Queue the search for what is no number, and the update."""
+        """Queue the search for NaN and infinity, the update, and with a loss scale its adjustment."""
         if self._count:
             common = self._chunks, step.now, self._word, self._gradient
+            # Two launches: no element may be updated before all gradients have been looked at.
             self._module.launch("find_non_finite", (self._count,), common)
             self._module.launch(self._kernel, (self._count,), (*common, *self._args))
         if self._loss_scale:
             self._loss_scale.adjust()
 
     def look(self) -> tuple[int, int] | None:
-        """The step and the key whose gradient first held NaN or infinity, or None. Waits for the device."""
+        """The step and the key's number whose gradient first held NaN or infinity, or None. Waits for the device."""
+        # The kernel's atomicMin over step << 32 | key leaves the earliest step, and of its keys the first.
         word = int(self._word.get()[0])  # type: ignore[union-attr]
         return None if word == NOTHING else (word >> 32, word & 0xFFFFFFFF)
 
 
 def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, int, int, float, int]]:
-    """Decay is multiplied in double precision and then rounded, as SGD.apply does."""
+    """The fields of _CHUNKS for each chunk, in the order of the keys.
+
+    Decay is multiplied in double precision and then rounded, as SGD.apply does.
+    """
     for key, span in enumerate(layout):
         for begin in range(span.begin, span.begin + span.length, CHUNK):
             length = min(CHUNK, span.begin + span.length - begin)
@@ -95,10 +102,11 @@ def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, 
 
 
 def _kernel(optimizer: Any, weight: Array, states: Mapping[str, Array]) -> tuple[str, tuple[Any, ...]]:
-    """Its name and the parameters after the common ones."""
+    """The kernel's name and its parameters after the common ones, rounded to float32 as on the host."""
     rescale = np.float32(optimizer.rescale_grad)
     if isinstance(optimizer, AddScaled):
         return "add_scaled", (weight, rescale)
+    # Clipping at infinity changes nothing, so that no kernel without clipping is needed.
     clip = np.float32(math.inf if optimizer.clip_gradient is None else optimizer.clip_gradient)
     if not optimizer.momentum:
         return "sgd", (weight, rescale, clip)

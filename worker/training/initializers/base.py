@@ -1,4 +1,4 @@
-"""How parameters begin: by the ending of their names, as in MXNet.
+"""The first values of parameters follow from the ending of their names, as in MXNet.
 
 Names ending in `weight` follow the initializer's rule and are the only ones that draw random numbers, in the order in
 which the caller asks for them (the order of list_arguments). Biases, beta and moving means begin at 0, gamma and
@@ -21,10 +21,14 @@ _ONE = ("gamma", "moving_var", "moving_inv_var")
 
 
 class Initializer:
-    """Base class: `initializer(name, shape)` gives the array. Subclasses say what a weight is."""
+    """Base class: `initializer(name, shape)` gives a new array of that shape. Subclasses define `weight`.
+
+    Random values are drawn from `mx.random`'s stream in C order, so that equal seeds give equal bits. Constructors
+    raise ParameterError if an option is out of range. Attributes are the options, as `options` and repr show them.
+    """
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-        """The first value of parameter `name`. Raises ParameterError if its name says nothing of its kind."""
+        """The first value of parameter `name`. Raises ParameterError if no rule fits its name."""
         if name.endswith("weight"):
             return self.weight(name, shape).astype(dtype, copy=False)
         if name.endswith(_ZERO):
@@ -38,11 +42,11 @@ class Initializer:
         )
 
     def weight(self, name: str, shape: Shape) -> Array:
-        """float32 values of a weight (or of a variable that asked for this initializer by name)."""
+        """float32 values of that shape for a weight, or for a variable that has this initializer of its own."""
         raise NotImplementedError
 
     def dumps(self) -> str:
-        """What a variable keeps as its attribute `__init__`: name and options in JSON, as MXNet writes them."""
+        """What a variable keeps as its attribute `__init__`: a JSON list of name and options, as MXNet writes it."""
         return json.dumps([type(self).__name__.lower(), self.options()])
 
     def options(self) -> dict[str, Any]:
@@ -54,7 +58,7 @@ class Initializer:
 
 
 def positive(what: str, value: float) -> float:
-    """`value` if it is 0 or more; ParameterError that names `what` otherwise."""
-    if not (0 <= value < math.inf):
+    """Return `value` if it is finite and not negative. Raises ParameterError that names `what` otherwise."""
+    if not (0 <= value < math.inf):  # written so that NaN is refused, too
         raise ParameterError(what, expected="a number of 0 or more", got=value)
     return float(value)

@@ -1,4 +1,4 @@
-"""The public `mx.init`: how parameters begin."""
+"""The public `mx.init`: initializers that do not depend on a parameter's shape, and `create` to make one by name."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = [
 
 
 class Uniform(Initializer):
-    """Uniform in [-scale, scale). R's default and FeedForward's is a scale of 0.01."""
+    """Uniform in [-scale, scale). The default is MXNet's in Python; R and FeedForward use a scale of 0.01."""
 
     def __init__(self, scale: float = 0.07) -> None:
         self.scale = positive("Uniform: scale", scale)
 
     def weight(self, name: str, shape: Shape) -> Array:
-        """One draw per value."""
+        """One random draw per value of that shape, in C order."""
         return random.uniform(-self.scale, self.scale, shape)
 
 
@@ -51,18 +51,18 @@ class Normal(Initializer):
         self.sigma = positive("Normal: sigma", sigma)
 
     def weight(self, name: str, shape: Shape) -> Array:
-        """Drawn by the polar method."""
+        """Random values of that shape by Marsaglia's polar method, as in MXNet; a sigma of 0 draws nothing."""
         return random.normal(0.0, self.sigma, shape)
 
 
 class Constant(Initializer):
-    """Every weight value is `value`."""
+    """Weights whose elements are all `value`."""
 
     def __init__(self, value: float = 0.0) -> None:
         self.value = float(value)
 
     def weight(self, name: str, shape: Shape) -> Array:
-        """No draws."""
+        """An array of that shape filled with `value`; no random draws."""
         return np.full(shape, self.value, np.float32)
 
 
@@ -73,7 +73,7 @@ class Zero(Constant):
         super().__init__(0.0)
 
     def options(self) -> dict[str, Any]:
-        """None."""
+        """No keywords: the value is in the name."""
         return {}
 
 
@@ -84,7 +84,7 @@ class One(Constant):
         super().__init__(1.0)
 
     def options(self) -> dict[str, Any]:
-        """None."""
+        """No keywords: the value is in the name."""
         return {}
 
 
@@ -92,11 +92,15 @@ class Load(Initializer):
     """Values by name from a dict of arrays (`arg:` and `aux:` prefixes allowed), the rest from `default_init`."""
 
     def __init__(self, params: Mapping[str, Array], default_init: Initializer | None = None) -> None:
+        # The prefixes are those of names in .params files, so that what mx.nd.load returns can be passed as it is.
         self.params = {name.removeprefix("arg:").removeprefix("aux:"): value for name, value in params.items()}
         self.default_init = default_init
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-        """A copy of the stored value; ShapeError if it has another shape, ParameterError if nothing is known of it."""
+        """A copy of the stored value.
+
+        Raises ShapeError if it has another shape than `shape`, ParameterError if there is neither value nor default.
+        """
         if name in self.params:
             value = np.asarray(self.params[name])
             if value.shape != tuple(shape):
@@ -108,7 +112,10 @@ class Load(Initializer):
 
 
 class Mixed(Initializer):
-    """The initializer of the first regular expression that matches the name."""
+    """Uses the initializer of the first regular expression that is found in the name.
+
+    Raises ParameterError unless there are as many initializers as patterns.
+    """
 
     def __init__(self, patterns: Sequence[str], initializers: Sequence[Initializer]) -> None:
         if len(patterns) != len(initializers):
@@ -116,13 +123,14 @@ class Mixed(Initializer):
         self.rules = [(re.compile(pattern), rule) for pattern, rule in zip(patterns, initializers, strict=True)]
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-        """ParameterError if no pattern matches."""
+        """The value that the chosen initializer gives, of `shape`. Raises ParameterError if no pattern matches."""
         for pattern, rule in self.rules:
             if pattern.search(name):
                 return rule(name, shape, dtype)
         raise ParameterError(f"Mixed: no pattern matches parameter {name!r}", remedy='Add ".*" as the last pattern')
 
 
+# The names that MXNet registers; zeros and ones are its aliases.
 _BY_NAME: Mapping[str, type[Initializer]] = {
     kind.__name__.lower(): kind
     for kind in (Uniform, Normal, Constant, Zero, One, Xavier, MSRAPrelu, Orthogonal, LSTMBias, Bilinear)
@@ -130,7 +138,10 @@ _BY_NAME: Mapping[str, type[Initializer]] = {
 
 
 def create(value: object) -> Initializer:
-    """An initializer from itself, its name ("xavier") or a variable's attribute ('["xavier", {"magnitude": 2}]')."""
+    """An initializer from itself, its name ("xavier") or a variable's attribute ('["xavier", {"magnitude": 2}]').
+
+    Raises ParameterError if the name is unknown, the attribute is not such a list, or the options are wrong.
+    """
     if isinstance(value, Initializer):
         return value
     name, options = value, {}

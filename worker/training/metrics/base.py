@@ -1,8 +1,8 @@
 """What a metric is: one value per global batch, averaged over batches, as in R.
 
-A built-in metric turns its share of a batch's rows into a few numbers that can be added up over workers
-(`statistics`); `value` makes the batch's figure of the sum. A custom metric has no such numbers (`sums` is False)
-and sees whole labels and outputs.
+A built-in metric turns a worker's rows of a batch into a few numbers that can be added up over workers
+(`statistics`); `value` computes the batch's value from their sum. A custom metric has no such numbers (`sums` is
+False) and sees whole labels and outputs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ OneOrMore = Array | Sequence[Array]
 
 
 class Metric:
-    """Base class. Subclasses define `name`, `count` of statistics, `_pair` and `value`.
+    """Base class. Subclasses define `_pair` and, if the value is not a ratio, `count` and `value`.
 
-    `labels` and `outputs` are an array each, or lists of equal length; statistics of several pairs are added.
-    Who counts batches later than they are trained, as GPUs do, sets `settle` to what counts those that are due.
+    `labels` and `outputs` are an array each, or lists of equal length, whose pairs are counted together; the first axis
+    of each array is the example, and shapes are as the subclass says. Methods that take them raise ShapeError if they
+    do not fit together. `statistics` are (count,) float64: here a sum, and the number of elements in it.
+
+    An engine that counts batches later than it trains them, as on GPUs, sets `settle` to what counts those that are
+    due. It is called before a value is read.
     """
 
     count: ClassVar[int] = 2
@@ -37,30 +41,31 @@ class Metric:
         self.reset()
 
     def statistics(self, labels: OneOrMore, outputs: OneOrMore) -> Array:
-        """float64 numbers, `count` of them, of these rows; the sum over shares of a batch is that of the batch."""
-        total = np.zeros(self.count)
+        """(count,) float64 numbers of these rows; their sum over the workers is that of the whole batch."""
+        total = np.zeros(self.count)  # float64: counts stay exact, and sums hardly depend on how rows were shared out
         for label, output in self._pairs(labels, outputs):
             total += np.array(tuple(self._pair(label, output)), np.float64)
         return total
 
     def value(self, statistics: Array) -> float:
-        """The figure of one global batch."""
+        """The value of one global batch from its statistics; nan if it has no elements."""
         return ratio(statistics)
 
     def _pair(self, label: Array, output: Array) -> Iterable[float]:
+        """The statistics of one label with its output."""
         raise NotImplementedError
 
     def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
-        """The figure of one whole batch."""
+        """The value of one whole batch."""
         return self.value(self.statistics(labels, outputs))
 
     def add(self, value: float) -> None:
-        """Count one global batch whose figure is `value`."""
+        """Count one global batch whose value is known."""
         self.total += value
         self.batches += 1
 
     def update(self, labels: OneOrMore, outputs: OneOrMore) -> None:
-        """Count one global batch."""
+        """Count one global batch, given whole."""
         self.add(self.measure(labels, outputs))
 
     def get(self) -> tuple[str, float]:
@@ -70,11 +75,11 @@ class Metric:
 
     def reset(self) -> None:
         """Forget all batches."""
-        self.settle()
+        self.settle()  # or those that are due would be counted after this
         self.total, self.batches = 0.0, 0
 
     def leaves(self) -> list[Metric]:
-        """The single metrics in it: itself, or a composite's members."""
+        """The single metrics that it consists of: itself, or a composite's members."""
         return [self]
 
     def _pairs(self, labels: OneOrMore, outputs: OneOrMore) -> Iterator[tuple[Array, Array]]:
@@ -90,8 +95,9 @@ class Metric:
 class Custom(Metric):
     """A metric that is a function of a whole batch: `function(label, output) -> number`.
 
-    Where the output has one column and the label none, the output comes as a vector too, so that `label - output`
-    means what it says. Several pairs of labels and outputs are averaged.
+    Both are arrays of all rows, of the shapes that the iterator and the network give them; but an output (N, 1)
+    with a label (N,) comes as (N,) too, so that `label - output` is not broadcast to (N, N). If the network has several
+    outputs, the value is the mean over the pairs.
     """
 
     sums = False  # nothing to add up over workers: labels and outputs travel
@@ -102,7 +108,7 @@ class Custom(Metric):
         super().__init__(name)
 
     def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
-        """The function's value; ParameterError if it gives no number."""
+        """The function's value. Raises ParameterError if it is not a number."""
         values = [self.function(*same_shape(label, output)) for label, output in self._pairs(labels, outputs)]
         try:
             return math.fsum(float(value) for value in values) / len(values)
@@ -113,7 +119,7 @@ class Custom(Metric):
 
 
 class CompositeMetric(Metric):
-    """Several metrics at once. `get` gives a list of names and a list of values."""
+    """Several metrics at once. `get` gives a list of names and a list of values; members of members are flattened."""
 
     sums = False  # each leaf has statistics of its own
 
@@ -131,7 +137,7 @@ class CompositeMetric(Metric):
             metric.update(labels, outputs)
 
     def get(self) -> tuple[list[str], list[float]]:  # type: ignore[override]
-        """Names and means."""
+        """Names and means over the batches since `reset`, one of each per member."""
         pairs = [metric.get() for metric in self.metrics]
         return [name for name, _ in pairs], [value for _, value in pairs]
 
@@ -142,11 +148,11 @@ class CompositeMetric(Metric):
 
 
 def nothing_due() -> None:
-    """Every batch has been counted."""
+    """The `settle` of a metric that counts each batch at once: there is nothing to do."""
 
 
 def ratio(statistics: Array) -> float:
-    """statistics[0] / statistics[1]; nan if nothing was counted."""
+    """statistics[0] / statistics[1] of an array (2,); nan if nothing was counted."""
     return float(statistics[0]) / float(statistics[1]) if statistics[1] else math.nan
 
 
@@ -156,12 +162,12 @@ def _listed(arrays: OneOrMore) -> list[Array]:
 
 
 def column(label: Array) -> Array:
-    """(rows, 1) as (rows,)."""
+    """A label (rows, 1) as a view (rows,); any other as it is."""
     return label[:, 0] if label.ndim == 2 and label.shape[1] == 1 else label
 
 
 def same_shape(label: Array, output: Array) -> tuple[Array, Array]:
-    """The two with one-column matrices as vectors, if that makes them alike."""
+    """The two with matrices (rows, 1) as vectors (rows,), if that gives them the same shape; else as they are."""
     if label.shape != output.shape and column(label).shape == column(output).shape:
         return column(label), column(output)
     return label, output
