@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from side_by_side import CORES
 
-from pushgrad.launch.exchange_time import Exchange, parse_rate
+from pushgrad.launch.exchange_time import ExchangeModel, parse_rate
 
 PROGRAM = Path(__file__).with_name("peers") / "pushgrad_scale.py"
 JOBS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))  # workers, servers
@@ -81,7 +81,7 @@ def measure(workers, servers, rate, latency, steps):
         job = Job(places, workers, servers, steps)
         stack.callback(job.kill)
         times, nbytes, busy = job.run()
-    exchange = Exchange(workers, servers, nbytes, parse_rate(rate), latency)
+    exchange = ExchangeModel(workers, servers, nbytes, parse_rate(rate), latency)
     seconds = median(times)
     return {
         "workers": workers,

@@ -7,7 +7,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from pushgrad.launch.exchange_time import Exchange, parse_rate
+from pushgrad.launch.exchange_time import ExchangeModel, parse_rate
 
 PARAMETERS = 4 * 100e6  # bytes: 100 M of float32
 LINKS = ("1Gb", "10Gb", "25Gb", "100Gb")
@@ -18,7 +18,7 @@ def main() -> None:
     """Draw both curves."""
     figure, (servers, seconds) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for link in LINKS:
-        jobs = [Exchange(workers, 1, PARAMETERS, parse_rate(link), 1e-4).enough_servers() for workers in WORKERS]
+        jobs = [ExchangeModel(workers, 1, PARAMETERS, parse_rate(link), 1e-4).enough_servers() for workers in WORKERS]
         servers.plot(WORKERS, [job.servers for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
         seconds.plot(WORKERS, [job.seconds for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
     servers.set(title="servers that a job needs", xlabel="workers", xscale="log", yscale="log")

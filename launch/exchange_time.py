@@ -19,7 +19,7 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ExchangeModel:
     """One step's exchange: `workers` workers push `nbytes` bytes of gradients to `servers` servers and pull as many.
 
     Each process has a host with a full-duplex link of `link` bytes per second. `latency` is the time from host to host
@@ -63,7 +63,7 @@ class Exchange:
         first = min(1.0, RANGE_BYTES * self.servers / self.nbytes)
         return max(self.costs.values()) * (1 + first) + 2 * self.latency
 
-    def enough_servers(self, limit: float = 0.0) -> Exchange:
+    def enough_servers(self, limit: float = 0.0) -> ExchangeModel:
         """The exchange with the fewest servers with which a step takes at most `limit` seconds.
 
         If that is impossible, or without a limit: with which it takes at most ENOUGH times the least possible.

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from .exchange_time import PAYLOAD, SERVER_RATE, Exchange, parse_count, parse_rate
+from .exchange_time import PAYLOAD, SERVER_RATE, ExchangeModel, parse_count, parse_rate
 
 ITEM_BYTES = 4  # float32
 
@@ -33,7 +33,7 @@ def plan(workers: int, params: str, link: str, latency: float, compute: float, s
     It is arithmetic, not a measurement; docs/scale.md derives it and shows how near it comes.
     """
     count, rate = parse_count(params), parse_rate(link)
-    asked = Exchange(workers, 1, ITEM_BYTES * count, rate, latency / 1000, server_rate * 1e9)
+    asked = ExchangeModel(workers, 1, ITEM_BYTES * count, rate, latency / 1000, server_rate * 1e9)
     chosen = asked.enough_servers(compute)
     click.echo(
         f"{workers} workers exchange {asked.nbytes / 1e6:,.0f} MB each per step; "
@@ -43,7 +43,7 @@ def plan(workers: int, params: str, link: str, latency: float, compute: float, s
     click.echo(_advice(chosen, compute))
 
 
-def _table(chosen: Exchange, compute: float) -> Table:
+def _table(chosen: ExchangeModel, compute: float) -> Table:
     table = Table("servers", "exchange", "held up by")
     if compute:
         table.add_column("step", justify="right")
@@ -58,7 +58,7 @@ def _table(chosen: Exchange, compute: float) -> Table:
     return table
 
 
-def _advice(chosen: Exchange, compute: float) -> str:
+def _advice(chosen: ExchangeModel, compute: float) -> str:
     noun = "server" if chosen.servers == 1 else "servers"
     told = f"Start {chosen.servers} {noun}: a step's exchange takes {chosen.seconds:.3g} s"
     if not compute:

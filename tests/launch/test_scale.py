@@ -9,14 +9,14 @@ from click.testing import CliRunner
 
 from pushgrad.cli import command
 from pushgrad.common.errors import ParameterError
-from pushgrad.launch.exchange_time import PAYLOAD, Exchange, parse_count, parse_rate
+from pushgrad.launch.exchange_time import PAYLOAD, ExchangeModel, parse_count, parse_rate
 
 GIGABIT = 125e6
 MEASURED = Path(__file__).parents[2] / "docs" / "benchmarks" / "scale.json"
 
 
 def test_a_worker_and_a_server_need_what_the_link_needs_and_the_first_range_twice():
-    exchange = Exchange(1, 1, 100e6, GIGABIT, latency=0.001)
+    exchange = ExchangeModel(1, 1, 100e6, GIGABIT, latency=0.001)
     assert exchange.best == pytest.approx(100e6 / (GIGABIT * PAYLOAD))
     assert exchange.seconds == pytest.approx(exchange.best * (1 + 4194304 / 100e6) + 0.002)
     assert exchange.bottleneck == "the workers' links"
@@ -33,14 +33,14 @@ def test_a_worker_and_a_server_need_what_the_link_needs_and_the_first_range_twic
     ids=["8-to-1", "8-to-2", "8-to-16", "slow-server"],
 )
 def test_the_slowest_resource_sets_the_pace(change, bottleneck, times):
-    one = Exchange(1, 1, 1e9, GIGABIT)
+    one = ExchangeModel(1, 1, 1e9, GIGABIT)
     exchange = replace(one, **change)
     assert exchange.bottleneck == bottleneck
     assert max(exchange.costs.values()) == pytest.approx(times * one.best)
 
 
 def test_enough_servers_are_the_fewest_that_keep_within_the_limit():
-    exchange = Exchange(64, 1, 4e8, 100 * GIGABIT)
+    exchange = ExchangeModel(64, 1, 4e8, 100 * GIGABIT)
     chosen = exchange.enough_servers(0.5)
     assert chosen.seconds <= 0.5 < replace(chosen, servers=chosen.servers - 1).seconds
     freely = exchange.enough_servers()
@@ -52,7 +52,7 @@ def test_the_model_foretells_what_was_measured():
     report = json.loads(MEASURED.read_text())
     assert len(report["rows"]) >= 3
     for row in report["rows"]:
-        exchange = Exchange(row["workers"], row["servers"], row["bytes"], GIGABIT, report["latency in ms"] / 1000)
+        exchange = ExchangeModel(row["workers"], row["servers"], row["bytes"], GIGABIT, report["latency in ms"] / 1000)
         assert exchange.seconds == pytest.approx(row["median"], rel=0.15), row
 
 
@@ -79,7 +79,7 @@ def test_plan_answers_with_a_number_of_servers():
     done = CliRunner().invoke(command, ["plan", "--workers", "256", "--params", "100M", "--link", "25Gb"])
     assert done.exit_code == 0
     assert done.output.startswith("256 workers exchange 400 MB each per step; a link moves 2,989 MB of it a second")
-    chosen = Exchange(256, 1, 4e8, 25 * GIGABIT, 1e-4).enough_servers()
+    chosen = ExchangeModel(256, 1, 4e8, 25 * GIGABIT, 1e-4).enough_servers()
     assert f"Start {chosen.servers} servers: a step's exchange takes {chosen.seconds:.3g} s" in done.output
     assert "the servers' processors" in done.output
 
