@@ -22,7 +22,8 @@ class Cast(Identity):
     """data rounded to the numbers that `dtype` can hold, but stored in the graph's own type; the shape is data's.
 
     For an integer type, data is cut towards zero and wraps around, and the gradient passes unchanged. For float16 and
-    bfloat16 the gradient is rounded, too, as it would be in that type. float32 and float64 change nothing. NaN is kept.
+    bfloat16 the gradient is rounded, too, as it would be in that type. float32 and float64 change nothing. NaN and
+    infinity are kept, except that bool makes 1 of both.
     """
 
     aliases = ("cast",)
@@ -83,13 +84,15 @@ def _to_brain(xp: Any, data: Array, out: Array) -> None:
 
 
 def _to_whole(xp: Any, data: Array, kind: Any, out: Array) -> None:
-    """Cut towards zero; numbers outside the type's range are taken modulo 2^bits."""
+    """Cut towards zero; numbers outside the type's range are taken modulo 2^bits, infinity and NaN are left alone."""
     # In floating point rather than by astype: the conversion of a number out of range is undefined in C, and
     # processors differ.
     lowest, count = float(kind.min), 2.0**kind.bits
     xp.trunc(data, out=out)
-    outside = (out < lowest) | (out >= lowest + count)
-    wrapped = out - xp.floor((out - lowest) / count) * count
+    # Infinity has no remainder. No number of the type would do: one would hide that a training has diverged.
+    number = xp.where(xp.isfinite(out), out, lowest)
+    outside = (number < lowest) | (number >= lowest + count)
+    wrapped = number - xp.floor((number - lowest) / count) * count
     xp.copyto(out, wrapped, where=outside)
 
 
