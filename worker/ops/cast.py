@@ -16,6 +16,7 @@ from .parameters import DType
 from .view import Identity
 
 _LARGEST_HALF = 65520.0  # halfway between float16's largest number 65504 and 2^16: from here on it rounds to infinity
+_LARGEST_SINGLE = float(np.finfo(np.float32).max)
 
 
 class Cast(Identity):
@@ -75,7 +76,8 @@ def _to_half(xp: Any, data: Array, out: Array) -> None:
 
 def _to_brain(xp: Any, data: Array, out: Array) -> None:
     """Write the nearest bfloat16 (the upper half of a float32), ties to even; NaN stays as it is."""
-    bits = data.astype(np.float32).view(np.uint32)
+    # float32's largest number rounds to infinity below; a larger float64 would warn on its way to float32.
+    bits = xp.clip(data, -_LARGEST_SINGLE, _LARGEST_SINGLE).astype(np.float32).view(np.uint32)
     # Adding just under half a unit of the upper half, plus its last bit, carries into it exactly when it must round up.
     # The carry would turn some NaN into infinity or zero, hence the copy at the end.
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)

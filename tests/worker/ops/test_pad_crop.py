@@ -96,6 +96,12 @@ def test_casts_keep_infinity(dtype, forward):
     np.testing.assert_array_equal(forward(lookup("cast")(dtype=dtype), [array])[0], array)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_large_doubles_become_infinite_halves(dtype, forward):
+    found = forward(lookup("cast")(dtype=dtype), [np.array([1e300, -1e300, 2.0])])
+    assert found[0].tolist() == [np.inf, -np.inf, 2]
+
+
 def test_casts_that_change_nothing_are_views():
     assert lookup("Cast")(dtype="float64").is_view
     assert not lookup("Cast")(dtype="float16").is_view
