@@ -117,6 +117,16 @@ def test_in_order_with_the_callers_stream(gpus):
             assert float(doubled.get(stream=stream)[0, 0]) == 4 * number
 
 
+def test_in_order_with_the_callers_stream_after_an_exception(gpus, device):
+    with gpus.cuda.Stream(non_blocking=True) as stream:
+        array = gpus.zeros(4, np.float32)
+        with pytest.raises(ValueError, match="in the middle"), device.serving():
+            array += 3
+            raise ValueError("in the middle")
+        array *= 2
+        assert array.get(stream=stream).tolist() == [6] * 4
+
+
 def test_arrays_of_ones_own(gpus):
     xp, net = gpus, network()
     arrays = {name: xp.asarray(value) for name, value in values().items()}

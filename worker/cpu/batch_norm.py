@@ -23,9 +23,11 @@ WIDTH = 256
 
 
 class BatchNormKernel:
-    """One thread's share of the channels of a call; mean and deviation are kept from forward to backward.
+    """One thread's share of the channels of a call.
 
     data (N, ..., C, ...) with the channels on the operator's axis, gamma, beta and both averages (C,) -> data's shape.
+    A forward in training mode keeps mean and deviation of the batch for the backward that follows. If the last forward
+    was another one, or there was none, backward computes them from its own inputs, as the plain operator always does.
     """
 
     def __init__(self, op: BatchNorm, channels: int, lane: int = 0, lanes: int = 1) -> None:
@@ -33,6 +35,7 @@ class BatchNormKernel:
         self.first, self.last = share(channels, lane, lanes)
         # In float64, as an average over a large batch has more digits than a float32.
         self.mean, self.var, self.inverse = np.zeros((3, self.last - self.first))  # inverse: 1 / sqrt(var + eps)
+        self._kept = False  # whether they are those of the batch of the last forward
 
     def split(self, lanes: int) -> list[BatchNormKernel]:
         """`lanes` kernels that share the channels out among them; all are given the same, whole arrays."""
@@ -44,7 +47,7 @@ class BatchNormKernel:
         gamma, beta, *averages = (array[own] for array in inputs[1:])
         if self.op.fix_gamma:
             gamma = np.ones_like(gamma)
-        is_own = self.op.uses_batch(step, data)
+        is_own = self._kept = self.op.uses_batch(step, data)
         if not is_own:
             self.mean[:], self.var[:] = averages
         out, state = self.op.planes(outputs[0]), (self.mean, self.var, self.inverse)
@@ -58,18 +61,39 @@ class BatchNormKernel:
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of data, gamma and beta, those that are asked for.
 
-        Statistics are those of the last forward; the formula is that of ops.batch_norm.BatchNorm.backward.
+        The formula is that of ops.batch_norm.BatchNorm.backward.
         """
         data, head, own = self.op.planes(inputs[0]), self.op.planes(out_grads[0]), slice(self.first, self.last)
         gamma = np.ones(self.mean.size, np.float32) if self.op.fix_gamma else inputs[1][own]
         grad = None if in_grads[0] is None else _rows(self.op.planes(in_grads[0]))
         is_own, sums = self.op.uses_batch(step, data), np.zeros((2, self.mean.size))
+        if not (is_own and self._kept):
+            self._renew(data, is_own, [average[own] for average in inputs[3:]])
         state = (self.mean, self.inverse)
         _backward(_rows(data), _rows(head), grad, data.shape[2], self.first, is_own, state, gamma, sums)
         if in_grads[1] is not None:
             in_grads[1][own] = 0 if self.op.fix_gamma else sums[1]
         if in_grads[2] is not None:
             in_grads[2][own] = sums[0]
+
+    def _renew(self, data: Array, is_own: bool, averages: Arrays) -> None:
+        """Compute the statistics as a forward would, of data (rows, channels, behind) if `is_own`."""
+        self._kept = is_own
+        if is_own:
+            _batch_moments(_rows(data), data.shape[2], self.first, self.mean, self.var)
+        else:
+            self.mean[:], self.var[:] = averages
+        with np.errstate(all="ignore"):  # as in the compiled loops, where a deviation of 0 with eps 0 is not reported
+            self.inverse[:] = 1 / np.sqrt(self.var + self.op.eps)
+
+
+def _batch_moments(data: Array, behind: int, first: int, mean: Array, var: Array) -> None:
+    """Mean and variance of all channels from `first` on, block by block as in `_forward` and so with its bits."""
+    sums, block = np.empty((3, WIDTH)), max(1, WIDTH // behind)
+    for start in range(0, mean.size, block):
+        end = min(start + block, mean.size)
+        columns = (first + start) * behind, (first + end) * behind
+        _moments(data, *columns, behind, sums, mean[start:end], var[start:end])
 
 
 def _rows(planes: Array) -> Array:

@@ -5,6 +5,9 @@ only, and callers apply the activation to these afterwards. `winner` keeps, per 
 maximum within its window. Windows do not overlap, so backward writes each number once.
 
 All innermost loops run along contiguous memory and choose by value rather than by branch: that is what LLVM vectorises.
+
+As in pooling.py a NaN is larger than any number, and the first one wins: `not <=` is also true of a NaN, and nothing
+displaces a NaN that is there.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ def pool_rows(
                 for position in range(1, window[0] * window[1]):
                     line = rows[first + (position // window[1]) * width + position % window[1]]
                     for f in range(filters):
-                        larger = line[f] > best[f]  # strictly, so that the first of equal numbers wins
+                        # Not of an equal number, so that the first of equal ones wins.
+                        larger = (not line[f] <= best[f]) and best[f] == best[f]
                         best[f] = line[f] if larger else best[f]
                         kept[f] = position if larger else kept[f]
                 for f in range(filters):
@@ -97,7 +101,7 @@ def pool_runs(runs: Array, bias: Array, out: Array, winner: Array) -> None:
             for position in range(1, positions):
                 run = runs[i, f, position]
                 for p in range(size):
-                    larger = run[p] > best[p]
+                    larger = (not run[p] <= best[p]) and best[p] == best[p]
                     best[p] = run[p] if larger else best[p]
                     kept[p] = position if larger else kept[p]
             for p in range(size):

@@ -71,13 +71,17 @@ def _softrelu(values: Array) -> None:
 @kernel
 def _softsign(values: Array) -> None:
     for i in range(values.size):
-        values[i] = values[i] / (np.float32(1) + abs(values[i]))
+        x = values[i]
+        # inf / inf would be NaN
+        values[i] = np.copysign(np.float32(1), x) if abs(x) == np.inf else x / (np.float32(1) + abs(x))
 
 
 @kernel
 def _relu_slope(out: Array, grad: Array, result: Array) -> None:
     for i in range(out.size):
-        result[i] = grad[i] if out[i] > 0 else np.float32(0)
+        # Where the output is 0, |grad * out| is 0 as well, but NaN for a gradient that is NaN or infinite; and it is
+        # NaN where the output is NaN. So a diverged training is noticed, as with the plain version, which multiplies.
+        result[i] = grad[i] if out[i] > 0 else abs(grad[i] * out[i])
 
 
 @kernel

@@ -63,7 +63,7 @@ class WinogradKernel:
     """Forward and backward of convolution -> activation, for one slice of the batch.
 
     data (n, C, H, W), weight (F, C, 3, 3), bias (F,) -> (n, F, OH, OW). Backward uses the weight's tiles of the last
-    forward.
+    forward, or those of a call of `arrange_weight` since.
     """
 
     def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
@@ -79,10 +79,14 @@ class WinogradKernel:
         wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
         self.bands = list(cut(out[0], (self.down, self.across), wanted))
 
+    def arrange_weight(self, weight: Array) -> None:
+        """Make the tiles of weight (F, C, 3, 3), for a backward without a forward before it."""
+        self.form.weight_to_tiles(weight, self.weight)
+
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         data, out = inputs[0], outputs[0]
-        self.form.weight_to_tiles(inputs[1], self.weight)
+        self.arrange_weight(inputs[1])
         for band in self.bands:
             tiles = self._data_tiles(data, band)
             products = self._tiles("products", self.filters, band)

@@ -83,10 +83,12 @@ class Device:
         with self._device:
             callers = self.xp.cuda.get_current_stream()
             self.stream.wait_event(callers.record(self.xp.cuda.Event(disable_timing=True)))
-        with self.active():
-            yield
-        with self._device:
-            callers.wait_event(self.mark())
+        try:
+            with self.active():
+                yield
+        finally:  # after an exception, too: what was queued before it still runs, and may write what the caller reads
+            with self._device:
+                callers.wait_event(self.mark())
 
     def here(self) -> Any:
         """A context in which this is cupy's current device."""

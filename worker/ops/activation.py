@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..array import Array, Arrays
 from .elementwise import BaseElementwise
 from .parameters import Choice
@@ -79,17 +81,20 @@ def _softrelu_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
 
 
 def _softsign(xp: Any, x: Array, out: Array) -> None:
+    """x / (1 + |x|), and 1 or -1 at infinity, which the largest number gives as well; inf / inf would be NaN."""
+    largest = np.finfo(x.dtype).max
+    x = xp.clip(x, -largest, largest)
     xp.absolute(x, out=out)
     xp.add(out, 1, out=out)
     xp.divide(x, out, out=out)
 
 
 def _softsign_slope(xp: Any, x: Array, y: Array, out: Array) -> None:
-    """1 / (1 + |x|)^2."""
+    """1 / (1 + |x|)^2; the quotient first, as the square of a large number would overflow with a warning."""
     xp.absolute(x, out=out)
     xp.add(out, 1, out=out)
-    xp.multiply(out, out, out=out)
     xp.reciprocal(out, out=out)
+    xp.multiply(out, out, out=out)
 
 
 VALUES: dict[str, Callable[[Any, Array, Array], None]] = {

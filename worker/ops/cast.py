@@ -16,13 +16,15 @@ from .parameters import DType
 from .view import Identity
 
 _LARGEST_HALF = 65520.0  # halfway between float16's largest number 65504 and 2^16: from here on it rounds to infinity
+_LARGEST_SINGLE = float(np.finfo(np.float32).max)
 
 
 class Cast(Identity):
     """data rounded to the numbers that `dtype` can hold, but stored in the graph's own type; the shape is data's.
 
     For an integer type, data is cut towards zero and wraps around, and the gradient passes unchanged. For float16 and
-    bfloat16 the gradient is rounded, too, as it would be in that type. float32 and float64 change nothing. NaN is kept.
+    bfloat16 the gradient is rounded, too, as it would be in that type. float32 and float64 change nothing. NaN and
+    infinity are kept, except that bool makes 1 of both.
     """
 
     aliases = ("cast",)
@@ -74,7 +76,8 @@ def _to_half(xp: Any, data: Array, out: Array) -> None:
 
 def _to_brain(xp: Any, data: Array, out: Array) -> None:
     """Write the nearest bfloat16 (the upper half of a float32), ties to even; NaN stays as it is."""
-    bits = data.astype(np.float32).view(np.uint32)
+    # float32's largest number rounds to infinity below; a larger float64 would warn on its way to float32.
+    bits = xp.clip(data, -_LARGEST_SINGLE, _LARGEST_SINGLE).astype(np.float32).view(np.uint32)
     # Adding just under half a unit of the upper half, plus its last bit, carries into it exactly when it must round up.
     # The carry would turn some NaN into infinity or zero, hence the copy at the end.
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
@@ -83,13 +86,15 @@ def _to_brain(xp: Any, data: Array, out: Array) -> None:
 
 
 def _to_whole(xp: Any, data: Array, kind: Any, out: Array) -> None:
-    """Cut towards zero; numbers outside the type's range are taken modulo 2^bits."""
+    """Cut towards zero; numbers outside the type's range are taken modulo 2^bits, infinity and NaN are left alone."""
     # In floating point rather than by astype: the conversion of a number out of range is undefined in C, and
     # processors differ.
     lowest, count = float(kind.min), 2.0**kind.bits
     xp.trunc(data, out=out)
-    outside = (out < lowest) | (out >= lowest + count)
-    wrapped = out - xp.floor((out - lowest) / count) * count
+    # Infinity has no remainder. No number of the type would do: one would hide that a training has diverged.
+    number = xp.where(xp.isfinite(out), out, lowest)
+    outside = (number < lowest) | (number >= lowest + count)
+    wrapped = number - xp.floor((number - lowest) / count) * count
     xp.copyto(out, wrapped, where=outside)
 
 

@@ -60,24 +60,26 @@ class Embedding(Operator):
             step.xp.add.at(in_grads[1], ids, out_grads[0].reshape(-1, self.output_dim))
 
 
-def whole_numbers(step: Step, values: Array, limit: int, what: str) -> Array:
+def whole_numbers(step: Step, values: Array, limit: int, what: str, lowest: int = 0) -> Array:
     """`values`, floats of any shape, as integers of the same shape.
 
     Raises DataError, naming `what`, the row in the global batch and the value, unless all are whole numbers in
-    [0, limit).
+    [lowest, limit).
     """
     # Written so that NaN is wrong, too: every comparison with it is False.
-    wrong: Any = ~((values >= 0) & (values < limit) & (values == step.xp.trunc(values)))
+    wrong: Any = ~((values >= lowest) & (values < limit) & (values == step.xp.trunc(values)))
     row_size = max(1, product(values.shape[1:]))
-    step.refuse(wrong, values, partial(not_in_range, what, limit, step.first_row, row_size))
+    step.refuse(wrong, values, partial(not_in_range, what, limit, step.first_row, row_size, lowest=lowest))
     indices: Array = values.astype(np.intp)
     return indices
 
 
-def not_in_range(what: str, limit: int, first_row: int, row_size: int, index: int, value: float) -> DataError:
+def not_in_range(
+    what: str, limit: int, first_row: int, row_size: int, index: int, value: float, lowest: int = 0
+) -> DataError:
     """The error for a `value` that is not an index, found at flat `index` of values that begin at row `first_row`."""
     return DataError(
         f"{what}: row {first_row + index // row_size}",
-        expected=f"a whole number from 0 to {limit - 1}",
+        expected=f"a whole number from {lowest} to {limit - 1}",
         got=f"{value:g}",
     )

@@ -159,11 +159,22 @@ class Ints(Parameter[tuple[int, ...]]):
     def parse(self, value: object) -> tuple[int, ...]:
         """Accept tuples, lists, arrays and their text. Raises ValueError, TypeError or SyntaxError for all else."""
         if isinstance(value, str):
-            # "L": files written by Python 2 hold longs, "(3L, 3L)". Long texts are refused unread, because literal_eval
-            # can exhaust memory or the stack on what a foreign file may contain.
-            value = ast.literal_eval(value.strip().replace("L", "")) if len(value) < 1000 else None
+            value = read_literal(value)
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
         return tuple(Int(minimum=self.minimum).parse(item) for item in items)
+
+
+def read_literal(text: str) -> object:
+    """The Python literal that `text` spells, such as a tuple. Raises ValueError if it is 1000 characters or longer.
+
+    Also raises what ast.literal_eval raises.
+    """
+    # Long texts are refused unread, because literal_eval can exhaust memory or the stack on what a foreign file may
+    # contain.
+    if len(text) >= 1000:
+        raise ValueError(text)
+    # "L": files written by Python 2 hold longs, "(3L, 3L)".
+    return ast.literal_eval(text.strip().replace("L", ""))
 
 
 class DType(Parameter[str]):

@@ -56,8 +56,11 @@ class Vanilla:
     def back(
         self, xp: Any, state_grad: Array, cell_grad: Array | None, kept: Any, state: Array, cell: Array | None
     ) -> CellGradients:
-        """The state's gradient times f', which follows from the next state y: 1 - y^2 for tanh, y > 0 for relu."""
-        grad = state_grad * (1 - kept * kept if self.function == "tanh" else kept > 0)
+        """The state's gradient times f', which follows from the next state y: 1 - y^2 for tanh.
+
+        For relu it is the sign of y, which is not negative: NaN where y is NaN, which a comparison would turn into 0.
+        """
+        grad = state_grad * (1 - kept * kept if self.function == "tanh" else xp.sign(kept))
         return CellGradients(grad, grad, None, None)
 
 

@@ -9,7 +9,7 @@ from ...common.errors import ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .parameters import Bool, DType, Int, Ints, Optional
-from .shapes import merge, normal_axis
+from .shapes import merge, normal_axis, product
 
 
 class _Reduction(Operator, abstract=True):
@@ -125,7 +125,8 @@ class Mean(_Excluding):
 
     def slope(self, xp: Any, data: Array, y: Array, dy: Array, axes: Shape, out: Array) -> None:
         """dy / n."""
-        xp.multiply(dy, y.size / data.size, out=out)  # n elements went into each result: 1 / n
+        count = product(tuple(data.shape[axis] for axis in axes))  # from the axes alone: there may be no results
+        xp.multiply(dy, 1 / max(1, count), out=out)
 
 
 class Max(_Excluding):

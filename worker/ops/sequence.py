@@ -57,8 +57,7 @@ class _OfLengths(Operator, abstract=True):
         if not self.use_sequence_length:
             whole: Array = step.xp.full(rows, steps)
             return whole
-        # Shifted by 1, since whole_numbers checks for [0, limit).
-        return whole_numbers(step, inputs[1] - 1, steps, f"{self.op_name()}: sequence_length - 1") + 1
+        return whole_numbers(step, inputs[1], steps + 1, f"{self.op_name()}: sequence_length", lowest=1)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write data's gradient, and zero for the lengths. Raises DataError as `lengths` does."""

@@ -5,13 +5,12 @@ Forward copies a view, and backward writes to the same view of the gradient; the
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 
 from ...common.errors import ParameterError, ShapeError
 from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
-from .parameters import Int, Ints, Optional, Parameter
+from .parameters import Int, Ints, Optional, Parameter, read_literal
 from .shapes import is_batch_axis, merge, normal_axis
 
 
@@ -26,8 +25,7 @@ class Bounds(Parameter[tuple[int | None, ...]]):
         Raises ValueError, TypeError or SyntaxError for anything else.
         """
         if isinstance(value, str):
-            # As in parameters.Ints, a long text is not evaluated; here it counts as an empty tuple.
-            value = ast.literal_eval(value.strip()) if len(value) < 1000 else ""
+            value = read_literal(value)
         items = (value,) if value is None or hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
         return tuple(Optional(Int()).parse(item) for item in items)
 

@@ -107,9 +107,12 @@ def _quadratic(a: float, b: float, c: float) -> Slope:
     """a x^2 + b x + c."""
 
     def applied(xp: Any, x: Array, y: Array, out: Array) -> None:
-        xp.multiply(x, a, out=out)
-        xp.add(out, b, out=out)
-        xp.multiply(out, x, out=out)
+        if a:
+            xp.multiply(x, a, out=out)
+            xp.add(out, b, out=out)
+            xp.multiply(out, x, out=out)
+        else:  # 0 times infinity would be NaN
+            xp.multiply(x, b, out=out)
         xp.add(out, c, out=out)
 
     return applied
@@ -117,17 +120,19 @@ def _quadratic(a: float, b: float, c: float) -> Slope:
 
 def _round(xp: Any, x: Array, out: Array) -> None:
     """The nearest whole number, halves away from zero."""
-    xp.trunc(x, out=out)
+    # modf knows that infinity has the fraction 0; inf - inf would be NaN.
+    fraction, whole = xp.modf(x)
     # Twice the fraction is exact; floor(x + 0.5) would round the sum first, which makes 0.49999997 (float32) a 1.
-    xp.add(out, xp.trunc(2 * (x - out)), out=out)
+    xp.add(whole, xp.trunc(2 * fraction), out=out)
 
 
 def _rint(xp: Any, x: Array, out: Array) -> None:
     """The nearest whole number, halves downwards, as in MXNet (numpy's rint takes halves to the even one)."""
-    above = xp.ceil(x)
+    # The fraction, which has x's sign, is exact, so a half is recognised as one, and 0 for infinity. NaN stays, as no
+    # comparison with it holds.
+    fraction, _ = xp.modf(x)
     xp.floor(x, out=out)
-    # Both distances are exact, so a half is recognised as one; NaN stays, as no comparison with it holds.
-    xp.copyto(out, above, where=above - x < x - out)
+    xp.copyto(out, xp.ceil(x), where=(fraction > 0.5) | ((fraction > -0.5) & (fraction < 0)))
 
 
 def _inverse(name: str) -> Value:

@@ -26,6 +26,7 @@ def test_values_at_the_ends(bench, act_type):
     finite = np.abs(data) < 1e20  # beyond, a gradient of 0 from the output is not always one from the input
     np.testing.assert_allclose(got[1][0][finite], want[1][0][finite], 1e-5, 1e-6)
     assert np.isnan(got[1][0][0]), "a NaN comes through"
+    assert not np.isnan(got[1][0][1:]).any()
 
 
 def test_an_array_that_does_not_begin_at_a_quad(bench):

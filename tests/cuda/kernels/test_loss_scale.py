@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD
+from pushgrad.ps.optimizer import SGD, Test
 from pushgrad.worker.cuda import loss_scale as module
 from pushgrad.worker.cuda.loss_scale import LossScale, ScaledLoss
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span
@@ -63,6 +63,19 @@ def test_it_grows_after_a_while_without(bench, scale, monkeypatch):
     unscaled(bench, scale, [np.inf])
     assert [adjusted(bench, scale) for _ in range(5)] == [32768, 32768, 32768, 65536, 65536]
     assert [adjusted(bench, scale) for _ in range(3)] == [65536] * 3  # no larger than that
+
+
+@pytest.mark.parametrize(
+    "optimizer", [SGD(learning_rate=0.5), SGD(learning_rate=0.5, momentum=0.9), Test(rescale_grad=-0.5)]
+)
+def test_every_update_divides_by_it(bench, scale, optimizer):
+    weight, gradient = bench.send(np.ones(8, np.float32)), bench.send(np.full(8, 65536, np.float32))
+    states = {name: bench.send(np.zeros(8, np.float32)) for name in optimizer.state_names}
+    update = bench.make(FlatUpdate, optimizer, [Span(0, 8)], weight, gradient, states, scale)
+    bench.at(rate=0.5)
+    with bench.device.active():
+        update.run(bench.step)
+    np.testing.assert_array_equal(bench.fetch(weight), np.full(8, 0.5))
 
 
 def test_an_update_leaves_the_step_out(bench, scale):

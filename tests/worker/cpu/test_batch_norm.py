@@ -79,6 +79,27 @@ def test_only_the_gradients_that_are_wanted():
         assert (alone[1] == everything[1 + which]).all()
 
 
+@pytest.mark.parametrize("before", [[], [Step()], [TRAINING], [TRAINING, Step()], [Step(), TRAINING]])
+@pytest.mark.parametrize("step", [TRAINING, Step()])
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_backward_after_any_forwards(before, step, lanes):
+    """The plain operator's backward goes by its own step and inputs, whatever ran before it."""
+    op = BatchNorm(fix_gamma=False)
+    inputs, head = arrays((5, 130, 3), 1)
+    results = []
+    for workers in (BatchNormKernel(op, 130).split(lanes), [op]):
+        given, out = [array.copy() for array in inputs], np.empty_like(head)
+        for each in before:
+            for worker in workers:
+                worker.forward(each, given, [out])
+        grads = [np.full_like(array, np.nan) for array in given[:3]] + [None, None]
+        for worker in workers:
+            worker.backward(step, [head], given, [out], grads)
+        results.append([*grads[:3], *given[3:]])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-4, atol=1e-4)
+
+
 def test_a_large_mean_and_a_constant_channel():
     data = (1e4 + np.random.default_rng(0).normal(size=(500, 2, 3))).astype(np.float32)
     data[:, 1] = 12345.678

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from pushgrad.worker.cpu.convolution import ConvolutionKernel
 from pushgrad.worker.cpu.pooling import PoolKernel, WholePlanePoolKernel
 from pushgrad.worker.cpu.registry import kernel_for
+from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.pooling import Pooling
 
@@ -64,6 +66,34 @@ def test_nan_comes_through(options):
     _, got, want = both(Pooling(**options), data)
     np.testing.assert_array_equal(got[0], want[0])
     np.testing.assert_array_equal(got[1], want[1])
+
+
+@pytest.mark.parametrize("channels", [2, 17])  # the convolution's products lie by filter, or by pixel
+@pytest.mark.parametrize("window", [(2, 2), (3, 2), (1, 3)])
+def test_nan_comes_through_behind_a_convolution(channels, window):
+    """In every place of a window, beside larger numbers, and twice in one window."""
+    chain = [Convolution(kernel=(1, 1), num_filter=8), Pooling(kernel=window, stride=window)]
+    rng = np.random.default_rng(channels)
+    data = rng.standard_normal((3, channels, 12, 12)).astype(np.float32)
+    data[:, 0][rng.random((3, 12, 12)) < 0.2] = np.nan
+    inputs = [data, *(rng.standard_normal(shape).astype(np.float32) for shape in ((8, channels, 1, 1), (8,)))]
+    shapes, (plane,) = chain[0].infer_shape([data.shape, None, None], [None])
+    (out_shape,) = chain[1].infer_shape([plane], [None])[1]
+    fast = kernel_for(chain, shapes, [out_shape], np.float32)
+    assert isinstance(fast, ConvolutionKernel)
+    step, grad = Step(is_train=True), rng.standard_normal(out_shape).astype(np.float32)
+    out, in_grad = np.full(out_shape, np.nan, np.float32), np.full_like(data, np.nan)
+    fast.forward(step, inputs, [out])
+    fast.backward(step, [grad], inputs, [out], [in_grad, None, None])
+    between, between_grad = np.empty(plane, np.float32), np.empty(plane, np.float32)
+    want, want_grad = np.empty_like(out), np.empty_like(data)
+    chain[0].forward(step, inputs, [between])
+    chain[1].forward(step, [between], [want])
+    chain[1].backward(step, [grad], [between], [want], [between_grad])
+    chain[0].backward(step, [between_grad], inputs, [between], [want_grad, None, None])
+    assert np.isnan(want).any() and not np.isnan(want).all()
+    np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(in_grad, want_grad, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["max", "avg", "sum"])

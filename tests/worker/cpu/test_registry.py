@@ -102,6 +102,21 @@ def test_activation(act_type):
     np.testing.assert_allclose(found[1][0], expected[1][0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("act_type", ACTIVATIONS)
+def test_activation_of_nan_and_infinity(act_type):
+    ends = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1.5, -1.5, 1e30, -1e30, 20, -20], np.float32)
+    data, grad = np.repeat(ends, ends.size), np.tile(ends, ends.size)
+    op = Activation(act_type=act_type)
+    found = compute(kernel_for([op], [data.shape], [data.shape], np.float32), Step(), [data], [data.shape], grad)
+    with np.errstate(invalid="ignore"):  # 0 * inf, and logaddexp of NaN
+        expected = compute(op, Step(), [data], [data.shape], grad)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1][0], expected[1][0], rtol=1e-4, atol=1e-7)
+    # NaN on either side comes out as NaN, whatever the other is.
+    assert np.isnan(found[1][0][np.isnan(data) | np.isnan(grad)]).all()
+    assert np.isnan(found[0]).sum() == ends.size
+
+
 @pytest.mark.parametrize("window", [(2, 2), (3, 2)])
 def test_pooling_gives_ties_to_the_first(window):
     op = Pooling(kernel=window, stride=window, pool_type="max")

@@ -4,6 +4,7 @@ import pytest
 from pushgrad.common.errors import ParameterError, ShapeError
 from pushgrad.worker.cpu.deconvolution import DeconvolutionKernel
 from pushgrad.worker.cpu.registry import kernel_for
+from pushgrad.worker.cpu.winograd import WinogradKernel
 from pushgrad.worker.ops.deconvolution import Deconvolution
 from pushgrad.worker.ops.operator import Step
 
@@ -73,6 +74,28 @@ def test_compiled(options):
         found.append([out, *in_grads])
     for got, want in zip(*found, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("extents", [(8, 8), (24, 25)])  # tiles of 2x2 and of 4x4
+@pytest.mark.parametrize("no_bias", [True, False])
+def test_compiled_by_winograd(extents, no_bias):
+    op = Deconvolution(kernel=(3, 3), pad=(1, 1), num_filter=9, no_bias=no_bias)
+    inputs = arrays(op, (8, 8, *extents), np.float32)
+    shapes = [array.shape for array in inputs]
+    (out_shape,) = op.infer_shape(shapes, [None])[1]
+    fast = kernel_for([op], shapes, [out_shape], np.float32)
+    assert isinstance(fast.convolution, WinogradKernel)
+    grad = np.random.default_rng(1).standard_normal(out_shape).astype(np.float32)
+    for _ in range(2):
+        found = []
+        for worker in (fast, op):
+            out, in_grads = np.full(out_shape, np.nan, np.float32), [np.full_like(array, np.nan) for array in inputs]
+            worker.forward(Step(is_train=True), inputs, [out])
+            worker.backward(Step(is_train=True), [grad], inputs, [out], in_grads)
+            found.append([out, *in_grads])
+        for got, want in zip(*found, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
+        inputs[1] *= np.float32(-0.5)  # as an update does: the next forward must see it
 
 
 # As MXNet 1.9.1 infers them.

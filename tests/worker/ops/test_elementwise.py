@@ -77,6 +77,15 @@ def test_activation_of_extremes_neither_overflows_nor_hides_nan(act_type, forwar
     assert np.isnan(out[0][5]) and np.isnan(grad[5])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softsign_of_infinity(dtype, forward, backward):
+    array = np.array([np.inf, -np.inf, np.finfo(dtype).max, 1e30], dtype)
+    op = lookup("Activation")(act_type="softsign")
+    out = forward(op, [array])
+    assert out[0].tolist() == [1, -1, 1, 1]
+    assert not backward(op, [array], out, [np.ones(4, dtype)])[0][:3].any()
+
+
 def test_small_sigmoids_keep_their_digits(forward):
     (out,) = forward(lookup("Activation")(act_type="sigmoid"), [np.array([-20.0, -60.0], np.float32)])
     np.testing.assert_allclose(out, [1 / (1 + math.exp(20)), 1 / (1 + math.exp(60))], rtol=1e-5)

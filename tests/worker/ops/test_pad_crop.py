@@ -89,6 +89,19 @@ def test_cast(dtype, expected, forward, backward):
     assert rounded == {"float16": np.float32(1.7001953125), "bfloat16": 1.703125}.get(op.dtype, gradient)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32"])
+def test_casts_keep_infinity(dtype, forward):
+    """Without a warning: warnings are errors here."""
+    array = np.array([np.inf, -np.inf, np.nan], np.float32)
+    np.testing.assert_array_equal(forward(lookup("cast")(dtype=dtype), [array])[0], array)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_large_doubles_become_infinite_halves(dtype, forward):
+    found = forward(lookup("cast")(dtype=dtype), [np.array([1e300, -1e300, 2.0])])
+    assert found[0].tolist() == [np.inf, -np.inf, 2]
+
+
 def test_casts_that_change_nothing_are_views():
     assert lookup("Cast")(dtype="float64").is_view
     assert not lookup("Cast")(dtype="float16").is_view

@@ -68,6 +68,17 @@ def test_gradients_where_it_is_hard(forward, backward):
     assert gradient("norm", [[0, -2]], ord=1) == [[0, -1]]
 
 
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [1, -1, (1, 2)])
+@pytest.mark.parametrize("name", [*FOLDS, "norm"])
+def test_an_empty_share_of_the_batch(name, axis, keepdims, forward, backward):
+    """A GPU beside others may have no rows."""
+    op, array = lookup(name)(axis=axis, keepdims=keepdims), np.zeros((0, 3, 2))
+    out = forward(op, [array])
+    assert out[0].shape[0] == 0 and not op.couples_rows([array.shape])
+    assert backward(op, [array], out, out)[0].shape == array.shape
+
+
 def test_extents_that_are_kept_follow_from_the_output():
     assert lookup("sum")(axis=1).infer_shape([(0, 3, 4)], [(5, 4)]) == ([(5, 3, 4)], [(5, 4)])
     assert lookup("sum")(axis=1, keepdims=True).infer_shape([(0, 3)], [(5, 1)]) == ([(5, 3)], [(5, 1)])

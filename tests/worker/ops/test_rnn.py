@@ -4,6 +4,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import ParameterError, ShapeError
 from pushgrad.worker.ops.operator import Step
+from pushgrad.worker.ops.recurrent_cells import Vanilla
 from pushgrad.worker.ops.rnn import RNN
 
 MODES = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -192,3 +193,9 @@ def test_wrong_shapes(which, shape, text):
 
 def test_clipping_is_accepted():
     RNN(mode="lstm", state_size=2, num_layers=1, lstm_state_clip_min=-1, lstm_state_clip_max="1.0")
+
+
+def test_relu_cells_keep_nan_in_gradients():
+    kept = np.array([[np.nan, 0.0, 2.0]])
+    back = Vanilla("relu").back(np, np.full((1, 3), 5.0), None, kept, kept, None)
+    np.testing.assert_array_equal(back.x, [[np.nan, 0, 5]])

@@ -55,8 +55,10 @@ def test_shapes_and_wrong_lengths(forward):
     assert op.infer_shape([(4, 3, 2), None], [None]) == ([(4, 3, 2), (3,)], [(3, 2)])
     with pytest.raises(ShapeError, match="SequenceLast: sequence_length"):
         op.infer_shape([(4, 3), (4,)], [None])
-    with pytest.raises(DataError, match="SequenceLast: sequence_length"):
-        forward(op, [draw(4, 3), np.array([1.0, 5, 2])])
+    for wrong, text in ((0, "0"), (5, "5"), (-1, "-1"), (1.5, "1.5"), (np.nan, "nan"), (np.inf, "inf")):
+        message = f"SequenceLast: sequence_length: row 1: expected a whole number from 1 to 4, got {text}"
+        with pytest.raises(DataError, match=message):
+            forward(op, [draw(4, 3), np.array([1, wrong, 2])])
 
 
 @pytest.mark.parametrize(

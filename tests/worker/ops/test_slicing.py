@@ -17,6 +17,7 @@ def draw(*shape):
         ({"begin": (0, 1), "end": (2, 3)}, np.s_[0:2, 1:3], True),
         ({"begin": (None, 1), "end": (None, 10)}, np.s_[:, 1:], False),
         ({"begin": "(1, None)", "end": "(None, -1)"}, np.s_[1:, :-1], True),
+        ({"begin": "(1L, None)", "end": "(None, -1L)"}, np.s_[1:, :-1], True),  # as Python 2 wrote it
         ({"begin": (None, 3), "end": (None, None), "step": (None, -2)}, np.s_[:, 3::-2], False),
         ({"begin": (None, None, None), "end": (None, None, -1), "step": (1, 2, 1)}, np.s_[:, ::2, :-1], False),
         ({"begin": (None,), "end": (None,), "step": (-1,)}, np.s_[::-1], True),
@@ -45,6 +46,8 @@ def test_slice_carries_what_is_known():
         ({"begin": (0,), "end": (1, 2)}, ParameterError, "slice: parameter end: expected 1 numbers"),
         ({"begin": (0,), "end": (1,), "step": (0,)}, ParameterError, "slice: parameter step: .*not 0"),
         ({"begin": (0.5,), "end": (1,)}, ParameterError, "slice: parameter begin: expected a tuple of whole numbers"),
+        ({"begin": "(0," + " " * 999 + ")", "end": (1,)}, ParameterError, "slice: parameter begin: expected a tuple"),
+        ({"begin": (), "end": (), "step": "[" * 1000}, ParameterError, "slice: parameter step: expected a tuple"),
         (
             {"begin": (3,), "end": (3,)},
             ShapeError,

@@ -92,6 +92,23 @@ def test_halves_and_their_neighbours_round_as_mxnet_does(forward):
     assert forward(lookup("rint")(), [array])[0].tolist() == [-3, -1, 0, 0, 0, 1, 2, 8388609]
 
 
+@pytest.mark.parametrize("name", ["round", "rint", "ceil", "floor", "trunc", "fix"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_leave_infinity_and_nan_alone(name, dtype, forward):
+    """Without a warning: warnings are errors here."""
+    array = np.array([np.inf, -np.inf, np.nan, 1e30, -1e30], dtype)
+    np.testing.assert_array_equal(forward(lookup(name)(), [array])[0], array)
+
+
+@pytest.mark.parametrize(
+    ("name", "slopes"),
+    [("square", [np.inf, -np.inf]), ("arctan", [0, 0]), *((name, [0]) for name in ("log", "log1p", "log2", "log10"))],
+)
+def test_slopes_at_infinity(name, slopes, forward, backward):
+    op, array = lookup(name)(), np.array([np.inf, -np.inf][: len(slopes)])
+    assert backward(op, [array], forward(op, [array]), [np.ones_like(array)])[0].tolist() == slopes
+
+
 @pytest.mark.parametrize("x", [-3.7, -0.2, 1e-3, 0.5, 1.0, 20.0])
 def test_slope_of_gammaln_is_digamma(x, forward, gradcheck):
     gradcheck(lookup("gammaln")(), [np.array([x])])

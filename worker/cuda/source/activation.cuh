@@ -5,7 +5,10 @@ enum { NONE, RELU, SIGMOID, TANH, SOFTRELU, SOFTSIGN };
 __device__ inline float activated(float x) {
     if (ACT == RELU) return x <= 0.0f ? 0.0f : x;  // a NaN is not below 0, and comes through
     if (ACT == TANH) return tanhf(x);
-    if (ACT == SOFTSIGN) return x / (1.0f + fabsf(x));
+    if (ACT == SOFTSIGN) {
+        float size = fabsf(x);
+        return size > 3.402823466e38f ? copysignf(1.0f, x) : x / (1.0f + size);  // inf / inf would be NaN
+    }
     if (ACT == NONE) return x;
     float small = expf(-fabsf(x));  // in [0, 1]: nothing overflows
     if (ACT == SIGMOID) return x >= 0.0f ? 1.0f / (1.0f + small) : small / (1.0f + small);

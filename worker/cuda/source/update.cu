@@ -77,6 +77,7 @@ extern "C" __global__ void add_scaled(const Chunk* chunks, const Now* now, const
                                       const float* __restrict__ gradient, float* __restrict__ weight, float rescale) {
     if (*word != NOTHING) return;
     const Chunk chunk = chunks[blockIdx.x];
+    rescale = unscaled(rescale, now);
     #pragma unroll 4
     for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
         long long i = chunk.begin + j;
