@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from ...common.codec import Message
 from ...common.coding import Coding
-from ...common.errors import DataError, JobError, ParameterError
+from ...common.errors import JobError, ParameterError
 from ...common.requests import Drop, Setup, Stats
 from ...ps.assignment import BIG_ARRAY, Assignment
 from ...ps.optimizer import Optimizer
@@ -23,14 +21,14 @@ from ..array import Array, aligned_empty, same_memory
 from ..profiling.spans import recorder
 from .flight import Flight
 from .job_session import JobSession
+from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
 from .kvstore import KVStore
-from .requests import KeyRequests, Placed, Request
+from .server_calls import ServerCalls
 from .session import Session
 from .shared_memory import share
 
 MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
-_SEQUENCE = count(1)
 
 
 class KVStoreDist(KVStore):
@@ -45,6 +43,7 @@ class KVStoreDist(KVStore):
         self._transport = session.transport
         self._flight = Flight()
         self._requests = KeyRequests(self._flight, self.fit)
+        self._calls = ServerCalls(session, self.fit)
         self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
         if self._staleness < 0 or isinstance(staleness, bool) or not isinstance(staleness, int):
             raise ParameterError("kvstore: staleness", expected="a whole number of 0 or more", got=repr(staleness))
@@ -54,7 +53,7 @@ class KVStoreDist(KVStore):
         self._launched = self._landed = 0  # the last push, and the last one that is known to be part of a version
         self._held: list[Placed] | None = None  # what `together` collects
         self._holding = threading.Lock()
-        self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
+        self._calls.agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
         """See KVStore."""
@@ -73,13 +72,13 @@ class KVStoreDist(KVStore):
         try:
             if self._flight.failure is None and self._transport.failure is None:
                 self.wait()
-                self._call(lambda seq: Drop(**self.me, seq=seq))
+                self._calls.ask_all(Drop)
         finally:
             self._transport.retire(self._flight)
 
     def stats(self) -> list[Any]:
         """Each server's counters: entries, bytes, pushes, pulls and seconds of stalls per worker."""
-        return self._call(lambda seq: Stats(**self.me, seq=seq))
+        return self._calls.ask_all(Stats)
 
     # ---- values
 
@@ -102,19 +101,19 @@ class KVStoreDist(KVStore):
 
         def send() -> None:
             for info, array in items:
-                self._submit(self._requests.whole("init", info, array, lr_mult=lr_mult, wd_mult=wd_mult))
+                self._submit(self._requests.init(info, array, lr_mult=lr_mult, wd_mult=wd_mult))
             self.wait()
 
-        self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
         if self._mode == "sync" and self._transport.shares_memory:
-            share(self, [info for info, _ in items if not info.row_sparse])
+            share(self._calls, [info for info, _ in items if not info.row_sparse])
 
     def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
         def send() -> None:
-            self._submit(self._requests.whole("init", info, value, part=name))
+            self._submit(self._requests.init(info, value, part=name))
             self.wait()
 
-        self._agree("init_states", f"{info.name} {name}", send)
+        self._calls.agree("init_states", f"{info.name} {name}", send)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -130,28 +129,24 @@ class KVStoreDist(KVStore):
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
-        fields: dict[str, Any] = {"n": n, "lr": float(lr), "priority": priority}
         if self._compressor is None:
-            self._submit(self._requests.whole("push", info, array, **fields))
+            self._submit(self._requests.push(info, array, n, float(lr), priority))
         else:
-            self._submit(self._requests.coded(self._compressor, info, array, **fields))
+            self._submit(self._requests.push_coded(self._compressor, info, array, n, float(lr), priority))
         info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
-        kind = "copy" if part == "weight" and info.value is not None else "pull"
-        self._submit(self._requests.whole(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
+        self._submit(self._requests.pull(info, out, part, priority, asked))
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        self._submit(self._requests.of_rows("push", info, *gradient, n=n, lr=float(lr), priority=priority))
+        self._submit(self._requests.push_rows(info, *gradient, n, float(lr), priority))
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         if info.row_sparse:
-            requests = self._requests.of_rows(
-                "pull", info, ids, out.reshape(ids.size, info.width), n=info.n, priority=priority
-            )
-            self._submit([item for item in requests if item[1].rows.size])  # type: ignore[union-attr]
+            rows = out.reshape(ids.size, info.width)
+            self._submit(self._requests.pull_rows(info, ids, rows, priority))
             return
         whole = np.empty(info.shape, info.dtype)
         self._pull(info, whole, "weight", priority)
@@ -176,7 +171,7 @@ class KVStoreDist(KVStore):
                 self._launch(requests)
                 return
             self._held += requests
-        if sum(request.array.nbytes for _, request in requests if request.array is not None) >= MUCH:
+        if sum(request.array.nbytes for _, request in requests) >= MUCH:
             self._let_go(go_on=True)
 
     def _let_go(self, go_on: bool) -> None:
@@ -193,67 +188,15 @@ class KVStoreDist(KVStore):
 
     # ---- what concerns all servers
 
-    @property
-    def me(self) -> dict[str, Any]:
-        """What every request to a server says of its sender."""
-        link = self._transport.link
-        return {"job": link.env.job_id, "rank": self.rank, "incarnation": link.incarnation, "fit": self.fit}
-
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         said = repr(sorted(optimizer.description().items()))
-        self._agree("optimizer", said, lambda: self._setup(optimizer.description()))
+        self._calls.agree("optimizer", said, lambda: self._setup(optimizer.description()))
 
     def _agree_on_compression(self, coding: Coding | None) -> None:
-        self._agree("compression", repr(coding), lambda: None)
+        self._calls.agree("compression", repr(coding), lambda: None)
 
     def _setup(self, description: dict[str, Any] | None) -> None:
-        self._call(
-            lambda seq: Setup(**self.me, seq=seq, mode=self._mode, staleness=self._staleness, optimizer=description)
-        )
-
-    def _call(self, make: Callable[[int], Message]) -> list[Any]:
-        """Ask every server, wait, and give their answers in rank order."""
-        return self.ask((server, make(self.next_seq())) for server in range(self._session.num_servers))
-
-    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
-        """Say each message to its server, wait, and give the answers. RemoteError if one is refused."""
-        flight = Flight()
-        calls = [
-            (server, Request("call", flight, self.fit, message=message, priority=1 << 40))
-            for server, message in messages
-        ]
-        try:
-            with self._session.saying():
-                flight.launch(len(calls))
-                self._transport.submit(calls)
-                flight.wait()
-        finally:
-            self._transport.retire(flight)
-        return [call.answer for _, call in calls]
-
-    def next_seq(self) -> int:
-        """A number for a message that is answered by number."""
-        return next(_SEQUENCE)
-
-    def _agree(self, what: str, said: str, action: Callable[[], None]) -> None:
-        """Rank 0 acts; then all workers wait for each other and compare what they were asked to do."""
-        if self.rank == 0:
-            action()
-        digest = hashlib.sha256(said.encode()).hexdigest()[:16]
-        everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode())
-        for rank, other in enumerate(everyone):
-            if other.split(b" ")[:2] != everyone[0].split(b" ")[:2]:
-                raise DataError(
-                    f"workers 0 and {rank} do not do the same to their key-value store {self.fit}",
-                    expected=_readable(everyone[0]),
-                    got=_readable(other),
-                    remedy="All workers must create stores, set optimizers and initialise keys alike and in one order",
-                )
-
-
-def _readable(said: bytes) -> str:
-    what, _, rest = said.decode("utf-8", "replace").partition(" ")
-    return f"{what} {rest.partition(' ')[2]}"
+        self._calls.ask_all(Setup, mode=self._mode, staleness=self._staleness, optimizer=description)
 
 
 def _bound() -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ...common.codec import Message
 from ...common.errors import RemoteError
@@ -19,31 +19,12 @@ from ...common.tensor import Tensor
 from ...common.wire import TENSORS
 from ...ps.blocks import block_at, lay_out
 from .keys import KeyInfo
-from .session import Session
+from .server_calls import ServerCalls
 
 LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
 
 
-class Servers(Protocol):
-    """What moving keys needs of a distributed store."""
-
-    session: Session
-
-    @property
-    def me(self) -> dict[str, Any]:
-        """What every request to a server says of its sender."""
-        ...
-
-    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
-        """Say each message to its server and wait. RemoteError if one is refused."""
-        ...
-
-    def next_seq(self) -> int:
-        """A number for a message that is answered by number."""
-        ...
-
-
-def share(servers: Servers, infos: Sequence[KeyInfo]) -> None:
+def share(servers: ServerCalls, infos: Sequence[KeyInfo]) -> None:
     """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it."""
     if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
         return
@@ -63,7 +44,7 @@ def share(servers: Servers, infos: Sequence[KeyInfo]) -> None:
         info.gradient = gradients[session.rank, : info.size].reshape(info.shape)
 
 
-def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
+def _make(servers: ServerCalls, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
     """A segment in which the servers keep their ranges now; None, and a word about it, if that cannot be."""
     try:
         segment = Segment.create(nbytes)
@@ -82,7 +63,7 @@ def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nby
 
 
 def _attach_messages(
-    servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
+    servers: ServerCalls, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
 ) -> Iterator[tuple[int, Message]]:
     """What each server is to be told, in as many messages as it takes."""
     ranges: dict[int, list[tuple[Tensor, int]]] = {}

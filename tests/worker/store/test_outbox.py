@@ -7,7 +7,11 @@ from pushgrad.common.requests import Ack, Ok, Pull, Push, Stats, Values
 from pushgrad.common.tensor import Tensor
 from pushgrad.worker.store.flight import Flight
 from pushgrad.worker.store.outbox import Outbox
-from pushgrad.worker.store.requests import Request
+from pushgrad.worker.store.pulls import PullRequest
+from pushgrad.worker.store.pushes import DataPush
+from pushgrad.worker.store.requests import CallRequest
+
+KINDS = {"push": DataPush, "pull": PullRequest}
 
 
 class Client:
@@ -20,7 +24,7 @@ class Client:
         flight = flight or self.flight
         flight.launch()
         array = np.full(size, 7.0, np.float32)
-        self.outbox.add(Request(kind, flight, 1, Tensor(key, "float32", (size,), 0, size), array, **fields))
+        self.outbox.add(KINDS[kind](flight, 1, Tensor(key, "float32", (size,), 0, size), array, **fields))
         return array
 
     def sent(self):
@@ -136,15 +140,14 @@ def test_an_error_about_the_worker_itself_is_raised():
 
 
 def test_calls_are_matched_by_their_number():
-    client, calls = Client(), []
+    client, answers = Client(), {}
     for seq in (5, 6):
         client.flight.launch()
         message = Stats(job="j", rank=1, incarnation="me", fit=1, seq=seq)
-        calls.append(Request("call", client.flight, 1, message=message))
-        client.outbox.add(calls[-1])
+        client.outbox.add(CallRequest(client.flight, message, answers))
     assert [message.seq for message in client.sent()] == [5, 6]
     client.outbox.answer(Ok(seq=6))
-    assert [call.answer for call in calls] == [None, Ok(seq=6)]
+    assert answers == {6: Ok(seq=6)}
     client.outbox.answer(Error(code="unknown_fit", text="fit 1", fit=1, seq=5))
     with pytest.raises(RemoteError, match="fit 1"):
         client.flight.wait()
