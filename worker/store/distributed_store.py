@@ -1,4 +1,9 @@
-"""The store of a job: keys live on the servers, in ranges; see docs/protocol.md for what is said to them."""
+"""The store of a job: keys live on the servers, in ranges; see docs/protocol.md for what is said to them.
+
+A push or pull becomes requests (key_requests.py), which the transport's thread puts into the outbox of each server.
+What concerns no single key goes through server_calls.py. All of a store's pushes and pulls share one flight, for which
+`wait` waits.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +33,15 @@ from .server_calls import ServerCalls
 from .session import Session
 from .shared_memory import share
 
-MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
+MUCH = 1 << 20  # bytes: a key of this size or more is not held back until others can travel with it
 
 
 class KVStoreDist(KVStore):
-    """Pushes and pulls return at once; the transport thread carries them out, `wait` waits for it."""
+    """Pushes and pulls return at once; the transport thread carries them out, `wait` waits for it.
+
+    Arrays that a method gives are (*shape of the key). Every method that says something to the servers raises
+    PeerLost or JobError if the job is over, and RemoteError after a server has refused something.
+    """
 
     is_distributed = True
 
@@ -50,22 +59,27 @@ class KVStoreDist(KVStore):
         self._assignment = Assignment(session.num_servers, _bound())
         self._closed = False
         self._numbers = count(1)
-        self._launched = self._landed = 0  # the last push, and the last one that is known to be part of a version
-        self._held: list[Placed] | None = None  # what `together` collects
+        # Pushes are numbered over all keys: the last one, and the last one that is known to be part of a version. A key
+        # whose last push has a higher number than the latter may still be read from its staging memory.
+        self._launched = self._landed = 0
+        self._held: list[Placed] | None = None  # what `together` collects, None outside of it
         self._holding = threading.Lock()
         self._calls.agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
-        """See KVStore."""
+        """Block until the servers have acknowledged every push and all pulls are filled; ends what `together` holds."""
         if self._held:
             self._let_go(go_on=True)
-        launched = self._launched
+        launched = self._launched  # read before waiting: pushes that another thread adds meanwhile may not have landed
         with self._session.saying(), recorder.span("wait"):
             self._flight.wait()
         self._landed = launched
 
     def close(self) -> None:
-        """See KVStore. After an error it only forgets."""
+        """Wait for what is under way, then have the servers free the keys once all workers have said so.
+
+        After an error, which has been raised already, nothing is waited for and nothing is said.
+        """
         if self._closed:
             return
         self._closed = True
@@ -77,21 +91,21 @@ class KVStoreDist(KVStore):
             self._transport.retire(self._flight)
 
     def stats(self) -> list[Any]:
-        """Each server's counters: entries, bytes, pushes, pulls and seconds of stalls per worker."""
+        """Each server's `Statistics`: entries, bytes, and per worker pushes, pulls and seconds of stalls. Blocks."""
         return self._calls.ask_all(Stats)
 
     # ---- values
 
     def empty(self, key: Any) -> Array:
-        """See KVStore."""
+        """An array of the key's shape to make gradients in; the first one for a key in shared memory lies there."""
         info = self.keys[key]
-        if info.gradient is None or info.lent:
+        if info.gradient is None or info.lent:  # two callers would overwrite each other's gradients in it
             return aligned_empty(info.shape, info.dtype)
         info.lent = True
         return info.gradient
 
     def value(self, key: Any) -> Array | None:
-        """See KVStore."""
+        """The value (*shape of the key) in shared memory, which the servers update; None if the key is not there."""
         return self.keys[key].value
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
@@ -105,6 +119,7 @@ class KVStoreDist(KVStore):
             self.wait()
 
         self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
         if self._mode == "sync" and self._transport.shares_memory:
             share(self._calls, [info for info, _ in items if not info.row_sparse])
 
@@ -117,7 +132,10 @@ class KVStoreDist(KVStore):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """See KVStore. What other threads say meanwhile leaves with it."""
+        """Hold pushes and pulls back and send them in as few messages as possible.
+
+        What other threads push and pull meanwhile is held, too; a key of 1 MiB or more, or `wait`, lets all of it go.
+        """
         with self._holding:
             outermost = self._held is None
             self._held = self._held or []
@@ -148,6 +166,7 @@ class KVStoreDist(KVStore):
             rows = out.reshape(ids.size, info.width)
             self._submit(self._requests.pull_rows(info, ids, rows, priority))
             return
+        # A dense key may be cut within a row, so its rows cannot be asked for: fetch all and pick.
         whole = np.empty(info.shape, info.dtype)
         self._pull(info, whole, "weight", priority)
         self.wait()
@@ -156,9 +175,9 @@ class KVStoreDist(KVStore):
     def _own(self, info: KeyInfo, total: Array) -> Array:
         if self._compressor is not None or (info.gradient is not None and same_memory(total, info.gradient)):
             return total  # encoded before push returns, or made where the server reads it
-        if info.lent or info.launched > self._landed:
+        if info.lent or info.launched > self._landed:  # the staging memory is the caller's, or still being sent or read
             return total.copy()
-        if info.staging is None:
+        if info.staging is None:  # kept from then on: a step allocates nothing
             info.staging = aligned_empty(info.shape, info.dtype) if info.gradient is None else info.gradient
         np.copyto(info.staging, total)
         return info.staging
@@ -175,7 +194,9 @@ class KVStoreDist(KVStore):
             self._let_go(go_on=True)
 
     def _let_go(self, go_on: bool) -> None:
-        """What is held leaves now, and holding goes on or ends. Nothing if another thread has ended it."""
+        """Launch what is held; then holding goes on or ends. Does nothing if another thread has ended it."""
+        # Launched with the lock held: whoever finds that nothing is held any more cannot overtake what was, as a pull
+        # would of a key whose push is in there.
         with self._holding:
             if self._held is not None:
                 held, self._held = self._held, [] if go_on else None

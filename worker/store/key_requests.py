@@ -67,7 +67,10 @@ class KeyRequests:
     def push_coded(
         self, compressor: Compressor, info: KeyInfo, gradient: Array, n: int, lr: float, priority: int
     ) -> list[Placed]:
-        """The gradient, float32, of step `n`, compressed. ParameterError if the key has another dtype."""
+        """The gradient, float32, of step `n`, compressed: in messages even if the key is in shared memory.
+
+        Raises ParameterError if the key has another dtype, DataError if a value is too large for the coding.
+        """
         fields: dict[str, Any] = {"n": n, "lr": lr, "priority": priority}
         return [
             (server, DataPush(self._flight, self._fit, tensor, code, coding=compressor.coding, **fields))
@@ -86,9 +89,9 @@ class KeyRequests:
 
     def pull(self, info: KeyInfo, out: Array, part: str, priority: int, asked: float | None = None) -> list[Placed]:
         """The value after the key's last push, or the state `part`, to be written to `out`."""
-        flat = out.reshape(-1)
-        if part == "weight" and info.value is not None:
+        if part == "weight" and info.value is not None:  # states of the optimizer never lie in shared memory
             return self._copy(info, info.value, out, priority, asked)
+        flat = out.reshape(-1)
         fields: dict[str, Any] = {"n": info.n, "priority": priority}
         return [
             (server, PullRequest(self._flight, self._fit, tensor, flat[here], part=part, asked=asked, **fields))
@@ -100,7 +103,7 @@ class KeyRequests:
         placed: list[Placed] = []
         for server, here, tensor in info.ranges:
             place = flat[here]
-            found = place if out is value else source[here]  # the very same array: nothing to compare
+            found = place if out is value else source[here]  # `put` sees at once that one object is one place
             request = CopyRequest(self._flight, self._fit, tensor, place, source=found, asked=asked, priority=priority)
             placed.append((server, request))
         return placed

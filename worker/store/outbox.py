@@ -3,6 +3,9 @@
 Requests leave by priority. Of one range, push n + 1 leaves only when push n is acknowledged and every pull has been
 answered, so a server needs one gradient slot per worker and range. Every request can be said again: after a lost
 connection all unanswered ones are.
+
+A request is first in `_later`, unless it may begin at once; then in `_open` until it is answered, and as long as it is
+not sent in `_ready` as well. Only the transport thread uses an outbox, so nothing here is locked.
 """
 
 from __future__ import annotations
@@ -28,7 +31,10 @@ TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to thi
 
 @dataclass(slots=True, eq=False)
 class Open:
-    """A question that is not answered yet. `turn` is the order in which questions leave; `sent` may be undone."""
+    """A question that is not answered yet. `turn` is (-priority, number): the lowest leaves first.
+
+    `sent` becomes False again when the message could not be handed over or the connection was lost.
+    """
 
     question: Question
     range: Range
@@ -40,7 +46,7 @@ class Open:
 
 
 class Outbox:
-    """Requests of worker `rank`, in its life `incarnation`, for one server."""
+    """Requests of worker `rank` of a job for one server. `incarnation` names the worker's process."""
 
     def __init__(self, job: str, rank: int, incarnation: str) -> None:
         self._sender = Sender(job=job, rank=rank, incarnation=incarnation)
@@ -52,6 +58,7 @@ class Outbox:
     def add(self, request: Request) -> None:
         """Take a request; it leaves when its turn has come."""
         number, where = next(self._numbers), request.range
+        # Whatever waits for this range came earlier: nothing overtakes it, although it might be allowed to begin.
         if where in self._later or not self._may_begin(request, where):
             self._later.setdefault(where, deque()).append((number, request))
         else:
@@ -82,13 +89,15 @@ class Outbox:
     # ---- out
 
     def take(self) -> list[Open]:
-        """The most urgent question and those that travel with it; they count as sent.
+        """The most urgent question and those that travel with it; they count as sent. Not to be asked for if empty.
 
-        Small ones share a message though others were more urgent: that costs those less than a message of their own.
+        Questions of one kind and step share a message although others in between are more urgent: to wait for the rest
+        of it costs those less than one more message would.
         """
         alike, heap = min(self._ready.items(), key=lambda item: item[1][0])
         found: list[Open] = []
         size = 0
+        # The first is taken whatever its size; TENSORS is the most that the protocol allows in a message.
         while heap and len(found) < TENSORS and (not found or size + heap[0].question.nbytes <= TOGETHER):
             size += heap[0].question.nbytes
             found.append(heapq.heappop(heap))
@@ -98,7 +107,7 @@ class Outbox:
         return found
 
     def put_back(self, taken: Sequence[Open]) -> None:
-        """They could not be sent after all."""
+        """What `take` gave could not be sent after all; it keeps its turn."""
         for item in taken:
             item.sent = False
             self._line_up(item)
@@ -108,14 +117,17 @@ class Outbox:
         self.put_back([item for items in self._open.values() for item in items if item.sent])
 
     def message(self, taken: Sequence[Open]) -> Message:
-        """What `take` gave, as one message."""
+        """What `take` gave, as one message. To be sent at once: its frames are the arrays' own memory."""
         questions = [item.question for item in taken]
         return questions[0].message(self._sender, questions)
 
     # ---- in
 
     def answer(self, message: Message) -> None:
-        """Take a server's reply. RemoteError if it concerns the worker as a whole and not one fit."""
+        """Take a server's reply. An error of one fit fails the flights that it concerns.
+
+        Raises RemoteError if it concerns the worker as a whole, such as "superseded".
+        """
         if isinstance(message, Ack):
             for key, lo in message.ranges:
                 self._answered((message.fit, key, lo), message)
@@ -123,7 +135,7 @@ class Outbox:
             for value in with_frames(message.tensors, message.frames):
                 self._answered((message.fit, value[0].key, value[0].lo), message, value)
         elif isinstance(message, Ok | Statistics):
-            self._answered((-1, "", message.seq), message)
+            self._answered((-1, "", message.seq), message)  # the range of a CallRequest
         elif isinstance(message, Error):
             self._refused(message)
 
@@ -133,7 +145,7 @@ class Outbox:
             if item.question.answered_by(message):
                 if item.question.accept(message, value):
                     self._remove(item)
-                    item.question.flight.land()
+                    item.question.flight.land()  # last: it may let a caller go on who then reads what was received
                 return
 
     def _remove(self, item: Open) -> None:
@@ -152,7 +164,7 @@ class Outbox:
     def _step_out(self, item: Open) -> None:
         alike = item.question.alike()
         heap = self._ready[alike]
-        heap.remove(item)
+        heap.remove(item)  # this and heapify look at the whole heap, but only after a lost connection
         heapq.heapify(heap)
         if not heap:
             del self._ready[alike]
@@ -161,12 +173,13 @@ class Outbox:
         exception = remote(error)
         if error.fit is None:
             raise exception
+        # No hit is no error: a refusal that was repeated may come after its request was forgotten.
         hit = [item for items in self._open.values() for item in items if item.question.concerned_by(error)]
         for item in hit:
             item.question.flight.fail(exception)
 
     def forget(self, flight: Flight) -> None:
-        """Drop all requests of a failed flight."""
+        """Drop all requests of a failed flight. Answers to those that were sent will find nobody and be ignored."""
         self._open = _kept(self._open, lambda item: item.question.flight is not flight)
         self._later = _kept(self._later, lambda item: item[1].flight is not flight)
         self._ready = _kept(self._ready, lambda item: item.question.flight is not flight)

@@ -59,14 +59,14 @@ class PullRequest(RangeQuestion):
         return isinstance(message, Values) and message.n == self.n and message.part == self.part
 
     def accept(self, message: Message, value: Value | None) -> bool:
-        """Write the values to `array`. The flight fails if they are of another shape; other rows are ignored."""
+        """Write the values to `array`. Values of another shape fail the flight, those of other rows are ignored."""
         assert value is not None
         tensor, ids, frame = value
         if tensor[:5] != self.tensor[:5]:  # all but the number of rows
             self.flight.fail(RemoteError("shape", f"server sent {tensor}, not {self.tensor}"))
             return False
         if not _same_rows(self.rows, ids):
-            return False  # it answers an earlier pull, which has been answered before
+            return False  # a second answer to an earlier pull, which was said twice: ours is still to come
         np.copyto(self.array, np.frombuffer(frame, np.dtype(tensor.dtype).newbyteorder("<")))
         _note(tensor.key, self.asked)
         return True

@@ -94,16 +94,19 @@ class DataPush(PushRequest):
 
 @dataclass(slots=True)
 class Delivery:
-    """The one step of a shared push that must not be repeated: `source`, None once done, is copied to `place`.
+    """Copies a gradient from `source` to `place`, where the server reads it, once.
 
-    When a push is said again, the server may be summing up in `place`.
+    Both are flat and of one dtype and length. `source` is None when nothing is left to do. This is the only part of a
+    request that changes.
     """
 
     place: Array
     source: Array | None
 
     def finish(self) -> None:
-        """Copy, if that has not been done; the source is free to be reused by others then."""
+        """Copy, unless that is done already."""
+        # Never a second time: when a push is said again after a lost connection, the server may have had the first one
+        # and be summing up in `place`.
         if self.source is not None:
             put(self.source, self.place)
             self.source = None
@@ -121,7 +124,7 @@ class SharedPush(PushRequest):
 
     def message(self, sender: Sender, together: Sequence[Self]) -> Message:
         """A `push` without data frames; the gradients are in their places when it is made."""
-        for item in together:
+        for item in together:  # not earlier: until the push before this one is acknowledged, its gradient lies there
             item.delivery.finish()
         tensors = tuple(item.tensor for item in together)
         return Push(**sender, fit=self.fit, n=self.n, lr=self.lr, shared=True, tensors=tensors)

@@ -2,9 +2,10 @@
 
 A `Question` goes to a server as a message; a request that is no question is carried out here when its turn has come.
 pushes.py and pulls.py have the kinds that move values, key_requests.py makes them for the ranges of a key. Requests
-never change: what the outbox notes about one (its turn, whether it is sent) it keeps beside it. Their fields are Final,
-which mypy checks, instead of frozen: a frozen object of nine fields takes 1.6 us longer to make, a tenth of the time
-that a small key's push and pull take.
+never change: what the outbox notes about one (its turn, whether it is sent) it keeps beside it.
+
+Their fields are Final, which mypy checks, and not frozen: a frozen object of nine fields takes 2.3 us to make instead
+of 0.7, and a step makes two for every small key, out of about 25 us (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ class Request(ABC):
 
 
 class Question(Request):
-    """A request that travels as a message, alone or with others, and is answered by one."""
+    """A request that travels as a message, alone or with others, and is answered by one.
+
+    Questions about one range wait for each other, so a server never sees two of a kind at once and an answer is matched
+    by range, step and part alone.
+    """
 
     @abstractmethod
     def alike(self) -> Hashable:
@@ -66,7 +71,7 @@ class Question(Request):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of data that it sends beside the header."""
+        """Bytes of data frames that it sends; the header is not counted."""
         return 0
 
     @abstractmethod
@@ -83,7 +88,7 @@ class Question(Request):
 
     @abstractmethod
     def concerned_by(self, error: Error) -> bool:
-        """Whether `error`, of a fit, is about this."""
+        """Whether `error`, which names a fit, refuses this question. One error may concern several."""
 
     def begin(self) -> Question:
         """Nothing can be done without the server."""
@@ -130,7 +135,7 @@ class CallRequest(Question):
 
     @property
     def range(self) -> Range:
-        """One of its own, which no key has: calls wait for nothing."""
+        """One of its own, which no key can have (fits are counted from 1): calls wait for nothing."""
         return (-1, "", int(self.asked.seq))
 
     def alike(self) -> Hashable:
@@ -163,5 +168,5 @@ def put(array: Array, place: Array) -> None:
 
 
 def memory_of(array: Array) -> Frame:
-    """The contiguous array's memory as bytes, without a copy."""
+    """The memory of a flat contiguous array as bytes, without a copy."""
     return array.data.cast("B") if array.size else b""  # a view of no elements cannot be cast

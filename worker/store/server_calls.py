@@ -46,6 +46,7 @@ class ServerCalls:
 
         Raises RemoteError if a server refuses one, PeerLost or JobError if the job is over.
         """
+        # A flight of its own, so that a refused call does not fail the pushes and pulls of the store.
         flight, answers = Flight(), {}  # type: tuple[Flight, dict[int, Message]]
         calls = [
             (server, CallRequest(flight, message, answers, priority=_FIRST_OF_ALL)) for server, message in messages
@@ -56,7 +57,7 @@ class ServerCalls:
                 flight.launch(len(calls))
                 transport.submit(calls)
                 flight.wait()
-        finally:
+        finally:  # else the transport would look after a flight for each call that was ever made
             transport.retire(flight)
         return [answers[call.asked.seq] for _, call in calls]
 
@@ -68,6 +69,8 @@ class ServerCalls:
         """
         if self.session.rank == 0:
             action()
+        # The collective is also the barrier: nobody goes on before the servers have done what rank 0 asked for. The
+        # digest is of the whole text and is what gets compared; the text, cut short, is for the error message.
         digest = hashlib.sha256(said.encode()).hexdigest()[:16]
         everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode())
         for rank, other in enumerate(everyone):

@@ -1,7 +1,7 @@
-"""Keys that move into memory which the servers and workers of one host share: only headers travel from then on.
+"""Moves keys into memory that the servers and workers of one host share: only headers travel from then on.
 
 Worker 0 makes the segment and has every server move its ranges there; then all workers open it. If one process cannot,
-values travel through sockets as before: a server that has moved does not care where its memory lies.
+values travel through sockets as before, which servers that have moved their ranges can do as well.
 """
 
 from __future__ import annotations
@@ -21,20 +21,26 @@ from ...ps.blocks import block_at, lay_out
 from .keys import KeyInfo
 from .server_calls import ServerCalls
 
-LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
+LEAST = 1 << 16  # bytes of keys: fewer than that fit into one message, which is as fast as a header alone
 
 
 def share(servers: ServerCalls, infos: Sequence[KeyInfo]) -> None:
-    """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it."""
+    """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it.
+
+    Gives them `value` and `gradient`. If it cannot be, that is no error: standard error says why. Raises what
+    `ServerCalls.ask` raises for other reasons.
+    """
     if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
         return
     session, workers = servers.session, servers.session.num_workers
     places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], workers)
     made = _make(servers, infos, places, end) if session.rank == 0 else None
     said = session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
+    # Rank 0 tells its ticket (nothing if it has none), then all tell whether they could open it: either all use shared
+    # memory or none does. Every worker takes part in both collectives, whatever it has found out by then.
     segment = made or (_open(Ticket(*json.loads(said))) if said else None)
     everyone = session.gather(b"1" if segment else b"")
-    if made:
+    if made:  # not before: the others open it through our file descriptor
         made.settle()
     if segment is None or not all(everyone):
         return
@@ -54,7 +60,7 @@ def _make(servers: ServerCalls, infos: Sequence[KeyInfo], places: Sequence[int],
     try:
         servers.ask(_attach_messages(servers, infos, places, segment.ticket))
     except RemoteError as error:
-        if error.code != "segment":
+        if error.code != "segment":  # that one says that the server cannot reach the memory, and nothing has changed
             raise
         _say(str(error))
         segment.settle()
