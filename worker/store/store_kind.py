@@ -89,4 +89,4 @@ class StoreKind(ABC):
                 f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )
-        info.n = n  # last: after a refusal the step can be pushed again
+        info.n = n  # only now: a step that is refused here can be pushed again
