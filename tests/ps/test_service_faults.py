@@ -18,10 +18,12 @@ from pushgrad.ps.service import Service
 from pushgrad.ps.store import Entry
 from pushgrad.worker.store.flight import Flight
 from pushgrad.worker.store.outbox import Outbox
-from pushgrad.worker.store.requests import Request
+from pushgrad.worker.store.pulls import PullRequest
+from pushgrad.worker.store.pushes import DataPush, InitRequest
 
 SIZES = {"a": 3, "b": 40, "c": 1, "d": 17}
 STEPS = 6
+KINDS = {"init": InitRequest, "push": DataPush, "pull": PullRequest}
 
 
 def gradient(key, rank, n):
@@ -97,7 +99,7 @@ class Worker:
         for part in self.parts[key]:
             self.flight.launch()
             tensor = Tensor(key, "float32", (SIZES[key],), part.lo, part.hi)
-            request = Request(kind, self.flight, 1, tensor, array[part.lo : part.hi], **fields)
+            request = KINDS[kind](self.flight, 1, tensor, array[part.lo : part.hi], **fields)
             self.outboxes[part.server].add(request)
 
     def step(self, generator):

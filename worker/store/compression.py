@@ -1,4 +1,7 @@
-"""Gradient compression on a worker: what `set_gradient_compression` was given, and the residual of each key."""
+"""Gradient compression on a worker: what `set_gradient_compression` was given, and the residual of each key.
+
+The codes themselves are made and read by ps/compression.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _NUMBERS = {"2bit": ("threshold", 0.5, math.inf), "topk": ("ratio", 0.01, 1.0)} 
 
 
 class Compressor:
-    """Turns gradients into codes, keeps what they leave out, and counts bytes before and after.
+    """Turns gradients into codes and keeps what they leave out, the residual, to add it to the key's next gradient.
 
     Compute threads push different keys at the same time, and each key has a residual of its own; the counts are of all.
     """
@@ -31,7 +34,10 @@ class Compressor:
         self._residuals: dict[str, Array] = {}
 
     def codes(self, info: KeyInfo, gradient: Array) -> list[Array]:
-        """The code (uint8) of each part of the key; ParameterError unless it is float32."""
+        """The code (uint8, flat) of each part of `gradient`, which is float32 of the key's shape.
+
+        Raises ParameterError if the key is not float32, DataError if a value is too large for a half-precision coding.
+        """
         if info.dtype != np.float32:
             raise ParameterError(f"key {info.key!r}: compression", expected="float32 gradients", got=info.dtype)
         flat = gradient.reshape(-1)
@@ -49,14 +55,17 @@ class Compressor:
             return self._plain, self._coded
 
     def through(self, info: KeyInfo, gradient: Array) -> Array:
-        """What a server makes of the code."""
+        """What a server would make of the code of `gradient`: float32 of the key's shape. Errors as of `codes`."""
         codes = zip(info.parts, self.codes(info, gradient), strict=True)
         whole = [decode(self.coding, code, part.hi - part.lo) for part, code in codes]
         return np.concatenate(whole).reshape(info.shape)
 
 
 def make_coding(given: Any) -> Coding | None:
-    """The coding that {"type": "2bit", "threshold": 0.5} and the like describe, None for "none". ParameterError."""
+    """The coding that {"type": "2bit", "threshold": 0.5} and the like describe, None for "none".
+
+    Raises ParameterError if the type is unknown, a parameter is not one of that type, or a number is out of range.
+    """
     if not isinstance(given, Mapping) or given.get("type") not in (*KINDS, "none"):
         expected = '{"type": ...} with ' + " or ".join((*KINDS, "none"))
         raise ParameterError("gradient compression", expected=expected, got=repr(given))

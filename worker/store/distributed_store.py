@@ -1,11 +1,15 @@
-"""The store of a job: keys live on the servers, in ranges; see docs/protocol.md for what is said to them."""
+"""The store of a job: keys live on the servers, in ranges; see docs/protocol.md for what is said to them.
+
+A push or pull becomes requests (key_requests.py), which the transport's thread puts into the outbox of each server.
+What concerns no single key goes through server_calls.py. All of a store's pushes and pulls share one flight, for which
+`wait` waits.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -13,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...common.checks import whole_number, whole_number_in
-from ...common.codec import Message
 from ...common.coding import Coding
-from ...common.errors import DataError, JobError, ParameterError
+from ...common.errors import JobError, ParameterError
 from ...common.requests import Drop, Setup, Stats
 from ...ps.assignment import BIG_ARRAY, Assignment
 from ...ps.optimizer import Optimizer
@@ -24,18 +27,22 @@ from ..array import Array, aligned_empty, same_memory
 from ..profiling.spans import recorder
 from .flight import Flight
 from .job_session import JobSession
+from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
 from .kvstore import KVStore
-from .requests import KeyRequests, Placed, Request
+from .server_calls import ServerCalls
 from .session import Session
 from .shared_memory import share
 
-MUCH = 1 << 20  # bytes: a key of so many does not wait for others to travel with
-_SEQUENCE = count(1)
+MUCH = 1 << 20  # bytes: a key of this size or more is not held back until others can travel with it
 
 
 class KVStoreDist(KVStore):
-    """Pushes and pulls return at once; the transport thread carries them out, `wait` waits for it."""
+    """Pushes and pulls return at once; the transport thread carries them out, `wait` waits for it.
+
+    Arrays that a method gives are (*shape of the key). Every method that says something to the servers raises
+    PeerLost or JobError if the job is over, and RemoteError after a server has refused something.
+    """
 
     is_distributed = True
 
@@ -47,52 +54,58 @@ class KVStoreDist(KVStore):
         self._flight = Flight()
         self._requests = KeyRequests(self._flight, self.fit)
         whole_number("kvstore: staleness", staleness, 0)
+        self._calls = ServerCalls(session, self.fit)
         self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
         self._assignment = Assignment(session.num_servers, _bound())
         self._closed = False
         self._numbers = count(1)
-        self._launched = self._landed = 0  # the last push, and the last one that is known to be part of a version
-        self._held: list[Placed] | None = None  # what `together` collects
+        # Pushes are numbered over all keys: the last one, and the last one that is known to be part of a version. A key
+        # whose last push has a higher number than the latter may still be read from its staging memory.
+        self._launched = self._landed = 0
+        self._held: list[Placed] | None = None  # what `together` collects, None outside of it
         self._holding = threading.Lock()
-        self._agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
+        self._calls.agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
-        """See KVStore."""
+        """Block until the servers have acknowledged every push and all pulls are filled; ends what `together` holds."""
         if self._held:
             self._let_go(go_on=True)
-        launched = self._launched
+        launched = self._launched  # read before waiting: pushes that another thread adds meanwhile may not have landed
         with self._session.saying(), recorder.span("wait"):
             self._flight.wait()
         self._landed = launched
 
     def close(self) -> None:
-        """See KVStore. After an error it only forgets."""
+        """Wait for what is under way, then have the servers free the keys once all workers have said so.
+
+        After an error, which has been raised already, nothing is waited for and nothing is said.
+        """
         if self._closed:
             return
         self._closed = True
         try:
             if self._flight.failure is None and self._transport.failure is None:
                 self.wait()
-                self._call(lambda seq: Drop(**self.me, seq=seq))
+                self._calls.ask_all(Drop)
         finally:
             self._transport.retire(self._flight)
 
     def stats(self) -> list[Any]:
-        """Each server's counters: entries, bytes, pushes, pulls and seconds of stalls per worker."""
-        return self._call(lambda seq: Stats(**self.me, seq=seq))
+        """Each server's `Statistics`: entries, bytes, and per worker pushes, pulls and seconds of stalls. Blocks."""
+        return self._calls.ask_all(Stats)
 
     # ---- values
 
     def empty(self, key: Any) -> Array:
-        """See KVStore."""
+        """An array of the key's shape to make gradients in; the first one for a key in shared memory lies there."""
         info = self.keys[key]
-        if info.gradient is None or info.lent:
+        if info.gradient is None or info.lent:  # two callers would overwrite each other's gradients in it
             return aligned_empty(info.shape, info.dtype)
         info.lent = True
         return info.gradient
 
     def value(self, key: Any) -> Array | None:
-        """See KVStore."""
+        """The value (*shape of the key) in shared memory, which the servers update; None if the key is not there."""
         return self.keys[key].value
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
@@ -102,23 +115,27 @@ class KVStoreDist(KVStore):
 
         def send() -> None:
             for info, array in items:
-                self._submit(self._requests.whole("init", info, array, lr_mult=lr_mult, wd_mult=wd_mult))
+                self._submit(self._requests.init(info, array, lr_mult=lr_mult, wd_mult=wd_mult))
             self.wait()
 
-        self._agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
         if self._mode == "sync" and self._transport.shares_memory:
-            share(self, [info for info, _ in items if not info.row_sparse])
+            share(self._calls, [info for info, _ in items if not info.row_sparse])
 
     def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
         def send() -> None:
-            self._submit(self._requests.whole("init", info, value, part=name))
+            self._submit(self._requests.init(info, value, part=name))
             self.wait()
 
-        self._agree("init_states", f"{info.name} {name}", send)
+        self._calls.agree("init_states", f"{info.name} {name}", send)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """See KVStore. What other threads say meanwhile leaves with it."""
+        """Hold pushes and pulls back and send them in as few messages as possible.
+
+        What other threads push and pull meanwhile is held, too; a key of 1 MiB or more, or `wait`, lets all of it go.
+        """
         with self._holding:
             outermost = self._held is None
             self._held = self._held or []
@@ -130,29 +147,26 @@ class KVStoreDist(KVStore):
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
-        fields: dict[str, Any] = {"n": n, "lr": float(lr), "priority": priority}
         if self._compressor is None:
-            self._submit(self._requests.whole("push", info, array, **fields))
+            self._submit(self._requests.push(info, array, n, float(lr), priority))
         else:
-            self._submit(self._requests.coded(self._compressor, info, array, **fields))
+            self._submit(self._requests.push_coded(self._compressor, info, array, n, float(lr), priority))
         info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         asked = recorder.now() if recorder.on else None
-        kind = "copy" if part == "weight" and info.value is not None else "pull"
-        self._submit(self._requests.whole(kind, info, out, n=info.n, part=part, priority=priority, asked=asked))
+        self._submit(self._requests.pull(info, out, part, priority, asked))
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        self._submit(self._requests.of_rows("push", info, *gradient, n=n, lr=float(lr), priority=priority))
+        self._submit(self._requests.push_rows(info, *gradient, n, float(lr), priority))
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         if info.row_sparse:
-            requests = self._requests.of_rows(
-                "pull", info, ids, out.reshape(ids.size, info.width), n=info.n, priority=priority
-            )
-            self._submit([item for item in requests if item[1].rows.size])  # type: ignore[union-attr]
+            rows = out.reshape(ids.size, info.width)
+            self._submit(self._requests.pull_rows(info, ids, rows, priority))
             return
+        # A dense key may be cut within a row, so its rows cannot be asked for: fetch all and pick.
         whole = np.empty(info.shape, info.dtype)
         self._pull(info, whole, "weight", priority)
         self.wait()
@@ -161,9 +175,9 @@ class KVStoreDist(KVStore):
     def _own(self, info: KeyInfo, total: Array) -> Array:
         if self._compressor is not None or (info.gradient is not None and same_memory(total, info.gradient)):
             return total  # encoded before push returns, or made where the server reads it
-        if info.lent or info.launched > self._landed:
+        if info.lent or info.launched > self._landed:  # the staging memory is the caller's, or still being sent or read
             return total.copy()
-        if info.staging is None:
+        if info.staging is None:  # kept from then on: a step allocates nothing
             info.staging = aligned_empty(info.shape, info.dtype) if info.gradient is None else info.gradient
         np.copyto(info.staging, total)
         return info.staging
@@ -176,11 +190,13 @@ class KVStoreDist(KVStore):
                 self._launch(requests)
                 return
             self._held += requests
-        if sum(request.array.nbytes for _, request in requests if request.array is not None) >= MUCH:
+        if sum(request.array.nbytes for _, request in requests) >= MUCH:
             self._let_go(go_on=True)
 
     def _let_go(self, go_on: bool) -> None:
-        """What is held leaves now, and holding goes on or ends. Nothing if another thread has ended it."""
+        """Launch what is held; then holding goes on or ends. Does nothing if another thread has ended it."""
+        # Launched with the lock held: whoever finds that nothing is held any more cannot overtake what was, as a pull
+        # would of a key whose push is in there.
         with self._holding:
             if self._held is not None:
                 held, self._held = self._held, [] if go_on else None
@@ -193,67 +209,15 @@ class KVStoreDist(KVStore):
 
     # ---- what concerns all servers
 
-    @property
-    def me(self) -> dict[str, Any]:
-        """What every request to a server says of its sender."""
-        link = self._transport.link
-        return {"job": link.env.job_id, "rank": self.rank, "incarnation": link.incarnation, "fit": self.fit}
-
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         said = repr(sorted(optimizer.description().items()))
-        self._agree("optimizer", said, lambda: self._setup(optimizer.description()))
+        self._calls.agree("optimizer", said, lambda: self._setup(optimizer.description()))
 
     def _agree_on_compression(self, coding: Coding | None) -> None:
-        self._agree("compression", repr(coding), lambda: None)
+        self._calls.agree("compression", repr(coding), lambda: None)
 
     def _setup(self, description: dict[str, Any] | None) -> None:
-        self._call(
-            lambda seq: Setup(**self.me, seq=seq, mode=self._mode, staleness=self._staleness, optimizer=description)
-        )
-
-    def _call(self, make: Callable[[int], Message]) -> list[Any]:
-        """Ask every server, wait, and give their answers in rank order."""
-        return self.ask((server, make(self.next_seq())) for server in range(self._session.num_servers))
-
-    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
-        """Say each message to its server, wait, and give the answers. RemoteError if one is refused."""
-        flight = Flight()
-        calls = [
-            (server, Request("call", flight, self.fit, message=message, priority=1 << 40))
-            for server, message in messages
-        ]
-        try:
-            with self._session.saying():
-                flight.launch(len(calls))
-                self._transport.submit(calls)
-                flight.wait()
-        finally:
-            self._transport.retire(flight)
-        return [call.answer for _, call in calls]
-
-    def next_seq(self) -> int:
-        """A number for a message that is answered by number."""
-        return next(_SEQUENCE)
-
-    def _agree(self, what: str, said: str, action: Callable[[], None]) -> None:
-        """Rank 0 acts; then all workers wait for each other and compare what they were asked to do."""
-        if self.rank == 0:
-            action()
-        digest = hashlib.sha256(said.encode()).hexdigest()[:16]
-        everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode())
-        for rank, other in enumerate(everyone):
-            if other.split(b" ")[:2] != everyone[0].split(b" ")[:2]:
-                raise DataError(
-                    f"workers 0 and {rank} do not do the same to their key-value store {self.fit}",
-                    expected=_readable(everyone[0]),
-                    got=_readable(other),
-                    remedy="All workers must create stores, set optimizers and initialise keys alike and in one order",
-                )
-
-
-def _readable(said: bytes) -> str:
-    what, _, rest = said.decode("utf-8", "replace").partition(" ")
-    return f"{what} {rest.partition(' ')[2]}"
+        self._calls.ask_all(Setup, mode=self._mode, staleness=self._staleness, optimizer=description)
 
 
 def _bound() -> int:

@@ -23,12 +23,16 @@ from ...common.messages import Progress, Welcome
 from .session import Session
 from .transport import Transport
 
-PROGRESS_EVERY = 0.5  # seconds
-FAILURE_NEWS = 3.0  # seconds that the news of a failure gets to reach the scheduler
+PROGRESS_EVERY = 0.5  # seconds between two lines of progress
+FAILURE_NEWS = 3.0  # seconds that the news of a failure has to reach the scheduler; then the process ends anyway
 
 
 class JobSession(Session):
-    """Made by `current_session` in a process whose DMLC_ROLE is worker."""
+    """Made by `current_session` in a process whose DMLC_ROLE is worker.
+
+    Whoever leaves without telling the scheduler is only missed after a lease (30 s by default), so every way out of the
+    process is watched: `close`, the exception hook for errors that nobody catches, and an exit handler for the rest.
+    """
 
     def __init__(self, transport: Transport, welcome: Welcome) -> None:
         super().__init__(welcome.rank, len(welcome.workers), True)
@@ -37,13 +41,16 @@ class JobSession(Session):
         self._collecting = threading.Lock()
         self._last_progress = 0.0
         self._inside: list[str] = []
-        self._over = False
-        self._pid = os.getpid()
+        self._over = False  # whether the job has been told, or knows itself, how this worker ended
+        self._pid = os.getpid()  # hooks and handlers are inherited by forked children, who must not speak for us
         self._previous_hook = sys.excepthook
 
     @staticmethod
     def join(env: JobEnv) -> JobSession:
-        """Join the job and start the transport."""
+        """Join the job, start the transport, and watch how the process ends. Blocks until the job is complete.
+
+        Raises JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
+        """
         context: Context = zmq.Context(io_threads=2)
         link = Link(env, context)
         try:
@@ -63,17 +70,21 @@ class JobSession(Session):
 
     def _gather(self, payload: bytes) -> list[bytes]:
         with self._collecting, self.saying():
-            self._collectives += 1
+            self._collectives += 1  # within the lock: the scheduler matches the parts of all workers by this number
             return [bytes(part) for part in self.transport.gather(self._collectives, payload)]
 
     def progress(
         self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
     ) -> None:
-        """See Session."""
+        """Tell the launcher how far we are, unless it was told within the last half second.
+
+        `samples_per_second` that are not a sensible number are reported as 0; 60 characters of `metric` are.
+        """
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY:
             return
         self._last_progress = now
+        # The wire takes only finite numbers, and progress is never worth an error.
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
         self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric()[:60]))
 
@@ -92,7 +103,11 @@ class JobSession(Session):
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
-        """See Session."""
+        """While inside, leaving the process early is an error that names `what`.
+
+        An exception ends that: the exception hook reports it, or the script catches it and goes on. SystemExit does
+        not, except for PeerLost: the job knows already why this worker ends.
+        """
         self._inside.append(what)
         try:
             yield
@@ -107,7 +122,10 @@ class JobSession(Session):
             self._inside.pop()
 
     def close(self) -> None:
-        """Wait until the servers have everything and leave the job; there is no way back in."""
+        """Wait until the servers have everything and leave the job; there is no way back in.
+
+        Raises PeerLost or JobError if the job ends before that, RemoteError if a server refuses something.
+        """
         if self._over:
             return
         with self.saying():
@@ -119,7 +137,7 @@ class JobSession(Session):
         self._previous_hook(kind, error, trace)
         if self._over or os.getpid() != self._pid or hasattr(sys, "ps1"):
             return  # an interactive session goes on after an error
-        self._over = True
+        self._over = True  # before anything that may fail in its turn: `_at_exit` must not report a second reason
         where = traceback.extract_tb(trace)[-1] if trace else None
         place = f" ({os.path.basename(where.filename)}:{where.lineno})" if where else ""  # noqa: PTH119
         self.transport.fail(f"{kind.__name__}: {str(error)[:800]}{place}", FAILURE_NEWS)

@@ -22,7 +22,7 @@ def current_session() -> Session:
     """
     with _joining:  # held while joining: a second thread waits for the one session instead of asking for another rank
         if not _joined:
-            serve_if_role()
+            serve_if_role()  # first: a server or scheduler has no use for what follows
             env = JobEnv.from_env()
             _joined.append(Session() if env is None else JobSession.join(env))
         return _joined[0]
@@ -31,10 +31,11 @@ def current_session() -> Session:
 def serve_if_role() -> None:
     """Become the server or scheduler that DMLC_ROLE asks for; returns only if it asks for neither.
 
-    Under a tracker that runs one command for all roles, the script gets here in each of them.
+    Under a tracker that runs one command for all roles, the script gets here in each of them. The process image is
+    replaced, so nothing of the script survives, and `finally` blocks and exit handlers do not run.
     """
     if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
-        sys.stdout.flush()
+        sys.stdout.flush()  # execv drops what is buffered
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, "-P", "-m", "pushgrad.ps"])
 

@@ -1,4 +1,7 @@
-"""Keys and values as callers give them: one or a list, int or str, any array that speaks DLPack."""
+"""Keys and values as callers give them: one or a list, int or str, any array that speaks DLPack.
+
+Every function that takes a `KeyInfo` and an array names the key in its errors.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ Key = int | str
 
 @dataclass
 class KeyInfo:
-    """What a store knows of one initialised key. `n` numbers this worker's pushes, from 1.
+    """What a store knows of one initialised key. `name` is the key as text, `n` this worker's last push (0: none yet).
 
     Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
-    gradients; `lent` tells whether a caller has been given the latter. A `row_sparse` one is never there. `staging` is
-    memory in which a push of a caller's array travels, and `launched` numbers the last one.
+    gradients, both of the key's shape; `lent` tells whether a caller has been given the latter. `row_sparse` keys are
+    never there. `staging`, of the key's shape, is memory in which a push of a caller's array travels; `launched` is the
+    number of the last push, counted over all keys of the store.
     """
 
     key: Key
@@ -40,9 +44,9 @@ class KeyInfo:
     staging: Array | None = None
     launched: int = 0
 
-    @cached_property
+    @cached_property  # once per key and not once per push: the same Tensor goes into every message
     def ranges(self) -> list[tuple[int, slice, Tensor]]:
-        """Of each part: the server, the elements, and what messages say of it. To be asked for when `parts` is set."""
+        """Of each part: the server, the elements, and what messages say of it. Kept: `parts` must be set before."""
         dtype = self.dtype.name
         return [
             (part.server, slice(part.lo, part.hi), Tensor(self.name, dtype, self.shape, part.lo, part.hi))
@@ -51,7 +55,7 @@ class KeyInfo:
 
     @property
     def size(self) -> int:
-        """Elements."""
+        """Elements of the whole key."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
@@ -61,14 +65,21 @@ class KeyInfo:
 
 
 class KeyTable:
-    """The keys of one store. All of them are ints, or all of them are strs, as in MXNet."""
+    """The keys of one store, by key. All of them are ints, or all of them are strs, as in MXNet.
+
+    Looking a key up raises ParameterError if it is not initialised, of the other type, or not a key at all.
+    """
 
     def __init__(self) -> None:
         self._infos: dict[str, KeyInfo] = {}
         self._type: type | None = None
 
     def new(self, key: Key, value: Array, row_sparse: bool = False) -> KeyInfo:
-        """Note a key that is to be initialised."""
+        """Note a key that is to be initialised with `value`, whose shape and dtype become the key's.
+
+        Raises ParameterError if the key is there already, is not one (see `__getitem__`) or has a dtype that the store
+        cannot keep, or if a row-sparse one has no rows or rows of more elements than a range may have.
+        """
         name = self._name(key)
         if name in self._infos:
             raise ParameterError(f"key {key!r} has been initialised already", remedy="Each key is initialised once")
@@ -109,7 +120,7 @@ class KeyTable:
 
 
 def pairs(key: Any, value: Any) -> list[tuple[Key, Any]]:
-    """(key, value) pairs from one of each or from two lists of equal length."""
+    """(key, value) pairs from one of each or from two lists; ParameterError unless these have the same length."""
     if not isinstance(key, list | tuple):
         return [(key, value)]
     if not isinstance(value, list | tuple) or len(value) != len(key):
@@ -120,19 +131,20 @@ def pairs(key: Any, value: Any) -> list[tuple[Key, Any]]:
 
 def several(value: Any) -> list[Any]:
     """One array, or the arrays of several devices, as a list."""
+    # A list of numbers is one array, not several.
     if isinstance(value, list | tuple) and value and not np.isscalar(value[0]):
         return list(value)
     return [value]
 
 
 def to_numpy(value: Any) -> Array:
-    """`value` as a numpy array: itself, a view through DLPack, or a copy if it lives on a GPU or is a list."""
+    """`value` as a numpy array of its shape: itself, a view through DLPack, or a copy of what is on a GPU or a list."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack_device__"):
         if int(value.__dlpack_device__()[0]) == 1:  # kDLCPU
             return np.from_dlpack(value)
-        if hasattr(value, "get"):  # cupy
+        if hasattr(value, "get"):  # cupy, which must not be imported to find out
             with value.device:
                 copied: Array = value.get()
             return copied
@@ -140,14 +152,14 @@ def to_numpy(value: Any) -> Array:
 
 
 def fitting(info: KeyInfo, value: Any) -> Array:
-    """`value` as a contiguous array of the key's shape and dtype; ShapeError naming the key if it is another."""
+    """`value` as a contiguous array of the key's shape and dtype; ShapeError if it has another shape or dtype."""
     array = to_numpy(value)
     check(info, array)
     return np.ascontiguousarray(array, info.dtype).reshape(info.shape)
 
 
 def check(info: KeyInfo, array: Array) -> None:
-    """ShapeError naming the key unless shape and dtype are the key's."""
+    """Raise ShapeError unless shape and dtype of `array` are the key's."""
     if array.shape != info.shape or array.dtype.newbyteorder("=") != info.dtype:
         raise ShapeError(
             f"key {info.key!r}", expected=f"shape {info.shape} {info.dtype}", got=f"{array.shape} {array.dtype}"
@@ -155,7 +167,10 @@ def check(info: KeyInfo, array: Array) -> None:
 
 
 def deliver(info: KeyInfo, value: Array, out: Any) -> None:
-    """Write `value` into `out`, wherever that lives."""
+    """Write `value`, of the key's shape, into `out`, which has the same shape and may be on a GPU.
+
+    Raises ShapeError if `out` has another shape or dtype, DataError if it cannot be written.
+    """
     if hasattr(out, "set") and hasattr(out, "get"):  # cupy
         with out.device:
             out.set(value)
@@ -167,7 +182,10 @@ def deliver(info: KeyInfo, value: Array, out: Any) -> None:
 
 
 def landing_place(info: KeyInfo, out: Any) -> Array:
-    """Where a value that is to be delivered to `out` can be received: in it, or in new memory if it lies elsewhere."""
+    """Where a value of the key's shape that is for `out` can be received: `out` itself, or else new memory.
+
+    `out` will do if it is contiguous and on the CPU. Raises ShapeError and DataError as `deliver` does.
+    """
     if not (hasattr(out, "set") and hasattr(out, "get")):  # cupy
         target = writable(info, out)
         check(info, target)
@@ -177,8 +195,9 @@ def landing_place(info: KeyInfo, out: Any) -> Array:
 
 
 def writable(info: KeyInfo, out: Any) -> Array:
-    """`out` as a numpy array that shares its memory; DataError if it cannot be written."""
+    """`out` as a numpy array of its shape that shares its memory; DataError if it cannot be written."""
     target = to_numpy(out)
+    # Views through DLPack may be read-only although their owner is not; the array protocol gives a writable one then.
     if not target.flags.writeable and hasattr(out, "__array__"):
         target = np.asarray(out)
     if not target.flags.writeable or isinstance(out, Sequence):

@@ -16,7 +16,11 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
 
     dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
-    same order. ParameterError if the name is unknown, JobError if it does not fit the environment.
+    same order.
+
+    Raises ParameterError if the name is unknown or `staleness` is not a whole number of 0 or more, JobError if the name
+    does not fit the environment, and the errors of `current_session`; in a job DataError if workers create different
+    stores, RemoteError if a server refuses, PeerLost if the job ends.
     """
     session = current_session()
     kind = fitting_kind(name, session)
@@ -30,7 +34,11 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
 
 
 def fitting_kind(name: str, session: Session) -> str:
-    """The kind of store that `name` means in that session; errors as of `create`."""
+    """The kind of store that `name` (any case) means in that session.
+
+    Raises ParameterError if there is no such kind, JobError if a local one is asked for in a job or a distributed one
+    outside of a job.
+    """
     kind = name.lower() if isinstance(name, str) else name
     if kind not in ("auto", *LOCAL, *DISTRIBUTED):
         raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))

@@ -1,44 +1,37 @@
-"""What a key-value store can do, in one process or in a job: `KVStore`, of which `mx.kv.create` makes one."""
+"""What a key-value store can do, in one process or in a job: `KVStore`, of which `mx.kv.create` makes one.
+
+All of it is written once, in terms of a few methods of store_kind.py that the two kinds of store fill in.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from ...common.coding import Coding
-from ...common.errors import DataError, ParameterError, ShapeError
+from ...common.errors import ParameterError, ShapeError
 from ...common.slices import tree_reduce
-from ...ps.optimizer import Optimizer
 from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
-from ...ps.update import all_finite
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
-from .keys import KeyInfo, KeyTable, check, deliver, fitting, landing_place, pairs, several, to_numpy
+from .keys import check, deliver, fitting, landing_place, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
-from .session import Session
+from .store_kind import StoreKind
 
 
-class KVStore(ABC):
+class KVStore(StoreKind):
     """Keys to arrays that all workers share.
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
-    arrays. Arrays are numpy's or anything else that speaks DLPack; dtype float32 or float64 (int32 and int64 can be
-    summed, but no optimizer takes them).
+    arrays. Arrays are numpy's or anything else that speaks DLPack, of the key's shape where no other is given; dtype
+    float32 or float64 (int32 and int64 can be summed, but no optimizer takes them).
+
+    Methods raise ParameterError for a key that is none or not initialised, ShapeError for an array of another shape or
+    dtype; in a job RemoteError if a server has refused something, PeerLost or JobError if the job is over.
     """
-
-    is_distributed = False
-    must_be_finite = True  # whether a push of NaN or infinity is refused
-
-    def __init__(self, kind: str, session: Session) -> None:
-        self.type, self.session = kind, session
-        self.fit = session.next_fit()
-        self.optimizer: Optimizer | None = None
-        self.keys = KeyTable()
-        self._compressor: Compressor | None = None
 
     # ---- what users call
 
@@ -53,7 +46,7 @@ class KVStore(ABC):
         return self.session.num_workers
 
     def barrier(self) -> None:
-        """Wait until every worker is here."""
+        """Wait until every worker is here and all pushes and pulls of this one are done."""
         self.wait()
         self.session.barrier()
 
@@ -61,7 +54,8 @@ class KVStore(ABC):
         """Give keys their first value: rank 0's, whatever the others pass. Every worker calls it, in the same order.
 
         `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys. `row_sparse` ones
-        (axis 0 counts the rows) can be pushed and pulled by rows.
+        (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
+        cannot be kept, DataError if another worker initialises something else.
         """
         found = [(name, np.asarray(to_numpy(array), order="C")) for name, array in pairs(key, value)]
         items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
@@ -71,7 +65,7 @@ class KVStore(ABC):
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
         its arrays at once. Keys of higher `priority` travel first. DataError if a value is NaN or infinite.
         """
-        with self.together():
+        with self.together():  # keys that are pushed in a list share messages
             for name, item in pairs(key, value):
                 info = self.keys[name]
                 total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
@@ -85,24 +79,25 @@ class KVStore(ABC):
             info, targets = self.keys[name], several(item)
             found = self.value(name)
             if found is None:
-                found = landing_place(info, targets[0])
+                found = landing_place(info, targets[0])  # the first target itself, if it can be: no copy then
                 self._pull(info, found, "weight", priority)
             fetched.append((info, found, targets))
-        self.wait()
+        self.wait()  # once for all keys, so that they travel together
         for info, found, targets in fetched:
             for target in targets:
                 deliver(info, found, target)
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
-        """Push, then pull into `out` (into `value` if None)."""
+        """Push, then pull into `out` (into `value` if None). Errors as of `push` and `pull`."""
         self.push(key, value, priority)
         self.pull(key, value if out is None else out, priority)
 
     def row_sparse_push(self, key: Any, value: Any, row_ids: Any, priority: int = 0) -> None:
         """Push gradients of some rows: value[i] is that of row row_ids[i], and those of one row are added up.
 
-        This is the worker's push of the step, so one of no rows may be due. Optimizers touch the pushed rows alone: the
-        others see no weight decay and keep their momentum.
+        This is the worker's push of the step: one that has no rows must push none of them. Optimizers touch the pushed
+        rows alone: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
+        row-sparse or an id is not a row of it, DataError if a value is NaN or infinite.
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
             info = self.keys[name]
@@ -110,10 +105,14 @@ class KVStore(ABC):
             self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, rate, priority)
 
     def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
-        """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel."""
+        """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel, each once.
+
+        Raises ParameterError if an id is not a row of the key.
+        """
         fetched = []
         for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
             info = self.keys[name]
+            # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
             ids, places = np.unique(rows_of(info, given), return_inverse=True)
             rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
             self._pull_rows(info, ids, rows, priority)
@@ -126,6 +125,7 @@ class KVStore(ABC):
         """Let the store update values by `optimizer` (an object or a name) instead of keeping the pushed sum.
 
         Every worker calls it. Learning rate and schedule stay on the workers, which must agree on every step's rate.
+        Raises ParameterError if there is no such optimizer, DataError if workers give different ones.
         """
         self.optimizer = make_optimizer(optimizer)
         self._set_optimizer(self.optimizer)
@@ -151,7 +151,7 @@ class KVStore(ABC):
         return {"plain": plain, "sent": sent}
 
     def empty(self, key: Any) -> Array:
-        """An uninitialised array of the key's shape and dtype to make gradients in.
+        """A new uninitialised array of the key's shape and dtype to make gradients in.
 
         In a job on one host, the first one for a key is where the server reads it: push does not copy then, and the
         array must stay as it is until a pull or `wait` has returned.
@@ -160,8 +160,10 @@ class KVStore(ABC):
         return aligned_empty(info.shape, info.dtype)
 
     def value(self, key: Any) -> Array | None:
-        """The key's value itself where it lies in this process's reach, to be read only: after a step has ended it is
-        the new one without a pull. None if the value is elsewhere, or may change while it is read.
+        """The key's value itself (*shape of the key), to be read only, if this process can read it where it lies.
+
+        After a step has ended it is the new one, without a pull. None if it lies elsewhere, or may change while it is
+        read.
         """
         return None
 
@@ -172,26 +174,33 @@ class KVStore(ABC):
     # ---- what fit calls
 
     def init_states(self, key: Any, states: dict[str, Any]) -> None:
-        """Give the optimizer's states of an initialised key their first values: rank 0's. Every worker calls it."""
+        """Give the optimizer's states of an initialised key, arrays of its shape by name, their first values: rank 0's.
+
+        Every worker calls it. Raises ParameterError or RemoteError if the optimizer has no such state.
+        """
         info = self.keys[key]
         for name, value in states.items():
             self._init_state(info, name, fitting(info, value))
 
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
-        """Hand in the gradient of step `n` (from 1, without gaps) and return; the step's learning rate is `lr`.
+        """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.
 
-        `array` must stay as it is until `wait` has returned. DataError naming rank, key and step if it is not finite.
+        `lr` is the step's learning rate. `array` must stay as it is until `wait` has returned. Raises ParameterError if
+        `n` is not the next step, DataError naming rank, key and step if a value is NaN or infinite.
         """
         info = self.keys[key]
         check(info, array)
         self._push(info, array if array.flags.c_contiguous else np.ascontiguousarray(array), n, lr, priority)
 
     def push_row_gradient(self, key: Any, gradient: RowGradient, n: int, lr: float, priority: int = 0) -> None:
-        """As push_gradient, for rows of a row-sparse key."""
+        """As push_gradient, for some rows of a row-sparse key; there may be none."""
         self._push_rows(self.keys[key], gradient, n, lr, priority)
 
     def pull_weight(self, key: Any, out: Array, priority: int = 0) -> None:
-        """Have the value after the last push written to `out`, and return; it is there when `wait` returns."""
+        """Have the value after the last push written to `out`, and return; it is there when `wait` returns.
+
+        `out` is contiguous and writable, of the key's shape and dtype; raises ShapeError if it is not.
+        """
         info = self.keys[key]
         check(info, out)
         if not (out.flags.c_contiguous and out.flags.writeable):
@@ -199,66 +208,18 @@ class KVStore(ABC):
         self._pull(info, out, "weight", priority)
 
     def together(self) -> AbstractContextManager[None]:
-        """What is pushed and pulled inside leaves in as few messages as possible, by the end of the block."""
+        """A context: what is pushed and pulled inside leaves in as few messages as possible, by its end."""
         return nullcontext()
 
     @abstractmethod
     def wait(self) -> None:
-        """Until every push and pull is done. Raises RemoteError, PeerLost or JobError if one of them failed."""
+        """Block until every push and pull is done. Raises RemoteError, PeerLost or JobError if one of them failed."""
 
     def states(self, key: Any) -> dict[str, Array]:
-        """The optimizer's states of a key, by name, after this worker's last push."""
+        """The optimizer's states of a key after this worker's last push, by name: new arrays of the key's shape."""
         info = self.keys[key]
         found = {name: np.empty(info.shape, info.dtype) for name in self._state_names()}
         for name, array in found.items():
             self._pull(info, array, name, 0)
         self.wait()
         return found
-
-    # ---- what the two kinds of store do differently
-
-    @abstractmethod
-    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None: ...
-
-    @abstractmethod
-    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None: ...
-
-    @abstractmethod
-    def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None: ...
-
-    @abstractmethod
-    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None: ...
-
-    @abstractmethod
-    def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None: ...
-
-    @abstractmethod
-    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None: ...
-
-    @abstractmethod
-    def _agree_on_compression(self, coding: Coding | None) -> None: ...
-
-    @abstractmethod
-    def _set_optimizer(self, optimizer: Optimizer) -> None: ...
-
-    def _own(self, info: KeyInfo, total: Array) -> Array:
-        """`total` in memory that the caller does not write, so that the push may go on when this returns."""
-        return total
-
-    def _state_names(self) -> tuple[str, ...]:
-        return self.optimizer.state_names if self.optimizer else ()
-
-    def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
-        """ParameterError if `n` is not the next step, DataError if a gradient is not finite."""
-        if n != info.n + 1:
-            raise ParameterError(f"key {info.key!r}: step of a push", expected=info.n + 1, got=n)
-        if array.dtype.kind != "f":
-            if self.optimizer is not None:
-                raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
-        elif self.must_be_finite and not all_finite(array):
-            kind = "NaN" if np.isnan(array).any() else "an infinite value"
-            raise DataError(
-                f"worker {self.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
-                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
-            )
-        info.n = n

@@ -1,4 +1,4 @@
-"""The store of a process on its own: the servers' store, without a socket."""
+"""The store of a process on its own: the servers' store, without a socket, so both train to the same bits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .session import Session
 
 
 class KVStoreLocal(KVStore):
-    """Updates happen in the thread that pushes; one key must be pushed by one thread at a time."""
+    """Updates happen in the thread that pushes; one key must be pushed by one thread at a time.
+
+    Priorities mean nothing here, as nothing waits.
+    """
 
     def __init__(self, kind: str, session: Session) -> None:
         super().__init__(kind, session)
@@ -27,17 +30,18 @@ class KVStoreLocal(KVStore):
         """Nothing is ever under way."""
 
     def close(self) -> None:
-        """See KVStore."""
+        """Free the keys' memory."""
         self._store = Store()
 
     def value(self, key: int | str) -> Array:
-        """See KVStore."""
+        """The key's value (*shape of the key), which pushes update in place. Raises ParameterError for no such key."""
         info = self.keys[key]
         return self._store.entries[info.name].weight.reshape(info.shape)
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         for info, array in items:
             info.parts = [Part(0, 0, info.size)]
+            # A copy on a cache line: pushes update it, and the caller's array is the caller's.
             weight = aligned_empty((info.size,), info.dtype)
             weight[:] = array.reshape(-1)
             self._store.add(info.name, Entry(weight, lr_mult, wd_mult))
@@ -49,13 +53,14 @@ class KVStoreLocal(KVStore):
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
+        # The store sums up in the gradients that it gets, which a read-only array would not let it.
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
         source = self._store.entries[info.name].part(part)
         assert source is not None
         flat = out.reshape(-1)
-        if flat.ctypes.data != source.ctypes.data:
+        if flat.ctypes.data != source.ctypes.data:  # training may use the value itself as its weight
             np.copyto(flat, source)
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
@@ -63,7 +68,8 @@ class KVStoreLocal(KVStore):
         update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
-        np.take(self.value(info.key), ids, axis=0, out=out, mode="clip")  # raise would buffer
+        # The ids have been checked; with mode "raise" numpy would buffer `out`.
+        np.take(self.value(info.key), ids, axis=0, out=out, mode="clip")
 
     def _agree_on_compression(self, coding: Coding | None) -> None:
         """There is nobody to agree with."""

@@ -1,255 +1,193 @@
-"""What a worker still has to ask one server, and what it waits for. No sockets, no threads.
+"""What a worker still has to ask one server, and what it waits for. No sockets, no threads, no kinds of requests.
 
 Requests leave by priority. Of one range, push n + 1 leaves only when push n is acknowledged and every pull has been
 answered, so a server needs one gradient slot per worker and range. Every request can be said again: after a lost
 connection all unanswered ones are.
+
+A request is first in `_later`, unless it may begin at once; then in `_open` until it is answered, and as long as it is
+not sent in `_ready` as well. Only the transport thread uses an outbox, so nothing here is locked.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import numpy as np
-
 from ...common.codec import Message
-from ...common.errors import RemoteError
 from ...common.link import remote
 from ...common.messages import Error
-from ...common.requests import Ack, Init, Ok, Pull, Push, Statistics, Values
-from ...common.tensor import Tensor, with_frames
-from ...common.wire import TENSORS, Frame
-from ..array import Array, same_memory
-from ..profiling.spans import recorder
+from ...common.requests import Ack, Ok, Statistics, Values
+from ...common.tensor import with_frames
+from ...common.wire import TENSORS
 from .flight import Flight
-from .requests import Range, Request
+from .requests import Question, Range, Request, Sender, Value
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
 
 
-@dataclass
-class Outbox:
-    """Requests of worker `rank` for one server."""
+@dataclass(slots=True, eq=False)
+class Open:
+    """A question that is not answered yet. `turn` is (-priority, number): the lowest leaves first.
 
-    job: str
-    rank: int
-    incarnation: str
-    ready: dict[Hashable, list[Request]] = field(default_factory=dict)  # heaps of requests that may share a message
-    active: dict[Range, list[Request]] = field(default_factory=dict)  # to be sent, or sent and not answered
-    later: dict[Range, deque[Request]] = field(default_factory=dict)
-    numbers: Any = field(default_factory=count)
+    `sent` becomes False again when the message could not be handed over or the connection was lost.
+    """
+
+    question: Question
+    range: Range
+    turn: tuple[int, int]
+    sent: bool = False
+
+    def __lt__(self, other: Open) -> bool:
+        return self.turn < other.turn
+
+
+class Outbox:
+    """Requests of worker `rank` of a job for one server. `incarnation` names the worker's process."""
+
+    def __init__(self, job: str, rank: int, incarnation: str) -> None:
+        self._sender = Sender(job=job, rank=rank, incarnation=incarnation)
+        self._ready: dict[Hashable, list[Open]] = {}  # heaps of questions that may share a message
+        self._open: dict[Range, list[Open]] = {}  # to be sent, or sent and not answered
+        self._later: dict[Range, deque[tuple[int, Request]]] = {}  # with their numbers
+        self._numbers = count()
 
     def add(self, request: Request) -> None:
         """Take a request; it leaves when its turn has come."""
-        request.order = next(self.numbers)
-        where = request.range
-        if self.later.get(where) or not _may_join(request, self.active.get(where, ())):
-            self.later.setdefault(where, deque()).append(request)
+        number, where = next(self._numbers), request.range
+        # Whatever waits for this range came earlier: nothing overtakes it, although it might be allowed to begin.
+        if where in self._later or not self._may_begin(request, where):
+            self._later.setdefault(where, deque()).append((number, request))
         else:
-            self._activate(request)
+            self._begin(number, request, where)
 
-    def _activate(self, request: Request) -> None:
-        if request.kind == "copy":  # its turn is when the push before it is part of the version that is there
-            _copy(request)
-            return
-        self.active.setdefault(request.range, []).append(request)
-        self._line_up(request)
+    def _may_begin(self, request: Request, where: Range) -> bool:
+        return all(request.may_join(item.question) for item in self._open.get(where, ()))
 
-    def _line_up(self, request: Request) -> None:
-        heapq.heappush(self.ready.setdefault(request.alike(), []), request)
+    def _begin(self, number: int, request: Request, where: Range) -> None:
+        question = request.begin()
+        if question is not None:
+            item = Open(question, where, (-question.priority, number))
+            self._open.setdefault(where, []).append(item)
+            self._line_up(item)
+
+    def _line_up(self, item: Open) -> None:
+        heapq.heappush(self._ready.setdefault(item.question.alike(), []), item)
 
     def __bool__(self) -> bool:
         """Whether something could be sent now."""
-        return bool(self.ready)
+        return bool(self._ready)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is to be sent or answered."""
-        return not self.active
+        return not self._open
 
     # ---- out
 
-    def take(self) -> list[Request]:
-        """The most urgent request and those that travel with it; they count as sent.
+    def take(self) -> list[Open]:
+        """The most urgent question and those that travel with it; they count as sent. Not to be asked for if empty.
 
-        Small ones share a message though others were more urgent: that costs those less than a message of their own.
+        Questions of one kind and step share a message although others in between are more urgent: to wait for the rest
+        of it costs those less than one more message would.
         """
-        alike, heap = min(self.ready.items(), key=lambda item: item[1][0])
-        found: list[Request] = []
+        alike, heap = min(self._ready.items(), key=lambda item: item[1][0])
+        found: list[Open] = []
         size = 0
-        while heap and len(found) < TENSORS and (not found or size + heap[0].nbytes <= TOGETHER):
-            size += heap[0].nbytes
+        # The first is taken whatever its size; TENSORS is the most that the protocol allows in a message.
+        while heap and len(found) < TENSORS and (not found or size + heap[0].question.nbytes <= TOGETHER):
+            size += heap[0].question.nbytes
             found.append(heapq.heappop(heap))
             found[-1].sent = True
         if not heap:
-            del self.ready[alike]
+            del self._ready[alike]
         return found
 
-    def put_back(self, requests: list[Request]) -> None:
-        """They could not be sent after all."""
-        for request in requests:
-            request.sent = False
-            self._line_up(request)
+    def put_back(self, taken: Sequence[Open]) -> None:
+        """What `take` gave could not be sent after all; it keeps its turn."""
+        for item in taken:
+            item.sent = False
+            self._line_up(item)
 
     def again(self) -> None:
         """The connection is a new one: whatever is unanswered must be said again."""
-        self.put_back([item for items in self.active.values() for item in items if item.sent])
+        self.put_back([item for items in self._open.values() for item in items if item.sent])
 
-    def message(self, requests: list[Request]) -> Message:
-        """`requests` (from `take`) as one message."""
-        first = requests[0]
-        if first.kind == "call":
-            made: Message = first.message
-            return made
-        tensors = tuple(item.tensor for item in requests if item.tensor is not None)
-        common = {"job": self.job, "rank": self.rank, "incarnation": self.incarnation, "fit": first.fit}
-        if first.kind == "pull":
-            rows = tuple(_bytes_of(item.rows) for item in requests if item.rows is not None)
-            return Pull(**common, n=first.n, part=first.part, tensors=tensors, frames=rows)  # type: ignore[arg-type]
-        if first.slot is not None:
-            for item in requests:
-                _fill(item)
-            return Push(**common, n=first.n, lr=first.lr, shared=True, tensors=tensors)  # type: ignore[arg-type]
-        sent = (array for item in requests for array in (item.rows, item.array) if array is not None)
-        frames: tuple[Frame, ...] = tuple(_bytes_of(array) for array in sent)
-        if first.kind == "push":
-            step: dict[str, Any] = {"n": first.n, "lr": first.lr, "coding": first.coding}
-            return Push(**common, **step, tensors=tensors, frames=frames)  # type: ignore[arg-type]
-        mults = {"lr_mult": first.lr_mult, "wd_mult": first.wd_mult}
-        return Init(**common, **mults, part=first.part, tensors=tensors, frames=frames)  # type: ignore[arg-type]
+    def message(self, taken: Sequence[Open]) -> Message:
+        """What `take` gave, as one message. To be sent at once: its frames are the arrays' own memory."""
+        questions = [item.question for item in taken]
+        return questions[0].message(self._sender, questions)
 
     # ---- in
 
     def answer(self, message: Message) -> None:
-        """Take a server's reply. RemoteError if it concerns the worker as a whole and not one fit."""
+        """Take a server's reply. An error of one fit fails the flights that it concerns.
+
+        Raises RemoteError if it concerns the worker as a whole, such as "superseded".
+        """
         if isinstance(message, Ack):
             for key, lo in message.ranges:
-                kind = "push" if message.n else "init"
-                self._finish((message.fit, key, lo), kind, message.n, message.part)
+                self._answered((message.fit, key, lo), message)
         elif isinstance(message, Values):
-            for tensor, ids, frame in with_frames(message.tensors, message.frames):
-                self._value(message, tensor, ids, frame)
+            for value in with_frames(message.tensors, message.frames):
+                self._answered((message.fit, value[0].key, value[0].lo), message, value)
         elif isinstance(message, Ok | Statistics):
-            self._finish((-1, "", message.seq), "call", 0, "weight", message)
+            self._answered((-1, "", message.seq), message)  # the range of a CallRequest
         elif isinstance(message, Error):
             self._refused(message)
 
-    def _value(self, message: Values, tensor: Tensor, ids: Frame | None, frame: Frame) -> None:
-        for request in self.active.get((message.fit, tensor.key, tensor.lo), ()):
-            if (request.kind, request.n, request.part) == ("pull", message.n, message.part):
-                assert request.array is not None and request.tensor is not None
-                if tensor[:5] != request.tensor[:5]:
-                    request.flight.fail(RemoteError("shape", f"server sent {tensor}, not {request.tensor}"))
-                    return
-                if not _same_rows(request.rows, ids):
-                    return  # it answers an earlier pull, which has been answered before
-                np.copyto(request.array, np.frombuffer(frame, np.dtype(tensor.dtype).newbyteorder("<")))
-                if request.asked is not None:
-                    recorder.note(tensor.key, "", "pull", request.asked)
-                self._finish(request.range, "pull", message.n, message.part)
+    def _answered(self, where: Range, message: Message, value: Value | None = None) -> None:
+        """What waited for the answer may leave. Nothing happens if nobody waits for it (any more)."""
+        for item in self._open.get(where, ()):
+            if item.question.answered_by(message):
+                if item.question.accept(message, value):
+                    self._remove(item)
+                    item.question.flight.land()  # last: it may let a caller go on who then reads what was received
                 return
 
-    def _finish(self, where: Range, kind: str, n: int, part: str, answer: Any = None) -> None:
-        """The request is answered; what waited for that may leave. Nothing if nobody waits for it (any more)."""
-        for request in self.active.get(where, ()):
-            if (request.kind, request.n, request.part) == (kind, n, part):
-                request.answer = answer
-                self._remove(request)
-                request.flight.land()
-                return
+    def _remove(self, item: Open) -> None:
+        where = item.range
+        self._open[where].remove(item)
+        if not self._open[where]:
+            del self._open[where]
+        if not item.sent:  # it was to be said again, and the answer to the first saying has come
+            self._step_out(item)
+        waiting = self._later.get(where)
+        while waiting and self._may_begin(waiting[0][1], where):
+            self._begin(*waiting.popleft(), where)
+        if waiting is not None and not waiting:
+            del self._later[where]
 
-    def _remove(self, request: Request) -> None:
-        where = request.range
-        self.active[where].remove(request)
-        if not request.sent:  # answered by an earlier saying
-            self._step_out(request)
-        if not self.active[where]:
-            del self.active[where]
-        waiting = self.later.get(where)
-        while waiting and _may_join(waiting[0], self.active.get(where, ())):
-            self._activate(waiting.popleft())
-        if where in self.later and not self.later[where]:
-            del self.later[where]
-
-    def _step_out(self, request: Request) -> None:
-        heap = self.ready[request.alike()]
-        heap.remove(request)
+    def _step_out(self, item: Open) -> None:
+        alike = item.question.alike()
+        heap = self._ready[alike]
+        heap.remove(item)  # this and heapify look at the whole heap, but only after a lost connection
         heapq.heapify(heap)
         if not heap:
-            del self.ready[request.alike()]
+            del self._ready[alike]
 
     def _refused(self, error: Error) -> None:
         exception = remote(error)
         if error.fit is None:
             raise exception
-        hit = [item for items in self.active.values() for item in items if _concerns(error, item)]
-        for request in hit:
-            request.flight.fail(exception)
+        # No hit is no error: a refusal that was repeated may come after its request was forgotten.
+        hit = [item for items in self._open.values() for item in items if item.question.concerned_by(error)]
+        for item in hit:
+            item.question.flight.fail(exception)
 
     def forget(self, flight: Flight) -> None:
-        """Drop all requests of a failed flight."""
-        self.active = _without(flight, self.active, list)
-        self.later = _without(flight, self.later, deque)
-        self.ready = _without(flight, self.ready, list)
-        for heap in self.ready.values():
+        """Drop all requests of a failed flight. Answers to those that were sent will find nobody and be ignored."""
+        self._open = _kept(self._open, lambda item: item.question.flight is not flight)
+        self._later = _kept(self._later, lambda item: item[1].flight is not flight)
+        self._ready = _kept(self._ready, lambda item: item.question.flight is not flight)
+        for heap in self._ready.values():
             heapq.heapify(heap)
 
 
-def _same_rows(rows: Array | None, ids: Frame | None) -> bool:
-    if rows is None or ids is None:
-        return rows is None and ids is None
-    return np.array_equal(rows, np.frombuffer(ids, "<i8"))
-
-
-def _without(flight: Flight, queues: dict[Any, Any], kind: type[Any]) -> dict[Any, Any]:
-    kept = {where: kind(item for item in queue if item.flight is not flight) for where, queue in queues.items()}
+def _kept(queues: dict[Any, Any], wanted: Callable[[Any], bool]) -> dict[Any, Any]:
+    """The same queues with what is `wanted`, without those that are empty then."""
+    kept = {where: type(queue)(filter(wanted, queue)) for where, queue in queues.items()}
     return {where: queue for where, queue in kept.items() if queue}
-
-
-def _may_join(request: Request, active: Any) -> bool:
-    """Whether `request` may leave while `active` of the same range are unanswered."""
-    if request.kind == "pull":
-        return all(item.kind == "push" for item in active)
-    return not active
-
-
-def _concerns(error: Error, request: Request) -> bool:
-    if error.seq is not None:
-        return request.kind == "call" and request.message.seq == error.seq
-    if request.kind == "call" or request.fit != error.fit or request.tensor is None:
-        return False
-    return (
-        (error.key is None or request.tensor.key == error.key)
-        and (error.lo is None or request.tensor.lo == error.lo)
-        and (error.n is None or request.n == error.n)
-    )
-
-
-def _copy(pull: Request) -> None:
-    """Fetch a value from shared memory, unless it is wanted just there."""
-    assert pull.array is not None and pull.source is not None and pull.tensor is not None
-    if pull.array is not pull.source and not same_memory(pull.array, pull.source):
-        np.copyto(pull.array, pull.source)
-    if pull.asked is not None:
-        recorder.note(pull.tensor.key, "", "pull", pull.asked)
-    pull.flight.land()
-
-
-def _fill(push: Request) -> None:
-    """Put the gradient where the server reads it, unless it has been made there.
-
-    Once only: when a push is said again, the server may be summing up in there.
-    """
-    assert push.array is not None and push.slot is not None
-    if push.array is not push.slot and not same_memory(push.array, push.slot):
-        np.copyto(push.slot, push.array)
-        push.array = push.slot
-
-
-def _bytes_of(array: Array) -> Frame:
-    """The array's memory, without a copy."""
-    return array.data.cast("B") if array.size else b""

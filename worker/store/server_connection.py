@@ -1,4 +1,4 @@
-"""A worker's connection to one server and what is queued for it."""
+"""A worker's connection to one server and what is queued for it. Only the transport thread touches it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from .outbox import Outbox
 
 
 class ServerLine:
-    """The connection to one server and what is queued for it."""
+    """One server's socket, the watch on its connection, and the outbox of requests for it."""
 
     def __init__(self, context: Context, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
         keys = keys_for(env, endpoint)
         self.outbox = outbox
+        # Few messages may queue inside ZeroMQ, where more urgent ones could not overtake them: they wait in `outbox`.
         self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
         self.watch = Watch(self.socket, endpoint, keys is not None)
         self.socket.connect(endpoint)
 
     def read(self) -> None:
-        """Take all answers; if the connection is a new one, say again what is unanswered."""
+        """Take all answers; if the connection is a new one, say again what is unanswered.
+
+        Raises JobError if the server refuses the connection, WireError if an answer is malformed, and RemoteError if
+        the server refuses the worker as a whole.
+        """
+        # The first connection loses nothing, as there was none before: only one more than that is a new one.
         first = self.watch.connections == 0
         if self.watch.drain() > first:
             self.outbox.again()
@@ -28,7 +34,7 @@ class ServerLine:
             self.outbox.answer(decode(frames))
 
     def write(self) -> None:
-        """Send while the server takes it."""
+        """Send the most urgent requests until nothing is left or the socket's queue is full."""
         while self.outbox:
             requests = self.outbox.take()
             if not send(self.socket, encode(self.outbox.message(requests))):

@@ -21,24 +21,28 @@ class Session:
     @property
     def local_size(self) -> int:
         """How many workers of the job share this host (LOCAL_WORLD_SIZE), 1 if unknown."""
+        # Other launchers set it, too: nonsense counts as unknown.
         return whole_number_in(os.environ.get("LOCAL_WORLD_SIZE", ""), 1) or 1
 
     def next_fit(self) -> int:
         """The ordinal of this fit or kv.create, from 1; the same on all ranks if they run the same script."""
+        # Counted and not agreed on, so it costs no round trip; workers that run different scripts are found out by the
+        # agreement that every distributed store begins with.
         self._fits += 1
         return self._fits
 
     def gather(self, payload: bytes) -> list[bytes]:
         """Every worker's `payload` in rank order. Blocks until all have called it; at most 64 MiB each.
 
-        Errors: PeerLost if the job is lost, RemoteError `left` if a worker has left without taking part.
+        Raises ParameterError if it is longer, PeerLost if the job is lost, RemoteError `left` if a worker has left
+        without taking part, JobError if this process has left or is a fork of the worker.
         """
         if len(payload) > PAYLOAD_BYTES:
             raise ParameterError("gather: payload", expected=f"at most {PAYLOAD_BYTES} bytes", got=len(payload))
         return self._gather(bytes(payload)) if self.is_distributed else [bytes(payload)]
 
     def barrier(self) -> None:
-        """Wait until every worker is here."""
+        """Wait until every worker is here. Errors as of `gather`."""
         self.gather(b"")
 
     def progress(
@@ -46,12 +50,13 @@ class Session:
     ) -> None:
         """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through.
 
-        `metric` is asked only for those: on a GPU its value must be waited for.
+        `metric` is called only for those lines, as on a GPU its value must be waited for. Outside of a job this does
+        nothing.
         """
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
-        """While inside, leaving the process early is an error that names `what`; locally it is nobody's business."""
+        """While inside, leaving the process early is an error that names `what`. Outside of a job it is not one."""
         yield
 
     def close(self) -> None:

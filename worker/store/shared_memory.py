@@ -1,15 +1,15 @@
-"""Keys that move into memory which the servers and workers of one host share: only headers travel from then on.
+"""Moves keys into memory that the servers and workers of one host share: only headers travel from then on.
 
 Worker 0 makes the segment and has every server move its ranges there; then all workers open it. If one process cannot,
-values travel through sockets as before: a server that has moved does not care where its memory lies.
+values travel through sockets as before, which servers that have moved their ranges can do as well.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ...common.codec import Message
 from ...common.errors import RemoteError
@@ -19,41 +19,28 @@ from ...common.tensor import Tensor
 from ...common.wire import TENSORS
 from ...ps.blocks import block_at, lay_out
 from .keys import KeyInfo
-from .session import Session
+from .server_calls import ServerCalls
 
-LEAST = 1 << 16  # bytes of keys: fewer travel in one message, as fast as a header would
-
-
-class Servers(Protocol):
-    """What moving keys needs of a distributed store."""
-
-    session: Session
-
-    @property
-    def me(self) -> dict[str, Any]:
-        """What every request to a server says of its sender."""
-        ...
-
-    def ask(self, messages: Iterable[tuple[int, Message]]) -> list[Any]:
-        """Say each message to its server and wait. RemoteError if one is refused."""
-        ...
-
-    def next_seq(self) -> int:
-        """A number for a message that is answered by number."""
-        ...
+LEAST = 1 << 16  # bytes of keys: fewer than that fit into one message, which is as fast as a header alone
 
 
-def share(servers: Servers, infos: Sequence[KeyInfo]) -> None:
-    """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it."""
+def share(servers: ServerCalls, infos: Sequence[KeyInfo]) -> None:
+    """Have `infos`, initialised and not yet pushed, live in shared memory, if that can be. Every worker calls it.
+
+    Gives them `value` and `gradient`. If it cannot be, that is no error: standard error says why. Raises what
+    `ServerCalls.ask` raises for other reasons.
+    """
     if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
         return
     session, workers = servers.session, servers.session.num_workers
     places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], workers)
     made = _make(servers, infos, places, end) if session.rank == 0 else None
     said = session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
+    # Rank 0 tells its ticket (nothing if it has none), then all tell whether they could open it: either all use shared
+    # memory or none does. Every worker takes part in both collectives, whatever it has found out by then.
     segment = made or (_open(Ticket(*json.loads(said))) if said else None)
     everyone = session.gather(b"1" if segment else b"")
-    if made:
+    if made:  # not before: the others open it through our file descriptor
         made.settle()
     if segment is None or not all(everyone):
         return
@@ -63,7 +50,7 @@ def share(servers: Servers, infos: Sequence[KeyInfo]) -> None:
         info.gradient = gradients[session.rank, : info.size].reshape(info.shape)
 
 
-def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
+def _make(servers: ServerCalls, infos: Sequence[KeyInfo], places: Sequence[int], nbytes: int) -> Segment | None:
     """A segment in which the servers keep their ranges now; None, and a word about it, if that cannot be."""
     try:
         segment = Segment.create(nbytes)
@@ -73,7 +60,7 @@ def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nby
     try:
         servers.ask(_attach_messages(servers, infos, places, segment.ticket))
     except RemoteError as error:
-        if error.code != "segment":
+        if error.code != "segment":  # that one says that the server cannot reach the memory, and nothing has changed
             raise
         _say(str(error))
         segment.settle()
@@ -82,7 +69,7 @@ def _make(servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], nby
 
 
 def _attach_messages(
-    servers: Servers, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
+    servers: ServerCalls, infos: Sequence[KeyInfo], places: Sequence[int], ticket: Ticket
 ) -> Iterator[tuple[int, Message]]:
     """What each server is to be told, in as many messages as it takes."""
     ranges: dict[int, list[tuple[Tensor, int]]] = {}

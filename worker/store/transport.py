@@ -1,6 +1,8 @@
 """The one thread of a worker that owns its sockets: requests in from any thread, answers out to whoever waits.
 
 Everything that may take time on the wire goes through here, so the computing threads only ever append to a list.
+`_lock` guards what both sides touch (inbox, flights, letters, collective); lines and link belong to the thread alone.
+Nobody waits for a flight while holding it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
 
 
 class Transport(threading.Thread):
-    """Runs from the welcome to the orderly leave, or until the job is lost."""
+    """Runs from the welcome to the orderly leave, or until the job is lost. `failure` is then why, else None."""
 
     def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
         super().__init__(name="pushgrad-transport", daemon=True)
@@ -51,8 +53,8 @@ class Transport(threading.Thread):
         self._flights: set[Flight] = set()
         self._letters: deque[Message] = deque()  # to the scheduler
         self._collective: tuple[Gather, Flight, list[tuple[Frame, ...]]] | None = None
-        self._left, self._over = Flight(), threading.Event()
-        self._wake_out, self._wake_in = os.pipe()
+        self._left, self._over = Flight(), threading.Event()  # the scheduler let us go; the thread is done
+        self._wake_out, self._wake_in = os.pipe()  # a pipe, as the poller takes it beside ZeroMQ's sockets
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)
         self._pid = os.getpid()
@@ -63,7 +65,10 @@ class Transport(threading.Thread):
     # ---- any thread
 
     def submit(self, requests: Iterable[tuple[int, Request]]) -> None:
-        """Queue requests, each for a server. Their flights must count them already. Raises what ended the job."""
+        """Queue (server, request) pairs. Their flights must count them already: an answer may come before this returns.
+
+        Raises what ended the job (PeerLost, JobError, RemoteError), and JobError in a forked child.
+        """
         with self._lock:
             self._check()
             for server, request in requests:
@@ -72,12 +77,15 @@ class Transport(threading.Thread):
         self._wake()
 
     def retire(self, flight: Flight) -> None:
-        """Nothing will be asked on behalf of `flight` any more."""
+        """Nothing will be asked on behalf of `flight` any more, so its failure need not be looked for."""
         with self._lock:
             self._flights.discard(flight)
 
     def gather(self, n: int, payload: bytes) -> tuple[Frame, ...]:
-        """Contribute to collective n and wait for everyone's part. One at a time."""
+        """Contribute to collective n and wait for everyone's part, in rank order. One at a time.
+
+        Raises RemoteError if the scheduler refuses it, and what `submit` raises.
+        """
         flight, result = Flight(), []  # type: tuple[Flight, list[tuple[Frame, ...]]]
         flight.launch()
         with self._lock:
@@ -93,14 +101,14 @@ class Transport(threading.Thread):
         return result[0]
 
     def post(self, message: Message) -> None:
-        """Send a one-way message to the scheduler, as soon as that goes."""
+        """Send a one-way message to the scheduler as soon as possible; it is dropped if the job is over."""
         with self._lock:
             if self.failure is None:
                 self._letters.append(message)
         self._wake()
 
     def leave(self) -> None:
-        """Orderly end: wait for every answer that is due, tell the scheduler, end the thread."""
+        """Orderly end: wait for every answer that is due, tell the scheduler, end the thread. Errors as of `submit`."""
         with self._lock:
             self._check()
             self._flights.add(self._left)
@@ -108,7 +116,7 @@ class Transport(threading.Thread):
             self._stopping = True
         self._wake()
         self._left.wait()
-        self._over.wait(5.0)
+        self._over.wait(5.0)  # the scheduler has let us go: whether sockets close in time is not worth an error
         self.failure = JobError("this process has left its job", remedy="A worker joins a job once")
 
     def fail(self, reason: str, timeout: float) -> None:
@@ -126,7 +134,7 @@ class Transport(threading.Thread):
             raise self.failure
 
     def _wake(self) -> None:
-        if not self._awake:
+        if not self._awake:  # without the lock: at worst two threads write a byte each
             self._awake = True
             with suppress(BlockingIOError):  # a full pipe wakes as well
                 os.write(self._wake_in, b"w")
@@ -155,14 +163,16 @@ class Transport(threading.Thread):
 
     def _round(self, poller: zmq.Poller) -> bool:
         for line in self.lines:
+            # Without something to send, a socket that takes messages would end every poll at once.
             poller.modify(line.socket, POLL_BOTH if line.outbox else POLL_IN)
+        # Milliseconds. Whether the scheduler takes letters is not polled for, so look again soon while some are left.
         poller.poll(20 if self._letters else 200)
         with suppress(BlockingIOError):
             os.read(self._wake_out, 4096)
         self._awake = False  # after the read and before the look: no wake-up is lost
         self._take_in()
         for line in self.lines:
-            line.read()
+            line.read()  # before writing: answers let further requests leave
         for message in self.link.receive():
             self._heed(message)
         self.link.check()
@@ -176,7 +186,7 @@ class Transport(threading.Thread):
         with self._lock:
             fresh, self._inbox = self._inbox, deque()
         for server, request in fresh:
-            if request.flight.failure is None:
+            if request.flight.failure is None:  # else nobody waits for it any more
                 self.lines[server].outbox.add(request)
 
     def _forget_failed(self) -> None:
@@ -189,10 +199,11 @@ class Transport(threading.Thread):
 
     def _send_letters(self) -> None:
         with self._lock:
-            if self.link.watch.connections != self._greeted:  # connected anew: what went out may not have come in
+            if self.link.watch.connections != self._greeted:  # connected anew: what went out may not have arrived
                 self._greeted = self.link.watch.connections
                 self._letters.extend([Leave()] if self._asked_to_leave else [])
                 self._letters.extend([self._collective[0]] if self._collective else [])
+            # `leave` says that no request will follow, so it waits for what is queued and for all answers.
             quiet = self._stopping and not self._inbox and all(line.outbox.idle for line in self.lines)
             if quiet and not self._asked_to_leave:
                 self._asked_to_leave = True
@@ -210,7 +221,7 @@ class Transport(threading.Thread):
     def _collected(self, message: Gathered | Error) -> None:
         with self._lock:
             if self._collective is None or self._collective[0].n != message.n:
-                return
+                return  # answered before: we have contributed twice, after a new connection
             _, flight, result = self._collective
             self._collective = None
         if isinstance(message, Gathered):
@@ -220,9 +231,9 @@ class Transport(threading.Thread):
             flight.fail(remote(message))
 
     def _end(self, error: BaseException) -> None:
-        if not isinstance(error, PeerLost):
+        if not isinstance(error, PeerLost):  # then the scheduler has said so, or is itself the one that is lost
             self.link.send(Fail(reason=_shorten(f"{type(error).__name__}: {error}")))
-        with self._lock:
+        with self._lock:  # both at once: whoever submits is either refused or among the flights that fail
             self.failure = error
             flights, self._flights = self._flights, set()
         for flight in flights:

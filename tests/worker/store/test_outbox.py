@@ -7,7 +7,12 @@ from pushgrad.common.requests import Ack, Ok, Pull, Push, Stats, Values
 from pushgrad.common.tensor import Tensor
 from pushgrad.worker.store.flight import Flight
 from pushgrad.worker.store.outbox import Outbox
-from pushgrad.worker.store.requests import Request
+from pushgrad.worker.store.pulls import CopyRequest, PullRequest
+from pushgrad.worker.store.pushes import DataPush, Delivery, SharedPush
+from pushgrad.worker.store.requests import CallRequest
+
+KINDS = {"push": DataPush, "pull": PullRequest}
+TENSOR = Tensor("w", "float32", (2,), 0, 2)
 
 
 class Client:
@@ -20,7 +25,7 @@ class Client:
         flight = flight or self.flight
         flight.launch()
         array = np.full(size, 7.0, np.float32)
-        self.outbox.add(Request(kind, flight, 1, Tensor(key, "float32", (size,), 0, size), array, **fields))
+        self.outbox.add(KINDS[kind](flight, 1, Tensor(key, "float32", (size,), 0, size), array, **fields))
         return array
 
     def sent(self):
@@ -136,15 +141,14 @@ def test_an_error_about_the_worker_itself_is_raised():
 
 
 def test_calls_are_matched_by_their_number():
-    client, calls = Client(), []
+    client, answers = Client(), {}
     for seq in (5, 6):
         client.flight.launch()
         message = Stats(job="j", rank=1, incarnation="me", fit=1, seq=seq)
-        calls.append(Request("call", client.flight, 1, message=message))
-        client.outbox.add(calls[-1])
+        client.outbox.add(CallRequest(client.flight, message, answers))
     assert [message.seq for message in client.sent()] == [5, 6]
     client.outbox.answer(Ok(seq=6))
-    assert [call.answer for call in calls] == [None, Ok(seq=6)]
+    assert answers == {6: Ok(seq=6)}
     client.outbox.answer(Error(code="unknown_fit", text="fit 1", fit=1, seq=5))
     with pytest.raises(RemoteError, match="fit 1"):
         client.flight.wait()
@@ -168,3 +172,40 @@ def test_nothing_arrives_twice():
     client.values(n=1, value=9.0)
     assert first.tolist() == [3.0, 3.0]
     assert [message.n for message in client.sent()] == [2]
+
+
+def shared_push(client, n, place, gradient):
+    client.flight.launch()
+    delivery = Delivery(place, gradient)
+    client.outbox.add(SharedPush(client.flight, 1, TENSOR, place, n=n, lr=0.5, delivery=delivery))
+
+
+def test_a_shared_push_lays_its_gradient_down_when_it_leaves_and_never_again():
+    client, place = Client(), np.zeros(2, np.float32)
+    first, second = np.full(2, 1.0, np.float32), np.full(2, 2.0, np.float32)
+    shared_push(client, 1, place, first)
+    shared_push(client, 2, place, second)
+    assert place.tolist() == [0.0, 0.0]
+    (push,) = client.sent()
+    assert (push.shared, push.frames, place.tolist()) == (True, (), [1.0, 1.0])
+    place[:] = 9.0  # the server is summing up in there
+    client.outbox.again()
+    assert [message.n for message in client.sent()] == [1]
+    assert place.tolist() == [9.0, 9.0]
+    client.ack("w")
+    assert [message.n for message in client.sent()] == [2]
+    assert place.tolist() == [2.0, 2.0]
+
+
+def test_a_copy_waits_for_the_push_before_it_and_sends_nothing():
+    client, value, out = Client(), np.full(2, 5.0, np.float32), np.zeros(2, np.float32)
+    client.ask("push", n=1)
+    client.flight.launch()
+    client.outbox.add(CopyRequest(client.flight, 1, TENSOR, out, source=value))
+    assert [message.op for message in client.sent()] == ["push"]
+    value[:] = 6.0
+    assert out.tolist() == [0.0, 0.0]
+    client.ack("w")
+    assert out.tolist() == [6.0, 6.0]
+    assert client.outbox.idle
+    client.flight.wait()

@@ -1,0 +1,92 @@
+"""What the local and the distributed store do differently: the methods on which all others of `KVStore` stand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ...common.coding import Coding
+from ...common.errors import DataError, ParameterError
+from ...ps.optimizer import Optimizer
+from ...ps.row_sparse import RowGradient
+from ...ps.update import all_finite
+from ..array import Array
+from .compression import Compressor
+from .keys import KeyInfo, KeyTable
+from .session import Session
+
+
+class StoreKind(ABC):
+    """Keys, optimizer and compression of a store, and what each kind must be able to do with a key.
+
+    Arrays are contiguous, of the key's shape and dtype; those of rows are (k, width), with ids (k,), int64, increasing.
+    """
+
+    is_distributed = False
+    must_be_finite = True  # whether a push of NaN or infinity is refused
+
+    def __init__(self, kind: str, session: Session) -> None:
+        self.type, self.session = kind, session
+        self.fit = session.next_fit()
+        self.optimizer: Optimizer | None = None
+        self.keys = KeyTable()
+        self._compressor: Compressor | None = None
+
+    @abstractmethod
+    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+        """Give new keys their first values."""
+
+    @abstractmethod
+    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
+        """Give the optimizer's state `name` of a key its first value."""
+
+    @abstractmethod
+    def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
+        """Hand in the gradient of step `n`; it may be read until `wait` has returned."""
+
+    @abstractmethod
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
+        """Have the value (`part` "weight") or the optimizer's state `part` in `out` when `wait` returns."""
+
+    @abstractmethod
+    def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
+        """As `_push`, for some rows of a row-sparse key."""
+
+    @abstractmethod
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
+        """Have the rows `ids` of the value in `out` when `wait` returns, of a row-sparse key or another."""
+
+    @abstractmethod
+    def _agree_on_compression(self, coding: Coding | None) -> None:
+        """Raise DataError if another worker wants to compress otherwise."""
+
+    @abstractmethod
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        """Have values updated by `optimizer` from now on."""
+
+    def _own(self, info: KeyInfo, total: Array) -> Array:
+        """`total` in memory that the caller does not write, so that the push may go on when this returns."""
+        return total
+
+    def _state_names(self) -> tuple[str, ...]:
+        return self.optimizer.state_names if self.optimizer else ()
+
+    def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
+        """Note the push of step `n`, which is about to be made.
+
+        Raises ParameterError if that is not the next step or an optimizer cannot take values of this dtype, DataError
+        if one is NaN or infinite.
+        """
+        if n != info.n + 1:
+            raise ParameterError(f"key {info.key!r}: step of a push", expected=info.n + 1, got=n)
+        if array.dtype.kind != "f":
+            if self.optimizer is not None:
+                raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
+        elif self.must_be_finite and not all_finite(array):
+            kind = "NaN" if np.isnan(array).any() else "an infinite value"
+            raise DataError(
+                f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
+                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
+            )
+        info.n = n  # only now: a step that is refused here can be pushed again
