@@ -105,19 +105,23 @@ class Meeting:
         """
         buffers = GradientBuffers(self._outline.dtype, {})
         found: dict[Entry, Array] = {}
+
+        def place(entry: Entry) -> None:
+            if entry in self.values and entry[0].op is not None and entry not in found:
+                found[entry] = buffers.array(entry, self._shapes[entry])
+
+        # Heads come first, as in every program: their gradients are written before any call runs, so their memory must
+        # not have belonged to another gradient of the same backward.
+        for entry in self._outline.heads:
+            place(entry)
         for group in reversed(self._outline.groups):
             for entry in group[0].inputs:
-                if entry in self.values and entry[0].op is not None and entry not in found:
-                    found[entry] = buffers.array(entry, self._shapes[entry])
+                place(entry)
             last = group[-1]
             assert last.op is not None
             for index in range(len(last.op.outputs())):
-                entry = (last, index)
-                # A head or an output that nobody reads: no reader has asked for it above. A head's gradient is written
-                # before backward begins, so here it gets memory that no gradient has used before.
-                if entry in self.values and entry not in found:
-                    found[entry] = aligned_empty(self._shapes[entry], self._outline.dtype)
-                buffers.release(entry)
+                place((last, index))  # an output that nobody reads, or else it has its place already
+                buffers.release((last, index))
         return found
 
     def _call(self, node: Node) -> Call:

@@ -160,3 +160,36 @@ def test_a_state_is_not_cut_where_its_length_is_the_batch():
     executor.forward(is_train=True)
     expected = aligned_zeros((6,)) + np.arange(36).reshape(6, 6).mean(axis=0) / 2
     np.testing.assert_allclose(executor.aux_dict["bn_moving_mean"], expected, rtol=1e-6)
+
+
+def stacked():
+    """Three BatchNorms whose outputs are equally large, so that the memory of a gradient fits the others' too."""
+    net, found = mx.sym.Variable("data"), []
+    for number in (1, 2, 3):
+        net = normalised(mx.sym.FullyConnected(net, num_hidden=4, name=f"fc{number}"), f"bn{number}")
+        found.append(net)
+        net = mx.sym.Activation(net, act_type="tanh")
+    return mx.sym.FullyConnected(net, num_hidden=2, name="fc4"), *found
+
+
+def gradients_for_random_heads(symbol, slices):
+    requests = {name: "null" if name == "data" else "write" for name in symbol.list_arguments()}
+    types = dict.fromkeys(symbol.list_arguments(), np.float64)
+    executor = symbol.simple_bind(data=(6, 5), slices=slices, grad_req=requests, type_dict=types)
+    assert len(executor.slices) == slices
+    rng = np.random.default_rng(3)
+    for array in executor.arg_dict.values():
+        array[...] = rng.normal(size=array.shape)
+    executor.forward(is_train=True)
+    executor.backward([rng.normal(size=output.shape) for output in executor.outputs])
+    return {name: array.copy() for name, array in executor.grad_dict.items() if array is not None}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 2, 3), (3, 1, 1, 0), (1,), (0, 1, 3)])
+def test_heads_that_are_also_read_inside_the_graph(order):
+    outputs = stacked()
+    symbol = mx.sym.Group([outputs[number] for number in order])
+    expected = gradients_for_random_heads(symbol, 1)
+    for slices in (2, 3):
+        for name, array in gradients_for_random_heads(symbol, slices).items():
+            np.testing.assert_allclose(array, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
