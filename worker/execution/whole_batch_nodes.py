@@ -67,6 +67,13 @@ class Meeting:
         if thread < len(parts):
             call.run_forward(self.step, self.counts, parts[thread])
 
+    def begin_backward(self, finished: Callable[[str], None]) -> None:
+        """Call `finished(name)` for arguments that only these nodes read and whose gradient none of them writes: it is
+        zero. One thread calls this, once in a backward.
+        """
+        for name in self._untouched:
+            finished(name)
+
     def backward(self, number: int, thread: int) -> None:
         """Compute this thread's part of the gradients of the node's inputs."""
         call, parts = self._calls[number], self._parts[number]
@@ -143,6 +150,10 @@ class Meeting:
             planned = self._outline.plan.calls[i]
             if planned is not None:
                 self._calls[i].lay_out_backward(planned, buffers)
+        # The slices' programs do the same for arguments of theirs.
+        self._untouched = [name for name in self._outline.plan.untouched if name in gradients]
+        for name in self._untouched:
+            gradients[name].fill(0)  # once is enough, as nobody writes it later
 
 
 def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:

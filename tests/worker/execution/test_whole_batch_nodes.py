@@ -8,6 +8,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
+from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
 
 
@@ -193,3 +194,39 @@ def test_heads_that_are_also_read_inside_the_graph(order):
     for slices in (2, 3):
         for name, array in gradients_for_random_heads(symbol, slices).items():
             np.testing.assert_allclose(array, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def blocked():
+    """A BatchNorm whose parameters want a gradient and get none."""
+    hidden = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, name="fc1")
+    hidden = mx.sym.BlockGrad(normalised(hidden, "bn"))
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=3, name="fc2"), name="softmax")
+
+
+@pytest.mark.parametrize("ranges", [[(0, 6)], [(0, 3), (3, 6)], [(0, 3), (3, 3), (3, 6)], [(0, 0), (0, 6)]])
+@pytest.mark.parametrize("request_", ["write", "add"])
+def test_gradients_that_nothing_reaches_are_announced_as_zeros(ranges, request_):
+    symbol, heard = blocked(), []
+    requests = {name: "null" if name in ("data", "softmax_label") else request_ for name in symbol.list_arguments()}
+    places = Places(gradients={"bn_gamma": np.full(4, 0 if request_ == "add" else np.nan, np.float32)})
+    executor = Executor.for_share(symbol, requests, ranges, {"data": (6, 5)}, places)
+    assert executor.slices == ranges
+    for _ in range(2):
+        executor.forward_backward(lambda name, gradient: heard.append((name, gradient.copy())))
+    wanted = [name for name, wish in requests.items() if wish != "null"]
+    assert sorted(name for name, _ in heard) == sorted(2 * wanted)
+    assert all((gradient == 0).all() for name, gradient in heard if name.startswith("bn"))
+
+
+def test_weight_decay_reaches_parameters_without_a_gradient_whatever_the_slices():
+    rng = np.random.default_rng(0)
+    data, labels = rng.normal(size=(12, 5)).astype(np.float32), np.arange(12) % 3
+    gammas = []
+    for slices in (1, 2):
+        mx.random.seed(1)
+        model = mx.FeedForward.create(
+            blocked(), data, labels, ctx=mx.cpu(), num_epoch=3, batch_size=6, slices=slices, wd=0.5, verbose=False
+        )
+        gammas.append(model.arg_params["bn_gamma"])
+    assert (gammas[0] < 1).all()
+    np.testing.assert_array_equal(gammas[1], gammas[0])
