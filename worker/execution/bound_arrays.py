@@ -209,7 +209,9 @@ class Binding:
         whole = ((self.shapes[entry], shape) for entry, shape in cut.items())
         if any(a != b and (a[:1] != (self.rows(),) or b != (last - first, *a[1:])) for a, b in whole):
             return False
-        return all(cut[entry][:1] == (last - first,) for entry in self.symbol.heads)
+        # The whole counts as well: a head that does not follow the batch may happen to be as long as the slice.
+        heads = self.symbol.heads
+        return all(self.shapes[e][:1] == (self.rows(),) and cut[e][:1] == (last - first,) for e in heads)
 
 
 def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros) -> Array:

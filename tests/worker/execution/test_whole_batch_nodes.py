@@ -230,3 +230,11 @@ def test_weight_decay_reaches_parameters_without_a_gradient_whatever_the_slices(
         gammas.append(model.arg_params["bn_gamma"])
     assert (gammas[0] < 1).all()
     np.testing.assert_array_equal(gammas[1], gammas[0])
+
+
+def test_a_head_that_does_not_follow_the_batch_though_a_slice_is_as_long():
+    constant = mx.sym.Variable("constant", shape=(2, 5)) * 2
+    symbol = mx.sym.Group([mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, name="fc"), constant])
+    executor = symbol.simple_bind(data=(4, 5), slices=2)
+    executor.arg_dict["constant"][...] = 3
+    assert (executor.forward()[1] == 6).all()
