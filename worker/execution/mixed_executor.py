@@ -91,6 +91,10 @@ class MixedExecutor(StepExecutor):
         """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
         self._gpus.close()
 
+    def _feed(self, name: str, value: Any) -> None:
+        super()._feed(name, value)
+        self._gpus.changed(name)  # the processor's part reads our array itself
+
     def _inputs(self, shapes: Mapping[str, Shape], first: int, last: int) -> dict[str, Shape]:
         return {name: (last - first, *shape[1:]) if name in self._batched else shape for name, shape in shapes.items()}
 

@@ -74,9 +74,10 @@ class HostedExecutor(StepExecutor):
         Raises DataError if an operator finds values that it cannot use, or if gradients in float16 overflow at any
         scale.
         """
-        self._stale = True  # the store has changed the weights since
+        self._stale = True  # whoever trains may have changed the weights since
         with self._replicas.alone():
             self._begin(True, self._position(at))
+            self._stale = True  # and a store changes them as soon as gradients are announced
             self._leaving = []
             self._recorded_step(True, True).run()
             # All is queued, so waiting here holds nothing up: later buckets go on arriving while one is announced.
@@ -101,6 +102,11 @@ class HostedExecutor(StepExecutor):
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         self._stale = True
 
+    def changed(self, name: str) -> None:
+        """Take note that the host's argument or state `name` has changed: the GPUs get it with the next step."""
+        if name not in self._replicas.batched:  # what the batch cuts is copied in every step anyway
+            self._stale = True
+
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """Count by what losses divide in `whole`: the global batch's labels by argument name, with all its rows."""
         self._counts = self._replicas.replicas[0].counts(whole)
@@ -112,6 +118,10 @@ class HostedExecutor(StepExecutor):
             for device in self._replicas.devices:
                 device.synchronize()
         self._pages.close()
+
+    def _feed(self, name: str, value: Any) -> None:
+        super()._feed(name, value)
+        self.changed(name)
 
     def _begin(self, is_train: bool, at: BatchPosition) -> None:
         """Queue what a step needs: inputs and, if they are stale, weights and states; then the figures of the step."""
