@@ -1,5 +1,7 @@
 """Arrays in host memory, computing on GPUs: what is copied when, and that nothing is read too early."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,23 @@ def test_predictions_between_steps_see_weights_that_the_store_has_changed(gpus, 
         executor.arg_dict["fc1_weight"] *= -2
         executor.forward()
     np.testing.assert_allclose(found.outputs[0], expected.outputs[0], rtol=1e-4, atol=1e-6)
+
+
+def hear(heard, name, gradient):
+    heard.append((name, gradient.copy()))
+
+
+@CONTEXTS
+@pytest.mark.parametrize("wish", ["write"])
+def test_gradients_of_inputs_that_the_batch_cuts(gpus, contexts, wish):
+    net = perceptron()
+    wishes = {name: "null" if name == "softmax_label" else wish for name in net.list_arguments()}
+    found, expected = places_to_compute(net, wishes, {"data": (6, 5)}, contexts)
+    for _ in range(2):
+        heard = []
+        found.forward_backward(partial(hear, heard))
+        expected.forward_backward()
+        assert sorted(name for name, _ in heard) == sorted(set(wishes) - {"softmax_label"})
+        for name, gradient in heard:
+            np.testing.assert_allclose(gradient, expected.grad_dict[name], rtol=1e-4, atol=1e-5, err_msg=name)
+            np.testing.assert_array_equal(found.grad_dict[name], gradient)
