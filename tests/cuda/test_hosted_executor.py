@@ -138,12 +138,12 @@ def hear(heard, name, gradient):
 
 
 @CONTEXTS
-@pytest.mark.parametrize("wish", ["write"])
-def test_gradients_of_inputs_that_the_batch_cuts(gpus, contexts, wish):
+@pytest.mark.parametrize("wish", ["write", "add"])
+def test_gradients_of_parameters_and_of_inputs_that_the_batch_cuts(gpus, contexts, wish):
     net = perceptron()
     wishes = {name: "null" if name == "softmax_label" else wish for name in net.list_arguments()}
     found, expected = places_to_compute(net, wishes, {"data": (6, 5)}, contexts)
-    for _ in range(2):
+    for _ in range(3):
         heard = []
         found.forward_backward(partial(hear, heard))
         expected.forward_backward()

@@ -96,7 +96,12 @@ class Replicas:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
         empty bucket at the end: the states are then ready for `sum`, which leaves their mean, weighted by rows.
         """
-        yield from self.replicas[index].forward_backward(self.buckets, self.stretches)
+        replica = self.replicas[index]
+        if index:
+            # With the request "add", every GPU has the sum of earlier steps; it must go into the next sum only once.
+            for name in self.gradient_layout.ranges.keys() & replica.added:
+                replica.binding.gradients[name].fill(0)
+        yield from replica.forward_backward(self.buckets, self.stretches)
         if self.collective is not None:
             # Each GPU multiplies its states by its part of the rows, so that the sum of all is the weighted mean.
             first, last = self.parts[index]
