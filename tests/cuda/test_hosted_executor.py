@@ -151,3 +151,15 @@ def test_gradients_of_parameters_and_of_inputs_that_the_batch_cuts(gpus, context
         for name, gradient in heard:
             np.testing.assert_allclose(gradient, expected.grad_dict[name], rtol=1e-4, atol=1e-5, err_msg=name)
             np.testing.assert_array_equal(found.grad_dict[name], gradient)
+
+
+def test_states_beside_the_processor_are_one_for_both_parts_and_stay_in_predictions(gpus):
+    net = mx.sym.BatchNorm(mx.sym.Variable("data"), fix_gamma=False, momentum=0.3, name="bn")
+    found, expected = places_to_compute(net, "null", {"data": (6, 5)}, [mx.gpu(0), mx.cpu()])
+    found.forward(is_train=True)
+    states = {name: array.copy() for name, array in found.aux_dict.items()}
+    expected.copy_params_from({}, states)
+    for _ in range(3):
+        np.testing.assert_allclose(found.forward()[0], expected.forward()[0], rtol=1e-5, atol=1e-6)
+    for name, array in found.aux_dict.items():
+        np.testing.assert_array_equal(array, states[name], err_msg=name)

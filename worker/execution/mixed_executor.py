@@ -63,11 +63,14 @@ class MixedExecutor(StepExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs, the GPUs' rows and the processor's side by side; wait until they are there."""
         self._side_by_side(at, lambda part, there: part.compute(is_train, there))
+        if is_train:
+            self._average_states()
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step; a gradient is announced by the thread that delivers the second part of it."""
         sums = _TwoPartSums(self._binding.gradients, self._batched, announce)
         self._side_by_side(self._position(at), lambda part, there: part.forward_backward(sums.deliver, there))
+        self._average_states()
 
     def copy_params_from(
         self,
@@ -109,7 +112,7 @@ class MixedExecutor(StepExecutor):
         return Places(part(self.arg_dict), part(gradients))
 
     def _side_by_side(self, at: BatchPosition, work: Callable[[StepExecutor, BatchPosition], Any]) -> None:
-        """Do `work` on both parts at once, then put outputs and states together.
+        """Do `work` on both parts at once, then put the outputs together.
 
         Raises the GPUs' error, or else the processor's.
         """
@@ -133,19 +136,20 @@ class MixedExecutor(StepExecutor):
             thread.join()  # also after an error: nothing may still write to our arrays when this returns
         if errors:
             raise errors[0]
-        self._gather()
+        for whole, top, bottom in zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True):
+            whole[: self._middle], whole[self._middle :] = top, bottom
 
-    def _gather(self) -> None:
-        """Outputs of both parts as one, and in all three places the mean of their states, weighted by rows."""
-        middle = self._middle
-        pairs = zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True)
-        for whole, first, last in pairs:
-            whole[:middle], whole[middle:] = first, last
-        weight = np.float32(middle / self.rows)
+    def _average_states(self) -> None:
+        """After training, leave in all three places the mean of both parts' states, weighted by rows.
+
+        Not after predictions: these change no state, and the rounding of a mean would.
+        """
+        weight = np.float32(self._middle / self.rows)
         for name, state in self.aux_dict.items():
             mine, other = self._gpus.aux_dict[name], self._processor.aux_dict[name]
             state[...] = weight * mine + (1 - weight) * other
             mine[...] = other[...] = state
+            self._gpus.changed(name)
 
 
 class _TwoPartSums:
