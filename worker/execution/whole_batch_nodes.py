@@ -62,8 +62,7 @@ class Meeting:
         """Compute this thread's part of the outputs of the node at position `number`."""
         call, parts = self._calls[number], self._parts[number]
         # A kernel that cannot be split is one part: the first thread computes it, and the others only wait. The parts
-        # of a split one share `self.step`, which is safe as long as no loss with a computed label can be split: all
-        # write the same figures to it.
+        # of a split one share `self.step`, to which all write the same figures (see Call.enter).
         if thread < len(parts):
             call.run_forward(self.step, self.counts, parts[thread])
 

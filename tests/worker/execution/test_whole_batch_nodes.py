@@ -10,6 +10,7 @@ from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
 from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
+from pushgrad.worker.ops.operator import Step
 
 
 def normalised(data, name):
@@ -238,3 +239,28 @@ def test_a_head_that_does_not_follow_the_batch_though_a_slice_is_as_long():
     executor = symbol.simple_bind(data=(4, 5), slices=2)
     executor.arg_dict["constant"][...] = 3
     assert (executor.forward()[1] == 6).all()
+
+
+class Recording(Step):
+    """A step that remembers every count it was told: threads that share it may read any of them."""
+
+    def __setattr__(self, name, value):
+        if name == "count":
+            self.__dict__.setdefault("told", []).append(value)
+        super().__setattr__(name, value)
+
+
+def test_the_count_of_a_computed_label_is_the_only_one_that_a_step_is_told():
+    """Parts of one kernel share a step, so a count that was wrong for a moment would be another thread's factor."""
+    options = {"normalization": "valid", "use_ignore": True, "ignore_label": 1, "name": "softmax"}
+    label = mx.sym.Variable("softmax_label") * 1
+    symbol = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3), label, **options)
+    executor = symbol.simple_bind(data=(6, 5), softmax_label=(6,), slices=2)
+    assert len(executor.slices) == 2
+    step = Recording()
+    step.told.clear()
+    executor._meeting.step = step
+    executor.arg_dict["softmax_label"][:] = [0, 1, 2, 1, 0, 2]
+    executor.forward_backward()
+    assert step.told
+    assert set(step.told) == {4.0}
