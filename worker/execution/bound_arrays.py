@@ -15,7 +15,7 @@ import numpy as np
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Shape, aligned_zeros
 from ..graphs.graph import Graph
-from ..graphs.node import Entry, Node, counts_labels, node_key
+from ..graphs.node import Entry, Node, counts_labels, has_computed_label, node_key
 from ..ops.operator import Operator
 
 REQUESTS = ("write", "add", "null")
@@ -268,9 +268,8 @@ def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
     assert op is not None
     # A label that is an argument can be counted before the step. One that the graph computes is whole only after all
     # slices have computed their rows of it. Nor may slices update an auxiliary state one after the other.
-    computed_label = counts_labels(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
     in_shapes = [shapes[entry] for entry in node.arguments()]
-    return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
+    return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or has_computed_label(node)
 
 
 def _counting(symbol: Graph) -> list[tuple[int, Operator, str]]:
