@@ -205,15 +205,15 @@ def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
     # A BatchNorm may normalise over each GPU's rows, and a loss gets its count from the labels of the whole batch; any
     # other node that couples rows would need them all on one device.
-    coupling = [n.name for n in probe.couplers() if n.op is not None and not n.op.is_per_device]
+    coupling = [n.name for n in probe.cuts.couplers() if n.op is not None and not n.op.is_per_device]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
-    if set(coupling) - counting or not probe.separable([(0, rows)]):
+    if set(coupling) - counting or not probe.cuts.separable([(0, rows)]):
         raise GraphError(
             "the rows of this network's batch cannot be computed apart, so several devices cannot share them",
             got=", ".join(coupling) or "a shape that names rows or their number",
             remedy="Train on one device.",
         )
-    return probe.batched()
+    return probe.cuts.batched()
 
 
 def _labels(probe: Binding, rows: int) -> set[str]:
