@@ -55,13 +55,7 @@ class Replicas:
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
         probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)  # all rows, but no memory
         self.batched = cut_arguments(probe, rows, len(self.devices))
-        shared = {n: a.shape for n, a in probe.arguments.items() if n not in self.batched}
-        self.weight_layout = Layout(shared)
-        # The same layout as the weights, even for weights without a gradient, so that one kernel can update all.
-        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})
-        self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
-        self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        sums = len(self.devices) > 1 and bool(probe.gradients)
+        self._lay_blocks_out(probe)
         # `need` is only an estimate for error messages; errors from here on can name a batch size that fits.
         with held(self.devices):
             with explained(self.devices):
@@ -71,6 +65,7 @@ class Replicas:
                     self._replica(symbol, device, grad_req, shapes, part, precision)
                     for device, part in zip(self.devices, self.parts, strict=True)
                 ]
+            sums = len(self.devices) > 1 and bool(probe.gradients)
             self.collective: Collective | None = collective(self.devices) if sums else None
         self.buckets = self.replicas[0].buckets(bucket)
         self.stretches = self.replicas[0].stretches(stretch)
@@ -170,6 +165,16 @@ class Replicas:
         """GPU `index`'s part of `array`, an argument's with all rows: its rows if the batch cuts it, else all of it."""
         first, last = self.parts[index]
         return array[first:last] if name in self.batched else array
+
+    def _lay_blocks_out(self, probe: Binding) -> None:
+        """What the blocks of every GPU have where; the blocks themselves come with each replica."""
+        self.weight_layout = Layout({n: a.shape for n, a in probe.arguments.items() if n not in self.batched})
+        # The same layout as the weights, even for weights without a gradient, so that one kernel can update all.
+        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})
+        self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
+        self.weights: list[Array] = []
+        self.gradients: list[Array] = []
+        self.states: list[Array] = []
 
     def _replica(
         self,
