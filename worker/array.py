@@ -42,3 +42,9 @@ def aligned_zeros(shape: Shape, dtype: Any = np.float32) -> Array:
     array = aligned_empty(shape, dtype)
     array.fill(0)
     return array
+
+
+def add_into(left: Array, right: Array) -> Array:
+    """Add `right` to `left`, of the same shape, in place, and give `left`: so a tree of sums ends in its first part."""
+    total: Array = np.add(left, right, out=left)
+    return total

@@ -1,6 +1,7 @@
 """From a graph and arrays to outputs and gradients: plans, buffers, threads and executors.
 
-`bound_arrays` checks or makes the arrays; `fusion`, `backward_plan` and `buffers` decide what is computed together, in
-which order and in which memory; `program` lays a graph out for one slice of the batch. `slice_threads`, `slice_sums`
-and `whole_batch_nodes` let several slices work together, and `executor` is what users hold. `gpu/` does the same there.
+`bound_arrays` checks or makes the arrays, and `batch_cuts` tells how their batch may be cut into slices; `fusion`,
+`backward_plan` and `buffers` decide what is computed together, in which order and in which memory; `program` lays a
+graph out for one slice. `slice_threads`, `slice_sums` and `whole_batch_nodes` let several slices work together, and
+`executor` is what users hold. `gpu/` does the same there.
 """

@@ -1,11 +1,8 @@
-"""The arrays that a symbol is bound to, checked against the shapes that its graph demands.
-
-A Binding also answers how a batch may be cut: which arguments follow the batch, which nodes couple its rows.
-"""
+"""The arrays that a symbol is bound to, checked against the shapes that its graph demands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
-from ..array import Array, Shape, aligned_zeros
+from ..array import Array, Rows, Shape, aligned_zeros
 from ..graphs.graph import Graph
-from ..graphs.node import Entry, Node, counts_labels, node_key
+from ..graphs.node import Entry, counts_labels, node_key
 from ..ops.operator import Operator
+from .batch_cuts import BatchCuts
 
 REQUESTS = ("write", "add", "null")
 Zeros = Callable[[Shape, Any], Array]  # an array of that shape and dtype
@@ -113,10 +111,14 @@ class Binding:
         # No inputs: nobody has said which of the arrays follow the batch, so it cannot be cut.
         return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
 
+    @cached_property
+    def cuts(self) -> BatchCuts:
+        """What tells how the batch may be cut into slices."""
+        return BatchCuts(self.symbol, self.shapes, self.inputs, self.gradients.keys())
+
     def rows(self) -> int:
         """The number of examples: axis 0 of the inputs, or of the first output if the caller brought the arrays."""
-        shapes = list(self.inputs.values()) or self.output_shapes()
-        return shapes[0][0] if shapes and shapes[0] else 1
+        return self.cuts.rows
 
     def output_shapes(self) -> list[Shape]:
         """The shapes of the heads, for the whole batch."""
@@ -126,20 +128,7 @@ class Binding:
         """Whether that argument's gradient is added to what its array holds ("add") instead of replacing it."""
         return self.requests[name] == "add"
 
-    def slice_shapes(self, rows: tuple[int, int]) -> dict[Entry, Shape]:
-        """The shapes of every entry when only those rows of the inputs are computed.
-
-        Raises GraphError or ShapeError if the graph fixes the number of rows, in a Reshape for example.
-        """
-        length = rows[1] - rows[0]
-        return self.symbol.infer_all(**{name: (length, *shape[1:]) for name, shape in self.inputs.items()})
-
-    def batched(self) -> set[str]:
-        """The arguments whose axis 0 follows the batch; none for a batch of one row. Errors: see `slice_shapes`."""
-        cut = {node.name: shape for (node, _), shape in self._one_row.items() if node.op is None}
-        return {name for name, array in self.arguments.items() if self.rows() > 1 and cut[name] != array.shape}
-
-    def variables(self, rows: tuple[int, int] | None) -> dict[str, Array]:
+    def variables(self, rows: Rows | None) -> dict[str, Array]:
         """Arguments and states as one slice sees them: views of its rows of what follows the batch, the rest whole.
 
         `rows` None: everything whole.
@@ -147,69 +136,10 @@ class Binding:
         everything = {**self.arguments, **self.auxiliaries}
         if rows is None:
             return everything
-        cut = {node.name: shape for (node, _), shape in self.slice_shapes(rows).items() if node.op is None}
+        cut = {node.name: shape for (node, _), shape in self.cuts.slice_shapes(rows).items() if node.op is None}
         return {
             name: array if cut[name] == array.shape else array[rows[0] : rows[1]] for name, array in everything.items()
         }
-
-    def separable(self, slices: Sequence[tuple[int, int]]) -> bool:
-        """Whether these slices of the batch can be computed apart, meeting at most at nodes that couple rows."""
-        # Which entries follow the batch is found out by inferring shapes for fewer rows: every entry has to change in
-        # axis 0 alone or not at all. A node that moves rows into another axis is detected this way.
-        if any(shape[:1] != (self.rows(),) for shape in self.inputs.values()):
-            return False
-        try:
-            if not all(self._follows(first, last) for first, last in slices if first < last):
-                return False
-            self.batched()  # which infers the shapes for a batch of one row: that must be possible, too
-        except (GraphError, ShapeError):
-            return False  # the graph does not allow fewer rows: it names them, or their number
-        return not self.couplers() or self._can_meet()
-
-    def couplers(self) -> set[Node]:
-        """The nodes that need the whole batch."""
-        return {node for node in self.symbol.nodes() if node.op is not None and _couples(node, self.shapes)}
-
-    def learned_whole(self) -> set[str]:
-        """The arguments that want a gradient and are read only by nodes that need the whole batch.
-
-        That gradient is computed once, on the whole batch, and is no sum over slices.
-        """
-        couplers = self.couplers()
-        readers = [node for node in self.symbol.nodes() if node.op is not None]
-        read = {entry[0].name for node in readers if node in couplers for entry in node.inputs if entry[0].op is None}
-        apart = {entry[0].name for node in readers if node not in couplers for entry in node.inputs}
-        return {name for name in read - apart if name in self.gradients}
-
-    def _can_meet(self) -> bool:
-        """Whether the slices can meet at the nodes that need the whole batch.
-
-        Whatever these nodes read and write must either follow the batch or be a variable; and a variable that wants a
-        gradient must be read by such nodes only, and not follow the batch.
-        """
-        # Were such a variable also read within slices, its gradient would be partly a sum over slices, partly not.
-        couplers, batched = self.couplers(), self.batched()
-        computed = {entry for node in couplers for entry in node.arguments() if entry[0].op is not None}
-        computed |= {(node, index) for node in couplers if node.op for index in range(len(node.op.outputs()))}
-        given = {entry[0].name for node in couplers for entry in node.inputs if entry[0].op is None}
-        wanted = given & self.gradients.keys()
-        return all(self.follows_batch(entry) for entry in computed) and wanted <= self.learned_whole() - batched
-
-    def follows_batch(self, entry: Entry) -> bool:
-        """Whether axis 0 of that entry is the batch; to be asked only if the batch is `separable`, of several rows."""
-        return self._one_row[entry] != self.shapes[entry]
-
-    @cached_property
-    def _one_row(self) -> dict[Entry, Shape]:
-        return self.slice_shapes((0, 1))
-
-    def _follows(self, first: int, last: int) -> bool:
-        """Whether those rows alone change no shape except in axis 0, and every head has one row per example."""
-        cut = self.slice_shapes((first, last))
-        whole = ((self.shapes[entry], shape) for entry, shape in cut.items())
-        if any(a != b and (a[:1] != (self.rows(),) or b != (last - first, *a[1:])) for a, b in whole):
-            return False
-        return all(cut[entry][:1] == (last - first,) for entry in self.symbol.heads)
 
 
 def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros) -> Array:
@@ -258,17 +188,6 @@ def as_array(value: Any) -> Array:
         found: Array = np.from_dlpack(value)
         return found
     return np.asarray(value)
-
-
-def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
-    """Whether the node needs the whole batch at once, with these shapes."""
-    op = node.op
-    assert op is not None
-    # A label that is an argument can be counted before the step. One that the graph computes is whole only after all
-    # slices have computed their rows of it. Nor may slices update an auxiliary state one after the other.
-    computed_label = counts_labels(op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
-    in_shapes = [shapes[entry] for entry in node.arguments()]
-    return op.couples_rows(in_shapes) or bool(node.auxiliaries()) or computed_label
 
 
 def _counting(symbol: Graph) -> list[tuple[int, Operator, str]]:

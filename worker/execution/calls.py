@@ -62,11 +62,14 @@ class Call:
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
         """Tell `step` which node is about to run, and by what its loss divides (1 for all other operators)."""
-        step.node, step.name = self.key, self.node.name
-        step.count = counts.get(self.key, 1.0)
         if self.counted is not None and self.node.op is not None:
             # Only now is the label there. Nothing that counts stands for 1, so that no loss divides by zero.
-            step.count = self.node.op.counted(self.counted) or 1.0
+            count = self.node.op.counted(self.counted) or 1.0
+        else:
+            count = counts.get(self.key, 1.0)
+        # Threads that compute parts of this kernel share `step` and all come here, while the first may compute already:
+        # so each figure is written once, and all write the same.
+        step.node, step.name, step.count = self.key, self.node.name, count
 
     def lay_out_backward(self, planned: PlannedCall, buffers: GradientBuffers) -> None:
         """Take the arrays that backward reads and writes from `buffers`; to be called in the order of backward."""

@@ -57,8 +57,8 @@ class Executor(BaseExecutor):
         self._sums = SliceSums(
             binding.gradients,
             adding,
-            binding.batched() if cut else set(),
-            binding.learned_whole() if cut else set(),
+            binding.cuts.batched() if cut else set(),
+            binding.cuts.learned_whole() if cut else set(),
             self.slices,
         )
         self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
@@ -157,10 +157,10 @@ class Executor(BaseExecutor):
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
         """`slices`, or the whole batch as one where rows cannot be computed apart."""
-        return slices if self._binding.separable(slices) else [(0, self.rows)]
+        return slices if self._binding.cuts.separable(slices) else [(0, self.rows)]
 
     def _arrange_meeting(self) -> Meeting | None:
-        couplers = self._binding.couplers()
+        couplers = self._binding.cuts.couplers()
         if not couplers:
             return None
         variables = self._binding.variables(None)
@@ -168,11 +168,11 @@ class Executor(BaseExecutor):
 
     def _compile(self, index: int, rows: Rows) -> Program:
         whole = rows == (0, self.rows)  # a lone slice: then nothing is cut, in whichever axes its batch may lie
-        shapes = self._binding.shapes if whole else self._binding.slice_shapes(rows)
+        shapes = self._binding.shapes if whole else self._binding.cuts.slice_shapes(rows)
         variables = self._binding.variables(None if whole else rows)
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
         # Outputs and variables of a slice are views, so that its results need not be copied together.
-        common = self._meeting.common(rows, self._binding.follows_batch) if self._meeting else None
+        common = self._meeting.common(rows, self._binding.cuts.follows_batch) if self._meeting else None
         return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common)
 
     def _parts(self) -> list[Program | Meeting]:

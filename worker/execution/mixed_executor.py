@@ -50,22 +50,27 @@ class MixedExecutor(StepExecutor):
         (_, middle), _ = rows_by_load(self.rows, [sum(gpus.loads), rest])  # two parts: all GPUs, and the processor
         self._middle = middle
         first, last = self._inputs(shapes, 0, middle), self._inputs(shapes, middle, self.rows)
-        # The GPUs' gradients lie where the sums belong, so that only the processor's need memory of their own.
+        # The GPUs' gradients lie where the sums belong, so that only the processor's need memory of their own;
+        # except for what the batch cuts, of which each part writes its own rows.
+        cut = {name: array for name, array in binding.gradients.items() if name in self._batched}
         self._gpus = HostedExecutor(
             symbol, gpus, grad_req, first, self._places(0, middle, binding.gradients), precision
         )
         threads = thread_count()
         parts = [share(self.rows - middle, i, threads) for i in range(threads)]
-        self._processor = Executor.for_share(symbol, grad_req, parts, last, self._places(middle, self.rows, {}))
+        self._processor = Executor.for_share(symbol, grad_req, parts, last, self._places(middle, self.rows, cut))
 
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs, the GPUs' rows and the processor's side by side; wait until they are there."""
         self._side_by_side(at, lambda part, there: part.compute(is_train, there))
+        if is_train:
+            self._average_states()
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step; a gradient is announced by the thread that delivers the second part of it."""
-        sums = _TwoPartSums(self._binding.gradients, announce)
+        sums = _TwoPartSums(self._binding.gradients, self._batched, announce)
         self._side_by_side(self._position(at), lambda part, there: part.forward_backward(sums.deliver, there))
+        self._average_states()
 
     def copy_params_from(
         self,
@@ -91,16 +96,23 @@ class MixedExecutor(StepExecutor):
         """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
         self._gpus.close()
 
+    def _feed(self, name: str, value: Any) -> None:
+        super()._feed(name, value)
+        self._gpus.changed(name)  # the processor's part reads our array itself
+
     def _inputs(self, shapes: Mapping[str, Shape], first: int, last: int) -> dict[str, Shape]:
         return {name: (last - first, *shape[1:]) if name in self._batched else shape for name, shape in shapes.items()}
 
     def _places(self, first: int, last: int, gradients: Mapping[str, Array]) -> Places:
         """Our own arrays for one part to use: its rows of what follows the batch, everything else whole."""
-        arrays = self.arg_dict.items()
-        return Places({n: array[first:last] if n in self._batched else array for n, array in arrays}, gradients)
+
+        def part(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            return {n: array[first:last] if n in self._batched else array for n, array in arrays.items()}
+
+        return Places(part(self.arg_dict), part(gradients))
 
     def _side_by_side(self, at: BatchPosition, work: Callable[[StepExecutor, BatchPosition], Any]) -> None:
-        """Do `work` on both parts at once, then put outputs and states together.
+        """Do `work` on both parts at once, then put the outputs together.
 
         Raises the GPUs' error, or else the processor's.
         """
@@ -124,31 +136,36 @@ class MixedExecutor(StepExecutor):
             thread.join()  # also after an error: nothing may still write to our arrays when this returns
         if errors:
             raise errors[0]
-        self._gather()
+        for whole, top, bottom in zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True):
+            whole[: self._middle], whole[self._middle :] = top, bottom
 
-    def _gather(self) -> None:
-        """Outputs of both parts as one, and in all three places the mean of their states, weighted by rows."""
-        middle = self._middle
-        pairs = zip(self.outputs, self._gpus.outputs, self._processor.outputs, strict=True)
-        for whole, first, last in pairs:
-            whole[:middle], whole[middle:] = first, last
-        weight = np.float32(middle / self.rows)
+    def _average_states(self) -> None:
+        """After training, leave in all three places the mean of both parts' states, weighted by rows.
+
+        Not after predictions: these change no state, and the rounding of a mean would.
+        """
+        weight = np.float32(self._middle / self.rows)
         for name, state in self.aux_dict.items():
             mine, other = self._gpus.aux_dict[name], self._processor.aux_dict[name]
             state[...] = weight * mine + (1 - weight) * other
             mine[...] = other[...] = state
+            self._gpus.changed(name)
 
 
 class _TwoPartSums:
-    """Gradients that come in two parts, from two threads; the GPUs' part lies where the sum belongs."""
+    """Gradients that come in two parts, from two threads; the GPUs' part lies where the sum belongs.
 
-    def __init__(self, totals: Mapping[str, Array], announce: Announce | None) -> None:
-        self._totals, self._announce = totals, announce
+    Of those named in `batched` each part has its own rows, which lie in place already.
+    """
+
+    def __init__(self, totals: Mapping[str, Array], batched: set[str], announce: Announce | None) -> None:
+        self._totals, self._batched, self._announce = totals, batched, announce
         self._waiting: dict[str, Array] = {}
         self._lock = threading.Lock()
 
     def deliver(self, name: str, gradient: Array) -> None:
-        """Take one part of a gradient, of its argument's shape; the thread that brings the second part adds both.
+        """Take one part of a gradient, as its executor announces it. The thread that brings the second part announces
+        the whole, and adds the two before if both are parts of a sum.
 
         A sum of two numbers is the same in either order, so the bits do not depend on which part comes first.
         """
@@ -159,6 +176,7 @@ class _TwoPartSums:
         if other is None:
             return
         total = self._totals[name]
-        np.add(gradient, other, out=total)
+        if name not in self._batched:
+            np.add(gradient, other, out=total)
         if self._announce is not None:
             self._announce(name, total)  # outside the lock: a store may take its time

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ...common.slices import tree_reduce
-from ..array import Array, aligned_zeros
+from ..array import Array, add_into, aligned_zeros
 
 
 class SliceSums:
@@ -83,15 +83,10 @@ class SliceSums:
 
     def _finish(self, name: str) -> None:
         if name not in self._batched and name not in self._whole:
-            tree_reduce([part[name] for part in self.parts], _add_into_left)
+            # The leftmost part is the total itself, so the tree ends where the result belongs.
+            tree_reduce([part[name] for part in self.parts], add_into)
         gradient = self._gradients[name]
         if name in self._adding:
             np.add(gradient, self._totals[name], out=gradient)
         if self._announce is not None:
             self._announce(name, gradient)
-
-
-def _add_into_left(left: Array, right: Array) -> Array:
-    # In place: the leftmost part is the total itself, so that the tree ends where the result belongs.
-    total: Array = np.add(left, right, out=left)
-    return total

@@ -70,6 +70,8 @@ class SliceThreads:
                 self._barrier.wait()  # until all parts of its output are there: slices read rows that others computed
 
     def _backward(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
+        if self._meeting is not None and thread == 0:
+            self._meeting.begin_backward(finished)
         for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
             program.begin_backward(heads, finished)
         for first, meets in reversed(self._stretches):

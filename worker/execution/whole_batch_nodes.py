@@ -62,10 +62,16 @@ class Meeting:
         """Compute this thread's part of the outputs of the node at position `number`."""
         call, parts = self._calls[number], self._parts[number]
         # A kernel that cannot be split is one part: the first thread computes it, and the others only wait. The parts
-        # of a split one share `self.step`, which is safe as long as no loss with a computed label can be split: all
-        # write the same figures to it.
+        # of a split one share `self.step`, to which all write the same figures (see Call.enter).
         if thread < len(parts):
             call.run_forward(self.step, self.counts, parts[thread])
+
+    def begin_backward(self, finished: Callable[[str], None]) -> None:
+        """Call `finished(name)` for arguments that only these nodes read and whose gradient none of them writes: it is
+        zero. One thread calls this, once in a backward.
+        """
+        for name in self._untouched:
+            finished(name)
 
     def backward(self, number: int, thread: int) -> None:
         """Compute this thread's part of the gradients of the node's inputs."""
@@ -105,19 +111,23 @@ class Meeting:
         """
         buffers = GradientBuffers(self._outline.dtype, {})
         found: dict[Entry, Array] = {}
+
+        def place(entry: Entry) -> None:
+            if entry in self.values and entry[0].op is not None and entry not in found:
+                found[entry] = buffers.array(entry, self._shapes[entry])
+
+        # Heads come first, as in every program: their gradients are written before any call runs, so their memory must
+        # not have belonged to another gradient of the same backward.
+        for entry in self._outline.heads:
+            place(entry)
         for group in reversed(self._outline.groups):
             for entry in group[0].inputs:
-                if entry in self.values and entry[0].op is not None and entry not in found:
-                    found[entry] = buffers.array(entry, self._shapes[entry])
+                place(entry)
             last = group[-1]
             assert last.op is not None
             for index in range(len(last.op.outputs())):
-                entry = (last, index)
-                # A head or an output that nobody reads: no reader has asked for it above. A head's gradient is written
-                # before backward begins, so here it gets memory that no gradient has used before.
-                if entry in self.values and entry not in found:
-                    found[entry] = aligned_empty(self._shapes[entry], self._outline.dtype)
-                buffers.release(entry)
+                place((last, index))  # an output that nobody reads, or else it has its place already
+                buffers.release((last, index))
         return found
 
     def _call(self, node: Node) -> Call:
@@ -139,6 +149,10 @@ class Meeting:
             planned = self._outline.plan.calls[i]
             if planned is not None:
                 self._calls[i].lay_out_backward(planned, buffers)
+        # The slices' programs do the same for arguments of theirs.
+        self._untouched = [name for name in self._outline.plan.untouched if name in gradients]
+        for name in self._untouched:
+            gradients[name].fill(0)  # once is enough, as nobody writes it later
 
 
 def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:

@@ -114,14 +114,17 @@ def counts_labels(op: Operator) -> bool:
     return op.counted(np.zeros(1, np.float32)) is not None  # any label will do: None is the answer of all others
 
 
-def computed_label(node: Node, inputs: Arrays) -> Array | None:
-    """The one of `inputs`, in the order and shapes of the node's own, that has to be counted once it is computed.
-
-    That is the label of a normalising loss if the graph computes it; None for all other nodes.
-    """
+def has_computed_label(node: Node) -> bool:
+    """Whether the node is a loss that normalises by its labels where the graph computes these."""
     assert node.op is not None
-    is_computed = counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
-    return inputs[1] if is_computed else None
+    return counts_labels(node.op) and len(node.inputs) > 1 and node.inputs[1][0].op is not None
+
+
+def computed_label(node: Node, inputs: Arrays) -> Array | None:
+    """The one of `inputs`, in the order and shapes of the node's own, that has to be counted once it is computed; None
+    if there is none.
+    """
+    return inputs[1] if has_computed_label(node) else None
 
 
 def node_key(node: Node) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ...common.errors import GraphError, ShapeError
+from ...common.errors import GraphError, PushgradError, ShapeError
 from ...common.suggestion import suggestion
 from ..array import Shape
 from ..ops.operator import PartialShape
@@ -21,6 +21,16 @@ Shapes = dict[Entry, PartialShape]
 
 class UnknownShapes(GraphError):
     """The shapes that were given do not determine all others."""
+
+
+def parse_shape(shape: object, where: str, error: type[PushgradError] = ShapeError) -> PartialShape:
+    """A shape, or its text, as a tuple of extents (0: an open one); None stays None. Raises `error` for all else."""
+    if shape is None:
+        return None
+    try:
+        return Ints(minimum=0).parse(shape)
+    except (ValueError, TypeError, SyntaxError):  # `__shape__` is text, which may come from any file
+        raise error(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
 
 
 def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
@@ -88,17 +98,8 @@ def _start(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
 
 def _variable_shape(node: Node, given: object) -> PartialShape:
     where = f"variable {node.name}: shape"
-    attached = _parse(node.attrs.get("__shape__"), where)
-    return merge(_parse(given, where), attached, where)
-
-
-def _parse(shape: object, where: str) -> PartialShape:
-    if shape is None:
-        return None
-    try:
-        return Ints(minimum=0).parse(shape)
-    except (ValueError, TypeError, SyntaxError):  # `__shape__` is text, which may come from any file
-        raise ShapeError(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
+    attached = parse_shape(node.attrs.get("__shape__"), where)
+    return merge(parse_shape(given, where), attached, where)
 
 
 def _visit(node: Node, shapes: Shapes) -> bool:

@@ -8,7 +8,7 @@ from ...common.errors import GraphError, ParameterError
 from ..array import Shape
 from ..graphs.naming import attributes_of, node_attributes
 from ..graphs.node import Node
-from ..ops.parameters import Ints
+from ..graphs.shape_inference import parse_shape
 from .compose import is_hidden
 from .symbol import Symbol
 
@@ -35,7 +35,8 @@ def variable(
         if not is_hidden(key):
             raise ParameterError(f"Variable {name}: no parameter {key}. Attributes are written __{key}__")
     attrs = {**node_attributes(attr, f"Variable {name}"), **attributes_of(hidden, f"Variable {name}")}
-    described = {"shape": _shape_text(shape), "lr_mult": lr_mult, "wd_mult": wd_mult, "dtype": dtype, "init": init}
+    extents = parse_shape(shape, "Variable: shape", ParameterError)
+    described = {"shape": extents, "lr_mult": lr_mult, "wd_mult": wd_mult, "dtype": dtype, "init": init}
     attrs.update({f"__{key}__": _text(value) for key, value in described.items() if value is not None})
     return Symbol(((Node(None, name, attrs), 0),))
 
@@ -50,16 +51,6 @@ def group(symbols: list[Symbol] | tuple[Symbol, ...]) -> Symbol:
     if len(symbols) == 0:
         raise GraphError("Group", expected="at least one symbol", got="none")
     return Symbol(tuple(head for item in symbols for head in item.heads))
-
-
-def _shape_text(shape: Shape | None) -> str | None:
-    """The text of the attribute `__shape__`. ParameterError if `shape` is no tuple of whole numbers."""
-    if shape is None:
-        return None
-    try:
-        return str(Ints(minimum=0).parse(shape))
-    except (ValueError, TypeError):
-        raise ParameterError("Variable: shape", expected="a tuple of whole numbers", got=repr(shape)) from None
 
 
 def _text(value: object) -> str:

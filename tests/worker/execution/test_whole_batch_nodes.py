@@ -8,7 +8,9 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
+from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
+from pushgrad.worker.ops.operator import Step
 
 
 def normalised(data, name):
@@ -160,3 +162,105 @@ def test_a_state_is_not_cut_where_its_length_is_the_batch():
     executor.forward(is_train=True)
     expected = aligned_zeros((6,)) + np.arange(36).reshape(6, 6).mean(axis=0) / 2
     np.testing.assert_allclose(executor.aux_dict["bn_moving_mean"], expected, rtol=1e-6)
+
+
+def stacked():
+    """Three BatchNorms whose outputs are equally large, so that the memory of a gradient fits the others' too."""
+    net, found = mx.sym.Variable("data"), []
+    for number in (1, 2, 3):
+        net = normalised(mx.sym.FullyConnected(net, num_hidden=4, name=f"fc{number}"), f"bn{number}")
+        found.append(net)
+        net = mx.sym.Activation(net, act_type="tanh")
+    return mx.sym.FullyConnected(net, num_hidden=2, name="fc4"), *found
+
+
+def gradients_for_random_heads(symbol, slices):
+    requests = {name: "null" if name == "data" else "write" for name in symbol.list_arguments()}
+    types = dict.fromkeys(symbol.list_arguments(), np.float64)
+    executor = symbol.simple_bind(data=(6, 5), slices=slices, grad_req=requests, type_dict=types)
+    assert len(executor.slices) == slices
+    rng = np.random.default_rng(3)
+    for array in executor.arg_dict.values():
+        array[...] = rng.normal(size=array.shape)
+    executor.forward(is_train=True)
+    executor.backward([rng.normal(size=output.shape) for output in executor.outputs])
+    return {name: array.copy() for name, array in executor.grad_dict.items() if array is not None}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 2, 3), (3, 1, 1, 0), (1,), (0, 1, 3)])
+def test_heads_that_are_also_read_inside_the_graph(order):
+    outputs = stacked()
+    symbol = mx.sym.Group([outputs[number] for number in order])
+    expected = gradients_for_random_heads(symbol, 1)
+    for slices in (2, 3):
+        for name, array in gradients_for_random_heads(symbol, slices).items():
+            np.testing.assert_allclose(array, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def blocked():
+    """A BatchNorm whose parameters want a gradient and get none."""
+    hidden = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, name="fc1")
+    hidden = mx.sym.BlockGrad(normalised(hidden, "bn"))
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=3, name="fc2"), name="softmax")
+
+
+@pytest.mark.parametrize("ranges", [[(0, 6)], [(0, 3), (3, 6)], [(0, 3), (3, 3), (3, 6)], [(0, 0), (0, 6)]])
+@pytest.mark.parametrize("request_", ["write", "add"])
+def test_gradients_that_nothing_reaches_are_announced_as_zeros(ranges, request_):
+    symbol, heard = blocked(), []
+    requests = {name: "null" if name in ("data", "softmax_label") else request_ for name in symbol.list_arguments()}
+    places = Places(gradients={"bn_gamma": np.full(4, 0 if request_ == "add" else np.nan, np.float32)})
+    executor = Executor.for_share(symbol, requests, ranges, {"data": (6, 5)}, places)
+    assert executor.slices == ranges
+    for _ in range(2):
+        executor.forward_backward(lambda name, gradient: heard.append((name, gradient.copy())))
+    wanted = [name for name, wish in requests.items() if wish != "null"]
+    assert sorted(name for name, _ in heard) == sorted(2 * wanted)
+    assert all((gradient == 0).all() for name, gradient in heard if name.startswith("bn"))
+
+
+def test_weight_decay_reaches_parameters_without_a_gradient_whatever_the_slices():
+    rng = np.random.default_rng(0)
+    data, labels = rng.normal(size=(12, 5)).astype(np.float32), np.arange(12) % 3
+    gammas = []
+    for slices in (1, 2):
+        mx.random.seed(1)
+        model = mx.FeedForward.create(
+            blocked(), data, labels, ctx=mx.cpu(), num_epoch=3, batch_size=6, slices=slices, wd=0.5, verbose=False
+        )
+        gammas.append(model.arg_params["bn_gamma"])
+    assert (gammas[0] < 1).all()
+    np.testing.assert_array_equal(gammas[1], gammas[0])
+
+
+def test_a_head_that_does_not_follow_the_batch_though_a_slice_is_as_long():
+    constant = mx.sym.Variable("constant", shape=(2, 5)) * 2
+    symbol = mx.sym.Group([mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, name="fc"), constant])
+    executor = symbol.simple_bind(data=(4, 5), slices=2)
+    executor.arg_dict["constant"][...] = 3
+    assert (executor.forward()[1] == 6).all()
+
+
+class Recording(Step):
+    """A step that remembers every count it was told: threads that share it may read any of them."""
+
+    def __setattr__(self, name, value):
+        if name == "count":
+            self.__dict__.setdefault("told", []).append(value)
+        super().__setattr__(name, value)
+
+
+def test_the_count_of_a_computed_label_is_the_only_one_that_a_step_is_told():
+    """Parts of one kernel share a step, so a count that was wrong for a moment would be another thread's factor."""
+    options = {"normalization": "valid", "use_ignore": True, "ignore_label": 1, "name": "softmax"}
+    label = mx.sym.Variable("softmax_label") * 1
+    symbol = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3), label, **options)
+    executor = symbol.simple_bind(data=(6, 5), softmax_label=(6,), slices=2)
+    assert len(executor.slices) == 2
+    step = Recording()
+    step.told.clear()
+    executor._meeting.step = step
+    executor.arg_dict["softmax_label"][:] = [0, 1, 2, 1, 0, 2]
+    executor.forward_backward()
+    assert step.told
+    assert set(step.told) == {4.0}

@@ -157,6 +157,6 @@ def test_a_network_that_reshapes_is_cut_into_slices_where_rows_stay_apart(code, 
     net = mx.sym.Reshape(mx.sym.Variable("data"), shape=code) * 2
     data = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     binding = Binding.allocate(net, "write", None, {"data": (4, 6)})
-    assert binding.separable([(0, 2), (2, 4)]) is separable
+    assert binding.cuts.separable([(0, 2), (2, 4)]) is separable
     (out,) = net.simple_bind(mx.cpu(), slices=2, data=(4, 6)).forward(data=data)
     np.testing.assert_array_equal(out.ravel(), 2 * data.ravel())

@@ -211,6 +211,7 @@ def test_every_operator_is_found_and_described():
         (lambda x: mx.sym.Variable(""), GraphError, "Variable: name"),
         (lambda x: mx.sym.Variable("x", shpae=(1, 2)), ParameterError, "no parameter shpae"),
         (lambda x: mx.sym.Variable("x", shape="big"), ParameterError, "Variable: shape"),
+        (lambda x: mx.sym.Variable("x", shape="(3,"), ParameterError, "Variable: shape: expected a tuple"),
     ],
 )
 def test_misuse_says_what_is_wrong(make, error, text):

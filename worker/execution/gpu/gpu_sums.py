@@ -6,10 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from ....common.slices import tree_reduce
-from ...array import Array, Arrays
+from ...array import Arrays, add_into
 from ...cuda.cupy_module import load_nccl
 from ...cuda.device import Device
 
@@ -95,7 +93,7 @@ class HostSum:
                     device.download(part, block[first:last], device.stream)
             for device in self._devices:
                 device.stream.synchronize()
-            total = tree_reduce(parts, _add)  # it ends up in the first part
+            total = tree_reduce(parts, add_into)  # it ends up in the first part
             for device, block in zip(self._devices, blocks, strict=True):
                 with device.active():
                     device.upload(block[first:last], total, device.stream)
@@ -107,8 +105,3 @@ class HostSum:
 
     def tell(self, stream: Any) -> None:
         """Nothing to do: `sum` has waited already."""
-
-
-def _add(left: Array, right: Array) -> Array:
-    total: Array = np.add(left, right, out=left)
-    return total

@@ -6,7 +6,7 @@ Three streams per GPU work at the same time: one copies in, one computes, one co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...array import Array, Shape
@@ -54,7 +54,8 @@ class HostedExecutor(StepExecutor):
             self._pages = PinnedPages(first, given)
         self._counts: list[float] = []
         self._stale = True  # whether the GPUs' weights and states are older than the host's
-        self._leaving: list[tuple[Bucket, Any]] = []  # buckets on their way to the host, each with its event of arrival
+        # Buckets on their way to the host, each with its events of arrival.
+        self._leaving: list[tuple[Bucket, list[Any]]] = []
         self._arriving: dict[Stretch, list[Any]] = {}  # weights on their way to the GPUs: one event of arrival for each
         self._recorded_steps: dict[tuple[bool, bool], RecordedStep[Pause]] = {}
 
@@ -74,14 +75,16 @@ class HostedExecutor(StepExecutor):
         Raises DataError if an operator finds values that it cannot use, or if gradients in float16 overflow at any
         scale.
         """
-        self._stale = True  # the store has changed the weights since
+        self._stale = True  # whoever trains may have changed the weights since
         with self._replicas.alone():
             self._begin(True, self._position(at))
+            self._stale = True  # and a store changes them as soon as gradients are announced
             self._leaving = []
             self._recorded_step(True, True).run()
             # All is queued, so waiting here holds nothing up: later buckets go on arriving while one is announced.
-            for bucket, arrival in self._leaving:
-                arrival.synchronize()
+            for bucket, arrivals in self._leaving:
+                for arrival in arrivals:
+                    arrival.synchronize()
                 for name in bucket.names if announce else ():
                     announce(name, self._binding.gradients[name])  # type: ignore[misc]
             self._fetch_results(True)
@@ -101,6 +104,11 @@ class HostedExecutor(StepExecutor):
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         self._stale = True
 
+    def changed(self, name: str) -> None:
+        """Take note that the host's argument or state `name` has changed: the GPUs get it with the next step."""
+        if name not in self._replicas.batched:  # what the batch cuts is copied in every step anyway
+            self._stale = True
+
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """Count by what losses divide in `whole`: the global batch's labels by argument name, with all its rows."""
         self._counts = self._replicas.replicas[0].counts(whole)
@@ -112,6 +120,10 @@ class HostedExecutor(StepExecutor):
             for device in self._replicas.devices:
                 device.synchronize()
         self._pages.close()
+
+    def _feed(self, name: str, value: Any) -> None:
+        super()._feed(name, value)
+        self.changed(name)
 
     def _begin(self, is_train: bool, at: BatchPosition) -> None:
         """Queue what a step needs: inputs and, if they are stale, weights and states; then the figures of the step."""
@@ -162,17 +174,24 @@ class HostedExecutor(StepExecutor):
 
     def _fetch(self, bucket: Bucket) -> None:
         """Queue the bucket's sum over GPUs and its copy to the host, beside backward."""
-        replicas, device = self._replicas, self._replicas.devices[0]
+        replicas = self._replicas
         replicas.sum(bucket)
         replicas.unscale(bucket)
-        # The copy waits for the sum, where there is one, and for the stream that computes and unscales gradients.
         if replicas.collective is not None:
-            replicas.collective.tell(device.outward)
-        device.outward.wait_event(device.mark())
-        source = replicas.replicas[0].binding.gradients
-        for name in bucket.names:
-            device.download(self._binding.gradients[name], source[name], device.outward)
-        self._leaving.append((bucket, device.mark(device.outward)))
+            replicas.collective.tell(replicas.devices[0].outward)
+        # A sum is the same on all GPUs, so the first one's will do; of what the batch cuts each has its own rows.
+        cut = [name for name in bucket.names if name in replicas.batched]
+        others = range(1, len(replicas.devices)) if cut else ()
+        self._leaving.append((bucket, [self._download(0, bucket.names), *(self._download(i, cut) for i in others)]))
+
+    def _download(self, index: int, names: Iterable[str]) -> Any:
+        """Queue copies of GPU `index`'s gradients to the host; gives the event of their arrival."""
+        device, source = self._replicas.devices[index], self._replicas.replicas[index].binding.gradients
+        device.outward.wait_event(device.mark())  # until the stream that computes and unscales gradients has done so
+        for name in names:
+            host = self._replicas.rows_of(self._binding.gradients[name], name, index)
+            device.download(host, source[name], device.outward)
+        return device.mark(device.outward)
 
     def _fetch_results(self, is_train: bool) -> None:
         """Copy outputs, and states after training, to the host; wait for them and raise what kernels found wrong."""

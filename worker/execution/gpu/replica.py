@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,6 +89,11 @@ class Replica:
         asks_host = any(node.op is not None and node.op.asks_host for group in self.outline.groups for node in group)
         computed_counts = any(call is not None and call.counted is not None for call in self.program.calls)
         return not asks_host and not computed_counts and self.binding.dtype == np.float32
+
+    @property
+    def added(self) -> Set[str]:
+        """The arguments whose gradients have the request "add"."""
+        return self._added.keys()
 
     def buckets(self, least: int) -> list[Bucket]:
         """The gradients in the order in which backward finishes them, cut where `least` bytes or more are together.

@@ -55,13 +55,7 @@ class Replicas:
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
         probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)  # all rows, but no memory
         self.batched = cut_arguments(probe, rows, len(self.devices))
-        shared = {n: a.shape for n, a in probe.arguments.items() if n not in self.batched}
-        self.weight_layout = Layout(shared)
-        # The same layout as the weights, even for weights without a gradient, so that one kernel can update all.
-        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})
-        self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
-        self.weights, self.gradients, self.states = [], [], []  # type: tuple[list[Array], list[Array], list[Array]]
-        sums = len(self.devices) > 1 and bool(probe.gradients)
+        self._lay_blocks_out(probe)
         # `need` is only an estimate for error messages; errors from here on can name a batch size that fits.
         with held(self.devices):
             with explained(self.devices):
@@ -71,6 +65,7 @@ class Replicas:
                     self._replica(symbol, device, grad_req, shapes, part, precision)
                     for device, part in zip(self.devices, self.parts, strict=True)
                 ]
+            sums = len(self.devices) > 1 and bool(probe.gradients)
             self.collective: Collective | None = collective(self.devices) if sums else None
         self.buckets = self.replicas[0].buckets(bucket)
         self.stretches = self.replicas[0].stretches(stretch)
@@ -96,7 +91,12 @@ class Replicas:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an
         empty bucket at the end: the states are then ready for `sum`, which leaves their mean, weighted by rows.
         """
-        yield from self.replicas[index].forward_backward(self.buckets, self.stretches)
+        replica = self.replicas[index]
+        if index:
+            # With the request "add", every GPU has the sum of earlier steps; it must go into the next sum only once.
+            for name in self.gradient_layout.ranges.keys() & replica.added:
+                replica.binding.gradients[name].fill(0)
+        yield from replica.forward_backward(self.buckets, self.stretches)
         if self.collective is not None:
             # Each GPU multiplies its states by its part of the rows, so that the sum of all is the weighted mean.
             first, last = self.parts[index]
@@ -166,6 +166,16 @@ class Replicas:
         first, last = self.parts[index]
         return array[first:last] if name in self.batched else array
 
+    def _lay_blocks_out(self, probe: Binding) -> None:
+        """What the blocks of every GPU have where; the blocks themselves come with each replica."""
+        self.weight_layout = Layout({n: a.shape for n, a in probe.arguments.items() if n not in self.batched})
+        # The same layout as the weights, even for weights without a gradient, so that one kernel can update all.
+        self.gradient_layout = self.weight_layout if probe.gradients else Layout({})
+        self.state_layout = Layout({n: a.shape for n, a in probe.auxiliaries.items()})
+        self.weights: list[Array] = []
+        self.gradients: list[Array] = []
+        self.states: list[Array] = []
+
     def _replica(
         self,
         symbol: Graph,
@@ -200,15 +210,15 @@ def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
     # A BatchNorm may normalise over each GPU's rows, and a loss gets its count from the labels of the whole batch; any
     # other node that couples rows would need them all on one device.
-    coupling = [n.name for n in probe.couplers() if n.op is not None and not n.op.is_per_device]
+    coupling = [n.name for n in probe.cuts.couplers() if n.op is not None and not n.op.is_per_device]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
-    if set(coupling) - counting or not probe.separable([(0, rows)]):
+    if set(coupling) - counting or not probe.cuts.separable([(0, rows)]):
         raise GraphError(
             "the rows of this network's batch cannot be computed apart, so several devices cannot share them",
             got=", ".join(coupling) or "a shape that names rows or their number",
             remedy="Train on one device.",
         )
-    return probe.batched()
+    return probe.cuts.batched()
 
 
 def _labels(probe: Binding, rows: int) -> set[str]:
