@@ -93,15 +93,16 @@ class ComputeThreads:
 
     def _next(self, inbox: Inbox) -> tuple[Task, Result] | None:
         """What to do next; None if that is to end."""
-        try:
-            return inbox.get(timeout=self._patience)
-        except Empty:
-            pass
-        with self._lock:
-            if inbox in self._idle:
-                self._idle.remove(inbox)
-                return None
-        return inbox.get()  # a run has taken it just now, and will say
+        while True:
+            try:
+                return inbox.get(timeout=self._patience)
+            except Empty:
+                pass
+            with self._lock:
+                if inbox in self._idle:
+                    self._idle.remove(inbox)
+                    return None
+            # Else a run has it: one that took it just now and will say, or its last one, which has not given it back.
 
 
 _shared = ComputeThreads()

@@ -21,10 +21,7 @@ class Refused(Exception):
 
 
 def read(data):
-    """The picture in these bytes: upright, in RGB, on white where it is transparent.
-
-    Raises Refused if they are not a picture in a known format, or it is too big.
-    """
+    """The picture in these bytes: upright, in RGB, white where transparent. Refused if too big, or no known format."""
     try:
         picture = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP"])  # no pixels yet
         if len(data) > MAX_BYTES or picture.width * picture.height > MAX_PIXELS:

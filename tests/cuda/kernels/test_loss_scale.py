@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, Test
+from pushgrad.ps.optimizer import SGD, AddScaled
 from pushgrad.worker.cuda import loss_scale as module
 from pushgrad.worker.cuda.loss_scale import LossScale, ScaledLoss
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span
@@ -66,7 +66,7 @@ def test_it_grows_after_a_while_without(bench, scale, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "optimizer", [SGD(learning_rate=0.5), SGD(learning_rate=0.5, momentum=0.9), Test(rescale_grad=-0.5)]
+    "optimizer", [SGD(learning_rate=0.5), SGD(learning_rate=0.5, momentum=0.9), AddScaled(rescale_grad=-0.5)]
 )
 def test_every_update_divides_by_it(bench, scale, optimizer):
     weight, gradient = bench.send(np.ones(8, np.float32)), bench.send(np.full(8, 65536, np.float32))
