@@ -19,6 +19,10 @@ Inbox = SimpleQueue[tuple[Task, Result] | None]  # what a thread is to do; None 
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
+LENT = (
+    0.05  # seconds that a thread waits at least while a run has it: looking more often would only take time from others
+)
+
 
 def thread_count() -> int:
     """Compute threads of this process: OMP_NUM_THREADS if set (`launch` sets it to this worker's share), else cores."""
@@ -93,9 +97,10 @@ class ComputeThreads:
 
     def _next(self, inbox: Inbox) -> tuple[Task, Result] | None:
         """What to do next; None if that is to end."""
+        patience = self._patience
         while True:
             try:
-                return inbox.get(timeout=self._patience)
+                return inbox.get(timeout=patience)
             except Empty:
                 pass
             with self._lock:
@@ -103,6 +108,7 @@ class ComputeThreads:
                     self._idle.remove(inbox)
                     return None
             # Else a run has it: one that took it just now and will say, or its last one, which has not given it back.
+            patience = max(self._patience, LENT)
 
 
 _shared = ComputeThreads()
