@@ -25,7 +25,10 @@ LENT = (
 
 
 def thread_count() -> int:
-    """Compute threads of this process: OMP_NUM_THREADS if set (`launch` sets it to this worker's share), else cores."""
+    """Compute threads of this process: OMP_NUM_THREADS if set (`launch` sets it to this worker's share), else cores.
+
+    Raises ParameterError if OMP_NUM_THREADS is not a whole number of at least 1.
+    """
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if not text:
         return available_cores()
