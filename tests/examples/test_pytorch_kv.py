@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pushgrad.worker.files.formats.torch_file import load_torch
+from pushgrad.worker.files.formats.torch.torch_file import load_torch
 
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("PUSHGRAD_TORCH", "")

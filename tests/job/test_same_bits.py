@@ -19,7 +19,7 @@ options = json.loads(sys.argv[1])
 sys.path.insert(0, options.pop("examples"))
 import mnist
 from digits import load
-from pushgrad.worker import kv
+from pushgrad.worker.store import kv
 
 stores, create = [], kv.create
 kv.create = lambda kind: stores.append(create(kind)) or stores[-1]

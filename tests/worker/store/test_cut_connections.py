@@ -13,7 +13,7 @@ TRAIN = """
     import sys
     import numpy as np
     import pushgrad as mx
-    from pushgrad.worker import transport
+    from pushgrad.worker.store import transport
 
     class Detour(transport.ServerLine):  # through the proxy of the test
         def __init__(self, context, env, endpoint, outbox, identity):

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[4] / "docs" / "files.md"
 
 def lists():
     import pushgrad as mx
-    from pushgrad.worker.files.formats.onnx_reader import IMPORTERS
-    from pushgrad.worker.files.formats.onnx_writer import EXPORTERS
+    from pushgrad.worker.files.formats.onnx.reader import IMPORTERS
+    from pushgrad.worker.files.formats.onnx.writer import EXPORTERS
 
     assert mx.formats.export_onnx
     return {"exported": EXPORTERS, "imported": IMPORTERS}

@@ -5,7 +5,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError, ShapeError
-from pushgrad.worker.files.formats.onnx_writer import EXPORTERS
+from pushgrad.worker.files.formats.onnx.writer import EXPORTERS
 from pushgrad.worker.ops.operator import REGISTRY
 
 onnx = pytest.importorskip("onnx")
