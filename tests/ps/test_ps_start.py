@@ -82,6 +82,7 @@ def test_a_server_without_a_scheduler_gives_up(new_job):
 def test_a_scheduler_without_all_peers_says_who_is_missing(new_job):
     job = new_job(2, 1, start_timeout=2).start_scheduler()
     job.start_server(0)
+    job.event("arrived", role="server")  # the time limit runs from the first worker
     job.start_worker(0, "from pushgrad.worker.store.session import Session; Session.current()")
     assert set(job.wait(20).values()) == {1}
     for name in ("scheduler", "server0", "worker0"):

@@ -117,7 +117,7 @@ ASYNCHRONOUS = """
     ahead = 0
     for n in range(1, 21):
         if kv.rank == 1:
-            time.sleep(0.005)
+            time.sleep(0.005)  # the other may get ahead; nothing waits for it to do so
         kv.push("w", np.full(4, 1.0 if kv.rank == 0 else 100.0, np.float32))
         kv.pull("w", out=out)
         mine, other = (out[0] % 100, out[0] // 100) if kv.rank == 0 else (out[0] // 100, out[0] % 100)
