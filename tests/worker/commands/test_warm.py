@@ -29,7 +29,8 @@ def named_by(kernel):
 
 modules = [module for key, module in sys.modules.items() if key.startswith("pushgrad.")]
 kernels = {name(one): one for module in modules for one in vars(module).values() if isinstance(one, Dispatcher)}
-stats = {key: [sum(one.stats.cache_hits.values()), sum(one.stats.cache_misses.values())] for key, one in kernels.items()}
+counts = {key: (one.stats.cache_hits, one.stats.cache_misses) for key, one in kernels.items()}
+stats = {key: [sum(hits.values()), sum(misses.values())] for key, (hits, misses) in counts.items()}
 print(json.dumps([stats, {key: named_by(one) for key, one in kernels.items()}]))
 """
 

@@ -10,7 +10,10 @@ import os
 import pytest
 
 STEPS = 8
-CASES = {2: [("dist_ssp", 0), ("dist_ssp", 2), ("dist_sync", 0)], 3: [("dist_ssp", 1), ("dist_ssp", 3), ("dist_sync", 0)]}
+CASES = {
+    2: [("dist_ssp", 0), ("dist_ssp", 2), ("dist_sync", 0)],
+    3: [("dist_ssp", 1), ("dist_ssp", 3), ("dist_sync", 0)],
+}
 HELD = """
     import json, sys
     import numpy as np
@@ -49,14 +52,14 @@ def seen_by_all(job):
 
 @pytest.fixture(scope="module")
 def seen(new_shared_job):
-    """The counts that each worker saw, by the number of workers: one job for all cases of as many, store after store."""
+    """The counts that each worker saw. All cases of so many workers share a job, in one store after the other."""
     jobs = {}
 
     def ask(workers, kind, staleness):
         if workers not in jobs:
             jobs[workers] = new_shared_job(workers, 1).start(HELD, json.dumps(CASES[workers]), STEPS)
             jobs[workers].wait()
-        found = [dict(((*case,), seen) for case, seen in lines) for lines in seen_by_all(jobs[workers])]
+        found = [{(*case,): each for case, each in lines} for lines in seen_by_all(jobs[workers])]
         return [of_rank[kind, staleness] for of_rank in found]
 
     return ask
