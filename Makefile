@@ -5,6 +5,12 @@ BIN := $(VENV)/bin
 ROOMS := common ps worker launch
 MODELS := out/models
 PORT := 8000
+# A pytest process per core. Each is given one stretch of the tests in their order, so that what a file makes once is made
+# once; who is done takes over half of what another still has.
+CORES := -n auto --dist worksteal
+
+# The tests start hundreds of Pythons: without bytecode, each of them would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help mnist app test lint format docs bench peers wheel-test clean
 
@@ -37,7 +43,7 @@ app: $(MODELS)/efficientnet-lite0-0000.params
 	$(BIN)/shiny run --port $(PORT) examples/image_app/app.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(CORES)
 
 # A clone may have any name, so the type checkers find the package through a link of the right one.
 $(VENV)/typing/pushgrad: $(VENV)/installed
@@ -70,9 +76,9 @@ peers:
 	$(PYTHON) -m venv .venv-torch && .venv-torch/bin/pip install --quiet torch==2.13.0 numpy
 	$(PYTHON) -m venv .venv-mxnet && .venv-mxnet/bin/pip install --quiet mxnet==1.9.1 'numpy<1.24'
 
-# The tests again, against the built wheel and far from the sources: what is missing in the package shows here.
+# Some tests again, against the built wheel and far from the sources: what is missing in the package shows here.
 wheel-test: $(VENV)/installed
-	$(PYTHON) tests/run_against_wheel.py $(BIN)/python
+	$(BIN)/python tests/run_against_wheel.py $(CORES)
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache

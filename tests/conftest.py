@@ -1,5 +1,6 @@
 """Real jobs for tests: scheduler and servers as processes, workers as snippets of Python, outputs in files."""
 
+import contextlib
 import json
 import os
 import signal
@@ -112,18 +113,34 @@ class Job:
             self.status.close()
 
 
-@pytest.fixture
-def new_job(tmp_path):
-    """Makes a Job whose processes do not outlive the test."""
-    jobs = []
+@contextlib.contextmanager
+def jobs(folder):
+    """A function that makes jobs below a folder. Their processes do not outlive the block."""
+    made = []
     with tempfile.TemporaryDirectory(prefix="pg-") as scratch:
 
         def make(workers=1, servers=1, lease=10, start_timeout=30, ipc=True, **env):
-            folder = tmp_path / f"job{len(jobs)}"
-            folder.mkdir()
-            jobs.append(Job(folder, Path(scratch), workers, servers, lease, start_timeout, ipc, env))
-            return jobs[-1]
+            own = folder / f"job{len(made)}"
+            own.mkdir()
+            made.append(Job(own, Path(scratch), workers, servers, lease, start_timeout, ipc, env))
+            return made[-1]
 
+        try:
+            yield make
+        finally:
+            for job in made:
+                job.stop()
+
+
+@pytest.fixture
+def new_job(tmp_path):
+    """Makes a Job whose processes do not outlive the test."""
+    with jobs(tmp_path) as make:
         yield make
-        for job in jobs:
-            job.stop()
+
+
+@pytest.fixture(scope="module")
+def new_shared_job(tmp_path_factory):
+    """Makes a Job in which the cases of a whole file run: starting processes is most of what a small case costs."""
+    with jobs(tmp_path_factory.mktemp("shared")) as make:
+        yield make

@@ -1,8 +1,7 @@
-import importlib.resources
-import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,63 +14,61 @@ AT_THE_ROOT = ("__init__.py", "__init__.pyi", "cli.py", "py.typed")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LISTED = PROJECT["tool"]["setuptools"]["packages"]
 
-# Against an installed wheel the tests run far from the sources: there is nothing to compare with and to build.
-from_sources = pytest.mark.skipif(not (ROOT / "__init__.py").exists(), reason="the sources are not here")
-
 
 def modules(room):
     """Every module of a room by its full name, for example pushgrad.ps.store."""
     return {f"pushgrad.{room}.{path.stem}" for path in (ROOT / room).glob("*.py") if path.stem != "__init__"}
 
 
-@from_sources
 def test_the_listed_packages_are_the_folders():
     folders = {path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
     assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
     assert sorted(LISTED) == sorted(["pushgrad", *(".".join(("pushgrad", *folder.parts)) for folder in folders)])
 
 
-@pytest.mark.parametrize("package", LISTED)
-def test_every_listed_package_is_installed(package):
-    assert importlib.resources.files(package).joinpath("__init__.py").is_file()
-
-
-@pytest.mark.parametrize("name", ["__init__.pyi", "py.typed"])
-def test_type_information_is_installed(name):
-    assert importlib.resources.files("pushgrad").joinpath(name).is_file()
-
-
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel of the sources as they are, built from a copy so that nothing is left among them."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / "src" / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", *AT_THE_ROOT):
-        shutil.copy(ROOT / name, folder / "src")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", folder / "src"]
+def built(tmp_path_factory):
+    """Names in the sdist and in the wheel, which is built from it. What is built is a copy: nothing is left behind."""
+    folder = tmp_path_factory.mktemp("built")
+    left_out = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv*", ".git", "*.egg-info", "build", "dist", "out")
+    shutil.copytree(ROOT, folder / "src", ignore=left_out)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "src"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = (folder / "dist").glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
-        yield archive
+    (sdist,), (wheel,) = (folder / "dist").glob("*.tar.gz"), (folder / "dist").glob("*.whl")
+    with tarfile.open(sdist) as archive, zipfile.ZipFile(wheel) as packed:
+        files = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+        (entry_points,) = [name for name in packed.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        return files, set(packed.namelist()), packed.read(entry_points).decode()
 
 
-@from_sources
-def test_the_wheel_has_every_module_and_nothing_else(wheel):
-    expected = {f"pushgrad/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.py")}
-    expected |= {f"pushgrad/{path.relative_to(ROOT)}" for path in (ROOT / "worker/cuda/source").glob("*.cu*")}
-    expected |= {f"pushgrad/{name}" for name in AT_THE_ROOT}
-    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert packed == expected
+def in_package():
+    """Files of the package, from the root."""
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    files += (ROOT / "worker" / "cuda" / "source").glob("*.cu*")
+    return {str(path.relative_to(ROOT)) for path in files} | set(AT_THE_ROOT)
 
 
-@from_sources
-def test_the_wheel_installs_the_commands(wheel):
-    (entry_points,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
-    commands = wheel.read(entry_points).decode()
+def test_the_wheel_has_every_module_and_nothing_else(built):
+    packed = {name for name in built[1] if ".dist-info/" not in name}
+    assert packed == {f"pushgrad/{name}" for name in in_package()}
+
+
+def test_the_sdist_has_the_package_and_what_the_manifest_names(built):
+    expected = in_package() | {"pyproject.toml", "MANIFEST.in"}
+    for kind, *names in map(str.split, (ROOT / "MANIFEST.in").read_text().splitlines()):
+        if kind == "include":
+            expected |= set(names)
+        elif kind == "graft":
+            paths = [path for name in names for path in (ROOT / name).rglob("*") if path.is_file()]
+            expected |= {str(path.relative_to(ROOT)) for path in paths if "__pycache__" not in path.parts}
+    made = {"PKG-INFO", "setup.cfg", *(name for name in built[0] if name.startswith("pushgrad.egg-info/"))}
+    assert built[0] - made == expected
+
+
+def test_the_wheel_installs_the_commands(built):
     for name, target in PROJECT["project"]["scripts"].items():
-        assert f"{name} = {target}" in commands
+        assert f"{name} = {target}" in built[2]
     assert "launch" in PROJECT["project"]["scripts"]
 
 
@@ -110,22 +107,8 @@ STORE = {
 }
 
 
-@from_sources
 def test_worker_knows_only_the_store_of_ps():
     """A contract for each module, so that a new one of ps/ is out of bounds until someone decides otherwise."""
     out_of_bounds = {target for source, target in forbidden() if source == "pushgrad.worker"}
     named = {name for name in out_of_bounds if name.startswith("pushgrad.ps.")}
     assert named == modules("ps") - STORE, "list it in the contract of worker in pyproject.toml, or in STORE above"
-
-
-def requirements():
-    """Names of all distributions that pyproject.toml asks for."""
-    project = PROJECT["project"]
-    listed = [project["dependencies"], *project["optional-dependencies"].values()]
-    return {re.match(r"[\w-]+", item)[0] for group in listed for item in group}
-
-
-@pytest.mark.parametrize("name", sorted(requirements()))
-def test_every_dependency_earns_its_place(name):
-    page = (ROOT / "docs" / "dependencies.md").read_text()
-    assert re.search(rf"^\| .*\b{re.sub(r'-cu(da)?1[23]x?$', '', name)}\b.*\|.+\|$", page, re.MULTILINE)

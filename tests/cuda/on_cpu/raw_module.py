@@ -49,12 +49,11 @@ def _compiled(text, options):
     library = _folder() / f"{hashlib.sha256(stamp.encode()).hexdigest()[:20]}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory(dir=_folder()) as scratch:
-            source, part, whole = (Path(scratch) / name for name in ("kernels.cu", "kernels.o", "kernels.so"))
+            source, made = Path(scratch) / "kernels.cu", Path(scratch) / "kernels.so"
             source.write_text(text)
             own = [option for option in options if not option.startswith("-std=")]
-            _run("g++", *FLAGS, *own, f"-I{HERE}", "-include", HERE / "cuda_on_cpu.h", "-c", source, "-o", part)
-            _run("g++", "-shared", part, "-o", whole)
-            whole.replace(library)
+            _run("g++", *FLAGS, *own, "-include", HERE / "cuda_on_cpu.h", "-shared", source, "-o", made)
+            made.replace(library)
     return ctypes.CDLL(str(library))
 
 

@@ -196,13 +196,18 @@ def test_no_memory_grows_over_steps():
     executor = bound(rows=32, slices=2)
     for _ in range(10):
         executor.forward_backward()
+    peaks = []
     tracemalloc.start()
     try:
-        for _ in range(100):
-            executor.forward_backward()
-        assert tracemalloc.get_traced_memory()[1] < 64 * 1024
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(100):
+                executor.forward_backward()
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
+    assert min(peaks) < 64 * 1024  # others' threads may allocate something now and then; steps would every time
 
 
 def test_an_error_on_a_compute_thread_reaches_the_caller_and_leaves_the_executor_usable():

@@ -191,8 +191,12 @@ def test_wrong_shapes(which, shape, text):
         RNN(mode="lstm", state_size=2, num_layers=1).infer_shape(shapes, [None])
 
 
-def test_clipping_is_accepted():
-    RNN(mode="lstm", state_size=2, num_layers=1, lstm_state_clip_min=-1, lstm_state_clip_max="1.0")
+def test_clipping_is_accepted_and_not_done(forward):
+    options = {"mode": "lstm", "state_size": 2, "num_layers": 1, "state_outputs": True}
+    clipped = RNN(**options, lstm_state_clip_min=-1e-3, lstm_state_clip_max="0.001")
+    inputs = arrays(clipped)
+    for found, expected in zip(forward(clipped, inputs), forward(RNN(**options), inputs), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_relu_cells_keep_nan_in_gradients():

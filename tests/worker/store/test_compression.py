@@ -1,5 +1,6 @@
 """`set_gradient_compression`: of a store of one process, and of a job with real servers."""
 
+import functools
 import json
 import sys
 import threading
@@ -95,24 +96,34 @@ def test_bytes_that_many_threads_count():
     assert kv.compression_stats() == {"plain": 32 * 4 * pushes, "sent": 16 * 4 * pushes}
 
 
+CODINGS = {
+    "fp16": ({"type": "fp16"}, Coding("fp16")),
+    "bf16": ({"type": "bf16"}, Coding("bf16")),
+    "2bit": ({"type": "2bit", "threshold": 0.5}, Coding("2bit", 0.5)),
+    "topk": ({"type": "topk", "ratio": 0.01}, Coding("topk", float(np.float32(0.01)))),
+}
 JOB = f"""
     import json, sys, zlib
     import numpy as np
     import pushgrad as mx
 
-    kv = mx.kv.create("dist_sync")
-    kv.set_optimizer(mx.optimizer.SGD(0.1, momentum=0.9))
-    kv.set_gradient_compression(json.loads(sys.argv[1]))
-    kv.init("w", np.ones({SIZE}, np.float32))
-    out = np.empty({SIZE}, np.float32)
-    for n in range(3):
-        kv.push("w", np.random.default_rng([kv.rank, n]).normal(size={SIZE}).astype(np.float32))
-        kv.pull("w", out)
-    print(zlib.crc32(out.tobytes()), kv.compression_stats()["sent"])
+    for name, given in json.loads(sys.argv[1]).items():
+        kv = mx.kv.create("dist_sync")
+        kv.set_optimizer(mx.optimizer.SGD(0.1, momentum=0.9))
+        kv.set_gradient_compression(given)
+        kv.init("w", np.ones({SIZE}, np.float32))
+        out = np.empty({SIZE}, np.float32)
+        for n in range(3):
+            kv.push("w", np.random.default_rng([kv.rank, n]).normal(size={SIZE}).astype(np.float32))
+            kv.pull("w", out)
+        print(name, zlib.crc32(out.tobytes()), kv.compression_stats()["sent"])
+        kv.close()
 """
 
 
-def expected(coding, parts, workers=2):
+@functools.cache
+def expected(name, workers=2):
+    coding, half = CODINGS[name][1], SIZE // 2
     sgd, entry = SGD(momentum=0.9), Entry(np.ones(SIZE, np.float32))
     entry.prepare(sgd)
     residuals, sent = np.zeros((workers, SIZE), np.float32), 0
@@ -120,30 +131,29 @@ def expected(coding, parts, workers=2):
         rows = np.empty((workers, SIZE), np.float32)
         for rank in range(workers):
             values = np.random.default_rng([rank, n]).normal(size=SIZE).astype(np.float32)
-            for low, high in parts:
+            for low, high in ((0, half), (half, SIZE)):
                 code = encode(coding, values[low:high], residuals[rank, low:high])
                 rows[rank, low:high] = decode(coding, code, high - low)
                 sent += code.nbytes if rank == 0 else 0
         entry.apply(sgd, rows, 0.1)
-    return f"{zlib.crc32(entry.weight.tobytes())} {sent}\n"
+    return [name, str(zlib.crc32(entry.weight.tobytes())), str(sent)]
 
 
-@pytest.mark.parametrize(
-    ("given", "coding"),
-    [
-        ({"type": "fp16"}, Coding("fp16")),
-        ({"type": "bf16"}, Coding("bf16")),
-        ({"type": "2bit", "threshold": 0.5}, Coding("2bit", 0.5)),
-        ({"type": "topk", "ratio": 0.01}, Coding("topk", float(np.float32(0.01)))),
-    ],
-)
-@pytest.mark.parametrize("ipc", [True, False])
-def test_a_job_has_the_bits_of_one_process(new_job, given, coding, ipc):
-    job = new_job(2, 1, ipc=ipc).start(JOB, json.dumps(given))
+@pytest.fixture(scope="module", params=[True, False], ids=["on-one-host", "tcp"])
+def job(new_shared_job, request):
+    """A job that has trained with one coding after the other, each in a store of its own."""
+    job = new_shared_job(2, 1, ipc=request.param)
+    job.start(JOB, json.dumps({name: given for name, (given, _) in CODINGS.items()}))
+    job.wait()
+    return job
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_a_job_has_the_bits_of_one_process(job, name):
     job.succeed()
-    half = SIZE // 2
     for rank in range(2):
-        assert job.out(f"worker{rank}") == expected(coding, [(0, half), (half, SIZE)])
+        lines = [line.split() for line in job.out(f"worker{rank}").splitlines()]
+        assert [line for line in lines if line[0] == name] == [expected(name)]
 
 
 def test_workers_that_compress_differently_are_told(new_job):

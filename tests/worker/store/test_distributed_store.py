@@ -1,5 +1,6 @@
 """The distributed store against real servers; what the workers print is what is compared."""
 
+import functools
 import json
 import zlib
 
@@ -33,6 +34,7 @@ TRAIN = """
 """
 
 
+@functools.cache
 def expected(workers):
     sgd = SGD(momentum=0.9, wd=0.01, rescale_grad=0.5, clip_gradient=1.0)
     sums, states = {}, {}
@@ -115,7 +117,7 @@ ASYNCHRONOUS = """
     ahead = 0
     for n in range(1, 21):
         if kv.rank == 1:
-            time.sleep(0.005)
+            time.sleep(0.005)  # the other may get ahead; nothing waits for it to do so
         kv.push("w", np.full(4, 1.0 if kv.rank == 0 else 100.0, np.float32))
         kv.pull("w", out=out)
         mine, other = (out[0] % 100, out[0] // 100) if kv.rank == 0 else (out[0] // 100, out[0] % 100)

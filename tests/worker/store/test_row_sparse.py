@@ -1,5 +1,6 @@
 """Keys that are pushed and pulled by rows: the local store, and a job with real servers."""
 
+import functools
 import json
 import zlib
 
@@ -97,6 +98,7 @@ TRAIN = f"""
 """
 
 
+@functools.cache
 def expected(workers):
     sgd = SGD(momentum=0.9, wd=0.01)
     table = Entry(np.ones(ROWS * WIDTH, np.float32))

@@ -1,5 +1,6 @@
 """How a worker leaves: in order, too early, by an error, by a signal, and because of others."""
 
+import os
 import signal
 
 import pytest
@@ -115,8 +116,8 @@ LONG = """
 session.barrier()
 session.progress(fit=1, epoch=1, step=1, samples_per_second=1.0)
 if session.rank == 1:
-    import time
-    time.sleep(600)
+    import signal
+    signal.pause()
 session.barrier()
 """
 
@@ -144,9 +145,11 @@ def test_a_death_ends_everyone_within_a_lease(new_job, victim, how, survivors, t
 
 def test_waiting_is_told_by_name(new_job):
     job = new_job(2, 1, lease=1)
-    job.start(code("if session.rank == 1:\n    import time; time.sleep(1.5)\nsession.barrier()"))
+    os.mkfifo(job.folder / "told")
+    job.start(code("if session.rank == 1:\n    open('told').read()\nsession.barrier()"))
     event = job.event("waiting")
     assert event["text"].startswith("barrier 1 waits for worker 1 (")
+    (job.folder / "told").write_bytes(b"")  # a named pipe: worker 1 goes on
     job.succeed()
     assert "barrier 1 waits for worker 1" in job.err("scheduler")
 

@@ -34,25 +34,32 @@ SCRIPT = """
 """
 
 
-def results(new_job, limited=0, **kwargs):
-    job = new_job(2, 2, **kwargs).start(SCRIPT.replace("LIMITED", str(limited)))
+def results(job, limited=0):
+    job.start(SCRIPT.replace("LIMITED", str(limited)))
     job.succeed()
     found = [json.loads(job.out(f"worker{rank}").splitlines()[-1]) for rank in (0, 1)]
     assert found[0] == found[1]
-    return job, *found[0]
+    return found[0]
 
 
-def test_shared_memory_has_the_bits_of_the_wire(new_job):
-    _, in_place, shared = results(new_job)
+@pytest.fixture(scope="module")
+def shared(new_shared_job):
+    """What a job finds whose values lie in shared memory."""
+    in_place, found = results(new_shared_job(2, 2))
     assert in_place
-    _, in_place, wired = results(new_job, PUSHGRAD_TRANSPORT="ipc")
+    return found
+
+
+def test_shared_memory_has_the_bits_of_the_wire(new_job, shared):
+    in_place, wired = results(new_job(2, 2, PUSHGRAD_TRANSPORT="ipc"))
     assert not in_place
     assert shared == wired
 
 
 @pytest.mark.parametrize("limited", [1])
-def test_without_memory_to_share_values_travel_through_sockets(new_job, limited):
-    job, in_place, found = results(new_job, limited=limited)
+def test_without_memory_to_share_values_travel_through_sockets(new_job, shared, limited):
+    job = new_job(2, 2)
+    in_place, found = results(job, limited)
     assert not in_place
     assert "memory cannot be shared" in job.err("worker0")
-    assert found == results(new_job)[2]
+    assert found == shared

@@ -54,6 +54,12 @@ def decoders():
     return [thread for thread in threading.enumerate() if thread.name.startswith("pushgrad-decode")]
 
 
+def open_files():
+    """How many files this process has open, those not counted that only garbage holds, maybe another test's."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
 def same(first, second):
     """Whether two iterators give the same batches of this epoch."""
     pairs = list(zip(first, second, strict=True))
@@ -229,10 +235,10 @@ def test_a_file_that_is_damaged_or_has_no_records(tmp_path, packed):
     ],
 )
 def test_wrong_parameters_leave_no_file_open(pictures, options, message):
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     with pytest.raises(ParameterError, match=message):
         pictures(**options)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 def test_options_of_mxnet_that_only_concern_messages_and_memory(pictures):
@@ -295,7 +301,7 @@ def test_close_does_not_wait_for_what_nobody_wants():
 
 
 def test_a_dropped_iterator_ends_its_threads(packed):
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     pictures = mx.io.ImageRecordIter(f"{packed}.rec", (3, 8, 8), 4)
     pictures.next()
     threads = decoders()
@@ -305,8 +311,7 @@ def test_a_dropped_iterator_ends_its_threads(packed):
     for thread in threads:
         thread.join(10)
     assert decoders() == []
-    gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 def test_a_forked_child_has_threads_of_its_own(pictures):

@@ -4,8 +4,6 @@ import re
 import textwrap
 from pathlib import Path
 
-import pytest
-
 PAGE = Path(__file__).parents[4] / "docs" / "files.md"
 
 
@@ -28,7 +26,6 @@ def current(text):
     return text
 
 
-@pytest.mark.skipif(not PAGE.exists(), reason="the sources are not here")
 def test_the_lists_are_current():
     assert PAGE.read_text() == current(PAGE.read_text()), f"run python {Path(__file__).name}"
 
