@@ -132,9 +132,11 @@ class KVStoreDist(KVStore):
         self._check_push(info, array, n)
         fields: dict[str, Any] = {"n": n, "lr": float(lr), "priority": priority}
         if self._compressor is None:
-            self._submit(self._requests.whole("push", info, array, **fields))
+            requests = self._requests.whole("push", info, array, **fields)
         else:
-            self._submit(self._requests.coded(self._compressor, info, array, **fields))
+            requests = self._requests.coded(self._compressor, info, array, **fields)
+        info.n = n  # only now: what cannot be encoded has not been pushed
+        self._submit(requests)
         info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
@@ -144,7 +146,9 @@ class KVStoreDist(KVStore):
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        self._submit(self._requests.of_rows("push", info, *gradient, n=n, lr=float(lr), priority=priority))
+        requests = self._requests.of_rows("push", info, *gradient, n=n, lr=float(lr), priority=priority)
+        info.n = n
+        self._submit(requests)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         if info.row_sparse:

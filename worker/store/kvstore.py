@@ -249,7 +249,9 @@ class KVStore(ABC):
         return self.optimizer.state_names if self.optimizer else ()
 
     def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
-        """ParameterError if `n` is not the next step, DataError if a gradient is not finite."""
+        """ParameterError if `n` is not the next step, DataError if a gradient is not finite. Counts nothing: a push that
+        is refused, here or when it is encoded, leaves the key as it was, and the next one has the same number.
+        """
         if n != info.n + 1:
             raise ParameterError(f"key {info.key!r}: step of a push", expected=info.n + 1, got=n)
         if array.dtype.kind != "f":
@@ -261,4 +263,3 @@ class KVStore(ABC):
                 f"worker {self.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )
-        info.n = n

@@ -49,6 +49,7 @@ class KVStoreLocal(KVStore):
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
+        info.n = n  # only now: what cannot be encoded has not been pushed
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
@@ -60,6 +61,7 @@ class KVStoreLocal(KVStore):
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
+        info.n = n
         update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
