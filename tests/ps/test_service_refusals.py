@@ -90,14 +90,16 @@ def anything(generator):
     n, part = generator.choice([1, 1, 2, 3]), generator.choice(["weight", "weight", "mom", "x"])
     tensors = some_tensors(generator)
     dense = tuple(one._replace(rows=None) for one in tensors)
+    mode = generator.choice(["sync", "sync", "async"])
+    segment = {"seq": 2, "pid": 1, "fd": generator.choice([0, 1 << 62]), "bytes": 1 << 62, "nonce": "0f"}
     kinds = [
-        lambda: Setup(**me, seq=1, mode=generator.choice(["sync", "sync", "async"]), staleness=0, optimizer=generator.choice(OPTIMIZERS)),
+        lambda: Setup(**me, seq=1, mode=mode, staleness=0, optimizer=generator.choice(OPTIMIZERS)),
         lambda: Init(**me, part=part, lr_mult=1e308, wd_mult=0.0, tensors=generator.choice([dense, tensors])),
         lambda: Push(**me, n=n, lr=generator.choice([0.5, 1e300]), tensors=tensors),
         lambda: Push(**me, n=n, lr=0.5, tensors=dense, coding=generator.choice(CODINGS)),
         lambda: Push(**me, n=n, lr=0.5, tensors=tensors, shared=True),
         lambda: Pull(**me, n=n, part=part, tensors=tensors),
-        lambda: Attach(**me, seq=2, pid=1, fd=generator.choice([0, 1 << 62]), bytes=1 << 62, nonce="0f", places=(64,) * len(dense), tensors=dense),
+        lambda: Attach(**me, **segment, places=(64,) * len(dense), tensors=dense),
         lambda: Stats(**me, seq=3),
         lambda: Drop(**me, seq=4),
     ]  # fmt: skip
