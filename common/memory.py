@@ -49,14 +49,14 @@ def _of_machine(proc: Path) -> int | None:
 def _groups(proc: Path, cgroup: Path) -> Iterator[tuple[Path, _Files]]:
     """The folders of this process's control groups of memory, from its own to the root: each of them can have a limit.
 
-    A container may see its own group as the root, under the path that the host knows it by: then only the root is there.
+    A container may see its own group as the root, under the path that the host knows it by; then only that is there.
     """
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         lines = []
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "memory" not in controllers.split(","):
             continue
         root, files = (cgroup / "memory", _VERSION_1) if controllers else (cgroup, _VERSION_2)

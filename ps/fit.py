@@ -127,8 +127,8 @@ class Range(Entry):
             return self.tensor, [part]
         ids: Array = np.frombuffer(rows, np.int64)
         width = max(self.tensor.width, 1)
-        rows = part.reshape(-1, width)[ids] if ids.size else part[:0]
-        return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, rows.reshape(-1)]
+        found = part.reshape(-1, width)[ids] if ids.size else part[:0]
+        return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, found.reshape(-1)]
 
     def slot(self, rank: int) -> Array:
         """Where the gradient of worker `rank` goes: a view, flat (n,), of this range's elements of the slot."""

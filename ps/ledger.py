@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from ..common.wire import WireError
 
-
 Waiting = tuple[int, str, bytes | None]  # of a pull: its number, its part, and the rows that it asks for
 PARKED = 16  # pulls of one range by one worker that may wait: ours has one at a time
 

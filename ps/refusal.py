@@ -13,8 +13,8 @@ SHORT_BYTES = 256  # of `expected` and `got`
 def refusal(error: WireError, **request: Any) -> Error:
     """The message that reports `error` to the peer. `request` holds what is known of the request (seq, fit, n, ...).
 
-    Texts are cut to the bytes that the protocol allows, or the peer could not read the error: it may quote what the peer
-    itself has sent.
+    Texts are cut to the bytes that the protocol allows, or the peer could not read the error: it may quote what the
+    peer itself has sent.
     """
     key = error.key if isinstance(error.key, str) else None
     return Error(

@@ -197,7 +197,7 @@ class Service:
             require_part(entry, message.part)
         pulls = [(message.n, message.part, rows) for rows in rows_of(message, entries)]
         for entry, pull in zip(entries, pulls, strict=True):
-            entry.ledger.require_room(message.rank, pull, entry.tensor.key)  # the last thing that can refuse the request
+            entry.ledger.require_room(message.rank, pull, entry.tensor.key)  # last: nothing has changed
         replies: list[Reply] = []
         for entry, pull in zip(entries, pulls, strict=True):
             # Parked even if it can be answered at once: `_released` decides that in one place.

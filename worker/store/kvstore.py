@@ -249,8 +249,8 @@ class KVStore(ABC):
         return self.optimizer.state_names if self.optimizer else ()
 
     def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
-        """ParameterError if `n` is not the next step, DataError if a gradient is not finite. Counts nothing: a push that
-        is refused, here or when it is encoded, leaves the key as it was, and the next one has the same number.
+        """ParameterError if `n` is not the next step, DataError if a gradient is not finite. Counts nothing: a push
+        that is refused, here or when it is encoded, leaves the key as it was, and the next one has the same number.
         """
         if n != info.n + 1:
             raise ParameterError(f"key {info.key!r}: step of a push", expected=info.n + 1, got=n)
