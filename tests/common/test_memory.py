@@ -1,6 +1,8 @@
 """Memory that is left: of the machine, or of the control group if that has less."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,13 @@ from pushgrad.common.memory import available_memory
 from pushgrad.common.segment import Segment
 
 GIB = 1 << 30
+SAY = """
+import os, sys
+from pathlib import Path
+from pushgrad.common.memory import available_memory
+Path(sys.argv[1]).write_text(str(os.getpid()))
+print(available_memory())
+"""
 
 
 def write(root, files):
@@ -95,18 +104,8 @@ def test_a_real_group():
             (folder / limit).write_text(str(64 << 20))
         except OSError:
             pytest.skip("control groups cannot be limited here")
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                (folder / "cgroup.procs").write_text(str(os.getpid()))
-                os.write(writing, str(available_memory()).encode())
-            finally:
-                os._exit(0)
-        os.close(writing)
-        os.waitpid(child, 0)
-        said = os.read(reading, 100)
-        os.close(reading)
+        command = [sys.executable, "-c", SAY, str(folder / "cgroup.procs")]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
         if not said:
             pytest.skip("processes cannot be moved into control groups here")
         assert 0 <= int(said) <= 64 << 20

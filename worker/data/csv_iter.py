@@ -110,7 +110,7 @@ def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
         expected = "a whole number, or several"
         raise ParameterError(f"{path}: shape of a row", expected=expected, got=repr(shape)[:80]) from None
     columns = math.prod(extents)
-    if rows.shape[1] != columns or columns < 1:
+    if rows.shape[1] != columns or min(extents, default=0) < 1:
         raise DataError(f"{path}", expected=f"{columns} columns for shape {extents}", got=f"{rows.shape[1]} columns")
     return rows.reshape(-1) if extents == (1,) else rows.reshape(-1, *extents)
 
