@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from .wire import VERSION, Check, Frame, WireError, malformed, pack, unpack
+from .wire import VERSION, Check, Frame, WireError, malformed, pack, shown, unpack
 
 REGISTRY: dict[str, type[Message]] = {}  # by `op`; filled by importing messages.py and requests.py
 M = TypeVar("M", bound="type[Message]")
@@ -74,16 +74,25 @@ def decode(frames: Sequence[Frame]) -> Message:
 
     Raises WireError for anything that is not a valid message, and no other error, whatever a stranger sends.
     """
+    try:
+        return _decode(frames)
+    except WireError:
+        raise
+    except Exception as error:  # none is known; but one would end the process that every stranger can write to
+        raise malformed(f"message cannot be read ({type(error).__name__})") from None
+
+
+def _decode(frames: Sequence[Frame]) -> Message:
     if not frames:
         raise malformed("message without a header")
     header = unpack(frames[0])
     # The version comes first: in another version the same op may have other fields.
     version, op = header.pop("v", None), header.pop("op", None)
     if version != VERSION or type(version) is not int:  # True == 1
-        raise WireError("version", "protocol version", expected=VERSION, got=repr(version)[:80])
+        raise WireError("version", "protocol version", expected=VERSION, got=shown(version))
     cls = REGISTRY.get(op) if isinstance(op, str) else None
     if cls is None:
-        raise WireError("unknown_op", "message op", expected=", ".join(sorted(REGISTRY)), got=repr(op)[:80])
+        raise WireError("unknown_op", "message op", expected=", ".join(sorted(REGISTRY)), got=shown(op))
     values = _read_fields(cls, header)
     found = cls(frames=tuple(frames[1:]), **values)
     _check_frames(found)

@@ -16,12 +16,14 @@ import zmq
 
 from .address import resolve, tcp
 from .channel import Context, Socket, Watch, dealer, receive, send
-from .codec import Message, decode, encode
+from .codec import Message, encode
 from .curve import keys_for
 from .errors import JobError, PeerLost, RemoteError
+from .hearing import Hearing
 from .job import JobEnv
 from .messages import Abort, Error, Hello, Leave, Left, Ping, Registered, Welcome
 from .pulse import Pulse
+from .wire import WireError, cut
 
 HELLO_AGAIN = 1.0  # seconds until an unanswered hello is repeated; the scheduler may not have been started yet
 
@@ -51,13 +53,14 @@ class Link:
         # one is often the `abort` or `left` of a scheduler that has just ended.
         self.socket.immediate = False
         self.watch = Watch(self.socket, self.root, self.keys is not None)
+        self.hearing = Hearing(f"the scheduler at {self.root}")
         self.socket.connect(self.root)
         self.hello = Hello(
             job=env.job_id,
             role=env.role,
             rank=env.rank,
             incarnation=self.incarnation,
-            host=network.gethostname()[:255],
+            host=cut(network.gethostname(), 255),
             pid=os.getpid(),
             endpoint=endpoint,
             workers=env.num_workers,
@@ -110,7 +113,7 @@ class Link:
     def receive(self) -> list[Message]:
         """All messages that have come from the scheduler, except those that concern the link itself.
 
-        Raises PeerLost on `abort`, JobError if the scheduler refuses us, WireError if it sends no valid message.
+        Raises PeerLost on `abort`, JobError if the scheduler refuses us. What is no valid message is dropped.
         """
         # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
         # lasting ones (welcome, gone, stop), and everything here may be received twice.
@@ -119,10 +122,23 @@ class Link:
         found, self._early = self._early, []
         while (frames := receive(self.socket)) is not None:
             self._heard = self.clock()
-            item = decode(frames)
-            if not self._handled(item):
+            item = self.hearing.understand(frames)
+            if item is None:
+                self._check_version()
+            elif not self._handled(item):
                 found.append(item)
         return found
+
+    def _check_version(self) -> None:
+        """JobError if what answers our hello speaks another version: nothing that it says can ever be read."""
+        problem = self.hearing.problem
+        if problem and problem.code == "version" and str(problem.got).isdecimal() and not self.registered:
+            raise JobError(
+                f"the scheduler at {self.root} speaks another version of the protocol",
+                expected=problem.expected,
+                got=problem.got,
+                remedy="Install the same version of pushgrad on every host of the job",
+            )
 
     def _handled(self, item: Message) -> bool:
         if isinstance(item, Ping):  # the pulse answers; here it only shows that the scheduler lives
@@ -131,7 +147,7 @@ class Link:
             self._registered(item)
             return True
         if isinstance(item, Welcome):
-            self.welcome = self.welcome or item
+            self._welcomed(item)
             return True
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
@@ -139,6 +155,13 @@ class Link:
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
+
+    def _welcomed(self, item: Welcome) -> None:
+        places = len(item.workers if self.env.role == "worker" else item.servers)
+        if item.rank < places:
+            self.welcome = self.welcome or item
+        else:
+            self.hearing.drop(WireError("malformed", "welcome: rank", expected=f"below {places}", got=item.rank))
 
     def _registered(self, item: Registered) -> None:
         # The scheduler's lease counts, not the one in this process's environment. The pulse starts only now, as nobody

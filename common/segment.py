@@ -13,8 +13,9 @@ import fcntl
 import mmap
 import os
 import secrets
-from pathlib import Path
 from typing import NamedTuple
+
+from .memory import available_memory
 
 ALIGN = 64  # bytes: where arrays in a segment begin, and the length of the head that holds the nonce
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -82,11 +83,13 @@ class Segment:
 
 
 def _check_memory(nbytes: int) -> None:
-    """Raise OSError if the machine has less than `nbytes` bytes of memory available.
+    """Raise OSError if the machine, or this process's control group, has less than `nbytes` bytes of memory available.
 
     Reserving more would not fail: Linux would have its out-of-memory killer end some process instead.
     """
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    sizes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
-    if nbytes > sizes["MemAvailable"] << 10:
-        raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {nbytes >> 20} MiB to be shared")
+    available = available_memory()
+    if available is not None and nbytes > available:
+        raise OSError(
+            errno.ENOMEM,
+            f"{os.strerror(errno.ENOMEM)}: {nbytes >> 20} MiB to be shared, {available >> 20} MiB are available",
+        )

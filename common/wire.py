@@ -8,7 +8,9 @@ subclass of int and MessagePack tells them apart.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import msgpack
@@ -24,6 +26,8 @@ PAYLOAD_BYTES = 64 << 20  # of one collective's contribution
 TEXT_BYTES = 4096
 KEY_BYTES = 255
 MEMBERS = 4096  # processes per job
+DEPTH = 4  # of a header: the map, its tensors, one tensor, that tensor's shape
+LEVEL_ITEMS = 1 << 16  # values at one depth of a header; the most that is valid are 32 axes of each of TENSORS shapes
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}  # the dtypes that travel, little endian
 
@@ -37,19 +41,41 @@ class WireError(RemoteError):
 
 def malformed(text: str, *, expected: object = None, got: object = None) -> WireError:
     """The error for bytes that are no message of this protocol. `got` comes from a stranger and is cut short."""
-    return WireError("malformed", text, expected=expected, got=None if got is None else repr(got)[:80])
+    return WireError("malformed", text, expected=expected, got=None if got is None else shown(got))
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxtuple, _SHORT.maxlist, _SHORT.maxdict = 3, 6, 6, 4
+_SHORT.maxstring, _SHORT.maxother = 80, 80
+
+
+def shown(value: object) -> str:
+    """What a stranger has sent, for people to read: at most 80 characters, however long or nested it is.
+
+    `repr` would walk all of it, and recurse as deep as it is nested.
+    """
+    return _SHORT.repr(value)[:80]
+
+
+def cut(said: str, limit: int) -> str:
+    """The beginning of a text that has at most `limit` bytes as UTF-8, for a field that may have no more.
+
+    What UTF-8 cannot say (half of a surrogate pair, which names of files may have) becomes a question mark.
+    """
+    return said[:limit].encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
     """A header as MessagePack. Raises WireError if it has more than HEADER_BYTES bytes."""
-    data: bytes = msgpack.packb(header, use_bin_type=True)
+    # Texts may quote anything, names of files that are not UTF-8 among it.
+    data: bytes = msgpack.packb(header, use_bin_type=True, unicode_errors="replace")
     if len(data) > HEADER_BYTES:
         raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=len(data))
     return data
 
 
 def unpack(data: Frame) -> dict[str, Any]:
-    """The header in `data`. Raises WireError if it is not one map with text keys within the limits."""
+    """The header in `data`. Raises WireError if it is not one map with text keys within the limits, depth included."""
     size = len(data) if isinstance(data, bytes) else data.nbytes
     if size > HEADER_BYTES:
         raise WireError("too_large", "message header", expected=f"at most {HEADER_BYTES} bytes", got=size)
@@ -69,7 +95,25 @@ def unpack(data: Frame) -> dict[str, Any]:
         raise malformed("message header is no MessagePack map within the limits", got=str(error)) from None
     if not isinstance(header, dict) or not all(isinstance(key, str) for key in header):
         raise malformed("message header", expected="a map with text keys", got=header)
+    _require_shallow(header)
     return header
+
+
+def _require_shallow(header: dict[str, Any]) -> None:
+    """Raise WireError if `header` is nested deeper than DEPTH or wide beyond use; level by level, without recursion.
+
+    Before anything else looks at the values: to compare, print or hash nested ones recurses.
+    """
+    level: list[Any] = list(header.values())
+    for _ in range(DEPTH):
+        arrays = [value for value in level if type(value) is tuple]
+        maps = [value.values() for value in level if type(value) is dict]
+        if not arrays and not maps:
+            return
+        level = list(islice(chain(chain.from_iterable(arrays), chain.from_iterable(maps)), LEVEL_ITEMS + 1))
+        if len(level) > LEVEL_ITEMS:
+            raise malformed("message header", expected=f"at most {LEVEL_ITEMS} values at one depth")
+    raise malformed("message header", expected=f"maps and arrays at most {DEPTH} deep")
 
 
 def integer(low: int = 0, high: int = 2**63 - 1) -> Check:

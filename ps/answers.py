@@ -22,13 +22,17 @@ class Acked(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Reply: pull n of a range can be answered. The value is looked up when the answer is sent."""
+    """Reply: pull n of a range can be answered. The value is looked up when the answer is sent.
+
+    `rows` are the bytes of the row ids that were asked for (int64, counted from the range's first row), None for all.
+    """
 
     rank: int
     fit: int
     n: int
     part: str
     name: Name
+    rows: bytes | None = None
 
 
 class Say(NamedTuple):

@@ -39,7 +39,7 @@ class Range(Entry):
         self.column = 0  # of the slots, where this range's gradients begin: not 0 in a segment, which has whole keys
         self.segment: str | None = None  # the nonce of the segment in which weight and slots lie
         self._by_rows: dict[int, RowGradient] = {}  # what came by rows for the version under way, by slot
-        self.wanted: dict[int, Array | None] = {}  # the rows that each worker's pull is for, None for all
+        self.given: dict[str, Array] = {}  # the states that `init` has set: a repetition must find the same array
 
     @property
     def nbytes(self) -> int:
@@ -109,18 +109,26 @@ class Range(Entry):
         part.states = {name: state[here] for name, state in self.states.items()}
         part.apply(optimizer, self.slots, lr, self.column + first)
 
-    def values(self, part: Array, rank: int) -> tuple[Tensor, list[Array]]:
-        """The tensor and arrays that answer worker `rank`'s pull of `part`, the flat weight or a state (n,).
+    def give(self, part: str, values: Array) -> None:
+        """Set a state (n,) to its first value. A repetition changes nothing, also before the first push."""
+        target = self.part(part)
+        # Another optimizer's states are other arrays, and get a first value of their own.
+        if target is not None and self.given.get(part) is not target and not any(self.ledger.pushed):
+            target[:] = values
+            self.given[part] = target
 
-        All of it without a copy, or the ids (k,) of the rows that it asked for, counted as in the key, and their data
-        (k * width,).
+    def values(self, part: Array, rows: bytes | None) -> tuple[Tensor, list[Array]]:
+        """The tensor and arrays that answer a pull of `part`, the flat weight or a state (n,).
+
+        All of it without a copy, or the ids (k,) of the `rows` that were asked for (int64, counted from this range's
+        first), counted as in the key, and their data (k * width,).
         """
-        ids = self.wanted.get(rank)
-        if ids is None:
+        if rows is None:
             return self.tensor, [part]
+        ids: Array = np.frombuffer(rows, np.int64)
         width = max(self.tensor.width, 1)
-        rows = part.reshape(-1, width)[ids] if ids.size else part[:0]
-        return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, rows.reshape(-1)]
+        found = part.reshape(-1, width)[ids] if ids.size else part[:0]
+        return self.tensor._replace(rows=ids.size), [ids + self.tensor.lo // width, found.reshape(-1)]
 
     def slot(self, rank: int) -> Array:
         """Where the gradient of worker `rank` goes: a view, flat (n,), of this range's elements of the slot."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from ..common.wire import WireError
 
+Waiting = tuple[int, str, bytes | None]  # of a pull: its number, its part, and the rows that it asks for
+PARKED = 16  # pulls of one range by one worker that may wait: ours has one at a time
+
 
 class Ledger:
     """What `workers` workers have pushed to one range, and which of their pulls wait (`parked`)."""
@@ -20,7 +23,8 @@ class Ledger:
         self.version = 0  # sync: the last complete number; else how many pushes were applied
         self.lr: float | None = None  # of the version under way
         self.lr_from = 0
-        self.parked: dict[int, set[tuple[int, str]]] = {}  # worker -> (number, part) of pulls that wait
+        # worker -> the pulls that wait; dicts serve as sets that keep the order
+        self.parked: dict[int, dict[Waiting, None]] = {}
         self.since = 0.0  # when the first push of the version under way came, in seconds of the server's clock
         self.almost = 0.0  # when all pushes but one were there
 
@@ -66,6 +70,12 @@ class Ledger:
             return False
         self.version, self.lr = n, None
         return True
+
+    def require_room(self, rank: int, pull: Waiting, key: str | None = None) -> None:
+        """WireError `order` if too many pulls of `rank` wait already for another one. Changes nothing."""
+        waiting = self.parked.get(rank, {})
+        if pull not in waiting and len(waiting) >= PARKED:
+            raise WireError("order", "pulls of a range that wait", key=key, expected=f"at most {PARKED}")
 
     def acknowledged(self, rank: int, n: int) -> bool:
         """Whether push n of `rank` is part of the version that exists, so that a repetition can be acknowledged."""

@@ -29,7 +29,7 @@ from ..common.messages import (
     Stop,
     Welcome,
 )
-from ..common.wire import WireError
+from ..common.wire import TEXT_BYTES, WireError, cut
 from .actions import Action, End, Send, Tell
 from .collectives import Collectives
 from .refusal import refusal
@@ -226,7 +226,7 @@ class Membership:
         A message sent just before the end may be lost, and its receiver could then only report a lost scheduler.
         """
         self.phase, self.deadline = "aborted", now + ABORT_NOTICE
-        self.bad_news = Abort(role=role, rank=rank, host=host, reason=reason)
+        self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
         self.unaware = {item.identity for item in self.roster.present()}
         who = role if rank is None else f"{role} {rank}"
         self.end = End(EXIT_FAILURE, f"the job ends because of {who} on {host}: {reason}")

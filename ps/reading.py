@@ -63,14 +63,14 @@ def gradients_of(message: Push, entries: list[Range]) -> list[tuple[Array | None
     ]
 
 
-def rows_of(message: Pull, entries: list[Range]) -> list[Array | None]:
-    """The rows that are asked for of each range, int64 (k,) counted from its first; None for all.
+def rows_of(message: Pull, entries: list[Range]) -> list[bytes | None]:
+    """The rows that are asked for of each range, the bytes of int64 (k,) counted from its first; None for all.
 
     Raises WireError if they do not lie in the range.
     """
     frames = iter(message.frames)
     return [
-        None if tensor.rows is None else entry.row_ids(next(frames))
+        None if tensor.rows is None else entry.row_ids(next(frames)).tobytes()
         for tensor, entry in zip(message.tensors, entries, strict=True)
     ]
 
@@ -80,6 +80,20 @@ def refuse_rows(message: OfTensors) -> None:
     for tensor in message.tensors:
         if tensor.rows is not None:
             raise WireError("malformed", f"{message.op}: row-sparse values", key=tensor.key)
+
+
+def require_floats(message: OfTensors) -> None:
+    """Raise WireError if a tensor of `message` is of whole numbers, which no optimizer can update."""
+    for tensor in message.tensors:
+        if tensor.dtype not in ("float32", "float64"):
+            raise WireError(
+                "optimizer",
+                f"key {tensor.key!r}: an optimizer needs float values",
+                key=tensor.key,
+                expected="float32 or float64",
+                got=tensor.dtype,
+                remedy="Keep whole numbers in a store without an optimizer, which only sums",
+            )
 
 
 def refuse_repetition(message: OfTensors) -> None:

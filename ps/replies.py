@@ -19,6 +19,7 @@ from .answers import Acked, Ready, Reply, Say
 from .fit import Name
 from .service import Service
 
+ROWS_WAITING = 16 << 20  # bytes of row ids of pulls whose answers wait: ours has one pull of a range at a time
 TOGETHER = 1 << 18  # bytes: small values travel together up to this, since each message costs Python's time
 
 
@@ -37,8 +38,13 @@ class Replies:
             self.messages.append(reply.message)
         elif isinstance(reply, Acked):
             self.acks.setdefault((reply.fit, reply.n, reply.part), {})[reply.name] = None
-        else:
+        elif reply.rows is None or reply in self.ready or self._row_bytes() + len(reply.rows) <= ROWS_WAITING:
             self.ready[reply] = None
+        else:  # it asks for ever more rows and takes none
+            self.messages.append(_refused(reply, "order", "too many rows are waiting to be sent to this worker"))
+
+    def _row_bytes(self) -> int:
+        return sum(len(item.rows) for item in self.ready if item.rows is not None)
 
     def __bool__(self) -> bool:
         return bool(self.messages or self.acks or self.ready)
@@ -110,5 +116,9 @@ class Replies:
 
 def _no_more(item: Ready) -> Error:
     """The error for a pull whose version went before it was sent: the worker took the next step without waiting."""
+    return _refused(item, "gone", "pull of a version that is no more")
+
+
+def _refused(item: Ready, code: str, text: str) -> Error:
     key, lo = item.name
-    return Error(code="gone", text="pull of a version that is no more", fit=item.fit, key=key, lo=lo, n=item.n)
+    return Error(code=code, text=text, fit=item.fit, key=key, lo=lo, n=item.n)

@@ -38,8 +38,8 @@ class Roster:
         """Add and return a new member. Raises WireError naming the field of `hello` that does not fit."""
         self._check_job(hello)
         self._check_place(hello)
-        if hello.role == "server" and hello.endpoint is None:
-            raise WireError("malformed", "hello: a server must say its endpoint")
+        if hello.role == "server" and not (hello.endpoint or "").startswith(("tcp://", "ipc://")):
+            raise WireError("malformed", "hello: a server must say its endpoint", got=hello.endpoint)
         member = Member(identity, hello.role, hello.rank, hello.incarnation, hello.host, hello.pid, hello.endpoint, now)
         self.members[identity] = member
         return member

@@ -22,7 +22,7 @@ from ..common.job import JobEnv
 from ..common.link import Link
 from ..common.messages import Fail, Gone, Report, Stop
 from ..common.requests import FromWorker, Pull, Push
-from ..common.wire import RANGE_ELEMENTS, Frame, WireError
+from ..common.wire import RANGE_ELEMENTS, TEXT_BYTES, Frame, WireError, cut
 from .answers import Reply
 from .memory import keep_freed_memory
 from .refusal import refusal
@@ -63,7 +63,7 @@ class Server:
         try:
             self._loop()
         except Exception as error:  # not PeerLost, which is a SystemExit: the scheduler knows of that already
-            self.link.send(Fail(reason=f"{type(error).__name__}: {error}"[:1000]))
+            self.link.send(Fail(reason=cut(f"{type(error).__name__}: {error}", 1000)))
             raise
         finally:
             # Half a second for the last acknowledgements, and for `leave` or `fail`.
@@ -138,7 +138,7 @@ class Server:
         self.next_look = now + self.patience
         for line in self.service.waits(now, self.patience):
             print(f"pushgrad server {self.rank}: {line}", file=sys.stderr, flush=True)
-            self.link.send(Report(text=line))
+            self.link.send(Report(text=cut(line, TEXT_BYTES)))
 
 
 def _request(message: Message | None) -> dict[str, object]:

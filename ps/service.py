@@ -22,7 +22,7 @@ from .attaching import attach
 from .fit import Fit, Range
 from .ledger import left
 from .optimizer import from_description
-from .reading import gradients_of, refuse_repetition, refuse_rows, require_part, rows_of, values
+from .reading import gradients_of, refuse_repetition, refuse_rows, require_floats, require_part, rows_of, values
 from .refusal import refusal
 from .update import Array
 
@@ -116,11 +116,12 @@ class Service:
         refuse_rows(message)
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
         for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
-            target = entry.part(message.part)
-            # A late repetition must not undo steps that have been taken since.
-            if entry.ledger.version == 0 and not any(entry.ledger.pushed) and target is not None:
-                target[:] = values(frame, tensor.dtype)
-            fit.store.entries.setdefault((tensor.key, tensor.lo), entry)
+            name, first = (tensor.key, tensor.lo), values(frame, tensor.dtype)
+            if message.part != "weight":
+                entry.give(message.part, first)
+            elif name not in fit.store.entries:  # a repetition changes nothing, whatever it says
+                entry.weight[:] = first
+                fit.store.entries[name] = entry
         return self._acks(message, 0, message.part)
 
     def _initial(self, fit: Fit, message: Init, index: int) -> Range:
@@ -152,6 +153,8 @@ class Service:
             raise WireError("setup", f"dist_{fit.mode} needs an optimizer", remedy="Call set_optimizer before push")
         refuse_repetition(message)
         entries = [fit.find(tensor) for tensor in message.tensors]
+        if fit.store.optimizer is not None:
+            require_floats(message)
         # Everything that can refuse the request comes before the first gradient is received.
         gradients = gradients_of(message, entries)
         fresh = [self._accept(entry, message) for entry in entries]
@@ -192,12 +195,13 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         for entry in entries:
             require_part(entry, message.part)
-        wanted = rows_of(message, entries)  # the last thing that can refuse the request
+        pulls = [(message.n, message.part, rows) for rows in rows_of(message, entries)]
+        for entry, pull in zip(entries, pulls, strict=True):
+            entry.ledger.require_room(message.rank, pull, entry.tensor.key)  # last: nothing has changed
         replies: list[Reply] = []
-        for entry, ids in zip(entries, wanted, strict=True):
+        for entry, pull in zip(entries, pulls, strict=True):
             # Parked even if it can be answered at once: `_released` decides that in one place.
-            entry.wanted[message.rank] = ids
-            entry.ledger.parked.setdefault(message.rank, set()).add((message.n, message.part))
+            entry.ledger.parked.setdefault(message.rank, {})[pull] = None
             replies += self._released(message.fit, entry, message.rank)
         self.pulls[message.rank] += len(entries)
         return replies
@@ -206,15 +210,15 @@ class Service:
         """Replies to the parked pulls of a range (of worker `only`, or all) that can be answered now, or never."""
         replies: list[Reply] = []
         for rank in list(entry.ledger.parked) if only is None else [only]:
-            for n, part in sorted(entry.ledger.parked[rank]):
+            for n, part, rows in list(entry.ledger.parked[rank]):
                 name = (entry.tensor.key, entry.tensor.lo)
                 try:
                     if not entry.ledger.ready(rank, n, self.gone):
                         continue
-                    replies.append(Ready(rank, number, n, part, name))
+                    replies.append(Ready(rank, number, n, part, name, rows))
                 except WireError as error:
                     replies.append(Say(rank, refusal(error, fit=number, key=name[0], lo=name[1], n=n)))
-                entry.ledger.parked[rank].discard((n, part))
+                entry.ledger.parked[rank].pop((n, part, rows))
         return replies
 
     def value(self, reply: Ready) -> tuple[int, Tensor, list[Array]] | None:
@@ -227,7 +231,7 @@ class Service:
         if fit is None or not isinstance(entry, Range) or (fit.mode == "sync" and entry.ledger.version != reply.n):
             return None
         part = entry.part(reply.part)
-        return None if part is None else (entry.version, *entry.values(part, reply.rank))
+        return None if part is None else (entry.version, *entry.values(part, reply.rows))
 
     # ---- peers and time
 

@@ -7,7 +7,7 @@ slices begin depends on the number of cores, and results must not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 from ..common.cores import available_cores
@@ -19,11 +19,15 @@ WORTH_A_THREAD = 1 << 17  # elements: shorter work is done before another thread
 def in_slices(size: int, work: Callable[[int, int], None]) -> None:
     """Call `work(first, last)` for slices that make up [0, size), at the same time; returns when all are done.
 
-    The calling thread takes the first slice. Raises what `work` raises.
+    The calling thread takes the first slice. Raises what `work` raises, when no slice is being worked on any more: the
+    caller may then do with the arrays what it likes.
     """
     count = max(1, min(available(), size // WORTH_A_THREAD))
     others = [_pool().submit(work, *share(size, index, count)) for index in range(1, count)]
-    work(*share(size, 0, count))
+    try:
+        work(*share(size, 0, count))
+    finally:
+        wait(others)
     for other in others:
         other.result()
 

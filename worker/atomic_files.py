@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -23,9 +24,9 @@ def write_atomically(path: PathLike, write: Callable[[IO[bytes]], object]) -> No
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileFormatError(f"{path} cannot be written: there is no folder {target.parent}", remedy="Make it first")
-    # In the same folder, because a rename is atomic only within one file system. The process id keeps workers that
-    # write the same path from filling one temporary file.
-    aside = target.with_name(f".{target.name}.{os.getpid()}.new")
+    # In the same folder, because a rename is atomic only within one file system. A name of its own for each call:
+    # processes, on other hosts as well, and threads may write the same path, and the last one to rename wins.
+    aside = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
         with aside.open("wb") as stream:
             write(stream)

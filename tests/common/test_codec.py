@@ -2,52 +2,11 @@ import random
 
 import msgpack
 import pytest
+from wire_messages import SAMPLES, in_field, mutate, nested
 
-from pushgrad.common import messages, requests
 from pushgrad.common.codec import REGISTRY, Message, decode, encode
-from pushgrad.common.coding import Coding
-from pushgrad.common.tensor import Tensor
-from pushgrad.common.wire import HEADER_BYTES, TENSORS, WireError, pack, unpack
-
-ME = {"job": "j", "rank": 1, "incarnation": "abc", "fit": 2}
-PAIR = (Tensor("w", "float32", (2, 3), 0, 6), Tensor("b", "float64", (), 0, 1))
-SAMPLES = [
-    messages.Hello(
-        job="j", role="server", rank=None, incarnation="x", host="h", pid=1, endpoint="ipc://a", workers=2, servers=1
-    ),
-    messages.Gather(n=3, frames=(b"part",)),
-    messages.Leave(),
-    messages.Fail(reason="ValueError: no"),
-    messages.Progress(fit=1, epoch=2, step=3, samples_per_second=4.5, metric="accuracy=0.5"),
-    messages.Report(text="waits"),
-    messages.Registered(lease=30.0),
-    messages.Welcome(rank=0, lease=30.0, workers=(("x", "h"), ("y", "h")), servers=(("tcp://h:1", "h"),)),
-    messages.Ping(n=1),
-    messages.Gathered(n=3, workers=2, frames=(b"one", b"")),
-    messages.Left(),
-    messages.Gone(rank=1),
-    messages.Abort(role="worker", rank=None, host="h", reason="killed"),
-    messages.Stop(),
-    messages.Error(code="shape", text="key 'w'", expected="(2, 3)", got="(3,)", fit=1, key="w", lo=0, n=4),
-    requests.Setup(**ME, seq=1, mode="sync", staleness=0, optimizer={"name": "sgd", "wd": 0.1, "clip_gradient": None}),
-    requests.Drop(**ME, seq=2),
-    requests.Stats(**ME, seq=3),
-    requests.Init(**ME, part="weight", lr_mult=1.0, wd_mult=0.0, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
-    requests.Push(**ME, n=5, lr=0.1, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
-    requests.Push(**ME, n=5, lr=0.1, shared=True, tensors=PAIR),
-    requests.Attach(**ME, seq=4, pid=7, fd=3, bytes=4096, nonce="0f" * 16, places=(64, 512), tensors=PAIR),
-    requests.Push(
-        **ME, n=5, lr=0.1, tensors=(Tensor("w", "float32", (4, 3), 0, 12, 2),), frames=(b"i" * 16, b"v" * 24)
-    ),
-    requests.Push(**ME, n=5, lr=0.1, coding=Coding("2bit", 0.5), tensors=PAIR[:1], frames=(b"x" * 4,)),
-    requests.Push(**ME, n=5, lr=0.1, coding=Coding("fp16"), tensors=PAIR[:1], frames=(b"x" * 12,)),
-    requests.Pull(**ME, n=5, part="weight", tensors=PAIR),
-    requests.Pull(**ME, n=5, part="weight", tensors=(Tensor("w", "float32", (4, 3), 0, 12, 1),), frames=(b"i" * 8,)),
-    requests.Ok(seq=1),
-    requests.Statistics(seq=3, entries=1, bytes=2, pushes=(1, 2), pulls=(3, 4), stalls=(0.5, 0.0)),
-    requests.Ack(fit=1, n=2, part="weight", ranges=(("w", 0), ("b", 0))),
-    requests.Values(fit=1, n=2, part="weight", version=2, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
-]
+from pushgrad.common.wire import HEADER_BYTES, TENSORS, WireError, cut, pack, shown, unpack
+from pushgrad.ps.refusal import refusal
 
 
 def test_every_message_has_a_sample_here():
@@ -137,6 +96,49 @@ def test_what_is_no_header_is_malformed(data):
     assert caught.value.code in ("malformed", "version")
 
 
+@pytest.mark.parametrize("kind", ["array", "map"])
+@pytest.mark.parametrize("depth", [5, 100, 500, 990, 1000, 1010, 1020, 1022, 1023, 1024, 1030, 5000])
+def test_nesting_of_any_depth_anywhere_is_malformed(depth, kind):
+    for sample in SAMPLES[:1] + SAMPLES[15:16] + SAMPLES[19:20]:
+        for name in ("op", "v", "job", "tensors", "optimizer", "n", "extra"):
+            with pytest.raises(WireError) as caught:
+                decode([in_field(sample, name, nested(depth, kind)), *sample.frames])
+            assert caught.value.code == "malformed"
+    with pytest.raises(WireError) as caught:
+        decode([nested(depth, kind)])
+    assert caught.value.code == "malformed"
+    assert len(str(caught.value)) < 200
+
+
+def test_a_wide_header_is_refused_before_its_values_are_looked_at():
+    row = b"\xdc\x10\x00" + b"\x90" * 4096  # an array of 4096 empty arrays
+    with pytest.raises(WireError, match="values at one depth"):
+        decode([in_field(SAMPLES[0], "job", b"\xdc\x00\x20" + row * 32)])
+
+
+def test_what_is_shown_of_a_value_is_short_and_shallow():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (deep, "x" * 10**6, b"x" * 10**6, 10**4000, tuple(range(10**5)), {str(i): deep for i in range(99)}):
+        assert len(shown(value)) <= 80
+    assert shown(("w", 5)) == "('w', 5)"
+    while deep:  # or freeing it would recurse
+        deep = deep.pop()
+
+
+def test_texts_are_cut_to_bytes_that_are_utf_8():
+    assert cut("abc", 2) == "ab"
+    assert cut("\N{EURO SIGN}" * 9, 8) == "\N{EURO SIGN}" * 2
+    assert cut("a\udc80b", 9) == "a?b"
+
+
+def test_a_refusal_can_always_be_read():
+    long = "\N{GRINNING FACE}\udc80" * 5000
+    said = refusal(WireError("shape", long, key="k", expected=long, got=long, remedy=long), fit=1)
+    assert decode(encode(said)).key == "k"
+
+
 def test_a_long_header_is_refused_before_it_is_read():
     with pytest.raises(WireError) as caught:
         decode([b"\x00" * (HEADER_BYTES + 1)])
@@ -146,49 +148,6 @@ def test_a_long_header_is_refused_before_it_is_read():
 def test_no_frames_at_all():
     with pytest.raises(WireError):
         decode([])
-
-
-ODD = [
-    None,
-    True,
-    -1,
-    0,
-    1 << 63,
-    1 << 64,
-    1.5,
-    float("nan"),
-    float("-inf"),
-    "",
-    "x" * 5000,
-    b"",
-    [],
-    {},
-    [[]],
-    {"a": {}},
-]
-
-
-def mutate(generator, sample):
-    """Frames of `sample` with a few things wrong: bytes, fields, lengths, frames."""
-    fields, frames = unpack(encode(sample)[0]), [bytes(frame) for frame in sample.frames]
-    for _ in range(generator.randint(0, 2)):
-        name = generator.choice([*fields, "extra"])
-        if generator.random() < 0.3:
-            fields.pop(name, None)
-        else:
-            fields[name] = generator.choice(ODD)
-    if frames and generator.random() < 0.3:
-        frames[generator.randrange(len(frames))] = bytes(generator.randrange(40))
-    if generator.random() < 0.2:
-        frames.append(b"more")
-    try:
-        data = bytearray(msgpack.packb(fields))
-    except OverflowError:  # MessagePack has no such number either
-        data = bytearray(encode(sample)[0])
-    for _ in range(generator.choice([0, 0, 1, 3])):
-        where = generator.randrange(len(data) + 1)
-        data[where : where + generator.randint(0, 2)] = generator.randbytes(generator.randint(0, 2))
-    return [bytes(data), *frames]
 
 
 @pytest.mark.parametrize("seed", range(10))

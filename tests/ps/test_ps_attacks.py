@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from wire_messages import SAMPLES, mutate, nested
 
 from pushgrad.common.codec import decode, encode
 from pushgrad.common.messages import Error, Hello, Leave
@@ -125,6 +126,9 @@ def test_messages_that_are_none_get_a_typed_error_and_cost_nothing(training):
     wanted = [
         ([b""], "malformed"),
         ([b"\x91" * 2000], "malformed"),
+        ([b"\x91" * 1010 + b"\x01"], "malformed"),  # too deep for repr, not for the unpacker
+        ([b"\x82\xa1v\x01\xa2op" + b"\x91" * 1010 + b"\x01"], "malformed"),
+        ([b"\x81\xa1v" + b"\x81\xa1k" * 1010 + b"\x01"], "malformed"),
         ([b"\xdf\xff\xff\xff\xff"], "malformed"),
         ([generator.randbytes(500)], "malformed"),
         ([bytes(2 << 20)], "too_large"),
@@ -138,6 +142,22 @@ def test_messages_that_are_none_get_a_typed_error_and_cost_nothing(training):
             answer = decode(stranger.recv_multipart())
             assert isinstance(answer, Error)
             assert answer.code == code, (answer, frames[0][:20])
+        stranger.close()
+    finish(job)
+
+
+def test_mutated_messages_never_end_a_process(training):
+    """Each of a stranger's messages is answered by an error."""
+    job, endpoints = training
+    generator = random.Random(3)
+    for endpoint in endpoints:
+        stranger = dealer(endpoint, b"stranger")
+        for _ in range(1500):
+            frames = mutate(generator, generator.choice(SAMPLES))
+            if generator.random() < 0.2:
+                frames[0] = nested(generator.randint(1, 1023), generator.choice(["array", "map"]))
+            stranger.send_multipart(frames)
+            assert isinstance(decode(stranger.recv_multipart()), Error)
         stranger.close()
     finish(job)
 

@@ -6,6 +6,7 @@ import pytest
 from pushgrad.common.requests import Attach, Init, Pull, Push
 from pushgrad.common.tensor import Tensor
 from pushgrad.ps.answers import Ready
+from pushgrad.ps.ledger import PARKED
 from pushgrad.ps.optimizer import SGD, from_description
 from pushgrad.ps.replies import Replies
 from pushgrad.ps.row_sparse import summed_rows, update_rows
@@ -125,11 +126,9 @@ def test_only_the_wanted_rows_are_sent(table):
     client = table()
     value(client)[:] = draw(1, 8, 3)
     answers = Replies(client.service)
-    for reply in [*pull(client, 0, 0, [3, 9]), *pull(client, 0, 0, [])]:
-        answers.add(reply)
     for wanted in ([2, 8], []):
-        pull(client, 0, 0, wanted)
-        answers.add(Ready(0, 1, 0, "weight", ("w", RANGE.lo)))
+        for reply in [*pull(client, 0, 0, wanted), *pull(client, 0, 0, wanted)]:  # asked for twice, answered once
+            answers.add(reply)
         sent = []
         assert answers.flush(lambda message: sent.append(message) or True)  # noqa: B023
         (message,) = sent
@@ -139,6 +138,45 @@ def test_only_the_wanted_rows_are_sent(table):
         np.testing.assert_array_equal(rows.reshape(-1, 3), value(client)[np.array(wanted, int) - 2])
     client.pull(0, 0, tensor=RANGE)
     assert client.service.value(Ready(0, 1, 0, "weight", ("w", RANGE.lo)))[1] == RANGE
+
+
+def test_pulls_of_different_rows_that_wait_get_each_its_own(table):
+    client = table()
+    waiting = [[3, 9], [2], []]
+    assert [pull(client, 0, 1, ids) for ids in waiting] == [[], [], []]
+    push(client, 0, 1, [3], np.ones((1, 3)))
+    answers = Replies(client.service)
+    for reply in push(client, 1, 1, [3], np.ones((1, 3))):
+        if reply.rank == 0:
+            answers.add(reply)
+    sent = []
+    assert answers.flush(lambda message: sent.append(message) or True)
+    got = [np.frombuffer(ids, "<i8").tolist() for message in sent[1:] for ids in message.frames[::2]]
+    rows = [np.frombuffer(data, "<f4").reshape(-1, 3) for message in sent[1:] for data in message.frames[1::2]]
+    assert got == waiting
+    for ids, found in zip(waiting, rows, strict=True):
+        np.testing.assert_array_equal(found, value(client)[np.array(ids, int) - 2])
+
+
+def test_pulls_that_wait_are_bounded(table, refused):
+    client = table()
+    for row in range(2, 8):
+        for other in range(row + 1, 10):
+            if sum(map(len, client.service.fits[1].store.entries["w", RANGE.lo].ledger.parked.values())) < PARKED:
+                pull(client, 0, 1, [row, other])
+    assert "at most 16" in str(refused(lambda: pull(client, 0, 1, [8])))
+    pull(client, 0, 1, [2, 3])  # a repetition waits already
+
+
+def test_a_worker_that_asks_for_rows_and_takes_none_costs_no_more_than_a_bound(table, monkeypatch):
+    monkeypatch.setattr("pushgrad.ps.replies.ROWS_WAITING", 40)
+    client = table()
+    answers = Replies(client.service)
+    for first in range(2, 9):
+        for reply in pull(client, 0, 0, [first, 9]):
+            answers.add(reply)
+    assert len(answers.ready) == 2
+    assert {item.code for item in answers.messages} == {"order"}
 
 
 @pytest.mark.parametrize("ids", [[1], [10], [3, 3], [4, 3], [-1], [3, 2**63 - 1, -(2**62), 5]])

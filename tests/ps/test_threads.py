@@ -45,6 +45,27 @@ def test_what_goes_wrong_in_a_slice_is_told(three_cores):
         threads.in_slices(10**6, work)
 
 
+@pytest.mark.parametrize("wrong", ["first", "other"])
+def test_nobody_works_any_more_when_an_error_is_told(three_cores, monkeypatch, wrong):
+    """The caller may free or reuse the arrays at once."""
+    begun, told, ended = threading.Event(), threading.Event(), []
+
+    def work(first, last):
+        if (first == 0) == (wrong == "first"):
+            begun.wait(20)
+            told.set()
+            raise ValueError("slice")
+        begun.set()
+        told.wait(20)
+        ended.append(first)
+
+    with threads.ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr(threads, "_pool", lambda: pool)
+        with pytest.raises(ValueError, match="slice"):
+            threads.in_slices(10**6, work)
+        assert len(ended) == (2 if wrong == "first" else 1)
+
+
 def test_a_range_updated_in_slices_has_the_bits_of_one_pass(three_cores):
     random = np.random.default_rng(0)
     size = 3 * threads.WORTH_A_THREAD + 5

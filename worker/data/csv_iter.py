@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
+import math
+import operator
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
-from ...common.errors import DataError
+from ...common.errors import DataError, ParameterError
+from ...common.foreign import reading
 from ..array import Array, Shape
 from .iterators import NDArrayIter
 from .user_arrays import check_batch_size, check_part
 
 PathLike = str | os.PathLike[str]
+_PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # as numpy does
 
 
 class CSVIter(NDArrayIter):
@@ -65,11 +72,16 @@ class CSVIter(NDArrayIter):
 
 
 def read_csv(path: PathLike, skip_header: bool = False) -> Array:
-    """A csv file of numbers as a float32 array (rows, columns); blank lines are skipped, `.gz` files unpacked.
+    """A csv file of numbers as a float32 array (rows, columns); blank lines are skipped; .gz, .bz2, .xz are unpacked.
 
     Raises DataError if the file cannot be read or has no rows, and for the first cell that is not a number or the
     first line of another length, with file, line and column.
     """
+    with reading(path, DataError):
+        return _read(path, skip_header)
+
+
+def _read(path: PathLike, skip_header: bool) -> Array:
     try:
         # numpy only warns about an empty file and returns an empty array, so look for a row first.
         with _open(path) as stream:
@@ -81,10 +93,8 @@ def read_csv(path: PathLike, skip_header: bool = False) -> Array:
             path, np.float32, comments=None, delimiter=",", quotechar='"', ndmin=2, encoding="utf-8-sig",
             skiprows=int(skip_header),
         )  # fmt: skip
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    except EOFError as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: a damaged {Path(path).suffix} file ({error})") from None
     except ValueError as error:
         if isinstance(error, DataError):  # raised above; it is a ValueError as well
             raise
@@ -93,9 +103,14 @@ def read_csv(path: PathLike, skip_header: bool = False) -> Array:
 
 def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
     """`rows` (N, columns) as (N, *shape), or as (N,) if `shape` is (1,), which is how labels are wanted."""
-    extents: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    columns = int(np.prod(extents))
-    if rows.shape[1] != columns or columns < 1:
+    try:
+        given = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+        extents: Shape = tuple(operator.index(extent) for extent in given)
+    except TypeError:
+        expected = "a whole number, or several"
+        raise ParameterError(f"{path}: shape of a row", expected=expected, got=repr(shape)[:80]) from None
+    columns = math.prod(extents)
+    if rows.shape[1] != columns or min(extents, default=0) < 1:
         raise DataError(f"{path}", expected=f"{columns} columns for shape {extents}", got=f"{rows.shape[1]} columns")
     return rows.reshape(-1) if extents == (1,) else rows.reshape(-1, *extents)
 
@@ -103,8 +118,9 @@ def _shaped(rows: Array, shape: int | Sequence[int], path: PathLike) -> Array:
 def _open(path: PathLike) -> TextIO:
     # utf-8-sig: spreadsheets write a byte order mark, which must not become part of the first cell.
     # errors="replace": what is not UTF-8 is not a number either, and `_explain` will name its place.
-    if str(path).endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path, "rb"), "utf-8-sig", "replace", newline="")
+    unpack = _PACKED.get(Path(path).suffix)
+    if unpack is not None:
+        return io.TextIOWrapper(unpack(path, "rb"), "utf-8-sig", "replace", newline="")
     return Path(path).open(encoding="utf-8-sig", errors="replace", newline="")
 
 
@@ -113,7 +129,7 @@ def _explain(path: PathLike, skip_header: bool, error: ValueError) -> DataError:
     width = 0
     with _open(path) as stream:
         reader = csv.reader(stream)
-        for cells in reader:
+        for cells in _rows(reader, path):
             if not any(cell.strip() for cell in cells) or (skip_header and reader.line_num == 1):
                 continue
             where, width = f"{path}, line {reader.line_num}", width or len(cells)
@@ -125,6 +141,14 @@ def _explain(path: PathLike, skip_header: bool, error: ValueError) -> DataError:
             if len(cells) != width:
                 return DataError(where, expected=f"{width} columns, as in the lines before", got=len(cells))
     return DataError(f"{path} cannot be read as numbers: {error}")
+
+
+def _rows(reader: Any, path: PathLike) -> Iterator[list[str]]:
+    """The rows of a csv reader; DataError where it gives up, as on a cell of more characters than it takes."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}", expected="cells that are numbers") from None
 
 
 def _is_number(cell: str) -> bool:

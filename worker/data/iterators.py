@@ -16,7 +16,7 @@ import numpy as np
 from ...common.errors import DataError, ParameterError
 from .. import random
 from ..array import Array, Shape
-from .user_arrays import Source, check_batch_size, common_length, named_arrays
+from .user_arrays import Source, check_batch_size, check_seed, common_length, named_arrays
 
 LAST_BATCH = ("pad", "discard", "roll_over")
 
@@ -103,7 +103,7 @@ class NDArrayIter(DataIter):
         if last_batch_handle not in LAST_BATCH:
             raise ParameterError("last_batch_handle", expected=" or ".join(LAST_BATCH), got=repr(last_batch_handle))
         self.shuffle, self.last_batch_handle = shuffle, last_batch_handle
-        self.seed = random.current_seed() if seed is None else seed
+        self.seed = random.current_seed() if seed is None else check_seed(seed)
         self._orders: dict[int, Array] = {}
         self.seek(0, 0)
 
@@ -203,7 +203,8 @@ class NDArrayIter(DataIter):
             if self.shuffle:
                 # A counter-based generator keyed by (seed, epoch): no epoch's order depends on earlier draws, so `seek`
                 # can go anywhere and all workers agree.
-                generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+                key = np.array([self.seed % 2**64, epoch], np.uint64)
+                generator = np.random.Generator(np.random.Philox(key=key))
                 self._orders[epoch] = generator.permutation(self.num_data)
             else:
                 self._orders[epoch] = np.arange(self.num_data)

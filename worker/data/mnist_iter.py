@@ -13,12 +13,16 @@ from typing import IO
 import numpy as np
 
 from ...common.errors import DataError, FileFormatError
+from ...common.foreign import reading
 from ..array import Array, Shape
 from .iterators import NDArrayIter
 from .user_arrays import check_batch_size, check_part
 
 # Third byte of the file -> element type, as yann.lecun.com/exdb/mnist defines the format; numbers are big-endian.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+# Bounds the product of a shape's extents other than 0: without elements there are no bytes of the file to check the
+# others against, and numpy cannot make an array whose extents overflow.
+_MOST_ELEMENTS = 1 << 48
 _CHUNK = 1 << 20  # bytes read at once
 _REMEDY = "Fetch it again; it should be an idx file such as train-images-idx3-ubyte.gz"
 
@@ -51,6 +55,8 @@ class MNISTIter(NDArrayIter):
         images, labels = read_idx(image), read_idx(label)
         if images.ndim != 3:
             raise DataError(f"{image}", expected="images, an idx file of 3 dimensions", got=f"shape {images.shape}")
+        if not images.size:
+            raise DataError(f"{image} has no pixels", got=f"shape {images.shape}")
         if labels.shape != images.shape[:1]:
             raise DataError(f"{label}", expected=f"{len(images)} labels, one per image", got=f"shape {labels.shape}")
         # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
@@ -69,18 +75,15 @@ def read_idx(path: PathLike) -> Array:
     A gzip file is recognised by its first bytes, whatever its name. Raises FileFormatError, which names the file, if
     it is missing, not an idx file, truncated or longer than its header says.
     """
-    try:
-        with Path(path).open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
-            return _read(stream, str(path))
-    except OSError as error:
-        if isinstance(error, gzip.BadGzipFile):
+    with reading(path, remedy=_REMEDY), Path(path).open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not zipped:
+            return _read(raw, str(path))
+        try:
+            return _read(gzip.GzipFile(fileobj=raw), str(path))  # type: ignore[arg-type]
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise FileFormatError(f"{path} is a damaged gzip file: {error}", remedy=_REMEDY) from None
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
-    except (EOFError, zlib.error) as error:
-        raise FileFormatError(f"{path} is a damaged gzip file: {error}", remedy=_REMEDY) from None
 
 
 def _read(stream: IO[bytes], path: str) -> Array:
@@ -112,7 +115,10 @@ def _header(stream: IO[bytes], path: str) -> tuple[str, Shape]:
     extents = stream.read(4 * magic[3])
     if len(extents) < 4 * magic[3]:
         raise FileFormatError(f"{path} is truncated within its header", remedy=_REMEDY)
-    return _TYPES[magic[2]], struct.unpack(f">{magic[3]}I", extents)
+    shape = struct.unpack(f">{magic[3]}I", extents)
+    if 0 in shape and math.prod(extent or 1 for extent in shape) > _MOST_ELEMENTS:
+        raise FileFormatError(f"{path}: a shape beyond all bounds: {shape}", remedy=_REMEDY)
+    return _TYPES[magic[2]], shape
 
 
 def _read_up_to(stream: IO[bytes], size: int) -> bytearray:

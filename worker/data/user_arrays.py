@@ -31,6 +31,14 @@ def check_batch_size(batch_size: int, rows: int | None = None) -> int:
     return size
 
 
+def check_seed(seed: int) -> int:
+    """`seed` as an int, which counts modulo 2**64. Raises ParameterError for anything but a whole number."""
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise ParameterError("seed", expected="a whole number", got=repr(seed)[:80]) from None
+
+
 def check_part(num_parts: int, part_index: int) -> None:
     """Raise ParameterError unless 0 <= part_index < num_parts."""
     if num_parts < 1:

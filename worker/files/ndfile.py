@@ -16,7 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ...common.errors import FileFormatError, ParameterError
+from ...common.errors import ParameterError
+from ...common.foreign import reading
 from ..array import Array
 from ..atomic_files import PathLike, write_atomically
 from .ndfile_reader import CODES, LIST_MAGIC, MAGIC_V2, MAGIC_V3, Reader
@@ -33,12 +34,8 @@ def load(path: PathLike) -> dict[str, Array] | list[Array]:
     ones become dense, bfloat16 becomes float32. Raises FileFormatError, which names the file and the byte offset, if it
     is missing, truncated or in another format.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            reader = Reader(stream, str(path))
-            arrays, names = reader.content()
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+    with reading(path), Path(path).open("rb") as stream:
+        arrays, names = Reader(stream, str(path)).content()
     return dict(zip(names, arrays, strict=True)) if names else arrays
 
 

@@ -40,7 +40,10 @@ _MAX_NDIM = 32  # numpy 1.26 has no arrays of more axes
 # Bounds the product of a shape's extents other than 0. An array without elements takes no bytes of the file whatever
 # its other extents are, but numpy cannot make one whose extents overflow.
 _MOST_ELEMENTS = 1 << 48
-_LARGEST_DENSE = 1 << 31  # bytes to which a sparse array may grow when it is made dense
+# Bytes to which the sparse arrays of a file may grow together when they are made dense: so many at least, and so many
+# for each byte of the file. A few bytes can claim any shape, and this is the one place where arrays are larger than it.
+_LEAST_DENSE = 1 << 28
+_DENSE_PER_BYTE = 256
 _NONE_SHAPE = (0,)  # the shape of an array that MXNet saved before anything was assigned to it
 _REMEDY = "It should be a file written by MXNet or mx.nd.save; fetch or write it again"
 
@@ -52,6 +55,7 @@ class Reader:
         self.stream, self.path = stream, path
         self.size = os.fstat(stream.fileno()).st_size
         self.offset = 0
+        self.dense_left = max(_LEAST_DENSE, _DENSE_PER_BYTE * self.size)
 
     def content(self) -> tuple[list[Array], list[str]]:
         """All arrays of the file, of any shapes, and their names (none if the file has none).
@@ -166,8 +170,8 @@ class Reader:
         kinds = [(self._dtype(), self._shape("q") or ()) for _ in range(_INDEX_ARRAYS[storage])]
         values = self._values(stored or (), code)
         indices = [self._values(extents, kind) for kind, extents in kinds]
-        # The one place where an array may be larger than the file, so it has a bound of its own.
-        if math.prod(shape) * values.itemsize > max(_LARGEST_DENSE, self.size):
+        self.dense_left -= math.prod(shape) * values.itemsize
+        if self.dense_left < 0:
             self._fail(f"a sparse array of shape {shape}, which is too large to be read as a dense one")
         dense = np.zeros(shape, values.dtype)
         try:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...common.errors import FileFormatError, GraphError, PushgradError
+from ...common.foreign import reading
 from ..ops.operator import Operator
 from .graph import Graph
 from .json_upgrade import RawNode, read_version, upgrade
@@ -58,7 +60,7 @@ def save(symbol: Graph, path: Path) -> None:
     """Write the graph's JSON to `path`: to another file first, which is then renamed, so that whoever reads sees either
     the old file or the new one. Raises OSError if it cannot be written.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         aside.write_text(dumps(symbol), encoding="utf-8")
         aside.replace(path)
@@ -88,7 +90,12 @@ def loads(json_str: str) -> Graph:
     Raises FileFormatError if the text does not have the format, GraphError if its nodes make no graph (an unknown
     operator, an input that is not there), and ParameterError for an operator's parameters.
     """
-    document = _parse(json_str)
+    # What a file says can make an operator's checks of its parameters raise what they do not expect.
+    with reading("symbol"):
+        return _graph(_parse(json_str))
+
+
+def _graph(document: Mapping[str, Any]) -> Graph:
     raw = upgrade(
         [_raw_node(item, i) for i, item in enumerate(_field(document, "nodes", list))], read_version(document)
     )

@@ -75,7 +75,8 @@ def variance(inverse: Array, eps: float) -> Array:
     if inverse.size == 0 or inverse.max() > limit or inverse.min() <= 0:
         return inverse
     # float64, since inverse^-2 and eps may nearly cancel; what rounding leaves below zero is no variance.
-    found: Array = np.maximum(inverse.astype(np.float64) ** -2 - eps, 0).astype(inverse.dtype)
+    with np.errstate(over="ignore"):  # of a value near 0 it is infinite
+        found: Array = np.maximum(inverse.astype(np.float64) ** -2 - eps, 0).astype(inverse.dtype)
     return found
 
 

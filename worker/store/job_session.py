@@ -16,10 +16,11 @@ from typing import NoReturn
 import zmq
 
 from ...common.channel import Context
-from ...common.errors import EXIT_FAILURE, PeerLost
+from ...common.errors import EXIT_FAILURE, JobError, PeerLost
 from ...common.job import JobEnv
 from ...common.link import Link
-from ...common.messages import Progress, Welcome
+from ...common.messages import Fail, Progress, Welcome
+from ...common.wire import cut
 from .session import Session
 from .transport import Transport
 
@@ -55,12 +56,15 @@ class JobSession(Session):
         link = Link(env, context)
         try:
             welcome = link.join()
+            transport = Transport(link, context, welcome)
         except BaseException as error:
-            link.close()
+            if isinstance(error, JobError) and link.welcome is not None:  # the others need not wait for a lease
+                link.send(Fail(reason=cut(str(error), 1000)))
+            link.close(linger=1.0)
             if isinstance(error, PeerLost):
                 _say(env.rank, str(error))
             raise
-        session = JobSession(Transport(link, context, welcome), welcome)
+        session = JobSession(transport, welcome)
         session.transport.start()
         sys.excepthook = session._uncaught
         atexit.register(session._at_exit)

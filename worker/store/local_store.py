@@ -53,6 +53,7 @@ class KVStoreLocal(KVStore):
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
+        info.n = n  # only now: what cannot be encoded has not been pushed
         # The store sums up in the gradients that it gets, which a read-only array would not let it.
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
@@ -65,6 +66,7 @@ class KVStoreLocal(KVStore):
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
+        info.n = n
         update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:

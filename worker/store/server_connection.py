@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import zmq
+
 from ...common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
-from ...common.codec import decode, encode
+from ...common.codec import encode
 from ...common.curve import keys_for
+from ...common.errors import JobError
+from ...common.hearing import Hearing
 from ...common.job import JobEnv
 from .outbox import Outbox
 
@@ -18,7 +22,14 @@ class ServerLine:
         # Few messages may queue inside ZeroMQ, where more urgent ones could not overtake them: they wait in `outbox`.
         self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
         self.watch = Watch(self.socket, endpoint, keys is not None)
-        self.socket.connect(endpoint)
+        self.hearing = Hearing(f"the server at {endpoint}")
+        try:
+            self.socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise JobError(
+                f"a server cannot be reached at {endpoint!r}, where it says that it listens ({error.strerror})",
+                remedy="DMLC_NODE_HOST or DMLC_INTERFACE says at which address of its host a server listens",
+            ) from None
 
     def read(self) -> None:
         """Take all answers; if the connection is a new one, say again what is unanswered.
@@ -31,7 +42,9 @@ class ServerLine:
         if self.watch.drain() > first:
             self.outbox.again()
         while (frames := receive(self.socket)) is not None:
-            self.outbox.answer(decode(frames))
+            message = self.hearing.understand(frames)
+            if message is not None:
+                self.outbox.answer(message)
 
     def write(self) -> None:
         """Send the most urgent requests until nothing is left or the socket's queue is full."""

@@ -20,7 +20,7 @@ from ...common.codec import Message
 from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
 from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
-from ...common.wire import Frame
+from ...common.wire import Frame, WireError, cut
 from .flight import Flight
 from .outbox import Outbox
 from .requests import Request
@@ -34,7 +34,7 @@ class Transport(threading.Thread):
 
     def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
         super().__init__(name="pushgrad-transport", daemon=True)
-        self.link, self.context = link, context
+        self.link, self.context, self.workers = link, context, len(welcome.workers)
         on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
         self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
         self.lines = [
@@ -121,7 +121,7 @@ class Transport(threading.Thread):
 
     def fail(self, reason: str, timeout: float) -> None:
         """Tell the scheduler that this process fails; returns when the job is aborted, or after `timeout` seconds."""
-        self.post(Fail(reason=_shorten(reason)))
+        self.post(Fail(reason=cut(reason, 1000)))
         self._over.wait(timeout)
 
     def _check(self) -> None:
@@ -219,6 +219,9 @@ class Transport(threading.Thread):
             self._collected(message)
 
     def _collected(self, message: Gathered | Error) -> None:
+        if isinstance(message, Gathered) and message.workers != self.workers:
+            self.link.hearing.drop(WireError("malformed", "gathered", expected=self.workers, got=message.workers))
+            return
         with self._lock:
             if self._collective is None or self._collective[0].n != message.n:
                 return  # answered before: we have contributed twice, after a new connection
@@ -232,7 +235,7 @@ class Transport(threading.Thread):
 
     def _end(self, error: BaseException) -> None:
         if not isinstance(error, PeerLost):  # then the scheduler has said so, or is itself the one that is lost
-            self.link.send(Fail(reason=_shorten(f"{type(error).__name__}: {error}")))
+            self.link.send(Fail(reason=cut(f"{type(error).__name__}: {error}", 1000)))
         with self._lock:  # both at once: whoever submits is either refused or among the flights that fail
             self.failure = error
             flights, self._flights = self._flights, set()
@@ -244,7 +247,3 @@ class Transport(threading.Thread):
             line.close()
         self.link.close(linger=1.0)
         self.context.term()
-
-
-def _shorten(reason: str) -> str:
-    return reason.encode("utf-8", "replace")[:1000].decode("utf-8", "ignore")

@@ -110,3 +110,21 @@ def test_shape_and_length_have_to_fit(write):
         mx.io.CSVIter(data, (2,), write("1\n", "label.csv"), batch_size=1)
     with pytest.raises(ParameterError, match="batch_size"):
         mx.io.CSVIter(data, (2,), batch_size=0)
+
+
+@pytest.mark.parametrize("shape", [np.int64(2), 2, (np.int32(2),), np.array([2]), [1, 2]])
+def test_shapes_of_rows_may_be_numpys(write, shape):
+    iterator = mx.io.CSVIter(write("1,2\n3,4\n"), shape, batch_size=2)
+    assert iterator.next().data[0].reshape(-1).tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("shape", ["2", 2.0, None, (1, "2"), {}])
+def test_shapes_of_rows_that_are_none(write, shape):
+    with pytest.raises(ParameterError, match="shape of a row"):
+        mx.io.CSVIter(write("1,2\n3,4\n"), shape, batch_size=2)
+
+
+@pytest.mark.parametrize("shape", [(1 << 40, 1 << 40), (-1, -2), (0,), ()])
+def test_shapes_of_rows_that_no_row_has(write, shape):
+    with pytest.raises(DataError, match="columns for shape"):
+        mx.io.CSVIter(write("1,2\n3,4\n"), shape, batch_size=2)

@@ -222,3 +222,18 @@ def test_other_bad_parameters():
         numbered(4, data_name="x", label_name="x")
     with pytest.raises(ParameterError, match="seek"):
         numbered(4).seek(-1, 0)
+
+
+@pytest.mark.parametrize("seed", [2**70, 2**64, 2**63, -1, np.int64(3)])
+def test_seeds_count_modulo_two_to_the_64(seed):
+    orders = [
+        mx.io.NDArrayIter(np.arange(50), batch_size=50, shuffle=True, seed=one).next().index.tolist()
+        for one in (seed, int(seed) % 2**64)
+    ]
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", [1]])
+def test_seeds_that_are_none(seed):
+    with pytest.raises(ParameterError, match="seed: expected a whole number"):
+        mx.io.NDArrayIter(np.arange(50), shuffle=True, seed=seed)

@@ -2,7 +2,9 @@
 
 import functools
 import json
+import subprocess
 import sys
+import textwrap
 import threading
 import zlib
 from types import SimpleNamespace
@@ -178,3 +180,44 @@ def test_a_network_learns_with_compressed_gradients():
         compression_params={"type": "2bit", "threshold": 2.0},
     )  # fmt: skip
     assert model.score(X, y) > 0.95
+
+
+REFUSED_THEN_PUSHED = """
+    import sys
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create(sys.argv[1])
+    kv.init(["w", "v"], [np.zeros(3, np.float32)] * 2)
+    kv.init("d", np.zeros(3))
+    kv.set_gradient_compression({"type": "fp16"})
+    for key, wrong in (("w", np.full(3, 1e6, np.float32)), ("d", np.ones(3)), ("w", np.full(3, np.nan, np.float32))):
+        try:
+            kv.push(key, wrong)
+        except mx.PushgradError as error:
+            print(error)
+    for n in (1, 2):
+        kv.push("w", np.full(3, n, np.float32))
+        kv.pull("w", out := np.empty(3, np.float32))
+        assert (out == n * kv.num_workers).all(), out
+    kv.pull("d", out := np.empty(3))
+    assert not out.any()
+    kv.close()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_refused_push_leaves_its_key_usable(new_job, workers, tmp_path):
+    if workers:
+        job = new_job(workers).start(REFUSED_THEN_PUSHED, "dist_sync")
+        job.succeed()
+        told = job.out("worker0")
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(REFUSED_THEN_PUSHED), "device"],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told = done.stdout
+    assert "a gradient is too large for fp16" in told and "key 'd': compression: expected float32" in told
+    assert "NaN" in told

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ....common.errors import DataError
+from ....common.foreign import reading
 from ...atomic_files import PathLike
 from .pixels import SUFFIXES
 
@@ -19,7 +20,11 @@ def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], L
     any depth is a class, `root` itself included, as in MXNet's im2rec. Hidden files and folders are skipped.
     Raises DataError if `root` is not a folder, or if a name holds a tab or an end of line, which a list file cannot.
     """
-    base = Path(root)
+    with reading(root, DataError):
+        return _find(Path(root), root, recursive)
+
+
+def _find(base: Path, root: PathLike, recursive: bool) -> tuple[list[str], Listed]:
     if not base.is_dir():
         raise DataError(f"{root} is not a folder")
     folders = _all_folders(base) if recursive else sorted(path.name for path in base.iterdir() if path.is_dir())

@@ -18,7 +18,7 @@ from ....common.errors import DataError, ParameterError
 from ... import random
 from ...array import Array, Shape
 from ..iterators import DataBatch, DataIter
-from ..user_arrays import check_batch_size, check_part
+from ..user_arrays import check_batch_size, check_part, check_seed
 from .decode_ahead import BatchAhead, DecodeThreads
 from .pixels import pillow
 from .preparation import Preparation
@@ -95,7 +95,7 @@ class ImageIter(DataIter):
                 got=(preprocess_threads, prefetch_buffer),
             )
         self.num_parts, self.part_index, self.shuffle, self.round_batch = num_parts, part_index, shuffle, round_batch
-        self.seed = random.current_seed() if seed is None else seed
+        self.seed = random.current_seed() if seed is None else check_seed(seed)
         self._source, self._threads, self._prefetch = source, preprocess_threads, prefetch_buffer
         self._preparation = Preparation(tuple(data_shape), options, type(self).__name__)
         self._shape: Shape = tuple(data_shape)

@@ -173,7 +173,7 @@ class MXIndexedRecordIO(MXRecordIO):
         """A key from its text in the index file."""
         try:
             return self.key_type(text)
-        except ValueError:
+        except Exception:  # whatever `key_type` is
             wanted = getattr(self.key_type, "__name__", "key")
             raise FileFormatError(f"{self.idx_path}: a key that is not a valid {wanted}", got=repr(text[:60])) from None
 

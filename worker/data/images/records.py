@@ -154,11 +154,13 @@ def read_index(path: PathLike) -> dict[str, int]:
         if not line.strip():
             continue
         name = key.decode(errors="replace")
-        if not tab or not offset.strip().isdigit() or name in found:
+        digits = offset.strip()
+        # Of the length first: Python refuses to read thousands of digits, by an exception of its own.
+        if not tab or not digits.isdigit() or len(digits) > 19 or int(digits) >= 1 << 63 or name in found:
             raise FileFormatError(
                 f"{path}, line {number}",
                 expected="a key of its own, a tab and an offset",
                 got=repr(line[:60].decode(errors="replace")),
             )
-        found[name] = int(offset)
+        found[name] = int(digits)
     return found

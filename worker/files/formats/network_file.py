@@ -76,9 +76,10 @@ def read(name: str, as_network: bool, symbol: Symbol | None = None) -> Content:
 def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: bool) -> list[Path]:
     """Write to a file whose suffix tells its format, or to PREFIX:EPOCH (PREFIX alone: epoch 0).
 
+    A name with another suffix is refused, as it would hardly be meant as a PREFIX; PREFIX:EPOCH may have any.
     Returns the paths of the files written. `shapes` and `dynamic_batch` count for ONNX only; see `export_onnx`. Raises
-    ParameterError if the format needs a graph and there is none, or lacks an element type; FileFormatError if the
-    folder does not exist; GraphError or ShapeError if the network cannot be expressed in ONNX.
+    ParameterError if the suffix tells no format, the format needs a graph and there is none, or lacks an element type;
+    FileFormatError if the folder does not exist; GraphError or ShapeError if the network cannot be expressed in ONNX.
     """
     path, suffix = Path(name), Path(name).suffix.lower()
     if suffix == ONNX:
@@ -90,10 +91,22 @@ def write(content: Content, name: str, shapes: dict[str, Shape], dynamic_batch: 
     elif suffix in PLAIN:
         ndfile.save(path, content.arrays())
     else:
+        if _numbered(name) is None:
+            _refuse_unknown(name, suffix)
         prefix, epoch = _numbered(name) or (name, 0)
         written = checkpoint.save(prefix, epoch, _graph(content, name), content.arguments, content.states)
         return [checkpoint.paths(prefix, epoch)[0], written]
     return [path]
+
+
+def _refuse_unknown(name: str, suffix: str) -> None:
+    """ParameterError if `name` ends like a file of a kind that is not written. A number, as in v1.5, is no suffix."""
+    if suffix and not suffix[1:].isdigit():
+        raise ParameterError(
+            f"{name}: {'torch files are read and not written' if suffix in TORCH else 'no known kind of file'}",
+            expected=f"one of {', '.join((*PLAIN, SAFETENSORS, ONNX))}, or PREFIX:EPOCH",
+            remedy=f"Write {name}:0 if it is the prefix of a checkpoint",
+        )
 
 
 def wants_network(name: str) -> bool:

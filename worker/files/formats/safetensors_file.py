@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ....common.errors import FileFormatError, ParameterError
+from ....common.errors import FileFormatError, ParameterError, PushgradError
+from ....common.foreign import reading
 from ...array import Array
 from ...atomic_files import PathLike, write_atomically
 from ...symbols.symbol import Symbol
 from .extras import needed
 
+_MAX_NDIM = 32  # numpy 1.26 has no arrays of more axes
+# Bounds the product of a shape's extents other than 0: an array without elements may claim any others, but numpy cannot
+# make one whose extents overflow.
+_MOST_ELEMENTS = 1 << 48
 _SYMBOL = "pushgrad.symbol"  # the graph's key in the metadata
 _BFLOAT16 = "BF16"
 # The format's name of an element type -> numpy's; bfloat16, which numpy lacks, is read as its bits.
@@ -41,12 +47,11 @@ def load_safetensors(path: PathLike) -> dict[str, Array]:
     Raises FileFormatError if the file is missing, damaged or in another format, or the package safetensors is missing.
     """
     library = needed("safetensors", "reading safetensors")
-    try:
-        entries = library.deserialize(Path(path).read_bytes())
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
-    except library.SafetensorError as error:
-        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
+    with reading(path):
+        try:
+            entries = library.deserialize(Path(path).read_bytes())
+        except library.SafetensorError as error:
+            raise FileFormatError(f"{path}: not a safetensors file ({str(error)[:200]})") from None
     return {name: _array(entry, f"{path}: {name[:80]}") for name, entry in entries}
 
 
@@ -57,16 +62,21 @@ def load_symbol(path: PathLike) -> Symbol | None:
     graph is damaged.
     """
     library = needed("safetensors", "reading safetensors")
-    try:
-        with library.safe_open(Path(path), "numpy") as file:
-            text = (file.metadata() or {}).get(_SYMBOL)
-    except (OSError, library.SafetensorError) as error:
-        raise FileFormatError(f"{path}: not a safetensors file ({error})") from None
+    with reading(path):
+        try:
+            with library.safe_open(Path(path), "numpy") as file:
+                text = (file.metadata() or {}).get(_SYMBOL)
+        except (OSError, library.SafetensorError) as error:
+            raise FileFormatError(f"{path}: not a safetensors file ({str(error)[:200]})") from None
     if text is None:
         return None
     from ...symbols.symbol import loads
 
-    return loads(text)
+    try:
+        return loads(text)
+    except PushgradError as error:
+        error.locate(f"{path}, {_SYMBOL}")
+        raise
 
 
 def _storable(array: Array, name: str) -> Array:
@@ -82,7 +92,10 @@ def _array(entry: Mapping[str, Any], where: str) -> Array:
     if entry["dtype"] not in _TYPES:
         raise FileFormatError(f"{where}: elements", expected=f"one of {', '.join(_TYPES)}", got=entry["dtype"])
     dtype = np.dtype(_TYPES[entry["dtype"]])
-    array: Array = np.frombuffer(entry["data"], dtype).reshape(entry["shape"])
+    shape = entry["shape"]
+    if len(shape) > _MAX_NDIM or math.prod(extent or 1 for extent in shape) > _MOST_ELEMENTS:
+        raise FileFormatError(f"{where}: a shape beyond all bounds", got=f"{len(shape)} axes {shape[:8]}")
+    array: Array = np.frombuffer(entry["data"], dtype).reshape(shape)
     if entry["dtype"] == _BFLOAT16:  # the upper half of a float32
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array.astype(dtype.newbyteorder("="), copy=False)

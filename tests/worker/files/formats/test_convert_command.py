@@ -120,3 +120,19 @@ def test_without_the_packages(model, tmp_path, monkeypatch):
         PushgradError, match=r"needs the package onnx, which is not installed\. pip install 'pushgrad\["
     ):
         convert(f"{model}:7", tmp_path / "c.onnx", "--shape", "data=1,4")
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.PT", "x.whl", "x.onxx", "x.safetensor", "x.param", "x.json", "x.v2"])
+def test_a_target_whose_suffix_tells_no_format_is_refused(model, tmp_path, name):
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(PushgradError, match=r"or PREFIX:EPOCH.*Write .*:0 if it is the prefix") as caught:
+        convert(f"{model}:7", tmp_path / name)
+    assert name in str(caught.value)
+    assert ("torch files are read and not written" in str(caught.value)) == (name[:4].lower() in ("x.pt", "x.wh"))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("name", "files"), [("x", "x"), ("x-1.5", "x-1.5"), ("x.v2:0", "x.v2"), ("x.pth:0", "x.pth")])
+def test_prefixes(model, tmp_path, name, files):
+    convert(f"{model}:7", tmp_path / name)
+    assert (tmp_path / f"{files}-0000.params").exists()

@@ -1,5 +1,6 @@
 """ONNX files that other programs wrote: put together here node by node, and those that come with the package onnx."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -229,3 +230,57 @@ def test_damaged_files_are_read_or_refused(load):
                 load(content)
             except PushgradError as error:
                 assert "net.onnx" in str(error)
+
+
+def wide(kind, count=4):
+    """Four constants of 64 elements each that broadcast to 16 million, and one that the network needs."""
+    shapes = [[64 if place == axis else 1 for axis in range(4)] for place in range(count)]
+    constants = {f"c{i}": np.ones(shape, np.float32) for i, shape in enumerate(shapes)}
+    if kind == "Where":
+        constants["c0"] = constants["c0"] > 0
+    names = list(constants)[: 3 if kind == "Where" else 2 if kind in ("Add", "Pow", "Less") else count]
+    nodes = [node(kind, names, ["folded"]), node("Identity", ["folded"], ["f"]), node("Relu", ["x"], ["y"])]
+    return model(nodes, X, Y, constants)
+
+
+@pytest.mark.parametrize("kind", ["Max", "Min", "Where"])
+def test_constants_that_broadcast_to_millions_are_not_computed(load, kind):
+    tracemalloc.start()
+    try:
+        load(wide(kind))
+    except PushgradError as error:
+        assert "net.onnx" in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_gathering_the_same_thing_over_and_over_is_not_computed(load):
+    constants = {"c": np.ones((1, 2000), np.float32), "i": np.zeros(2000, np.int64)}
+    tracemalloc.start()
+    try:
+        load(model([node("Gather", ["c", "i"], ["g"]), node("Relu", ["x"], ["y"])], X, Y, constants))
+    except PushgradError as error:
+        assert "net.onnx" in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_small_file_cannot_name_large_constants_again_and_again(load):
+    nodes = [node("ConstantOfShape", ["s"], ["v0"])]
+    nodes += [node("Cast", [f"v{i}"], [f"v{i + 1}"], to=7 if i % 2 else 11) for i in range(200)]
+    built = model([*nodes, node("Relu", ["x"], ["y"])], X, Y, {"s": np.array([1 << 20])})
+    tracemalloc.start()
+    with pytest.raises(GraphError, match="computes constants far larger than itself"):
+        load(built)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
+
+
+def test_weights_may_be_moved_a_few_times(load):
+    weight = normal(2000, 3000)
+    nodes = [node("Transpose", ["w"], ["t"]), node("Reshape", ["t", "s"], ["r"]), node("MatMul", ["x", "r"], ["y"])]
+    built = model(nodes, [value("x", [2, 3000])], [value("y", [2, 2000])], {"w": weight, "s": np.array([3000, 2000])})
+    assert [array.shape for array in load(built)[1].values()] == [(2000, 3000)]

@@ -15,7 +15,7 @@ from .....common.errors import GraphError
 from ..extras import needed
 from .reader import Graph
 
-_SMALL = 4096  # elements of all inputs together, which also bounds what two of them can be broadcast to
+_SMALL = 4096  # elements of all inputs together, and of what comes out
 _LARGEST = 1 << 20  # elements of a ConstantOfShape, which takes only a few bytes in the file
 # Arithmetic as on shapes; on larger arrays it is left to the network. Below, what only moves elements, at any size.
 _SMALL_ONLY = {
@@ -51,9 +51,39 @@ def fold(node: Any, graph: Graph) -> bool:
     size = sum(graph.constants[name].size for name in inputs)
     if node.op_type not in _ANY_SIZE and (node.op_type not in _SMALL_ONLY or size > _SMALL):
         return False
+    made = size if node.op_type in _ANY_SIZE else _result_size(node, [graph.constants[name] for name in inputs])
+    if node.op_type not in _ANY_SIZE and made > _SMALL:
+        return False
+    _spend(node, graph, made)
     outputs = _evaluate(node, graph, inputs)
     graph.constants.update(dict(zip(node.output, outputs, strict=False)))
     return True
+
+
+def _result_size(node: Any, inputs: list[Any]) -> int:
+    """At most how many elements a node of `_SMALL_ONLY` makes of `inputs`: they may be broadcast to far more."""
+    if node.op_type == "Gather":
+        axis = next((item.i for item in node.attribute if item.name == "axis"), 0)
+        data, places = inputs[0], inputs[1]
+        extent = data.shape[axis] if -data.ndim <= axis < data.ndim else 1
+        return int(places.size * data.size // max(1, extent))
+    if node.op_type in ("Concat", "Slice", "ReduceProd"):
+        return int(sum(value.size for value in inputs))
+    try:
+        return math.prod(np.broadcast_shapes(*(value.shape for value in inputs)))
+    except ValueError:  # they cannot be broadcast: computing it says so
+        return 0
+
+
+def _spend(node: Any, graph: Graph, elements: int) -> None:
+    """Take `elements` from what folding may make of this file; GraphError if so many are not left.
+
+    A few bytes name an operator, and so each may make another array as large as the largest there is. Four times what
+    the file itself has in it, and a little, is more than any exporter needs.
+    """
+    graph.budget -= elements
+    if graph.budget < 0:
+        raise GraphError(f"{node.name or node.output[0]}: the file computes constants far larger than itself")
 
 
 def _value(node: Any) -> Any:
@@ -85,10 +115,13 @@ def _shape(node: Any, graph: Graph) -> bool:
 
 def _filled(node: Any, graph: Graph) -> bool:
     """Enter the output of a ConstantOfShape as a constant, unless it is too large."""
+    if graph.constants[node.input[0]].size > 32:
+        raise GraphError(f"{node.name or node.output[0]}: a constant of more than 32 axes")
     shape = [int(extent) for extent in graph.constants[node.input[0]].reshape(-1)]
     if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) > _LARGEST:
         raise GraphError(f"{node.name or node.output[0]}: a constant beyond all bounds", got=shape[:32])
     given = [needed("onnx.numpy_helper", "reading ONNX").to_array(item.t) for item in node.attribute]
+    _spend(node, graph, math.prod(shape))
     value = given[0].reshape(-1)[:1] if given else np.zeros(1, np.float32)
     graph.constants[node.output[0]] = np.full(shape, value[0] if value.size else 0, value.dtype)
     return True

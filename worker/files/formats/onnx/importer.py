@@ -46,7 +46,7 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
         error.locate(str(path))
         raise
     # The checker does not look at every attribute. One of a wrong type or length fails somewhere within an importer.
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+    except Exception as error:
         raise FileFormatError(f"{path}: not a valid ONNX file ({type(error).__name__}: {str(error)[:100]})") from None
     symbol = outputs[0] if len(outputs) == 1 else group(outputs)
     # Constants may have become parameters on the way to something that was then folded or left out.
@@ -99,7 +99,8 @@ def _collect(model: Any, graph: Graph, path: str) -> None:
     for tensor in model.graph.initializer:
         try:
             graph.constants[tensor.name] = np.asarray(to_array(tensor))
-        except (ValueError, TypeError) as error:
+            graph.budget += 4 * graph.constants[tensor.name].size
+        except Exception as error:
             raise FileFormatError(f"initializer {tensor.name}: {str(error)[:100]}") from None
     for item in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         graph.shapes[item.name] = _known_shape(item.type)

@@ -35,6 +35,7 @@ class Graph:
     states: dict[str, Array] = field(default_factory=dict)
     made: dict[str, list[Symbol]] = field(default_factory=dict)  # variables of parameters, by their name in the file
     taken: set[str] = field(default_factory=set)
+    budget: int = 1 << 22  # elements that folding may still make; see folding.py
 
     def unique(self, name: str) -> str:
         """`name`, or the first of name_1, name_2, ... that nothing has yet."""

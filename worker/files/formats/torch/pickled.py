@@ -61,7 +61,7 @@ def read_pickle(stream: Any, where: str) -> Any:
             machine.run(opcode.name, argument)
     except FileFormatError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except Exception as error:  # pickletools raises many classes on damaged streams
         raise FileFormatError(f"{where}: damaged, or not a pickle ({str(error)[:100]})") from None
     if len(machine.stack) != 1:
         machine.refuse(f"a pickle that leaves {len(machine.stack)} objects")
