@@ -135,7 +135,7 @@ class Link:
             return True
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
-            raise PeerLost(describe(item))
+            raise PeerLost(item.sentence)
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
@@ -181,12 +181,6 @@ class Link:
         self.socket.close(int(1000 * linger))
         if self.pulse is not None:
             self.pulse.close()
-
-
-def describe(item: Abort) -> str:
-    """Say in one line why the job was aborted: which process was the cause, on which host, and what was wrong."""
-    who = item.role if item.rank is None else f"{item.role} {item.rank}"
-    return f"the job ends because of {who} on {item.host}: {item.reason}"
 
 
 def refused(item: Error) -> JobError | RemoteError:

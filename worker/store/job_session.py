@@ -10,13 +10,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
 import zmq
 
 from ...common.channel import Context
-from ...common.errors import EXIT_FAILURE, PeerLost
+from ...common.errors import EXIT_FAILURE, JobError, PeerLost
 from ...common.job import JobEnv
 from ...common.link import Link
 from ...common.messages import Progress, Welcome
@@ -38,12 +39,19 @@ class JobSession(Session):
         self._last_progress = 0.0
         self._inside: list[str] = []
         self._over = False
+        self._mark: Path | None = None
         self._pid = os.getpid()
         self._previous_hook = sys.excepthook
 
     @staticmethod
     def join(env: JobEnv) -> JobSession:
         """Join the job and start the transport."""
+        mark = _mark_of(env)
+        if mark is not None and mark.exists():
+            raise JobError(
+                f"worker {env.rank} has been in this job already and left it: there is one script per job",
+                remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
+            )
         context: Context = zmq.Context(io_threads=2)
         link = Link(env, context)
         try:
@@ -54,6 +62,7 @@ class JobSession(Session):
                 _say(env.rank, str(error))
             raise
         session = JobSession(Transport(link, context, welcome), welcome)
+        session._mark = mark
         session.transport.start()
         sys.excepthook = session._uncaught
         atexit.register(session._at_exit)
@@ -112,6 +121,9 @@ class JobSession(Session):
             return
         with self.saying():
             self.transport.leave()
+        if self._mark is not None:
+            with suppress(OSError):  # it makes an error clearer, no more
+                self._mark.touch()
         self._over = True
         atexit.unregister(self._at_exit)
 
@@ -140,6 +152,16 @@ class JobSession(Session):
             _say(self.rank, f"error: {error}")
             self.transport.fail(f"{type(error).__name__}: {error}", FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
+
+
+def _mark_of(env: JobEnv) -> Path | None:
+    """A file that says to later processes of this worker that its place in the job is gone.
+
+    Two scripts in one command (`bash -c "a && b"`) would otherwise have the second wait for a job that is over. Only
+    `launch` makes a folder for each job anew.
+    """
+    launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
+    return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
 
 
 def _say(rank: int | None, text: str) -> None:
