@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import zmq
 
-from .address import resolve, tcp
+from .address import is_number, resolve, tcp
 from .channel import Context, Socket, Watch, dealer, receive, send
 from .codec import Message, decode, encode
 from .curve import keys_for
@@ -97,10 +97,12 @@ class Link:
         return self.welcome
 
     def _no_answer(self) -> JobError:
+        name = self.env.root_uri
+        own = "" if is_number(name) else f", and does not take its own name {name} for 127.0.1.1 (see its /etc/hosts)"
         return JobError(
             f"no answer from the scheduler at {self.root} for {self.env.start_timeout:g} s",
-            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, and that a scheduler of this version runs there; "
-            "PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
+            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, and that a scheduler of this version runs there"
+            f"{own}; PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
         )
 
     def send(self, message: Message) -> bool:
