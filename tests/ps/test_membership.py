@@ -153,6 +153,15 @@ def test_a_repeated_hello_gets_the_same_answers():
     assert messages(actions, Welcome)[0].rank == 0
 
 
+def test_a_second_process_in_the_place_of_one_that_has_left_is_told_so():
+    world = World()
+    world.start()
+    world.say("w0", Leave())
+    ((code, text, remedy),) = [(e.code, e.text, e.remedy) for e in messages(world.hello("again", rank=0), Error)]
+    assert (code, text) == ("rank", "worker 0 has been in this job already and left it")
+    assert remedy == "There is one script per job: start the second one as a job of its own"
+
+
 def test_whoever_is_missing_at_the_start_is_named():
     world = World(workers=3, servers=2)
     world.hello("s", "server", rank=1)
