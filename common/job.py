@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import JobError
-from .wire import MEMBERS
 
+MOST_MEMBERS = 4096  # of a role in one job
 ROLES = ("scheduler", "server", "worker")
 _DEVICE = re.compile(r"(cpu|gpu)([0-9]{1,4})")
 
@@ -63,8 +63,8 @@ class JobEnv:
             role=role,
             root_uri=_text(env, "DMLC_PS_ROOT_URI"),
             root_port=_number(env, "DMLC_PS_ROOT_PORT", low=0, high=65535),
-            num_workers=_number(env, "DMLC_NUM_WORKER", low=1, high=MEMBERS),
-            num_servers=_number(env, "DMLC_NUM_SERVER", low=1, high=MEMBERS),
+            num_workers=_number(env, "DMLC_NUM_WORKER", low=1, high=MOST_MEMBERS),
+            num_servers=_number(env, "DMLC_NUM_SERVER", low=1, high=MOST_MEMBERS),
             rank=_rank(env, role),
             node_host=env.get("DMLC_NODE_HOST") or None,
             interface=env.get("DMLC_INTERFACE") or None,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgpack
 
 from .errors import RemoteError
+from .job import MOST_MEMBERS
 
 VERSION = 1  # of the protocol; all processes of a job must have the same
 
@@ -23,7 +24,7 @@ RANGE_ELEMENTS = 1 << 20  # per tensor frame: 4 MiB of float32
 PAYLOAD_BYTES = 64 << 20  # of one collective's contribution
 TEXT_BYTES = 4096
 KEY_BYTES = 255
-MEMBERS = 4096  # processes per job
+MEMBERS = MOST_MEMBERS  # processes per job
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}  # the dtypes that travel, little endian
 

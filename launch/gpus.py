@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import JobError
-from ..common.wire import MEMBERS
+from ..common.job import MOST_MEMBERS
 
 CPU, ALL = "cpu", "all"
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -46,12 +46,12 @@ def parse_gpus(text: str) -> list[str]:
 
 
 def parse_range(text: str) -> range | None:
-    """The numbers that `2` or `0-3` means, both ends included; None if it is neither or has more than MEMBERS."""
+    """The numbers that `2` or `0-3` means, both ends included; None if it is neither or has more than MOST_MEMBERS."""
     match = NUMBERS.fullmatch(text)
     if match is None:
         return None
     first, last = int(match[1]), int(match[2] or match[1])
-    return range(first, last + 1) if first <= last < first + MEMBERS else None
+    return range(first, last + 1) if first <= last < first + MOST_MEMBERS else None
 
 
 def all_gpus(entries: Sequence[str], environ: Mapping[str, str], present: Present) -> list[str]:

@@ -14,8 +14,8 @@ from typing import TypedDict
 
 from ..common.cores import available_cores
 from ..common.errors import JobError
+from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
-from ..common.wire import MEMBERS
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
 from .job import Job
 from .process_plan import OWNED
@@ -174,8 +174,8 @@ def _check_restarts(max_restarts: int) -> None:
 
 
 def _members(option: str, value: int) -> int:
-    if not 1 <= value <= MEMBERS:
-        raise JobError(option, expected=f"1 to {MEMBERS}" if value > 0 else "1 or more", got=value)
+    if not 1 <= value <= MOST_MEMBERS:
+        raise JobError(option, expected=f"1 to {MOST_MEMBERS}" if value > 0 else "1 or more", got=value)
     return value
 
 

@@ -36,9 +36,10 @@ def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
             raise JobError(f"cannot read {script}", remedy="Check its permissions")
         return (sys.executable, script)
     if not os.access(path, os.X_OK):
+        other = f"start it as `launch bash {script}`" if path.suffix == ".sh" else f"name it {script}.py"
         raise JobError(
             f"{script} is neither a .py file nor executable",
-            remedy=f"Name it {script}.py, or make it executable with `chmod +x {script}`",
+            remedy=f"Make it executable with `chmod +x {script}`, or {other}",
         )
     _check_first_line(path)
     return (script if os.sep in script else f".{os.sep}{script}",)  # without a slash, PATH would be searched instead
@@ -78,13 +79,27 @@ def _check_first_line(path: Path) -> None:
         raise JobError(f"{path} asks in its first line for an interpreter that is not there", got=repr(interpreter))
 
 
-def another_interpreter(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """What to tell the user if `argv` starts with a Python that is not the one of this launcher; None if it does not.
+def _named_in(script: Path) -> str | None:
+    """The interpreter that a script's first line names, also by way of env; None if there is none."""
+    try:
+        with script.open("rb") as file:
+            line = file.readline(256)
+    except OSError:  # a command of the PATH
+        return None
+    words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
+    if words and Path(words[0]).name == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return words[0] if words else None
 
-    That Python is asked, with the variables `environ`: links and wrappers of environments tell too little.
+
+def another_interpreter(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What to tell the user if `argv` runs in a Python that is not the one of this launcher; None if it does not.
+
+    It may be named on the command line or in a script's first line. That Python is asked, with the variables `environ`:
+    links and wrappers of environments tell too little.
     """
-    name = Path(argv[0]).name
-    path = shutil.which(argv[0], path=environ.get("PATH"))
+    runs = _named_in(Path(argv[0])) or argv[0]
+    name, path = Path(runs).name, shutil.which(runs, path=environ.get("PATH"))
     if not PYTHON.fullmatch(name) or path is None or path == sys.executable:
         return None
     try:
@@ -97,5 +112,7 @@ def another_interpreter(argv: Sequence[str], environ: Mapping[str, str]) -> str 
     if prefix == sys.prefix:
         return None
     which = "has no pushgrad" if has_us != "True" else "has other packages"
-    rest = next((word for word in argv[1:] if not word.startswith("-")), "train.py")
-    return f"{name} is {path}, which {which}; launch runs in {sys.executable}, as `launch {rest}` would, without {name}"
+    return (
+        f"the script runs in {path}, which {which}; launch runs in {sys.executable}, "
+        f"and so does a script that it starts itself: `launch train.py`, without {name}"
+    )

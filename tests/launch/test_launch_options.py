@@ -103,7 +103,7 @@ def test_ranks():
 
 
 def test_scripts(train):
-    for name in ("tool", "data"):
+    for name in ("tool", "data", "data.sh"):
         Path(name).write_text("#!/bin/sh\n")
     os.chmod("tool", 0o755)
     Path("folder").mkdir()
@@ -115,7 +115,8 @@ def test_scripts(train):
         ("absent.py", "there is no script absent.py; this folder is"),
         ("no-such-command", "there is no script no-such-command"),
         ("folder", "folder is a folder: expected a script"),
-        ("data", "chmod +x data"),
+        ("data", "Make it executable with `chmod +x data`, or name it data.py"),
+        ("data.sh", "or start it as `launch bash data.sh`"),
     ):
         with pytest.raises(JobError) as refused:
             worker_command(name)
@@ -155,7 +156,11 @@ def test_another_interpreter(tmp_path):
         fake.write_text(f"#!/bin/sh\nprintf '{said}\\n'\n".replace("\nF", "\\nF").replace("\nT", "\\nT"))
         fake.chmod(0o755)
         text = another_interpreter(["python3", "-u", "train.py"], environ)
-        assert f"python3 is {fake}, {told}; launch runs in {sys.executable}, as `launch train.py` would" in text
+        assert f"the script runs in {fake}, {told}; launch runs in {sys.executable}, and so does" in text
+        for line in ("#!/usr/bin/env python3", "#!/usr/bin/env -S python3 -u", f"#!{fake}"):
+            tool = tmp_path / "tool"
+            tool.write_text(f"{line}\n")
+            assert another_interpreter([str(tool)], environ) == text
     fake.write_text("#!/bin/sh\nexit 3\n")
     assert another_interpreter(["python3", "train.py"], environ) is None, "it will say so itself"
     fake.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

@@ -65,7 +65,7 @@ def test_another_python_is_mentioned(launch, script, tmp_path):
     other.chmod(0o755)
     job = launch("python3", script("print('ran')"), env={"PATH": f"{other.parent}:/usr/bin:/bin"})
     assert job.finish() == 0, job.text
-    assert f"note: python3 is {other}, which has no pushgrad; launch runs in {sys.executable}" in job.text
+    assert f"note: the script runs in {other}, which has no pushgrad; launch runs in {sys.executable}" in job.text
     assert job.lines == ["w0 | ran"]
 
 
@@ -84,6 +84,20 @@ def test_breakpoint(launch, script, setting):
     else:
         assert job.finish() == 1, job.text
         assert "breakpoint() at train.py:1: worker 0 has no keyboard under `launch`. Debug in one process" in job.text
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("input('which? ')", "The standard input of a job's processes is empty"),
+        ("import pdb; pdb.set_trace()\nprint('beyond')", "The standard input of a job's processes is empty"),
+        ("raise ModuleNotFoundError(\"No module named 'pushgrad'\")", "The script's Python is not that of launch"),
+    ],
+)
+def test_errors_that_a_job_causes_are_explained(launch, script, code, told):
+    job = launch(script(code))
+    assert job.finish() == 1, job.text
+    assert told in job.errors[-2]
 
 
 def member(role="worker", rank=0, **facts):
