@@ -123,7 +123,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
     from .notes import notes
-    from .options import make_job, parse_ranks
+    from .options import Options, make_job, parse_ranks
 
     options = {name: value for name, value in context.params.items() if name not in SHOWING}
     if context.get_parameter_source("script") is ParameterSource.COMMANDLINE:
@@ -132,7 +132,7 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
             if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
                 options[name] = none
     try:
-        job = make_job(**options)
+        job = make_job(Options(**options))
         if context.params["ranks"] is not None:
             parse_ranks(context.params["ranks"], job.workers)
     except JobError as error:

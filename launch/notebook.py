@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .display import PlainDisplay
 from .local import LocalCluster
-from .options import make_job
+from .options import Options, make_job
 from .run import run_job
 
 
@@ -29,7 +29,7 @@ def run(
     or "all". Times are in seconds. Output goes to sys.stdout and sys.stderr, line by line after the name of its
     process. Raises JobError naming the option that cannot be met.
     """
-    job = make_job(
+    options = Options(
         os.fspath(script),
         [str(argument) for argument in args],
         workers=workers,
@@ -41,4 +41,5 @@ def run(
         start_timeout=start_timeout,
         grace_period=grace_period,
     )
+    job = make_job(options)
     return run_job(job, LocalCluster().plan(job), PlainDisplay())

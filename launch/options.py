@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -26,47 +27,50 @@ NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; t
 ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
 
 
-def make_job(
-    script: str,
-    args: Sequence[str] = (),
-    *,
-    module: bool = False,
-    workers: int | None = None,
-    servers: int = 1,
-    gpus: str | None = None,
-    env: Sequence[str] = (),
-    log_dir: str | None = None,
-    separate_logs: bool = False,
-    timeout: float | None = None,
-    start_timeout: float | None = None,
-    grace_period: float = 30.0,
-    max_restarts: int = 0,
-    environ: Mapping[str, str] | None = None,
-) -> Job:
-    """Check the options of `launch` and make a Job of them; nothing is created yet.
+@dataclass(frozen=True)
+class Options:
+    """The options of `launch` as they were given, under the names that they have there. Times are in seconds."""
+
+    script: str
+    args: Sequence[str] = ()
+    module: bool = False
+    workers: int | None = None
+    servers: int = 1
+    gpus: str | None = None
+    env: Sequence[str] = ()
+    log_dir: str | None = None
+    separate_logs: bool = False
+    timeout: float | None = None
+    start_timeout: float | None = None
+    grace_period: float = 30.0
+    max_restarts: int = 0
+
+
+def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
+    """Check the options and make a Job of them; nothing is created yet.
 
     `environ` takes the place of this process's environment. Raises JobError naming the option that cannot be met.
     """
     environ = os.environ if environ is None else environ
     _check_platform()
-    _check_restarts(max_restarts)
-    command = (*worker_command(script, module), *args)
-    added = parse_env(env)
-    hands = deal_gpus(gpus, workers, added, environ)
-    workers = _members("--workers", workers if workers is not None else max(1, len(hands)))
+    _check_restarts(options.max_restarts)
+    command = (*worker_command(options.script, options.module), *options.args)
+    env = parse_env(options.env)
+    hands = deal_gpus(options.gpus, options.workers, env, environ)
+    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
     return Job(
         command=command,
         workers=workers,
-        servers=_members("--servers", servers),
+        servers=_members("--servers", options.servers),
         hands=hands,
-        env=added,
+        env=env,
         defaults=_defaults(workers, bool(hands), environ),
-        timeout=None if timeout is None else _seconds("--timeout", timeout),
-        start_timeout=_start_timeout(start_timeout, added, environ),
-        grace_period=_seconds("--grace-period", grace_period, zero=True),
-        keep_logs=log_dir is not None,
-        separate_logs=separate_logs,
-        **_places(log_dir),
+        timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
+        start_timeout=_start_timeout(options.start_timeout, env, environ),
+        grace_period=_seconds("--grace-period", options.grace_period, zero=True),
+        keep_logs=options.log_dir is not None,
+        separate_logs=options.separate_logs,
+        **_places(options.log_dir),
     )
 
 

@@ -8,8 +8,13 @@ import pytest
 
 from pushgrad.common.cores import available_cores
 from pushgrad.common.errors import JobError
-from pushgrad.launch.options import make_job, parse_env, parse_ranks
+from pushgrad.launch import options as launch_options
+from pushgrad.launch.options import Options, parse_env, parse_ranks
 from pushgrad.launch.script import another_interpreter, worker_command
+
+
+def make_job(script, args=(), environ=None, **options):
+    return launch_options.make_job(Options(script, args, **options), environ)
 
 
 @pytest.fixture
