@@ -12,20 +12,34 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ..common.errors import JobError
 from .process_plan import FREE_PORT, ProcessSpec
 
 
 @contextlib.contextmanager
 def held_port(specs: Sequence[ProcessSpec]) -> Iterator[list[ProcessSpec]]:
-    """The processes with a port in place of FREE_PORT in their environments, held for as long as the context lasts."""
-    with socket.socket() as holder:
-        if not any(FREE_PORT in spec.env.values() for spec in specs):
-            yield list(specs)
-            return
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("", 0))
+    """The processes with a port in place of FREE_PORT in their environments, held for as long as the context lasts.
+
+    Raises JobError if the system has no port, or no file descriptor, left.
+    """
+    if not any(FREE_PORT in spec.env.values() for spec in specs):
+        yield list(specs)
+        return
+    with _bound() as holder:
         port = str(holder.getsockname()[1])
         yield [replace(spec, env=_filled(spec, port)) for spec in specs]
+
+
+def _bound() -> socket.socket:
+    try:
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("", 0))
+    except OSError as error:
+        raise JobError(
+            f"no port for MASTER_PORT: {error.strerror}", remedy="--env MASTER_PORT=29500 names one"
+        ) from None
+    return holder
 
 
 def _filled(spec: ProcessSpec, port: str) -> dict[str, str]:
