@@ -34,6 +34,31 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
 
 
+def is_number(host: str) -> bool:
+    """Whether `host` is an address and no name."""
+    try:
+        ipaddress.ip_address(host.strip("[]").split("%", maxsplit=1)[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_only_here(host: str, address: str) -> bool:
+    """Whether a name that others know leads back to this host here, as Debian's /etc/hosts has it: 127.0.1.1."""
+    return is_loopback(address) and not is_number(host) and not host.startswith("localhost")
+
+
+def warning_of_names(env: JobEnv) -> str | None:
+    """What to tell the user if the scheduler's name leads back to this host: then nobody else reaches what is here."""
+    address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
+    if not _is_only_here(env.root_uri, address):
+        return None
+    return (
+        f"DMLC_PS_ROOT_URI: {env.root_uri} is {address} on this host (see /etc/hosts), where other hosts cannot reach "
+        "it. For a job of several hosts give the address that they use instead of the name"
+    )
+
+
 def host_of(endpoint: str) -> str:
     """The host of a tcp endpoint, without the brackets of IPv6."""
     return endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
@@ -87,13 +112,17 @@ def node_address(env: JobEnv) -> tuple[str, str]:
     """This process's own address and the variable that it comes from.
 
     DMLC_NODE_HOST wins over DMLC_INTERFACE (as in ps-lite); without both it is the address on the route to the
-    scheduler. Raises JobError if the one that is set leads to no address.
+    scheduler, and so it is where the host takes its own name for 127.0.1.1 while the scheduler is elsewhere. Raises
+    JobError if the one that is set leads to no address.
     """
+    root = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
     if env.node_host:
-        return resolve(env.node_host, "DMLC_NODE_HOST"), "DMLC_NODE_HOST"
-    if env.interface:
+        own = resolve(env.node_host, "DMLC_NODE_HOST")
+        if is_loopback(root) or not _is_only_here(env.node_host, own):
+            return own, "DMLC_NODE_HOST"
+    elif env.interface:
         return interface_address(env.interface), "DMLC_INTERFACE"
-    return route_to(resolve(env.root_uri, "DMLC_PS_ROOT_URI")), "DMLC_PS_ROOT_URI"
+    return route_to(root), "DMLC_PS_ROOT_URI"
 
 
 def tcp(address: str, port: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .errors import JobError
 
+MOST_MEMBERS = 4096  # of a role in one job
 ROLES = ("scheduler", "server", "worker")
 _DEVICE = re.compile(r"(cpu|gpu)([0-9]{1,4})")
 
@@ -62,8 +63,8 @@ class JobEnv:
             role=role,
             root_uri=_text(env, "DMLC_PS_ROOT_URI"),
             root_port=_number(env, "DMLC_PS_ROOT_PORT", low=0, high=65535),
-            num_workers=_number(env, "DMLC_NUM_WORKER", low=1),
-            num_servers=_number(env, "DMLC_NUM_SERVER", low=1),
+            num_workers=_number(env, "DMLC_NUM_WORKER", low=1, high=MOST_MEMBERS),
+            num_servers=_number(env, "DMLC_NUM_SERVER", low=1, high=MOST_MEMBERS),
             rank=_rank(env, role),
             node_host=env.get("DMLC_NODE_HOST") or None,
             interface=env.get("DMLC_INTERFACE") or None,
@@ -72,9 +73,14 @@ class JobEnv:
             keys=env.get("PUSHGRAD_KEYS") or None,
             insecure=env.get("PUSHGRAD_INSECURE") == "1",
             lease=_seconds(env, "PUSHGRAD_LEASE", 30.0),
-            start_timeout=_seconds(env, "PUSHGRAD_START_TIMEOUT", 60.0),
+            start_timeout=start_timeout(env),
             status_fd=_number(env, "PUSHGRAD_STATUS_FD", low=0) if env.get("PUSHGRAD_STATUS_FD") else None,
         )
+
+
+def start_timeout(env: Mapping[str, str]) -> float:
+    """The seconds that PUSHGRAD_START_TIMEOUT gives processes to come; 60 if it is not set. JobError if it is none."""
+    return _seconds(env, "PUSHGRAD_START_TIMEOUT", 60.0)
 
 
 def dealt_devices(env: Mapping[str, str] | None = None) -> list[tuple[str, int]]:

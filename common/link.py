@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import zmq
 
-from .address import resolve, tcp
+from .address import is_number, resolve, tcp
 from .channel import Context, Socket, Watch, dealer, receive, send
 from .codec import Message, encode
 from .curve import keys_for
@@ -100,10 +100,12 @@ class Link:
         return self.welcome
 
     def _no_answer(self) -> JobError:
+        name = self.env.root_uri
+        own = "" if is_number(name) else f", and does not take its own name {name} for 127.0.1.1 (see its /etc/hosts)"
         return JobError(
             f"no answer from the scheduler at {self.root} for {self.env.start_timeout:g} s",
-            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, and that a scheduler of this version runs there; "
-            "PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
+            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, and that a scheduler of this version runs there"
+            f"{own}; PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
         )
 
     def send(self, message: Message) -> bool:
@@ -151,7 +153,7 @@ class Link:
             return True
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
-            raise PeerLost(describe(item))
+            raise PeerLost(item.sentence)
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
@@ -204,12 +206,6 @@ class Link:
         self.socket.close(int(1000 * linger))
         if self.pulse is not None:
             self.pulse.close()
-
-
-def describe(item: Abort) -> str:
-    """Say in one line why the job was aborted: which process was the cause, on which host, and what was wrong."""
-    who = item.role if item.rank is None else f"{item.role} {item.rank}"
-    return f"the job ends because of {who} on {item.host}: {item.reason}"
 
 
 def refused(item: Error) -> JobError | RemoteError:

@@ -175,13 +175,23 @@ class Gone(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Abort(Message):
-    """The job ends now because of the process that `role`, `rank` and `host` name. The receiver answers by `leave`."""
+    """The job ends now because of the process that `role`, `rank` and `host` name. The receiver answers by `leave`.
+
+    `host` is empty if that process has never come; then `reason` names it.
+    """
 
     op: ClassVar[str] = "abort"
     role: str = checked(choice("scheduler", "server", "worker"))
     rank: int | None = checked(optional(RANK))
     host: str = checked(SHORT)
     reason: str = checked(SAYING)
+
+    @property
+    def sentence(self) -> str:
+        """Why the job was aborted: which process was the cause, on which host, and what was wrong."""
+        who = self.role if self.rank is None else f"{self.role} {self.rank}"
+        because = f"because of {who} on {self.host}" if self.host else "before it has begun"
+        return f"the job ends {because}: {self.reason}"
 
 
 @message

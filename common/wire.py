@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgpack
 
 from .errors import RemoteError
+from .job import MOST_MEMBERS
 
 VERSION = 1  # of the protocol; all processes of a job must have the same
 
@@ -25,7 +26,7 @@ RANGE_ELEMENTS = 1 << 20  # per tensor frame: 4 MiB of float32
 PAYLOAD_BYTES = 64 << 20  # of one collective's contribution
 TEXT_BYTES = 4096
 KEY_BYTES = 255
-MEMBERS = 4096  # processes per job
+MEMBERS = MOST_MEMBERS  # processes per job
 DEPTH = 4  # of a header: the map, its tensors, one tensor, that tensor's shape
 LEVEL_ITEMS = 1 << 16  # values at one depth of a header; the most that is valid are 32 axes of each of TENSORS shapes
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..common.errors import EXIT_FAILURE, EXIT_USAGE, JobError
+from . import config
+
+if TYPE_CHECKING:
+    from .display import Display
+    from .job import Job
 
 INTERRUPTED = 130
+SHOWING = ("config", "dry_run", "quiet", "verbose", "timestamps", "ranks")  # options that do not make the job another
 
-EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script.
+EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script. An option may also be set
+by a variable (LAUNCH_WORKERS=2 for --workers 2) or in the file of --config; the option counts before the variable,
+the variable before the file.
 
 Exit code: 0 if every worker ended with 0, otherwise that of the process that failed first (128+n if signal n
 killed it); 2 for a wrong option, 124 after --timeout, 130 after Ctrl-C, 143 after SIGTERM. A second Ctrl-C kills at
@@ -27,20 +38,46 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 
 
 @click.command(
-    context_settings={"allow_interspersed_args": False, "help_option_names": ["--help"], "max_content_width": 110},
+    context_settings={
+        "allow_interspersed_args": False,
+        "auto_envvar_prefix": config.PREFIX,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+    },
     epilog=EPILOG,
 )
-@click.option("--workers", type=int, metavar="N", help="Number of workers.  [default: the number of --gpus, or 1]")
-@click.option("--servers", type=int, metavar="N", default=1, show_default=True, help="Number of servers.")
+@click.option(
+    "--config", is_eager=True, callback=config.load, metavar="FILE", help="Read options from a TOML file, as job.toml."
+)
+@click.option(
+    "-n", "--workers", type=int, metavar="N", help="Number of workers.  [default: the number of --gpus, or 1]"
+)
+@click.option("-s", "--servers", type=int, metavar="N", default=1, show_default=True, help="Number of servers.")
 @click.option(
     "--gpus",
     metavar="LIST",
-    help="GPUs, dealt evenly to the workers in order: 0,1. Repeat one to share it (0,0), mix with cpu (0,cpu). "
-    "Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs do as well.",
+    help="GPUs, dealt evenly to the workers in order: 0,1 or 0-3 or all. Repeat one to share it (0,0), mix with cpu "
+    "(0,cpu). Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs do as well.",
 )
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable for every process; may be repeated.")
+@click.option(
+    "--env",
+    type=config.Words(),
+    multiple=True,
+    callback=config.all_env,
+    metavar="NAME=VALUE",
+    help="Set a variable for every process; may be repeated.",
+)
 @click.option("--log-dir", metavar="DIR", help="Keep the log files, one per process, in a folder of the job in DIR.")
+@click.option("--separate-logs", is_flag=True, help="Two log files per process: standard output and errors.")
+@click.option("--timestamps", is_flag=True, help="Put the time before each line that is shown.")
+@click.option("--ranks", metavar="LIST", help="Of the workers show only the lines of these: 0,2 or 0-3.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Stop the job if it takes longer.")
+@click.option(
+    "--start-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Time for all processes to come, from the first worker that does.  [default: PUSHGRAD_START_TIMEOUT, or 60]",
+)
 @click.option(
     "--grace-period",
     type=float,
@@ -52,32 +89,77 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
 )
-@click.option("--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
-@click.option("--dry-run", is_flag=True, help="Print the command and environment of each process; start nothing.")
+@click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
+@click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
 @click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")
 @click.option("--verbose", is_flag=True, help="Tell what happens to each process.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def command(script: str, args: tuple[str, ...], dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+@click.pass_context
+def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> int:
     """Train with SCRIPT on several workers of this machine, with parameter servers and a scheduler beside them.
 
     launch --workers 2 --gpus 0,1 train.py --lr 0.1
     """
     from .local import LocalCluster
-    from .options import make_job
 
-    job = make_job(script, args, **options)
+    job, told = _planned(context)
     specs = LocalCluster().plan(job)
     if dry_run:
         from .dry_run import describe
 
-        click.echo(describe(job, specs))
+        click.echo(describe(job, specs, told))
         return 0
-    from .progress import choose_display
     from .run import run_job
 
-    return run_job(job, specs, choose_display(live=not quiet), quiet=quiet, verbose=verbose)
+    display = _display(context, job)
+    for note in told:
+        if not quiet:
+            display.say(f"note: {note}")
+    return run_job(job, specs, display, quiet=quiet, verbose=context.params["verbose"])
+
+
+def _planned(context: click.Context) -> tuple[Job, list[str]]:
+    """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
+    from .notes import notes
+    from .options import Options, make_job, parse_ranks
+
+    options = {name: value for name, value in context.params.items() if name not in SHOWING}
+    if context.get_parameter_source("script") is ParameterSource.COMMANDLINE:
+        # The arguments that a file has are for the script that it names.
+        for name, none in (("args", ()), ("module", False)):
+            if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
+                options[name] = none
+    try:
+        job = make_job(Options(**options))
+        if context.params["ranks"] is not None:
+            parse_ranks(context.params["ranks"], job.workers)
+    except JobError as error:
+        if origins := config.origins(context, str(error)):
+            error.remedy = f"{error.remedy}. {origins}" if error.remedy else origins
+        raise
+    settings = {
+        name: context.params[name] for name in sorted(context.params) if name not in ("config", "env", "dry_run")
+    }
+    settings |= options | {"workers": job.workers, "start_timeout": job.start_timeout}
+    settings.pop("env")
+    text = config.written(context, settings, job.env)
+    misspelled = config.misspelled(os.environ, context.command.params)
+    return replace(job, config=text), [*misspelled, *notes(job, os.environ)]
+
+
+def _display(context: click.Context, job: Job) -> Display:
+    from .filters import OnlyRanks, Timestamps
+    from .options import parse_ranks
+    from .progress import choose_display
+
+    display: Display = choose_display(live=not context.params["quiet"])
+    if context.params["timestamps"]:
+        display = Timestamps(display)
+    if context.params["ranks"] is not None:
+        display = OnlyRanks(display, parse_ranks(context.params["ranks"], job.workers))
+    return display
 
 
 def main() -> None:
@@ -91,6 +173,8 @@ def _exit_code() -> int:
         code = command.main(prog_name="launch", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.BadParameter) and (name := config.blamed_variable(error)):
+            click.echo(f"The value is that of the variable {name}", err=True)
         return error.exit_code
     except JobError as error:
         click.echo(f"Error: {error}", err=True)

@@ -1,27 +1,62 @@
-"""What --dry-run prints: lines for a shell, one per process, fit to be shown to others."""
+"""What --dry-run prints: lines for a POSIX shell that start the job in order, fit to be shown to others."""
 
 from __future__ import annotations
 
-import re
+import os
 import shlex
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from .config import is_secret
 from .job import Job
-from .process_plan import ProcessSpec, count
+from .process_plan import CHOSEN_PORT, FREE_PORT, OWNED, ProcessSpec, count
 
-# Names of variables whose values are not shown. It errs on the side of hiding.
-SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
-HIDDEN = "<hidden>"
+# In a shell's variables, as they are known only when the lines run.
+LATER = {CHOSEN_PORT: '"$port"', FREE_PORT: '"$master_port"'}
+NOT_BY_HAND = ("PUSHGRAD_LAUNCHED",)  # without a launcher exit codes are those of processes by themselves
+ANY_PORT = "import socket; s = socket.socket(); s.bind(('', 0)); print(s.getsockname()[1])"
+# The scheduler writes its port into the file as it writes it into launch's pipe. Should it end, nobody waits for it.
+READ_PORT = r"""port=$(sed -n 's/.*"listening".*"port": \([0-9]*\).*/\1/p' {status})"""
+AWAIT_PORT = 'until {read}; [ -n "$port" ] || ! kill -0 $!; do sleep 0.1; done'
 
 
-def describe(job: Job, specs: Sequence[ProcessSpec]) -> str:
-    """The job as the text of a shell script with a comment above each process. Likely secrets are not shown."""
+def describe(
+    job: Job, specs: Sequence[ProcessSpec], notes: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> str:
+    """The job as a shell script: its configuration and notes as comments, then each process under its name.
+
+    Values of variables that are likely secrets are not shown: a line asks for them when it runs.
+    """
+    status = shlex.quote(str(job.job_dir / "status"))
     lines = [
         f"# job {job.job_id}: {count(job.workers, 'worker')}, {count(job.servers, 'server')}",
+        *(f"# note: {note}" for note in notes),
+        *(f"# {line}".rstrip() for line in job.config.splitlines()),
+        f"cd {shlex.quote(str(Path.cwd()))}",
         f"mkdir -m 700 {shlex.quote(str(job.job_dir))}",
     ]
+    if any(FREE_PORT in spec.env.values() for spec in specs):
+        lines.append(f"master_port=$({shlex.join([sys.executable, '-c', ANY_PORT])})")
     for spec in specs:
-        shown = {name: HIDDEN if SECRET.search(name) else value for name, value in spec.env.items()}
-        lines += [f"# {spec.title} ({spec.name}) on {spec.host}", replace(spec, env=shown).shell()]
-    return "\n".join(lines)
+        lines += [f"# {spec.title} ({spec.name}) on {spec.host}", _line(spec, status, environ)]
+        if spec.role == "scheduler" and any(CHOSEN_PORT in other.env.values() for other in specs):
+            lines.append(AWAIT_PORT.format(read=READ_PORT.format(status=status)))
+    return "\n".join([*lines, f"wait; rm -r {shlex.quote(str(job.job_dir))}"])
+
+
+def _line(spec: ProcessSpec, status: str, environ: Mapping[str, str]) -> str:
+    """The process in the background; without variables of another job that the shell may have."""
+    leftover = [word for name in sorted(OWNED) if name in environ and name not in spec.env for word in ("-u", name)]
+    settings = [f"{name}={_shown(name, value)}" for name, value in spec.env.items() if name not in NOT_BY_HAND]
+    end = "&"
+    if spec.role == "scheduler":
+        settings.append("PUSHGRAD_STATUS_FD=3")
+        end = f"3> {status} &"
+    return " ".join(["env", *leftover, *settings, shlex.join(spec.argv), end])
+
+
+def _shown(name: str, value: str) -> str:
+    if is_secret(name):
+        return f'"${{{name}:?is not shown here: set it first}}"'
+    return LATER.get(value) or shlex.quote(value)

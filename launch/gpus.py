@@ -1,7 +1,7 @@
 """Which worker sees which GPU, found out without loading CUDA.
 
-An *entry* is one item of --gpus: an index, a UUID or `cpu`. A *hand* is the entries that one worker is dealt. A CUDA
-context of the launcher would take memory on the GPUs for as long as the job runs.
+An *entry* is one item of --gpus: an index, a UUID, `cpu` or `all`. A *hand* is the entries that one worker is dealt. A
+CUDA context of the launcher would take memory on the GPUs for as long as the job runs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import JobError
+from ..common.job import MOST_MEMBERS
 
-CPU = "cpu"
+CPU, ALL = "cpu", "all"
 DRIVER = Path("/proc/driver/nvidia/gpus")
+NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 UUID = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]+")
 
 
@@ -29,12 +31,41 @@ class Present:
 
 
 def parse_gpus(text: str) -> list[str]:
-    """The entries of `0,1`, `0,0`, `0,cpu` or UUIDs. Raises JobError if one is no index, no UUID and not cpu."""
-    entries = [entry.strip() for entry in text.split(",")]
-    for entry in entries:
-        if not (entry == CPU or UUID.fullmatch(entry) or (entry.isascii() and entry.isdigit())):
-            raise JobError("--gpus", expected="indices, UUIDs or cpu between commas, such as 0,1", got=repr(text))
-    return [str(int(entry)) if entry.isdigit() else entry for entry in entries]  # 00 and 0 are one GPU
+    """The entries of `0,1`, `0-3`, `0,0`, `0,cpu`, `all` or UUIDs. Raises JobError if one is none of these."""
+    entries: list[str] = []
+    for entry in (part.strip() for part in text.split(",")):
+        numbers = parse_range(entry)
+        if numbers is not None:
+            entries += map(str, numbers)  # 00 and 0 are one GPU
+        elif entry in (CPU, ALL) or UUID.fullmatch(entry):
+            entries.append(entry)
+        else:
+            expected = "indices, UUIDs or cpu between commas, such as 0,1 or 0-3, or all"
+            raise JobError("--gpus", expected=expected, got=repr(text))
+    return entries
+
+
+def parse_range(text: str) -> range | None:
+    """The numbers that `2` or `0-3` means, both ends included; None if it is neither or has more than MOST_MEMBERS."""
+    match = NUMBERS.fullmatch(text)
+    if match is None:
+        return None
+    first, last = int(match[1]), int(match[2] or match[1])
+    return range(first, last + 1) if first <= last < first + MOST_MEMBERS else None
+
+
+def all_gpus(entries: Sequence[str], environ: Mapping[str, str], present: Present) -> list[str]:
+    """The entries with the indices of all GPUs in place of `all`, those that CUDA_VISIBLE_DEVICES leaves if it is set.
+
+    Raises JobError if there are none.
+    """
+    allowed = _allowed(environ)
+    number = present.gpus if allowed is None else len(allowed)
+    if number == 0:
+        shown = "" if allowed is None else f": CUDA_VISIBLE_DEVICES={environ['CUDA_VISIBLE_DEVICES']} leaves none"
+        raise JobError(f"--gpus {','.join(entries)}: there is no GPU{shown}", remedy="Leave it out to train on the CPU")
+    every = [str(index) for index in range(number)]
+    return [found for entry in entries for found in (every if entry == ALL else [entry])]
 
 
 def deal(entries: Sequence[str], workers: int) -> list[list[str]]:

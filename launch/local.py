@@ -6,7 +6,7 @@ import socket
 
 from .gpus import cuda_visible_devices, pushgrad_devices, share_a_gpu
 from .job import Job
-from .process_plan import CHOSEN_PORT, ProcessSpec
+from .process_plan import CHOSEN_PORT, FREE_PORT, ProcessSpec
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,6 +30,9 @@ class LocalCluster:
 
 def _worker(job: Job, rank: int) -> dict[str, str]:
     env = {
+        # For scripts that use torch.distributed beside us; --env may name another place.
+        "MASTER_ADDR": LOOPBACK,
+        "MASTER_PORT": FREE_PORT,
         **_common(job, "worker"),
         "DMLC_WORKER_ID": str(rank),
         # torch's names, for scripts that read them.
@@ -60,6 +63,7 @@ def _common(job: Job, role: str) -> dict[str, str]:
         "PUSHGRAD_JOB_ID": job.job_id,
         "PUSHGRAD_JOB_DIR": str(job.job_dir),
         "PUSHGRAD_LAUNCHED": "1",
+        "PUSHGRAD_START_TIMEOUT": f"{job.start_timeout:g}",
     }
     if job.keys is not None:
         env["PUSHGRAD_KEYS"] = str(job.keys)

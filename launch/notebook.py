@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .display import PlainDisplay
 from .local import LocalCluster
-from .options import make_job
+from .options import Options, make_job
 from .run import run_job
 
 
@@ -20,15 +20,16 @@ def run(
     env: Mapping[str, str] | None = None,
     log_dir: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
+    start_timeout: float | None = None,
     grace_period: float = 30.0,
 ) -> int:
     """Run `script` with `args` as a job, as `launch` does, and return its exit code, 0 only if every worker's is 0.
 
-    `workers` defaults to the number of `gpus`, or 1; `gpus` is a list such as [0, 1] or the text "0,1". Times are in
-    seconds. Output goes to sys.stdout and sys.stderr, line by line after the name of its process. Raises JobError
-    naming the option that cannot be met.
+    `workers` defaults to the number of `gpus`, or 1; `gpus` is a list such as [0, 1] or the text "0,1", "0-3"
+    or "all". Times are in seconds. Output goes to sys.stdout and sys.stderr, line by line after the name of its
+    process. Raises JobError naming the option that cannot be met.
     """
-    job = make_job(
+    options = Options(
         os.fspath(script),
         [str(argument) for argument in args],
         workers=workers,
@@ -37,6 +38,8 @@ def run(
         env=[f"{name}={value}" for name, value in (env or {}).items()],
         log_dir=None if log_dir is None else os.fspath(log_dir),
         timeout=timeout,
+        start_timeout=start_timeout,
         grace_period=grace_period,
     )
+    job = make_job(options)
     return run_job(job, LocalCluster().plan(job), PlainDisplay())

@@ -5,97 +5,111 @@ from __future__ import annotations
 import math
 import os
 import secrets
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from ..common.cores import available_cores
 from ..common.errors import JobError
-from .gpus import CPU, deal, parse_gpus, present_gpus, visible_devices
+from ..common.job import MOST_MEMBERS
+from ..common.job import start_timeout as start_timeout_in
+from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
 from .job import Job
 from .process_plan import OWNED
+from .script import worker_command
 
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
+NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
 ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
 
 
-def make_job(
-    script: str,
-    args: Sequence[str] = (),
-    *,
-    module: bool = False,
-    workers: int | None = None,
-    servers: int = 1,
-    gpus: str | None = None,
-    env: Sequence[str] = (),
-    log_dir: str | None = None,
-    timeout: float | None = None,
-    grace_period: float = 30.0,
-    max_restarts: int = 0,
-    environ: Mapping[str, str] | None = None,
-) -> Job:
-    """Check the options of `launch` and make a Job of them; nothing is created yet.
+@dataclass(frozen=True)
+class Options:
+    """The options of `launch` as they were given, under the names that they have there. Times are in seconds."""
+
+    script: str
+    args: Sequence[str] = ()
+    module: bool = False
+    workers: int | None = None
+    servers: int = 1
+    gpus: str | None = None
+    env: Sequence[str] = ()
+    log_dir: str | None = None
+    separate_logs: bool = False
+    timeout: float | None = None
+    start_timeout: float | None = None
+    grace_period: float = 30.0
+    max_restarts: int = 0
+
+
+def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
+    """Check the options and make a Job of them; nothing is created yet.
 
     `environ` takes the place of this process's environment. Raises JobError naming the option that cannot be met.
     """
     environ = os.environ if environ is None else environ
     _check_platform()
-    _check_restarts(max_restarts)
-    command = (*worker_command(script, module), *args)
-    added = parse_env(env)
-    hands = deal_gpus(gpus, workers, added, environ)
-    workers = _at_least_one("--workers", workers if workers is not None else max(1, len(hands)))
-    job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
+    _check_restarts(options.max_restarts)
+    command = (*worker_command(options.script, options.module), *options.args)
+    env = parse_env(options.env)
+    hands = deal_gpus(options.gpus, options.workers, env, environ)
+    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
     return Job(
         command=command,
         workers=workers,
-        servers=_at_least_one("--servers", servers),
-        job_id=job_id,
-        job_dir=job_dir,
-        log_dir=job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id,
+        servers=_members("--servers", options.servers),
         hands=hands,
-        env=added,
+        env=env,
         defaults=_defaults(workers, bool(hands), environ),
-        keep_logs=log_dir is not None,
-        timeout=None if timeout is None else _seconds("--timeout", timeout),
-        grace_period=_seconds("--grace-period", grace_period, zero=True),
+        timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
+        start_timeout=_start_timeout(options.start_timeout, env, environ),
+        grace_period=_seconds("--grace-period", options.grace_period, zero=True),
+        keep_logs=options.log_dir is not None,
+        separate_logs=options.separate_logs,
+        **_places(options.log_dir),
     )
 
 
-def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
-    """The argv that runs `script`: a .py file or a module by this Python, any other executable by itself.
+class _Places(TypedDict):
+    job_id: str
+    job_dir: Path
+    log_dir: Path
 
-    Raises JobError if there is no such file or command, or it cannot be run. A module is not looked for: importing
-    belongs to the worker.
-    """
-    if module:
-        return (sys.executable, "-m", script)
-    path = Path(script)
-    if path.is_dir():
-        raise JobError(f"{script} is a folder", expected="a script, such as train.py")
-    if not path.exists():
-        return (_on_path(script),)
-    if path.suffix == ".py":
-        if not os.access(path, os.R_OK):
-            raise JobError(f"cannot read {script}", remedy="Check its permissions")
-        return (sys.executable, script)
-    if not os.access(path, os.X_OK):
+
+def _places(log_dir: str | None) -> _Places:
+    """A new job's name and folders."""
+    job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
+    logs = job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id
+    return {"job_id": job_id, "job_dir": job_dir, "log_dir": logs}
+
+
+def _start_timeout(given: float | None, added: Mapping[str, str], environ: Mapping[str, str]) -> float:
+    """The option, else the variable that every process reads, from --env or from our own environment; else 60 s."""
+    if given is None:
+        return start_timeout_in({**environ, **added})
+    if "PUSHGRAD_START_TIMEOUT" in added:
         raise JobError(
-            f"{script} is neither a .py file nor executable",
-            remedy=f"Name it {script}.py, or make it executable with `chmod +x {script}`",
+            "--start-timeout and --env PUSHGRAD_START_TIMEOUT contradict each other", remedy="Use one of them"
         )
-    return (script if os.sep in script else f".{os.sep}{script}",)  # without a slash, PATH would be searched instead
+    return _seconds("--start-timeout", given)
 
 
-def _on_path(script: str) -> str:
-    if os.sep not in script and not script.endswith(".py") and shutil.which(script):
-        return script
-    beside = f"; this folder is {Path.cwd()}" if not Path(script).is_absolute() else ""
-    raise JobError(f"there is no script {script}{beside}", remedy="Check the name and the folder")
+def parse_ranks(text: str, workers: int) -> frozenset[int]:
+    """The ranks of `0,2` or `0-3`. Raises JobError if they are malformed, or not among those of so many workers."""
+    ranks: set[int] = set()
+    for entry in text.split(","):
+        numbers = parse_range(entry.strip())
+        if numbers is None:
+            raise JobError("--ranks", expected="ranks between commas, such as 0,2 or 0-3", got=repr(text))
+        if numbers[-1] >= workers:
+            raise JobError("--ranks", expected=f"ranks of the job's workers, 0 to {workers - 1}", got=numbers[-1])
+        ranks.update(numbers)
+    return frozenset(ranks)
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:
@@ -125,7 +139,9 @@ def deal_gpus(
     if "CUDA_VISIBLE_DEVICES" in added:
         raise JobError("--gpus and --env CUDA_VISIBLE_DEVICES contradict each other", remedy="Use one of them")
     entries = parse_gpus(gpus)
-    _at_least_one("--workers", len(entries) if workers is None else workers)
+    if ALL in entries:
+        entries = all_gpus(entries, environ, present_gpus())
+    _members("--workers", len(entries) if workers is None else workers)
     # Once before looking at the machine: a list that cannot be dealt is the simpler error. The names that CUDA uses
     # are dealt below, where two entries may turn out to be the same GPU.
     deal(entries, workers or len(entries))
@@ -138,6 +154,7 @@ def deal_gpus(
 def _defaults(workers: int, deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
     threads = str(max(1, available_cores() // workers))  # workers that all use all cores slow each other down
     wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    wanted["PYTHONBREAKPOINT"] = NO_KEYBOARD
     if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
         wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
     return {name: value for name, value in wanted.items() if name not in environ}
@@ -160,9 +177,9 @@ def _check_restarts(max_restarts: int) -> None:
         )
 
 
-def _at_least_one(option: str, value: int) -> int:
-    if value < 1:
-        raise JobError(option, expected="1 or more", got=value)
+def _members(option: str, value: int) -> int:
+    if not 1 <= value <= MOST_MEMBERS:
+        raise JobError(option, expected=f"1 to {MOST_MEMBERS}" if value > 0 else "1 or more", got=value)
     return value
 
 

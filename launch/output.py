@@ -78,9 +78,9 @@ class _Source:
 class Output:
     """Reads the pipes of all processes in a thread of its own, which it starts at once."""
 
-    def __init__(self, display: Display, log_dir: Path) -> None:
-        self._display, self._log_dir = display, log_dir
-        self._logs: dict[str, ProcessLog] = {}
+    def __init__(self, display: Display, log_dir: Path, separate: bool = False) -> None:
+        self._display, self._log_dir, self._separate = display, log_dir, separate
+        self._logs: dict[tuple[str, bool], ProcessLog] = {}  # the same log for output and errors, unless `separate`
         self._selector = selectors.DefaultSelector()
         self._jobs: deque[Callable[[], None]] = deque()  # in order, from other threads; a deque needs no lock
         self._view: View | None = None  # only the newest: a slow display skips views and keeps up with the lines
@@ -94,20 +94,23 @@ class Output:
 
     def attach(self, name: str, out: IO[bytes], err: IO[bytes]) -> None:
         """Read a process's pipes of output and errors to their ends, then close them."""
-        log = self._logs[name] = ProcessLog(self.log_path(name))
-        self._post(lambda: self._register(out, _Source(name, False, log)))
-        self._post(lambda: self._register(err, _Source(name, True, log)))
+        for_err = ProcessLog(self.log_path(name))
+        for_out = ProcessLog(self._log_dir / f"{name}.out.log") if self._separate else for_err
+        self._logs |= {(name, False): for_out, (name, True): for_err}
+        self._post(lambda: self._register(out, _Source(name, False, for_out)))
+        self._post(lambda: self._register(err, _Source(name, True, for_err)))
 
     def _register(self, pipe: IO[bytes], source: _Source) -> None:
         self._selector.register(pipe, selectors.EVENT_READ, source)
 
     def log_path(self, name: str) -> Path:
-        """The log file of a process."""
-        return self._log_dir / f"{name}.log"
+        """The log file of a process; that of its errors if there are two."""
+        return self._log_dir / f"{name}{'.err' if self._separate else ''}.log"
 
     def tail(self, name: str, is_error: bool) -> list[str]:
         """The last lines of a process, [] if it was never started. Call it after `close`, when the thread has ended."""
-        return self._logs[name].tail(is_error) if name in self._logs else []
+        log = self._logs.get((name, is_error))
+        return [] if log is None else log.tail(is_error)
 
     def say(self, text: str) -> None:
         """Show a line of the launcher, after what was posted before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,6 +11,9 @@ from .job import Job
 # The port is known only when the scheduler has bound it. The process that listens must choose it: between choosing and
 # binding, anybody else could take it.
 CHOSEN_PORT = "<chosen by the scheduler>"
+
+# The port at which torch's rank 0 listens: chosen when the job is run; see held_port.py.
+FREE_PORT = "<a free port>"
 
 PREFIXES = {"worker": "w", "server": "ps", "scheduler": "sched"}
 
@@ -68,11 +70,6 @@ class ProcessSpec:
         if self.env.get("DMLC_PS_ROOT_PORT") != CHOSEN_PORT:
             return self
         return replace(self, env={**self.env, "DMLC_PS_ROOT_PORT": str(port)})
-
-    def shell(self) -> str:
-        """The command as a line for a POSIX shell."""
-        settings = [f"{name}={shlex.quote(value)}" for name, value in self.env.items()]
-        return " ".join(["env", *settings, shlex.join(self.argv)])
 
 
 class Cluster(Protocol):

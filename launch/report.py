@@ -7,6 +7,16 @@ from pathlib import Path
 
 from .state import Cause
 
+NO_INPUT = (
+    "The standard input of a job's processes is empty. To debug or to answer, run `python train.py` without launch"
+)
+HINTS = {
+    "EOFError: EOF when reading a line": NO_INPUT,
+    "bdb.BdbQuit": NO_INPUT,
+    "ModuleNotFoundError: No module named 'pushgrad'": "The script's Python is not that of launch: `launch train.py`, "
+    "without an interpreter before it, runs in the one that has pushgrad",
+}
+
 
 def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence[str], log: Path) -> list[str]:
     """The lines to print at the very end, where people look, `seconds` after the job's start.
@@ -22,9 +32,15 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
         lines = _quoted(spec.name, errors, output)
         reason = f": {cause.reason}" if cause.reason else ""
         lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")
-    if cause.remedy:
-        lines.append(cause.remedy)
+    if remedy := cause.remedy or hint(errors):
+        lines.append(remedy)
     return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]
+
+
+def hint(errors: Sequence[str]) -> str:
+    """What to do about an error that comes of running in a job, by the last line of standard error; "" if not."""
+    last = next((line.strip() for line in reversed(errors) if line.strip()), "")
+    return next((text for start, text in HINTS.items() if last.startswith(start)), "")
 
 
 def _quoted(name: str, errors: Sequence[str], output: Sequence[str]) -> list[str]:

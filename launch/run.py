@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from ..common.errors import JobError
 from .children import Children
 from .display import Display, Row, View
+from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
 from .output import Output
@@ -26,8 +27,9 @@ from .report import report
 from .signals import forwarded
 from .status_reader import Event, StatusReader
 from .supervisor import FINISH_WAIT, Action, Supervisor
+from .waiting import Waits
 
-START_TIMEOUT = 60.0  # seconds that the scheduler has to say where it listens
+CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
 
 
@@ -43,11 +45,14 @@ def run_job(
         job.job_dir.mkdir(mode=0o700)
         job.log_dir.parent.mkdir(parents=True, exist_ok=True)
         job.log_dir.mkdir(mode=0o700)
+        if job.config:
+            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
-    runner = Runner(job, specs, display, quiet, verbose)
-    with forwarded(runner.receive):
-        code = runner.run()
+    with held_port(specs) as ready:
+        runner = Runner(job, ready, display, quiet, verbose)
+        with forwarded(runner.receive):
+            code = runner.run()
     if code == 0 and not job.keep_logs:
         shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
@@ -60,10 +65,11 @@ class Runner:
         self._job, self._specs, self._display = job, specs, display
         self._quiet, self._verbose = quiet, verbose
         self._begin = time.monotonic()
-        self._supervisor = Supervisor(specs, self._begin, job.timeout, job.grace_period, START_TIMEOUT)
+        self._supervisor = Supervisor(specs, self._begin, job.timeout, job.grace_period, job.start_timeout)
         self._signals: deque[int] = deque()  # appended by the signal handler: a deque needs no lock
         self._hurry = False
         self._waiting = ""
+        self._waits = Waits(job.grace_period)
         self._next_view = 0.0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -76,7 +82,7 @@ class Runner:
         # The keeper before any other process, so that none is ever unguarded; the output's thread after it, as
         # starting a process forks.
         self._children = Children(environ, Keeper(job.job_id, job.job_dir, environ), self._wake)
-        self._output = Output(display, job.log_dir)
+        self._output = Output(display, job.log_dir, job.separate_logs)
 
     def receive(self, signum: int) -> None:
         """Note a signal. Safe to call from a signal handler: it takes no lock and does not block."""
@@ -126,7 +132,14 @@ class Runner:
             if self._verbose:
                 self._say(f"{ended[0]} ended with {ended[1]}")
             self._obey(self._supervisor.exited(*ended, time.monotonic()))
+        self._say_waits()
         self._show()
+
+    def _say_waits(self) -> None:
+        job = self._supervisor
+        news = self._waits.news(list(job.members.values()), job.port is not None, job.stopping, time.monotonic())
+        if news is not None:
+            self._say(news)
 
     def _take_signals(self) -> None:
         while self._signals:

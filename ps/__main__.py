@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 
+from ..common.address import warning_of_names
 from ..common.errors import EXIT_FAILURE, JobError, PeerLost, PushgradError
 from ..common.job import JobEnv
 
@@ -40,6 +41,8 @@ def main() -> int:
 
 
 def _run(env: JobEnv) -> int:
+    if (warning := warning_of_names(env)) is not None:
+        print(f"pushgrad {env.role}: warning: {warning}", file=sys.stderr, flush=True)
     if env.role == "scheduler":
         from .scheduler import run
     else:

@@ -48,8 +48,6 @@ class Membership:
         self.started = self.looked = now  # when waiting for processes began, and when `tick` was last called
         self.patience = lease / 3  # seconds of waiting before somebody is told, well before anything is given up
 
-    # ---- events
-
     def handle(self, identity: bytes, message: Message, now: float) -> list[Action]:
         """What to do about a message from the process behind `identity`. Any message counts as a sign of life."""
         if self.phase == "aborted":
@@ -84,13 +82,12 @@ class Membership:
         if self.phase == "aborted":
             return [self.end] if now > self.deadline or not self.unaware else []
         if self.phase == "gathering" and now - self.started > self.start_timeout:
-            return self._abort("scheduler", None, self.roster.host, self._missing(), now)
+            return self._abort(*self.roster.first_missing(), "", self.roster.late(self.start_timeout), now)
         for member in self.roster.present():
             if now - member.heard > self.lease:
                 member.left = True  # so that the end of the job does not wait for its answer
                 return self._lost(member, f"no sign of life for {self.lease:g} s", now)
-        text = self.collectives.waits(now, self.patience)
-        return [Tell("waiting", {"text": text})] if text else []
+        return [Tell("waiting", {"text": text}) for text in self._waits(now)]
 
     def ping(self, n: int) -> list[Send]:
         """A ping with number `n` for everyone who is present."""
@@ -143,8 +140,12 @@ class Membership:
             servers=tuple((item.endpoint or "", item.host) for item in servers),
         )
 
-    def _missing(self) -> str:
-        return f"{self.roster.missing()} did not come within {self.start_timeout:g} s of the start"
+    def _waits(self, now: float) -> list[str]:
+        """Who is waited for, if it takes long and has not been said yet."""
+        news = self.collectives.waits(now, self.patience)
+        if self.phase == "gathering" and now - self.started > min(self.patience, self.start_timeout / 2):
+            news = self.roster.news_of_missing()
+        return [news] if news else []
 
     # ---- running
 
@@ -228,8 +229,7 @@ class Membership:
         self.phase, self.deadline = "aborted", now + ABORT_NOTICE
         self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
         self.unaware = {item.identity for item in self.roster.present()}
-        who = role if rank is None else f"{role} {rank}"
-        self.end = End(EXIT_FAILURE, f"the job ends because of {who} on {host}: {reason}")
+        self.end = End(EXIT_FAILURE, self.bad_news.sentence)
         tell = Tell("aborted", {"role": role, "rank": rank, "host": host, "reason": reason})
         return [tell, *(Send(identity, self.bad_news) for identity in self.unaware)]
 

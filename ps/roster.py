@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ..common.messages import Hello
 from ..common.wire import WireError
 
+ONE_SCRIPT = "There is one script per job: start the second one as a job of its own"
+
 
 @dataclass
 class Member:
@@ -33,6 +35,7 @@ class Roster:
         self.job, self.host = job, host
         self.wanted = {"worker": workers, "server": servers}
         self.members: dict[bytes, Member] = {}
+        self._said = ""
 
     def admit(self, identity: bytes, hello: Hello, now: float) -> Member:
         """Add and return a new member. Raises WireError naming the field of `hello` that does not fit."""
@@ -60,6 +63,9 @@ class Roster:
         peers = [item for item in self.members.values() if item.role == hello.role]
         for item in peers:
             if hello.rank is not None and item.rank == hello.rank:
+                if item.left:
+                    text = f"{hello.role} {hello.rank} has been in this job already and left it"
+                    raise WireError("rank", text, expected=f"only {item}", got=f"also {name}", remedy=ONE_SCRIPT)
                 raise WireError(
                     "rank", f"{hello.role} rank {hello.rank} is taken", expected=f"only {item}", got=f"also {name}"
                 )
@@ -102,6 +108,15 @@ class Roster:
         """The members that have not left."""
         return [item for item in self.members.values() if not item.left]
 
+    def first_missing(self) -> tuple[str, int | None]:
+        """Role and rank of somebody who has not come yet; the rank is None where nobody has said which are taken."""
+        for role, wanted in self.wanted.items():
+            ranks = [item.rank for item in self.members.values() if item.role == role]
+            if len(ranks) < wanted:
+                known = bool(ranks) and None not in ranks
+                return role, next(rank for rank in range(wanted) if rank not in ranks) if known else None
+        return "scheduler", None  # all are there: it is its own fault
+
     def missing(self) -> str:
         """Say who has not come yet: ranks where they are known, numbers elsewhere."""
         parts = []
@@ -116,3 +131,13 @@ class Roster:
                 else:
                     parts.append(f"{absent} of {wanted} {role}{'s' if wanted > 1 else ''}")
         return " and ".join(parts)
+
+    def news_of_missing(self) -> str | None:
+        """A sentence about who has not come yet; None if the last call has returned the same."""
+        said, self._said = self._said, f"the job waits for {self.missing()} to come"
+        return None if said == self._said else self._said
+
+    def late(self, seconds: float) -> str:
+        """Why the job is given up if somebody has still not come after so many seconds."""
+        more = "PUSHGRAD_START_TIMEOUT or `launch --start-timeout` gives them more seconds"
+        return f"{self.missing()} did not come within {seconds:g} s of the start. {more}"

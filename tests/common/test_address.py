@@ -12,6 +12,7 @@ from pushgrad.common.address import (
     route_to,
     stays_here,
     tcp,
+    warning_of_names,
 )
 from pushgrad.common.errors import JobError
 from pushgrad.common.job import JobEnv
@@ -84,3 +85,21 @@ def test_servers_listen_in_the_job_s_folder_if_its_path_is_short_enough():
     assert data_endpoint(env(job_dir="/tmp/j"), "ab", "tcp") == ("tcp://127.0.0.1:0", "DMLC_PS_ROOT_URI")
     assert data_endpoint(env(job_dir="/tmp/" + "j" * 90), "ab")[0] == "tcp://127.0.0.1:0"
     assert data_endpoint(env(node_host="127.0.0.7"), "ab") == ("tcp://127.0.0.7:0", "DMLC_NODE_HOST")
+
+
+def test_names_that_lead_back_to_this_host(monkeypatch):
+    names = {"node1": "127.0.1.1", "node2": "10.0.0.2", "10.0.0.1": "10.0.0.1"}
+    monkeypatch.setattr("pushgrad.common.address.resolve", lambda host, variable: names.get(host, host))
+    monkeypatch.setattr("pushgrad.common.address.route_to", lambda address: f"towards {address}")
+
+    def job(root, node=None):
+        return JobEnv(role="server", root_uri=root, root_port=1, num_workers=1, num_servers=1, node_host=node)
+
+    assert warning_of_names(job("node1")).startswith("DMLC_PS_ROOT_URI: node1 is 127.0.1.1 on this host")
+    assert [warning_of_names(job(root)) for root in ("node2", "10.0.0.1", "127.0.0.1", "127.0.1.1")] == [None] * 4
+    assert node_address(job("node2", "node1")) == ("towards 10.0.0.2", "DMLC_PS_ROOT_URI"), (
+        "the others could not reach it"
+    )
+    assert node_address(job("node1", "node1")) == ("127.0.1.1", "DMLC_NODE_HOST"), "a job of one host"
+    assert node_address(job("node1", "node2")) == ("10.0.0.2", "DMLC_NODE_HOST")
+    assert node_address(job("10.0.0.1", "127.0.0.1")) == ("127.0.0.1", "DMLC_NODE_HOST"), "who gives a number means it"

@@ -114,6 +114,46 @@ def test_one_job_on_two_hosts(hosts, new_job, keys, tmp_path):
         assert all(np.isfinite(first[name]).all() and first[name].any() for name in first)
 
 
+@pytest.fixture
+def named(tmp_path):
+    """Puts a command into a mount namespace in which names are what `lines` of /etc/hosts say."""
+
+    def put(command, *lines):
+        path = tmp_path / f"hosts{len(list(tmp_path.glob('hosts*')))}"
+        path.write_text("\n".join(["127.0.0.1 localhost", *lines]) + "\n")
+        return ["unshare", "--mount", "sh", "-c", f'mount --bind {path} /etc/hosts && exec "$@"', "sh", *command]
+
+    return put
+
+
+def test_a_server_whose_own_name_leads_back_to_it(hosts, new_job, keys, named):
+    """Debian gives a host 127.0.1.1 for its own name: the others are told the address on the way to the scheduler."""
+    one, two = hosts
+    job = new_job(workers=2, servers=1, ipc=False, DMLC_PS_ROOT_URI=one.address, PUSHGRAD_KEYS=keys)
+    (job.folder / "train.py").write_text(TRAIN)
+    train = (sys.executable, "train.py")
+    job.start_scheduler(one.inside(*train))
+    job.spawn("server0", named(two.inside(*train), "127.0.1.1 node2"), "server", DMLC_NODE_HOST="node2")
+    job.spawn("worker0", one.inside(*train), "worker")
+    job.spawn("worker1", two.inside(*train), "worker")
+    job.succeed()
+    with np.load(job.folder / "0.npz") as first, np.load(job.folder / "1.npz") as second:
+        assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+
+
+def test_a_scheduler_whose_own_name_leads_back_to_it(hosts, new_job, keys, named):
+    one, two = hosts
+    job = new_job(workers=1, start_timeout=2, ipc=False, DMLC_PS_ROOT_URI="node1", PUSHGRAD_KEYS=keys)
+    (job.folder / "train.py").write_text("import pushgrad as mx; mx.rank()")
+    train = (sys.executable, "train.py")
+    job.start_scheduler(named(one.inside(*train), "127.0.1.1 node1"))
+    job.spawn("worker0", named(two.inside(*train), f"{one.address} node1"), "worker")
+    assert job.wait(timeout=30, names=["worker0"]) == {"worker0": 1}
+    warning = "warning: DMLC_PS_ROOT_URI: node1 is 127.0.1.1 on this host (see /etc/hosts)"
+    assert warning in job.err("scheduler")
+    assert "does not take its own name node1 for 127.0.1.1 (see its /etc/hosts)" in job.err("worker0")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [

@@ -20,11 +20,12 @@ class Launched:
         the tests run in the background of a shell.
         """
         self.begin = time.monotonic()
+        paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
         self.process = subprocess.Popen(
             [*signals, *argv],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(env or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(env or {})},
             stdin=subprocess.DEVNULL,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **popen},
         )

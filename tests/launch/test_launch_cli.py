@@ -10,7 +10,7 @@ def test_dry_run_starts_nothing(launch, script, scratch):
     assert job.finish() == 0, job.text
     titles = [line.partition(" on ")[0] for line in job.lines if " on " in line]
     assert titles == ["# scheduler (sched)", "# server 0 (ps0)", "# worker 0 (w0)", "# worker 1 (w1)"]
-    assert job.lines[-1].endswith("train.py --x 'a b'") and list(scratch.iterdir()) == []
+    assert job.lines[-2].endswith("train.py --x 'a b' &") and list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ def test_dry_run_starts_nothing(launch, script, scratch):
         (["--work", "2", "train.py"], "No such option '--work'"),
         (["--workers", "two", "train.py"], "'two' is not a valid integer"),
         (["--workers", "0", "train.py"], "--workers: expected 1 or more, got 0"),
+        (["--workers", "5000", "train.py"], "--workers: expected 1 to 4096, got 5000"),
+        (["-n", "2", "--ranks", "2", "train.py"], "--ranks: expected ranks of the job's workers, 0 to 1, got 2"),
+        (["--config", "absent.toml", "train.py"], "--config absent.toml: No such file or directory"),
         (["--max-restarts", "1", "train.py"], "dead processes cannot be replaced yet"),
         (["absent.py"], "there is no script absent.py"),
         (["--gpus", "0", "--workers", "2", "train.py"], "more workers than GPUs"),
@@ -38,10 +41,11 @@ def test_usage_errors(launch, script, arguments, text):
 def test_help_is_quick_and_complete(launch):
     """In seconds of a processor: how long it takes depends on what else runs."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    job = launch("--help", real=True)
-    assert job.finish() == 0
+    for option in ("--help", "-h"):
+        job = launch(option, real=True)
+        assert job.finish() == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.6
     for option in (
         "--workers",
         "--servers",
@@ -50,7 +54,15 @@ def test_help_is_quick_and_complete(launch):
         "--log-dir",
         "--timeout",
         "--max-restarts",
+        "--start-timeout",
+        "--config",
+        "--timestamps",
+        "--ranks",
+        "--separate-logs",
         "--dry-run",
+        "-n,",
+        "-s,",
+        "-m,",
     ):
         assert option in job.text
 
@@ -80,6 +92,6 @@ def test_quiet_leaves_the_workers_lines_only(launch, script):
 def test_module(launch, tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "train.py").write_text("import sys; print(__name__, sys.argv[1:])")
-    job = launch("--module", "package.train", "--epochs", 3)
+    job = launch("-n", 1, "-s", 1, "-m", "package.train", "--epochs", 3)
     assert job.finish() == 0, job.text
     assert job.lines == ["w0 | __main__ ['--epochs', '3']"]

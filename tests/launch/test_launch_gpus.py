@@ -5,7 +5,7 @@ import pytest
 from pushgrad.common.errors import JobError
 from pushgrad.common.job import dealt_devices
 from pushgrad.launch import gpus, options
-from pushgrad.launch.gpus import Present, deal, parse_gpus, parse_listing, visible_devices
+from pushgrad.launch.gpus import Present, all_gpus, deal, parse_gpus, parse_listing, visible_devices
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-11111111-aaaa-bbbb-cccc-000000000000)
@@ -21,7 +21,9 @@ def test_listing():
 
 def test_parse():
     assert parse_gpus("0, 01,cpu,GPU-22222222") == ["0", "1", "cpu", "GPU-22222222"]
-    for wrong in ("", "0,", "a", "-1", "0 1", "gpu", "0;1"):
+    assert parse_gpus("0-3") == ["0", "1", "2", "3"] and parse_gpus("2-2,cpu") == ["2", "cpu"]
+    assert parse_gpus("all") == ["all"]
+    for wrong in ("", "0,", "a", "-1", "0 1", "gpu", "0;1", "3-0", "0-", "0-1-2", "0-99999", "All"):
         with pytest.raises(JobError, match="--gpus: expected indices, UUIDs or cpu"):
             parse_gpus(wrong)
 
@@ -80,6 +82,23 @@ def test_within_cuda_visible_devices(entries, already, names):
             visible_devices(parse_gpus(entries), environ, TWO)
     else:
         assert visible_devices(parse_gpus(entries), environ, TWO) == names
+
+
+def test_all():
+    assert all_gpus(["all"], {}, TWO) == ["0", "1"]
+    assert all_gpus(["all", "cpu"], {"CUDA_VISIBLE_DEVICES": "3,GPU-22222222,1"}, TWO) == ["0", "1", "2", "cpu"]
+    with pytest.raises(JobError, match="--gpus all: there is no GPU"):
+        all_gpus(["all"], {}, Present(0, ()))
+    with pytest.raises(JobError, match="there is no GPU: CUDA_VISIBLE_DEVICES= leaves none"):
+        all_gpus(["all"], {"CUDA_VISIBLE_DEVICES": ""}, TWO)
+
+
+def test_all_are_dealt(monkeypatch):
+    monkeypatch.setattr(options, "present_gpus", lambda: TWO)
+    assert options.deal_gpus("all", None, {}, {}) == (("0",), ("1",))
+    assert options.deal_gpus("all", 1, {}, {}) == (("0", "1"),)
+    with pytest.raises(JobError, match="--workers 3 with --gpus 0,1: more workers than GPUs"):
+        options.deal_gpus("all", 3, {}, {})
 
 
 def test_errors_say_what_is_there():

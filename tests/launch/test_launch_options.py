@@ -8,7 +8,13 @@ import pytest
 
 from pushgrad.common.cores import available_cores
 from pushgrad.common.errors import JobError
-from pushgrad.launch.options import make_job, parse_env, worker_command
+from pushgrad.launch import options as launch_options
+from pushgrad.launch.options import Options, parse_env, parse_ranks
+from pushgrad.launch.script import another_interpreter, worker_command
+
+
+def make_job(script, args=(), environ=None, **options):
+    return launch_options.make_job(Options(script, args, **options), environ)
 
 
 @pytest.fixture
@@ -25,11 +31,16 @@ def test_defaults(train):
     assert job.log_dir == job.job_dir / "logs" and not job.keep_logs
     assert not job.job_dir.exists(), "planning creates nothing"
     threads = str(available_cores())
-    assert job.defaults == {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    assert job.defaults == {
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": threads,
+        "NUMBA_NUM_THREADS": threads,
+        "PYTHONBREAKPOINT": "pushgrad.common.no_keyboard.refuse",
+    }
 
 
 def test_threads_are_shared_out_and_never_overridden(train):
-    job = make_job(train, workers=10_000, environ={"OMP_NUM_THREADS": "5"})
+    job = make_job(train, workers=4096, environ={"OMP_NUM_THREADS": "5", "PYTHONBREAKPOINT": "0"})
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
 
 
@@ -43,6 +54,11 @@ def test_two_jobs_have_two_names(train):
         ({"workers": 0}, ["--workers", "got 0"]),
         ({"workers": -1}, ["--workers", "got -1"]),
         ({"servers": 0}, ["--servers", "got 0"]),
+        ({"workers": 4097}, ["--workers: expected 1 to 4096, got 4097"]),
+        ({"servers": 5000}, ["--servers: expected 1 to 4096, got 5000"]),
+        ({"start_timeout": 0.0}, ["--start-timeout", "above 0"]),
+        ({"start_timeout": 5.0, "env": ["PUSHGRAD_START_TIMEOUT=6"]}, ["--start-timeout and --env", "Use one of them"]),
+        ({"env": ["PUSHGRAD_START_TIMEOUT=soon"]}, ["PUSHGRAD_START_TIMEOUT", "got 'soon'"]),
         ({"timeout": 0.0}, ["--timeout", "above 0"]),
         ({"timeout": float("nan")}, ["--timeout", "nan"]),
         ({"grace_period": -1.0}, ["--grace-period", "0 or more"]),
@@ -71,8 +87,28 @@ def test_env_values_may_hold_anything():
     assert parse_env(["A=b=c d", "E="]) == {"A": "b=c d", "E": ""}
 
 
+def test_where_the_start_timeout_comes_from(train):
+    variable = {"PUSHGRAD_START_TIMEOUT": "7"}
+    assert make_job(train, environ={}).start_timeout == 60
+    assert make_job(train, environ=variable).start_timeout == 7
+    assert make_job(train, env=["PUSHGRAD_START_TIMEOUT=8"], environ=variable).start_timeout == 8
+    assert make_job(train, start_timeout=9, environ=variable).start_timeout == 9
+
+
+def test_ranks():
+    assert parse_ranks("0,2", 3) == {0, 2} and parse_ranks("1-3, 0", 4) == {0, 1, 2, 3}
+    for text, words in (
+        ("", "0,2 or 0-3, got ''"),
+        ("a", "0,2 or 0-3"),
+        ("2-1", "0,2 or 0-3"),
+        ("0,3", "0 to 2, got 3"),
+    ):
+        with pytest.raises(JobError, match=words):
+            parse_ranks(text, 3)
+
+
 def test_scripts(train):
-    for name in ("tool", "data"):
+    for name in ("tool", "data", "data.sh"):
         Path(name).write_text("#!/bin/sh\n")
     os.chmod("tool", 0o755)
     Path("folder").mkdir()
@@ -84,11 +120,58 @@ def test_scripts(train):
         ("absent.py", "there is no script absent.py; this folder is"),
         ("no-such-command", "there is no script no-such-command"),
         ("folder", "folder is a folder: expected a script"),
-        ("data", "chmod +x data"),
+        ("data", "Make it executable with `chmod +x data`, or name it data.py"),
+        ("data.sh", "or start it as `launch bash data.sh`"),
     ):
         with pytest.raises(JobError) as refused:
             worker_command(name)
         assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"import sys\n", "names no interpreter: expected #!/usr/bin/env python3, or another one, in the first line"),
+        (b"", "names no interpreter"),
+        (b"#!/usr/bin/env python3\r\nimport sys\r\n", "end as on Windows (CR LF)"),
+        (b"#!/no/such/interpreter\n", "an interpreter that is not there: got '/no/such/interpreter'"),
+        (b"#!\n", "an interpreter that is not there: got ''"),
+    ],
+)
+def test_first_lines_that_no_kernel_runs(train, content, words):
+    Path("tool").write_bytes(content)
+    os.chmod("tool", 0o755)
+    with pytest.raises(JobError) as refused:
+        worker_command("tool")
+    assert words in str(refused.value)
+
+
+def test_programs_and_first_lines_that_run(train):
+    for content in (b"#! /bin/sh -e\n", b"#!/bin/sh", b"\x7fELF\x02\x01\x01\0\0", b"#!/usr/bin/env -S sh -e\n"):
+        Path("tool").write_bytes(content)
+        os.chmod("tool", 0o755)
+        assert worker_command("tool") == ("./tool",)
+
+
+def test_another_interpreter(tmp_path):
+    fake = tmp_path / "bin" / "python3"
+    fake.parent.mkdir()
+    environ = {**os.environ, "PATH": f"{fake.parent}:/usr/bin:/bin"}
+    for said, told in (("/other\nFalse", "which has no pushgrad"), ("/other\nTrue", "which has other packages")):
+        fake.write_text(f"#!/bin/sh\nprintf '{said}\\n'\n".replace("\nF", "\\nF").replace("\nT", "\\nT"))
+        fake.chmod(0o755)
+        text = another_interpreter(["python3", "-u", "train.py"], environ)
+        assert f"the script runs in {fake}, {told}; launch runs in {sys.executable}, and so does" in text
+        for line in ("#!/usr/bin/env python3", "#!/usr/bin/env -S python3 -u", f"#!{fake}"):
+            tool = tmp_path / "tool"
+            tool.write_text(f"{line}\n")
+            assert another_interpreter([str(tool)], environ) == text
+    fake.write_text("#!/bin/sh\nexit 3\n")
+    assert another_interpreter(["python3", "train.py"], environ) is None, "it will say so itself"
+    fake.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    assert another_interpreter(["python3", "train.py"], environ) is None, "a wrapper of ours"
+    assert another_interpreter([sys.executable, "train.py"], environ) is None
+    assert another_interpreter(["bash", "train.sh"], environ) is None
 
 
 def test_sockets_get_a_short_path(train, monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """Planning is pure; --dry-run prints what a shell can run."""
 
 import shlex
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 
 from pushgrad.common.job import JobEnv
 from pushgrad.launch.dry_run import describe
+from pushgrad.launch.held_port import held_port
 from pushgrad.launch.job import Job
 from pushgrad.launch.local import LocalCluster
-from pushgrad.launch.process_plan import CHOSEN_PORT, OWNED, inherited
+from pushgrad.launch.process_plan import FREE_PORT, OWNED, inherited
 
 JOB = Job(
     command=("python", "train.py", "a b"),
@@ -57,7 +59,8 @@ def test_the_environment_of_a_worker(specs):
     assert [spec.env.get("PUSHGRAD_SHARED_GPUS") for spec in shared] == [None, None, None, "1", "1"]
     for spec in LocalCluster().plan(replace(JOB, hands=())):
         assert not {"CUDA_VISIBLE_DEVICES", "PUSHGRAD_DEVICES"} & set(spec.env), "no word of GPUs without --gpus"
-    assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - {"CUDA_VISIBLE_DEVICES"} <= OWNED
+    free = {"CUDA_VISIBLE_DEVICES", "MASTER_ADDR", "MASTER_PORT", "PUSHGRAD_START_TIMEOUT"}
+    assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - free <= OWNED
 
 
 def test_keys_reach_every_process():
@@ -71,12 +74,30 @@ def test_another_job_is_forgotten():
     }
 
 
-def test_dry_run_is_a_shell_script(specs):
-    text = describe(JOB, specs)
+def test_torch_s_scripts_find_each_other(specs):
+    assert {(spec.env["MASTER_ADDR"], spec.env["MASTER_PORT"]) for spec in specs[3:]} == {("127.0.0.1", FREE_PORT)}
+    with held_port(specs) as ready:
+        (port,) = {int(spec.env["MASTER_PORT"]) for spec in ready[3:]}
+        assert ready[0].env == specs[0].env
+        with socket.socket() as listener:  # as torch's TCPStore does, with or without a launcher
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            socket.create_connection(("127.0.0.1", port), 10).close()
+        with socket.socket() as other, pytest.raises(OSError):
+            other.bind(("127.0.0.1", port))  # nobody gets it by chance
+    mine = LocalCluster().plan(replace(JOB, env={"MASTER_PORT": "29500"}))
+    assert {spec.env["MASTER_PORT"] for spec in mine[3:]} == {"29500"}
+
+
+def test_dry_run_shows_no_secrets(specs):
+    text = describe(JOB, specs, ["a note"], {"DMLC_INTERFACE": "eth0"})
     subprocess.run(["sh", "-n"], input=text, text=True, check=True)
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     commands = [words for words in lines if words and words[0] == "env"]
-    assert [words[-3:] for words in commands[3:]] == [["python", "train.py", "a b"]] * 2
+    assert [words[-4:] for words in commands[3:]] == [["python", "train.py", "a b", "&"]] * 2
+    assert all(words[1:3] == ["-u", "DMLC_INTERFACE"] for words in commands), "left over from another job"
     assert "PUSHGRAD_DEVICES=gpu0,cpu0" in commands[4] and "CUDA_VISIBLE_DEVICES=1" in commands[4]
-    assert f"DMLC_PS_ROOT_PORT={CHOSEN_PORT}" in commands[1] and "DMLC_PS_ROOT_PORT=0" in commands[0]
-    assert "hunter2" not in text and "AWS_SECRET_ACCESS_KEY=<hidden>" in commands[0]
+    assert "DMLC_PS_ROOT_PORT=$port" in commands[1] and "DMLC_PS_ROOT_PORT=0" in commands[0]
+    assert "hunter2" not in text and "AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY:?" in text.replace('"', "")
+    assert "# note: a note" in text.splitlines()

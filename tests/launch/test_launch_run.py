@@ -207,17 +207,17 @@ def test_children_left_behind_by_a_worker_are_ended(launch, script, left_behind)
 
 def test_a_process_that_cannot_be_started(launch, script, tmp_path):
     path = tmp_path / "tool"
-    path.write_text("#!/no/such/interpreter\n")
+    path.write_bytes(b"\x7fELF, and nothing of a program after it\0")
     path.chmod(0o755)
     job = launch("tool")
     assert job.finish() == 1, job.text
-    assert "worker 0 could not be started: ./tool: No such file or directory" in job.text
+    assert "worker 0 could not be started: ./tool: Exec format error" in job.text
 
 
 def test_log_dir_keeps_the_logs_of_a_success(launch, script, tmp_path):
     job = launch("--log-dir", "logs", "--workers", 2, script("print('kept')"))
     assert job.finish() == 0, job.text
     folder = tmp_path / "logs" / job.job_id
-    assert sorted(path.name for path in folder.iterdir()) == ["ps0.log", "sched.log", "w0.log", "w1.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["job.toml", "ps0.log", "sched.log", "w0.log", "w1.log"]
     assert (folder / "w1.log").read_text() == "kept\n"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

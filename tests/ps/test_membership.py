@@ -153,15 +153,27 @@ def test_a_repeated_hello_gets_the_same_answers():
     assert messages(actions, Welcome)[0].rank == 0
 
 
+def test_a_second_process_in_the_place_of_one_that_has_left_is_told_so():
+    world = World()
+    world.start()
+    world.say("w0", Leave())
+    ((code, text, remedy),) = [(e.code, e.text, e.remedy) for e in messages(world.hello("again", rank=0), Error)]
+    assert (code, text) == ("rank", "worker 0 has been in this job already and left it")
+    assert remedy == "There is one script per job: start the second one as a job of its own"
+
+
 def test_whoever_is_missing_at_the_start_is_named():
     world = World(workers=3, servers=2)
     world.hello("s", "server", rank=1)
     world.hello("w", rank=0)
-    assert world.after(START - 1, alive=["s", "w"]) == []
+    said = told(world.after(START - 1, alive=["s", "w"]))
+    assert said == [("waiting", {"text": "the job waits for worker 1, 2 and server 0 to come"})], "once"
     actions = world.after(2, alive=["s", "w"])
     ((event, fields),) = told(actions)
     assert event == "aborted"
-    assert fields["reason"] == "worker 1, 2 and server 0 did not come within 60 s of the start"
+    assert (fields["role"], fields["rank"], fields["host"]) == ("worker", 1, "")
+    assert fields["reason"].startswith("worker 1, 2 and server 0 did not come within 60 s of the start. ")
+    assert "launch --start-timeout" in fields["reason"]
     assert sorted(sent(actions, Abort)) == ["s", "w"]
 
 

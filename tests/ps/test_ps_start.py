@@ -39,7 +39,10 @@ def refused(job, role, **env):
         ({"DMLC_PS_ROOT_URI": "192.0.2.77", "PUSHGRAD_INSECURE": "1"}, "must name an address of this host"),
         ({"DMLC_PS_ROOT_PORT": "0"}, "DMLC_PS_ROOT_PORT: expected a port, got 0"),
         ({"DMLC_PS_ROOT_PORT": "x"}, "DMLC_PS_ROOT_PORT: expected a whole number"),
-        ({"DMLC_NUM_WORKER": "0"}, "DMLC_NUM_WORKER: expected 1 or more, got 0"),
+        ({"DMLC_NUM_WORKER": "0"}, "DMLC_NUM_WORKER: expected 1 to 4096, got 0"),
+        ({"DMLC_NUM_WORKER": "5000"}, "DMLC_NUM_WORKER: expected 1 to 4096, got 5000"),
+        ({"DMLC_NUM_SERVER": "5000"}, "DMLC_NUM_SERVER: expected 1 to 4096, got 5000"),
+        ({"PUSHGRAD_START_TIMEOUT": "soon"}, "PUSHGRAD_START_TIMEOUT: expected a number of seconds"),
         ({"PUSHGRAD_LEASE": "never"}, "PUSHGRAD_LEASE: expected a number of seconds"),
     ],
 )

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
@@ -43,6 +44,7 @@ class JobSession(Session):
         self._last_progress = 0.0
         self._inside: list[str] = []
         self._over = False  # whether the job has been told, or knows itself, how this worker ended
+        self._mark: Path | None = None
         self._pid = os.getpid()  # hooks and handlers are inherited by forked children, who must not speak for us
         self._previous_hook = sys.excepthook
 
@@ -52,6 +54,12 @@ class JobSession(Session):
 
         Raises JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
         """
+        mark = _mark_of(env)
+        if mark is not None and mark.exists():
+            raise JobError(
+                f"worker {env.rank} has been in this job already and left it: there is one script per job",
+                remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
+            )
         context: Context = zmq.Context(io_threads=2)
         link = Link(env, context)
         try:
@@ -65,6 +73,7 @@ class JobSession(Session):
                 _say(env.rank, str(error))
             raise
         session = JobSession(transport, welcome)
+        session._mark = mark
         session.transport.start()
         sys.excepthook = session._uncaught
         atexit.register(session._at_exit)
@@ -134,6 +143,9 @@ class JobSession(Session):
             return
         with self.saying():
             self.transport.leave()
+        if self._mark is not None:
+            with suppress(OSError):  # it makes an error clearer, no more
+                self._mark.touch()
         self._over = True
         atexit.unregister(self._at_exit)
 
@@ -162,6 +174,16 @@ class JobSession(Session):
             _say(self.rank, f"error: {error}")
             self.transport.fail(f"{type(error).__name__}: {error}", FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
+
+
+def _mark_of(env: JobEnv) -> Path | None:
+    """A file that says to later processes of this worker that its place in the job is gone.
+
+    Two scripts in one command (`bash -c "a && b"`) would otherwise have the second wait for a job that is over. Only
+    `launch` makes a folder for each job anew.
+    """
+    launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
+    return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
 
 
 def _say(rank: int | None, text: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 
+from ...common.foreign_launcher import foreign_launcher, remedy
 from ...common.job import JobEnv
 from .job_session import JobSession
 from .session import Session
@@ -41,10 +43,21 @@ def serve_if_role() -> None:
 
 
 def rank() -> int:
-    """This worker's rank in the job; 0 outside of one. Joins the job: errors as of `current_session`."""
-    return current_session().rank
+    """This worker's rank in the job; 0 outside of one. Joins the job: errors as of `current_session`.
+
+    Warns if another launcher has started several processes, of which each would take itself for the only one.
+    """
+    return _asked("mx.rank() is 0").rank
 
 
 def num_workers() -> int:
-    """The number of workers in the job; 1 outside of one. Joins the job: errors as of `current_session`."""
-    return current_session().num_workers
+    """The number of workers in the job; 1 outside of one. Joins the job: errors and warnings as of `rank`."""
+    return _asked("mx.num_workers() is 1").num_workers
+
+
+def _asked(what: str) -> Session:
+    session = current_session()
+    if not session.is_distributed and (other := foreign_launcher()) is not None:
+        text = f"{other} has started {other.size} processes without a job of pushgrad: {what} in each of them. "
+        warnings.warn(text + remedy(other.size), stacklevel=3)
+    return session

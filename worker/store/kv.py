@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from ...common.errors import JobError, ParameterError
+from ...common.foreign_launcher import apart, foreign_launcher
 from .joining import current_session
 from .kvstore import KVStore
 from .session import Session
 
 LOCAL, DISTRIBUTED = ("local", "device"), ("dist_sync", "dist_async", "dist_ssp")
+# MXNet's other names for them. Its "device" says where the gradients of one process's GPUs are added up; here that is
+# always on the GPUs.
+ALIASES = {
+    "dist": "dist_sync",
+    "dist_device_sync": "dist_sync",
+    "dist_sync_device": "dist_sync",
+    "dist_device_async": "dist_async",
+    "dist_async_device": "dist_async",
+    "local_update_cpu": "local",
+    "local_allreduce_cpu": "local",
+    "local_allreduce_device": "device",
+}
 
 
 def create(name: str = "local", staleness: int = 3) -> KVStore:
@@ -16,7 +29,7 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
 
     dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
-    same order.
+    same order. MXNet's other names mean the same ("dist", "dist_device_sync").
 
     Raises ParameterError if the name is unknown or `staleness` is not a whole number of 0 or more, JobError if the name
     does not fit the environment, and the errors of `current_session`; in a job DataError if workers create different
@@ -39,9 +52,11 @@ def fitting_kind(name: str, session: Session) -> str:
     Raises ParameterError if there is no such kind, JobError if a local one is asked for in a job or a distributed one
     outside of a job.
     """
-    kind = name.lower() if isinstance(name, str) else name
+    kind = ALIASES.get(name.lower(), name.lower()) if isinstance(name, str) else name
     if kind not in ("auto", *LOCAL, *DISTRIBUTED):
         raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
+    if kind not in LOCAL and not session.is_distributed and (other := foreign_launcher()) is not None:
+        raise apart(other, kind)
     if kind == "auto":
         return "dist_sync" if session.is_distributed else "local"
     if kind in LOCAL and session.is_distributed:

@@ -310,3 +310,16 @@ def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(ne
     job.succeed()
     for rank in range(2):
         assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
+
+
+def test_mxnet_s_other_names(new_job):
+    job = new_job(2, 1).start(
+        """
+        import pushgrad as mx
+        names = ["dist", "dist_device_sync", "dist_sync_device", "dist_device_async", "dist_async_device"]
+        print([mx.kv.create(name).type for name in names])
+        """
+    )
+    job.succeed()
+    kinds = ["dist_sync"] * 3 + ["dist_async"] * 2
+    assert [job.out(f"worker{rank}") for rank in range(2)] == [f"{kinds}\n"] * 2

@@ -185,3 +185,11 @@ def test_a_local_store_knows_where_it_is(kv):
     assert kv.session.gather(b"x") == [b"x"]
     kv.init("w", np.zeros((3, 2), np.float32))
     assert (kv.empty("w").shape, kv.empty("w").dtype) == ((3, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("local_allreduce_cpu", "local"), ("local_update_cpu", "local"), ("LOCAL_allreduce_device", "device")],
+)
+def test_mxnet_s_other_names_for_local_stores(name, kind):
+    assert mx.kv.create(name).type == kind
