@@ -77,7 +77,7 @@ def command(script: str, args: tuple[str, ...], dry_run: bool, quiet: bool, verb
     from .progress import choose_display
     from .run import run_job
 
-    return run_job(job, specs, choose_display(live=not quiet), quiet=quiet, verbose=verbose)
+    return run_job(job, specs, choose_display(live=not quiet), quiet=quiet, verbose=verbose, own_process=True)
 
 
 def main() -> None:
