@@ -38,6 +38,7 @@ class Output:
         self._jobs: deque[Callable[[], None]] = deque()  # in order, from other threads; a deque needs no lock
         self._view: View | None = None  # only the newest: a slow display skips views and keeps up with the lines
         self._closing: float | None = None  # when `close` was called
+        self._unfinished: set[Source] = set()  # those with text that has no newline yet
         self._fallbacks: Iterator[Callable[[], Display]] = iter((PlainDisplay, _silence))
         self._wake = Wake()
         self._selector.register(self._wake.read, selectors.EVENT_READ)
@@ -115,12 +116,10 @@ class Output:
         self._guard(self._display.close)
         self._selector.close()
 
-    def _sources(self) -> list[Source]:
-        return [key.data for key in self._selector.get_map().values() if key.data is not None]
-
     def _patience(self) -> float | None:
-        due = min((source.due for source in self._sources()), default=math.inf)
-        return None if due == math.inf else max(0.0, due - time.monotonic())
+        if not self._unfinished:
+            return None
+        return max(0.0, min(source.due for source in self._unfinished) - time.monotonic())
 
     def _read_once(self, timeout: float | None) -> int:
         """Read once from each pipe that has something, and return how many did."""
@@ -134,10 +133,8 @@ class Output:
                 self._take(key.data, key.data.feed(data, time.monotonic()))
             else:
                 self._end(key)
-        now = time.monotonic()
-        for source in self._sources():
-            if source.due <= now:
-                self._take(source, source.overdue(now))
+        for source in list(self._unfinished):
+            self._take(source, source.overdue(time.monotonic()))
         return read
 
     def _end(self, key: selectors.SelectorKey) -> None:
@@ -146,6 +143,7 @@ class Output:
         key.fileobj.close()  # type: ignore[union-attr]
 
     def _take(self, source: Source, lines: list[bytes]) -> None:
+        (self._unfinished.discard if source.due == math.inf else self._unfinished.add)(source)
         # They are in the log already: a display that blocks must not cost it.
         log = source.log
         if lines:

@@ -45,9 +45,8 @@ class PassingOn:
     def again(self) -> None:
         """Pass on what came too early for some workers; once they have joined the job, they do not want it."""
         for signum, names in self._held.items():
+            names -= pass_on(self._children.leaders(names), signum) if names else set()
             names &= {name for name in names if self._is_new(name)}
-            if names:
-                names -= pass_on(self._children.leaders(names), signum)
 
     def ask(self) -> None:
         """Let every process of the job print its Python frames on its standard error."""

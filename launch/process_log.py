@@ -83,11 +83,15 @@ class Source:
 
     def feed(self, data: bytes, now: float) -> list[bytes]:
         """Take what was read, and log what is whole; returns the lines to show."""
+        lines = self._lines(self._buffer.feed(data))
+        if not self._unlogged and not self._buffer.rest:  # by far the most frequent case: whole lines
+            self.log.write(data)
+            self._show_due = math.inf
+            return lines
         self._unlogged += data
         end = len(self._unlogged) if len(self._unlogged) >= PIECE else self._unlogged.rfind(b"\n") + 1
         self._log(end)
         self._log_due = min(self._log_due, now + LOG_WAIT) if self._unlogged else math.inf
-        lines = self._lines(self._buffer.feed(data))
         rest = self._buffer.rest
         self._show_due = min(self._show_due, max(now + SHOW_WAIT, self._next_show)) if rest else math.inf
         return lines

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pushgrad.launch.ending import DUMP_WAIT, FINISH_WAIT, KILL_WAIT, Action
 from pushgrad.launch.job import Job
 from pushgrad.launch.local import LocalCluster
-from pushgrad.launch.ending import DUMP_WAIT, FINISH_WAIT, KILL_WAIT, Action
 from pushgrad.launch.supervisor import PEER_WAIT, Supervisor
 
 START, TERM, REST, KILL = [Action.START], [Action.TERM], [Action.TERM_REST], [Action.KILL]
