@@ -16,12 +16,13 @@ from typing import NoReturn
 import zmq
 
 from ...common.channel import Context
-from ...common.errors import EXIT_FAILURE, PeerLost
+from ...common.errors import EXIT_FAILURE, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
 from ...common.messages import Progress, Welcome
 from .session import Session
 from .transport import Transport
+from .uncaught import ExitCode, folded
 
 PROGRESS_EVERY = 0.5  # seconds
 FAILURE_NEWS = 3.0  # seconds that the news of a failure gets to reach the scheduler
@@ -40,6 +41,7 @@ class JobSession(Session):
         self._over = False
         self._pid = os.getpid()
         self._previous_hook = sys.excepthook
+        self._exit = ExitCode()
 
     @staticmethod
     def join(env: JobEnv) -> JobSession:
@@ -56,6 +58,7 @@ class JobSession(Session):
         session = JobSession(Transport(link, context, welcome), welcome)
         session.transport.start()
         sys.excepthook = session._uncaught
+        session._exit.watch()
         atexit.register(session._at_exit)
         return session
 
@@ -116,7 +119,10 @@ class JobSession(Session):
         atexit.unregister(self._at_exit)
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        self._previous_hook(kind, error, trace)
+        if self._previous_hook is sys.__excepthook__ and not hasattr(sys, "ps1"):
+            print(folded(kind, error, trace), end="", file=sys.stderr, flush=True)
+        else:  # somebody has other plans with it
+            self._previous_hook(kind, error, trace)
         if self._over or os.getpid() != self._pid or hasattr(sys, "ps1"):
             return  # an interactive session goes on after an error
         self._over = True
@@ -132,6 +138,10 @@ class JobSession(Session):
             _say(self.rank, f"error: {text}")
             self.transport.fail(text, FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
+        if self._exit.code:  # Python ends with it in any case: let the others hear of it, who might take it for success
+            self._over = True
+            self.transport.fail(exit_reason(self._exit.code), FAILURE_NEWS)
+            return
         try:
             self.close()
         except PeerLost as lost:
