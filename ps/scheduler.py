@@ -6,6 +6,7 @@ Everything that is decided is decided there; here are the socket, the clock and 
 from __future__ import annotations
 
 import math
+import os
 import socket as network
 import sys
 import time
@@ -70,6 +71,7 @@ class Scheduler:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
+            self.status.finish(LINGER)
             self.socket.close(int(1000 * LINGER))
             self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
 
@@ -81,6 +83,7 @@ class Scheduler:
             end = self._carry_out(self._take(bytes(frames[0]), frames[1:]))
             if end is not None:
                 return end
+        self.status.flush()  # what the launcher had no room for when it was told
         now = time.monotonic()
         if now >= self.next_ping:
             self.next_ping = now + self.beat
@@ -112,7 +115,8 @@ class Scheduler:
             if isinstance(action, End):
                 return action
             if isinstance(action, Tell):
-                if action.event == "waiting":
+                # `launch` shows it; without it this is where people look.
+                if action.event == "waiting" and "PUSHGRAD_LAUNCHED" not in os.environ:
                     print(f"pushgrad scheduler: {action.fields['text']}", file=sys.stderr, flush=True)
                 self.status.tell(action.event, **action.fields)
             else:

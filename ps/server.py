@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import threading
 import time
 
@@ -137,8 +136,7 @@ class Server:
             return
         self.next_look = now + self.patience
         for line in self.service.waits(now, self.patience):
-            print(f"pushgrad server {self.rank}: {line}", file=sys.stderr, flush=True)
-            self.link.send(Report(text=line))
+            self.link.send(Report(text=line))  # the scheduler says it, once for the whole job
 
 
 def _request(message: Message | None) -> dict[str, object]:
