@@ -12,16 +12,17 @@ import time
 
 import zmq
 
-from ..common.address import host_of, resolve, tcp
 from ..common.channel import Context, receive, router, send
 from ..common.codec import decode, encode
 from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
+from ..common.messages import Hello
 from ..common.pulse import PREFIX
 from ..common.status_writer import StatusWriter
-from ..common.wire import Frame, WireError
+from ..common.wire import Frame, WireError, malformed
 from .actions import Action, End, Send, Tell
+from .claim import Claim
 from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
@@ -37,10 +38,10 @@ class Scheduler:
 
     def __init__(self, env: JobEnv) -> None:
         self.context: Context = zmq.Context()
-        address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
-        endpoint = tcp(address, env.root_port)
-        keys = keys_for(env, endpoint)
-        self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
+        self.claim = Claim(env)
+        keys = keys_for(env, self.claim.endpoint)
+        self.socket, endpoint = router(self.context, self.claim.endpoint, self.claim.variable, keys)
+        self.claim.bound(endpoint)
         self.status = StatusWriter(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
@@ -52,15 +53,10 @@ class Scheduler:
         self.pings = 0
         self.next_ping = time.monotonic()
 
-    @property
-    def port(self) -> int:
-        """The port it listens on, also where the system has chosen it."""
-        return int(self.endpoint.rpartition(":")[2])
-
     def run(self) -> int:
         """Serve until the job is over, and return the exit code."""
         # `launch` starts the other processes when it reads this line, so the socket must be bound by now.
-        self.status.tell("listening", port=self.port, host=host_of(self.endpoint))
+        self.status.tell("listening", port=self.claim.port, host=self.claim.host)
         try:
             while True:
                 self.socket.poll(max(0, min(200, int(1000 * (self.next_ping - time.monotonic())))))
@@ -72,6 +68,7 @@ class Scheduler:
         finally:
             self.socket.close(int(1000 * LINGER))
             self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
+            self.claim.give_up()
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are
@@ -94,6 +91,8 @@ class Scheduler:
             return []
         try:
             message = decode(frames)
+            if isinstance(message, Hello):
+                _check_name(identity, message)
         except WireError as error:
             return [Send(identity, refusal(error))]
         return self.membership.handle(identity, message, now)
@@ -119,6 +118,13 @@ class Scheduler:
                 # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
                 send(self.socket, [action.identity, *encode(action.message)])
         return None
+
+
+def _check_name(identity: bytes, hello: Hello) -> None:
+    # ZeroMQ gives a place in the job to whoever connects under its name: it must be one that nobody else can know.
+    wanted = f"{hello.role}-{hello.incarnation}"
+    if identity != wanted.encode():
+        raise malformed("hello: routing id", expected="the role, a hyphen and the incarnation")
 
 
 def run(env: JobEnv) -> int:

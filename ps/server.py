@@ -21,6 +21,7 @@ from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
 from ..common.messages import Fail, Gone, Report, Stop
+from ..common.private_folder import remove_socket
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, Frame, WireError
 from .answers import Reply
@@ -40,11 +41,10 @@ class Server:
     def __init__(self, env: JobEnv) -> None:
         keep_freed_memory()  # before the first large message
         self.context: Context = zmq.Context(io_threads=2)
-        incarnation = secrets.token_hex(8)
-        endpoint, variable = data_endpoint(env, incarnation, os.environ.get("PUSHGRAD_TRANSPORT"))
+        endpoint, variable = data_endpoint(env, secrets.token_hex(4), os.environ.get("PUSHGRAD_TRANSPORT"))
         limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
         self.socket, self.endpoint = router(self.context, endpoint, variable, keys_for(env, endpoint), **limits)
-        self.link = Link(env, self.context, self.endpoint, incarnation=incarnation)
+        self.link = Link(env, self.context, self.endpoint)
         # Importing numba takes long enough to be noticed: let it happen while the workers start.
         threading.Thread(target=kernels, name="pushgrad-warm-up", daemon=True).start()
 
@@ -55,7 +55,7 @@ class Server:
         """
         welcome = self.link.join()
         self.rank = welcome.rank
-        self.service = Service(self.link.env.job_id, [incarnation for incarnation, _ in welcome.workers])
+        self.service = Service(self.link.env.job_id, [mark for mark, _ in welcome.workers])
         self.replies = [Replies(self.service) for _ in welcome.workers]
         self.identities: list[bytes | None] = [None] * len(welcome.workers)
         self.patience = self.link.lease / 3
@@ -70,6 +70,7 @@ class Server:
             self.socket.close(500)
             self.link.close(linger=0.5)
             self.context.term()
+            remove_socket(self.endpoint)
         return 0
 
     def _loop(self) -> None:

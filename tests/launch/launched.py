@@ -21,10 +21,12 @@ class Launched:
         """
         self.begin = time.monotonic()
         signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
+        # The tests may run from a source tree that is not the installed one.
+        paths = [Path(__file__).parent, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [*signals, *argv],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(env or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), **(env or {})},
             stdin=subprocess.DEVNULL,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **popen},
         )
