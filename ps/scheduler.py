@@ -12,7 +12,7 @@ import time
 
 import zmq
 
-from ..common.channel import Context, receive, router, send
+from ..common.channel import Context, receive, send
 from ..common.codec import decode, encode
 from ..common.curve import keys_for
 from ..common.errors import JobError
@@ -23,6 +23,7 @@ from ..common.status_writer import StatusWriter
 from ..common.wire import Frame, WireError, malformed
 from .actions import Action, End, Send, Tell
 from .claim import Claim
+from .listener import LOOK, Listener
 from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
@@ -40,8 +41,8 @@ class Scheduler:
         self.context: Context = zmq.Context()
         self.claim = Claim(env)
         keys = keys_for(env, self.claim.endpoint)
-        self.socket, endpoint = router(self.context, self.claim.endpoint, self.claim.variable, keys)
-        self.claim.bound(endpoint)
+        self.listener = Listener(self.context, self.claim.endpoint, self.claim.variable, keys, env.num_workers)
+        self.claim.bound(self.listener.endpoint)
         self.status = StatusWriter(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
@@ -59,20 +60,20 @@ class Scheduler:
         self.status.tell("listening", port=self.claim.port, host=self.claim.host)
         try:
             while True:
-                self.socket.poll(max(0, min(200, int(1000 * (self.next_ping - time.monotonic())))))
+                self.listener.socket.poll(max(0, int(1000 * min(LOOK, self.next_ping - time.monotonic()))))
                 end = self._round()
                 if end is not None:
                     if end.text:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.socket.close(int(1000 * LINGER))
+            self.listener.socket.close(int(1000 * LINGER))
             self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
             self.claim.give_up()
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are
-            frames = receive(self.socket)
+            frames = receive(self.listener.socket)
             if frames is None:
                 break
             end = self._carry_out(self._take(bytes(frames[0]), frames[1:]))
@@ -82,6 +83,9 @@ class Scheduler:
         if now >= self.next_ping:
             self.next_ping = now + self.beat
             self._ping()
+        wrong = self.listener.tend(lambda: self.membership.collectives.nbytes, now)
+        if wrong:
+            print(f"pushgrad scheduler: {wrong}", file=sys.stderr, flush=True)
         return self._carry_out(self.membership.tick(now))  # last: see Membership.tick
 
     def _take(self, identity: bytes, frames: list[Frame]) -> list[Action]:
@@ -103,8 +107,8 @@ class Scheduler:
         # answers there; the second is answered even while the process computes.
         for action in self.membership.ping(self.pings):
             frames = encode(action.message)
-            send(self.socket, [action.identity, *frames])
-            send(self.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
+            send(self.listener.socket, [action.identity, *frames])
+            send(self.listener.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
 
     def _carry_out(self, actions: list[Action]) -> End | None:
         for action in actions:
@@ -116,7 +120,7 @@ class Scheduler:
                 self.status.tell(action.event, **action.fields)
             else:
                 # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
-                send(self.socket, [action.identity, *encode(action.message)])
+                send(self.listener.socket, [action.identity, *encode(action.message)])
         return None
 
 

@@ -100,7 +100,7 @@ class Service:
         answer = Statistics(
             seq=message.seq,
             entries=sum(len(fit.store.entries) for fit in self.fits.values()),
-            bytes=sum(fit.store.nbytes for fit in self.fits.values()),
+            bytes=self.nbytes,
             pushes=tuple(self.pushes),
             pulls=tuple(self.pulls),
             stalls=tuple(self.stalls),
@@ -252,6 +252,11 @@ class Service:
         n = entry.ledger.version + 1
         error = refusal(left(absent, n), fit=number, key=entry.tensor.key, lo=entry.tensor.lo, n=n)
         return [Say(rank, error) for rank in entry.ledger.waiting()]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all weights, optimizer states and gradient slots."""
+        return sum(fit.store.nbytes for fit in self.fits.values())
 
     def waits(self, now: float, patience: float) -> list[str]:
         """A line for each sync fit with a step that has been waiting for somebody for `patience` seconds or more."""
