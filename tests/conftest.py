@@ -16,7 +16,10 @@ ROLE = [sys.executable, "-P", "-m", "pushgrad.ps"]
 
 
 class Job:
-    """Processes of one job. `codes`, `out` and `err` speak of them by names such as scheduler, server0, worker1."""
+    """Processes of one job. `codes`, `out` and `err` speak of them by names such as scheduler, server0, worker1.
+
+    They meet in the folder `scratch`, or with `ipc` False where processes that are started by hand do.
+    """
 
     def __init__(self, folder, scratch, workers, servers, lease, start_timeout, ipc, env):
         self.folder, self.workers, self.servers, self.processes = folder, workers, servers, {}
@@ -121,7 +124,9 @@ def new_job(tmp_path):
         def make(workers=1, servers=1, lease=10, start_timeout=30, ipc=True, **env):
             folder = tmp_path / f"job{len(jobs)}"
             folder.mkdir()
-            jobs.append(Job(folder, Path(scratch), workers, servers, lease, start_timeout, ipc, env))
+            meeting = Path(scratch) / str(len(jobs))
+            meeting.mkdir(mode=0o700)
+            jobs.append(Job(folder, meeting, workers, servers, lease, start_timeout, ipc, env))
             return jobs[-1]
 
         yield make

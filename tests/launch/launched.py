@@ -23,6 +23,7 @@ class Launched:
         """
         self.begin = time.monotonic()
         signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
+        # The tests may run from a source tree that is not the installed one.
         self.process = subprocess.Popen(
             [*signals, *argv],
             cwd=cwd,
