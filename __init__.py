@@ -4,6 +4,7 @@
 starts without numpy and numba, and a server never loads what only workers need. `__init__.pyi` lists the same names.
 """
 
+import os as _os
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
@@ -46,6 +47,11 @@ _FACE: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = list(_FACE)
+
+if "DMLC_ROLE" in _os.environ:  # a process of a job: whoever runs the job may ask where it stands
+    from .common.stack_dump import print_stacks_on_signal as _print_stacks_on_signal
+
+    _print_stacks_on_signal()
 
 
 def __getattr__(name: str) -> _Any:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+from pathlib import Path
 
 from .errors import JobError
 from .job import JobEnv, bracket
+from .private_folder import given_folder, own_folder
 
 IPC_PATH = 100  # bytes of an ipc socket's path; sockaddr_un holds 107, the rest is a margin
 
@@ -64,17 +66,28 @@ def host_of(endpoint: str) -> str:
     return endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
 
 
-def stays_here(endpoint: str) -> bool:
-    """Whether what goes through `endpoint` never leaves this host: ipc, inproc or tcp to a loopback address.
+def meeting_folder(env: JobEnv) -> Path | None:
+    """The private folder where the processes of a job on one host have their sockets; None if they use tcp.
 
-    Encryption is decided by this, so a name that has not been resolved counts as somewhere else.
+    A job is on one host if its scheduler's address is a loopback one. Then it is PUSHGRAD_JOB_DIR, or without that a
+    folder of the user's own, unless keys (or PUSHGRAD_INSECURE) were given for tcp. Raises JobError if it is not safe.
     """
-    if not endpoint.startswith("tcp://"):
-        return True
-    try:
-        return is_loopback(host_of(endpoint))
-    except ValueError:
-        return False
+    if not is_loopback(resolve(env.root_uri, "DMLC_PS_ROOT_URI")):
+        return None
+    if env.job_dir:
+        return given_folder(env.job_dir)
+    return None if env.keys or env.insecure else own_folder()
+
+
+def scheduler_endpoint(env: JobEnv) -> str:
+    """Where the scheduler listens: ipc in the folder where the processes meet, else tcp at DMLC_PS_ROOT_URI."""
+    address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
+    return _ipc(meeting_folder(env), f"scheduler-{address}-{env.root_port}") or tcp(address, env.root_port)
+
+
+def _ipc(folder: Path | None, name: str) -> str | None:
+    path = f"{folder}/{name}.sock"
+    return f"ipc://{path}" if folder is not None and len(path.encode()) <= IPC_PATH else None
 
 
 def interface_address(name: str) -> str:
@@ -130,14 +143,15 @@ def tcp(address: str, port: int) -> str:
     return f"tcp://{bracket(address)}:{port}"
 
 
-def data_endpoint(env: JobEnv, nonce: str, transport: str | None = None) -> tuple[str, str]:
-    """Where a server binds, and the variable to blame if it cannot: ipc in the job's directory, else tcp on any port.
+def data_endpoint(env: JobEnv, name: str, transport: str | None = None) -> tuple[str, str]:
+    """Where a server binds, and the variable to blame if it cannot: ipc where the processes meet, else tcp on any port.
 
-    `transport` "tcp" avoids ipc; so does a path that is too long for a socket. `nonce` is unique in the job, so that a
-    server never meets the socket of an earlier one. Raises JobError if tcp is used and this host's address is unknown.
+    `transport` "tcp" avoids ipc; so does a path that is too long for a socket. `name` is unique in the job, so that a
+    server never meets the socket of an earlier one; every user of the host can read it in /proc/net/unix. Raises
+    JobError if tcp is used and this host's address is unknown.
     """
-    path = f"{env.job_dir}/server-{nonce}.sock"
-    if env.job_dir and transport != "tcp" and len(path.encode()) <= IPC_PATH:
-        return f"ipc://{path}", "PUSHGRAD_JOB_DIR"
+    endpoint = None if transport == "tcp" else _ipc(meeting_folder(env), f"server-{name}")
+    if endpoint:
+        return endpoint, "PUSHGRAD_JOB_DIR"
     address, variable = node_address(env)
     return tcp(address, 0), variable

@@ -58,18 +58,28 @@ def router(context: Context, endpoint: str, variable: str, keys: Keys | None, **
 
     `options` are those of `configure`. Raises JobError naming `variable` if it cannot bind.
     """
-    socket = context.socket(zmq.ROUTER)
-    configure(socket, endpoint, **options)
     if keys:
         # Before binding: if there is nobody to ask, libzmq accepts every client key.
         Gatekeeper(context, keys).start()
+    try:
+        socket = bound(context, endpoint, keys, **options)
+    except zmq.ZMQError as error:
+        raise _bind_error(error, endpoint, variable) from None
+    return socket, str(socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
+
+
+def bound(context: Context, endpoint: str, keys: Keys | None, **options: int) -> Socket:
+    """A ROUTER bound to `endpoint`, as `router` makes it, in a context that has its gatekeeper. Raises ZMQError."""
+    socket = context.socket(zmq.ROUTER)
+    configure(socket, endpoint, **options)
+    if keys:
         secure_server(socket, keys)
     try:
         socket.bind(endpoint)
-    except zmq.ZMQError as error:
+    except zmq.ZMQError:
         socket.close(0)
-        raise _bind_error(error, endpoint, variable) from None
-    return socket, str(socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
+        raise
+    return socket
 
 
 def _bind_error(error: zmq.ZMQError, endpoint: str, variable: str) -> JobError:

@@ -1,4 +1,4 @@
-"""The job's keys (CURVE, ZMTP's RFC 26), which encrypt and authenticate every connection that leaves the host.
+"""The job's keys (CURVE, ZMTP's RFC 26), which encrypt and authenticate every tcp connection, loopback included.
 
 One folder per job holds two key pairs: the scheduler and the servers prove themselves by `server`, every process that
 connects to one of them by `client`. Whoever has the folder belongs to the job, so it must be closed to everybody else.
@@ -7,14 +7,16 @@ connects to one of them by `client`. Whoever has the folder belongs to the job, 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
 
-from .address import stays_here
+from .address import meeting_folder
 from .errors import JobError
 from .job import JobEnv
 
@@ -83,22 +85,39 @@ def _require_private(folder: Path) -> None:
 
 
 def keys_for(env: JobEnv, endpoint: str) -> Keys | None:
-    """The keys that a socket at `endpoint` must use; None if it stays on this host or PUSHGRAD_INSECURE allows it.
+    """The keys that a socket at `endpoint` must use; None for ipc, or if PUSHGRAD_INSECURE allows to go without.
 
-    Raises JobError if it needs keys and the job has none, or they cannot be read. Encryption is the default off this
-    host: there is no way to get an open port by leaving something out.
+    tcp needs keys on loopback, too: every user of the host can connect there. Where all processes are on one host, they
+    make keys themselves, in the folder where they meet. Raises JobError if keys are needed and there are none, or they
+    cannot be read: there is no way to get an open port by leaving something out.
     """
-    if stays_here(endpoint):
+    if not endpoint.startswith("tcp://"):  # ipc is in a folder that only this user can enter
         return None
     if env.keys:
         return load_keys(env.keys)
     if env.insecure:
         return None
+    folder = meeting_folder(env)
+    if folder is not None:
+        return load_keys(str(_keys_within(folder)))
     raise JobError(
         f"{endpoint} can be reached from other hosts and the job has no keys",
         remedy="Set PUSHGRAD_KEYS to a directory of mode 0700 with the job's keys, the same for every process "
         "(`pushgrad keys FOLDER` makes it), or PUSHGRAD_INSECURE=1 to go without",
     )
+
+
+def _keys_within(folder: Path) -> Path:
+    """The keys in a folder where processes meet, made by the first that needs them."""
+    keys = folder / "keys"
+    if not keys.is_dir():
+        fresh = tempfile.mkdtemp(prefix="keys-", dir=folder)  # mode 0700
+        make_keys(fresh)
+        try:
+            Path(fresh).rename(keys)  # whole at once; fails if another process was first
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return keys
 
 
 def secure_client(socket: zmq.Socket[bytes], keys: Keys) -> None:

@@ -9,6 +9,11 @@ EXIT_USAGE = 2
 EXIT_PEER_LOST = 75  # EX_TEMPFAIL of sysexits.h: "not my fault"; `launch` never takes it for the root cause
 
 
+def exit_reason(code: int) -> str:
+    """What a worker says to the others when its script ends with an exit code; `launch` recognises it."""
+    return f"exited with code {code}"
+
+
 class PushgradError(Exception):
     """Base of every error that a user can fix.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import zmq
 
-from .address import is_number, resolve, tcp
+from .address import is_number, scheduler_endpoint
 from .channel import Context, Socket, Watch, dealer, receive, send
 from .codec import Message, encode
 from .curve import keys_for
@@ -44,9 +44,9 @@ class Link:
         incarnation: str | None = None,
     ) -> None:
         self.env, self.clock = env, clock
-        self.incarnation = incarnation or secrets.token_hex(8)
+        self.incarnation = incarnation or secrets.token_hex(16)
         self.identity = f"{env.role}-{self.incarnation}".encode()
-        self.root = tcp(resolve(env.root_uri, "DMLC_PS_ROOT_URI"), env.root_port)
+        self.root = scheduler_endpoint(env)
         self.keys = keys_for(env, self.root)
         self.socket: Socket = dealer(context, self.root, self.identity, self.keys)
         # With `immediate` a lost connection takes the messages that have come but not been read along with it: the last
@@ -104,8 +104,9 @@ class Link:
         own = "" if is_number(name) else f", and does not take its own name {name} for 127.0.1.1 (see its /etc/hosts)"
         return JobError(
             f"no answer from the scheduler at {self.root} for {self.env.start_timeout:g} s",
-            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, and that a scheduler of this version runs there"
-            f"{own}; PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
+            remedy="Check DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT, that you run a scheduler of this version there"
+            f"{own}, and that PUSHGRAD_JOB_DIR, PUSHGRAD_KEYS and PUSHGRAD_INSECURE are set alike for every process; "
+            "PUSHGRAD_START_TIMEOUT sets the time limit in seconds",
         )
 
     def send(self, message: Message) -> bool:

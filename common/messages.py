@@ -5,6 +5,7 @@ A field's `checked` names what its value from the wire must pass; nothing else o
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,6 +29,11 @@ RANK = integer(0, MEMBERS - 1)
 LEASE = number(0.0, 1e9)
 SAYING = text(TEXT_BYTES)
 MAYBE_SAYING = optional(SAYING)
+
+
+def mark_of(incarnation: str) -> str:
+    """What others know an incarnation by: 32 hexadecimal digits, from which it cannot be found out."""
+    return hashlib.sha256(incarnation.encode()).hexdigest()[:32]
 
 
 # ---- to the scheduler
@@ -123,7 +129,11 @@ class Registered(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Welcome(Message):
-    """The job is complete. In rank order: (incarnation, host) of the workers, (endpoint, host) of the servers."""
+    """The job is complete. In rank order: (mark, host) of the workers, (endpoint, host) of the servers.
+
+    A mark (`mark_of`) is what a server knows a worker's incarnation by: the incarnation itself proves who a process is,
+    so only the process and those to whom it proves that ever have it.
+    """
 
     op: ClassVar[str] = "welcome"
     rank: int = checked(RANK)

@@ -1,34 +1,42 @@
 """The running processes of a job: each leads a session of its own, and the keeper knows them all.
 
-Everything is called from the runner's thread; only waiting for the end of each process happens in a thread of its own.
+Everything is called from the runner's thread. There are no others: a system that has no room for a thread still lets a
+job end in order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import subprocess
-import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO
 
 from .keeper import Keeper
+from .orphans import Orphans
 from .process_plan import ProcessSpec
-from .processes import end_all, signal_groups
+from .processes import end_all, group_lives, members, signal_groups
 
 
 class Children:
     """Starts processes and collects their exit statuses.
 
-    `environ` is what all of them inherit. `wake` is called, from another thread, whenever one has ended.
+    `environ` is what all of them inherit. `selector` wakes up when one has ended, if the system knows pidfds; without
+    them one must look now and then.
     """
 
-    def __init__(self, environ: Mapping[str, str], keeper: Keeper, wake: Callable[[], None]) -> None:
-        self._environ, self._keeper, self._wake = environ, keeper, wake
+    def __init__(
+        self, environ: Mapping[str, str], keeper: Keeper, orphans: Orphans, selector: selectors.BaseSelector
+    ) -> None:
+        self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
+        orphans.know(keeper.pid)
         self._running: dict[str, subprocess.Popen[bytes]] = {}  # those whose end has not been collected
+        self._handles: dict[str, int] = {}  # pidfds
         self._leaders: set[int] = set()  # of sessions in which something may still live, ended ones included
-        self._ended: deque[str] = deque()  # the waiting threads append, the runner takes: a deque needs no lock
+        self._ended: deque[str] = deque()
+        self._lingering: list[tuple[str, int, int]] = []  # name, exit status and group of those that are held back
 
     def start(
         self, spec: ProcessSpec, extra: Mapping[str, str], pass_fds: tuple[int, ...]
@@ -51,56 +59,90 @@ class Children:
         assert child.stdout is not None and child.stderr is not None
         # If the launcher is killed before this line, the keeper finds the process by its environment (processes.py).
         self._keeper.watch(child.pid)
+        self._orphans.know(child.pid)
         self._leaders.add(child.pid)
         self._running[spec.name] = child
-        threading.Thread(target=self._await_exit, args=(spec.name, child.pid), daemon=True).start()
+        with contextlib.suppress(OSError):  # too old a system, or too many files
+            self._handles[spec.name] = os.pidfd_open(child.pid)
+            self._selector.register(self._handles[spec.name], selectors.EVENT_READ)
         return child.pid, child.stdout, child.stderr
 
-    def _await_exit(self, name: str, pid: int) -> None:
-        """Run in a thread: wait for the end of a process without reaping it.
+    def leaders(self, names: Iterable[str]) -> dict[str, int]:
+        """The pids of those of `names` that have not ended."""
+        return {name: self._running[name].pid for name in names if name in self._running}
 
-        Until `next_exit` reaps it, its pid cannot be given to another process, so `signal` cannot hit a stranger.
+    def next_exit(self, whole: bool) -> tuple[str, int] | None:
+        """The name and exit status (as subprocess gives it) of the next process that has ended; None if none has.
+
+        If it must have ended as a `whole`, one counts only when its process group is empty: a shell in front of the
+        script may be gone while the script still finishes its work.
         """
-        with contextlib.suppress(ChildProcessError):  # `clear_up` has reaped it
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        self._ended.append(name)
-        self._wake()
+        self._look()
+        if self._ended:
+            name = self._ended.popleft()
+            child = self._running[name]
+            self._lingering.append((name, self._collect(name), child.pid))
+        for item in list(self._lingering):
+            name, code, leader = item
+            lives = group_lives(leader)
+            if not (lives and whole):
+                self._lingering.remove(item)
+                # While its group has members, their group id keeps the system from reusing the number.
+                if not lives:
+                    self._forget(leader)
+                return name, code
+        return None
 
-    def next_exit(self) -> tuple[str, int] | None:
-        """The name and exit status (as subprocess gives it) of the next process that has ended; None if none has."""
-        if not self._ended:
-            return None
-        name = self._ended.popleft()
-        child = self._running.pop(name)
-        code = child.wait()
-        # While its group has members, their group id keeps the system from reusing the number, so it may stay listed.
-        if not _group_lives(child.pid):
-            self._leaders.discard(child.pid)
-            self._keeper.forget(child.pid)
-        return name, code
+    def _look(self) -> None:
+        for name, child in self._running.items():
+            if name not in self._ended:
+                # Not collected yet: until it is, its pid cannot be given to another process.
+                with contextlib.suppress(ChildProcessError):
+                    if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                        continue
+                self._ended.append(name)
 
-    def signal(self, signum: int) -> None:
-        """Send a signal to the process group of every process that has not ended."""
-        signal_groups([child.pid for child in self._running.values()], signum)
+    def _collect(self, name: str) -> int:
+        handle = self._handles.pop(name, None)
+        if handle is not None:
+            self._selector.unregister(handle)
+            os.close(handle)
+        return self._running.pop(name).wait()
 
-    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> None:
+    def _forget(self, leader: int) -> None:
+        self._leaders.discard(leader)
+        self._keeper.forget(leader)
+
+    def adopt(self) -> None:
+        """Take care of orphans that the job's processes have left behind."""
+        for session in self._orphans.sessions() - self._leaders:
+            self._leaders.add(session)
+            self._keeper.watch(session)
+
+    def signal(self, signum: int, names: Iterable[str]) -> None:
+        """Send a signal to the process groups of those of `names` that have not ended."""
+        wanted = set(names)
+        groups = [child.pid for name, child in self._running.items() if name in wanted]
+        signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
+
+    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[int]:
         """End whatever is left of the job, including what its processes have started and left behind, and the keeper.
 
         `patience` is the time in seconds between TERM and KILL; once `hurry` says so, KILL follows at once. The keeper
-        ends last: until then it would do the same if the launcher died here.
+        ends last: until then it would do the same if the launcher died here. Returns the pids of those that cannot be
+        ended.
         """
-        end_all(self._leaders, job_id, patience, hurry)
-        # Reaped only now: `_leaders` were safe to search for as long as their pids could not be reused.
-        for child in self._running.values():
-            child.wait()
-        self._keeper.close()
 
+        def find() -> list[int]:
+            self.adopt()
+            return members(self._leaders, job_id)
 
-def _group_lives(leader: int) -> bool:
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # there is somebody, with another user's rights
-        pass
-    return True
+        left = end_all(find, patience, hurry)
+        self._look()
+        for name in self._ended:
+            self._collect(name)
+        for handle in self._handles.values():
+            os.close(handle)
+        self.adopt()  # collects the last orphans
+        self._keeper.close(bool(left))
+        return left

@@ -117,7 +117,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
-    return run_job(job, specs, display, quiet=quiet, verbose=context.params["verbose"])
+    return run_job(job, specs, display, quiet=quiet, verbose=context.params["verbose"], own_process=True)
 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:

@@ -5,6 +5,7 @@ Displays are used from the output thread (output.py); only the final report come
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -78,6 +79,14 @@ class Display(Protocol):
         """Show how far the job has come."""
         ...
 
+    def pause(self) -> None:
+        """Leave the terminal to others for a while, until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Take the terminal back."""
+        ...
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         ...
@@ -86,11 +95,13 @@ class Display(Protocol):
 class FileWriter:
     """Writes to a file descriptor, even to one that has been made non-blocking.
 
-    The flag belongs to the open file, not to us: another process on the same terminal may have set it.
+    The flag belongs to the open file, not to us: another process on the same terminal may have set it. `trouble` says
+    why the stream was given up, unless its reader has gone, which is no news to whoever has sent it away.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd: int | None = fd
+        self.trouble = ""
 
     def write(self, data: bytes) -> None:
         """Write all of `data`, waiting if need be; give the stream up at the first error."""
@@ -100,8 +111,10 @@ class FileWriter:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
                 select.select([], [self._fd], [])
-            except OSError:  # the reader has gone (`launch ... | head`)
+            except OSError as error:
                 self._fd = None
+                if error.errno != errno.EPIPE:  # the reader has gone (`launch ... | head`)
+                    self.trouble = error.strerror or type(error).__name__
 
 
 class TextWriter:
@@ -148,6 +161,9 @@ class PlainDisplay:
         prefix = name.encode() + b" | "
         # In one piece, so that writes of other programs to the same stream do not end up within a line.
         (self._err if is_error else self._out).write(b"".join(prefix + shown(line) + b"\n" for line in lines))
+        if trouble := complaint(self._out, self._err):
+            self._err.write(f"launch | {trouble}\n".encode())
+            self._out.write(f"launch | {trouble}\n".encode())
 
     def say(self, text: str) -> None:
         """Write a line of the launcher to standard error."""
@@ -160,8 +176,23 @@ class PlainDisplay:
             self._next_progress = time.monotonic() + PROGRESS_PERIOD
             self.say(progress_line(row, view.seconds))
 
+    def pause(self) -> None:
+        """Do nothing: lines are whole."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing: there is nothing to restore."""
+
+
+def complaint(out: Writer | None, err: Writer | None) -> str:
+    """What is to be said about streams that have just been given up; "" in most cases."""
+    for name, stream in (("output", out), ("error", err)):
+        if isinstance(stream, FileWriter) and stream.trouble:
+            trouble, stream.trouble = stream.trouble, ""
+            return f"standard {name} is given up: {trouble}; the job goes on, and its logs have everything"
+    return ""
 
 
 def progress_line(row: Row, seconds: float) -> str:

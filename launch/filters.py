@@ -27,6 +27,14 @@ class Filter:
         """See Display."""
         self._display.show(view)
 
+    def pause(self) -> None:
+        """See Display."""
+        self._display.pause()
+
+    def resume(self) -> None:
+        """See Display."""
+        self._display.resume()
+
     def close(self) -> None:
         """See Display."""
         self._display.close()

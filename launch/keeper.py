@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .processes import end_all
+from .processes import end_all, members
 
 PATIENCE = 1.5  # seconds between TERM and KILL: nothing may be left 5 s after the launcher's death
 
@@ -56,10 +56,11 @@ class Keeper:
         with contextlib.suppress(BrokenPipeError):  # a dead keeper is no reason to stop: the launcher is still there
             os.write(self._write, line)
 
-    def close(self) -> None:
-        """Let the keeper clear up, and wait until it has."""
+    def close(self, leave: bool = False) -> None:
+        """Let the keeper clear up, and wait until it has; `leave` it alone if it will find what cannot be ended."""
         os.close(self._write)
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0 if leave else None)
 
 
 def guarded(lines: bytes) -> set[int]:
@@ -87,9 +88,10 @@ def clear(job_dir: Path) -> None:
 def main(job_id: str, job_dir: str) -> None:
     """Wait for the pipe on standard input to close, then end what is left of the job and clear its directory."""
     # A signal that ends the launcher may have been sent to its keeper, too, which is needed most just then.
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
-    end_all(guarded(sys.stdin.buffer.read()), job_id, PATIENCE)
+    leaders = guarded(sys.stdin.buffer.read())
+    end_all(lambda: members(leaders, job_id), PATIENCE)
     clear(Path(job_dir))
 
 

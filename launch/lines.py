@@ -11,23 +11,28 @@ ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|
 
 
 class LineBuffer:
-    """Collects data and returns whole lines, each with its newline; a piece of a line longer than PIECE has none."""
+    """Collects data and returns whole lines, each with its newline; a piece of a line longer than PIECE has none.
+
+    `rest` is the line that is not complete yet. Of what it overwrites itself by carriage returns nothing is kept.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        *whole, self.rest = (self.rest + data).split(b"\n")
         lines = [line + b"\n" for line in whole]
-        if len(self._rest) >= PIECE:
-            lines.append(self._rest)
-            self._rest = b""
+        # A last carriage return may belong to the newline that follows it.
+        self.rest = self.rest[self.rest.rstrip(b"\r").rfind(b"\r") + 1 :]
+        if len(self.rest) >= PIECE:
+            lines.append(self.rest)
+            self.rest = b""
         return lines
 
     def finish(self) -> list[bytes]:
         """Return what is left at the end: a last line without a newline gets one, so that nothing is glued to it."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         return [rest + b"\n"] if rest else []
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .display import Display, PlainDisplay, View, Writer, writer
+from .display import Display, PlainDisplay, View, Writer, complaint, writer
 from .lines import shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class LiveDisplay:
         """Print the lines above the table, or write them to the file that standard output is redirected to."""
         if self._out is not None and not is_error:
             self._out.write(b"".join(name.encode() + b" | " + shown(line) + b"\n" for line in lines))
+            if trouble := complaint(self._out, None):
+                self.say(trouble)
             return
         from rich.text import Text
 
@@ -53,6 +55,14 @@ class LiveDisplay:
     def show(self, view: View) -> None:
         """Draw the table again, with the state of the job as it is now."""
         self._live.update(table(view), refresh=True)
+
+    def pause(self) -> None:
+        """Remove the table until `resume`."""
+        self._live.stop()
+
+    def resume(self) -> None:
+        """Draw it again."""
+        self._live.start()
 
     def close(self) -> None:
         """Remove the table from the terminal."""
@@ -95,4 +105,7 @@ def choose_display(live: bool = True) -> Display:
     from rich.console import Console
 
     shared = sys.stdout is not None and sys.stdout.isatty()
-    return LiveDisplay(Console(stderr=True, highlight=False, markup=False), None if shared else writer(sys.stdout))
+    try:
+        return LiveDisplay(Console(stderr=True, highlight=False, markup=False), None if shared else writer(sys.stdout))
+    except Exception:  # the terminal has gone, or rich cannot cope with it: no reason not to train
+        return PlainDisplay()

@@ -43,8 +43,26 @@ def hint(errors: Sequence[str]) -> str:
     return next((text for start, text in HINTS.items() if last.startswith(start)), "")
 
 
+def without_frames(lines: Sequence[str]) -> list[str]:
+    """Lines without the frames of tracebacks, which have been shown already; what was raised stays.
+
+    The first lines may be the rest of a traceback whose beginning is not among the last ones.
+    """
+    begins = [index for index, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    frames = [index for index, line in enumerate(lines) if line.startswith('  File "')]
+    inside = bool(frames) and (not begins or frames[0] < begins[0])
+    kept = []
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            inside = True
+        elif not (inside and line.startswith("  ")):
+            inside = False
+            kept.append(line)
+    return kept
+
+
 def _quoted(name: str, errors: Sequence[str], output: Sequence[str]) -> list[str]:
-    what, said = ("error", errors) if errors else ("output", output)
+    what, said = ("error", without_frames(errors)) if errors else ("output", output)
     if not said:
         return [f"{name} wrote nothing"]
     return [f"last lines of {name} on its standard {what}:", *(f"    {line}" for line in said)]

@@ -1,45 +1,81 @@
 """Runs a planned job: starts its processes, hands events to the supervisor, and does what it decides.
 
-Everything is decided and done in one thread. Signal handlers and the threads of children.py only leave a note and wake
-it through a pipe (it may be waiting in select); output.py has a thread of its own.
+Everything is decided and done in one thread. Signal handlers only leave a note and wake it through a pipe (it may be
+waiting in select); output.py has a thread of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import shutil
 import signal
 import time
-from collections import deque
 from collections.abc import Sequence
 
 from ..common.errors import JobError
 from .children import Children
 from .display import Display, Row, View
+from .ending import FINISH_WAIT, Action
 from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
+from .narration import Narration
+from .orphans import Orphans
 from .output import Output
-from .process_plan import ProcessSpec, count, inherited
-from .report import report
-from .signals import forwarded
-from .status_reader import Event, StatusReader
-from .supervisor import FINISH_WAIT, Action, Supervisor
-from .waiting import Waits
+from .passing_on import PassingOn
+from .process_plan import ProcessSpec, inherited
+from .signals import PASSED_ON, Mailbox, stop_here
+from .stacks import owner
+from .status_reader import StatusReader
+from .supervisor import Supervisor
 
 CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
+SIGNALS = {
+    Action.INTERRUPT: signal.SIGINT,
+    Action.TERM: signal.SIGTERM,
+    Action.TERM_REST: signal.SIGTERM,
+    Action.KILL_WORKERS: signal.SIGKILL,
+    Action.KILL: signal.SIGKILL,
+}
 
 
 def run_job(
-    job: Job, specs: Sequence[ProcessSpec], display: Display, *, quiet: bool = False, verbose: bool = False
+    job: Job,
+    specs: Sequence[ProcessSpec],
+    display: Display,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    own_process: bool = False,
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    The logs stay if the job fails or `job.keep_logs` says so. Raises JobError if the job's folders cannot be made.
+    The logs stay if the job fails or `job.keep_logs` says so. `own_process` says that this process does nothing else:
+    it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made, or if the
+    system has no room for its first processes.
     """
+    with (
+        Mailbox(own_process) as mailbox,
+        held_port(specs) as ready,
+    ):  # the mailbox first: now a signal ends what is begun
+        _make_folders(job)
+        try:
+            runner = Runner(job, ready, display, mailbox, quiet, verbose)
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+            shutil.rmtree(job.job_dir, ignore_errors=True)
+            raise JobError(
+                f"the system has no room for the job: {error}",
+                remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
+            ) from None
+        code = runner.run()
+        if code == 0 and not job.keep_logs:
+            shutil.rmtree(job.job_dir, ignore_errors=True)
+    return code
+
+
+def _make_folders(job: Job) -> None:
     try:
         # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
         job.job_dir.mkdir(mode=0o700)
@@ -49,55 +85,44 @@ def run_job(
             (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
-    with held_port(specs) as ready:
-        runner = Runner(job, ready, display, quiet, verbose)
-        with forwarded(runner.receive):
-            code = runner.run()
-    if code == 0 and not job.keep_logs:
-        shutil.rmtree(job.job_dir, ignore_errors=True)
-    return code
 
 
 class Runner:
     """One run of a job, from the first process to the report."""
 
-    def __init__(self, job: Job, specs: Sequence[ProcessSpec], display: Display, quiet: bool, verbose: bool) -> None:
-        self._job, self._specs, self._display = job, specs, display
-        self._quiet, self._verbose = quiet, verbose
-        self._begin = time.monotonic()
-        self._supervisor = Supervisor(specs, self._begin, job.timeout, job.grace_period, job.start_timeout)
-        self._signals: deque[int] = deque()  # appended by the signal handler: a deque needs no lock
+    def __init__(
+        self,
+        job: Job,
+        specs: Sequence[ProcessSpec],
+        display: Display,
+        mailbox: Mailbox,
+        quiet: bool,
+        verbose: bool,
+    ) -> None:
+        self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
+        self._supervisor = Supervisor(specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout)
         self._hurry = False
-        self._waiting = ""
-        self._waits = Waits(job.grace_period)
         self._next_view = 0.0
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
         self._status = StatusReader()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._selector.register(mailbox.wake.read, selectors.EVENT_READ)
         self._selector.register(self._status.fd, selectors.EVENT_READ)
         environ = inherited(os.environ)
         # The keeper before any other process, so that none is ever unguarded; the output's thread after it, as
         # starting a process forks.
-        self._children = Children(environ, Keeper(job.job_id, job.job_dir, environ), self._wake)
+        orphans = Orphans(mailbox.ours)
+        self._children = Children(environ, Keeper(job.job_id, job.job_dir, environ), orphans, self._selector)
         self._output = Output(display, job.log_dir, job.separate_logs)
-
-    def receive(self, signum: int) -> None:
-        """Note a signal. Safe to call from a signal handler: it takes no lock and does not block."""
-        self._signals.append(signum)
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: it will wake up anyway
-            os.write(self._wake_write, b"!")
+        self._narration = Narration(job, self._output, quiet, verbose)
+        self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
     def run(self) -> int:
         """Start, supervise, clear up and report; returns the exit code."""
-        self._say(self._headline())
+        self._narration.headline()
         try:
-            self._spawn(self._specs[0])  # the scheduler; the others need its port
+            self._take_signals()
+            if not self._supervisor.stopping:
+                self._spawn(self._specs[0])  # the scheduler; the others need its port
             while not self._supervisor.over:
                 self._once()
         except BaseException:  # an error of our own: nothing may be left behind, and no grace is due
@@ -105,14 +130,8 @@ class Runner:
             raise
         finally:
             self._clear_up()
-        self._report()
+        self._narration.finish(self._supervisor.cause, self._output.display)
         return self._supervisor.exit_code
-
-    def _headline(self) -> str:
-        job = self._job
-        return (
-            f"job {job.job_id}: {count(job.workers, 'worker')}, {count(job.servers, 'server')}; logs in {job.log_dir}"
-        )
 
     def _once(self) -> None:
         """Wait for something to happen and deal with it."""
@@ -121,29 +140,38 @@ class Runner:
         due = self._supervisor.deadline()
         # Never longer than VIEW_PERIOD, so that the table's seconds go on.
         self._selector.select(VIEW_PERIOD if due is None else max(0.0, min(due - now, VIEW_PERIOD)))
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        self._mailbox.wake.drain()
         self._take_signals()
         self._take_status()
-        while (ended := self._children.next_exit()) is not None:
+        while (ended := self._children.next_exit(whole=self._supervisor.stopping and not self._hurry)) is not None:
             # Again, before each end: what a process told the scheduler before it ended (that it leaves, say) decides
             # how its end is judged, and must not be read after it.
             self._take_status()
-            if self._verbose:
-                self._say(f"{ended[0]} ended with {ended[1]}")
+            self._narration.detail(f"{ended[0]} ended with {ended[1]}")
             self._obey(self._supervisor.exited(*ended, time.monotonic()))
-        self._say_waits()
-        self._show()
-
-    def _say_waits(self) -> None:
-        job = self._supervisor
-        news = self._waits.news(list(job.members.values()), job.port is not None, job.stopping, time.monotonic())
-        if news is not None:
-            self._say(news)
+        self._now_and_then()
 
     def _take_signals(self) -> None:
-        while self._signals:
-            self._obey(self._supervisor.signalled(self._signals.popleft(), time.monotonic()))
+        while self._mailbox.received:
+            signum = self._mailbox.received.popleft()
+            if signum == signal.SIGTSTP:
+                self._stand_still()
+            elif signum not in PASSED_ON or not self._passing_on.take(signum):
+                self._obey(self._supervisor.signalled(signum, time.monotonic()))
+
+    def _names(self, *roles: str) -> list[str]:
+        return [spec.name for spec in self._specs if not roles or spec.role in roles]
+
+    def _stand_still(self) -> None:
+        """Ctrl-Z: stop the job and launch until `fg` or `bg`. The scheduler first: it must not miss the others."""
+        began = time.monotonic()
+        self._narration.say("stopped (Ctrl-Z); `fg` lets the job go on")
+        self._children.signal(signal.SIGSTOP, self._names())
+        self._output.pause()
+        stop_here()
+        self._output.resume()
+        self._children.signal(signal.SIGCONT, self._names())
+        self._supervisor.stood_still(time.monotonic() - began)
 
     def _take_status(self) -> None:
         events = self._status.read()
@@ -151,31 +179,27 @@ class Runner:
         if not self._status.open and self._status.fd in self._selector.get_map():
             self._selector.unregister(self._status.fd)
         for event in events:
-            self._narrate(event)
+            self._narration.event(event)
             self._obey(self._supervisor.status(event, time.monotonic()))
-
-    def _narrate(self, event: Event) -> None:
-        if event["event"] == "waiting" and event.get("text") != self._waiting:
-            self._waiting = str(event.get("text"))
-            self._say(self._waiting)
-        elif self._verbose and event["event"] != "progress":
-            self._say(" ".join(f"{name}={value}" for name, value in event.items()))
 
     def _obey(self, actions: list[Action]) -> None:
         for action in actions:
             if action is Action.START:
                 self._start_rest()
-            elif action is Action.TERM:
-                self._children.signal(signal.SIGTERM)
+            elif action is Action.DUMP:
+                self._passing_on.ask()
             else:
-                self._hurry = True  # `_clear_up` must not grant another grace period
-                self._children.signal(signal.SIGKILL)
+                self._hurry = self._hurry or action is Action.KILL  # `_clear_up` must not grant another grace period
+                only_workers = action in (Action.INTERRUPT, Action.TERM, Action.KILL_WORKERS)
+                roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
+                self._children.signal(SIGNALS[action], self._names(*roles))
 
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
         for spec in self._specs[1:]:
-            if not self._supervisor.stopping:  # it is, after the first that could not be started
+            self._take_signals()  # a job of many processes takes a while to start
+            if not self._supervisor.stopping:  # it is, after a signal or the first that could not be started
                 self._spawn(spec.with_port(port))
 
     def _spawn(self, spec: ProcessSpec) -> None:
@@ -193,44 +217,32 @@ class Runner:
             self._status.close_write_end()  # the scheduler is the first to be started and has it now
         self._supervisor.started(spec.name, pid)
         self._output.attach(spec.name, out, err)
-        if self._verbose:
-            self._say(f"{spec.name} is pid {pid}")
+        self._narration.detail(f"{spec.name} is pid {pid}")
 
-    def _show(self) -> None:
+    def _now_and_then(self) -> None:
         now = time.monotonic()
-        if now >= self._next_view and not self._quiet:
-            self._next_view = now + VIEW_PERIOD
+        if now < self._next_view:
+            return
+        self._next_view = now + VIEW_PERIOD
+        self._children.adopt()
+        self._passing_on.again()
+        self._narration.waits(self._supervisor, now)
+        if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
-            self._output.show(View(rows, now - self._begin, self._supervisor.waiting))
+            self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))
 
     def _impatient(self) -> bool:
         """Whether Ctrl-C was pressed since the job has begun to end."""
-        self._hurry = self._hurry or signal.SIGINT in self._signals
+        self._hurry = self._hurry or signal.SIGINT in self._mailbox.received
         return self._hurry
 
     def _clear_up(self) -> None:
         # Processes first: only when they have ended do their pipes end, too. Then whatever is still to be shown; only
         # a signal that comes after this point gives up a display that blocks.
-        self._children.clear_up(self._job.job_id, min(self._job.grace_period, FINISH_WAIT), self._impatient)
-        self._signals.clear()
-        self._output.close(lambda: bool(self._signals))
+        left = self._children.clear_up(self._job.job_id, min(self._job.grace_period, FINISH_WAIT), self._impatient)
+        for pid in left:
+            self._output.say(f"{owner(pid)} cannot be ended from here and is left behind")
+        self._mailbox.received.clear()
+        self._output.close(lambda: bool(self._mailbox.received))
         self._selector.close()
         self._status.close()
-        for fd in (self._wake_read, self._wake_write):
-            os.close(fd)
-
-    def _say(self, text: str) -> None:
-        if not self._quiet:
-            self._output.say(text)
-
-    def _report(self) -> None:
-        """Show the outcome. It is written directly, as the thread that shows output has ended."""
-        cause, seconds = self._supervisor.cause, time.monotonic() - self._begin
-        if cause is None:
-            if not self._quiet:
-                self._display.say(f"done in {seconds:.1f} s")
-            return
-        name = cause.member.spec.name if cause.member else ""
-        log = self._output.log_path(name) if name else self._job.log_dir
-        errors, output = self._output.tail(name, True), self._output.tail(name, False)
-        self._display.say("\n".join(report(cause, seconds, errors, output, log)))

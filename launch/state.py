@@ -89,6 +89,6 @@ def exit_cause(member: Member, reason: str = "") -> Cause:
     )
 
 
-def early_exit(member: Member, when: str, reason: str = "") -> Cause:
+def early_exit(member: Member, when: str, reason: str = "", remedy: str = "") -> Cause:
     """The Cause when `member` ended with 0 although the job still needed it; `when` completes the sentence."""
-    return Cause(EXIT_FAILURE, f"exited with code 0 {when}", member, reason)
+    return Cause(EXIT_FAILURE, f"exited with code 0 {when}", member, reason, remedy)

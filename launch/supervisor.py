@@ -6,27 +6,20 @@ give up soon after and may end first. So the supervisor waits for a few seconds,
 
 from __future__ import annotations
 
-import enum
-import math
 import signal
 from collections.abc import Sequence
+from typing import Any
 
-from ..common.errors import EXIT_FAILURE, EXIT_PEER_LOST
+from ..common.errors import EXIT_FAILURE
+from .ending import FINISH_WAIT, Action, Ending
+from .evidence import Evidence
 from .process_plan import ProcessSpec
-from .state import Cause, Member, early_exit, exit_cause
+from .state import Cause, Member, early_exit
 from .status_reader import Event
 
 PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer; docs/launch.md
-FINISH_WAIT = 5.0  # seconds that servers and scheduler have to end by themselves after the last worker
 EXIT_TIMEOUT = 124  # as timeout(1)
-
-
-class Action(enum.Enum):
-    """What the runner has to do: start servers and workers, send SIGTERM to all, send SIGKILL to all."""
-
-    START = "start"
-    TERM = "term"
-    KILL = "kill"
+PIPEFAIL = "A shell's pipe hides the exit code of what it runs: `set -o pipefail` before it"
 
 
 class Supervisor:
@@ -44,23 +37,24 @@ class Supervisor:
         self.cause: Cause | None = None
         self.port: int | None = None
         self.waiting = ""
-        self.stopping = False
         self._finishing = False
-        self._grace, self._timeout, self._start_timeout = grace, timeout, start_timeout
-        self._suspect: Member | None = None  # whom the scheduler blames, and with what words
-        self._accusation = ""
-        self._failed: Member | None = None  # the first that ended with an error of its own
-        self._gave_up: Member | None = None  # the first that ended because of a peer
-        self._deserter: Member | None = None  # the first server or scheduler that ended with 0 before the job was over
+        self._ending = Ending(grace)
+        self._timeout, self._start_timeout = timeout, start_timeout
+        self._evidence = Evidence(self.workers)
         self._timers = {"start": now + start_timeout}  # name -> time at which `_expired` is due
         if timeout is not None:
             self._timers["job"] = now + timeout
 
     @property
+    def stopping(self) -> bool:
+        """Whether the job is being ended."""
+        return self._ending.begun
+
+    @property
     def over(self) -> bool:
-        """Whether no process is running any more and none is to be started."""
+        """Whether no process is running any more and none is to be started, or those that run cannot be ended."""
         ended = not any(member.running for member in self.members.values())
-        return ended and (self.stopping or self._finishing)
+        return self._ending.given_up or (ended and (self.stopping or self._finishing))
 
     @property
     def exit_code(self) -> int:
@@ -74,7 +68,13 @@ class Supervisor:
 
     def deadline(self) -> float | None:
         """The time at which `tick` must be called at the latest; None if nothing is due."""
-        return min(self._timers.values(), default=None)
+        due = [] if self._ending.due is None else [self._ending.due]
+        return min([*self._timers.values(), *due], default=None)
+
+    def stood_still(self, seconds: float) -> None:
+        """The whole job was stopped (Ctrl-Z) for so long: that time does not count."""
+        self._timers = {name: due + seconds for name, due in self._timers.items()}
+        self._ending.shift(seconds)
 
     def started(self, name: str, pid: int) -> None:
         """Note that a process has been started."""
@@ -110,8 +110,8 @@ class Supervisor:
             member.left = True
         elif kind == "progress":
             member.progress = event
-        elif kind == "aborted" and self._suspect is None and not self.stopping:
-            self._suspect, self._accusation = member, str(event.get("reason", ""))
+        elif kind == "aborted" and self._evidence.suspect is None and not self.stopping:
+            self._evidence.suspect, self._evidence.accusation = member, str(event.get("reason", ""))
             return self._await_cause(now)
         return []
 
@@ -130,51 +130,42 @@ class Supervisor:
         member = self.members[name]
         member.code = code
         if self.stopping:
-            return []
+            return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
         if code == 0:
             return self._ended_well(member, now)
-        if code == EXIT_PEER_LOST or self._ends_the_job_for_another(member):
-            self._gave_up = self._gave_up or member
-        else:
-            self._failed = self._failed or member
-        return self._settle(now) if self._is_clear() else self._await_cause(now)
-
-    def _is_clear(self) -> bool:
-        """Whether a process has failed and none that still runs was in trouble before it: accused, or gone already."""
-        if self._failed is None:
-            return False
-        # One of these that still runs may be about to end with the error that made the other one fail.
-        earlier = [self._suspect, *(worker for worker in self.workers if worker.left)]
-        return not any(other.running and other is not self._failed for other in earlier if other)
-
-    def _ends_the_job_for_another(self, member: Member) -> bool:
-        """The scheduler fails after it has named the process that is to blame: its own exit code is a consequence."""
-        return member.spec.role == "scheduler" and self._suspect is not None and self._suspect is not member
+        self._evidence.note_failure(member)
+        return self._settle(now) if self._evidence.is_clear() else self._await_cause(now)
 
     def _ended_well(self, member: Member, now: float) -> list[Action]:
         if member.spec.role != "worker":
             # Servers may end before the launcher has seen the last worker's end: leaving comes first.
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
-            self._deserter = self._deserter or member
-            return self._settle(now) if self._is_clear() else self._await_cause(now)
+            self._evidence.deserter = self._evidence.deserter or member
+            return self._settle(now) if self._evidence.is_clear() else self._await_cause(now)
         if member.inside:
-            return self._fail(early_exit(member, "before its training had ended", self._accused(member)), now)
+            return self._left_behind(member, now)
         if not member.joined and any(m.joined for m in self.workers):
             return self._missing(now)
-        if self._is_clear():
+        if self._evidence.is_clear():
             return self._settle(now)
         return self._finish(now) if all(m.code == 0 for m in self.workers) else []
 
-    def _accused(self, member: Member) -> str:
-        return self._accusation if member is self._suspect else ""
+    def _left_behind(self, member: Member, now: float) -> list[Action]:
+        """A worker has ended with 0 while the others still count on it, or a wrapper hides its exit code."""
+        if self._evidence.suspect not in (None, member):  # it gave up because of that one
+            self._evidence.gave_up = self._evidence.gave_up or member
+            return self._await_cause(now)
+        reason = self._evidence.against(member)
+        when = "before its training had ended"
+        return self._fail(early_exit(member, when, reason, PIPEFAIL if reason else ""), now)
 
     def _finish(self, now: float) -> list[Action]:
         """All workers are done. If none has joined, servers wait in vain and are stopped; else they end themselves."""
         self._finishing = True
         self._timers.pop("job", None)  # a job that has done its work in time is not late
         if not any(worker.joined for worker in self.workers):
-            return self._stop(now, FINISH_WAIT)
+            return self._stop(now, at_most=FINISH_WAIT)
         self._timers["finish"] = now + FINISH_WAIT
         return []
 
@@ -183,54 +174,36 @@ class Supervisor:
         return self._settle(now) if not any(member.running for member in self.members.values()) else []
 
     def _settle(self, now: float) -> list[Action]:
-        """Decide whom to blame, in the order of how well the cause is known; the last resort is who gave up first.
-
-        A worker that left because it was failing comes first, then whom the scheduler has named, then the first process
-        that failed by itself, then a server that ended too early.
-        """
-        suspect, failed = self._suspect, self._failed
-        leaver = next((m for m in self.workers if m.left and m.code not in (None, 0, EXIT_PEER_LOST)), None)
-        if leaver is not None:  # it left because it was failing, before the others missed it
-            return self._fail(exit_cause(leaver), now)
-        if suspect is not None and suspect.code not in (None, 0, EXIT_PEER_LOST):
-            return self._fail(exit_cause(suspect, self._accusation), now)
-        if suspect is not None and (failed is None or suspect.running):
-            return self._fail(Cause(EXIT_FAILURE, "was given up", suspect, self._accusation), now)
-        if failed is not None:
-            return self._fail(exit_cause(failed), now)
-        if self._deserter is not None:
-            return self._fail(early_exit(self._deserter, "before the job was over"), now)
-        text = "gave up because of another process, but none has failed"
-        return self._fail(Cause(EXIT_FAILURE, text, self._gave_up), now)
+        return self._fail(self._evidence.verdict(), now)
 
     def signalled(self, signum: int, now: float) -> list[Action]:
-        """Take a signal to the launcher: it stops the job. Ctrl-C while the job is already being stopped kills at once.
+        """Take a signal to the launcher: it ends the job. Ctrl-C while the job is already being ended kills at once.
 
         Only SIGINT does: batch systems may send SIGTERM several times and still mean an orderly end.
         """
         if self.stopping:
-            return [Action.KILL] if signum == signal.SIGINT else []
+            return self._ending.kill(now) if signum == signal.SIGINT else []
         how = "interrupted (Ctrl-C)" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
-        return self._fail(Cause(128 + signum, how), now)
+        self.cause = Cause(128 + signum, how)
+        return self._stop(now, interrupt=signum == signal.SIGINT, dump=signum == signal.SIGQUIT)
 
     def tick(self, now: float) -> list[Action]:
         """Act on the deadlines that have passed by `now`."""
-        actions: list[Action] = []
+        actions = self._ending.tick(now)
         for name in [name for name, due in self._timers.items() if due <= now]:
             if self._timers.pop(name, None) is not None:  # acting on an earlier one may have removed it
                 actions += self._expired(name, now)
         return actions
 
     def _expired(self, name: str, now: float) -> list[Action]:
-        if name == "grace":
-            return [Action.KILL]
         if name == "finish":
-            return self._stop(now, FINISH_WAIT)
+            return self._stop(now, at_most=FINISH_WAIT)
         if name == "cause":
             return self._settle(now)
         if name == "job":
             text = f"the job ran longer than --timeout {self._timeout:g} s"
-            return self._fail(Cause(EXIT_TIMEOUT, text, remedy=self._where()), now)
+            self.cause = Cause(EXIT_TIMEOUT, text, remedy=self._where())
+            return self._stop(now, dump=True)
         text = f"did not report within {self._start_timeout:g} s where it listens"
         return self._fail(Cause(EXIT_FAILURE, text, self.members["sched"]), now)
 
@@ -243,7 +216,6 @@ class Supervisor:
         self.cause = cause
         return self._stop(now)
 
-    def _stop(self, now: float, at_most: float = math.inf) -> list[Action]:
-        self.stopping = True
-        self._timers = {"grace": now + min(self._grace, at_most)}  # nothing else matters any more
-        return [Action.TERM]
+    def _stop(self, now: float, **how: Any) -> list[Action]:
+        self._timers = {}  # nothing else matters any more
+        return self._ending.begin(now, any(worker.running for worker in self.workers), **how)

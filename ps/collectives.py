@@ -52,6 +52,12 @@ class Collectives:
         self.done, self.round = n, None
         return self.result
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the last result and of the parts that have come."""
+        parts = [*self.result, *(self.round.parts.values() if self.round else ())]
+        return sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+
     def missing(self) -> WireError:
         """The WireError for a collective that can never be complete, as a worker has left."""
         who = ", ".join(f"worker {rank}" for rank in sorted(self.gone))

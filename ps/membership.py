@@ -28,6 +28,7 @@ from ..common.messages import (
     Report,
     Stop,
     Welcome,
+    mark_of,
 )
 from ..common.wire import TEXT_BYTES, WireError, cut
 from .actions import Action, End, Send, Tell
@@ -136,7 +137,7 @@ class Membership:
         return Welcome(
             rank=member.rank or 0,
             lease=self.lease,
-            workers=tuple((item.incarnation, item.host) for item in workers),
+            workers=tuple((mark_of(item.incarnation), item.host) for item in workers),
             servers=tuple((item.endpoint or "", item.host) for item in servers),
         )
 

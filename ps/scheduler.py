@@ -6,22 +6,25 @@ Everything that is decided is decided there; here are the socket, the clock and 
 from __future__ import annotations
 
 import math
+import os
 import socket as network
 import sys
 import time
 
 import zmq
 
-from ..common.address import host_of, resolve, tcp
-from ..common.channel import Context, receive, router, send
+from ..common.channel import Context, receive, send
 from ..common.codec import decode, encode
 from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
+from ..common.messages import Hello
 from ..common.pulse import PREFIX
 from ..common.status_writer import StatusWriter
-from ..common.wire import Frame, WireError
+from ..common.wire import Frame, WireError, malformed
 from .actions import Action, End, Send, Tell
+from .claim import Claim
+from .listener import LOOK, Listener
 from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
@@ -37,10 +40,10 @@ class Scheduler:
 
     def __init__(self, env: JobEnv) -> None:
         self.context: Context = zmq.Context()
-        address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
-        endpoint = tcp(address, env.root_port)
-        keys = keys_for(env, endpoint)
-        self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
+        self.claim = Claim(env)
+        keys = keys_for(env, self.claim.endpoint)
+        self.listener = Listener(self.context, self.claim.endpoint, self.claim.variable, keys, env.num_workers)
+        self.claim.bound(self.listener.endpoint)
         self.status = StatusWriter(env.status_fd)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
@@ -52,39 +55,40 @@ class Scheduler:
         self.pings = 0
         self.next_ping = time.monotonic()
 
-    @property
-    def port(self) -> int:
-        """The port it listens on, also where the system has chosen it."""
-        return int(self.endpoint.rpartition(":")[2])
-
     def run(self) -> int:
         """Serve until the job is over, and return the exit code."""
         # `launch` starts the other processes when it reads this line, so the socket must be bound by now.
-        self.status.tell("listening", port=self.port, host=host_of(self.endpoint))
+        self.status.tell("listening", port=self.claim.port, host=self.claim.host)
         try:
             while True:
-                self.socket.poll(max(0, min(200, int(1000 * (self.next_ping - time.monotonic())))))
+                self.listener.socket.poll(max(0, int(1000 * min(LOOK, self.next_ping - time.monotonic()))))
                 end = self._round()
                 if end is not None:
                     if end.text:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.socket.close(int(1000 * LINGER))
+            self.status.finish(LINGER)
+            self.listener.socket.close(int(1000 * LINGER))
             self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
+            self.claim.give_up()
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are
-            frames = receive(self.socket)
+            frames = receive(self.listener.socket)
             if frames is None:
                 break
             end = self._carry_out(self._take(bytes(frames[0]), frames[1:]))
             if end is not None:
                 return end
+        self.status.flush()  # what the launcher had no room for when it was told
         now = time.monotonic()
         if now >= self.next_ping:
             self.next_ping = now + self.beat
             self._ping()
+        wrong = self.listener.tend(lambda: self.membership.collectives.nbytes, now)
+        if wrong:
+            print(f"pushgrad scheduler: {wrong}", file=sys.stderr, flush=True)
         return self._carry_out(self.membership.tick(now))  # last: see Membership.tick
 
     def _take(self, identity: bytes, frames: list[Frame]) -> list[Action]:
@@ -94,6 +98,8 @@ class Scheduler:
             return []
         try:
             message = decode(frames)
+            if isinstance(message, Hello):
+                _check_name(identity, message)
         except WireError as error:
             return [Send(identity, refusal(error))]
         return self.membership.handle(identity, message, now)
@@ -104,21 +110,29 @@ class Scheduler:
         # answers there; the second is answered even while the process computes.
         for action in self.membership.ping(self.pings):
             frames = encode(action.message)
-            send(self.socket, [action.identity, *frames])
-            send(self.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
+            send(self.listener.socket, [action.identity, *frames])
+            send(self.listener.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
 
     def _carry_out(self, actions: list[Action]) -> End | None:
         for action in actions:
             if isinstance(action, End):
                 return action
             if isinstance(action, Tell):
-                if action.event == "waiting":
+                # `launch` shows it; without it this is where people look.
+                if action.event == "waiting" and "PUSHGRAD_LAUNCHED" not in os.environ:
                     print(f"pushgrad scheduler: {action.fields['text']}", file=sys.stderr, flush=True)
                 self.status.tell(action.event, **action.fields)
             else:
                 # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
-                send(self.socket, [action.identity, *encode(action.message)])
+                send(self.listener.socket, [action.identity, *encode(action.message)])
         return None
+
+
+def _check_name(identity: bytes, hello: Hello) -> None:
+    # ZeroMQ gives a place in the job to whoever connects under its name: it must be one that nobody else can know.
+    wanted = f"{hello.role}-{hello.incarnation}"
+    if identity != wanted.encode():
+        raise malformed("hello: routing id", expected="the role, a hyphen and the incarnation")
 
 
 def run(env: JobEnv) -> int:

@@ -15,15 +15,17 @@ import time
 import zmq
 
 from ..common.address import data_endpoint
-from ..common.channel import QUEUED_OUT, Context, receive, router, send
+from ..common.channel import QUEUED_OUT, Context, receive, send
 from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
 from ..common.messages import Fail, Gone, Report, Stop
+from ..common.private_folder import remove_socket
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, TEXT_BYTES, Frame, WireError, cut
 from .answers import Reply
+from .listener import LOOK, Listener
 from .memory import keep_freed_memory
 from .refusal import refusal
 from .replies import Replies
@@ -40,11 +42,11 @@ class Server:
     def __init__(self, env: JobEnv) -> None:
         keep_freed_memory()  # before the first large message
         self.context: Context = zmq.Context(io_threads=2)
-        incarnation = secrets.token_hex(8)
-        endpoint, variable = data_endpoint(env, incarnation, os.environ.get("PUSHGRAD_TRANSPORT"))
+        endpoint, variable = data_endpoint(env, secrets.token_hex(4), os.environ.get("PUSHGRAD_TRANSPORT"))
         limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
-        self.socket, self.endpoint = router(self.context, endpoint, variable, keys_for(env, endpoint), **limits)
-        self.link = Link(env, self.context, self.endpoint, incarnation=incarnation)
+        keys = keys_for(env, endpoint)
+        self.listener = Listener(self.context, endpoint, variable, keys, env.num_workers, **limits)
+        self.link = Link(env, self.context, self.listener.endpoint)
         # Importing numba takes long enough to be noticed: let it happen while the workers start.
         threading.Thread(target=kernels, name="pushgrad-warm-up", daemon=True).start()
 
@@ -55,7 +57,7 @@ class Server:
         """
         welcome = self.link.join()
         self.rank = welcome.rank
-        self.service = Service(self.link.env.job_id, [incarnation for incarnation, _ in welcome.workers])
+        self.service = Service(self.link.env.job_id, [mark for mark, _ in welcome.workers])
         self.replies = [Replies(self.service) for _ in welcome.workers]
         self.identities: list[bytes | None] = [None] * len(welcome.workers)
         self.patience = self.link.lease / 3
@@ -67,20 +69,19 @@ class Server:
             raise
         finally:
             # Half a second for the last acknowledgements, and for `leave` or `fail`.
-            self.socket.close(500)
+            self.listener.socket.close(500)
             self.link.close(linger=0.5)
             self.context.term()
+            remove_socket(self.listener.endpoint)
         return 0
 
     def _loop(self) -> None:
-        poller = zmq.Poller()
-        for item in (self.socket, *self.link.sockets()):
-            poller.register(item, zmq.POLLIN)
+        poller = self._poller()
         blocked = False
         while True:
-            poller.poll(RETRY if blocked else 200)
+            poller.poll(RETRY if blocked else int(1000 * LOOK))
             for _ in range(BUSY_ROUNDS):
-                frames = receive(self.socket)
+                frames = receive(self.listener.socket)
                 if frames is None:
                     break
                 self._take(bytes(frames[0]), frames[1:])
@@ -90,6 +91,21 @@ class Server:
             self.link.check()  # after `receive`, see there
             blocked = self._flush_all()
             self._report_waiting()
+            if self._tend():
+                poller = self._poller()
+
+    def _poller(self) -> zmq.Poller:
+        poller = zmq.Poller()
+        for item in (self.listener.socket, *self.link.sockets()):
+            poller.register(item, zmq.POLLIN)
+        return poller
+
+    def _tend(self) -> bool:
+        """Whether peers held so much that the socket is another one now."""
+        wrong = self.listener.tend(lambda: self.service.nbytes, time.monotonic())
+        if wrong:
+            print(f"pushgrad server {self.rank}: {wrong}", file=sys.stderr, flush=True)
+        return bool(wrong)
 
     def _take(self, identity: bytes, frames: list[Frame]) -> None:
         message: Message | None = None
@@ -97,7 +113,7 @@ class Server:
             message = decode(frames)
             replies = self.service.handle(message, time.monotonic())
         except WireError as error:
-            send(self.socket, [identity, *encode(refusal(error, **_request(message)))])
+            send(self.listener.socket, [identity, *encode(refusal(error, **_request(message)))])
             return
         assert isinstance(message, FromWorker)
         # Only now: `handle` has checked that the sender is the worker that it claims to be. A worker that reconnects
@@ -129,7 +145,8 @@ class Server:
             self.replies[rank] = Replies(self.service)
             return True
         # Copied whatever the size: weights are updated in place, and the next update may come while ZeroMQ still sends.
-        return self.replies[rank].flush(lambda message: send(self.socket, [identity, *encode(message)], 1 << 62))
+        socket = self.listener.socket
+        return self.replies[rank].flush(lambda message: send(socket, [identity, *encode(message)], 1 << 62))
 
     def _report_waiting(self) -> None:
         now = time.monotonic()
@@ -137,8 +154,7 @@ class Server:
             return
         self.next_look = now + self.patience
         for line in self.service.waits(now, self.patience):
-            print(f"pushgrad server {self.rank}: {line}", file=sys.stderr, flush=True)
-            self.link.send(Report(text=cut(line, TEXT_BYTES)))
+            self.link.send(Report(text=cut(line, TEXT_BYTES)))  # the scheduler says it, once for the whole job
 
 
 def _request(message: Message | None) -> dict[str, object]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..common.codec import Message
 from ..common.errors import ParameterError
+from ..common.messages import mark_of
 from ..common.requests import Attach, Drop, FromWorker, Init, OfTensors, Ok, Pull, Push, Setup, Statistics, Stats
 from ..common.tensor import Tensor
 from ..common.wire import WireError
@@ -28,11 +29,11 @@ from .update import Array
 
 
 class Service:
-    """All fits of one server. `incarnations` are those of the job's workers, in rank order. Times are in seconds."""
+    """All fits of one server. `marks` are those of the workers' incarnations, in rank order. Times are in seconds."""
 
-    def __init__(self, job: str, incarnations: Iterable[str]) -> None:
-        self.job, self.incarnations = job, list(incarnations)
-        self.workers = len(self.incarnations)
+    def __init__(self, job: str, marks: Iterable[str]) -> None:
+        self.job, self.marks = job, list(marks)
+        self.workers = len(self.marks)
         self.fits: dict[int, Fit] = {}
         self.gone: set[int] = set()
         self.pushes, self.pulls = [0] * self.workers, [0] * self.workers
@@ -54,7 +55,7 @@ class Service:
             raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(message.job))
         if message.rank >= self.workers:
             raise WireError("rank", "worker rank", expected=f"0 to {self.workers - 1}", got=message.rank)
-        if message.incarnation != self.incarnations[message.rank]:
+        if mark_of(message.incarnation) != self.marks[message.rank]:
             raise WireError("superseded", f"another process is worker {message.rank} of this job")
         if message.rank in self.gone:
             raise WireError("left", f"worker {message.rank} has left the job")
@@ -99,7 +100,7 @@ class Service:
         answer = Statistics(
             seq=message.seq,
             entries=sum(len(fit.store.entries) for fit in self.fits.values()),
-            bytes=sum(fit.store.nbytes for fit in self.fits.values()),
+            bytes=self.nbytes,
             pushes=tuple(self.pushes),
             pulls=tuple(self.pulls),
             stalls=tuple(self.stalls),
@@ -255,6 +256,11 @@ class Service:
         n = entry.ledger.version + 1
         error = refusal(left(absent, n), fit=number, key=entry.tensor.key, lo=entry.tensor.lo, n=n)
         return [Say(rank, error) for rank in entry.ledger.waiting()]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all weights, optimizer states and gradient slots."""
+        return sum(fit.store.nbytes for fit in self.fits.values())
 
     def waits(self, now: float, patience: float) -> list[str]:
         """A line for each sync fit with a step that has been waiting for somebody for `patience` seconds or more."""

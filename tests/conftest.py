@@ -17,7 +17,10 @@ ROLE = [sys.executable, "-P", "-m", "pushgrad.ps"]
 
 
 class Job:
-    """Processes of one job. `codes`, `out` and `err` speak of them by names such as scheduler, server0, worker1."""
+    """Processes of one job. `codes`, `out` and `err` speak of them by names such as scheduler, server0, worker1.
+
+    They meet in the folder `scratch`, or with `ipc` False where processes that are started by hand do.
+    """
 
     def __init__(self, folder, scratch, workers, servers, lease, start_timeout, ipc, env):
         self.folder, self.workers, self.servers, self.processes = folder, workers, servers, {}
@@ -122,7 +125,9 @@ def jobs(folder):
         def make(workers=1, servers=1, lease=10, start_timeout=30, ipc=True, **env):
             own = folder / f"job{len(made)}"
             own.mkdir()
-            made.append(Job(own, Path(scratch), workers, servers, lease, start_timeout, ipc, env))
+            meeting = Path(scratch) / str(len(made))
+            meeting.mkdir(mode=0o700)
+            made.append(Job(own, meeting, workers, servers, lease, start_timeout, ipc, env))
             return made[-1]
 
         try:

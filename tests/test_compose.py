@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pushgrad.common.curve import load_keys
+from pushgrad.common.curve import load_keys, make_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE, DOCKERFILE = ROOT / "docker-compose.yml", (ROOT / "Dockerfile").read_text()
@@ -120,6 +120,7 @@ def test_its_commands_and_environments_train(new_job):
     job.env = with_our_python({key: job.env[key] for key in os.environ if key in job.env})
     (job.folder / "examples").symlink_to(ROOT / "examples")
     here = {"DMLC_PS_ROOT_URI": "127.0.0.1", "PUSHGRAD_KEYS": str(job.folder / "keys")}
+    make_keys(job.folder / "keys")
     scheduler = {**environment("scheduler"), **here, "DMLC_PS_ROOT_PORT": "0"}
     job.start_scheduler(argv("scheduler"), **scheduler)
     here["DMLC_PS_ROOT_PORT"] = job.env["DMLC_PS_ROOT_PORT"]

@@ -1,4 +1,7 @@
+import os
 import socket
+import tempfile
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +13,7 @@ from pushgrad.common.address import (
     node_address,
     resolve,
     route_to,
-    stays_here,
+    scheduler_endpoint,
     tcp,
     warning_of_names,
 )
@@ -32,24 +35,6 @@ def test_names_and_numbers_resolve():
 def test_what_does_not_resolve_is_an_error_of_its_variable(host):
     with pytest.raises(JobError, match="DMLC_NODE_HOST: cannot resolve"):
         resolve(host, "DMLC_NODE_HOST")
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "stays"),
-    [
-        ("ipc:///tmp/x", True),
-        ("inproc://x", True),
-        ("tcp://127.0.0.1:9", True),
-        ("tcp://127.9.9.9:9", True),
-        ("tcp://[::1]:9", True),
-        ("tcp://10.0.0.1:9", False),
-        ("tcp://0.0.0.0:9", False),
-        ("tcp://[fe80::1%eth0]:9", False),
-        ("tcp://a.name:9", False),
-    ],
-)
-def test_what_stays_on_this_host(endpoint, stays):
-    assert stays_here(endpoint) is stays
 
 
 def test_endpoints_of_both_families():
@@ -80,11 +65,39 @@ def test_no_route_names_the_remedy(monkeypatch):
         route_to("10.0.0.1")
 
 
-def test_servers_listen_in_the_job_s_folder_if_its_path_is_short_enough():
-    assert data_endpoint(env(job_dir="/tmp/j"), "ab") == ("ipc:///tmp/j/server-ab.sock", "PUSHGRAD_JOB_DIR")
-    assert data_endpoint(env(job_dir="/tmp/j"), "ab", "tcp") == ("tcp://127.0.0.1:0", "DMLC_PS_ROOT_URI")
-    assert data_endpoint(env(job_dir="/tmp/" + "j" * 90), "ab")[0] == "tcp://127.0.0.1:0"
-    assert data_endpoint(env(node_host="127.0.0.7"), "ab") == ("tcp://127.0.0.7:0", "DMLC_NODE_HOST")
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix="pg-") as path:  # a short one, of mode 0700
+        yield path
+
+
+def test_processes_of_one_host_meet_in_the_job_s_folder(folder):
+    here = env(job_dir=folder)
+    assert scheduler_endpoint(here) == f"ipc://{folder}/scheduler-127.0.0.1-1234.sock"
+    assert data_endpoint(here, "ab") == (f"ipc://{folder}/server-ab.sock", "PUSHGRAD_JOB_DIR")
+    assert data_endpoint(here, "ab", "tcp") == ("tcp://127.0.0.1:0", "DMLC_PS_ROOT_URI")
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_avoided(folder):
+    long = f"{folder}/{'j' * 90}"
+    os.mkdir(long, 0o700)
+    assert scheduler_endpoint(env(job_dir=long)) == "tcp://127.0.0.1:1234"
+    assert data_endpoint(env(job_dir=long), "ab")[0] == "tcp://127.0.0.1:0"
+
+
+def test_without_a_folder_they_meet_in_the_user_s_own_unless_tcp_is_made_safe_or_asked_for():
+    own = f"/tmp/pushgrad-{os.geteuid()}"
+    assert scheduler_endpoint(env()) == f"ipc://{own}/scheduler-127.0.0.1-1234.sock"
+    assert os.stat(own).st_mode & 0o777 == 0o700
+    for tcp_env in (env(keys="/k"), env(insecure=True)):
+        assert scheduler_endpoint(tcp_env) == "tcp://127.0.0.1:1234"
+        assert data_endpoint(replace(tcp_env, node_host="127.0.0.7"), "ab") == ("tcp://127.0.0.7:0", "DMLC_NODE_HOST")
+
+
+def test_a_job_on_several_hosts_meets_in_no_folder(folder):
+    elsewhere = replace(env(job_dir=folder, node_host="127.0.0.7"), root_uri="192.0.2.7")
+    assert scheduler_endpoint(elsewhere) == "tcp://192.0.2.7:1234"
+    assert data_endpoint(elsewhere, "ab")[0] == "tcp://127.0.0.7:0"
 
 
 def test_names_that_lead_back_to_this_host(monkeypatch):

@@ -1,4 +1,7 @@
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import zmq
@@ -24,15 +27,25 @@ def test_keys_are_made_for_the_owner_only_and_read_again(tmp_path):
     assert len({keys.server_public, keys.server_secret, keys.client_public, keys.client_secret}) == 4
 
 
-def test_only_what_leaves_the_host_needs_keys(tmp_path):
+def test_tcp_needs_keys_even_on_loopback(tmp_path):
     make_keys(tmp_path / "keys")
-    assert keys_for(env(keys=str(tmp_path / "keys")), "tcp://127.0.0.1:9") is None
-    assert keys_for(env(), "ipc:///tmp/x") is None
-    assert keys_for(env(keys=str(tmp_path / "keys")), OUTSIDE) == load_keys(str(tmp_path / "keys"))
-    assert keys_for(env(keys=str(tmp_path / "keys"), insecure=True), OUTSIDE) is not None
-    assert keys_for(env(insecure=True), OUTSIDE) is None
-    with pytest.raises(JobError, match=r"has no keys\. Set PUSHGRAD_KEYS .* PUSHGRAD_INSECURE=1"):
-        keys_for(env(), OUTSIDE)
+    keys = str(tmp_path / "keys")
+    for endpoint in (OUTSIDE, "tcp://127.0.0.1:9", "tcp://[::1]:9"):
+        assert keys_for(env(keys=keys), endpoint) == load_keys(keys)
+        assert keys_for(env(keys=keys, insecure=True), endpoint) is not None
+        assert keys_for(env(insecure=True), endpoint) is None
+        with pytest.raises(JobError, match=r"has no keys\. Set PUSHGRAD_KEYS .* PUSHGRAD_INSECURE=1"):
+            keys_for(env(), endpoint)
+    assert keys_for(env(keys=keys), "ipc:///tmp/x") is None
+
+
+def test_processes_that_meet_in_a_folder_make_keys_there_for_tcp(tmp_path):
+    tmp_path.chmod(0o700)
+    here = replace(env(job_dir=str(tmp_path)), root_uri="127.0.0.1")
+    with ThreadPoolExecutor(8) as pool:  # all of them at once, as in a job
+        found = list(pool.map(lambda _: keys_for(here, "tcp://127.0.0.1:9"), range(8)))
+    assert set(found) == {load_keys(str(tmp_path / "keys"))}
+    assert os.listdir(tmp_path) == ["keys"]
 
 
 def test_what_is_wrong_with_a_key_folder_is_told(tmp_path):

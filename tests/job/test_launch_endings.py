@@ -123,7 +123,7 @@ def test_ctrl_c(launch, script, left_behind):
 
 
 def test_ctrl_c_twice(launch, script, left_behind):
-    stubborn = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('not now', flush=True))\n" + BLOCKS
+    stubborn = "import signal\nsignal.signal(signal.SIGINT, lambda *_: print('not now', flush=True))\n" + BLOCKS
     job = launch("--workers", 2, "--grace-period", 300, script(stubborn), real=True)
     job.wait_for("| ready", times=2)
     job.send(signal.SIGINT)

@@ -70,7 +70,7 @@ def test_random_bytes_and_http_do_no_harm(launch, script, left_behind, tmp_path)
     job.wait_for("| ready", times=2)
     doors = listeners(left_behind(job.job_id))
     ports = set(doors.values())
-    assert len(ports) >= 3, "the scheduler's and two servers'"
+    assert len(ports) >= 2, "two servers'; the scheduler has a socket in the job's folder"
     noise = random.Random(1)
     idle = [socket.create_connection(("127.0.0.1", port)) for port in ports for _ in range(20)]
     for port in sorted(ports):

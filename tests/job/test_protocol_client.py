@@ -16,7 +16,7 @@ CLIENT = """
         return dealer
 
     def say(dealer, op, *frames, **fields):
-        dealer.send_multipart([msgpack.packb({"v": 1, "op": op, **fields}), *frames])
+        dealer.send_multipart([msgpack.packb({"v": 2, "op": op, **fields}), *frames])
 
     def hear(wanted, timeout=20_000):
         while True:
@@ -32,8 +32,8 @@ CLIENT = """
                 elif message["op"] == wanted:
                     return message, frames
 
-    root = os.environ["DMLC_PS_ROOT_URI"] + ":" + os.environ["DMLC_PS_ROOT_PORT"]
-    scheduler = connect(f"tcp://{root}", f"worker-{ME}")
+    root = os.environ["DMLC_PS_ROOT_URI"] + "-" + os.environ["DMLC_PS_ROOT_PORT"]
+    scheduler = connect(f"ipc://{os.environ['PUSHGRAD_JOB_DIR']}/scheduler-{root}.sock", f"worker-{ME}")
     say(scheduler, "hello", job=JOB, role="worker", rank=None, incarnation=ME, host=socket.gethostname(),
         pid=os.getpid(), workers=WORKERS, servers=SERVERS)
     welcome, _ = hear("welcome")

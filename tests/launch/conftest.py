@@ -39,6 +39,7 @@ def launch(tmp_path, scratch):
         running.append(job)
         return job
 
+    start.faked = launched.faked
     yield start
     for job in running:
         job.stop()

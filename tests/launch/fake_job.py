@@ -6,6 +6,7 @@ As a program it is the scheduler or a server, by DMLC_ROLE; workers of the tests
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -64,6 +65,8 @@ def _scheduler():
             if len(left) == workers and os.environ.get("FAKE_LINGER") is None:
                 os._exit(0)
 
+    if os.environ.get("FAKE_SILENT"):
+        signal.pause()
     listener = socket.create_server(("127.0.0.1", 0))
     print(json.dumps({"event": "listening", "port": listener.getsockname()[1]}), file=status, flush=True)
     while True:

@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+# The stand-ins beside this file, then whatever these tests themselves are run with.
+PATH = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 LIMIT = 60.0  # seconds; a test that needs more has hung
 
 
@@ -20,12 +22,12 @@ class Launched:
         the tests run in the background of a shell.
         """
         self.begin = time.monotonic()
-        paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
+        # The tests may run from a source tree that is not the installed one.
         self.process = subprocess.Popen(
             [*signals, *argv],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(env or {})},
+            env={**os.environ, "PYTHONPATH": PATH, **(env or {})},
             stdin=subprocess.DEVNULL,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **popen},
         )

@@ -44,7 +44,7 @@ def test_a_long_line_comes_in_pieces():
     buffer, parts = LineBuffer(), []
     for _ in range(10):
         parts += buffer.feed(b"x" * PIECE)
-        assert len(buffer._rest) < PIECE
+        assert len(buffer.rest) < PIECE
     parts += buffer.feed(b"end\n")
     assert b"".join(parts) == b"x" * 10 * PIECE + b"end\n" and len(parts) == 11
 

@@ -19,7 +19,8 @@ STUBBORN = """
 import fake_job, signal
 def handler(signum, frame):
     print("not now", flush=True)
-signal.signal(signal.SIGTERM, handler)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, handler)
 fake_job.join()
 print("ready", flush=True)
 while True:

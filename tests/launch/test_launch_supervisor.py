@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pushgrad.launch.ending import DUMP_WAIT, FINISH_WAIT, KILL_WAIT, Action
 from pushgrad.launch.job import Job
 from pushgrad.launch.local import LocalCluster
-from pushgrad.launch.supervisor import FINISH_WAIT, PEER_WAIT, Action, Supervisor
+from pushgrad.launch.supervisor import PEER_WAIT, Supervisor
 
-START, TERM, KILL = [Action.START], [Action.TERM], [Action.KILL]
+START, TERM, REST, KILL = [Action.START], [Action.TERM], [Action.TERM_REST], [Action.KILL]
 
 
 class Story:
@@ -79,7 +80,7 @@ def test_lingering_servers_get_time_then_term():
     story = Story(workers=1).running()
     story.says("left", rank=0)
     assert story.exits("w0", 0) == []
-    assert story.later(FINISH_WAIT - 0.1) == [] and story.later(0.2) == TERM
+    assert story.later(FINISH_WAIT - 0.1) == [] and story.later(0.2) == REST
     assert story.end().exit_code == 0
 
 
@@ -87,13 +88,13 @@ def test_a_server_that_fails_at_the_very_end_is_an_error():
     story = Story(workers=1).running()
     story.says("left", rank=0)
     story.exits("w0", 0)
-    assert story.exits("ps0", -11) == TERM
+    assert story.exits("ps0", -11) == REST
     assert story.blamed() == ("ps0", 139)
 
 
 def test_workers_that_never_join():
     story = Story().running(joined=False)
-    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == TERM
+    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == REST
     assert story.end().exit_code == 0
 
 
@@ -101,13 +102,14 @@ def test_workers_that_never_join():
 def test_first_failure(code, shown):
     story = Story().running()
     assert story.exits("w1", code) == TERM
-    assert story.exits("w0", 1) == [] and story.blamed() == ("w1", shown)
+    assert story.exits("w0", 1) == REST, "servers end when the last worker has gone"
+    assert story.blamed() == ("w1", shown)
 
 
 def test_zero_before_the_end():
     story = Story().running()
     story.says("left", rank=0)
-    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == TERM
+    assert story.exits("w0", 0) == [] and story.exits("w1", 0) == REST
     assert story.blamed() == ("w1", 1)
 
 
@@ -115,7 +117,7 @@ def test_joining_twice():
     story = Story(workers=1).running()
     story.says("left", rank=0)
     story.says("joined", rank=0)
-    assert story.exits("w0", 0) == TERM
+    assert story.exits("w0", 0) == REST
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -158,14 +160,14 @@ def test_all_gave_up():
     story = Story(workers=1).running()
     for name in ("w0", "ps0"):
         assert story.exits(name, 75) == []
-    assert story.exits("sched", 75) == TERM and story.supervisor.over and story.supervisor.exit_code == 1
+    assert story.exits("sched", 75) == REST and story.supervisor.over and story.supervisor.exit_code == 1
 
 
 def test_the_scheduler_knows_who_was_first():
     story = Story().running()
     story.says("aborted", rank=1, reason="NaN in fc1_weight")
     assert story.exits("w0", 1) == [], "the accused may still end by itself"
-    assert story.exits("w1", 1) == TERM
+    assert story.exits("w1", 1) == REST
     assert "NaN in fc1_weight" in story.supervisor.cause.reason and story.blamed() == ("w1", 1)
 
 
@@ -174,7 +176,7 @@ def test_a_worker_that_leaves_with_an_error_was_first():
     story.says("left", rank=1)
     story.says("aborted", rank=0, reason="worker 1 left before step 2")
     assert story.exits("w0", 1) == [] and story.exits("ps0", 75) == [] and story.exits("sched", 1) == []
-    assert story.exits("w1", 3) == TERM
+    assert story.exits("w1", 3) == REST
     assert story.blamed() == ("w1", 3)
 
 
@@ -182,7 +184,7 @@ def test_a_worker_that_leaves_well_is_not_to_blame():
     story = Story().running()
     story.says("left", rank=1)
     story.says("aborted", rank=0, reason="worker 1 left before step 2")
-    assert story.exits("w0", 1) == [] and story.exits("w1", 0) == TERM
+    assert story.exits("w0", 1) == [] and story.exits("w1", 0) == REST
     assert story.blamed() == ("w0", 1)
 
 
@@ -224,14 +226,15 @@ def test_arriving_is_enough_to_need_the_others():
 def test_the_accused_gave_up_itself_after_another_failure():
     story = Story().running()
     story.says("aborted", rank=1, reason="lease")
-    assert story.exits("w0", 5) == [] and story.exits("w1", 75) == TERM
+    assert story.exits("w0", 5) == [] and story.exits("w1", 75) == REST
     assert story.blamed() == ("w0", 5)
 
 
 def test_timeout():
     story = Story(timeout=10.0).running()
     assert story.supervisor.deadline() == 110.0
-    assert story.later(9.9) == [] and story.later(0.2) == TERM
+    assert story.later(9.9) == [] and story.later(0.2) == [Action.DUMP]
+    assert story.later(DUMP_WAIT) == TERM
     assert "w0 joined" in story.supervisor.cause.remedy and story.blamed() == (None, 124)
 
 
@@ -245,29 +248,79 @@ def test_no_timeout_once_the_workers_are_done():
 
 def test_the_scheduler_never_listens():
     story = Story()
-    assert story.later(60.0) == TERM and story.blamed() == ("sched", 1)
+    assert story.later(60.0) == REST and story.blamed() == ("sched", 1)
 
 
 def test_the_scheduler_fails_before_the_others_start():
     story = Story()
-    assert story.exits("sched", 2) == TERM and story.supervisor.over and story.supervisor.exit_code == 2
+    assert story.exits("sched", 2) == REST and story.supervisor.over and story.supervisor.exit_code == 2
 
 
 def test_a_late_word_of_the_scheduler_starts_nothing():
     story = Story()
-    assert story.signal(signal.SIGTERM) == TERM and story.says("listening", port=5) == []
+    assert story.signal(signal.SIGTERM) == REST and story.says("listening", port=5) == []
     assert story.blamed() == (None, 143)
 
 
 def test_grace_then_kill():
     story = Story(grace=7.0).running()
     story.exits("w0", 1)
-    assert story.later(6.9) == [] and story.later(0.2) == KILL
+    assert story.later(6.9) == [] and story.later(0.2) == [Action.KILL_WORKERS, Action.TERM_REST]
+    assert story.later(FINISH_WAIT) == KILL and not story.supervisor.over
+    assert story.later(KILL_WAIT) == [] and story.supervisor.over, "what cannot be killed is left"
+
+
+def test_servers_wait_for_the_workers_last_words():
+    story = Story().running()
+    assert story.signal(signal.SIGTERM) == TERM and story.exits("w1", 0) == [] and story.exits("w0", 0) == REST
+    assert story.blamed() == (None, 143)
+
+
+def test_ctrl_c_is_an_interrupt_first():
+    story = Story(grace=7.0).running()
+    assert story.signal(signal.SIGINT) == [Action.INTERRUPT]
+    assert story.later(6.9) == [] and story.later(0.2) == TERM
+    assert story.later(FINISH_WAIT) == [Action.KILL_WORKERS, Action.TERM_REST]
+
+
+def test_time_stands_still_with_the_job():
+    story = Story(grace=7.0, timeout=10.0).running()
+    story.now += 1000.0
+    story.supervisor.stood_still(1000.0)
+    assert story.later(9.0) == [] and story.signal(signal.SIGTERM) == TERM
+    story.now += 1000.0
+    story.supervisor.stood_still(1000.0)
+    assert story.later(6.9) == [] and story.later(0.2) == [Action.KILL_WORKERS, Action.TERM_REST]
+
+
+def test_sigquit_asks_where_everybody_stands():
+    story = Story().running()
+    assert story.signal(signal.SIGQUIT) == [Action.DUMP] and story.later(DUMP_WAIT) == TERM
+    assert story.blamed() == (None, 131)
+
+
+@pytest.mark.parametrize("how", ["no member", "left", "said so"])
+def test_a_scripts_own_75(how):
+    story = Story().running(joined=how != "no member")
+    if how == "left":
+        story.says("left", rank=0)
+    if how == "said so":
+        story.says("aborted", rank=0, reason="exited with code 75")
+    assert story.exits("w0", 75) == TERM and story.blamed() == ("w0", 75)
+
+
+def test_a_wrapper_that_hides_exit_codes_turns_no_blame_to_the_innocent():
+    story = Story().running()
+    story.says("aborted", rank=1, reason="ValueError: labels")
+    assert story.exits("w0", 0) == [], "it gave up because of worker 1, and a shell in front of it ended with 0"
+    assert story.exits("w1", 0) == REST
+    assert "labels" in story.supervisor.cause.reason and "pipefail" in story.supervisor.cause.remedy
+    assert story.blamed() == ("w1", 1)
 
 
 def test_ctrl_c_twice():
     story = Story().running()
-    assert story.signal(signal.SIGINT) == TERM and story.signal(signal.SIGTERM) == []
+    assert story.signal(signal.SIGINT) == [Action.INTERRUPT] and story.signal(signal.SIGTERM) == []
     assert story.signal(signal.SIGINT) == KILL and story.blamed() == (None, 130)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pushgrad.common.messages import mark_of
 from pushgrad.common.requests import Init, Pull, Push, Setup
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import WireError
@@ -15,7 +16,7 @@ class Client:
     """Speaks to a service as `workers` workers; keeps the replies per worker."""
 
     def __init__(self, workers=2, mode="sync", staleness=0, optimizer=None):
-        self.service = Service("j", [f"i{rank}" for rank in range(workers)])
+        self.service = Service("j", [mark_of(f"i{rank}") for rank in range(workers)])
         self.now = 0.0
         self.ask(0, Setup, seq=1, mode=mode, staleness=staleness, optimizer=optimizer)
 

@@ -16,6 +16,7 @@ from pushgrad.common.messages import (
     Report,
     Stop,
     Welcome,
+    mark_of,
 )
 from pushgrad.ps.actions import End, Send, Tell
 from pushgrad.ps.membership import Membership
@@ -101,7 +102,7 @@ def test_everyone_is_welcomed_when_all_are_there():
         if isinstance(action, Send) and isinstance(action.message, Welcome)
     }
     assert [by_name[name].rank for name in (b"a", b"b", b"s")] == [0, 1, 0]
-    assert by_name[b"a"].workers == (("a", "h"), ("b", "h"))
+    assert by_name[b"a"].workers == ((mark_of("a"), "h"), (mark_of("b"), "h"))  # never the incarnations
     assert by_name[b"a"].servers == (("ipc://s", "h"),)
     assert [fields["role"] for event, fields in told(actions) if event == "joined"] == ["server", "worker", "worker"]
 
@@ -112,7 +113,7 @@ def test_wanted_ranks_are_given_and_the_others_fill_the_gaps():
     world.hello("x")
     world.hello("y", rank=0)
     actions = world.hello("z")
-    assert messages(actions, Welcome)[0].workers == (("y", "h"), ("x", "h"), ("z", "h"))
+    assert messages(actions, Welcome)[0].workers == tuple((mark_of(name), "h") for name in "yxz")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ TRAIN = """
 @pytest.fixture
 def training(new_job):
     """A running job and the endpoints of its scheduler and server."""
-    job = new_job(2, 1, lease=20, ipc=False).start(TRAIN)
+    job = new_job(2, 1, lease=20, ipc=False, PUSHGRAD_INSECURE="1").start(TRAIN)
     job.event("progress")
     server = json.loads(job.out("worker0").splitlines()[0])[0]
     return job, [f"tcp://127.0.0.1:{job.env['DMLC_PS_ROOT_PORT']}", server]
@@ -122,7 +122,7 @@ def test_messages_that_are_none_get_a_typed_error_and_cost_nothing(training):
     generator = random.Random(2)
     me = {"job": "test", "rank": 0, "incarnation": "forged", "fit": 1}
     push = Push(**me, n=1, lr=0.1, tensors=(Tensor("w", "float32", (1000,), 0, 1000),), frames=(bytes(4000),))
-    hello = Hello(job="test", role="worker", rank=0, incarnation="x", host="h", pid=1, workers=2, servers=1)
+    hello = Hello(job="test", role="worker", rank=0, incarnation="forged", host="h", pid=1, workers=2, servers=1)
     wanted = [
         ([b""], "malformed"),
         ([b"\x91" * 2000], "malformed"),
@@ -136,7 +136,7 @@ def test_messages_that_are_none_get_a_typed_error_and_cost_nothing(training):
         ([encode(Leave())[0], *[b""] * 5000], "frames"),
     ]
     for endpoint, own in zip(endpoints, ([(encode(hello), "rank")], [(encode(push), "superseded")]), strict=True):
-        stranger = dealer(endpoint, b"stranger")
+        stranger = dealer(endpoint, b"worker-forged")
         for frames, code in [*wanted, *own]:
             stranger.send_multipart(frames)
             answer = decode(stranger.recv_multipart())

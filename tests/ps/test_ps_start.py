@@ -54,9 +54,18 @@ def test_a_port_that_is_taken_is_named(new_job):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        text = refused(new_job(), "scheduler", DMLC_PS_ROOT_PORT=str(other.getsockname()[1]))
+        port = str(other.getsockname()[1])
+        text = refused(new_job(ipc=False, PUSHGRAD_INSECURE="1"), "scheduler", DMLC_PS_ROOT_PORT=port)
     assert "DMLC_PS_ROOT_PORT: cannot listen at tcp://127.0.0.1:" in text
     assert "Another process listens there" in text
+
+
+def test_a_place_that_another_scheduler_has_is_named(new_job):
+    job = new_job().start_scheduler()
+    job.spawn("again", ROLE, "scheduler")
+    assert job.wait(10, ["again"]) == {"again": 1}
+    assert "DMLC_PS_ROOT_PORT: cannot listen at ipc://" in job.err("again")
+    assert "a scheduler of yours listens there" in job.err("again")
 
 
 @pytest.mark.parametrize(
@@ -65,11 +74,13 @@ def test_a_port_that_is_taken_is_named(new_job):
         ({"DMLC_INTERFACE": "nope0"}, "DMLC_INTERFACE: no address on 'nope0'"),
         ({"DMLC_NODE_HOST": "no.such.host.invalid"}, "DMLC_NODE_HOST: cannot resolve"),
         ({"DMLC_NODE_HOST": "192.0.2.77", "PUSHGRAD_INSECURE": "1"}, "DMLC_NODE_HOST must name an address of this"),
-        ({"PUSHGRAD_JOB_DIR": "/no/such/folder"}, "PUSHGRAD_JOB_DIR: cannot listen at ipc:///no/such/folder"),
+        ({"PUSHGRAD_JOB_DIR": "/no/such/folder"}, "PUSHGRAD_JOB_DIR: there is no folder /no/such/folder"),
     ],
 )
 def test_a_server_says_which_variable_is_wrong(new_job, env, text):
-    job = new_job(ipc=False, DMLC_PS_ROOT_PORT="9999")
+    job = new_job(
+        ipc=False, DMLC_PS_ROOT_PORT="9999", **({} if "PUSHGRAD_JOB_DIR" in env else {"PUSHGRAD_INSECURE": "1"})
+    )
     assert text in refused(job, "server", **env)
 
 
@@ -77,7 +88,7 @@ def test_a_server_without_a_scheduler_gives_up(new_job):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # taken, so that no one else listens there
         port = str(nobody.getsockname()[1])
-        text = refused(new_job(start_timeout=1), "server", DMLC_PS_ROOT_PORT=port)
+        text = refused(new_job(start_timeout=1, ipc=False, PUSHGRAD_INSECURE="1"), "server", DMLC_PS_ROOT_PORT=port)
     assert f"no answer from the scheduler at tcp://127.0.0.1:{port} for 1 s" in text
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from pushgrad.common import requests
 from pushgrad.common.codec import decode, encode
+from pushgrad.common.messages import mark_of
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import WireError
 from pushgrad.ps.answers import Say
@@ -67,7 +68,7 @@ class Network:
 
 class Server:
     def __init__(self, workers):
-        self.service = Service("j", [f"i{rank}" for rank in range(workers)])
+        self.service = Service("j", [mark_of(f"i{rank}") for rank in range(workers)])
         self.replies = [Replies(self.service) for _ in range(workers)]
 
     def take(self, message):

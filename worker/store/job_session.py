@@ -17,13 +17,14 @@ from typing import NoReturn
 import zmq
 
 from ...common.channel import Context
-from ...common.errors import EXIT_FAILURE, JobError, PeerLost
+from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
 from ...common.messages import Fail, Progress, Welcome
 from ...common.wire import cut
 from .session import Session
 from .transport import Transport
+from .uncaught import ExitCode, folded
 
 PROGRESS_EVERY = 0.5  # seconds between two lines of progress
 FAILURE_NEWS = 3.0  # seconds that the news of a failure has to reach the scheduler; then the process ends anyway
@@ -47,6 +48,7 @@ class JobSession(Session):
         self._mark: Path | None = None
         self._pid = os.getpid()  # hooks and handlers are inherited by forked children, who must not speak for us
         self._previous_hook = sys.excepthook
+        self._exit = ExitCode()
 
     @staticmethod
     def join(env: JobEnv) -> JobSession:
@@ -76,6 +78,7 @@ class JobSession(Session):
         session._mark = mark
         session.transport.start()
         sys.excepthook = session._uncaught
+        session._exit.watch()
         atexit.register(session._at_exit)
         return session
 
@@ -150,7 +153,10 @@ class JobSession(Session):
         atexit.unregister(self._at_exit)
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        self._previous_hook(kind, error, trace)
+        if self._previous_hook is sys.__excepthook__ and not hasattr(sys, "ps1"):
+            print(folded(kind, error, trace), end="", file=sys.stderr, flush=True)
+        else:  # somebody has other plans with it
+            self._previous_hook(kind, error, trace)
         if self._over or os.getpid() != self._pid or hasattr(sys, "ps1"):
             return  # an interactive session goes on after an error
         self._over = True  # before anything that may fail in its turn: `_at_exit` must not report a second reason
@@ -166,6 +172,10 @@ class JobSession(Session):
             _say(self.rank, f"error: {text}")
             self.transport.fail(text, FAILURE_NEWS)
             _end_now(EXIT_FAILURE)
+        if self._exit.code:  # Python ends with it in any case: let the others hear of it, who might take it for success
+            self._over = True
+            self.transport.fail(exit_reason(self._exit.code), FAILURE_NEWS)
+            return
         try:
             self.close()
         except PeerLost as lost:

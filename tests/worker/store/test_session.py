@@ -128,7 +128,7 @@ session.barrier()
         ("worker1", signal.SIGKILL, ["scheduler", "server0", "worker0"], "worker 1 on"),
         ("worker1", signal.SIGSTOP, ["scheduler", "server0", "worker0"], "worker 1 on"),
         ("server0", signal.SIGKILL, ["scheduler", "worker0"], "server 0 on"),
-        ("scheduler", signal.SIGKILL, ["server0", "worker0"], "the scheduler at tcp://127.0.0.1:"),
+        ("scheduler", signal.SIGKILL, ["server0", "worker0"], "the scheduler at ipc:///"),
     ],
 )
 def test_a_death_ends_everyone_within_a_lease(new_job, victim, how, survivors, told):
