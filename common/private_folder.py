@@ -29,12 +29,12 @@ def given_folder(path: str) -> Path:
 
 
 def own_folder(base: str = "/tmp") -> Path:
-    """The folder where jobs without `launch` meet, `pushgrad-UID` in `base`; it is made if it is missing.
+    """The folder where jobs without `launch` meet, `pushgrad-jobs-UID` in `base`; it is made if it is missing.
 
     Not in $TMPDIR or $XDG_RUNTIME_DIR: the processes of a job may come from different shells, and must find each other.
     Raises JobError if it cannot be made, or if it is somebody else's.
     """
-    folder = Path(base) / f"pushgrad-{os.geteuid()}"
+    folder = Path(base) / f"pushgrad-jobs-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:  # from an earlier job; or somebody else's, who lies in wait

@@ -116,7 +116,7 @@ def test_somebody_else_s_folder_is_refused(folder):
 
 
 def test_without_a_folder_they_meet_in_the_user_s_own_unless_tcp_is_made_safe_or_asked_for():
-    own = f"/tmp/pushgrad-{os.geteuid()}"
+    own = f"/tmp/pushgrad-jobs-{os.geteuid()}"
     assert scheduler_endpoint(env()) == f"ipc://{own}/scheduler-127.0.0.1-1234.sock"
     assert os.stat(own).st_mode & 0o777 == 0o700
     for tcp_env in (env(keys="/k"), env(insecure=True)):
