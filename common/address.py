@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import JobError
 from .job import JobEnv, bracket
-from .private_folder import given_folder, own_folder
+from .private_folder import given_folder, own_folder, stays_in_place
 
 IPC_PATH = 100  # bytes of an ipc socket's path; sockaddr_un holds 107, the rest is a margin
 
@@ -80,14 +80,20 @@ def meeting_folder(env: JobEnv) -> Path | None:
 
 
 def scheduler_endpoint(env: JobEnv) -> str:
-    """Where the scheduler listens: ipc in the folder where the processes meet, else tcp at DMLC_PS_ROOT_URI."""
+    """Where the scheduler listens: ipc in the folder where the processes meet, else tcp at DMLC_PS_ROOT_URI.
+
+    Every process of the job comes to the same answer, as all see the same environment and the same folder.
+    """
     address = resolve(env.root_uri, "DMLC_PS_ROOT_URI")
     return _ipc(meeting_folder(env), f"scheduler-{address}-{env.root_port}") or tcp(address, env.root_port)
 
 
 def _ipc(folder: Path | None, name: str) -> str | None:
     path = f"{folder}/{name}.sock"
-    return f"ipc://{path}" if folder is not None and len(path.encode()) <= IPC_PATH else None
+    # A folder that can be replaced holds keys, whose owner is looked at when they are read, but no sockets: ZeroMQ
+    # connects again at any time, and looks at nothing.
+    fits = folder is not None and len(path.encode()) <= IPC_PATH and stays_in_place(folder)
+    return f"ipc://{path}" if fits else None
 
 
 def interface_address(name: str) -> str:

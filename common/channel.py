@@ -45,7 +45,7 @@ def configure(socket: Socket, endpoint: str, *, queued: int = 0, frame_bytes: in
     if socket.type == zmq.ROUTER:
         socket.router_mandatory = True  # a message to an unknown peer is an error (`send` gives False), not dropped
         # A peer that reconnects takes its place again even while the old connection looks alive. That is safe because
-        # identities carry an incarnation: no other process can have the same one by mistake.
+        # identities carry an incarnation, which no other process has or can find out.
         socket.router_handover = True
         socket.backlog = 1024  # all workers of a large job connect at once
     else:

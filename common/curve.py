@@ -85,17 +85,15 @@ def _require_private(folder: Path) -> None:
 
 
 def keys_for(env: JobEnv, endpoint: str) -> Keys | None:
-    """The keys that a socket at `endpoint` must use; None for ipc, or if PUSHGRAD_INSECURE allows to go without.
+    """The keys that a socket at `endpoint` must use; without PUSHGRAD_KEYS, None for ipc and with PUSHGRAD_INSECURE.
 
     tcp needs keys on loopback, too: every user of the host can connect there. Where all processes are on one host, they
     make keys themselves, in the folder where they meet. Raises JobError if keys are needed and there are none, or they
     cannot be read: there is no way to get an open port by leaving something out.
     """
-    if not endpoint.startswith("tcp://"):  # ipc is in a folder that only this user can enter
-        return None
     if env.keys:
         return load_keys(env.keys)
-    if env.insecure:
+    if env.insecure or not endpoint.startswith("tcp://"):  # ipc is in a folder that only this user can enter
         return None
     folder = meeting_folder(env)
     if folder is not None:
@@ -111,8 +109,11 @@ def _keys_within(folder: Path) -> Path:
     """The keys in a folder where processes meet, made by the first that needs them."""
     keys = folder / "keys"
     if not keys.is_dir():
-        fresh = tempfile.mkdtemp(prefix="keys-", dir=folder)  # mode 0700
-        make_keys(fresh)
+        try:
+            fresh = tempfile.mkdtemp(prefix="keys-", dir=folder)  # mode 0700
+            make_keys(fresh)
+        except OSError as error:
+            raise JobError(f"cannot make keys in {folder} ({error.strerror})", remedy="Set PUSHGRAD_KEYS") from None
         try:
             Path(fresh).rename(keys)  # whole at once; fails if another process was first
         except OSError:

@@ -35,10 +35,19 @@ def cache_folder() -> str | None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             continue
-        # Only a folder of our own: numba loads machine code from it, and anybody may make a folder in /tmp.
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+        if _is_ours(folder):
             return str(folder)
     return None
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else has made the folder or can write there: numba runs what it finds in it.
+
+    A link is as good as a folder if it is ours as well: in /tmp, anybody may lay one.
+    """
+    ours = os.getuid()
+    made, status = folder.lstat(), folder.stat()
+    return (made.st_uid, status.st_uid) == (ours, ours) and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
 
 
 def kernel(function: F) -> F:

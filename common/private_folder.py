@@ -20,8 +20,8 @@ ELSEWHERE = "Set PUSHGRAD_JOB_DIR to a folder of mode 0700 of your own, on a loc
 
 
 def given_folder(path: str) -> Path:
-    """The folder that PUSHGRAD_JOB_DIR names. Raises JobError if it is missing or others may enter or replace it."""
-    folder = Path(path)
+    """The folder that PUSHGRAD_JOB_DIR names. Raises JobError if it is missing, or others may enter it."""
+    folder = Path(path).absolute()
     if not folder.is_dir():
         raise JobError(f"PUSHGRAD_JOB_DIR: there is no folder {path}", remedy=f"mkdir -m 700 {path}")
     _require_private(folder, "PUSHGRAD_JOB_DIR")
@@ -29,12 +29,12 @@ def given_folder(path: str) -> Path:
 
 
 def own_folder(base: str = "/tmp") -> Path:
-    """The folder where jobs without `launch` meet, `pushgrad-UID` in `base`; it is made if it is missing.
+    """The folder where jobs without `launch` meet, `pushgrad-jobs-UID` in `base`; it is made if it is missing.
 
     Not in $TMPDIR or $XDG_RUNTIME_DIR: the processes of a job may come from different shells, and must find each other.
     Raises JobError if it cannot be made, or if it is somebody else's.
     """
-    folder = Path(base) / f"pushgrad-{os.geteuid()}"
+    folder = Path(base) / f"pushgrad-jobs-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:  # from an earlier job; or somebody else's, who lies in wait
@@ -59,10 +59,12 @@ def _require_private(folder: Path, what: str) -> None:
         raise JobError(
             f"{what}: others may enter {folder}", expected="mode 0700", got=f"{mode:04o}", remedy=f"chmod 700 {folder}"
         )
-    for parent in folder.absolute().parents:
-        mode = parent.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:  # anybody could rename our folder and put theirs there
-            raise JobError(f"{what}: everybody may replace what is in {parent}", remedy=ELSEWHERE)
+
+
+def stays_in_place(folder: Path) -> bool:
+    """Whether nobody else can put another folder in its place: no parent is open to all without the sticky bit."""
+    modes = [parent.stat().st_mode for parent in folder.parents]
+    return all(mode & stat.S_ISVTX or not mode & stat.S_IWOTH for mode in modes)
 
 
 def remove_socket(endpoint: str) -> None:

@@ -77,7 +77,12 @@ def _ports(wanted: int) -> Iterator[int]:
 def _locked(path: Path) -> int | None:
     """An open file that holds the lock at `path` until it is closed; None if another process holds it."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JobError(
+                f"PUSHGRAD_JOB_DIR: cannot write {path} ({error.strerror})", remedy="Name a folder on a local disk"
+            ) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -85,8 +85,39 @@ def test_a_path_that_is_too_long_for_a_socket_is_avoided(folder):
     assert data_endpoint(env(job_dir=long), "ab")[0] == "tcp://127.0.0.1:0"
 
 
+def test_a_folder_that_anybody_could_replace_holds_no_sockets(folder):
+    os.mkdir(f"{folder}/open")
+    os.mkdir(f"{folder}/open/job", 0o700)
+    for mode, scheme in ((0o777, "tcp"), (0o1777, "ipc"), (0o755, "ipc")):
+        os.chmod(f"{folder}/open", mode)
+        assert scheduler_endpoint(env(job_dir=f"{folder}/open/job")).startswith(f"{scheme}://")
+
+
+@pytest.mark.parametrize(
+    ("mode", "link", "told"),
+    [
+        (0o755, False, r"others may enter .*expected mode 0700, got 0755\. chmod 700 "),
+        (0o700, True, "is a link or a file"),
+    ],
+)
+def test_a_folder_that_is_not_private_is_refused(folder, mode, link, told):
+    os.mkdir(f"{folder}/job", mode)
+    if link:
+        os.symlink(f"{folder}/job", f"{folder}/link")
+    with pytest.raises(JobError, match=told):
+        scheduler_endpoint(env(job_dir=f"{folder}/link" if link else f"{folder}/job"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a folder away")
+def test_somebody_else_s_folder_is_refused(folder):
+    os.mkdir(f"{folder}/job", 0o700)
+    os.chown(f"{folder}/job", 65534, 65534)
+    with pytest.raises(JobError, match=r"belongs to another user \(uid 65534\)"):
+        scheduler_endpoint(env(job_dir=f"{folder}/job"))
+
+
 def test_without_a_folder_they_meet_in_the_user_s_own_unless_tcp_is_made_safe_or_asked_for():
-    own = f"/tmp/pushgrad-{os.geteuid()}"
+    own = f"/tmp/pushgrad-jobs-{os.geteuid()}"
     assert scheduler_endpoint(env()) == f"ipc://{own}/scheduler-127.0.0.1-1234.sock"
     assert os.stat(own).st_mode & 0o777 == 0o700
     for tcp_env in (env(keys="/k"), env(insecure=True)):

@@ -36,7 +36,8 @@ def test_tcp_needs_keys_even_on_loopback(tmp_path):
         assert keys_for(env(insecure=True), endpoint) is None
         with pytest.raises(JobError, match=r"has no keys\. Set PUSHGRAD_KEYS .* PUSHGRAD_INSECURE=1"):
             keys_for(env(), endpoint)
-    assert keys_for(env(keys=keys), "ipc:///tmp/x") is None
+    assert keys_for(env(keys=keys), "ipc:///tmp/x") == load_keys(keys)  # given ones are never ignored
+    assert keys_for(env(), "ipc:///tmp/x") is None
 
 
 def test_processes_that_meet_in_a_folder_make_keys_there_for_tcp(tmp_path):

@@ -63,3 +63,21 @@ def test_kernels_are_kept_where_the_environment_says(tmp_path, given):
     run(COMPILE, str(tmp_path / "code"), **{given: str(tmp_path / "cache")})
     folder = tmp_path / "cache" / ("pushgrad" if given == "XDG_CACHE_HOME" else "")
     assert [path.name.split("-")[0] for path in folder.rglob("*.nbi")] == ["loops.doubled"]
+
+
+@pytest.mark.parametrize("bait", ["open folder", "another's folder", "another's link"])
+def test_kernels_are_not_taken_from_where_others_can_put_them(tmp_path, bait):
+    if bait != "open folder" and os.geteuid() != 0:
+        pytest.skip("needs root, to give a file away")
+    here = tmp_path / "pushgrad", tmp_path / f"pushgrad-{os.getuid()}"
+    (tmp_path / "ours").mkdir(mode=0o700)
+    for path in here:
+        if bait == "another's link":
+            path.symlink_to(tmp_path / "ours")
+            os.lchown(path, 65534, 65534)
+        else:
+            path.mkdir()
+            path.chmod(0o777 if bait == "open folder" else 0o755)
+            os.chown(path, *((os.getuid(), -1) if bait == "open folder" else (65534, 65534)))
+    ask = "from pushgrad.common.jit import cache_folder; print(cache_folder())"
+    assert run(ask, XDG_CACHE_HOME=str(tmp_path), TMPDIR=str(tmp_path)) == "None\n"

@@ -152,7 +152,7 @@ def test_a_job_by_hand_on_loopback(new_job, tmp_path, keys):
     known = {**json.loads((job.folder / "known").read_text()), "job": "test"}
     assert {endpoint.partition(":")[0] for endpoint in [known["root"], *known["servers"]]} == {"tcp" if keys else "ipc"}
     assert known["incarnation"] not in world_readable([process.pid for process in job.processes.values()])
-    folder = str(tmp_path / "keys") if keys else f"/tmp/pushgrad-{os.geteuid()}"
+    folder = str(tmp_path / "keys") if keys else f"/tmp/pushgrad-jobs-{os.geteuid()}"
     refused(attack(known, [folder]))
     (job.folder / "enough").touch()
     job.succeed()
@@ -180,7 +180,7 @@ sys.exit(pushgrad.ps.__main__.main())
 @pytest.mark.parametrize("bait", ["folder", "link"])
 def test_the_folder_where_a_user_s_jobs_meet_may_have_been_laid_out_by_another(new_job, bait):
     victim = 2_000_000 + uuid.uuid4().int % 1_000_000
-    path = Path(f"/tmp/pushgrad-{victim}")
+    path = Path(f"/tmp/pushgrad-jobs-{victim}")
     with tempfile.TemporaryDirectory() as elsewhere:
         if bait == "folder":
             path.mkdir(mode=0o777)

@@ -1,5 +1,6 @@
 """Scheduler and servers that cannot start: an error within seconds that says which variable to mend."""
 
+import os
 import socket
 import sys
 
@@ -58,6 +59,13 @@ def test_a_port_that_is_taken_is_named(new_job):
         text = refused(new_job(ipc=False, PUSHGRAD_INSECURE="1"), "scheduler", DMLC_PS_ROOT_PORT=port)
     assert "DMLC_PS_ROOT_PORT: cannot listen at tcp://127.0.0.1:" in text
     assert "Another process listens there" in text
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_named(new_job):
+    job = new_job(DMLC_PS_ROOT_PORT="9091")
+    lock = f"{job.env['PUSHGRAD_JOB_DIR']}/scheduler-127.0.0.1-9091.lock"
+    os.mkdir(lock)
+    assert f"PUSHGRAD_JOB_DIR: cannot write {lock} (Is a directory)" in refused(job, "scheduler")
 
 
 def test_a_place_that_another_scheduler_has_is_named(new_job):
