@@ -29,16 +29,24 @@ def cache_folder() -> str | None:
     """
     if "NUMBA_CACHE_DIR" in os.environ:
         return os.environ["NUMBA_CACHE_DIR"]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for folder in (home / "pushgrad", Path(tempfile.gettempdir()) / f"pushgrad-{os.getuid()}"):
+    for place in (_home_folder, _temporary_folder):
         try:
+            folder = place()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: a user without a home, and perhaps without a name
             continue
         # Only a folder of our own: numba loads machine code from it, and anybody may make a folder in /tmp.
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
             return str(folder)
     return None
+
+
+def _home_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pushgrad"
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"pushgrad-{os.getuid()}"
 
 
 def kernel(function: F) -> F:

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..common.errors import JobError
 from .gpus import CPU, deal, parse_gpus, present_gpus, visible_devices
 from .job import Job
 from .process_plan import OWNED
+from .surroundings import check_folder, temp_folder
 
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
 ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
@@ -43,6 +43,7 @@ def make_job(
     """
     environ = os.environ if environ is None else environ
     _check_platform()
+    check_folder()
     _check_restarts(max_restarts)
     command = (*worker_command(script, module), *args)
     added = parse_env(env)
@@ -188,7 +189,7 @@ def _log_folder(log_dir: str) -> Path:
 
 def _short_temp_dir() -> Path:
     """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
-    folder = Path(tempfile.gettempdir())
+    folder = temp_folder()
     job_name = len("pushgrad-20260101-000000-abcdef/")
     # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
     return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

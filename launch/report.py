@@ -7,6 +7,13 @@ from pathlib import Path
 
 from .state import Cause
 
+# What libraries say in words of their own -> what to do about it.
+HINTS = {
+    "Resource temporarily unavailable": "There is no room for another process or thread: see `ulimit -u`, and the "
+    "limit of pids of a container or batch job",
+    "Too many open files": "Too few files may be open: see `ulimit -n`",
+}
+
 
 def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence[str], log: Path) -> list[str]:
     """The lines to print at the very end, where people look, `seconds` after the job's start.
@@ -22,8 +29,9 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
         lines = _quoted(spec.name, errors, output)
         reason = f": {cause.reason}" if cause.reason else ""
         lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")
-    if cause.remedy:
-        lines.append(cause.remedy)
+    remedy = cause.remedy or next((hint for text, hint in HINTS.items() if text in "\n".join([*lines, *errors])), "")
+    if remedy:
+        lines.append(remedy)
     return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]
 
 

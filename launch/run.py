@@ -28,6 +28,7 @@ from .signals import PASSED_ON, Mailbox, stop_here
 from .stacks import owner
 from .status_reader import StatusReader
 from .supervisor import Supervisor
+from .surroundings import check_files
 
 START_TIMEOUT = 60.0  # seconds that the scheduler has to say where it listens
 VIEW_PERIOD = 0.25  # seconds between two views for the display
@@ -56,6 +57,7 @@ def run_job(
     system has no room for its first processes.
     """
     with Mailbox(own_process) as mailbox:  # first: from now on a signal ends what has been begun
+        check_files(len(specs))
         _make_folders(job)
         try:
             runner = Runner(job, specs, display, mailbox, quiet, verbose)
