@@ -15,7 +15,7 @@ EPILOG = """Every option before SCRIPT belongs to launch, everything after it to
 
 Exit code: 0 if every worker ended with 0, otherwise that of the process that failed first (128+n if signal n
 killed it); 2 for a wrong option, 124 after --timeout, 130 after Ctrl-C, 143 after SIGTERM. A second Ctrl-C kills at
-once."""
+once; SIGUSR1 lets every process print where it stands."""
 
 
 def _version(context: click.Context, option: click.Parameter, value: bool) -> None:
@@ -47,7 +47,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="SECONDS",
     default=30.0,
     show_default=True,
-    help="Time between SIGTERM and SIGKILL when the job is stopped.",
+    help="Time that the workers have to end in order when the job is stopped.",
 )
 @click.option(
     "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
