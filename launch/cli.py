@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Any
 
@@ -82,7 +84,13 @@ def command(script: str, args: tuple[str, ...], dry_run: bool, quiet: bool, verb
 
 def main() -> None:
     """Entry point of `launch`: run the command and exit with its code."""
-    sys.exit(_exit_code())
+    code = _exit_code()
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except OSError:  # Python would try again at exit, and replace the code by 120
+        _discard()
+    sys.exit(code)
 
 
 def _exit_code() -> int:
@@ -90,13 +98,27 @@ def _exit_code() -> int:
     try:
         code = command.main(prog_name="launch", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):  # its output cannot be written: that must not change the code
+            error.show()
         return error.exit_code
     except JobError as error:
-        click.echo(f"Error: {error}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         return EXIT_FAILURE
+    except OSError as error:  # of --help, --dry-run and the like, into a full disk
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {error.strerror or error}", err=True)
+        return EXIT_FAILURE
     return code if isinstance(code, int) else 0
+
+
+def _discard() -> None:
+    """Let what cannot be written go nowhere."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for fd in (1, 2):
+            os.dup2(nowhere, fd)

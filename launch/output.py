@@ -50,6 +50,11 @@ class Output:
         """The display in use, which is another one than at the start if that has failed."""
         return self._display
 
+    @property
+    def blocked(self) -> bool:
+        """Whether `close` has given up a display that takes nothing."""
+        return self._closing is not None and self._thread.is_alive()
+
     def pause(self) -> None:
         """Leave the terminal to others, until `resume`; waits a moment for it, as the display may be blocked."""
         done = threading.Event()

@@ -1,6 +1,7 @@
 """Progress bars, prompts, and places where nothing can be written."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,3 +148,32 @@ def test_a_terminal_that_goes_away(launch, script):
     assert os.read(master, 10)
     os.close(master)
     assert job.finish() == 4
+
+
+WORDS = [(["--help"], 1), (["--dry-run", "train.py"], 1), (["absent.py"], 2), (["--x"], 2)]
+
+
+@pytest.mark.parametrize("arguments, code", WORDS)
+def test_words_of_launch_itself_into_a_full_disk(launch, script, arguments, code):
+    script("")
+    with open("/dev/full", "wb") as full:
+        stream = "stdout" if code == 1 else "stderr"
+        job = launch(*arguments, real=True, **{stream: full})
+        assert job.finish() == code, job.text
+    assert "Traceback" not in job.text and ("No space left" in job.text) == (code == 1)
+
+
+def test_two_ctrl_c_end_launch_although_nobody_reads_its_output(launch, script, left_behind):
+    read, write = os.pipe()
+    name = script("import sys; print('up', flush=True)\nwhile True: print('x' * 1000)")
+    job = launch("--verbose", name, stdout=write, stderr=write)
+    os.close(write)
+    data = b""
+    while b"w0 | up" not in data:
+        data += os.read(read, 100)
+    pid = int(re.search(rb"w0 is pid (\d+)", data)[1])
+    job.send(signal.SIGINT)
+    assert within(30, lambda: not Path(f"/proc/{pid}").exists())
+    job.send(signal.SIGINT)
+    assert job.finish() == 130
+    os.close(read)
