@@ -29,11 +29,11 @@ def cache_folder() -> str | None:
     """
     if "NUMBA_CACHE_DIR" in os.environ:
         return os.environ["NUMBA_CACHE_DIR"]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for folder in (home / "pushgrad", Path(tempfile.gettempdir()) / f"pushgrad-{os.getuid()}"):
+    for place in (_home_folder, _temporary_folder):
         try:
+            folder = place()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: a user without a home, and perhaps without a name
             continue
         if _is_ours(folder):
             return str(folder)
@@ -48,6 +48,14 @@ def _is_ours(folder: Path) -> bool:
     ours = os.getuid()
     made, status = folder.lstat(), folder.stat()
     return (made.st_uid, status.st_uid) == (ours, ours) and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
+
+
+def _home_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pushgrad"
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"pushgrad-{os.getuid()}"
 
 
 def kernel(function: F) -> F:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import replace
@@ -26,7 +27,7 @@ the variable before the file.
 
 Exit code: 0 if every worker ended with 0, otherwise that of the process that failed first (128+n if signal n
 killed it); 2 for a wrong option, 124 after --timeout, 130 after Ctrl-C, 143 after SIGTERM. A second Ctrl-C kills at
-once."""
+once; SIGUSR1 lets every process print where it stands."""
 
 
 def _version(context: click.Context, option: click.Parameter, value: bool) -> None:
@@ -84,7 +85,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="SECONDS",
     default=30.0,
     show_default=True,
-    help="Time between SIGTERM and SIGKILL when the job is stopped.",
+    help="Time that the workers have to end in order when the job is stopped.",
 )
 @click.option(
     "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
@@ -164,7 +165,13 @@ def _display(context: click.Context, job: Job) -> Display:
 
 def main() -> None:
     """Entry point of `launch`: run the command and exit with its code."""
-    sys.exit(_exit_code())
+    code = _exit_code()
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except OSError:  # Python would try again at exit, and replace the code by 120
+        _discard()
+    sys.exit(code)
 
 
 def _exit_code() -> int:
@@ -172,15 +179,29 @@ def _exit_code() -> int:
     try:
         code = command.main(prog_name="launch", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        if isinstance(error, click.BadParameter) and (name := config.blamed_variable(error)):
-            click.echo(f"The value is that of the variable {name}", err=True)
+        with contextlib.suppress(OSError):  # its output cannot be written: that must not change the code
+            error.show()
+            if isinstance(error, click.BadParameter) and (name := config.blamed_variable(error)):
+                click.echo(f"The value is that of the variable {name}", err=True)
         return error.exit_code
     except JobError as error:
-        click.echo(f"Error: {error}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         return EXIT_FAILURE
+    except OSError as error:  # of --help, --dry-run and the like, into a full disk
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {error.strerror or error}", err=True)
+        return EXIT_FAILURE
     return code if isinstance(code, int) else 0
+
+
+def _discard() -> None:
+    """Let what cannot be written go nowhere."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for fd in (1, 2):
+            os.dup2(nowhere, fd)

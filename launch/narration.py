@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from .status_reader import Event
 from .supervisor import Supervisor
 from .waiting import Waits
 
+LAST_WORDS = 1.0  # seconds for the outcome of a job whose output nobody reads
 # "server 1: fit 1 step 2 waits for worker 0, 10 s": every server says so, again and again, with another time.
 _WHO, _HOW_LONG = re.compile(r"^server \d+: "), re.compile(r"[ ,]*\(?\d+ s\)?$")
 
@@ -71,15 +73,25 @@ class Narration:
             self.detail(" ".join(f"{name}={value}" for name, value in event.items()))
 
     def finish(self, cause: Cause | None, display: Display) -> None:
-        """Show the outcome. It is written directly, as the thread that shows output has ended."""
+        """Show the outcome. It is written directly, as the thread that shows output has ended.
+
+        If it has not, as nobody reads the output, the outcome gets a moment: standard error may be another stream.
+        """
+        text = self._outcome(cause)
+        if text and self._output.blocked:
+            attempt = threading.Thread(target=_guarded, args=(PlainDisplay(), text), daemon=True)
+            attempt.start()
+            attempt.join(LAST_WORDS)
+        elif text:
+            _guarded(display, text)
+
+    def _outcome(self, cause: Cause | None) -> str:
         if cause is None:
-            if not self._quiet:
-                _guarded(display, f"done in {self.seconds:.1f} s")
-            return
+            return "" if self._quiet else f"done in {self.seconds:.1f} s"
         name = cause.member.spec.name if cause.member else ""
         log = self._output.log_path(name) if name else self._job.log_dir
         errors, output = self._output.tail(name, True), self._output.tail(name, False)
-        _guarded(display, "\n".join(report(cause, self.seconds, errors, output, log)))
+        return "\n".join(report(cause, self.seconds, errors, output, log))
 
 
 def _guarded(display: Display, text: str) -> None:

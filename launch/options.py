@@ -6,7 +6,6 @@ import math
 import os
 import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpu
 from .job import Job
 from .process_plan import OWNED
 from .script import worker_command
+from .surroundings import check_folder, temp_folder
 
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
 NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
@@ -53,6 +53,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     """
     environ = os.environ if environ is None else environ
     _check_platform()
+    check_folder()
     _check_restarts(options.max_restarts)
     command = (*worker_command(options.script, options.module), *options.args)
     env = parse_env(options.env)
@@ -205,7 +206,7 @@ def _log_folder(log_dir: str) -> Path:
 
 def _short_temp_dir() -> Path:
     """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
-    folder = Path(tempfile.gettempdir())
+    folder = temp_folder()
     job_name = len("pushgrad-20260101-000000-abcdef/")
     # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
     return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

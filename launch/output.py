@@ -13,11 +13,11 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from .display import Display, NullWriter, PlainDisplay, View
+from .display import Display, PlainDisplay, View
 from .lines import PIECE
 from .process_log import ProcessLog, Source
 from .wake import Wake
@@ -39,7 +39,7 @@ class Output:
         self._view: View | None = None  # only the newest: a slow display skips views and keeps up with the lines
         self._closing: float | None = None  # when `close` was called
         self._unfinished: set[Source] = set()  # those with text that has no newline yet
-        self._fallbacks: Iterator[Callable[[], Display]] = iter((PlainDisplay, _silence))
+        self._fallen = self._blind = False  # whether plain lines have taken over, and have failed, too
         self._wake = Wake()
         self._selector.register(self._wake.read, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="launch-output", daemon=True)
@@ -49,6 +49,11 @@ class Output:
     def display(self) -> Display:
         """The display in use, which is another one than at the start if that has failed."""
         return self._display
+
+    @property
+    def blocked(self) -> bool:
+        """Whether `close` has given up a display that takes nothing."""
+        return self._closing is not None and self._thread.is_alive()
 
     def pause(self) -> None:
         """Leave the terminal to others, until `resume`; waits a moment for it, as the display may be blocked."""
@@ -83,7 +88,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Show a line of the launcher, after what was posted before."""
-        self._post(lambda: self._display.say(text))
+        self._post(lambda: self._guard(lambda: self._display.say(text)))
 
     def show(self, view: View) -> None:
         """Show the state of the job, unless a newer one comes before it is shown."""
@@ -110,7 +115,7 @@ class Output:
             # Looked at before reading: only if nothing came although `close` had been called is there nothing left.
             closing = self._closing
             read = self._read_once(self._patience() if closing is None else 0)
-            self._guard(self._serve)
+            self._serve()
             if closing is not None and (not read or time.monotonic() > closing + DRAIN):
                 break
         for key in list(self._selector.get_map().values()):
@@ -160,20 +165,25 @@ class Output:
             self._jobs.popleft()()
         view, self._view = self._view, None
         if view is not None:
-            self._display.show(view)
+            self._guard(lambda: self._display.show(view))
 
     def _guard(self, action: Callable[[], None]) -> None:
-        """A display that breaks must neither stop the job nor leave its pipes unread: plain lines take over."""
+        """A display that breaks must neither stop the job nor leave its pipes unread: plain lines take over.
+
+        If they break as well, nothing is shown any more, and the logs have everything.
+        """
+        if self._blind:
+            return
         try:
             action()
         except Exception as error:
-            what = f"the display failed ({type(error).__name__}: {error}); going on with plain lines"
-            self._guard(lambda: self._fall_back(what))
+            self._fall_back(f"the display failed ({type(error).__name__}: {error}); going on with plain lines")
 
     def _fall_back(self, what: str) -> None:
-        self._display = next(self._fallbacks, _silence)()
+        self._blind = self._fallen
+        self._fallen = True
+        self._guard(lambda: self._plain(what))
+
+    def _plain(self, what: str) -> None:
+        self._display = PlainDisplay()
         self._display.say(what)
-
-
-def _silence() -> Display:
-    return PlainDisplay(NullWriter(), NullWriter())

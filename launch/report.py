@@ -10,11 +10,18 @@ from .state import Cause
 NO_INPUT = (
     "The standard input of a job's processes is empty. To debug or to answer, run `python train.py` without launch"
 )
+# How the last line of standard error begins -> what to do about it.
 HINTS = {
     "EOFError: EOF when reading a line": NO_INPUT,
     "bdb.BdbQuit": NO_INPUT,
     "ModuleNotFoundError: No module named 'pushgrad'": "The script's Python is not that of launch: `launch train.py`, "
     "without an interpreter before it, runs in the one that has pushgrad",
+}
+# What libraries say somewhere, in words of their own -> what to do about it.
+LIMITS = {
+    "Resource temporarily unavailable": "There is no room for another process or thread: see `ulimit -u`, and the "
+    "limit of pids of a container or batch job",
+    "Too many open files": "Too few files may be open: see `ulimit -n`",
 }
 
 
@@ -32,7 +39,7 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
         lines = _quoted(spec.name, errors, output)
         reason = f": {cause.reason}" if cause.reason else ""
         lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")
-    if remedy := cause.remedy or hint(errors):
+    if remedy := cause.remedy or hint(errors) or _limit([*lines, *errors]):
         lines.append(remedy)
     return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]
 
@@ -41,6 +48,10 @@ def hint(errors: Sequence[str]) -> str:
     """What to do about an error that comes of running in a job, by the last line of standard error; "" if not."""
     last = next((line.strip() for line in reversed(errors) if line.strip()), "")
     return next((text for start, text in HINTS.items() if last.startswith(start)), "")
+
+
+def _limit(lines: Sequence[str]) -> str:
+    return next((remedy for text, remedy in LIMITS.items() if text in "\n".join(lines)), "")
 
 
 def without_frames(lines: Sequence[str]) -> list[str]:

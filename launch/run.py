@@ -29,6 +29,7 @@ from .signals import PASSED_ON, Mailbox, stop_here
 from .stacks import owner
 from .status_reader import StatusReader
 from .supervisor import Supervisor
+from .surroundings import check_files
 
 CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
@@ -60,6 +61,7 @@ def run_job(
         Mailbox(own_process) as mailbox,
         held_port(specs) as ready,
     ):  # the mailbox first: now a signal ends what is begun
+        check_files(len(specs))
         _make_folders(job)
         try:
             runner = Runner(job, ready, display, mailbox, quiet, verbose)

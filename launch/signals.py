@@ -21,7 +21,7 @@ NOTED = (
     signal.SIGTSTP,
 )
 PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})  # batch systems announce the end with these
-LAST_RESORT = 10.0  # seconds after a second Ctrl-C when launch ends, whatever it is waiting for
+LAST_RESORT = 15.0  # seconds after a second Ctrl-C when launch ends, whatever it is waiting for
 
 
 class Mailbox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass, field
 
-from ..common.errors import EXIT_FAILURE
+from ..common.errors import EXIT_FAILURE, exit_reason
 from .process_plan import ProcessSpec
 from .status_reader import Event
 
@@ -82,6 +82,7 @@ def shell_code(code: int) -> int:
 def exit_cause(member: Member, reason: str = "") -> Cause:
     """The Cause when `member` ended with an error."""
     code = member.code or EXIT_FAILURE  # never 0: a failed job must not look like a success
+    reason = "" if reason == exit_reason(code) else reason  # it would say the same twice
     name = signal_name(code)
     remedy = "Killed from outside: by hand, by a limit, or for lack of memory (see `dmesg`)" if code == -9 else ""
     return Cause(

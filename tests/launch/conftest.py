@@ -39,7 +39,7 @@ def launch(tmp_path, scratch):
         running.append(job)
         return job
 
-    start.faked = launched.faked
+    start.faked, start.path = launched.faked, launched.PATH
     yield start
     for job in running:
         job.stop()

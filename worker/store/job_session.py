@@ -153,8 +153,9 @@ class JobSession(Session):
         atexit.unregister(self._at_exit)
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if self._previous_hook is sys.__excepthook__ and not hasattr(sys, "ps1"):
-            print(folded(kind, error, trace), end="", file=sys.stderr, flush=True)
+        if self._previous_hook is sys.__excepthook__ and not hasattr(sys, "ps1") and sys.stderr is not None:
+            with suppress(Exception):  # a closed stream, an error that cannot be printed: the others must hear of it
+                print(folded(kind, error, trace), end="", file=sys.stderr, flush=True)
         else:  # somebody has other plans with it
             self._previous_hook(kind, error, trace)
         if self._over or os.getpid() != self._pid or hasattr(sys, "ps1"):
@@ -162,7 +163,7 @@ class JobSession(Session):
         self._over = True  # before anything that may fail in its turn: `_at_exit` must not report a second reason
         where = traceback.extract_tb(trace)[-1] if trace else None
         place = f" ({os.path.basename(where.filename)}:{where.lineno})" if where else ""  # noqa: PTH119
-        self.transport.fail(f"{kind.__name__}: {str(error)[:800]}{place}", FAILURE_NEWS)
+        self.transport.fail(f"{kind.__name__}: {_text(error)}{place}", FAILURE_NEWS)
 
     def _at_exit(self) -> None:
         if self._over or os.getpid() != self._pid:
@@ -170,8 +171,8 @@ class JobSession(Session):
         if self._inside:
             text = f"exited before its {self._inside[-1]} had ended"
             _say(self.rank, f"error: {text}")
-            self.transport.fail(text, FAILURE_NEWS)
-            _end_now(EXIT_FAILURE)
+            self.transport.fail(exit_reason(self._exit.code) if self._exit.code else text, FAILURE_NEWS)
+            _end_now(self._exit.code or EXIT_FAILURE)
         if self._exit.code:  # Python ends with it in any case: let the others hear of it, who might take it for success
             self._over = True
             self.transport.fail(exit_reason(self._exit.code), FAILURE_NEWS)
@@ -194,6 +195,13 @@ def _mark_of(env: JobEnv) -> Path | None:
     """
     launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
     return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:800]
+    except Exception:
+        return "(it cannot be printed)"
 
 
 def _say(rank: int | None, text: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dis
+import itertools
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator
@@ -15,6 +17,15 @@ from ...common.errors import PushgradError
 
 _ROOT = Path(__file__).parents[2]
 _OURS = tuple(f"{_ROOT / room}/" for room in ("common", "launch", "ps", "worker"))  # not the examples beside them
+_LIBRARIES = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "purelib", "platlib"))
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_OURS)
+
+
+def _is_a_librarys(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith((*_LIBRARIES, "<frozen")) and not _is_ours(frame)
 
 
 class ExitCode:
@@ -65,14 +76,7 @@ class _Folded(traceback.StackSummary):
 
 
 def _runs(frames: list[traceback.FrameSummary]) -> Iterator[tuple[bool, list[traceback.FrameSummary]]]:
-    run: list[traceback.FrameSummary] = []
-    for frame in frames:
-        if run and frame.filename.startswith(_OURS) != run[0].filename.startswith(_OURS):
-            yield run[0].filename.startswith(_OURS), run
-            run = []
-        run.append(frame)
-    if run:
-        yield run[0].filename.startswith(_OURS), run
+    return ((ours, list(run)) for ours, run in itertools.groupby(frames, _is_ours))
 
 
 def folded(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
@@ -82,8 +86,8 @@ def folded(kind: type[BaseException], error: BaseException, trace: TracebackType
     folded.
     """
     found = traceback.TracebackException(kind, error, trace)
-    last = found.stack[-1].filename if found.stack else ""
-    if isinstance(error, PushgradError) or not last.startswith(_OURS):
+    last = next((frame for frame in reversed(found.stack) if not _is_a_librarys(frame)), None)
+    if isinstance(error, PushgradError) or last is None or not _is_ours(last):
         seen: set[int] = set()
         pending: list[traceback.TracebackException | None] = [found]
         while pending:

@@ -94,7 +94,7 @@ def test_an_exception_that_is_caught_around_a_fit_is_no_error(new_job):
 def test_exit_codes_of_scripts_stay(new_job):
     job = new_job(1, 1)
     job.start(code("sys.exit(3)"))
-    assert job.wait(30) == {"scheduler": 0, "server0": 0, "worker0": 3}
+    assert job.wait(30) == {"scheduler": 1, "server0": 1, "worker0": 3}, "a failure is no success for anybody"
 
 
 def test_a_barrier_that_a_worker_has_left_behind_fails_at_once(new_job):

@@ -1,0 +1,53 @@
+"""What a job needs of its surroundings: a folder to stand in, one for temporary files, and room for its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+from ..common.errors import JobError
+
+FILES_OF_OUR_OWN = 24  # descriptors that launch uses for itself
+FILES_PER_PROCESS = 3  # its output, its errors, and a handle on itself
+
+
+def check_folder() -> None:
+    """Raises JobError if the current folder has been deleted."""
+    try:
+        os.getcwd()  # noqa: PTH109 - as Path.cwd, which is no shorter
+    except OSError:
+        raise JobError(
+            "the current folder does not exist any more", remedy="Change to another one: `cd` to where the script is"
+        ) from None
+
+
+def temp_folder() -> Path:
+    """The folder for temporary files. Raises JobError if there is none in which one can write."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        raise JobError(
+            "there is no folder for temporary files: /tmp, /var/tmp and the current folder cannot be written",
+            remedy="Set TMPDIR to a folder on a local disk that can be, with a short path",
+        ) from None
+
+
+def check_files(processes: int) -> None:
+    """See to it that so many processes can be started with this process's limit of open files, and raise it if need be.
+
+    Raises JobError if that is not allowed.
+    """
+    needed = FILES_OF_OUR_OWN + FILES_PER_PROCESS * processes
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    with contextlib.suppress(OSError, ValueError):  # the hard limit as well, if we are allowed to raise that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, max(needed, hard)))
+        return
+    raise JobError(
+        f"only {soft} files may be open, and launch needs {needed} for {processes} processes",
+        remedy=f"`ulimit -n {needed}`, or fewer workers",
+    )
