@@ -181,7 +181,8 @@ def test_scheduler_or_server_killed(launch, script, left_behind, prefix, title):
 def test_timeout(launch, script, left_behind):
     job = launch("--timeout", "0.5", script("import fake_job, signal; fake_job.join(); signal.pause()"))
     assert job.finish() == 124, job.text
-    assert "the job ran longer than --timeout 0.5 s" in job.text and "w0 joined" in job.text
+    assert "the job ran longer than --timeout 0.5 s" in job.text
+    assert re.search("w0 (starting|joined)", job.text)  # how far it has come by then depends on what else runs
     assert left_behind(job.job_id) == []
 
 

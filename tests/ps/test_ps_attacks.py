@@ -18,7 +18,7 @@ from pushgrad.common.requests import Push, Stats
 from pushgrad.common.tensor import Tensor
 
 TRAIN = """
-    import json, os
+    import json, os, time
     import numpy as np
     import pushgrad as mx
     from pushgrad.worker.store.joining import current_session
@@ -33,6 +33,7 @@ TRAIN = """
         kv.push("w", np.full(1000, n, np.float32))
         kv.pull("w", out=out)
         assert (out == n * kv.num_workers).all()
+        time.sleep(0.005)  # leaves the processors to others
         if n == 5:
             session.progress(fit=1, epoch=1, step=n, samples_per_second=1.0)
         if b"1" in session.gather(b"1" if os.path.exists("stop") else b"0"):
