@@ -94,6 +94,8 @@ class Source:
         self._log_due = min(self._log_due, now + LOG_WAIT) if self._unlogged else math.inf
         rest = self._buffer.rest
         self._show_due = min(self._show_due, max(now + SHOW_WAIT, self._next_show)) if rest else math.inf
+        if len(data) >= PIECE:  # there is more in the pipe: what has come may end anywhere within a state of the bar
+            self._show_due = max(self._show_due, now + LOG_WAIT)
         return lines
 
     def overdue(self, now: float) -> list[bytes]:
