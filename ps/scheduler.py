@@ -29,6 +29,8 @@ from .membership import Membership
 from .refusal import refusal
 from .roster import Roster
 
+# Seconds for a launcher that has been stopped to go on and read how the job has ended. If it dies, the wait ends.
+LAUNCHER_WAIT = 3600.0
 LINGER = 1.0  # seconds that ZeroMQ has, when the scheduler ends, to send what is still queued
 
 
@@ -68,10 +70,10 @@ class Scheduler:
                         print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
                     return end.code
         finally:
-            self.status.finish(LINGER)
             self.listener.socket.close(int(1000 * LINGER))
             self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
             self.claim.give_up()
+            self.status.finish(LAUNCHER_WAIT)
 
     def _round(self) -> End | None:
         for _ in range(1000):  # then look at the clock, however many messages there are

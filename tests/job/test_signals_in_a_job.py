@@ -41,9 +41,17 @@ print("saved", flush=True)
 """
 
 
+# Interrupts come between any two lines: nobody takes another step, and nobody leaves while the other is still in one.
+MEET = """
+open(f"met{kv.rank}", "w").close()
+while not (os.path.exists("met0") and os.path.exists("met1")):
+    pass
+"""
+
+
 @pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_workers_finish_their_step_and_save(launch, script, left_behind, signum, code):
-    text = SAVES if signum == signal.SIGTERM else SAVES.replace('step()\nprint("saved', 'print("saved')
+    text = SAVES if signum == signal.SIGTERM else SAVES.replace('step()\nprint("saved', MEET + 'print("saved')
     job = launch("--workers", 2, "--grace-period", 60, script(text), real=True)
     job.wait_for("| ready", times=2)
     job.send(signum)

@@ -28,9 +28,8 @@ class Shell:
         pid, self.fd = pty.fork()
         if pid == 0:
             os.chdir(folder)
-            os.execvpe(
-                "bash", ["bash", "--norc", "--noediting", "-i"], {**os.environ, "PS1": "$ ", "TERM": "xterm", **env}
-            )
+            own = {**os.environ, "PS1": "$ ", "TERM": "xterm", **env}
+            os.execvpe("bash", ["bash", "--norc", "--noediting", "-i"], own)
         self.pid, self.text = pid, b""
 
     def say(self, text):
