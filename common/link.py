@@ -156,7 +156,7 @@ class Link:
         # A long gap between two calls means that this process was stopped or starved. The scheduler's silence in that
         # time cannot be known, so it is not counted.
         if now - self._looked > self.lease / 2:
-            self._heard += now - self._looked
+            self._heard = min(now, self._heard + now - self._looked)  # what `receive` has just read counts by itself
         self._looked = now
         if self.registered and now - self._heard > self.lease:
             raise PeerLost(f"the scheduler at {self.root} is lost: no sign of life for {self.lease:g} s")
@@ -167,9 +167,10 @@ class Link:
         Raises what `receive` raises. A scheduler that does not answer is not an error: the work is done.
         """
         deadline = self.clock() + self.lease / 2
-        asked = False
+        asked: int | None = None  # on which connection, counted from the first: what was said on an earlier one is lost
         while self.clock() < deadline:
-            asked = asked or self.send(Leave())
+            if asked != self.watch.connections and self.send(Leave()):
+                asked = self.watch.connections
             self.socket.poll(20)
             if any(isinstance(item, Left) for item in self.receive()):
                 return

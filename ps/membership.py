@@ -80,7 +80,7 @@ class Membership:
         self.looked = now
         if stood_still > self.lease / 2:
             for member in self.roster.members.values():
-                member.heard += stood_still
+                member.heard = min(now, member.heard + stood_still)  # not twice: what was read since counts by itself
         if self.phase == "aborted":
             return [self.end] if now > self.deadline or not self.unaware else []
         if self.phase == "gathering" and now - self.started > self.start_timeout:

@@ -194,6 +194,19 @@ def test_a_scheduler_that_stood_still_blames_nobody():
     assert told(world.after(2))[0][0] == "aborted"
 
 
+def test_a_standstill_is_not_counted_twice():
+    world = World()
+    world.start()
+    world.after(10, alive=["s0", "w0", "w1"])
+    world.now += 10 * LEASE
+    for name in ("s0", "w0", "w1"):  # what came meanwhile is read before the clock is looked at
+        world.machine.heard(name.encode(), world.now)
+    assert world.machine.tick(world.now) == []
+    assert world.after(LEASE, alive=["s0", "w0"]) == []
+    (aborted,) = told(world.after(2, alive=["s0", "w0"]))
+    assert (aborted[0], aborted[1]["rank"]) == ("aborted", 1)
+
+
 def test_a_failure_reaches_everyone_before_the_scheduler_ends():
     world = World()
     world.start()

@@ -148,9 +148,11 @@ class KVStoreDist(KVStore):
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         if self._compressor is None:
-            self._submit(self._requests.push(info, array, n, float(lr), priority))
+            placed = self._requests.push(info, array, n, float(lr), priority)
         else:
-            self._submit(self._requests.push_coded(self._compressor, info, array, n, float(lr), priority))
+            placed = self._requests.push_coded(self._compressor, info, array, n, float(lr), priority)
+        info.n = n  # only now: a step that is refused here, also by the coding, can be pushed again
+        self._submit(placed)
         info.launched = self._launched = next(self._numbers)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
@@ -159,7 +161,9 @@ class KVStoreDist(KVStore):
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        self._submit(self._requests.push_rows(info, *gradient, n, float(lr), priority))
+        placed = self._requests.push_rows(info, *gradient, n, float(lr), priority)
+        info.n = n
+        self._submit(placed)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
         if info.row_sparse:

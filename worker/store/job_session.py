@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn
 
@@ -52,14 +52,16 @@ class JobSession(Session):
         Raises JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
         """
         context: Context = zmq.Context(io_threads=2)
-        link = Link(env, context)
-        try:
-            welcome = link.join()
-        except BaseException as error:
-            link.close()
-            if isinstance(error, PeerLost):
-                _say(env.rank, str(error))
-            raise
+        with ExitStack() as undo:  # a script may catch the error and go on: nothing of a failed attempt may stay
+            undo.callback(context.term)
+            link = Link(env, context)
+            undo.callback(link.close)
+            try:
+                welcome = link.join()
+            except PeerLost as lost:
+                _say(env.rank, str(lost))
+                raise
+            undo.pop_all()
         session = JobSession(Transport(link, context, welcome), welcome)
         session.transport.start()
         sys.excepthook = session._uncaught

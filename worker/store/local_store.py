@@ -54,6 +54,7 @@ class KVStoreLocal(KVStore):
         self._check_push(info, array, n)
         rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
         # The store sums up in the gradients that it gets, which a read-only array would not let it.
+        info.n = n  # only now: a step that is refused here, also by the coding, can be pushed again
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
@@ -65,6 +66,7 @@ class KVStoreLocal(KVStore):
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
+        info.n = n
         update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
 
     def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:

@@ -73,7 +73,7 @@ class StoreKind(ABC):
         return self.optimizer.state_names if self.optimizer else ()
 
     def _check_push(self, info: KeyInfo, array: Array, n: int) -> None:
-        """Note the push of step `n`, which is about to be made.
+        """Check the push of step `n`, which is about to be made.
 
         Raises ParameterError if that is not the next step or an optimizer cannot take values of this dtype, DataError
         if one is NaN or infinite.
@@ -89,4 +89,3 @@ class StoreKind(ABC):
                 f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )
-        info.n = n  # only now: a step that is refused here can be pushed again

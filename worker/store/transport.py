@@ -79,7 +79,9 @@ class Transport(threading.Thread):
     def retire(self, flight: Flight) -> None:
         """Nothing will be asked on behalf of `flight` any more, so its failure need not be looked for."""
         with self._lock:
-            self._flights.discard(flight)
+            # One that has failed may have requests left that nobody has dropped yet: `_forget_failed` does, next time.
+            if flight.failure is None:
+                self._flights.discard(flight)
 
     def gather(self, n: int, payload: bytes) -> tuple[Frame, ...]:
         """Contribute to collective n and wait for everyone's part, in rank order. One at a time.
