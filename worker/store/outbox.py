@@ -180,9 +180,9 @@ class Outbox:
 
     def forget(self, flight: Flight) -> None:
         """Drop all requests of a failed flight. Answers to those that were sent will find nobody and be ignored."""
-        self._open = _kept(self._open, lambda item: item.question.flight is not flight)
-        self._later = _kept(self._later, lambda item: item[1].flight is not flight)
-        self._ready = _kept(self._ready, lambda item: item.question.flight is not flight)
+        self._open = _kept(self._open, lambda item: item.question.flight.whole is not flight)
+        self._later = _kept(self._later, lambda item: item[1].flight.whole is not flight)
+        self._ready = _kept(self._ready, lambda item: item.question.flight.whole is not flight)
         for heap in self._ready.values():
             heapq.heapify(heap)
 
