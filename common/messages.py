@@ -98,6 +98,15 @@ class Progress(Message):
 
 @message
 @dataclass(frozen=True, kw_only=True)
+class Unreachable(Message):
+    """A worker says that it has no connection to server `server`, and has had none for too long. Not answered."""
+
+    op: ClassVar[str] = "unreachable"
+    server: int = checked(RANK)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
 class Report(Message):
     """A server says for whom a step has been waiting, for the display. Not answered."""
 

@@ -27,13 +27,14 @@ from ..common.messages import (
     Registered,
     Report,
     Stop,
+    Unreachable,
     Welcome,
 )
 from ..common.wire import WireError
 from .actions import Action, End, Send, Tell
 from .collectives import Collectives
 from .refusal import refusal
-from .roster import Member, Roster
+from .roster import Member, Roster, cannot_reach
 
 ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
@@ -176,6 +177,13 @@ class Membership:
     def _report(self, member: Member, message: Report, now: float) -> list[Action]:
         return [Tell("waiting", {"text": f"{member.role} {member.rank}: {message.text}"})]
 
+    def _unreachable(self, member: Member, message: Unreachable, now: float) -> list[Action]:
+        server = next((item for item in self.roster.of("server") if item.rank == message.server), None)
+        # A server that gives no sign of life either is itself the cause, and will be missed within its lease.
+        if server is None or member.role != "worker" or now - server.heard > self.lease / 3:
+            return []
+        return self._lost(member, cannot_reach(member, server), now)
+
     def _pong(self, member: Member, message: Ping, now: float) -> list[Action]:
         return []  # `handle` has noted the sign of life
 
@@ -244,6 +252,7 @@ _HANDLERS: dict[type[Message], Callable[[Membership, Member, Any, float], list[A
     Gather: Membership._gather,
     Progress: Membership._progress,
     Report: Membership._report,
+    Unreachable: Membership._unreachable,
     Ping: Membership._pong,
     Leave: Membership._leave,
     Fail: Membership._fail,

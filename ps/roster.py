@@ -116,3 +116,14 @@ class Roster:
                 else:
                     parts.append(f"{absent} of {wanted} {role}{'s' if wanted > 1 else ''}")
         return " and ".join(parts)
+
+
+def cannot_reach(worker: Member, server: Member) -> str:
+    """Say that a worker has no connection to a server that lives, and what to do about it."""
+    text = f"worker {worker.rank} cannot reach server {server.rank} at {server.endpoint} (on {server.host})"
+    if (server.endpoint or "").startswith("ipc://"):
+        return f"{text}. PUSHGRAD_JOB_DIR must be a directory that all processes of one host share"
+    return (
+        f"{text}, which the scheduler does reach. Set DMLC_INTERFACE or DMLC_NODE_HOST of server {server.rank} to the "
+        f"interface or address at which {worker.host} can reach it, and let firewalls pass its port"
+    )

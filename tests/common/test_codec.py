@@ -19,6 +19,7 @@ SAMPLES = [
     messages.Leave(),
     messages.Fail(reason="ValueError: no"),
     messages.Progress(fit=1, epoch=2, step=3, samples_per_second=4.5, metric="accuracy=0.5"),
+    messages.Unreachable(server=1),
     messages.Report(text="waits"),
     messages.Registered(lease=30.0),
     messages.Welcome(rank=0, lease=30.0, workers=(("x", "h"), ("y", "h")), servers=(("tcp://h:1", "h"),)),

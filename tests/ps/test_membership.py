@@ -15,6 +15,7 @@ from pushgrad.common.messages import (
     Registered,
     Report,
     Stop,
+    Unreachable,
     Welcome,
 )
 from pushgrad.ps.actions import End, Send, Tell
@@ -205,6 +206,26 @@ def test_a_standstill_is_not_counted_twice():
     assert world.after(LEASE, alive=["s0", "w0"]) == []
     (aborted,) = told(world.after(2, alive=["s0", "w0"]))
     assert (aborted[0], aborted[1]["rank"]) == ("aborted", 1)
+
+
+def test_a_worker_that_cannot_reach_a_living_server_is_blamed():
+    world = World()
+    world.start()
+    world.after(10, alive=["s0", "w0", "w1"])
+    (abort, *_) = messages(world.say("w1", Unreachable(server=0)), Abort)
+    assert (abort.role, abort.rank) == ("worker", 1)
+    assert "worker 1 cannot reach server 0 at ipc://s0 (on h). PUSHGRAD_JOB_DIR" in abort.reason
+
+
+def test_a_silent_server_is_blamed_itself_and_not_who_cannot_reach_it():
+    world = World()
+    world.start()
+    alive = ["w0", "w1"]
+    assert told(world.after(LEASE / 2, alive)) == []
+    assert world.say("w1", Unreachable(server=0)) == []
+    assert world.say("w1", Unreachable(server=7)) == []
+    ((kind, fields),) = told(world.after(LEASE / 2 + 1, alive))
+    assert (kind, fields["role"], fields["rank"]) == ("aborted", "server", 0)
 
 
 def test_a_failure_reaches_everyone_before_the_scheduler_ends():

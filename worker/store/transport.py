@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import zmq
 
@@ -19,7 +20,7 @@ from ...common.channel import Context, Socket
 from ...common.codec import Message
 from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
-from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
+from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Unreachable, Welcome
 from ...common.wire import Frame
 from .flight import Flight
 from .outbox import Outbox
@@ -37,10 +38,11 @@ class Transport(threading.Thread):
         self.link, self.context = link, context
         on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
         self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
+        env = replace(link.env, lease=link.lease)  # the scheduler's lease, as everywhere
         self.lines = [
             ServerLine(
                 context,
-                link.env,
+                env,
                 endpoint,
                 Outbox(link.env.job_id, welcome.rank, link.incarnation),
                 f"worker-{welcome.rank}-{link.incarnation}".encode(),
@@ -72,7 +74,7 @@ class Transport(threading.Thread):
         with self._lock:
             self._check()
             for server, request in requests:
-                self._flights.add(request.flight)
+                self._flights.add(request.flight.whole)
                 self._inbox.append((server, request))
         self._wake()
 
@@ -178,11 +180,19 @@ class Transport(threading.Thread):
         for message in self.link.receive():
             self._heed(message)
         self.link.check()
+        self._complain()
         self._forget_failed()
         for line in self.lines:
             line.write()
         self._send_letters()
         return not self._said_goodbye
+
+    def _complain(self) -> None:
+        """Tell the scheduler which servers cannot be reached: it knows whether they live, and ends the job if so."""
+        now = self.link.clock()
+        for rank, line in enumerate(self.lines):
+            if line.out_of_reach(now):
+                self.post(Unreachable(server=rank))
 
     def _take_in(self) -> None:
         with self._lock:
