@@ -19,7 +19,6 @@ SAMPLES = [
     messages.Leave(),
     messages.Fail(reason="ValueError: no"),
     messages.Progress(fit=1, epoch=2, step=3, samples_per_second=4.5, metric="accuracy=0.5"),
-    messages.Unreachable(server=1),
     messages.Report(text="waits"),
     messages.Registered(lease=30.0),
     messages.Welcome(rank=0, lease=30.0, workers=(("x", "h"), ("y", "h")), servers=(("tcp://h:1", "h"),)),
@@ -48,6 +47,7 @@ SAMPLES = [
     requests.Statistics(seq=3, entries=1, bytes=2, pushes=(1, 2), pulls=(3, 4), stalls=(0.5, 0.0)),
     requests.Ack(fit=1, n=2, part="weight", ranges=(("w", 0), ("b", 0))),
     requests.Values(fit=1, n=2, part="weight", version=2, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
+    messages.Unreachable(server=1),
 ]
 
 
