@@ -125,7 +125,8 @@ class Link:
         return found
 
     def _handled(self, item: Message) -> bool:
-        if isinstance(item, Ping):  # the pulse answers; here it only shows that the scheduler lives
+        if isinstance(item, Ping):  # the pulse answers, too; that this loop does shows that Python runs here
+            self.send(item)
             return True
         if isinstance(item, Registered):
             self._registered(item)

@@ -15,6 +15,7 @@ from .wire import (
     PAYLOAD_BYTES,
     TEXT_BYTES,
     choice,
+    flag,
     integer,
     number,
     optional,
@@ -28,6 +29,7 @@ RANK = integer(0, MEMBERS - 1)
 LEASE = number(0.0, 1e9)
 SAYING = text(TEXT_BYTES)
 MAYBE_SAYING = optional(SAYING)
+PENDING = 64
 
 
 # ---- to the scheduler
@@ -56,10 +58,14 @@ class Hello(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gather(Message):
-    """The worker's contribution (one frame) to its n-th collective; answered by `gathered` when all have come."""
+    """The worker's contribution (one frame) to its n-th collective; answered by `gathered` when all have come.
+
+    `what` says what it is for: up to the first colon it must be the same on all workers, the rest is for people.
+    """
 
     op: ClassVar[str] = "gather"
     n: int = checked(integer(1))
+    what: str = checked(SHORT, default="")
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
         """One frame of up to PAYLOAD_BYTES bytes; a barrier's is empty."""
@@ -94,6 +100,38 @@ class Progress(Message):
     step: int = checked(COUNT)
     samples_per_second: float = checked(number())
     metric: str = checked(SHORT)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Standing(Message):
+    """Where a worker stands; not answered, and true until the next one.
+
+    `waits`: all of its threads that use the job wait for others, in a collective (`collective`), for answers about
+    the stores `fits`, or both. Otherwise its main thread has not moved for long, or (`where` is empty) it goes on.
+    `pending` are (fit, key) of pushes that are not acknowledged; with PENDING of them there may be more.
+    """
+
+    op: ClassVar[str] = "standing"
+    where: str = checked(SAYING)
+    waits: bool = checked(flag, default=False)
+    collective: bool = checked(flag, default=False)
+    fits: tuple[int, ...] = checked(sequence(COUNT, 64), default=())
+    pending: tuple[tuple[int, str], ...] = checked(sequence(record(COUNT, KEY), PENDING), default=())
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Stalled(Message):
+    """A server says which steps it cannot complete yet; not answered, repeated, and true for a few seconds.
+
+    `steps` are (fit, key, step, ranks that wait for it, ranks for whose pushes it waits).
+    """
+
+    op: ClassVar[str] = "stalled"
+    steps: tuple[tuple[int, str, int, tuple[int, ...], tuple[int, ...]], ...] = checked(
+        sequence(record(COUNT, KEY, COUNT, sequence(RANK, MEMBERS), sequence(RANK, MEMBERS)), 16)
+    )
 
 
 @message

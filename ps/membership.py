@@ -23,9 +23,7 @@ from ..common.messages import (
     Leave,
     Left,
     Ping,
-    Progress,
     Registered,
-    Report,
     Stop,
     Unreachable,
     Welcome,
@@ -33,8 +31,10 @@ from ..common.messages import (
 from ..common.wire import WireError
 from .actions import Action, End, Send, Tell
 from .collectives import Collectives
+from .news import News
 from .refusal import refusal
 from .roster import Member, Roster, cannot_reach
+from .waits import told
 
 ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
@@ -47,7 +47,7 @@ class Membership:
         self.collectives = Collectives(roster.wanted["worker"])
         self.phase = "gathering"
         self.started = self.looked = now  # when waiting for processes began, and when `tick` was last called
-        self.patience = lease / 3  # seconds of waiting before somebody is told, well before anything is given up
+        self.news = News(roster, lease)
 
     # ---- events
 
@@ -60,7 +60,7 @@ class Membership:
         member = self.roster.members.get(identity)
         if member is None:
             return [Send(identity, Error(code="unknown_process", text=f"{message.op}: say hello first"))]
-        member.heard = now
+        member.heard = member.spoke = now
         handler = _HANDLERS.get(type(message))
         if handler is None:
             return [Send(identity, Error(code="unknown_op", text=f"{message.op} is not for the scheduler"))]
@@ -90,8 +90,14 @@ class Membership:
             if now - member.heard > self.lease:
                 member.left = True  # so that the end of the job does not wait for its answer
                 return self._lost(member, f"no sign of life for {self.lease:g} s", now)
-        text = self.collectives.waits(now, self.patience)
-        return [Tell("waiting", {"text": text})] if text else []
+        return self._look_at_waits(now)
+
+    def _look_at_waits(self, now: float) -> list[Action]:
+        """End the job if workers wait for each other, else tell for whom they wait."""
+        stuck = self.news.crossed(self.collectives, now) if self.phase == "running" else {}
+        if stuck:
+            return self._lost(self.roster.of("worker")[max(stuck)], told(stuck), now)
+        return self.news.waiting(self.collectives, now)
 
     def ping(self, n: int) -> list[Send]:
         """A ping with number `n` for everyone who is present."""
@@ -154,28 +160,19 @@ class Membership:
             return [Send(member.identity, Error(code="role", text="gather: only workers, and only after the welcome"))]
         before = self.collectives.done  # tells the part that completes a round from one that is repeated
         try:
-            result = self.collectives.contribute(member.rank, message.n, message.frames[0], now)
+            result = self.collectives.contribute(member.rank, message.n, message.frames[0], now, message.what)
         except WireError as error:
-            return [Send(member.identity, refusal(error, n=message.n))]
+            mixed_up = error is self.collectives.mixed_up  # then those who wait learn it, too
+            receivers = self.roster.of("worker") if mixed_up else [member]
+            return [Send(item.identity, refusal(error, n=message.n)) for item in receivers]
         if result is None:
             return []
         answer = Gathered(n=message.n, workers=len(result), frames=result)
         receivers = [member] if before == self.collectives.done else self.roster.of("worker")
         return [Send(item.identity, answer) for item in receivers]
 
-    def _progress(self, member: Member, message: Progress, now: float) -> list[Action]:
-        fields = {
-            "rank": member.rank,
-            "fit": message.fit,
-            "epoch": message.epoch,
-            "step": message.step,
-            "samples_per_second": message.samples_per_second,
-            "metric": message.metric,
-        }
-        return [Tell("progress", fields)]
-
-    def _report(self, member: Member, message: Report, now: float) -> list[Action]:
-        return [Tell("waiting", {"text": f"{member.role} {member.rank}: {message.text}"})]
+    def _news(self, member: Member, message: Message, now: float) -> list[Action]:
+        return self.news.take(member, message, now)
 
     def _unreachable(self, member: Member, message: Unreachable, now: float) -> list[Action]:
         server = next((item for item in self.roster.of("server") if item.rank == message.server), None)
@@ -183,9 +180,6 @@ class Membership:
         if server is None or member.role != "worker" or now - server.heard > self.lease / 3:
             return []
         return self._lost(member, cannot_reach(member, server), now)
-
-    def _pong(self, member: Member, message: Ping, now: float) -> list[Action]:
-        return []  # `handle` has noted the sign of life
 
     # ---- ending
 
@@ -200,9 +194,8 @@ class Membership:
         assert member.rank is not None
         actions: list[Action] = [Tell("left", {"role": "worker", "rank": member.rank}), Send(member.identity, Left())]
         number = self.collectives.done + 1
-        for rank in self.collectives.leave(member.rank):
-            waiting = self.roster.of("worker")[rank]
-            actions.append(Send(waiting.identity, refusal(self.collectives.missing(), n=number)))
+        for rank, error in self.collectives.leave(member.rank):
+            actions.append(Send(self.roster.of("worker")[rank].identity, refusal(error, n=number)))
         actions += [Send(item.identity, Gone(rank=member.rank)) for item in self.roster.present()]
         # Servers stay until the last worker has left: the others may still pull from them.
         if not any(item.role == "worker" for item in self.roster.present()):
@@ -250,10 +243,8 @@ class Membership:
 
 _HANDLERS: dict[type[Message], Callable[[Membership, Member, Any, float], list[Action]]] = {
     Gather: Membership._gather,
-    Progress: Membership._progress,
-    Report: Membership._report,
     Unreachable: Membership._unreachable,
-    Ping: Membership._pong,
+    **dict.fromkeys(News.KINDS, Membership._news),
     Leave: Membership._leave,
     Fail: Membership._fail,
 }

@@ -10,7 +10,10 @@ from ..common.wire import WireError
 
 @dataclass
 class Member:
-    """One process of the job, by its ZeroMQ identity. `heard` is when it last gave a sign of life."""
+    """One process of the job, by its ZeroMQ identity.
+
+    `heard` is when it last gave a sign of life, `spoke` when its own loop last did, which needs Python to run there.
+    """
 
     identity: bytes
     role: str
@@ -21,6 +24,7 @@ class Member:
     endpoint: str | None
     heard: float
     left: bool = False
+    spoke: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.host}, pid {self.pid}"
@@ -41,6 +45,7 @@ class Roster:
         if hello.role == "server" and hello.endpoint is None:
             raise WireError("malformed", "hello: a server must say its endpoint")
         member = Member(identity, hello.role, hello.rank, hello.incarnation, hello.host, hello.pid, hello.endpoint, now)
+        member.spoke = now
         self.members[identity] = member
         return member
 

@@ -48,6 +48,8 @@ SAMPLES = [
     requests.Ack(fit=1, n=2, part="weight", ranges=(("w", 0), ("b", 0))),
     requests.Values(fit=1, n=2, part="weight", version=2, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
     messages.Unreachable(server=1),
+    messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
+    messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
 ]
 
 

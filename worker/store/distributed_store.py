@@ -71,7 +71,7 @@ class KVStoreDist(KVStore):
         if self._held:
             self._let_go(go_on=True)
         launched = self._launched  # read before waiting: pushes that another thread adds meanwhile may not have landed
-        with self._session.saying(), recorder.span("wait"):
+        with self._session.waiting(self._step, self.fit), recorder.span("wait"):
             self._flight.wait()
         self._landed = launched
 
@@ -196,7 +196,7 @@ class KVStoreDist(KVStore):
         if self._held:
             self._let_go(go_on=True)
         assert leg is not None
-        with self._session.saying(), recorder.span("wait"):
+        with self._session.waiting(self._step, self.fit), recorder.span("wait"):
             leg.wait()
         for info, launched in leg.behind:
             info.landed = max(info.landed, launched)
@@ -224,7 +224,11 @@ class KVStoreDist(KVStore):
                 held, self._held = self._held, [] if go_on else None
                 self._launch(held)
 
+    def _step(self) -> str:
+        return f"step {self.keys.step} of key-value store {self.fit}"
+
     def _launch(self, requests: list[Placed]) -> None:
+        self._transport.standings.use()
         with self._session.saying():
             self._flight.launch(len(requests))
             self._transport.submit(requests)

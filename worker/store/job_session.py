@@ -70,10 +70,19 @@ class JobSession(Session):
 
     # ---- collectives and news
 
-    def _gather(self, payload: bytes) -> list[bytes]:
-        with self._collecting, self.saying():
+    def _gather(self, payload: bytes, what: str) -> list[bytes]:
+        with self._collecting, self.waiting(lambda: f'"{what}"'):
             self._collectives += 1  # within the lock: the scheduler matches the parts of all workers by this number
-            return [bytes(part) for part in self.transport.gather(self._collectives, payload)]
+            return [bytes(part) for part in self.transport.gather(self._collectives, payload, what)]
+
+    @contextmanager
+    def waiting(self, what: Callable[[], str], fit: int | None = None) -> Iterator[None]:
+        """Around a wait of the calling thread for other workers: in a collective, or for the store `fit`.
+
+        `what` says in which step or collective, and is only asked if it takes long. Includes `saying`.
+        """
+        with self.saying(), self.transport.standings.waiting(what, fit):
+            yield
 
     def progress(
         self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str

@@ -104,6 +104,11 @@ class KeyTable:
         """Whether any key has been pushed."""
         return any(info.n for info in self._infos.values())
 
+    @property
+    def step(self) -> int:
+        """The number of the latest push of any key."""
+        return max((info.n for info in list(self._infos.values())), default=0)
+
     def _name(self, key: Key) -> str:
         if isinstance(key, bool) or not isinstance(key, int | str):
             raise ParameterError("key", expected="an int or a str", got=repr(key))

@@ -11,7 +11,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 
 import zmq
@@ -22,10 +21,12 @@ from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
 from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Unreachable, Welcome
 from ...common.wire import Frame
+from .bell import Bell
 from .flight import Flight
 from .outbox import Outbox
 from .requests import Request
 from .server_connection import ServerLine
+from .standing import Standings
 
 POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
 
@@ -50,17 +51,16 @@ class Transport(threading.Thread):
             for endpoint, _ in welcome.servers
         ]
         self.failure: BaseException | None = None
+        self.standings = Standings(link.lease, link.clock)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[int, Request]] = deque()
         self._flights: set[Flight] = set()
         self._letters: deque[Message] = deque()  # to the scheduler
         self._collective: tuple[Gather, Flight, list[tuple[Frame, ...]]] | None = None
         self._left, self._over = Flight(), threading.Event()  # the scheduler let us go; the thread is done
-        self._wake_out, self._wake_in = os.pipe()  # a pipe, as the poller takes it beside ZeroMQ's sockets
-        os.set_blocking(self._wake_in, False)
-        os.set_blocking(self._wake_out, False)
+        self._bell = Bell()
         self._pid = os.getpid()
-        self._stopping = self._awake = False
+        self._stopping = False
         self._asked_to_leave = self._said_goodbye = False
         self._greeted = link.watch.connections
 
@@ -76,7 +76,7 @@ class Transport(threading.Thread):
             for server, request in requests:
                 self._flights.add(request.flight.whole)
                 self._inbox.append((server, request))
-        self._wake()
+        self._bell.ring()
 
     def retire(self, flight: Flight) -> None:
         """Nothing will be asked on behalf of `flight` any more, so its failure need not be looked for."""
@@ -85,8 +85,8 @@ class Transport(threading.Thread):
             if flight.failure is None:
                 self._flights.discard(flight)
 
-    def gather(self, n: int, payload: bytes) -> tuple[Frame, ...]:
-        """Contribute to collective n and wait for everyone's part, in rank order. One at a time.
+    def gather(self, n: int, payload: bytes, what: str) -> tuple[Frame, ...]:
+        """Contribute to collective n, which is for `what`, and wait for all parts, in rank order. One at a time.
 
         Raises RemoteError if the scheduler refuses it, and what `submit` raises.
         """
@@ -95,9 +95,9 @@ class Transport(threading.Thread):
         with self._lock:
             self._check()
             self._flights.add(flight)
-            self._collective = (Gather(n=n, frames=(payload,)), flight, result)
+            self._collective = (Gather(n=n, what=what, frames=(payload,)), flight, result)
             self._letters.append(self._collective[0])
-        self._wake()
+        self._bell.ring()
         try:
             flight.wait()
         finally:
@@ -109,7 +109,7 @@ class Transport(threading.Thread):
         with self._lock:
             if self.failure is None:
                 self._letters.append(message)
-        self._wake()
+        self._bell.ring()
 
     def leave(self) -> None:
         """Orderly end: wait for every answer that is due, tell the scheduler, end the thread. Errors as of `submit`."""
@@ -118,7 +118,7 @@ class Transport(threading.Thread):
             self._flights.add(self._left)
             self._left.launch()
             self._stopping = True
-        self._wake()
+        self._bell.ring()
         self._left.wait()
         self._over.wait(5.0)  # the scheduler has let us go: whether sockets close in time is not worth an error
         self.failure = JobError("this process has left its job", remedy="A worker joins a job once")
@@ -137,12 +137,6 @@ class Transport(threading.Thread):
         if self.failure is not None:
             raise self.failure
 
-    def _wake(self) -> None:
-        if not self._awake:  # without the lock: at worst two threads write a byte each
-            self._awake = True
-            with suppress(BlockingIOError):  # a full pipe wakes as well
-                os.write(self._wake_in, b"w")
-
     # ---- this thread
 
     def run(self) -> None:
@@ -160,7 +154,7 @@ class Transport(threading.Thread):
             self._over.set()
 
     def _readable(self) -> list[Socket | int]:
-        sockets: list[Socket | int] = [self._wake_out, *self.link.sockets()]
+        sockets: list[Socket | int] = [self._bell.fd, *self.link.sockets()]
         for line in self.lines:
             sockets += [line.socket, line.watch.monitor]
         return sockets
@@ -171,28 +165,29 @@ class Transport(threading.Thread):
             poller.modify(line.socket, POLL_BOTH if line.outbox else POLL_IN)
         # Milliseconds. Whether the scheduler takes letters is not polled for, so look again soon while some are left.
         poller.poll(20 if self._letters else 200)
-        with suppress(BlockingIOError):
-            os.read(self._wake_out, 4096)
-        self._awake = False  # after the read and before the look: no wake-up is lost
+        self._bell.hush()  # before the look: no ringing is lost
         self._take_in()
         for line in self.lines:
             line.read()  # before writing: answers let further requests leave
         for message in self.link.receive():
             self._heed(message)
         self.link.check()
-        self._complain()
+        self._report()
         self._forget_failed()
         for line in self.lines:
             line.write()
         self._send_letters()
         return not self._said_goodbye
 
-    def _complain(self) -> None:
-        """Tell the scheduler which servers cannot be reached: it knows whether they live, and ends the job if so."""
+    def _report(self) -> None:
+        """Tell the scheduler which servers cannot be reached and where this worker's threads stand."""
         now = self.link.clock()
         for rank, line in enumerate(self.lines):
             if line.out_of_reach(now):
                 self.post(Unreachable(server=rank))
+        standing = self.standings.look(now, lambda: (item for line in self.lines for item in line.outbox.pending()))
+        if standing is not None:
+            self.post(standing)
 
     def _take_in(self) -> None:
         with self._lock:
