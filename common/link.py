@@ -11,6 +11,7 @@ import secrets
 import socket as network
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import zmq
 
@@ -67,6 +68,7 @@ class Link:
         self.welcome: Welcome | None = None
         self.lease = env.lease
         self.registered = False
+        self._scheduler: str | None = None  # the name of the one that has let us in
         self._heard = self._looked = clock()  # when the scheduler last said something, and when we last looked
         self._early: list[Message] = []  # what came together with the welcome, for the first `receive` after `join`
 
@@ -110,12 +112,13 @@ class Link:
     def receive(self) -> list[Message]:
         """All messages that have come from the scheduler, except those that concern the link itself.
 
-        Raises PeerLost on `abort`, JobError if the scheduler refuses us, WireError if it sends no valid message.
+        Raises PeerLost on `abort` and if the scheduler is another one, JobError if it refuses us, WireError if it sends
+        no valid message.
         """
         # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
         # lasting ones (welcome, gone, stop), and everything here may be received twice.
         if self.watch.drain() and self.registered:
-            self.send(self.hello)
+            self.send(self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler))
         found, self._early = self._early, []
         while (frames := receive(self.socket)) is not None:
             self._heard = self.clock()
@@ -137,6 +140,8 @@ class Link:
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
             raise PeerLost(describe(item))
+        if isinstance(item, Error) and item.code == "restarted":
+            raise PeerLost(f"the scheduler at {self.root} is another one than at the start: {remote(item)}")
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
@@ -145,6 +150,8 @@ class Link:
         # The scheduler's lease counts, not the one in this process's environment. The pulse starts only now, as nobody
         # pings a process that is not registered.
         self.registered, self.lease = True, item.lease
+        if self.welcome is None:
+            self._scheduler = item.scheduler
         if self.pulse is None:
             self.pulse = Pulse(self.root, self.identity, self.keys)
 

@@ -41,6 +41,7 @@ class Hello(Message):
     """A process asks to join. `rank` is the one that it must have, None for any; `endpoint` is where a server listens.
 
     `job`, `workers` and `servers` must be the scheduler's own. Repeating it is harmless and answered like the first.
+    `scheduler` is the one that has welcomed this process, None before: another one must not deal it a rank again.
     """
 
     op: ClassVar[str] = "hello"
@@ -53,6 +54,7 @@ class Hello(Message):
     endpoint: str | None = checked(optional(SHORT), default=None)
     workers: int = checked(integer(1, MEMBERS))
     servers: int = checked(integer(1, MEMBERS))
+    scheduler: str | None = checked(optional(NAME), default=None)
 
 
 @message
@@ -160,11 +162,13 @@ class Report(Message):
 class Registered(Message):
     """The scheduler knows the process; `welcome` follows when all are there.
 
-    From now on the process must give a sign of life at least every `lease` seconds.
+    From now on the process must give a sign of life at least every `lease` seconds. `scheduler` names this very process
+    of a scheduler, as an incarnation does.
     """
 
     op: ClassVar[str] = "registered"
     lease: float = checked(LEASE)
+    scheduler: str | None = checked(optional(NAME), default=None)
 
 
 @message

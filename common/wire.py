@@ -15,7 +15,7 @@ import msgpack
 
 from .errors import RemoteError
 
-VERSION = 1  # of the protocol; all processes of a job must have the same
+VERSION = 2  # of the protocol; all processes of a job must have the same
 
 HEADER_BYTES = 1 << 20  # of one MessagePack header
 TENSORS = 1024  # per message

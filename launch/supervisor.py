@@ -200,6 +200,11 @@ class Supervisor:
             return self._fail(exit_cause(failed), now)
         if self._deserter is not None:
             return self._fail(early_exit(self._deserter, "before the job was over"), now)
+        scheduler = self.members.get("sched")
+        if scheduler and not any(m.running != (m is scheduler) for m in self.members.values()):
+            remedy = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
+            cause = Cause(EXIT_FAILURE, "gave no sign of life, so that all others gave up", scheduler, remedy=remedy)
+            return self._fail(cause, now)
         text = "gave up because of another process, but none has failed"
         return self._fail(Cause(EXIT_FAILURE, text, self._gave_up), now)
 

@@ -121,7 +121,7 @@ class Membership:
             if hello.role == "worker":
                 self.started = min(self.started, now)  # matters only under a launcher: see Scheduler
         member.heard = now
-        answer.append(Send(identity, Registered(lease=self.lease)))
+        answer.append(Send(identity, Registered(lease=self.lease, scheduler=self.roster.name)))
         if self.phase == "gathering" and self.roster.complete():
             return answer + self._start()
         # The process is known already and has lost its connection: it gets again whatever it may have missed.

@@ -31,10 +31,13 @@ class Member:
 
 
 class Roster:
-    """The members of job `job`, which has `workers` workers and `servers` servers; `host` is the scheduler's own."""
+    """The members of job `job`, which has `workers` workers and `servers` servers.
 
-    def __init__(self, job: str, workers: int, servers: int, host: str = "") -> None:
-        self.job, self.host = job, host
+    `host` is the scheduler's own, `name` what tells it from one that is started later for the same job.
+    """
+
+    def __init__(self, job: str, workers: int, servers: int, host: str = "", name: str | None = None) -> None:
+        self.job, self.host, self.name = job, host, name
         self.wanted = {"worker": workers, "server": servers}
         self.members: dict[bytes, Member] = {}
 
@@ -52,6 +55,13 @@ class Roster:
     def _check_job(self, hello: Hello) -> None:
         if hello.job != self.job:
             raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(hello.job))
+        if hello.scheduler is not None and hello.scheduler != self.name:
+            raise WireError(
+                "restarted",
+                f"this scheduler was started after {hello.role} on {hello.host}, pid {hello.pid}, got its rank, "
+                "and does not know the job",
+                remedy="A job cannot go on with another scheduler: start all of its processes again",
+            )
         for role, said, variable in (
             ("worker", hello.workers, "DMLC_NUM_WORKER"),
             ("server", hello.servers, "DMLC_NUM_SERVER"),

@@ -6,6 +6,7 @@ Everything that is decided is decided there; here are the socket, the clock and 
 from __future__ import annotations
 
 import math
+import secrets
 import socket as network
 import sys
 import time
@@ -42,7 +43,8 @@ class Scheduler:
         keys = keys_for(env, endpoint)
         self.socket, self.endpoint = router(self.context, endpoint, "DMLC_PS_ROOT_URI", keys)
         self.status = StatusWriter(env.status_fd)
-        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
+        name = secrets.token_hex(8)
+        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name)
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
         # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
         # processes that end before, and a script may prepare its data for minutes before it joins.

@@ -72,7 +72,7 @@ def header(sample, **changes):
 @pytest.mark.parametrize(
     ("sample", "changes", "code", "text"),
     [
-        (SAMPLES[0], {"v": 2}, "version", "protocol version: expected 1, got 2"),
+        (SAMPLES[0], {"v": 1}, "version", "protocol version: expected 2, got 1"),
         (SAMPLES[0], {"v": True}, "version", "protocol version"),
         (SAMPLES[0], {"op": "explode"}, "unknown_op", "'explode'"),
         (SAMPLES[0], {"op": ["hello"]}, "unknown_op", "message op"),

@@ -1,6 +1,7 @@
 """The link to a scheduler that a test plays: what is said again when a connection has been lost."""
 
 import threading
+import time
 
 import pytest
 import zmq
@@ -8,7 +9,7 @@ import zmq
 from pushgrad.common.codec import decode, encode
 from pushgrad.common.job import JobEnv
 from pushgrad.common.link import Link
-from pushgrad.common.messages import Hello, Leave, Left, Ping, Registered, Welcome
+from pushgrad.common.messages import Error, Hello, Leave, Left, Ping, Registered, Welcome
 
 LEASE = 20.0
 
@@ -33,7 +34,14 @@ class Root:
     def open(self):
         self.socket = self.context.socket(zmq.ROUTER)
         self.socket.linger = 0
-        self.socket.bind(f"tcp://127.0.0.1:{self.port or '*'}")
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.socket.bind(f"tcp://127.0.0.1:{self.port or '*'}")
+                break
+            except zmq.ZMQError:  # libzmq closes the socket before it in a thread of its own
+                if time.monotonic() > deadline:
+                    raise
         self.port = int(self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
 
     def hear(self, kind):
@@ -68,7 +76,7 @@ def joined(root):
     joining = threading.Thread(target=link.join)
     joining.start()
     identity = root.hear(Hello)
-    root.say(identity, Registered(lease=LEASE))
+    root.say(identity, Registered(lease=LEASE, scheduler="first"))
     root.say(identity, Welcome(rank=0, lease=LEASE, workers=(("x", "h"),), servers=(("ipc://s", "h"),)))
     joining.join(10)
     yield link, clock, identity
@@ -103,3 +111,17 @@ def test_a_standstill_of_this_process_is_not_counted_twice(root, joined):
     clock.now += LEASE / 2 - 1
     with pytest.raises(SystemExit, match="no sign of life"):
         link.check()
+
+
+def test_another_scheduler_at_the_same_place_deals_no_rank_again(root, joined):
+    link, _, _ = joined
+    root.socket.close(0)
+    root.open()
+    while not link.receive() and not root.socket.poll(10):
+        pass
+    identity, *frames = root.socket.recv_multipart()
+    assert decode(frames).scheduler == "first"
+    root.say(identity, Error(code="restarted", text="knows nothing"))
+    assert link.socket.poll(10_000)
+    with pytest.raises(SystemExit, match="is another one than at the start"):
+        link.receive()

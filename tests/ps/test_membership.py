@@ -228,6 +228,13 @@ def test_a_silent_server_is_blamed_itself_and_not_who_cannot_reach_it():
     assert (kind, fields["role"], fields["rank"]) == ("aborted", "server", 0)
 
 
+def test_a_process_of_an_earlier_scheduler_is_refused():
+    world = World()
+    (error,) = messages(world.hello("w0", scheduler="another"), Error)
+    assert error.code == "restarted"
+    assert world.machine.roster.missing() == "2 of 2 workers and 1 of 1 server"
+
+
 def test_a_failure_reaches_everyone_before_the_scheduler_ends():
     world = World()
     world.start()
