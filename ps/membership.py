@@ -192,6 +192,7 @@ class Membership:
             return self._server_left(member, now)
         member.left = True
         assert member.rank is not None
+        self.news.waits.forget(member.rank)
         actions: list[Action] = [Tell("left", {"role": "worker", "rank": member.rank}), Send(member.identity, Left())]
         number = self.collectives.done + 1
         for rank, error in self.collectives.leave(member.rank):
@@ -207,10 +208,7 @@ class Membership:
         if self.phase != "stopping":
             return self._lost(member, "left while workers still need it", now)
         member.left = True
-        actions: list[Action] = [
-            Tell("left", {"role": "server", "rank": member.rank}),
-            Send(member.identity, Left()),
-        ]
+        actions: list[Action] = [Tell("left", {"role": "server", "rank": member.rank}), Send(member.identity, Left())]
         if not self.roster.present():
             actions += [Tell("done", {}), End(0)]
         return actions

@@ -28,6 +28,10 @@ class Waits:
         """Note where worker `rank` stands."""
         self._standing[rank] = (message, now)
 
+    def forget(self, rank: int) -> None:
+        """Worker `rank` has left, and waits for nobody any more."""
+        self._standing.pop(rank, None)
+
     def stalls(self, server: int, message: Stalled, now: float) -> None:
         """Note what a server cannot complete."""
         self._stalled[server] = (message, now)

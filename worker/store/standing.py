@@ -33,7 +33,8 @@ class Place:
 class Standings:
     """Of the threads that use the job. `lease` and times are in seconds of `clock`.
 
-    `enter` is called by those threads, `look` by the transport's alone; the dict's own operations are atomic.
+    `use` and `waiting` are for those threads, `look` is for the transport's alone; they share a dict and a set whose
+    single operations are atomic. `said` is what the scheduler was told last.
     """
 
     def __init__(self, lease: float, clock: Callable[[], float]) -> None:
@@ -41,7 +42,7 @@ class Standings:
         self._inside: dict[int, Place] = {}
         self._users: set[int] = set()
         self._next_look = 0.0
-        self._said = Standing(where="")
+        self.said = Standing(where="")
         self._spot: object = None  # where the main thread was seen last, and since when
         self._spot_since = 0.0
 
@@ -66,9 +67,9 @@ class Standings:
             return None
         self._next_look = now + EVERY
         found = self._waits(now, pending) or self._stands_still(now) or Standing(where="")
-        if found == self._said:
+        if found == self.said:
             return None
-        self._said = found
+        self.said = found
         return found
 
     def _waits(self, now: float, pending: Callable[[], Iterable[tuple[int, str]]]) -> Standing | None:

@@ -210,6 +210,7 @@ class Transport(threading.Thread):
                 self._greeted = self.link.watch.connections
                 self._letters.extend([Leave()] if self._asked_to_leave else [])
                 self._letters.extend([self._collective[0]] if self._collective else [])
+                self._letters.append(self.standings.said)
             # `leave` says that no request will follow, so it waits for what is queued and for all answers.
             quiet = self._stopping and not self._inbox and all(line.outbox.idle for line in self.lines)
             if quiet and not self._asked_to_leave:
