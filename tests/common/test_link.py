@@ -70,7 +70,7 @@ def root():
 @pytest.fixture
 def joined(root):
     """A link that has joined, its clock, and its identity."""
-    env = JobEnv("worker", "127.0.0.1", root.port, num_workers=1, num_servers=1)
+    env = JobEnv("worker", "127.0.0.1", root.port, num_workers=1, num_servers=1, insecure=True)
     context, clock = zmq.Context(), Clock()
     link = Link(env, context, clock=clock)
     joining = threading.Thread(target=link.join)

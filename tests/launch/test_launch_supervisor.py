@@ -160,7 +160,7 @@ def test_a_scheduler_that_stands_still_is_blamed_once_all_others_gave_up():
     story = Story().running()
     for name in ("w0", "ps0", "w1"):
         assert story.exits(name, 75) == []
-    assert story.later(PEER_WAIT) == TERM and story.blamed() == ("sched", 1)
+    assert story.later(PEER_WAIT) == REST and story.blamed() == ("sched", 1)
     assert "no sign of life" in story.supervisor.cause.text
 
 
