@@ -108,6 +108,16 @@ def dealer(context: Context, endpoint: str, identity: bytes, keys: Keys | None, 
     return socket
 
 
+def notice_loss(socket: Socket, seconds: float) -> None:
+    """Have a tcp connection count as lost when the peer's host has confirmed nothing for about so many seconds.
+
+    Call it before connecting. The peer's kernel confirms what arrives, so a peer that computes is not affected. Times
+    are rounded up to whole seconds where the kernel has no finer ones.
+    """
+    socket.tcp_maxrt = int(1000 * seconds)  # for data under way
+    socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, int(seconds / 3))  # for a silent connection
+
+
 def readable(socket: Socket) -> bool:
     """Whether a message can be received now. Asking is much cheaper than the exception of a read that would block."""
     return bool(socket.getsockopt(zmq.EVENTS) & _POLLIN)  # type: ignore[operator]
@@ -160,15 +170,16 @@ def send(socket: Socket, frames: list[Frame], copy_below: int = 1 << 16) -> bool
 
 
 class Watch:
-    """Watches the connection of one connecting socket: how often it was made, and whether the peer refuses it.
+    """Watches the connection of one connecting socket: whether it is there, how often it was made, and refusals.
 
     The owner polls `monitor` along with the socket and calls `drain`.
     """
 
     def __init__(self, socket: Socket, endpoint: str, secured: bool) -> None:
         self.endpoint, self.secured = endpoint, secured
-        self.monitor = socket.get_monitor_socket(FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self.monitor = socket.get_monitor_socket(FAILED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self.connections = 0
+        self.connected = False
         self.failures = 0
 
     def drain(self) -> int:
@@ -181,7 +192,9 @@ class Watch:
             event = int(parse_monitor_message(self.monitor.recv_multipart())["event"])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 connected += 1
-                self.failures = 0
+                self.connected, self.failures = True, 0
+            elif event == zmq.EVENT_DISCONNECTED:
+                self.connected = False
             else:
                 self._failed(event)
         self.connections += connected

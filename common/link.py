@@ -11,6 +11,7 @@ import secrets
 import socket as network
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import zmq
 
@@ -70,6 +71,7 @@ class Link:
         self.welcome: Welcome | None = None
         self.lease = env.lease
         self.registered = False
+        self._scheduler: str | None = None  # the name of the one that has let us in
         self._heard = self._looked = clock()  # when the scheduler last said something, and when we last looked
         self._early: list[Message] = []  # what came together with the welcome, for the first `receive` after `join`
 
@@ -116,12 +118,13 @@ class Link:
     def receive(self) -> list[Message]:
         """All messages that have come from the scheduler, except those that concern the link itself.
 
-        Raises PeerLost on `abort`, JobError if the scheduler refuses us. What is no valid message is dropped.
+        Raises PeerLost on `abort` and if the scheduler is another one, JobError if it refuses us. What is no valid
+        message is dropped.
         """
         # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
         # lasting ones (welcome, gone, stop), and everything here may be received twice.
         if self.watch.drain() and self.registered:
-            self.send(self.hello)
+            self.send(self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler))
         found, self._early = self._early, []
         while (frames := receive(self.socket)) is not None:
             self._heard = self.clock()
@@ -144,7 +147,8 @@ class Link:
             )
 
     def _handled(self, item: Message) -> bool:
-        if isinstance(item, Ping):  # the pulse answers; here it only shows that the scheduler lives
+        if isinstance(item, Ping):  # the pulse answers, too; that this loop does shows that Python runs here
+            self.send(item)
             return True
         if isinstance(item, Registered):
             self._registered(item)
@@ -155,6 +159,8 @@ class Link:
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
             raise PeerLost(item.sentence)
+        if isinstance(item, Error) and item.code == "restarted":
+            raise PeerLost(f"the scheduler at {self.root} is another one than at the start: {remote(item)}")
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
         return False
@@ -170,6 +176,8 @@ class Link:
         # The scheduler's lease counts, not the one in this process's environment. The pulse starts only now, as nobody
         # pings a process that is not registered.
         self.registered, self.lease = True, item.lease
+        if self.welcome is None:
+            self._scheduler = item.scheduler
         if self.pulse is None:
             self.pulse = Pulse(self.root, self.identity, self.keys)
 
@@ -182,7 +190,7 @@ class Link:
         # A long gap between two calls means that this process was stopped or starved. The scheduler's silence in that
         # time cannot be known, so it is not counted.
         if now - self._looked > self.lease / 2:
-            self._heard += now - self._looked
+            self._heard = min(now, self._heard + now - self._looked)  # what `receive` has just read counts by itself
         self._looked = now
         if self.registered and now - self._heard > self.lease:
             raise PeerLost(f"the scheduler at {self.root} is lost: no sign of life for {self.lease:g} s")
@@ -193,9 +201,10 @@ class Link:
         Raises what `receive` raises. A scheduler that does not answer is not an error: the work is done.
         """
         deadline = self.clock() + self.lease / 2
-        asked = False
+        asked: int | None = None  # on which connection, counted from the first: what was said on an earlier one is lost
         while self.clock() < deadline:
-            asked = asked or self.send(Leave())
+            if asked != self.watch.connections and self.send(Leave()):
+                asked = self.watch.connections
             self.socket.poll(20)
             if any(isinstance(item, Left) for item in self.receive()):
                 return

@@ -16,6 +16,7 @@ from .wire import (
     PAYLOAD_BYTES,
     TEXT_BYTES,
     choice,
+    flag,
     integer,
     number,
     optional,
@@ -29,6 +30,7 @@ RANK = integer(0, MEMBERS - 1)
 LEASE = number(0.0, 1e9)
 SAYING = text(TEXT_BYTES)
 MAYBE_SAYING = optional(SAYING)
+PENDING = 64
 
 
 def mark_of(incarnation: str) -> str:
@@ -45,6 +47,7 @@ class Hello(Message):
     """A process asks to join. `rank` is the one that it must have, None for any; `endpoint` is where a server listens.
 
     `job`, `workers` and `servers` must be the scheduler's own. Repeating it is harmless and answered like the first.
+    `scheduler` is the one that has welcomed this process, None before: another one must not deal it a rank again.
     """
 
     op: ClassVar[str] = "hello"
@@ -57,15 +60,20 @@ class Hello(Message):
     endpoint: str | None = checked(optional(SHORT), default=None)
     workers: int = checked(integer(1, MEMBERS))
     servers: int = checked(integer(1, MEMBERS))
+    scheduler: str | None = checked(optional(NAME), default=None)
 
 
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gather(Message):
-    """The worker's contribution (one frame) to its n-th collective; answered by `gathered` when all have come."""
+    """The worker's contribution (one frame) to its n-th collective; answered by `gathered` when all have come.
+
+    `what` says what it is for: up to the first colon it must be the same on all workers, the rest is for people.
+    """
 
     op: ClassVar[str] = "gather"
     n: int = checked(integer(1))
+    what: str = checked(SHORT, default="")
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
         """One frame of up to PAYLOAD_BYTES bytes; a barrier's is empty."""
@@ -104,6 +112,47 @@ class Progress(Message):
 
 @message
 @dataclass(frozen=True, kw_only=True)
+class Standing(Message):
+    """Where a worker stands; not answered, and true until the next one.
+
+    `waits`: all of its threads that use the job wait for others, in a collective (`collective`), for answers about
+    the stores `fits`, or both. Otherwise its main thread has not moved for long, or (`where` is empty) it goes on.
+    `pending` are (fit, key) of pushes that are not acknowledged; with PENDING of them there may be more.
+    """
+
+    op: ClassVar[str] = "standing"
+    where: str = checked(SAYING)
+    waits: bool = checked(flag, default=False)
+    collective: bool = checked(flag, default=False)
+    fits: tuple[int, ...] = checked(sequence(COUNT, 64), default=())
+    pending: tuple[tuple[int, str], ...] = checked(sequence(record(COUNT, KEY), PENDING), default=())
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Stalled(Message):
+    """A server says which steps it cannot complete yet; not answered, repeated, and true for a few seconds.
+
+    `steps` are (fit, key, step, ranks that wait for it, ranks for whose pushes it waits).
+    """
+
+    op: ClassVar[str] = "stalled"
+    steps: tuple[tuple[int, str, int, tuple[int, ...], tuple[int, ...]], ...] = checked(
+        sequence(record(COUNT, KEY, COUNT, sequence(RANK, MEMBERS), sequence(RANK, MEMBERS)), 16)
+    )
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Unreachable(Message):
+    """A worker says that it has no connection to server `server`, and has had none for too long. Not answered."""
+
+    op: ClassVar[str] = "unreachable"
+    server: int = checked(RANK)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
 class Report(Message):
     """A server says for whom a step has been waiting, for the display. Not answered."""
 
@@ -119,11 +168,13 @@ class Report(Message):
 class Registered(Message):
     """The scheduler knows the process; `welcome` follows when all are there.
 
-    From now on the process must give a sign of life at least every `lease` seconds.
+    From now on the process must give a sign of life at least every `lease` seconds. `scheduler` names this very process
+    of a scheduler, as an incarnation does.
     """
 
     op: ClassVar[str] = "registered"
     lease: float = checked(LEASE)
+    scheduler: str | None = checked(optional(NAME), default=None)
 
 
 @message

@@ -11,18 +11,23 @@ from .state import Cause, Member, early_exit, exit_cause
 
 @dataclass
 class Evidence:
-    """Each field is the first of its kind. `workers` are those of the job, by rank.
+    """Each field is the first of its kind. `members` are the processes of the job.
 
     `suspect` is whom the scheduler blames, `accusation` in what words; `failed` ended with an error of its own,
     `gave_up` because of a peer; `deserter` is a server or scheduler that ended with 0 before the job was over.
     """
 
-    workers: Sequence[Member]
+    members: Sequence[Member]
     suspect: Member | None = None
     accusation: str = ""
     failed: Member | None = None
     gave_up: Member | None = None
     deserter: Member | None = None
+
+    @property
+    def workers(self) -> list[Member]:
+        """The workers by rank."""
+        return [member for member in self.members if member.spec.role == "worker"]
 
     def note_failure(self, member: Member) -> None:
         """Note that `member` ended with an error, which may be a consequence of another's."""
@@ -52,6 +57,11 @@ class Evidence:
         accuser = member.spec.role == "scheduler" and self.suspect not in (None, member)
         return member.code == EXIT_PEER_LOST or accuser
 
+    def _silent_scheduler(self) -> Member | None:
+        """The scheduler if it is the only process that still runs."""
+        running = [member for member in self.members if member.running]
+        return running[0] if [member.spec.role for member in running] == ["scheduler"] else None
+
     def verdict(self) -> Cause:
         """Whom to blame, in the order of how well the cause is known; the last resort is who gave up first.
 
@@ -70,5 +80,9 @@ class Evidence:
             return exit_cause(failed)
         if self.deserter is not None:
             return early_exit(self.deserter, "before the job was over")
+        if scheduler := self._silent_scheduler():
+            remedy = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
+            text = "gave no sign of life, so that all others gave up"
+            return Cause(EXIT_FAILURE, text, scheduler, remedy=remedy)
         text = "gave up because of another process, but none has failed"
         return Cause(EXIT_FAILURE, text, self.gave_up)

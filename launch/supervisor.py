@@ -40,7 +40,7 @@ class Supervisor:
         self._finishing = False
         self._ending = Ending(grace)
         self._timeout, self._start_timeout = timeout, start_timeout
-        self._evidence = Evidence(self.workers)
+        self._evidence = Evidence(list(self.members.values()))
         self._timers = {"start": now + start_timeout}  # name -> time at which `_expired` is due
         if timeout is not None:
             self._timers["job"] = now + timeout

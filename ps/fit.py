@@ -22,6 +22,7 @@ from .threads import in_slices
 from .update import Array
 
 Name = tuple[str, int]  # key, lo
+Stall = tuple[int, str, int, tuple[int, ...], tuple[int, ...]]  # fit, key, step, who waits, for whose pushes
 
 
 class Range(Entry):
@@ -171,6 +172,15 @@ class Fit:
         for entry in self.store.entries.values():
             assert isinstance(entry, Range)
             yield entry
+
+    def stalled(self, number: int, now: float, patience: float) -> Iterator[Stall]:
+        """Steps that have waited for `patience` seconds, one for each set of workers for whom any does."""
+        known: set[tuple[int, ...]] = set()
+        for item in self.ranges():
+            found = item.ledger.stalled(now, patience)
+            if found and tuple(found[1]) not in known:
+                known.add(tuple(found[1]))
+                yield number, item.tensor.key, item.ledger.version + 1, tuple(found[0]), tuple(found[1])
 
     def waits(self, number: int, now: float, patience: float) -> str | None:
         """Say for whom the oldest step under way waits, if it has been waiting for `patience` seconds; else None.

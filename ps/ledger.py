@@ -86,6 +86,18 @@ class Ledger:
         wanted = self.version + 1
         return [rank for rank, n in enumerate(self.pushed) if n < wanted] if max(self.pushed) == wanted else []
 
+    def stalled(self, now: float, patience: float) -> tuple[list[int], list[int]] | None:
+        """Who waits for this range, and for whose pushes, if that has lasted for `patience` seconds; else None."""
+        if self.mode == "sync":
+            if self.lr is None or now - self.since < patience:
+                return None
+            return self.waiting(), self.absent()
+        if self.mode != "ssp" or not any(self.parked.values()):
+            return None
+        waiting = [rank for rank, pulls in self.parked.items() if pulls]
+        ahead = max(n for pulls in self.parked.values() for n, *_ in pulls)
+        return waiting, [rank for rank, n in enumerate(self.pushed) if ahead - n > self.staleness]
+
     def waiting(self) -> list[int]:
         """In sync mode, the ranks whose push of the version under way is there."""
         return [rank for rank, n in enumerate(self.pushed) if n > self.version]

@@ -23,18 +23,19 @@ from ..common.messages import (
     Leave,
     Left,
     Ping,
-    Progress,
     Registered,
-    Report,
     Stop,
+    Unreachable,
     Welcome,
     mark_of,
 )
 from ..common.wire import TEXT_BYTES, WireError, cut
 from .actions import Action, End, Send, Tell
 from .collectives import Collectives
+from .news import News
 from .refusal import refusal
-from .roster import Member, Roster
+from .roster import Member, Roster, cannot_reach
+from .waits import told
 
 ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
@@ -47,7 +48,7 @@ class Membership:
         self.collectives = Collectives(roster.wanted["worker"])
         self.phase = "gathering"
         self.started = self.looked = now  # when waiting for processes began, and when `tick` was last called
-        self.patience = lease / 3  # seconds of waiting before somebody is told, well before anything is given up
+        self.news = News(roster, lease)
 
     def handle(self, identity: bytes, message: Message, now: float) -> list[Action]:
         """What to do about a message from the process behind `identity`. Any message counts as a sign of life."""
@@ -58,7 +59,7 @@ class Membership:
         member = self.roster.members.get(identity)
         if member is None:
             return [Send(identity, Error(code="unknown_process", text=f"{message.op}: say hello first"))]
-        member.heard = now
+        member.heard = member.spoke = now
         handler = _HANDLERS.get(type(message))
         if handler is None:
             return [Send(identity, Error(code="unknown_op", text=f"{message.op} is not for the scheduler"))]
@@ -79,7 +80,7 @@ class Membership:
         self.looked = now
         if stood_still > self.lease / 2:
             for member in self.roster.members.values():
-                member.heard += stood_still
+                member.heard = min(now, member.heard + stood_still)  # not twice: what was read since counts by itself
         if self.phase == "aborted":
             return [self.end] if now > self.deadline or not self.unaware else []
         if self.phase == "gathering" and now - self.started > self.start_timeout:
@@ -88,7 +89,16 @@ class Membership:
             if now - member.heard > self.lease:
                 member.left = True  # so that the end of the job does not wait for its answer
                 return self._lost(member, f"no sign of life for {self.lease:g} s", now)
-        return [Tell("waiting", {"text": text}) for text in self._waits(now)]
+        return self._look_at_waits(now)
+
+    def _look_at_waits(self, now: float) -> list[Action]:
+        """End the job if workers wait for each other, else tell who is waited for."""
+        if self.phase == "gathering":
+            return self.news.missing() if now - self.started > min(self.news.patience, self.start_timeout / 2) else []
+        stuck = self.news.crossed(self.collectives, now) if self.phase == "running" else {}
+        if stuck:
+            return self._lost(self.roster.of("worker")[max(stuck)], told(stuck), now)
+        return self.news.waiting(self.collectives, now)
 
     def ping(self, n: int) -> list[Send]:
         """A ping with number `n` for everyone who is present."""
@@ -112,7 +122,7 @@ class Membership:
             if hello.role == "worker":
                 self.started = min(self.started, now)  # matters only under a launcher: see Scheduler
         member.heard = now
-        answer.append(Send(identity, Registered(lease=self.lease)))
+        answer.append(Send(identity, Registered(lease=self.lease, scheduler=self.roster.name)))
         if self.phase == "gathering" and self.roster.complete():
             return answer + self._start()
         # The process is known already and has lost its connection: it gets again whatever it may have missed.
@@ -141,13 +151,6 @@ class Membership:
             servers=tuple((item.endpoint or "", item.host) for item in servers),
         )
 
-    def _waits(self, now: float) -> list[str]:
-        """Who is waited for, if it takes long and has not been said yet."""
-        news = self.collectives.waits(now, self.patience)
-        if self.phase == "gathering" and now - self.started > min(self.patience, self.start_timeout / 2):
-            news = self.roster.news_of_missing()
-        return [news] if news else []
-
     # ---- running
 
     def _gather(self, member: Member, message: Gather, now: float) -> list[Action]:
@@ -155,31 +158,26 @@ class Membership:
             return [Send(member.identity, Error(code="role", text="gather: only workers, and only after the welcome"))]
         before = self.collectives.done  # tells the part that completes a round from one that is repeated
         try:
-            result = self.collectives.contribute(member.rank, message.n, message.frames[0], now)
+            result = self.collectives.contribute(member.rank, message.n, message.frames[0], now, message.what)
         except WireError as error:
-            return [Send(member.identity, refusal(error, n=message.n))]
+            mixed_up = error is self.collectives.mixed_up  # then those who wait learn it, too
+            receivers = self.roster.of("worker") if mixed_up else [member]
+            return [Send(item.identity, refusal(error, n=message.n)) for item in receivers]
         if result is None:
             return []
         answer = Gathered(n=message.n, workers=len(result), frames=result)
         receivers = [member] if before == self.collectives.done else self.roster.of("worker")
         return [Send(item.identity, answer) for item in receivers]
 
-    def _progress(self, member: Member, message: Progress, now: float) -> list[Action]:
-        fields = {
-            "rank": member.rank,
-            "fit": message.fit,
-            "epoch": message.epoch,
-            "step": message.step,
-            "samples_per_second": message.samples_per_second,
-            "metric": message.metric,
-        }
-        return [Tell("progress", fields)]
+    def _news(self, member: Member, message: Message, now: float) -> list[Action]:
+        return self.news.take(member, message, now)
 
-    def _report(self, member: Member, message: Report, now: float) -> list[Action]:
-        return [Tell("waiting", {"text": f"{member.role} {member.rank}: {message.text}"})]
-
-    def _pong(self, member: Member, message: Ping, now: float) -> list[Action]:
-        return []  # `handle` has noted the sign of life
+    def _unreachable(self, member: Member, message: Unreachable, now: float) -> list[Action]:
+        server = next((item for item in self.roster.of("server") if item.rank == message.server), None)
+        # A server that gives no sign of life either is itself the cause, and will be missed within its lease.
+        if server is None or member.role != "worker" or now - server.heard > self.lease / 3:
+            return []
+        return self._lost(member, cannot_reach(member, server), now)
 
     # ---- ending
 
@@ -192,11 +190,11 @@ class Membership:
             return self._server_left(member, now)
         member.left = True
         assert member.rank is not None
+        self.news.waits.forget(member.rank)
         actions: list[Action] = [Tell("left", {"role": "worker", "rank": member.rank}), Send(member.identity, Left())]
         number = self.collectives.done + 1
-        for rank in self.collectives.leave(member.rank):
-            waiting = self.roster.of("worker")[rank]
-            actions.append(Send(waiting.identity, refusal(self.collectives.missing(), n=number)))
+        for rank, error in self.collectives.leave(member.rank):
+            actions.append(Send(self.roster.of("worker")[rank].identity, refusal(error, n=number)))
         actions += [Send(item.identity, Gone(rank=member.rank)) for item in self.roster.present()]
         # Servers stay until the last worker has left: the others may still pull from them.
         if not any(item.role == "worker" for item in self.roster.present()):
@@ -208,10 +206,7 @@ class Membership:
         if self.phase != "stopping":
             return self._lost(member, "left while workers still need it", now)
         member.left = True
-        actions: list[Action] = [
-            Tell("left", {"role": "server", "rank": member.rank}),
-            Send(member.identity, Left()),
-        ]
+        actions: list[Action] = [Tell("left", {"role": "server", "rank": member.rank}), Send(member.identity, Left())]
         if not self.roster.present():
             actions += [Tell("done", {}), End(0)]
         return actions
@@ -243,9 +238,8 @@ class Membership:
 
 _HANDLERS: dict[type[Message], Callable[[Membership, Member, Any, float], list[Action]]] = {
     Gather: Membership._gather,
-    Progress: Membership._progress,
-    Report: Membership._report,
-    Ping: Membership._pong,
+    Unreachable: Membership._unreachable,
+    **dict.fromkeys(News.KINDS, Membership._news),
     Leave: Membership._leave,
     Fail: Membership._fail,
 }

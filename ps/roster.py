@@ -12,7 +12,10 @@ ONE_SCRIPT = "There is one script per job: start the second one as a job of its 
 
 @dataclass
 class Member:
-    """One process of the job, by its ZeroMQ identity. `heard` is when it last gave a sign of life."""
+    """One process of the job, by its ZeroMQ identity.
+
+    `heard` is when it last gave a sign of life, `spoke` when its own loop last did, which needs Python to run there.
+    """
 
     identity: bytes
     role: str
@@ -23,16 +26,20 @@ class Member:
     endpoint: str | None
     heard: float
     left: bool = False
+    spoke: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.host}, pid {self.pid}"
 
 
 class Roster:
-    """The members of job `job`, which has `workers` workers and `servers` servers; `host` is the scheduler's own."""
+    """The members of job `job`, which has `workers` workers and `servers` servers.
 
-    def __init__(self, job: str, workers: int, servers: int, host: str = "") -> None:
-        self.job, self.host = job, host
+    `host` is the scheduler's own, `name` what tells it from one that is started later for the same job.
+    """
+
+    def __init__(self, job: str, workers: int, servers: int, host: str = "", name: str | None = None) -> None:
+        self.job, self.host, self.name = job, host, name
         self.wanted = {"worker": workers, "server": servers}
         self.members: dict[bytes, Member] = {}
         self._said = ""
@@ -44,12 +51,20 @@ class Roster:
         if hello.role == "server" and not (hello.endpoint or "").startswith(("tcp://", "ipc://")):
             raise WireError("malformed", "hello: a server must say its endpoint", got=hello.endpoint)
         member = Member(identity, hello.role, hello.rank, hello.incarnation, hello.host, hello.pid, hello.endpoint, now)
+        member.spoke = now
         self.members[identity] = member
         return member
 
     def _check_job(self, hello: Hello) -> None:
         if hello.job != self.job:
             raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(hello.job))
+        if hello.scheduler is not None and hello.scheduler != self.name:
+            raise WireError(
+                "restarted",
+                f"this scheduler was started after {hello.role} on {hello.host}, pid {hello.pid}, got its rank, "
+                "and does not know the job",
+                remedy="A job cannot go on with another scheduler: start all of its processes again",
+            )
         for role, said, variable in (
             ("worker", hello.workers, "DMLC_NUM_WORKER"),
             ("server", hello.servers, "DMLC_NUM_SERVER"),
@@ -141,3 +156,14 @@ class Roster:
         """Why the job is given up if somebody has still not come after so many seconds."""
         more = "PUSHGRAD_START_TIMEOUT or `launch --start-timeout` gives them more seconds"
         return f"{self.missing()} did not come within {seconds:g} s of the start. {more}"
+
+
+def cannot_reach(worker: Member, server: Member) -> str:
+    """Say that a worker has no connection to a server that lives, and what to do about it."""
+    text = f"worker {worker.rank} cannot reach server {server.rank} at {server.endpoint} (on {server.host})"
+    if (server.endpoint or "").startswith("ipc://"):
+        return f"{text}. PUSHGRAD_JOB_DIR must be a directory that all processes of one host share"
+    return (
+        f"{text}, which the scheduler does reach. Set DMLC_INTERFACE or DMLC_NODE_HOST of server {server.rank} to the "
+        f"interface or address at which {worker.host} can reach it, and let firewalls pass its port"
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import socket as network
 import sys
 import time
@@ -47,7 +48,8 @@ class Scheduler:
         self.listener = Listener(self.context, self.claim.endpoint, self.claim.variable, keys, env.num_workers)
         self.claim.bound(self.listener.endpoint)
         self.status = StatusWriter(env.status_fd)
-        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname())
+        name = secrets.token_hex(8)
+        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name)
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
         # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
         # processes that end before, and a script may prepare its data for minutes before it joins.

@@ -20,7 +20,7 @@ from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
-from ..common.messages import Fail, Gone, Report, Stop
+from ..common.messages import Fail, Gone, Report, Stalled, Stop
 from ..common.private_folder import remove_socket
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, TEXT_BYTES, Frame, WireError, cut
@@ -33,6 +33,7 @@ from .service import Service
 from .update import kernels
 
 BUSY_ROUNDS = 8  # messages taken in before replies go out and the scheduler is heard, however many are waiting
+STALL = 1.0  # seconds after which, and at which intervals, the scheduler learns of a step that waits
 RETRY = 1  # milliseconds until a worker whose queue was full is tried again: a ROUTER does not tell when it has room
 
 
@@ -61,7 +62,7 @@ class Server:
         self.replies = [Replies(self.service) for _ in welcome.workers]
         self.identities: list[bytes | None] = [None] * len(welcome.workers)
         self.patience = self.link.lease / 3
-        self.next_look = time.monotonic() + self.patience
+        self.next_look, self.next_word = time.monotonic() + self.patience, time.monotonic() + STALL
         try:
             self._loop()
         except Exception as error:  # not PeerLost, which is a SystemExit: the scheduler knows of that already
@@ -150,6 +151,10 @@ class Server:
 
     def _report_waiting(self) -> None:
         now = time.monotonic()
+        if now >= self.next_word:
+            self.next_word = now + STALL
+            if steps := self.service.stalled(now, STALL):
+                self.link.send(Stalled(steps=tuple(steps)))
         if now < self.next_look:
             return
         self.next_look = now + self.patience

@@ -8,6 +8,7 @@ worker; `server.py` turns `Acked` and `Ready` into messages when the worker can 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..common.tensor import Tensor
 from ..common.wire import WireError
 from .answers import Acked, Ready, Reply, Say
 from .attaching import attach
-from .fit import Fit, Range
+from .fit import Fit, Range, Stall
 from .ledger import left
 from .optimizer import from_description
 from .reading import gradients_of, refuse_repetition, refuse_rows, require_floats, require_part, rows_of, values
@@ -261,6 +262,11 @@ class Service:
     def nbytes(self) -> int:
         """The bytes of all weights, optimizer states and gradient slots."""
         return sum(fit.store.nbytes for fit in self.fits.values())
+
+    def stalled(self, now: float, patience: float) -> list[Stall]:
+        """Steps of all fits that have been waiting for somebody for `patience` seconds, a few of them."""
+        found = (step for number, fit in self.fits.items() for step in fit.stalled(number, now, patience))
+        return list(islice(found, 16))
 
     def waits(self, now: float, patience: float) -> list[str]:
         """A line for each sync fit with a step that has been waiting for somebody for `patience` seconds or more."""

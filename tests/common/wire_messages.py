@@ -46,6 +46,9 @@ SAMPLES = [
     requests.Statistics(seq=3, entries=1, bytes=2, pushes=(1, 2), pulls=(3, 4), stalls=(0.5, 0.0)),
     requests.Ack(fit=1, n=2, part="weight", ranges=(("w", 0), ("b", 0))),
     requests.Values(fit=1, n=2, part="weight", version=2, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
+    messages.Unreachable(server=1),
+    messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
+    messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
 ]
 
 

@@ -174,3 +174,13 @@ def test_a_worker_that_comes_too_late(launch, script, left_behind):
     name = script("import os, signal\nif os.environ['RANK'] == '1':\n    signal.pause()\n" + TRAINS)
     job = launch("--workers", 2, "--env", "PUSHGRAD_START_TIMEOUT=1", name, real=True)
     check_ended(job, left_behind, 1, "worker 1", "did not come within 1 s")
+
+
+def test_a_scheduler_that_is_stopped_is_named_and_nobody_else(launch, script, left_behind):
+    job = launch(
+        *("--workers", 2, "--verbose", "--grace-period", 1), script(BLOCKS), real=True, env={"PUSHGRAD_LEASE": "2"}
+    )
+    job.wait_for("ready", 2)
+    os.kill(pid_of(job, "sched"), signal.SIGSTOP)
+    check_ended(job, left_behind, 1, "scheduler gave no sign of life", "It is stopped (SIGSTOP)")
+    assert "none has failed" not in job.text

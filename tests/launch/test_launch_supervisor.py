@@ -156,6 +156,14 @@ def test_nobody_but_those_who_gave_up():
     assert story.later(PEER_WAIT) == TERM and story.blamed() == ("w0", 1)
 
 
+def test_a_scheduler_that_stands_still_is_blamed_once_all_others_gave_up():
+    story = Story().running()
+    for name in ("w0", "ps0", "w1"):
+        assert story.exits(name, 75) == []
+    assert story.later(PEER_WAIT) == REST and story.blamed() == ("sched", 1)
+    assert "no sign of life" in story.supervisor.cause.text
+
+
 def test_all_gave_up():
     story = Story(workers=1).running()
     for name in ("w0", "ps0"):

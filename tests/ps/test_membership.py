@@ -15,6 +15,7 @@ from pushgrad.common.messages import (
     Registered,
     Report,
     Stop,
+    Unreachable,
     Welcome,
     mark_of,
 )
@@ -205,6 +206,46 @@ def test_a_scheduler_that_stood_still_blames_nobody():
     assert world.machine.tick(world.now) == []
     assert world.after(LEASE - 1) == []
     assert told(world.after(2))[0][0] == "aborted"
+
+
+def test_a_standstill_is_not_counted_twice():
+    world = World()
+    world.start()
+    world.after(10, alive=["s0", "w0", "w1"])
+    world.now += 10 * LEASE
+    for name in ("s0", "w0", "w1"):  # what came meanwhile is read before the clock is looked at
+        world.machine.heard(name.encode(), world.now)
+    assert world.machine.tick(world.now) == []
+    assert world.after(LEASE, alive=["s0", "w0"]) == []
+    (aborted,) = told(world.after(2, alive=["s0", "w0"]))
+    assert (aborted[0], aborted[1]["rank"]) == ("aborted", 1)
+
+
+def test_a_worker_that_cannot_reach_a_living_server_is_blamed():
+    world = World()
+    world.start()
+    world.after(10, alive=["s0", "w0", "w1"])
+    (abort, *_) = messages(world.say("w1", Unreachable(server=0)), Abort)
+    assert (abort.role, abort.rank) == ("worker", 1)
+    assert "worker 1 cannot reach server 0 at ipc://s0 (on h). PUSHGRAD_JOB_DIR" in abort.reason
+
+
+def test_a_silent_server_is_blamed_itself_and_not_who_cannot_reach_it():
+    world = World()
+    world.start()
+    alive = ["w0", "w1"]
+    assert told(world.after(LEASE / 2, alive)) == []
+    assert world.say("w1", Unreachable(server=0)) == []
+    assert world.say("w1", Unreachable(server=7)) == []
+    ((kind, fields),) = told(world.after(LEASE / 2 + 1, alive))
+    assert (kind, fields["role"], fields["rank"]) == ("aborted", "server", 0)
+
+
+def test_a_process_of_an_earlier_scheduler_is_refused():
+    world = World()
+    (error,) = messages(world.hello("w0", scheduler="another"), Error)
+    assert error.code == "restarted"
+    assert world.machine.roster.missing() == "2 of 2 workers and 1 of 1 server"
 
 
 def test_a_failure_reaches_everyone_before_the_scheduler_ends():

@@ -7,7 +7,6 @@ What concerns no single key goes through server_calls.py. All of a store's pushe
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ...common.checks import whole_number, whole_number_in
+from ...common.checks import whole_number
 from ...common.coding import Coding
-from ...common.errors import JobError, ParameterError
+from ...common.errors import ParameterError
 from ...common.requests import Drop, Setup, Stats
-from ...ps.assignment import BIG_ARRAY, Assignment
+from ...ps.assignment import Assignment
 from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty, same_memory
 from ..profiling.spans import recorder
-from .flight import Flight
+from .big_arrays import big_array_bound
+from .flight import Flight, Leg
 from .job_session import JobSession
 from .key_requests import KeyRequests, Placed
 from .keys import KeyInfo
@@ -56,7 +56,7 @@ class KVStoreDist(KVStore):
         whole_number("kvstore: staleness", staleness, 0)
         self._calls = ServerCalls(session, self.fit)
         self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
-        self._assignment = Assignment(session.num_servers, _bound())
+        self._assignment = Assignment(session.num_servers, big_array_bound())
         self._closed = False
         self._numbers = count(1)
         # Pushes are numbered over all keys: the last one, and the last one that is known to be part of a version. A key
@@ -71,7 +71,7 @@ class KVStoreDist(KVStore):
         if self._held:
             self._let_go(go_on=True)
         launched = self._launched  # read before waiting: pushes that another thread adds meanwhile may not have landed
-        with self._session.saying(), recorder.span("wait"):
+        with self._session.waiting(self._step, self.fit), recorder.span("wait"):
             self._flight.wait()
         self._landed = launched
 
@@ -148,47 +148,65 @@ class KVStoreDist(KVStore):
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
         if self._compressor is None:
-            requests = self._requests.push(info, array, n, float(lr), priority)
+            placed = self._requests.push(info, array, n, float(lr), priority)
         else:
-            requests = self._requests.push_coded(self._compressor, info, array, n, float(lr), priority)
+            placed = self._requests.push_coded(self._compressor, info, array, n, float(lr), priority)
         info.n = n  # only now: what cannot be encoded has not been pushed
-        self._submit(requests)
+        self._submit(placed)
         info.launched = self._launched = next(self._numbers)
 
-    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
-        asked = recorder.now() if recorder.on else None
-        self._submit(self._requests.pull(info, out, part, priority, asked))
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int, leg: Leg | None = None) -> None:
+        asked, launched = recorder.now() if recorder.on else None, info.launched
+        self._submit(self._requests.counted_by(leg).pull(info, out, part, priority, asked), leg)
+        if leg is not None:
+            leg.behind.append((info, launched))
 
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         self._check_push(info, gradient.rows, n)
-        requests = self._requests.push_rows(info, *gradient, n, float(lr), priority)
+        placed = self._requests.push_rows(info, *gradient, n, float(lr), priority)
         info.n = n
-        self._submit(requests)
+        self._submit(placed)
 
-    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int, leg: Leg | None) -> None:
         if info.row_sparse:
             rows = out.reshape(ids.size, info.width)
-            self._submit(self._requests.pull_rows(info, ids, rows, priority))
+            self._submit(self._requests.counted_by(leg).pull_rows(info, ids, rows, priority), leg)
             return
         # A dense key may be cut within a row, so its rows cannot be asked for: fetch all and pick.
         whole = np.empty(info.shape, info.dtype)
-        self._pull(info, whole, "weight", priority)
-        self.wait()
+        self._pull(info, whole, "weight", priority, leg)
+        self._wait_for(leg)
         out[...] = whole[ids]
 
     def _own(self, info: KeyInfo, total: Array) -> Array:
         if self._compressor is not None or (info.gradient is not None and same_memory(total, info.gradient)):
             return total  # encoded before push returns, or made where the server reads it
-        if info.lent or info.launched > self._landed:  # the staging memory is the caller's, or still being sent or read
+        # The staging memory is the caller's, or still being sent or read.
+        if info.lent or info.launched > max(self._landed, info.landed):
             return total.copy()
         if info.staging is None:  # kept from then on: a step allocates nothing
             info.staging = aligned_empty(info.shape, info.dtype) if info.gradient is None else info.gradient
         np.copyto(info.staging, total)
         return info.staging
 
-    def _submit(self, requests: list[Placed]) -> None:
+    def _leg(self) -> Leg:
+        return Leg(self._flight)
+
+    def _wait_for(self, leg: Leg | None) -> None:
+        if self._held:
+            self._let_go(go_on=True)
+        assert leg is not None
+        with self._session.waiting(self._step, self.fit), recorder.span("wait"):
+            leg.wait()
+        for info, launched in leg.behind:
+            info.landed = max(info.landed, launched)
+
+    def _submit(self, requests: list[Placed], leg: Leg | None = None) -> None:
         if self._closed:
             raise ParameterError("the key-value store is closed")
+        if leg is not None:
+            with self._session.saying():
+                leg.launch(len(requests))
         with self._holding:
             if self._held is None:
                 self._launch(requests)
@@ -206,7 +224,11 @@ class KVStoreDist(KVStore):
                 held, self._held = self._held, [] if go_on else None
                 self._launch(held)
 
+    def _step(self) -> str:
+        return f"step {self.keys.step} of key-value store {self.fit}"
+
     def _launch(self, requests: list[Placed]) -> None:
+        self._transport.standings.use()
         with self._session.saying():
             self._flight.launch(len(requests))
             self._transport.submit(requests)
@@ -222,14 +244,3 @@ class KVStoreDist(KVStore):
 
     def _setup(self, description: dict[str, Any] | None) -> None:
         self._calls.ask_all(Setup, mode=self._mode, staleness=self._staleness, optimizer=description)
-
-
-def _bound() -> int:
-    """MXNET_KVSTORE_BIGARRAY_BOUND: keys of more elements than that are split over the servers."""
-    text = os.environ.get("MXNET_KVSTORE_BIGARRAY_BOUND", "")
-    if not text:
-        return BIG_ARRAY
-    number = whole_number_in(text, 1)
-    if number is None:
-        raise JobError("MXNET_KVSTORE_BIGARRAY_BOUND", expected="a whole number of at least 1", got=repr(text))
-    return number

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -63,17 +63,20 @@ class JobSession(Session):
                 remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
             )
         context: Context = zmq.Context(io_threads=2)
-        link = Link(env, context)
-        try:
-            welcome = link.join()
-            transport = Transport(link, context, welcome)
-        except BaseException as error:
-            if isinstance(error, JobError) and link.welcome is not None:  # the others need not wait for a lease
-                link.send(Fail(reason=cut(str(error), 1000)))
-            link.close(linger=1.0)
-            if isinstance(error, PeerLost):
-                _say(env.rank, str(error))
-            raise
+        with ExitStack() as undo:  # a script may catch the error and go on: nothing of a failed attempt may stay
+            undo.callback(context.destroy, 0)  # also of connections to servers of which one could not be made
+            link = Link(env, context)
+            undo.callback(link.close, linger=1.0)
+            try:
+                welcome = link.join()
+                transport = Transport(link, context, welcome)
+            except BaseException as error:
+                if isinstance(error, JobError) and link.welcome is not None:  # the others need not wait for a lease
+                    link.send(Fail(reason=cut(str(error), 1000)))
+                if isinstance(error, PeerLost):
+                    _say(env.rank, str(error))
+                raise
+            undo.pop_all()
         session = JobSession(transport, welcome)
         session._mark = mark
         session.transport.start()
@@ -84,10 +87,19 @@ class JobSession(Session):
 
     # ---- collectives and news
 
-    def _gather(self, payload: bytes) -> list[bytes]:
-        with self._collecting, self.saying():
+    def _gather(self, payload: bytes, what: str) -> list[bytes]:
+        with self._collecting, self.waiting(lambda: f'"{what}"'):
             self._collectives += 1  # within the lock: the scheduler matches the parts of all workers by this number
-            return [bytes(part) for part in self.transport.gather(self._collectives, payload)]
+            return [bytes(part) for part in self.transport.gather(self._collectives, payload, what)]
+
+    @contextmanager
+    def waiting(self, what: Callable[[], str], fit: int | None = None) -> Iterator[None]:
+        """Around a wait of the calling thread for other workers: in a collective, or for the store `fit`.
+
+        `what` says in which step or collective, and is only asked if it takes long. Includes `saying`.
+        """
+        with self.saying(), self.transport.standings.waiting(what, fit):
+            yield
 
     def progress(
         self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str

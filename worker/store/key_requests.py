@@ -29,6 +29,10 @@ class KeyRequests:
     def __init__(self, flight: Flight, fit: int) -> None:
         self._flight, self._fit = flight, fit
 
+    def counted_by(self, flight: Flight | None) -> KeyRequests:
+        """The same for requests that `flight` counts; itself if that is None."""
+        return self if flight is None else KeyRequests(flight, self._fit)
+
     def init(
         self, info: KeyInfo, value: Array, *, part: str = "weight", lr_mult: float = 1.0, wd_mult: float = 1.0
     ) -> list[Placed]:

@@ -28,7 +28,7 @@ class KeyInfo:
     Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
     gradients, both of the key's shape; `lent` tells whether a caller has been given the latter. `row_sparse` keys are
     never there. `staging`, of the key's shape, is memory in which a push of a caller's array travels; `launched` is the
-    number of the last push, counted over all keys of the store.
+    number of the last push, counted over all keys of the store, and `landed` that of the last one known to be applied.
     """
 
     key: Key
@@ -43,6 +43,7 @@ class KeyInfo:
     row_sparse: bool = False
     staging: Array | None = None
     launched: int = 0
+    landed: int = 0
 
     @cached_property  # once per key and not once per push: the same Tensor goes into every message
     def ranges(self) -> list[tuple[int, slice, Tensor]]:
@@ -102,6 +103,11 @@ class KeyTable:
     def pushed(self) -> bool:
         """Whether any key has been pushed."""
         return any(info.n for info in self._infos.values())
+
+    @property
+    def step(self) -> int:
+        """The number of the latest push of any key."""
+        return max((info.n for info in list(self._infos.values())), default=0)
 
     def _name(self, key: Key) -> str:
         if isinstance(key, bool) or not isinstance(key, int | str):

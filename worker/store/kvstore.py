@@ -73,16 +73,19 @@ class KVStore(StoreKind):
                 self._push(info, self._own(info, total), info.n + 1, rate, priority)
 
     def pull(self, key: Any, out: Any, priority: int = 0) -> None:
-        """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each."""
-        fetched = []
+        """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each.
+
+        It waits for these keys alone: threads that push and pull different keys do not wait for each other.
+        """
+        fetched, leg = [], self._leg()
         for name, item in pairs(key, out):
             info, targets = self.keys[name], several(item)
             found = self.value(name)
             if found is None:
                 found = landing_place(info, targets[0])  # the first target itself, if it can be: no copy then
-                self._pull(info, found, "weight", priority)
+            self._pull(info, found, "weight", priority, leg)  # where the value lies already, it only waits for the push
             fetched.append((info, found, targets))
-        self.wait()  # once for all keys, so that they travel together
+        self._wait_for(leg)  # once for all keys, so that they travel together
         for info, found, targets in fetched:
             for target in targets:
                 deliver(info, found, target)
@@ -109,15 +112,15 @@ class KVStore(StoreKind):
 
         Raises ParameterError if an id is not a row of the key.
         """
-        fetched = []
+        fetched, leg = [], self._leg()
         for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
             info = self.keys[name]
             # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
             ids, places = np.unique(rows_of(info, given), return_inverse=True)
             rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
-            self._pull_rows(info, ids, rows, priority)
+            self._pull_rows(info, ids, rows, priority, leg)
             fetched.append((some_rows(info, places.size), rows, places, target))
-        self.wait()
+        self._wait_for(leg)
         for picked, rows, places, target in fetched:
             deliver(picked, rows[places.reshape(-1)], target)
 
@@ -217,9 +220,9 @@ class KVStore(StoreKind):
 
     def states(self, key: Any) -> dict[str, Array]:
         """The optimizer's states of a key after this worker's last push, by name: new arrays of the key's shape."""
-        info = self.keys[key]
+        info, leg = self.keys[key], self._leg()
         found = {name: np.empty(info.shape, info.dtype) for name in self._state_names()}
         for name, array in found.items():
-            self._pull(info, array, name, 0)
-        self.wait()
+            self._pull(info, array, name, 0, leg)
+        self._wait_for(leg)
         return found

@@ -11,6 +11,7 @@ from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient, update_rows
 from ...ps.store import Entry, Store
 from ..array import Array, aligned_empty
+from .flight import Leg
 from .keys import KeyInfo
 from .kvstore import KVStore
 from .session import Session
@@ -57,7 +58,7 @@ class KVStoreLocal(KVStore):
         # The store sums up in the gradients that it gets, which a read-only array would not let it.
         self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
 
-    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int, leg: Leg | None = None) -> None:
         source = self._store.entries[info.name].part(part)
         assert source is not None
         flat = out.reshape(-1)
@@ -69,7 +70,7 @@ class KVStoreLocal(KVStore):
         info.n = n
         update_rows(self._store.entries[info.name], self._store.optimizer, [gradient], lr)
 
-    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int, leg: Leg | None) -> None:
         # The ids have been checked; with mode "raise" numpy would buffer `out`.
         np.take(self.value(info.key), ids, axis=0, out=out, mode="clip")
 

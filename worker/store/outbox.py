@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -24,6 +24,7 @@ from ...common.requests import Ack, Ok, Statistics, Values
 from ...common.tensor import with_frames
 from ...common.wire import TENSORS
 from .flight import Flight
+from .pushes import PushRequest
 from .requests import Question, Range, Request, Sender, Value
 
 TOGETHER = 1 << 18  # bytes: small tensors of one step travel together up to this
@@ -85,6 +86,13 @@ class Outbox:
     def idle(self) -> bool:
         """Whether nothing is to be sent or answered."""
         return not self._open
+
+    def pending(self) -> Iterator[tuple[int, str]]:
+        """Fit and key of every push that is not acknowledged, sent or not."""
+        for items in self._open.values():
+            yield from (item.range[:2] for item in items if isinstance(item.question, PushRequest))
+        for waiting in self._later.values():
+            yield from (item.range[:2] for _, item in waiting if isinstance(item, PushRequest))
 
     # ---- out
 
@@ -180,9 +188,9 @@ class Outbox:
 
     def forget(self, flight: Flight) -> None:
         """Drop all requests of a failed flight. Answers to those that were sent will find nobody and be ignored."""
-        self._open = _kept(self._open, lambda item: item.question.flight is not flight)
-        self._later = _kept(self._later, lambda item: item[1].flight is not flight)
-        self._ready = _kept(self._ready, lambda item: item.question.flight is not flight)
+        self._open = _kept(self._open, lambda item: item.question.flight.whole is not flight)
+        self._later = _kept(self._later, lambda item: item[1].flight.whole is not flight)
+        self._ready = _kept(self._ready, lambda item: item.question.flight.whole is not flight)
         for heap in self._ready.values():
             heapq.heapify(heap)
 

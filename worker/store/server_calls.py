@@ -72,7 +72,8 @@ class ServerCalls:
         # The collective is also the barrier: nobody goes on before the servers have done what rank 0 asked for. The
         # digest is of the whole text and is what gets compared; the text, cut short, is for the error message.
         digest = hashlib.sha256(said.encode()).hexdigest()[:16]
-        everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode())
+        purpose = f"key-value store: {what} of store {self.fit}"
+        everyone = self.session.gather(f"{what} {digest} {said[:200]}".encode(), purpose)
         for rank, other in enumerate(everyone):
             if other.split(b" ")[:2] != everyone[0].split(b" ")[:2]:
                 raise DataError(

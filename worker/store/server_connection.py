@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zmq
 
-from ...common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, receive, send
+from ...common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, notice_loss, receive, send
 from ...common.codec import encode
 from ...common.curve import keys_for
 from ...common.errors import JobError
@@ -13,8 +13,31 @@ from ...common.job import JobEnv
 from .outbox import Outbox
 
 
+class Reach:
+    """How long there has been no connection, in seconds of the time that this process has been running."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit, self.missed = limit, 0.0
+        self._looked: float | None = None
+        self._again = 0.0
+
+    def is_overdue(self, connected: bool, now: float) -> bool:
+        """Whether that is longer than `limit`; true once a second at most. To be called at least twice a second."""
+        # A longer gap means that this process was stopped or starved: nobody knows what the network did meanwhile.
+        gap = 0.0 if self._looked is None else min(now - self._looked, 0.5)
+        self._looked = now
+        self.missed = 0.0 if connected else self.missed + gap
+        if self.missed < self.limit or now < self._again:
+            return False
+        self._again = now + min(1.0, self.limit / 4)
+        return True
+
+
 class ServerLine:
-    """One server's socket, the watch on its connection, and the outbox of requests for it."""
+    """One server's socket, the watch on its connection, and the outbox of requests for it.
+
+    `env` is the job's, whose `lease` bounds how long the server may be out of reach.
+    """
 
     def __init__(self, context: Context, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
         keys = keys_for(env, endpoint)
@@ -23,6 +46,8 @@ class ServerLine:
         self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
         self.watch = Watch(self.socket, endpoint, keys is not None)
         self.hearing = Hearing(f"the server at {endpoint}")
+        notice_loss(self.socket, env.lease / 3)
+        self.reach = Reach(env.lease / 2)
         try:
             self.socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -53,6 +78,10 @@ class ServerLine:
             if not send(self.socket, encode(self.outbox.message(requests))):
                 self.outbox.put_back(requests)
                 return
+
+    def out_of_reach(self, now: float) -> bool:
+        """Whether it is time to tell that there is no connection to this server, and has been none for too long."""
+        return self.reach.is_overdue(self.watch.connected, now)
 
     def close(self) -> None:
         """Give the sockets back."""

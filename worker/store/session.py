@@ -31,19 +31,22 @@ class Session:
         self._fits += 1
         return self._fits
 
-    def gather(self, payload: bytes) -> list[bytes]:
+    def gather(self, payload: bytes, what: str = "gather") -> list[bytes]:
         """Every worker's `payload` in rank order. Blocks until all have called it; at most 64 MiB each.
 
-        Raises ParameterError if it is longer, PeerLost if the job is lost, RemoteError `left` if a worker has left
-        without taking part, JobError if this process has left or is a fork of the worker.
+        `what` says what for: up to the first colon all workers must say the same, what follows is for people.
+
+        Raises ParameterError if the payload is longer, PeerLost if the job is lost, RemoteError `left` if a worker has
+        left without taking part and `purpose` if one is in another collective, JobError if this process has left or
+        is a fork of the worker.
         """
         if len(payload) > PAYLOAD_BYTES:
             raise ParameterError("gather: payload", expected=f"at most {PAYLOAD_BYTES} bytes", got=len(payload))
-        return self._gather(bytes(payload)) if self.is_distributed else [bytes(payload)]
+        return self._gather(bytes(payload), what[:200]) if self.is_distributed else [bytes(payload)]
 
     def barrier(self) -> None:
         """Wait until every worker is here. Errors as of `gather`."""
-        self.gather(b"")
+        self.gather(b"", "barrier")
 
     def progress(
         self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
@@ -62,5 +65,5 @@ class Session:
     def close(self) -> None:
         """Leave the job in order, once everything that was pushed is with the servers; alone there is nothing to do."""
 
-    def _gather(self, payload: bytes) -> list[bytes]:
+    def _gather(self, payload: bytes, what: str) -> list[bytes]:
         raise NotImplementedError

@@ -35,11 +35,11 @@ def share(servers: ServerCalls, infos: Sequence[KeyInfo]) -> None:
     session, workers = servers.session, servers.session.num_workers
     places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], workers)
     made = _make(servers, infos, places, end) if session.rank == 0 else None
-    said = session.gather(json.dumps(made.ticket).encode() if made else b"")[0]
+    said = session.gather(json.dumps(made.ticket).encode() if made else b"", "shared memory")[0]
     # Rank 0 tells its ticket (nothing if it has none), then all tell whether they could open it: either all use shared
     # memory or none does. Every worker takes part in both collectives, whatever it has found out by then.
     segment = made or (_open(Ticket(*json.loads(said))) if said else None)
-    everyone = session.gather(b"1" if segment else b"")
+    everyone = session.gather(b"1" if segment else b"", "shared memory: opened")
     if made:  # not before: the others open it through our file descriptor
         made.settle()
     if segment is None or not all(everyone):

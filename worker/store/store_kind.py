@@ -13,6 +13,7 @@ from ...ps.row_sparse import RowGradient
 from ...ps.update import all_finite
 from ..array import Array
 from .compression import Compressor
+from .flight import Leg
 from .keys import KeyInfo, KeyTable
 from .session import Session
 
@@ -46,16 +47,19 @@ class StoreKind(ABC):
         """Hand in the gradient of step `n`; it may be read until `wait` has returned."""
 
     @abstractmethod
-    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int) -> None:
-        """Have the value (`part` "weight") or the optimizer's state `part` in `out` when `wait` returns."""
+    def _pull(self, info: KeyInfo, out: Array, part: str, priority: int, leg: Leg | None = None) -> None:
+        """Have the value (`part` "weight") or the optimizer's state `part` in `out` when `wait` returns.
+
+        With `leg`, which `_leg` has made, it is there when `_wait_for(leg)` returns.
+        """
 
     @abstractmethod
     def _push_rows(self, info: KeyInfo, gradient: RowGradient, n: int, lr: float, priority: int) -> None:
         """As `_push`, for some rows of a row-sparse key."""
 
     @abstractmethod
-    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int) -> None:
-        """Have the rows `ids` of the value in `out` when `wait` returns, of a row-sparse key or another."""
+    def _pull_rows(self, info: KeyInfo, ids: Array, out: Array, priority: int, leg: Leg | None) -> None:
+        """Have the rows `ids` of the value in `out` when `_wait_for(leg)` returns, of a row-sparse key or another."""
 
     @abstractmethod
     def _agree_on_compression(self, coding: Coding | None) -> None:
@@ -64,6 +68,13 @@ class StoreKind(ABC):
     @abstractmethod
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         """Have values updated by `optimizer` from now on."""
+
+    def _leg(self) -> Leg | None:
+        """What counts the pulls of one call, so that it waits for these alone; None where nothing is waited for."""
+        return None
+
+    def _wait_for(self, leg: Leg | None) -> None:  # noqa: B027
+        """Block until the pulls of `leg` are done: not for what other threads push and pull of other keys."""
 
     def _own(self, info: KeyInfo, total: Array) -> Array:
         """`total` in memory that the caller does not write, so that the push may go on when this returns."""

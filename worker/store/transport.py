@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import replace
 
 import zmq
 
@@ -19,12 +19,14 @@ from ...common.channel import Context, Socket
 from ...common.codec import Message
 from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
-from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Welcome
+from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Unreachable, Welcome
 from ...common.wire import Frame, WireError, cut
+from .bell import Bell
 from .flight import Flight
 from .outbox import Outbox
 from .requests import Request
 from .server_connection import ServerLine
+from .standing import Standings
 
 POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
 
@@ -37,10 +39,11 @@ class Transport(threading.Thread):
         self.link, self.context, self.workers = link, context, len(welcome.workers)
         on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
         self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
+        env = replace(link.env, lease=link.lease)  # the scheduler's lease, as everywhere
         self.lines = [
             ServerLine(
                 context,
-                link.env,
+                env,
                 endpoint,
                 Outbox(link.env.job_id, welcome.rank, link.incarnation),
                 f"worker-{welcome.rank}-{link.incarnation}".encode(),
@@ -48,17 +51,16 @@ class Transport(threading.Thread):
             for endpoint, _ in welcome.servers
         ]
         self.failure: BaseException | None = None
+        self.standings = Standings(link.lease, link.clock)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[int, Request]] = deque()
         self._flights: set[Flight] = set()
         self._letters: deque[Message] = deque()  # to the scheduler
         self._collective: tuple[Gather, Flight, list[tuple[Frame, ...]]] | None = None
         self._left, self._over = Flight(), threading.Event()  # the scheduler let us go; the thread is done
-        self._wake_out, self._wake_in = os.pipe()  # a pipe, as the poller takes it beside ZeroMQ's sockets
-        os.set_blocking(self._wake_in, False)
-        os.set_blocking(self._wake_out, False)
+        self._bell = Bell()
         self._pid = os.getpid()
-        self._stopping = self._awake = False
+        self._stopping = False
         self._asked_to_leave = self._said_goodbye = False
         self._greeted = link.watch.connections
 
@@ -72,17 +74,19 @@ class Transport(threading.Thread):
         with self._lock:
             self._check()
             for server, request in requests:
-                self._flights.add(request.flight)
+                self._flights.add(request.flight.whole)
                 self._inbox.append((server, request))
-        self._wake()
+        self._bell.ring()
 
     def retire(self, flight: Flight) -> None:
         """Nothing will be asked on behalf of `flight` any more, so its failure need not be looked for."""
         with self._lock:
-            self._flights.discard(flight)
+            # One that has failed may have requests left that nobody has dropped yet: `_forget_failed` does, next time.
+            if flight.failure is None:
+                self._flights.discard(flight)
 
-    def gather(self, n: int, payload: bytes) -> tuple[Frame, ...]:
-        """Contribute to collective n and wait for everyone's part, in rank order. One at a time.
+    def gather(self, n: int, payload: bytes, what: str) -> tuple[Frame, ...]:
+        """Contribute to collective n, which is for `what`, and wait for all parts, in rank order. One at a time.
 
         Raises RemoteError if the scheduler refuses it, and what `submit` raises.
         """
@@ -91,9 +95,9 @@ class Transport(threading.Thread):
         with self._lock:
             self._check()
             self._flights.add(flight)
-            self._collective = (Gather(n=n, frames=(payload,)), flight, result)
+            self._collective = (Gather(n=n, what=what, frames=(payload,)), flight, result)
             self._letters.append(self._collective[0])
-        self._wake()
+        self._bell.ring()
         try:
             flight.wait()
         finally:
@@ -105,7 +109,7 @@ class Transport(threading.Thread):
         with self._lock:
             if self.failure is None:
                 self._letters.append(message)
-        self._wake()
+        self._bell.ring()
 
     def leave(self) -> None:
         """Orderly end: wait for every answer that is due, tell the scheduler, end the thread. Errors as of `submit`."""
@@ -114,7 +118,7 @@ class Transport(threading.Thread):
             self._flights.add(self._left)
             self._left.launch()
             self._stopping = True
-        self._wake()
+        self._bell.ring()
         self._left.wait()
         self._over.wait(5.0)  # the scheduler has let us go: whether sockets close in time is not worth an error
         self.failure = JobError("this process has left its job", remedy="A worker joins a job once")
@@ -133,12 +137,6 @@ class Transport(threading.Thread):
         if self.failure is not None:
             raise self.failure
 
-    def _wake(self) -> None:
-        if not self._awake:  # without the lock: at worst two threads write a byte each
-            self._awake = True
-            with suppress(BlockingIOError):  # a full pipe wakes as well
-                os.write(self._wake_in, b"w")
-
     # ---- this thread
 
     def run(self) -> None:
@@ -156,7 +154,7 @@ class Transport(threading.Thread):
             self._over.set()
 
     def _readable(self) -> list[Socket | int]:
-        sockets: list[Socket | int] = [self._wake_out, *self.link.sockets()]
+        sockets: list[Socket | int] = [self._bell.fd, *self.link.sockets()]
         for line in self.lines:
             sockets += [line.socket, line.watch.monitor]
         return sockets
@@ -167,20 +165,29 @@ class Transport(threading.Thread):
             poller.modify(line.socket, POLL_BOTH if line.outbox else POLL_IN)
         # Milliseconds. Whether the scheduler takes letters is not polled for, so look again soon while some are left.
         poller.poll(20 if self._letters else 200)
-        with suppress(BlockingIOError):
-            os.read(self._wake_out, 4096)
-        self._awake = False  # after the read and before the look: no wake-up is lost
+        self._bell.hush()  # before the look: no ringing is lost
         self._take_in()
         for line in self.lines:
             line.read()  # before writing: answers let further requests leave
         for message in self.link.receive():
             self._heed(message)
         self.link.check()
+        self._report()
         self._forget_failed()
         for line in self.lines:
             line.write()
         self._send_letters()
         return not self._said_goodbye
+
+    def _report(self) -> None:
+        """Tell the scheduler which servers cannot be reached and where this worker's threads stand."""
+        now = self.link.clock()
+        for rank, line in enumerate(self.lines):
+            if line.out_of_reach(now):
+                self.post(Unreachable(server=rank))
+        standing = self.standings.look(now, lambda: (item for line in self.lines for item in line.outbox.pending()))
+        if standing is not None:
+            self.post(standing)
 
     def _take_in(self) -> None:
         with self._lock:
@@ -203,6 +210,7 @@ class Transport(threading.Thread):
                 self._greeted = self.link.watch.connections
                 self._letters.extend([Leave()] if self._asked_to_leave else [])
                 self._letters.extend([self._collective[0]] if self._collective else [])
+                self._letters.append(self.standings.said)
             # `leave` says that no request will follow, so it waits for what is queued and for all answers.
             quiet = self._stopping and not self._inbox and all(line.outbox.idle for line in self.lines)
             if quiet and not self._asked_to_leave:

@@ -84,7 +84,7 @@ def agree(
         # A worker on its own has nothing to compare, and a checksum reads the whole data set.
         "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
-    everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode())]
+    everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode(), "start of fit")]
     # The checks see `everyone` alone, so that all ranks come to the same errors.
     _compare(everyone)
     _check_parts([one["part"] for one in everyone])
@@ -96,6 +96,44 @@ def agree(
     total = round_up_slices(total, session.num_workers)
     sizes = [one["batch"] for one in everyone] if sharded else None
     return _shares(iterator.batch_size, sizes, total, session, everyone[0]["keys"])
+
+
+def agree_on_evaluation(session: Session, symbol: Graph, iterator: DataIter, weights: int | None, what: str) -> None:
+    """Compare what each rank evaluates before it does. Every worker calls it; `what` says for what, as of `gather`.
+
+    `weights` is a checksum of the parameters, None if they need not be equal. Raises DataError on every rank if
+    networks, parameters or data differ or parts of the data do not make up a whole; PeerLost or RemoteError if a worker
+    does not take part.
+    """
+    if session.num_workers == 1:  # a checksum reads the whole data set
+        return
+    mine = {
+        "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
+        "fingerprint": {"parameters": weights, **_fingerprint(symbol, iterator)},
+    }
+    everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode(), what)]
+    _compare(everyone, "evaluate")
+    _check_parts([one["part"] for one in everyone])
+
+
+def check_equal_batches(session: Session, count: int, epoch: int) -> None:
+    """Raise DataError on every rank unless all had `count` batches in `epoch`, counted from 0.
+
+    One that has fewer mostly waits here while the others wait for its next step: the scheduler finds that out and ends
+    the job with a message that has what is said here.
+    """
+    if session.num_workers == 1:
+        return
+    what = f"end of epoch {epoch + 1}: after {count} batch{'' if count == 1 else 'es'}"
+    counts = [int(payload) for payload in session.gather(b"%d" % count, what)]
+    if len(set(counts)) > 1:
+        listed = ", ".join(f"{one} (rank {rank})" for rank, one in enumerate(counts[:8]))
+        raise DataError(
+            f"the workers have different numbers of batches in epoch {epoch + 1}",
+            expected="as many on all ranks",
+            got=listed + (", ..." if len(counts) > 8 else ""),
+            remedy="Give all workers as many examples, or let iterators over parts leave out what is too much",
+        )
 
 
 def _shares(batch: int, sizes: list[int] | None, total: int, session: Session, keys: dict[str, int]) -> Shares:
@@ -161,7 +199,7 @@ def _check_gpus(gpus: list[list[str]]) -> None:
                 )
 
 
-def _compare(everyone: list[dict[str, Any]]) -> None:
+def _compare(everyone: list[dict[str, Any]], verb: str = "train on") -> None:
     """DataError if any rank differs from rank 0: it names all that do, in the first part where one does."""
     for part, value in everyone[0]["fingerprint"].items():
         found = {rank: one["fingerprint"].get(part) for rank, one in enumerate(everyone)}
@@ -169,7 +207,7 @@ def _compare(everyone: list[dict[str, Any]]) -> None:
         if other:
             listed = [f"{said} (rank {rank})" for rank, said in other.items()]
             raise DataError(
-                f"ranks 0 and {', '.join(map(str, other))} train on different things: {part}",
+                f"ranks 0 and {', '.join(map(str, other))} {verb} different things: {part}",
                 expected=f"{value} (rank 0)",
                 got=", ".join(listed[:3]) + (", ..." if len(listed) > 3 else ""),  # readable with a thousand ranks, too
                 remedy="All workers must run the same script on the same data; each batch is shared out among them.",

@@ -14,7 +14,7 @@ from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
 from ..store.session import Session
 from ..symbols.symbol import Symbol
-from .agreement import agree
+from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .fit_callbacks import FitCallbacks, callback_list
 from .fit_checks import announce, check_epochs_left, check_fit_options, seek_epoch
@@ -126,12 +126,16 @@ class FeedForward(Model):
         """The metric's value over X (examples, ...) and y (examples, ...), or over a DataIter; fillers do not count.
 
         A dict by name if several metrics were given. In a job every worker calls it, and each computes its rows. Errors
-        as of `predict`; DataError if labels are missing, ParameterError if the metric is unknown.
+        as of `predict`; DataError if labels are missing or workers have different data or parameters, ParameterError if
+        the metric is unknown, RemoteError if another worker makes another call instead.
         """
         chosen = metric.create(eval_metric)
         pair = X if y is None else (X, y)
         iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
-        evaluate(self.learned(), iterator, chosen, current_session())
+        learned, session = self.learned(), current_session()
+        if session.num_workers > 1:
+            agree_on_evaluation(session, self.symbol, iterator, learned.checksum(), "score")
+        evaluate(learned, iterator, chosen, session, "score")
         values = dict(leaf.get() for leaf in chosen.leaves())
         return next(iter(values.values())) if len(values) == 1 else values
 

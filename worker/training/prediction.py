@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ class Learned:
     spare: SpareExecutor
     precision: str = "float32"
 
+    def checksum(self) -> int:
+        """One number for all parameters and states, to compare them by."""
+        found = 0
+        for _, array in sorted({**self.arguments, **self.states}.items()):
+            found = zlib.crc32(np.ascontiguousarray(array).data.cast("B") if array.size else b"", found)
+        return found
+
     @contextmanager
     def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[StepExecutor]:
         """An executor without gradients for `rows` examples, its batch cut over this process's threads.
@@ -116,12 +124,12 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     return [np.concatenate(kept) for kept in parts]
 
 
-def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session) -> None:
+def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session, what: str) -> None:
     """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows.
 
     An iterator over a part of the data (`num_parts` above 1) yields a worker's own rows, all of which count. Every
-    worker calls it, with as many batches, and waits for all others. Raises what `predict` does, and DataError if labels
-    are missing.
+    worker calls it after `agree_on_evaluation`, with as many batches, and waits for all others; `what` is the call's
+    name for those who wait in another one. Raises what `predict` does, and DataError if labels are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
     # A custom metric cannot be put together from parts of a batch, so each worker computes all rows for itself.
@@ -138,7 +146,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
             else:
                 found.append(_statistics(metric, labels, outputs))
     if not alone:
-        _count(metric, found, session)
+        _count(metric, found, session, what)
 
 
 def _rows_of(
@@ -161,12 +169,12 @@ def _statistics(metric: Metric, labels: list[Array], outputs: list[Array]) -> Ar
     return np.concatenate(parts)
 
 
-def _count(metric: Metric, found: list[Array], session: Session) -> None:
+def _count(metric: Metric, found: list[Array], session: Session, what: str) -> None:
     """Count the batches in `metric`, of which all workers together have `found` the statistics, (count,) per batch.
 
     One gather for all batches, at the end. The sum is in the order of ranks, and so has the same bits on all of them.
     """
-    everyone = session.gather(np.asarray(found, np.float64).tobytes())
+    everyone = session.gather(np.asarray(found, np.float64).tobytes(), what)
     width = sum(leaf.count for leaf in metric.leaves())
     total = np.sum([np.frombuffer(one, np.float64).reshape(-1, width) for one in everyone], axis=0)
     for row in total:

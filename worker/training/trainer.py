@@ -13,7 +13,7 @@ from ...common.errors import DataError
 from ..data.iterators import DataIter
 from ..log import log_line, r_number
 from ..store.session import Session
-from .agreement import Shares
+from .agreement import Shares, agree_on_evaluation, check_equal_batches
 from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
@@ -48,6 +48,7 @@ class Trainer:
         setup = FitSetup(model, iterator, shares, session, kind, metric, names, self.parameters, optimizer, placement)
         self.engine = _engine(setup)
         self._spare = SpareExecutor()
+        self._compared = False  # whether the ranks' evaluation data have been
         self._steps = 0  # of this fit; the model's own count goes on from earlier fits
         self._started = time.perf_counter()
 
@@ -63,7 +64,7 @@ class Trainer:
             stack.callback(self._give_back_weights)
             for epoch in epochs:
                 self.metric.reset()
-                self._epoch(epoch, callbacks)
+                check_equal_batches(self.session, self._epoch(epoch, callbacks), epoch)
                 if not self._end_of_epoch(epoch, callbacks):
                     break
                 self.iterator.reset()
@@ -71,8 +72,8 @@ class Trainer:
             # Not after an error, unlike weights: they come from the store, which may be what has failed.
             self._give_back_optimizer_states()
 
-    def _epoch(self, epoch: int, callbacks: FitCallbacks) -> None:
-        """Train on the iterator's next epoch; batch callbacks run after each step."""
+    def _epoch(self, epoch: int, callbacks: FitCallbacks) -> int:
+        """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had."""
         count = 0
         for count, _ in enumerate(self.engine.epoch(), 1):
             self._steps += 1
@@ -80,6 +81,7 @@ class Trainer:
             callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
         if not count:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
+        return count
 
     def _report(self, epoch: int, count: int) -> None:
         """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began."""
@@ -108,7 +110,8 @@ class Trainer:
         self._give_back_optimizer_states()
         end = EpochEnd(epoch + 1, train, validation, self.model)
         proceed = callbacks.after_epoch(end, self.session.rank == 0)
-        return all(verdict == b"1" for verdict in self.session.gather(b"1" if proceed else b"0"))
+        verdicts = self.session.gather(b"1" if proceed else b"0", f"callbacks at the end of epoch {epoch + 1}")
+        return all(verdict == b"1" for verdict in verdicts)
 
     def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
         """The evaluation metric over the evaluation data by name, computed with the current weights."""
@@ -120,7 +123,11 @@ class Trainer:
         parameters = Learned(
             self.model.symbol, self.model.placement(), weights, states, self._spare, self.model.precision
         )
-        evaluate(parameters, callbacks.evaluation, callbacks.evaluation_metric, self.session)
+        what = "evaluation in fit"
+        if not self._compared:  # data and network stay the same over the epochs
+            agree_on_evaluation(self.session, self.model.symbol, callbacks.evaluation, None, what)
+            self._compared = True
+        evaluate(parameters, callbacks.evaluation, callbacks.evaluation_metric, self.session, what)
         return _values(callbacks.evaluation_metric)
 
     def _give_back_weights(self) -> None:

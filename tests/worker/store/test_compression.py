@@ -169,6 +169,34 @@ def test_workers_that_compress_differently_are_told(new_job):
     assert "do not do the same" in job.err("worker0") + job.err("worker1")
 
 
+@pytest.mark.parametrize("kind", ["device", "dist_sync"])
+def test_a_step_that_the_coding_refuses_can_be_repeated(new_job, kind):
+    code = f"""
+        import numpy as np
+        import pushgrad as mx
+        kv = mx.kv.create({kind!r})
+        kv.set_gradient_compression({{"type": "fp16"}})
+        kv.init("w", np.zeros(4, np.float32))
+        try:
+            kv.push("w", np.full(4, 1e6, np.float32))
+        except mx.PushgradError as error:
+            print(error)
+        kv.push("w", np.full(4, 2.0, np.float32))
+        out = np.empty(4, np.float32)
+        kv.pull("w", out)
+        print(out)
+    """
+    job = new_job(1, 1)
+    if kind == "device":
+        job.spawn("worker0", [sys.executable, "-c", textwrap.dedent(code)])
+    else:
+        job.start(code)
+    job.succeed()
+    refused, value = job.out("worker0").splitlines()
+    assert "fp16" in refused
+    assert value == "[2. 2. 2. 2.]"
+
+
 def test_a_network_learns_with_compressed_gradients():
     random = np.random.default_rng(1)
     X = random.normal(size=(200, 5)).astype(np.float32)

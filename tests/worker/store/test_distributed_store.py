@@ -323,3 +323,65 @@ def test_mxnet_s_other_names(new_job):
     job.succeed()
     kinds = ["dist_sync"] * 3 + ["dist_async"] * 2
     assert [job.out(f"worker{rank}") for rank in range(2)] == [f"{kinds}\n"] * 2
+
+
+TWO_THREADS = """
+    import threading
+    import numpy as np
+    import pushgrad as mx
+
+    kv = mx.kv.create("dist_sync")
+    keys = ["a", "b", "c"]
+    for key in keys:
+        kv.init(key, np.zeros({size}, np.float32))
+    mine = [key if kv.rank else keys[-1 - i] for i, key in enumerate(keys)]
+
+    def train(key):
+        out = np.empty({size}, np.float32)
+        for n in range(1, {steps} + 1):
+            kv.push(key, np.full({size}, n, np.float32))
+            kv.pull(key, out)
+            assert (out == 2 * n).all(), (key, n, out)
+
+    threads = [threading.Thread(target=train, args=(key,)) for key in mine]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("done")
+"""
+
+
+@pytest.mark.parametrize(("size", "ipc"), [(7, True), (200_000, True), (200_000, False)])
+def test_threads_with_keys_of_their_own_do_not_wait_for_each_other(new_job, size, ipc):
+    job = new_job(2, 2, ipc=ipc).start(TWO_THREADS.format(size=size, steps=30))
+    job.succeed(50)
+    assert job.out("worker0") == job.out("worker1") == "done\n"
+
+
+@pytest.mark.parametrize(("size", "rows"), [((5,), False), ((300_000,), False), ((5, 3), True)])
+def test_a_pull_waits_for_its_own_key_alone(new_job, size, rows):
+    job = new_job(2, 1)
+    code = """
+        import numpy as np
+        import pushgrad as mx
+
+        kv = mx.kv.create("dist_sync")
+        for key in ("a", "b"):
+            kv.init(key, np.zeros({size}, np.float32), row_sparse={rows})
+        out = np.empty({size}, np.float32)
+        if kv.rank == 0:
+            kv.push("b", np.ones({size}, np.float32))  # worker 1 pushes it last
+        kv.push("a", np.ones({size}, np.float32))
+        if {rows}:
+            kv.row_sparse_pull("a", out, np.arange(len(out)))
+        else:
+            kv.pull("a", out)
+        kv.session.barrier()  # which worker 0 reaches while its push of "b" is under way
+        if kv.rank == 1:
+            kv.push("b", np.ones({size}, np.float32))
+        kv.pull("b", np.empty({size}, np.float32))
+        print(out.ravel()[:2])
+    """
+    job.start(code.format(size=size, rows=rows)).succeed(30)
+    assert job.out("worker0") == job.out("worker1") == "[2. 2.]\n"

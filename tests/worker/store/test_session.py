@@ -102,7 +102,7 @@ def test_a_barrier_that_a_worker_has_left_behind_fails_at_once(new_job):
     job.start(code("session.barrier()\nif session.rank == 0:\n    session.barrier()"))
     codes = job.wait(30)
     assert codes["worker0"] == 1
-    assert "worker 1 left the job before this collective or barrier" in job.err("worker0")
+    assert 'worker 1 left the job before "barrier"' in job.err("worker0")
 
 
 def test_a_closed_session_cannot_be_used(new_job):
@@ -196,3 +196,63 @@ def test_a_script_that_is_started_as_a_server_serves(new_job):
         job.spawn(name, [sys.executable, "train.py"], role)
     job.succeed()
     assert (job.out("worker0"), job.out("server0")) == ("trained\n", "")
+
+
+REFUSED = """
+import threading
+import pushgrad as mx
+from pushgrad.common.errors import RemoteError
+from pushgrad.common.requests import Setup
+
+transport, retired = session.transport, threading.Event()
+forget, retire = transport._forget_failed, transport.retire
+
+def late():  # the thread looks for failures only when the caller has given its flight up
+    if any(flight.failure for flight in list(transport._flights)):
+        retired.wait(20)
+    forget()
+
+def early(flight):
+    retire(flight)
+    retired.set()
+
+kv = mx.kv.create("dist_sync")
+transport._forget_failed, transport.retire = late, early
+try:
+    kv._calls.ask_all(Setup, mode="sync", staleness=0, optimizer={"name": "nonsense"})
+except RemoteError as error:
+    print(error.code)
+"""
+
+
+def test_a_refused_call_is_forgotten_however_soon_its_caller_gives_up(new_job):
+    job = new_job(1, 1).start(code(REFUSED))
+    job.succeed(30)
+    assert job.out("worker0") == "optimizer\n"
+
+
+FAILED_JOIN = """
+import os
+import pushgrad as mx
+from pushgrad.common.errors import JobError
+
+def files():
+    return len(os.listdir("/proc/self/fd"))
+
+before = None
+for _ in range(3):
+    try:
+        mx.kv.create("dist_sync")
+    except JobError as error:
+        print(error)
+    before = before or files()
+assert files() == before, (before, files())
+"""
+
+
+def test_nothing_stays_of_a_join_that_failed(new_job):
+    job = new_job(1, 1, start_timeout=0.2)
+    job.env["DMLC_PS_ROOT_PORT"] = "1"  # nobody listens there
+    job.start_worker(0, FAILED_JOIN)
+    job.succeed(30)
+    assert job.out("worker0").count("no answer from the scheduler") == 3

@@ -24,7 +24,7 @@ class Peer(Session):
         super().__init__(rank, len(said), True)
         self.said = said
 
-    def gather(self, payload):
+    def gather(self, payload, what=""):
         self.said[self.rank] = payload
         if None in self.said:
             raise Waiting
