@@ -57,7 +57,7 @@ def test_ranks_that_bring_different_things(failing, what):
     lines, told = DIFFERENT[what]
     for line in errors_of(failing(lines)):
         assert f"DataError: ranks 0 and 1 train on different things: {told}" in line
-        assert "All workers run the same script on the same data" in line
+        assert "All workers must run the same script on the same data" in line
 
 
 def test_all_ranks_that_differ_are_named(failing):
