@@ -86,7 +86,11 @@ class Peers:
         if isinstance(message, Hello):
             self.service = Service("test", [mark_of(message.incarnation)])
             self.replies = Replies(self.service)
-            known = {"lease": 20.0, "workers": ((mark_of(message.incarnation), "h"),), "servers": ((self.endpoint, "h"),)}
+            known = {
+                "lease": 20.0,
+                "workers": ((mark_of(message.incarnation), "h"),),
+                "servers": ((self.endpoint, "h"),),
+            }
             self.say(self.scheduler, identity, Registered(lease=20.0), version=False)
             self.say(self.scheduler, identity, Welcome(rank=7, **known), Welcome(rank=0, **known))
             if message.role == "server":
@@ -149,7 +153,7 @@ def test_another_version_is_said_at_once(peers):
     found.scheduler.send_multipart([identity, b"\x82\xa1v\x63\xa2op\xa5hello"])
     assert process.wait(30) == 1
     told = found.job.err("worker0")
-    assert "speaks another version of the protocol: expected 1, got 99. Install the same version" in told
+    assert "speaks another version of the protocol: expected 2, got 99. Install the same version" in told
 
 
 def test_an_endpoint_that_is_none(peers):
