@@ -83,7 +83,7 @@ def test_a_scheduler_that_is_stopped_is_named_by_all(running):
     codes = job.wait(20, ["worker0", "worker1", "server0"])
     assert set(codes.values()) == {1}
     for name in codes:
-        assert re.search(r"the scheduler at tcp://\S+ is lost: no sign of life for 2 s", job.err(name))
+        assert re.search(r"the scheduler at ipc://\S+ is lost: no sign of life for 2 s", job.err(name))
 
 
 STANDS = """

@@ -8,7 +8,7 @@ import zmq
 from wire_messages import SAMPLES, mutate, nested
 
 from pushgrad.common.codec import decode, encode
-from pushgrad.common.messages import Gather, Gathered, Hello, Leave, Left, Registered, Stop, Welcome
+from pushgrad.common.messages import Gather, Gathered, Hello, Leave, Left, Registered, Stop, Welcome, mark_of
 from pushgrad.common.wire import WireError
 from pushgrad.ps.replies import Replies
 from pushgrad.ps.service import Service
@@ -84,9 +84,13 @@ class Peers:
     def answer(self, identity, message):
         self.said.append(message)
         if isinstance(message, Hello):
-            self.service = Service("test", [message.incarnation])
+            self.service = Service("test", [mark_of(message.incarnation)])
             self.replies = Replies(self.service)
-            known = {"lease": 20.0, "workers": ((message.incarnation, "h"),), "servers": ((self.endpoint, "h"),)}
+            known = {
+                "lease": 20.0,
+                "workers": ((mark_of(message.incarnation), "h"),),
+                "servers": ((self.endpoint, "h"),),
+            }
             self.say(self.scheduler, identity, Registered(lease=20.0), version=False)
             self.say(self.scheduler, identity, Welcome(rank=7, **known), Welcome(rank=0, **known))
             if message.role == "server":
@@ -115,7 +119,7 @@ def peers(new_job):
     made = []
 
     def make(seed):
-        made.append(Peers(new_job(1, 1, lease=20, ipc=False), seed))
+        made.append(Peers(new_job(1, 1, lease=20, ipc=False, PUSHGRAD_INSECURE="1"), seed))
         return made[-1]
 
     yield make
@@ -149,7 +153,7 @@ def test_another_version_is_said_at_once(peers):
     found.scheduler.send_multipart([identity, b"\x82\xa1v\x63\xa2op\xa5hello"])
     assert process.wait(30) == 1
     told = found.job.err("worker0")
-    assert "speaks another version of the protocol: expected 1, got 99. Install the same version" in told
+    assert "speaks another version of the protocol: expected 2, got 99. Install the same version" in told
 
 
 def test_an_endpoint_that_is_none(peers):
