@@ -16,27 +16,27 @@ class Filter:
         self._display = display
 
     def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
-        """See Display."""
+        """Pass lines on."""
         self._display.lines(name, is_error, lines)
 
     def say(self, text: str) -> None:
-        """See Display."""
+        """Pass a line of the launcher's own on."""
         self._display.say(text)
 
     def show(self, view: View) -> None:
-        """See Display."""
+        """Pass the view on."""
         self._display.show(view)
 
     def pause(self) -> None:
-        """See Display."""
+        """Have the display leave the terminal to others."""
         self._display.pause()
 
     def resume(self) -> None:
-        """See Display."""
+        """Have the display take the terminal back."""
         self._display.resume()
 
     def close(self) -> None:
-        """See Display."""
+        """Close the display."""
         self._display.close()
 
 
