@@ -22,7 +22,7 @@ class Launched:
         the tests run in the background of a shell.
         """
         self.begin = time.monotonic()
-        signals = ["env", "--default-signal=INT,TERM,HUP,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
+        signals = ["env", "--default-signal=INT,TERM,HUP,QUIT,CHLD", *(f"--ignore-signal={name}" for name in ignored)]
         # The tests may run from a source tree that is not the installed one.
         self.process = subprocess.Popen(
             [*signals, *argv],

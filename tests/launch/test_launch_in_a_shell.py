@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ class Shell:
         pid, self.fd = pty.fork()
         if pid == 0:
             os.chdir(folder)
+            for signum in (signal.SIGINT, signal.SIGQUIT):  # ignored if the tests run in the background of a shell
+                signal.signal(signum, signal.SIG_DFL)
             own = {**os.environ, "PS1": "$ ", "TERM": "xterm", **env}
             os.execvpe("bash", ["bash", "--norc", "--noediting", "-i"], own)
         self.pid, self.text = pid, b""
