@@ -75,6 +75,16 @@ class Peers:
                 identity, *frames = self.server.recv_multipart()
                 self.serve(identity, decode(frames))
 
+    def hears(self, reason):
+        """Whether the scheduler hears of a failure with that reason, which may come after the process has ended."""
+        while True:
+            if any(reason in getattr(item, "reason", "") for item in self.said):
+                return True
+            if not self.scheduler.poll(10_000):
+                return False
+            identity, *frames = self.scheduler.recv_multipart()
+            self.answer(identity, decode(frames))
+
     def say(self, socket, identity, *messages, version=True):
         for frames in nonsense(self.generator, 5, version):
             socket.send_multipart([identity, *frames])
@@ -162,4 +172,4 @@ def test_an_endpoint_that_is_none(peers):
     found.run(found.job.start_worker(0, TRAIN))
     assert found.job.wait(1) == {"worker0": 1}
     assert "JobError: a server cannot be reached at 'tcp://127.0.0.1:none'" in found.job.err("worker0")
-    assert any("cannot be reached at 'tcp://127.0.0.1:none'" in getattr(item, "reason", "") for item in found.said)
+    assert found.hears("cannot be reached at 'tcp://127.0.0.1:none'")

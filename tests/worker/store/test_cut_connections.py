@@ -1,9 +1,10 @@
-"""Connections that are cut in the middle of a frame: requests are said again and the result has the same bits."""
+"""Connections that are cut in the middle of a frame, and slow ones: the result has the same bits."""
 
 import contextlib
 import random
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -40,10 +41,14 @@ TRAIN = """
 
 
 class Proxy:
-    """Forwards connections to the port that `target` gives, and cuts them after a random number of bytes."""
+    """Forwards connections to the port that `target` gives, and cuts them after a random number of bytes.
 
-    def __init__(self, target, seed, cuts, low, high):
+    A share `late` of what it reads waits for 0.1 to 0.3 s, as on a line that loses packets, which are sent again.
+    """
+
+    def __init__(self, target, seed, cuts=0, low=0, high=0, late=0.0):
         self.target, self.random, self.cuts, self.limits, self.cut = target, random.Random(seed), cuts, (low, high), 0
+        self.late, self.delayed = late, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.threads = [threading.Thread(target=self.accept)]
@@ -75,6 +80,9 @@ class Proxy:
                 if budget[0] < 0:
                     self.cut += 1
                     data = data[: len(data) + budget[0]]  # the rest is lost, in the middle of whatever it was
+                if self.random.random() < self.late:
+                    self.delayed += 1
+                    time.sleep(self.random.uniform(0.1, 0.3))
                 if data:
                     target.sendall(data)
                 if budget[0] < 0:
@@ -98,13 +106,13 @@ def expected():
     return float(weight)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_cut_connections_change_nothing(new_job, seed):
+def trained_through(new_job, *ways):
+    """Two workers train, each of them through the same proxies to scheduler and server, which are given back."""
     job = new_job(2, 1, ipc=False, PUSHGRAD_INSECURE="1").start_scheduler()
     root = int(job.env["DMLC_PS_ROOT_PORT"])
     job.start_server(0)
-    to_scheduler = Proxy(lambda: root, seed, 6, 200, 1_500)
-    to_server = Proxy(lambda: int((job.folder / "server_port").read_text()), seed + 100, 12, 10_000, 8_000_000)
+    targets = (lambda: root, lambda: int((job.folder / "server_port").read_text()))
+    to_scheduler, to_server = (Proxy(target, **way) for target, way in zip(targets, ways, strict=True))
     for rank in range(2):
         job.start_worker(rank, TRAIN, to_server.port, DMLC_PS_ROOT_PORT=str(to_scheduler.port))
     try:
@@ -115,5 +123,21 @@ def test_cut_connections_change_nothing(new_job, seed):
         to_server.close()
     for rank in range(2):
         assert [float(text) for text in job.out(f"worker{rank}").split()] == [expected()] * 3
+    return to_scheduler, to_server
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cut_connections_change_nothing(new_job, seed):
+    to_scheduler, to_server = trained_through(
+        new_job,
+        {"seed": seed, "cuts": 6, "low": 200, "high": 1_500},
+        {"seed": seed + 100, "cuts": 12, "low": 10_000, "high": 8_000_000},
+    )
     assert to_scheduler.cut > 2
     assert to_server.cut > 2
+
+
+def test_a_slow_and_lossy_line_changes_nothing(new_job):
+    to_scheduler, to_server = trained_through(new_job, {"seed": 1, "late": 0.2}, {"seed": 2, "late": 0.02})
+    assert to_scheduler.delayed > 2
+    assert to_server.delayed > 2
