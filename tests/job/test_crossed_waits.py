@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 FIT = """
     import sys
     import numpy as np

@@ -20,6 +20,8 @@ import sys
 import numpy as np
 import pushgrad as mx
 
+pytestmark = pytest.mark.long
+
 kv = mx.kv.create("dist_sync")
 kv.init("w", np.zeros(50_000, np.float32))
 out = np.empty(50_000, np.float32)

@@ -13,7 +13,7 @@ import pytest
 
 from pushgrad.common.curve import make_keys
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")]
 NOBODY = 65534
 
 TRAINS = """

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROLE = [sys.executable, "-P", "-m", "pushgrad.ps"]
 
 STEPS = """

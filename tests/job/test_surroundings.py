@@ -35,7 +35,7 @@ def readable(scratch):
     return str(scratch / "train.py")
 
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")]
 
 
 def refused(job, *texts):

@@ -20,6 +20,8 @@ from pushgrad.common.requests import Push, Stats
 from pushgrad.common.tensor import Tensor
 from pushgrad.ps.listener import COUNT, DEAD, PER_PEER, SPARE, Listener
 
+pytestmark = pytest.mark.long
+
 TRAIN = """
     import json, os, sys
     import numpy as np

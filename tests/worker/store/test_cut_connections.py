@@ -137,6 +137,7 @@ def test_cut_connections_change_nothing(new_job, seed):
     assert to_server.cut > 2
 
 
+@pytest.mark.long
 def test_a_slow_and_lossy_line_changes_nothing(new_job):
     to_scheduler, to_server = trained_through(new_job, {"seed": 1, "late": 0.2}, {"seed": 2, "late": 0.02})
     assert to_scheduler.delayed > 2
