@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 _spec = importlib.util.spec_from_file_location("two_hosts", Path(__file__).with_name("test_two_hosts.py"))
 _two_hosts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_two_hosts)
@@ -19,8 +21,6 @@ TRAIN = """
 import sys
 import numpy as np
 import pushgrad as mx
-
-pytestmark = pytest.mark.long
 
 kv = mx.kv.create("dist_sync")
 kv.init("w", np.zeros(50_000, np.float32))
