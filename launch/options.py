@@ -8,23 +8,22 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from ..common.cores import available_cores
 from ..common.errors import JobError
 from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
+from .clusters.engine import check_options, engine
+from .clusters.hosts import Seat, read_hosts, seats
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
-from .job import Job
+from .job import ROLE, Job
 from .process_plan import OWNED
 from .script import worker_command
-from .surroundings import check_folder, temp_folder
+from .surroundings import check_folder, short_temp_folder, thread_defaults
 
-SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
 NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
-ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,15 @@ class Options:
     script: str
     args: Sequence[str] = ()
     module: bool = False
+    cluster: str = "local"
+    hostfile: str | None = None
     workers: int | None = None
-    servers: int = 1
+    servers: int | None = None
+    workers_per_host: int | None = None
+    servers_per_host: int | None = None
+    workdir: str | None = None
+    sync: bool = False
+    python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()
     log_dir: str | None = None
@@ -55,23 +61,83 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_platform()
     check_folder()
     _check_restarts(options.max_restarts)
-    command = (*worker_command(options.script, options.module), *options.args)
+    check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env)
-    hands = deal_gpus(options.gpus, options.workers, env, environ)
-    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    return Job(
-        command=command,
-        workers=workers,
-        servers=_members("--servers", options.servers),
-        hands=hands,
+    python = options.python or sys.executable
+    team = _team(options, env, environ)
+    sync = Path(options.script).absolute().parent if options.sync else None
+    job = Job(
+        command=_command(options, python),
+        python=python,
         env=env,
-        defaults=_defaults(workers, bool(hands), environ),
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
         start_timeout=_start_timeout(options.start_timeout, env, environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
         keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
+        workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
+        sync=sync,
+        **team,
         **_places(options.log_dir),
+    )
+    return job if options.python is None else replace(job, role_command=(python, *ROLE))
+
+
+def _command(options: Options, python: str) -> tuple[str, ...]:
+    if options.sync and options.module:
+        raise JobError("--sync copies the folder of a script, and --module names none", remedy="Leave one of them out")
+    command = worker_command(options.script, options.module, python)
+    if options.sync and Path(options.script).exists():  # the script's folder is the processes' own there
+        command = (*command[:-1], f".{os.sep}{Path(options.script).name}")
+    return (*command, *options.args)
+
+
+class _Team(TypedDict):
+    workers: int
+    servers: int
+    hands: tuple[tuple[str, ...], ...]
+    seats: tuple[Seat, ...]
+    defaults: dict[str, str]
+
+
+def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) -> _Team:
+    """How many processes there are of a kind, on which hosts, and with which devices."""
+    for option in ("workers", "servers", "workers_per_host", "servers_per_host"):
+        if (value := getattr(options, option)) is not None:
+            _members(f"--{option.replace('_', '-')}", value)
+    if options.hostfile is not None:
+        return _team_on_hosts(options, environ)
+    if "hostfile" in engine(options.cluster).needs:
+        raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
+    hands = deal_gpus(options.gpus, options.workers, env, environ)
+    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
+    threads = thread_defaults(workers, environ)
+    return _Team(
+        workers=workers,
+        servers=options.servers or 1,
+        hands=hands,
+        seats=(),
+        defaults=threads | _defaults(bool(hands), environ),
+    )
+
+
+def _team_on_hosts(options: Options, environ: Mapping[str, str]) -> _Team:
+    if options.gpus is not None:
+        raise JobError("--gpus counts the GPUs of this host", remedy="Write gpus=0,1 behind the hosts in --hostfile")
+    placed = seats(
+        read_hosts(Path(options.hostfile or "")),
+        options.workers,
+        options.servers,
+        options.workers_per_host,
+        options.servers_per_host,
+    )
+    # How many threads each has is settled where the cores are: by the agents.
+    return _Team(
+        workers=_members("--workers", sum(seat.workers for seat in placed)),
+        servers=_members("--servers", sum(seat.servers for seat in placed)),
+        hands=(),
+        seats=placed,
+        defaults=_defaults(any(seat.hands for seat in placed), {}),
     )
 
 
@@ -84,7 +150,7 @@ class _Places(TypedDict):
 def _places(log_dir: str | None) -> _Places:
     """A new job's name and folders."""
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
+    job_dir = short_temp_folder() / f"pushgrad-{job_id}"
     logs = job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id
     return {"job_id": job_id, "job_dir": job_dir, "log_dir": logs}
 
@@ -152,10 +218,8 @@ def deal_gpus(
     return tuple(map(tuple, hands))
 
 
-def _defaults(workers: int, deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
-    threads = str(max(1, available_cores() // workers))  # workers that all use all cores slow each other down
-    wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
-    wanted["PYTHONBREAKPOINT"] = NO_KEYBOARD
+def _defaults(deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
+    wanted = {"PYTHONUNBUFFERED": "1", "PYTHONBREAKPOINT": NO_KEYBOARD}
     if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
         wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
     return {name: value for name, value in wanted.items() if name not in environ}
@@ -202,11 +266,3 @@ def _log_folder(log_dir: str) -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise JobError(f"--log-dir {log_dir}: no permission to write in {existing}", remedy="Choose another folder")
     return folder
-
-
-def _short_temp_dir() -> Path:
-    """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
-    folder = temp_folder()
-    job_name = len("pushgrad-20260101-000000-abcdef/")
-    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
-    return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..common.errors import EXIT_FAILURE
@@ -76,13 +77,42 @@ class Supervisor:
         self._timers = {name: due + seconds for name, due in self._timers.items()}
         self._ending.shift(seconds)
 
-    def started(self, name: str, pid: int) -> None:
-        """Note that a process has been started."""
-        self.members[name].pid = pid
+    def started(self, name: str, pid: int, host: str | None = None) -> None:
+        """Note that a process has been started; `host` if that was chosen only now."""
+        member = self.members[name]
+        member.pid = pid
+        if host is not None:
+            member.spec = replace(member.spec, host=host)
 
     def failed_to_start(self, name: str, why: str, now: float) -> list[Action]:
         """Note that a process could not be started: the job fails."""
+        self.members[name].pid = None
         return self._fail(Cause(EXIT_FAILURE, f"could not be started: {why}", self.members[name]), now)
+
+    def not_begun(self, now: float) -> None:
+        """The hosts are still being reached: the time to start begins later."""
+        if "start" in self._timers:
+            self._timers["start"] = now + self._start_timeout
+
+    def unusable(self, why: str, now: float) -> list[Action]:
+        """Note that the hosts cannot be used: nothing has been started, whatever has been asked for."""
+        for member in self.members.values():
+            member.pid = None
+        return self._workers_left(now) if self.stopping else self._fail(Cause(EXIT_FAILURE, why), now)
+
+    def lost(self, names: Sequence[str], why: str, now: float) -> list[Action]:
+        """Note that nothing is heard any more of processes that have not ended: the job fails, unless it is done."""
+        gone = [member for name in names if (member := self.members[name]).running]
+        for member in gone:
+            member.lost = True
+        if self.stopping:
+            return self._workers_left(now)
+        if not gone or self._finishing:
+            return []
+        return self._fail(Cause(EXIT_FAILURE, f"was lost: {why}", gone[-1]), now)  # workers come last, and say more
+
+    def _workers_left(self, now: float) -> list[Action]:
+        return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
 
     def status(self, event: Event, now: float) -> list[Action]:
         """Take what the scheduler has said; events of an unknown kind or process are ignored."""
@@ -130,7 +160,7 @@ class Supervisor:
         member = self.members[name]
         member.code = code
         if self.stopping:
-            return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
+            return self._workers_left(now)
         if code == 0:
             return self._ended_well(member, now)
         self._evidence.note_failure(member)

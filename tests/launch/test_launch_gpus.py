@@ -136,10 +136,10 @@ def test_what_a_worker_is_told(hand, visible, devices):
 
 
 def test_indices_are_those_of_nvidia_smi():
-    assert options._defaults(2, True, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
-    assert "CUDA_DEVICE_ORDER" not in options._defaults(2, False, {})
+    assert options._defaults(True, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in options._defaults(False, {})
     for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):
-        assert "CUDA_DEVICE_ORDER" not in options._defaults(2, True, {name: "0"})
+        assert "CUDA_DEVICE_ORDER" not in options._defaults(True, {name: "0"})
 
 
 def test_two_names_of_one_gpu_for_one_worker(monkeypatch):
