@@ -20,6 +20,7 @@ from .agreement import Shares
 from .feeding import InputNames
 from .metrics.base import Metric
 from .model import Model
+from .pairing import Pairing
 from .parameters import Parameters
 
 
@@ -37,6 +38,7 @@ class FitSetup:
     parameters: Parameters
     optimizer: Optimizer
     placement: Placement
+    pairing: Pairing
 
     @property
     def learned(self) -> list[str]:
