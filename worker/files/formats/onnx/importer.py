@@ -18,7 +18,7 @@ from ....atomic_files import PathLike
 from ....symbols.symbol import Symbol
 from ....symbols.variables import group, variable
 from ..extras import needed
-from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
+from . import importer_arrays, importer_layers, importer_math, importer_norms, importer_resize  # noqa: F401  (IMPORTERS)
 from .folding import fold
 from .reader import IMPORTERS, Graph, OnnxNode, RefusedNode
 
@@ -67,7 +67,7 @@ def _load(path: PathLike) -> Any:
             raise FileFormatError(f"{path}: too large for an ONNX file")
         model = onnx.ModelProto.FromString(Path(path).read_bytes())
         _check_kind(model, path)
-        onnx.checker.check_model(model)
+        _check(onnx.checker, model)
         return inference.infer_shapes(model)
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
@@ -75,6 +75,19 @@ def _load(path: PathLike) -> Any:
         raise
     except Exception as error:  # the library's errors have no common base
         raise FileFormatError(f"{path}: not a valid ONNX file ({str(error)[:200]})") from None
+
+
+def _check(checker: Any, model: Any) -> None:
+    """Let the library check the model. It insists on shapes of inputs and outputs, which the format leaves optional."""
+    types = [item.type.tensor_type for item in (*model.graph.input, *model.graph.output)]
+    shapeless = [kind for kind in types if kind.elem_type and not kind.HasField("shape")]
+    for kind in shapeless:
+        kind.shape.SetInParent()
+    try:
+        checker.check_model(model)
+    finally:
+        for kind in shapeless:
+            kind.ClearField("shape")
 
 
 def _check_kind(model: Any, path: PathLike) -> None:

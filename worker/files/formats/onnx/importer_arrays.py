@@ -154,9 +154,22 @@ def _where(node: OnnxNode) -> Symbol:
     if len(set(shapes)) == 1 and shapes[0] is not None:
         return node.apply("where", *(node.symbol(index) for index in range(3)))
     widest = node.graph.shapes.get(node.proto.output[0])
-    if widest is None or not all(widest):
+    if widest is not None and all(widest):
+        return node.apply("where", *(node.stretched(index, widest) for index in range(3)))
+    if widest is None or widest not in shapes:
         raise node.refuse("arrays of different shapes, where the output's is not fixed")
-    return node.apply("where", *(node.stretched(index, widest) for index in range(3)))
+    like = node.symbol(shapes.index(widest))  # which has the open extents, such as the batch's
+    inputs = [node.symbol(i) if shapes[i] == widest else _stretched_like(node, i, widest, like) for i in range(3)]
+    return node.apply("where", *inputs)
+
+
+def _stretched_like(node: OnnxNode, index: int, widest: Shape, like: Symbol) -> Symbol:
+    """The input broadcast to the shape of `like`, which is `widest` where that is known."""
+    shape = node.shape(index)
+    if shape is None or not all(shape):
+        raise node.refuse("arrays of different shapes, several of which are open")
+    data = node.stretched(index, (1,) * (len(widest) - len(shape)) + shape)
+    return node.apply("broadcast_like", data, like, last=False)
 
 
 @imports("Cast")
@@ -201,4 +214,4 @@ def _gather_elements(node: OnnxNode) -> Symbol:
     # `pick` chooses one element of each row, so the places must have an extent of 1 along the axis.
     if shape is None or places is None or places != tuple(1 if i == axis else n for i, n in enumerate(shape)):
         raise node.refuse("more than one element along its axis")
-    return node.apply("pick", node.symbol(0), node.symbol(1), axis=axis, keepdims=True)
+    return node.apply("pick", node.symbol(0), node.symbol(1), axis=axis, mode="wrap", keepdims=True)

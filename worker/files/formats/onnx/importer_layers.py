@@ -1,11 +1,11 @@
-"""Importers of layers with weights, pooling and resizing.
+"""Importers of layers with weights and of pooling.
 
 ONNX, like MXNet, has data as (N, C, ...) and weights as (filters, C / groups, ...), so weights are taken as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,11 +37,11 @@ def _padding(node: OnnxNode, kernel: Shape, strides: Shape, dilations: Shape) ->
 
 def _padded(node: OnnxNode, data: Symbol, before: Shape, after: Shape, value: float) -> Symbol:
     """`data` with an explicit border, for padding that differs between the sides: MXNet's layers pad both the same."""
-    if len(before) not in (2, 3):
-        raise node.refuse("unequal padding of one axis")
     widths = [n for pair in zip(before, after, strict=True) for n in pair]
-    width = (0, 0, 0, 0, *widths)
-    return node.apply("Pad", data, last=False, mode="constant", pad_width=width, constant_value=value)
+    if len(before) == 1:  # Pad wants two axes or more: one of a single pixel stands beside it meanwhile
+        data, widths = node.apply("expand_dims", data, last=False, axis=2), [0, 0, *widths]
+    made = node.apply("Pad", data, last=False, mode="constant", pad_width=(0, 0, 0, 0, *widths), constant_value=value)
+    return node.apply("squeeze", made, last=False, axis=(2,)) if len(before) == 1 else made
 
 
 @imports("Conv")
@@ -102,28 +102,48 @@ def _pooling(node: OnnxNode) -> Symbol:
     before, after = _padding(node, kernel, strides, (1,) * axes)
     kind = {"MaxPool": "max", "AveragePool": "avg", "LpPool": "lp"}[node.kind]
     inside = kind == "avg" and not node.get("count_include_pad", 0)  # a mean of what is inside the image only
-    data, convention = node.symbol(0), "full" if node.get("ceil_mode", 0) else "valid"
+    data, rounding = node.symbol(0), _rounding(node, kernel, strides, before, after)
     if kind == "lp" and node.get("p", 2) % 2:  # ONNX takes absolute values first, which only matters for odd powers
         data = node.apply("abs", data, last=False)
     # Some exporters write rounding up as more padding at the end. Neither a maximum nor a mean of what is inside counts
     # that, so the convention "full" means the same.
     if before != after and (inside or kind == "max") and _rounds_up(node, kernel, strides, before, after):
-        after, convention = before, "full"
+        after, rounding = before, "full"
+    window: dict[str, Any] = {"kernel": kernel, "stride": strides, "pooling_convention": rounding}
     if before != after:
         if inside:
-            raise node.refuse("unequal padding that is left out of the mean")
+            return _mean_inside(node, data, before, after, window)
         data, before = _padded(node, data, before, after, _LOWEST if kind == "max" else 0.0), (0,) * axes
     more = {"p_value": node.get("p", 2)} if kind == "lp" else {"count_include_pad": not inside} if kind == "avg" else {}
-    return node.apply(
-        "Pooling",
-        data,
-        kernel=kernel,
-        stride=strides,
-        pad=before,
-        pool_type=kind,
-        pooling_convention=convention,
-        **more,
-    )
+    return node.apply("Pooling", data, pad=before, pool_type=kind, **window, **more)
+
+
+def _rounding(node: OnnxNode, kernel: Shape, strides: Shape, before: Shape, after: Shape) -> str:
+    """The convention by which MXNet makes as many windows as ONNX.
+
+    With `ceil_mode` ONNX rounds up, except where the last window would begin in the padding behind the image.
+    """
+    data = node.shape(0)
+    if not node.get("ceil_mode", 0):
+        return "valid"
+    if data is None or not all(data[2:]):
+        return "full"
+    rules = zip(data[2:], kernel, strides, before, after, strict=True)
+    # The windows move by p + n + q - k in all. Where that is a multiple of s, there is nothing to be rounded.
+    fits = {-(-(p + n + q - k) // s) * s < p + n for n, k, s, p, q in rules if (p + n + q - k) % s}
+    if len(fits) > 1:
+        raise node.refuse("ceil_mode, which rounds up on one axis and down on another")
+    return "full" if True in fits else "valid"
+
+
+def _mean_inside(node: OnnxNode, data: Symbol, before: Shape, after: Shape, window: dict[str, Any]) -> Symbol:
+    """The mean of what is inside the image, for unequal padding: the sums, divided by those of an image of ones."""
+    ones = node.apply("ones_like", data, last=False)
+    sums = [
+        node.apply("Pooling", _padded(node, image, before, after, 0.0), last=False, pool_type="sum", **window)
+        for image in (data, ones)
+    ]
+    return node.apply("elemwise_div", *sums)
 
 
 def _rounds_up(node: OnnxNode, kernel: Shape, strides: Shape, before: Shape, after: Shape) -> bool:
@@ -152,7 +172,7 @@ def _gemm(node: OnnxNode) -> Symbol:
     data = node.symbol(0)
     if node.get("transA", 0):
         data = node.apply("transpose", data, last=False, axes=(1, 0))
-    if not node.is_constant(1) or (node.has(2) and not node.is_constant(2)):
+    if not _is_layer(node):
         return _gemm_of_values(node, data)
     # FullyConnected has its weight as (outputs, inputs). alpha and beta are multiplied into weight and bias now.
     weight = node.constant(1).T if not node.get("transB", 0) else node.constant(1)
@@ -163,33 +183,17 @@ def _gemm(node: OnnxNode) -> Symbol:
     return node.apply("FullyConnected", *inputs, num_hidden=len(weight), no_bias=not node.has(2), flatten=False)
 
 
+def _is_layer(node: OnnxNode) -> bool:
+    """Whether B is a constant and C, if given, a constant that is the same for every row."""
+    rows = (node.shape(2) or ())[:-1]
+    return node.is_constant(1) and (not node.has(2) or (node.is_constant(2) and rows in ((), (1,))))
+
+
 def _gemm_of_values(node: OnnxNode, data: Symbol) -> Symbol:
-    """alpha A B + beta C for a weight or bias that is not a constant."""
+    """alpha A B + beta C for any B and C."""
     scale, shift = node.get("alpha", 1.0), node.get("beta", 1.0)
     made = node.apply("dot", data, node.symbol(1), last=False, transpose_b=bool(node.get("transB", 0)))
     made = node.apply("_mul_scalar", made, last=not node.has(2), scalar=scale)
     if not node.has(2):
         return made
     return node.apply("broadcast_add", made, node.apply("_mul_scalar", node.symbol(2), last=False, scalar=shift))
-
-
-@imports("Upsample", "Resize")
-def _resize(node: OnnxNode) -> Symbol:
-    scales = _scales(node)
-    mode, height, width = node.get("mode", "nearest"), *scales[2:]
-    # For a whole factor, nearest pixels in both of these modes are the repeated pixels of UpSampling.
-    exact = node.get("coordinate_transformation_mode", "half_pixel") in ("asymmetric", "half_pixel")
-    if mode != "nearest" or not exact or scales[:2] != (1, 1) or height != width or height != int(height):
-        raise node.refuse("anything but nearest pixels and one whole factor")
-    return node.apply("UpSampling", node.symbol(0), scale=int(height), sample_type="nearest", num_args=1)
-
-
-def _scales(node: OnnxNode) -> Sequence[float]:
-    """The factor by which each of the four axes (N, C, H, W) grows."""
-    last = 1 if node.kind == "Upsample" else 2
-    if node.rank(0) != 4 or node.has(3) or not (node.is_constant(last) or node.get("scales")):
-        raise node.refuse("other than by constant factors on four axes")
-    values = node.constant(last) if node.has(last) else np.array(node.get("scales"))
-    if values.shape != (4,):
-        raise node.refuse("other than by constant factors on four axes")
-    return tuple(float(value) for value in values)

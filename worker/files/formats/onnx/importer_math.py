@@ -76,11 +76,16 @@ def _mod(node: OnnxNode) -> Symbol:
 
 @imports("Sum", "Mean")
 def _sum(node: OnnxNode) -> Symbol:
-    count = len(node.proto.input)
-    if len({node.shape(index) for index in range(count)}) != 1 and count > 1:
-        raise node.refuse("arrays of different or unknown shapes")
-    total = node.apply("add_n", *(node.symbol(index) for index in range(count)), last=node.kind == "Sum")
-    return total if node.kind == "Sum" else node.apply("_div_scalar", total, scalar=float(count))
+    count, is_sum = len(node.proto.input), node.kind == "Sum"
+    inputs = [node.symbol(index) for index in range(count)]
+    shapes = {node.shape(index) for index in range(count)}
+    if count == 1 or (len(shapes) == 1 and None not in shapes):
+        total = node.apply("add_n", *inputs, last=is_sum)
+    else:
+        total = inputs[0]
+        for index in range(1, count):
+            total = node.apply("broadcast_add", total, inputs[index], last=is_sum and index == count - 1)
+    return total if is_sum else node.apply("_div_scalar", total, scalar=float(count))
 
 
 @imports(*_PLAIN)
@@ -119,12 +124,14 @@ _REDUCTIONS = {
     "ReduceL1": "norm", "ReduceL2": "norm", "ReduceSumSquare": "sum",
 }  # fmt: skip
 
+_OF_ONE = {"ReduceL1": "abs", "ReduceL2": "abs", "ReduceSumSquare": "square"}
+
 
 @imports(*_REDUCTIONS)
 def _reduction(node: OnnxNode) -> Symbol:
     axes, data = node.ints(1, "axes"), node.symbol(0)
-    if not axes and node.get("noop_with_empty_axes", 0):
-        return node.apply("identity", data)
+    if not axes and node.get("noop_with_empty_axes", 0):  # nothing is added up
+        return node.apply(_OF_ONE.get(node.kind, "identity"), data)
     if node.kind == "ReduceSumSquare":
         data = node.apply("square", data, last=False)
     given: dict[str, Any] = {"axis": axes or tuple(range(node.rank(0))), "keepdims": bool(node.get("keepdims", 1))}

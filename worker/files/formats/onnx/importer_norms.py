@@ -86,9 +86,12 @@ def _softmax(node: OnnxNode) -> Symbol:
     shape = node.shape(0) or ()
     if all(extent == 1 for extent in shape[axis + 1 :]):
         return node.apply(operator, node.symbol(0), axis=axis)
-    if axis == 1 and operator == "softmax":
-        return node.apply("SoftmaxActivation", node.symbol(0), mode="instance")
-    raise node.refuse("over several axes")
+    if shape[axis:].count(0) > 1:
+        raise node.refuse("over several axes of open extents")
+    rows = (0,) * axis  # keeps these extents, also open ones
+    flat = node.apply("Reshape", node.symbol(0), last=False, shape=(*rows, -1))
+    shares = node.apply(operator, flat, last=False, axis=axis)
+    return node.apply("Reshape", shares, shape=(*rows, *(extent or -1 for extent in shape[axis:])))
 
 
 @imports("LayerNormalization")
