@@ -1,29 +1,29 @@
-"""Launch's side of one agent: the commands that reach its host, and the link."""
+"""Launch's side of one agent: what reaches its host, and the link."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import selectors
-import signal
-import subprocess
+import socket
 
 from ..keeper import Keeper
 from ..process_plan import Site
+from .command import Command
 from .link import Broken, Link, Message
 
-LAST_LINES = 3  # of what the commands said, for errors
-KEPT = 8192  # bytes of it
+ENDING = 1.0  # seconds that a command has to end after its output has
 
 
 class Station:
-    """One site: its commands are run one after the other, and the last one's input and output are the link.
+    """One site. Its commands are run one after the other, and the last one's input and output are the link; without
+    commands it is `line`, at whose other end the switchboard is.
 
     `hello` is what the agent said of itself, `ready` that it can start processes; `failure` says why there is no agent,
     or no more, and `over` that it has said goodbye, `left` being what it had to leave behind.
     """
 
-    def __init__(self, site: Site, keeper: Keeper, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, site: Site, keeper: Keeper, selector: selectors.BaseSelector, line: socket.socket | None = None
+    ) -> None:
         self.name = site.name
         self.hello: Message | None = None
         self.failure = ""
@@ -31,16 +31,23 @@ class Station:
         self.left: list[str] = []
         self._commands = list(site.commands)
         self._keeper, self._selector = keeper, selector
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: int | None = None
-        self._said = b""
+        self._command: Command | None = None
+        self._line = line
         self._link: Link | None = None
-        self._next()
+        if line is None:
+            self._next()
+        else:
+            self._link = Link(line.fileno(), line.fileno(), greeted=False)
 
     @property
     def there(self) -> bool:
         """Whether an agent can be spoken to."""
         return self.hello is not None and not self.failure and not self.over
+
+    @property
+    def host(self) -> str:
+        """What the agent's host calls itself."""
+        return str(self.hello["host"]) if self.hello else ""
 
     @property
     def address(self) -> str:
@@ -61,38 +68,10 @@ class Station:
         if self._link is not None and not self.failure:
             self._link.send(do, **fields)
 
-    def _next(self) -> None:
-        """Start the next command."""
-        argv = self._commands.pop(0)
-        self._program = argv[0]
-        last = not self._commands
-        errors, writing = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE if last else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if last else writing,
-                stderr=writing,
-                bufsize=0,
-                start_new_session=True,  # it must not get the terminal's Ctrl-C
-            )
-        except OSError as error:
-            os.close(errors)
-            self.failure = f"{argv[0]}: {error.strerror}"
-            return
-        finally:
-            os.close(writing)
-        self._keeper.watch(self._process.pid)
-        self._errors = errors
-        os.set_blocking(errors, False)
-        self._selector.register(errors, selectors.EVENT_READ)
-        if last:
-            assert self._process.stdin is not None and self._process.stdout is not None
-            self._link = Link(self._process.stdout.fileno(), self._process.stdin.fileno(), greeted=False)
-
     def pump(self) -> list[Message]:
         """Move what can be moved; returns what the agent has said."""
-        self._listen()
+        if self._command is not None:
+            self._command.listen()
         messages: list[Message] = []
         if self._link is not None and not self.failure:
             try:
@@ -103,7 +82,8 @@ class Station:
             self._link.watch(self._selector)
         for message in messages:
             self._note(message)
-        self._look()
+        if not (self.failure or self.over):
+            self._look()
         return messages
 
     def _note(self, message: Message) -> None:
@@ -117,69 +97,48 @@ class Station:
             case "bye":
                 self.over, self.left = True, message["left"]
 
-    def _listen(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._errors is not None:
-                data = os.read(self._errors, KEPT)
-                self._said = (self._said + data)[-KEPT:]
-                if not data:
-                    self._stop_listening()
-
-    def _stop_listening(self) -> None:
-        if self._errors is not None:
-            self._selector.unregister(self._errors)
-            os.close(self._errors)
-            self._errors = None
-
     def _look(self) -> None:
         """Go on when a command has ended."""
-        if self.failure or self._process is None or self.over:
-            return
         if self._link is not None:
             if self._link.ended:
-                code = self._ended()
-                self.fail(f"the connection has ended (exit code {code})" if self.hello else f"exit code {code}")
-        elif (code := self._process.poll()) is not None:
-            self._keeper.forget(self._process.pid)
-            self._listen()
-            self._stop_listening()
+                code = None if self._command is None else self._command.ended(ENDING)
+                status = "" if code is None else f" with exit code {code}"
+                self.fail(f"the connection has ended{status}")
+        elif self._command is not None and (code := self._command.ended()) is not None:
             if code:
-                self.fail(f"{self._program} ended with exit code {code}")
+                self.fail(f"{self._command.program} ended with exit code {code}")
             else:
+                self._command.close()
                 self._next()
 
-    def _ended(self) -> int | None:
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(1.0)
-        return None
+    def _next(self) -> None:
+        """Start the next command."""
+        argv = self._commands.pop(0)
+        last = not self._commands
+        try:
+            self._command = Command(argv, self._keeper, self._selector, piped=last)
+        except OSError as error:
+            self.failure = f"{argv[0]}: {error.strerror}"
+            return
+        if last:
+            pipes = self._command.process
+            assert pipes.stdin is not None and pipes.stdout is not None
+            self._link = Link(pipes.stdout.fileno(), pipes.stdin.fileno(), greeted=False)
 
     def fail(self, why: str) -> None:
-        """Give the site up, with what its command has said as the better reason, if it has said something."""
-        self._listen()
+        """Give the site up; what its command has said last comes before `why`, which may know less."""
         noise = b"" if self._link is None or self.hello else self._link.noise
-        lines = [line.strip() for line in (noise + self._said).decode("utf-8", "replace").splitlines() if line.strip()]
-        self.failure = "; ".join([*lines[-LAST_LINES:], why])
+        words = [] if self._command is None else self._command.last_words(noise)
+        self.failure = "; ".join([*words, why])
         self.close(kill=True)
 
     def close(self, kill: bool = False) -> None:
         """Take the link away, which ends the agent and its command; with `kill` the command is not waited for."""
-        self._stop_listening()
         if self._link is not None:
             self._link.ended = True
             self._link.watch(self._selector)
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if kill:
-                raise subprocess.TimeoutExpired(process.args, 0)
-            process.wait(2.0)
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._keeper.forget(process.pid)
+        if self._line is not None:
+            self._line.close()
+        command, self._command = self._command, None
+        if command is not None:
+            command.close(kill)
