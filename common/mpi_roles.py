@@ -1,7 +1,7 @@
 """`mpirun -n 6 python train.py`: which role each of the equal processes has, from its rank, without MPI itself.
 
-Rank 0 is the scheduler, the next PUSHGRAD_SERVERS (1 by default) are servers, and all others workers: the order in which
-`launch` lists processes. PUSHGRAD_SERVERS=0 says that the processes are no job.
+Rank 0 is the scheduler, the next PUSHGRAD_SERVERS (1 by default) are servers, and all others workers: the order in
+which `launch` lists processes. PUSHGRAD_SERVERS=0 says that the processes are no job.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def place(environ: Mapping[str, str]) -> Place | None:
 def mpi_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables that make this process one of a job, if an MPI launcher has started enough of them; else {}.
 
-    On one host they find each other by themselves; on several DMLC_PS_ROOT_URI, DMLC_PS_ROOT_PORT and PUSHGRAD_KEYS must
-    be set. Raises JobError if PUSHGRAD_SERVERS makes no sense, or those are missing.
+    On one host they find each other by themselves; on several DMLC_PS_ROOT_URI, DMLC_PS_ROOT_PORT and PUSHGRAD_KEYS
+    must be set. Raises JobError if PUSHGRAD_SERVERS makes no sense, or those are missing.
     """
     environ = os.environ if environ is None else environ
     here = None if environ.get("DMLC_ROLE") else place(environ)

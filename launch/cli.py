@@ -72,6 +72,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     "--workdir", metavar="DIR", help="Folder on the hosts in which processes run.  [default: this one's path]"
 )
 @click.option("--sync", is_flag=True, help="Copy the script's folder to the hosts first, into --workdir, by rsync.")
+@click.option("--mpirun", metavar="COMMAND", help="The command with its options, in quotes.  [default: mpirun]")
 @click.option("--python", metavar="PATH", help="The Python with pushgrad there.  [default: the path of this one]")
 @click.option(
     "--gpus",

@@ -48,17 +48,17 @@ def by_hand(job: Job, specs: Sequence[ProcessSpec], environ: Mapping[str, str]) 
 def _line(spec: ProcessSpec, status: str, environ: Mapping[str, str]) -> str:
     """The process in the background; without variables of another job that the shell may have."""
     leftover = [word for name in sorted(OWNED) if name in environ and name not in spec.env for word in ("-u", name)]
-    settings = assignments(spec)
+    words = settings(spec.env)
     end = "&"
     if spec.role == "scheduler":
-        settings.append("PUSHGRAD_STATUS_FD=3")
+        words.append("PUSHGRAD_STATUS_FD=3")
         end = f"3> {status} &"
-    return " ".join(["env", *leftover, *settings, shlex.join(spec.argv), end])
+    return " ".join(["env", *leftover, *words, shlex.join(spec.argv), end])
 
 
-def assignments(spec: ProcessSpec) -> list[str]:
-    """A process's variables as words of a shell, in which secrets are asked for and not shown."""
-    return [f"{name}={_shown(name, value)}" for name, value in spec.env.items() if name not in NOT_BY_HAND]
+def settings(env: Mapping[str, str]) -> list[str]:
+    """Variables as words of a shell, in which secrets are asked for and not shown."""
+    return [f"{name}={_shown(name, value)}" for name, value in env.items() if name not in NOT_BY_HAND]
 
 
 def _shown(name: str, value: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ class Options:
     servers_per_host: int | None = None
     workdir: str | None = None
     sync: bool = False
+    mpirun: str | None = None
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()
@@ -77,6 +79,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         separate_logs=options.separate_logs,
         workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
         sync=sync,
+        mpirun=_words("--mpirun", options.mpirun or "mpirun"),
         **team,
         **_places(options.log_dir),
     )
@@ -246,6 +249,16 @@ def _members(option: str, value: int) -> int:
     if not 1 <= value <= MOST_MEMBERS:
         raise JobError(option, expected=f"1 to {MOST_MEMBERS}" if value > 0 else "1 or more", got=value)
     return value
+
+
+def _words(option: str, text: str) -> tuple[str, ...]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise JobError(f"{option}: {error}", got=repr(text)) from None
+    if not words:
+        raise JobError(option, expected="a command", got=repr(text))
+    return tuple(words)
 
 
 def _seconds(option: str, value: float, zero: bool = False) -> float:

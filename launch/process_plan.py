@@ -80,22 +80,25 @@ class ProcessSpec:
 class Site:
     """Where an agent of ours (clusters/agent.py) starts processes, for as long as it is connected with `launch`.
 
-    `commands` are run here, one after the other; the last one starts the agent and is its connection.
+    `commands` are run here, one after the other; the last one starts the agent and is its connection. A site without
+    commands has its agent from the plan's `starter`.
     """
 
     name: str
-    commands: tuple[tuple[str, ...], ...]
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
     """A job's processes: the scheduler first (run.py relies on it), then servers and workers by rank.
 
-    Without `sites`, `launch` starts them itself on this host.
+    Without `sites`, `launch` starts them itself on this host. `starter` is a command that starts the agents of all
+    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py).
     """
 
     specs: tuple[ProcessSpec, ...]
     sites: tuple[Site, ...] = ()
+    starter: tuple[str, ...] = ()
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """`python -m pushgrad.launch.clusters.agent`: starts, watches and ends processes of a job on this host, for `launch`.
 
 It is told everything over its standard input, and answers on its standard output; whoever started it (ssh, say) carries
-both to `launch`. That connection is the leash: when it closes, or nothing has come over it for a lease, the processes
-are ended. `launch` says something every few seconds for that reason. A keeper (keeper.py) does the same should
-the agent itself be killed.
+both to `launch`. Started by something that cannot do that (mpirun, say), it dials `launch` (dialing.py).
+
+That connection is the leash: when it closes, or nothing has come over it for a lease, the processes are ended. `launch`
+says something every few seconds for that reason. A keeper (keeper.py) does the same should the agent itself be killed.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...common.address import route_to
+from ...common.errors import JobError
+from ...common.mpi_roles import place
 from ..keeper import PATIENCE, Keeper
 from ..local_children import LocalChildren
 from ..orphans import Orphans
 from ..process_plan import ProcessSpec, inherited
 from ..status_reader import StatusReader
 from ..surroundings import short_temp_folder, thread_defaults
+from .dialing import VARIABLE, Line
 from .link import PIECE, Link, Message
 
+MODULE = ("-P", "-m", "pushgrad.launch.clusters.agent")
 # The agent outlives these: the leash says when it is time.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 TICK = 0.25  # seconds after which it looks around, whatever happens
 BEATS = 6  # how often in a lease each side says that it is there
 WINDOW = 1 << 20  # bytes of output that are under way: a display that blocks holds up the output and nothing else
@@ -41,8 +47,9 @@ LAST_WORDS = 5.0  # seconds in which `launch` may take them
 class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, size: int | None = None) -> None:
+        """`size` is how many agents somebody has started together, if that is known."""
+        self._link, self._size = link, size
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None
         self._status = StatusReader()
@@ -60,7 +67,7 @@ class Agent:
     def run(self) -> None:
         """Do what `launch` says until it says that it is over, or is not heard of any more."""
         self._link.greet()
-        self._link.send("hello", **_self(), port=self._port.getsockname()[1])
+        self._link.send("hello", **_self(), size=self._size, port=self._port.getsockname()[1])
         try:
             while not (self._leave or self._gone()):
                 self._once(TICK)
@@ -137,12 +144,13 @@ class Agent:
     def _do_job(self, message: Message) -> None:
         self._job_id, self._lease = message["id"], message["lease"]
         os.chdir(message["workdir"])
-        folder = short_temp_folder() / f"pushgrad-{self._job_id}-{os.getpid()}"
-        folder.mkdir(mode=0o700)
-        self._folder = folder
-        environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder)}
-        if message["keys"]:
-            environ["PUSHGRAD_KEYS"] = str(_write_keys(folder / "keys", message["keys"]))
+        # Agents on one host share the folder, as the processes there share memory; one makes and removes it.
+        folder = short_temp_folder() / f"pushgrad-{self._job_id}-{message['place']}"
+        if message["first"]:
+            folder.mkdir(mode=0o700)
+            self._folder = folder
+            _write_keys(folder / "keys", message["keys"])
+        environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder), "PUSHGRAD_KEYS": str(folder / "keys")}
         environ |= thread_defaults(message["workers"], environ)
         keeper = Keeper(self._job_id, folder, environ)
         self._children = LocalChildren(environ, keeper, Orphans(True), self._selector)
@@ -225,7 +233,14 @@ class Agent:
 def _self() -> dict[str, Any]:
     from importlib.metadata import version
 
-    return {"version": version("pushgrad"), "host": socket.gethostname(), "address": _address()}
+    temporary = short_temp_folder().stat()
+    return {
+        "version": version("pushgrad"),
+        "host": socket.gethostname(),
+        "address": _address(),
+        # Equal for agents that share a host and its folder for temporary files.
+        "where": f"{socket.gethostname()} {BOOT.read_text().strip()} {temporary.st_dev} {temporary.st_ino}",
+    }
 
 
 def _address() -> str:
@@ -247,30 +262,46 @@ def _held_port() -> socket.socket:
     return holder
 
 
-def _write_keys(folder: Path, files: dict[str, bytes]) -> Path:
+def _write_keys(folder: Path, files: dict[str, bytes]) -> None:
     folder.mkdir(mode=0o700)
     for name, data in files.items():
         path = folder / Path(name).name
         path.touch(mode=0o600)
         path.write_bytes(data)
-    return folder
 
 
 def main() -> None:
-    """Speak over standard input and output; what anything else prints goes to standard error."""
+    """Dial, or speak over standard input and output; what anything else prints goes to standard error."""
     for signum in ENDING:  # not ignored: the processes that it starts would inherit that
         signal.signal(signum, lambda *_: None)
+    try:
+        if VARIABLE in os.environ:
+            _run_by_dialing()
+        else:
+            Agent(_over_standard_streams()).run()
+    except Exception as error:  # `launch` is told, if it is there
+        print(f"agent: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
+def _over_standard_streams() -> Link:
     reading, writing = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
-    link = Link(reading, writing)
+    return Link(reading, writing)
+
+
+def _run_by_dialing() -> None:
+    here = place(os.environ)
+    if here is None:
+        raise JobError("whoever has started this agent has not told it its rank", remedy="It must be an MPI's mpirun")
+    line = Line(here.rank, os.environ.pop(VARIABLE))  # the processes need not know how to become agents
     try:
-        Agent(link).run()
-    except Exception as error:  # `launch` is told, if it is there
-        print(f"agent: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        Agent(Link(line.socket.fileno(), line.socket.fileno()), here.size).run()
+    finally:
+        line.close()
 
 
 if __name__ == "__main__":

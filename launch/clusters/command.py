@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..keeper import Keeper
 
-LAST_LINES = 3  # of what it said, for errors
+LAST_LINES = 4  # of what it said, for errors
 KEPT = 8192  # bytes of it
 CLOSING = 2.0  # seconds in which it may end by itself
 
@@ -67,7 +67,8 @@ class Command:
         """The last lines of what it has said, after what somebody else knows that it has said `before`."""
         self.listen()
         lines = (before + b"\n" + self._said).decode("utf-8", "replace").splitlines()
-        return [line.strip() for line in lines if line.strip()][-LAST_LINES:]
+        # Without rules and boxes.
+        return [line.strip() for line in lines if any(letter.isalnum() for letter in line)][-LAST_LINES:]
 
     def ended(self, patience: float = 0.0) -> int | None:
         """Its exit code; None if it runs on for so many seconds."""
@@ -76,7 +77,7 @@ class Command:
         return None
 
     def close(self, kill: bool = False) -> None:
-        """Take its input and output away and wait for its end, which a moment later or with `kill` at once is forced."""
+        """Take its input and output away and wait for its end, which is forced a moment later, with `kill` at once."""
         self._stop_listening()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

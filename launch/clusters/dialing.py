@@ -1,16 +1,15 @@
 """Agents that cannot be given an input and output each, as mpirun's and srun's cannot, dial `launch` instead.
 
-One variable tells them where `launch` listens and with which keys (CURVE) both sides prove themselves; an agent says its
-number, and what goes over the line is what would go over a pipe.
+One variable tells them where `launch` listens and with which keys (CURVE) both sides prove themselves. An agent says
+its number, and what goes over the line is what would go over a pipe.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import zmq
@@ -20,8 +19,11 @@ from ...common.curve import Gatekeeper, Keys, secure_client, secure_server
 from ...common.errors import JobError
 from .link import PIECE
 
-VARIABLE = "PUSHGRAD_AGENT"  # a secret: it goes into environments, never into an argv
+# A secret: it goes into environments, never into an argv. Open MPI hands on to other hosts what begins with OMPI_, and
+# the others everything.
+VARIABLE = "OMPI_PUSHGRAD_AGENT"
 REACH = 5.0  # seconds to reach an address
+LINGER = 2000  # milliseconds in which last words may leave
 BEAT = 5000  # milliseconds between two heartbeats of ZeroMQ; a side that misses three has gone
 
 
@@ -82,7 +84,7 @@ def _fresh_keys() -> Keys:
 
 
 def _configure(channel: zmq.Socket[bytes]) -> None:
-    channel.linger = 2000
+    channel.linger = LINGER
     channel.ipv6 = True
     channel.heartbeat_ivl, channel.heartbeat_timeout = BEAT, 3 * BEAT
 
@@ -109,7 +111,7 @@ def _exchange(router: zmq.Socket[bytes], lines: dict[bytes, socket.socket]) -> N
                 router.send_multipart([number, data])
             elif not data:
                 del numbers[ready]
-                poller.unregister(ready)
+                poller.unregister(lines[number])
                 lines[number].close()
     router.close()
 
@@ -133,21 +135,32 @@ def own_addresses() -> tuple[str, ...]:
     return tuple(sorted(unique, key=lambda address: address.startswith("127.")))
 
 
-def dial(number: int, environ: Mapping[str, str] = os.environ) -> socket.socket:
-    """A line to the `launch` that has set VARIABLE, for agent `number`. Raises JobError if it cannot be reached."""
-    invitation = Invitation.parse(environ.get(VARIABLE, ""))
-    address = _reachable(invitation.addresses, invitation.port)
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-    dealer = context.socket(zmq.DEALER)
-    _configure(dealer)
-    dealer.identity = str(number).encode()
-    dealer.reconnect_ivl = -1  # what was said meanwhile would be missing: a line that breaks has ended
-    secure_client(dealer, invitation.keys)
-    monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    dealer.connect(tcp(address, invitation.port))
-    near, far = socket.socketpair()
-    threading.Thread(target=_carry, args=(dealer, monitor, far), daemon=True).start()
-    return near
+class Line:
+    """An agent's line to the `launch` that has written `invitation`, for agent `number`; `socket` is its near end.
+
+    Raises JobError if `launch` cannot be reached.
+    """
+
+    def __init__(self, number: int, invitation: str) -> None:
+        found = Invitation.parse(invitation)
+        address = _reachable(found.addresses, found.port)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        dealer = self._context.socket(zmq.DEALER)
+        _configure(dealer)
+        dealer.identity = str(number).encode()
+        dealer.reconnect_ivl = -1  # what was said meanwhile would be missing: a line that breaks has ended
+        secure_client(dealer, found.keys)
+        monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        dealer.connect(tcp(address, found.port))
+        self.socket, far = socket.socketpair()
+        self._thread = threading.Thread(target=_carry, args=(dealer, monitor, far), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up when what was said last has been carried, for which there are LINGER milliseconds."""
+        self.socket.close()
+        self._thread.join()
+        self._context.term()
 
 
 def _reachable(addresses: Sequence[str], port: int) -> str:
@@ -168,12 +181,12 @@ def _carry(dealer: zmq.Socket[bytes], monitor: zmq.Socket[bytes], line: socket.s
     while True:
         for ready, _ in poller.poll():
             if ready is dealer:
-                line.sendall(dealer.recv())
-            elif ready is monitor:
-                line.close()
-                return
-            elif data := line.recv(PIECE):
+                _hand_over(line, dealer.recv())
+            elif ready is not monitor and (data := line.recv(PIECE)):
                 dealer.send(data)
             else:
+                line.close()
+                dealer.disable_monitor()  # type: ignore[no-untyped-call]
+                monitor.close()
                 dealer.close()
                 return

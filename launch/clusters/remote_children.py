@@ -8,10 +8,8 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from typing import IO, Any
 
-from ...common.address import is_loopback
 from ...common.curve import make_keys
 from ...common.job import lease
 from ..children import NOT_TOLD_YET, Ended, Failed, Lost, News, Started, Unusable
@@ -20,13 +18,13 @@ from ..keeper import Keeper
 from ..process_plan import FREE_PORT_THERE, Plan, ProcessSpec
 from ..processes import KILL_WAIT
 from ..status_reader import StatusReader
-from .agent import BEATS, DRAIN, LAST_WORDS
+from .agent import DRAIN, LAST_WORDS
 from .inlet import Inlet
 from .link import Message
 from .station import Station
+from .stations import Stations
 
 ANSWER = 2.0  # seconds that agents have to answer a question
-UNHEARD = "nothing has been heard of it for {:.0f} s: it is down, or the way there is cut"
 
 
 class RemoteChildren:
@@ -36,11 +34,9 @@ class RemoteChildren:
     """
 
     def __init__(self, job: Job, plan: Plan, keeper: Keeper, selector: selectors.BaseSelector) -> None:
-        self._job, self._plan, self._keeper, self._selector = job, plan, keeper, selector
-        self._lease = lease({**os.environ, **job.env})
-        self._keys = _keys(job)
-        self._stations = [Station(site, keeper, selector) for site in plan.sites]
-        self._home = {spec.name: self._stations[spec.site] for spec in plan.specs}
+        self._plan, self._keeper, self._selector = plan, keeper, selector
+        self._stations = Stations(job, plan, lease({**os.environ, **job.env}), _keys(job), keeper, selector)
+        self._home = {spec.name: self._stations.all[spec.site] for spec in plan.specs}
         self._running: set[str] = set()
         self._inlets: dict[tuple[str, bool], Inlet] = {}
         self._waiting: list[ProcessSpec] = []  # to be started when all sites are there
@@ -49,8 +45,8 @@ class RemoteChildren:
         self._held: deque[tuple[int, Ended]] = deque()  # ends about which the scheduler's host is asked first
         self._number = 0  # of questions
         self._answers: dict[int, list[Any]] = {}
+        self._seats: dict[str, dict[str, str]] = {}  # variables of workers that follow from where they are
         self._whole = False
-        self._next_beat = 0.0
         self._missed: set[Station] = set()  # those whose end has been dealt with
         self.opening = True
 
@@ -71,7 +67,7 @@ class RemoteChildren:
         """What has happened next."""
         if whole != self._whole:
             self._whole = whole
-            self._tell("whole", whole=whole)
+            self._stations.tell("whole", whole=whole)
         if not self._news:
             self._pump()
         return self._news.popleft() if self._news else None
@@ -94,41 +90,26 @@ class RemoteChildren:
         return [line for lines in self._ask("ask", names) for line in lines]
 
     def tend(self) -> None:
-        """Say to all agents that we are there, and give up those of which nothing has been heard for a lease."""
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + self._lease / BEATS
-            self._tell("beat")
-        for station in self._stations:
-            limit = self._lease if station.hello else self._job.start_timeout
-            if station.silence(now) > limit:
-                station.fail(UNHEARD.format(limit))
+        """Keep up the connections."""
+        self._stations.tend()
 
     def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
         """Have every agent end what is left on its host, and wait for that and for the rest of the output."""
-        asked = [station for station in self._stations if station.there]
-        for station in asked:
-            station.send("end", patience=patience)
+        self._stations.tell("end", patience=patience)
         limit = time.monotonic() + patience + KILL_WAIT + DRAIN + LAST_WORDS
         hurried = False
-        while any(station.there for station in asked) and time.monotonic() < limit:
+        while any(station.there for station in self._stations.all) and time.monotonic() < limit:
             if not hurried and hurry():
                 hurried = True
-                self._tell("hurry")
+                self._stations.tell("hurry")
             self._wait()
         while any(inlet.waits for inlet in self._inlets.values()) and not hurry():
             self._wait()
-        left = [what for station in self._stations for what in station.left]
-        left += [self._out_of_reach(station) for station in self._stations if station.hello and not station.over]
-        for station in self._stations:
-            station.close(kill=not station.over)
+        left = self._stations.close()
         for inlet in self._inlets.values():
             inlet.close()
         self._keeper.close()
         return left
-
-    def _out_of_reach(self, station: Station) -> str:
-        return f"what runs on {station.name} ends by itself within {self._lease:g} s; it"
 
     def _wait(self) -> None:
         self._selector.select(0.05)
@@ -138,27 +119,26 @@ class RemoteChildren:
     # What happens.
 
     def _pump(self) -> None:
-        for station in self._stations:
-            for message in station.pump():
-                getattr(self, f"_on_{message['do']}", _ignore)(station, message)
-            if (station.failure or station.over) and station not in self._missed and not self.opening:
+        for station, message in self._stations.pump():
+            getattr(self, f"_on_{message['do']}", _ignore)(station, message)
+        if self.opening:
+            self._open()
+        for station in self._stations.all:
+            if (station.failure or station.over) and station not in self._missed:
                 self._miss(station)
         for (name, _), inlet in self._inlets.items():
             if shown := inlet.push():
                 self._home[name].send("shown", bytes=shown)
-        if self.opening and all(station.ready or station.failure for station in self._stations):
-            self._open()
 
     def _open(self) -> None:
-        self.opening = False
-        bad = [f"{station.name}: {station.failure}" for station in self._stations if station.failure]
-        if bad:
-            self._missed.update(self._stations)
-            of = f"{len(bad)} of {len(self._stations)} hosts cannot be used: " if len(self._stations) > 1 else ""
-            self._news.append(Unusable(of + "; ".join(bad)))
-            return
-        for spec in self._waiting:
-            self._start(spec)
+        if self._stations.failure:
+            self.opening = False
+            self._news.append(Unusable(self._stations.failure))
+        elif self._stations.open:
+            self.opening = False
+            self._seat()
+            for spec in self._waiting:
+                self._start(spec)
 
     def _miss(self, station: Station) -> None:
         """Its agent has gone: what ran there is lost, and what the scheduler there would have said is not to be had."""
@@ -172,7 +152,7 @@ class RemoteChildren:
 
     @property
     def _scheduler(self) -> Station:
-        return self._stations[self._plan.specs[0].site]
+        return self._home["sched"]
 
     def _start(self, spec: ProcessSpec) -> None:
         self._running.add(spec.name)
@@ -180,7 +160,15 @@ class RemoteChildren:
         if env.get("MASTER_PORT") == FREE_PORT_THERE:
             master = self._home["w0"]
             env |= {"MASTER_ADDR": master.address, "MASTER_PORT": str(master.port)}
+        env |= self._seats.get(spec.name, {})
         self._home[spec.name].send("start", role=spec.role, rank=spec.rank, argv=list(spec.argv), env=env)
+
+    def _seat(self) -> None:
+        """Number the workers of each host, if the starter has chosen the hosts."""
+        for those in self._stations.places().values() if self._plan.starter else ():
+            names = [name for name, station in self._home.items() if name.startswith("w") and station in those]
+            for local, name in enumerate(names):
+                self._seats[name] = {"LOCAL_RANK": str(local), "LOCAL_WORLD_SIZE": str(len(names))}
 
     def _at(self, names: Iterable[str]) -> dict[Station, list[str]]:
         """The running ones of `names`, by where they are."""
@@ -189,10 +177,6 @@ class RemoteChildren:
             if name in self._running:
                 found.setdefault(self._home[name], []).append(name)
         return found
-
-    def _tell(self, do: str, **fields: Any) -> None:
-        for station in self._stations:
-            station.send(do, **fields)
 
     def _ask(self, what: str, names: Iterable[str], *more: Any) -> list[Any]:
         """What the agents of `names` answer within ANSWER seconds."""
@@ -208,18 +192,9 @@ class RemoteChildren:
 
     # What an agent may say, by `do`.
 
-    def _on_hello(self, station: Station, message: Message) -> None:
-        ours = version("pushgrad")
-        if message["version"] != ours:
-            station.fail(f"it has pushgrad {message['version']}, and this host {ours}: all hosts need the same")
-        elif is_loopback(station.address) and len(self._stations) > 1:
-            station.fail(f"it is {station.address}, where the others cannot reach it: name it as they do")
-        workers = sum(spec.role == "worker" and self._home[spec.name] is station for spec in self._plan.specs)
-        folder = str(self._job.workdir)
-        station.send("job", id=self._job.job_id, lease=self._lease, workdir=folder, keys=self._keys, workers=workers)
-
     def _on_started(self, station: Station, message: Message) -> None:
-        self._news.append(Started(message["name"], message["pid"]))
+        host = station.host if self._plan.starter else None
+        self._news.append(Started(message["name"], message["pid"], host))
 
     def _on_failed(self, station: Station, message: Message) -> None:
         self._running.discard(message["name"])

@@ -6,13 +6,12 @@ import shlex
 
 from ..job import Job
 from ..process_plan import FREE_PORT_THERE, Plan, Site
+from .agent import MODULE
 from .engine import Engine
 from .hosts import Host
 from .members import members
 from .ssh_by_hand import by_hand
 from .ssh_command import remote, rsync
-
-AGENT = ("-P", "-m", "pushgrad.launch.clusters.agent")
 
 
 class Ssh(Engine):
@@ -35,4 +34,4 @@ class Ssh(Engine):
 
 def _commands(job: Job, host: Host) -> tuple[tuple[str, ...], ...]:
     sync = () if job.sync is None else (rsync(job, host),)
-    return (*sync, remote(host, f"exec {shlex.join((job.python, *AGENT))}"))  # `exec` leaves no shell behind
+    return (*sync, remote(host, f"exec {shlex.join((job.python, *MODULE))}"))  # `exec` leaves no shell behind

@@ -65,7 +65,7 @@ class Station:
 
     def send(self, do: str, **fields: object) -> None:
         """Say something to the agent, if there is one."""
-        if self._link is not None and not self.failure:
+        if self._link is not None and self.there:
             self._link.send(do, **fields)
 
     def pump(self) -> list[Message]:
