@@ -15,7 +15,7 @@ from ..job import Job
 from ..process_plan import Plan
 
 # Name -> module and class. A module is imported when its engine is used.
-ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi")}
+ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "env": ("env", "Env")}
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
 SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun")
