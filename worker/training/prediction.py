@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import ShapeError
+from ...common.errors import ParameterError, ShapeError
 from ...common.slices import share
 from ..array import Array, Shape
 from ..compute_threads import thread_count
@@ -20,8 +20,10 @@ from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
 from ..graphs.graph import Graph
+from ..graphs.optional_inputs import without_labels, zero_states
 from ..store.session import Session
 from .feeding import InputNames, feed, input_shapes
+from .given_parameters import check_complete
 from .metrics.base import Metric
 
 
@@ -71,19 +73,31 @@ class Learned:
         return found
 
     @contextmanager
-    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[StepExecutor]:
-        """An executor without gradients for `rows` examples, its batch cut over this process's threads.
+    def bound(self, iterator: DataIter, names: InputNames, rows: int, labelled: bool) -> Iterator[StepExecutor]:
+        """An executor without gradients for `rows` examples, its batch cut over this process's threads; if not
+        `labelled`, without the labels of losses.
 
-        Holds the current parameters. Raises ShapeError if they do not fit the iterator's data, DeviceError if a device
-        cannot be used.
+        Holds the current parameters. Raises ParameterError if some are missing, ShapeError if they do not fit the
+        iterator's data, DeviceError if a device cannot be used.
         """
-        threads, shapes = thread_count(), input_shapes(iterator, names, rows)
-        symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
+        whole = self.symbol if labelled else without_labels(self.symbol)
+        self._check_complete(whole, names)
+        threads, shapes = thread_count(), input_shapes(whole, iterator, names, rows)
+        symbol, arguments, states = fold_batch_norms(whole, self.arguments, self.states)
         # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
-        form = (threads, self.placement, self.precision, tuple(shapes.items()), frozenset(arguments), frozenset(states))
+        form = (
+            labelled,
+            names.label,
+            threads,
+            self.placement,
+            self.precision,
+            tuple(shapes.items()),
+            frozenset(arguments),
+            frozenset(states),
+        )
         executor = self.spare.take(self.symbol, form)
         if executor is None:
-            self._check(shapes)
+            self._check_fit(shapes)
             parts = [share(rows, i, threads) for i in range(threads)]
             executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
         known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
@@ -92,7 +106,21 @@ class Learned:
         # Not reached after an error: what it was doing is unknown then, and the next use binds another.
         self.spare.put_back(self.symbol, form, executor)
 
-    def _check(self, inputs: Mapping[str, Shape]) -> None:
+    def _check_complete(self, symbol: Graph, names: InputNames) -> None:
+        """ParameterError that names the parameters and states of `symbol` which have no value: zeros would pass for
+        trained ones.
+        """
+        free = {*names.data, *names.label, *zero_states(symbol)}
+        learned = [name for name in symbol.list_arguments() if name not in free and not name.endswith("label")]
+        if learned and not self.arguments:
+            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
+        for what, needed, given in (
+            ("arg_params", learned, self.arguments),
+            ("aux_params", symbol.list_auxiliary_states(), self.states),
+        ):
+            check_complete(what, needed, given, self.symbol.list_inputs())
+
+    def _check_fit(self, inputs: Mapping[str, Shape]) -> None:
         """ShapeError unless the parameters fit data of these shapes.
 
         Binding would find the same, but name a parameter, where it is the data that are wrong.
@@ -112,7 +140,7 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     Raises ShapeError, DataError or GraphError if the data do not fit the network.
     """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    with learned.bound(iterator, names, iterator.batch_size) as executor:
+    with learned.bound(iterator, names, iterator.batch_size, labelled=False) as executor:
         # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
         parts: list[list[Array]] = [[output[:0].copy()] for output in executor.outputs]
         for batch in iterator:
@@ -138,7 +166,8 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
     found: list[Array] = []
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
-    with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
+    size = rows[1] - rows[0]
+    with learned.bound(iterator, names, size, labelled=True) if size else nullcontext() as executor:
         for batch in iterator:
             labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
             if alone:
