@@ -33,9 +33,13 @@ class Context:
 
     __slots__ = ("device_id", "device_type")
 
+    device_type: str
+    device_id: int
+
     def __init__(self, device_type: str | Context, device_id: int = 0) -> None:
         if isinstance(device_type, Context):
-            device_type, device_id = device_type.device_type, device_type.device_id
+            self.device_type, self.device_id = device_type.device_type, device_type.device_id
+            return
         if device_type not in DEVICE_TYPES:
             raise ParameterError("device type", expected=" or ".join(DEVICE_TYPES), got=repr(device_type))
         try:

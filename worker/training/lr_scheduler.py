@@ -10,9 +10,8 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from numbers import Real
 
-from ...common.checks import whole_number
+from ...common.checks import is_number, whole_number
 from ...common.errors import ParameterError
 
 
@@ -141,7 +140,7 @@ class CosineScheduler(_Falling):
 
 def _updates(what: str, value: float) -> float:
     """A number of updates, of 1 or more. ParameterError, with `what`, if it is none."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 1 <= value < math.inf:
+    if not is_number(value) or not 1 <= value < math.inf:
         raise ParameterError(what, expected="a number of 1 or more", got=repr(value))
     return int(value) if value == int(value) else float(value)
 

@@ -87,7 +87,7 @@ CALL_DEFAULTS: CallOptions = {
     "shuffle": True,
     "verbose": True,
 }
-FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": "accuracy", **CALL_DEFAULTS}
+FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 
 

@@ -24,15 +24,13 @@ from .model import Model
 class Parameters:
     """The float32 host arrays that a training starts from, by name, each of its parameter's or state's shape.
 
-    `multipliers` are (lr_mult, wd_mult); the names in `fixed` keep their values. `empty_outputs` are (0, ...), one per
-    output, for workers without rows. `note` is a line for the log: how many parameters were given, drawn and left out;
-    None if all were drawn, or all were given.
+    `multipliers` are (lr_mult, wd_mult); the names in `fixed` keep their values. `note` is a line for the log: how many
+    parameters were given, drawn and left out; None if all were drawn, or all were given.
     """
 
     arguments: dict[str, Array]
     states: dict[str, Array]
     multipliers: dict[str, tuple[float, float]]
-    empty_outputs: list[Array]
     fixed: frozenset[str] = frozenset()
     note: str | None = None
 
@@ -65,9 +63,8 @@ class Parameters:
         start = {name: draw(name, by_name[name], model.arg_params) for name in learned}
         states = {n: draw(n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
         multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
-        empty = [np.zeros((0, *shapes[entry][1:]), np.float32) for entry in symbol.heads]
         fixed = matching(model.fixed_param_names, learned)
-        return Parameters(start, states, multipliers, empty, fixed, tally.note(len(fixed)))
+        return Parameters(start, states, multipliers, fixed, tally.note(len(fixed)))
 
 
 @dataclass

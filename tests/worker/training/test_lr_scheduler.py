@@ -80,7 +80,6 @@ def test_a_base_given_here_stands():
     "make",
     [
         lambda: schedule.FactorScheduler(0),
-        lambda: schedule.FactorScheduler(1.5),
         lambda: schedule.FactorScheduler(1, 1.5),
         lambda: schedule.MultiFactorScheduler([]),
         lambda: schedule.MultiFactorScheduler([5, 3]),
