@@ -127,7 +127,6 @@ def test_a_batch_size_above_the_data():
         ({"learning_rate": float("nan")}, "optimizer sgd: learning_rate: expected a number of at least 0, got nan"),
         ({"eval_metric": "acuracy"}, "metric: expected one of accuracy, "),
         ({"kvstore": "foo"}, "kvstore: expected local or device or dist_sync or dist_async or dist_ssp, got 'foo'"),
-        ({"kvstore": None}, "kvstore: expected local or device"),
         ({"initializer": "unifrom"}, "initializer: expected one of bilinear, constant, "),
         ({"initializer": mx.init.Uniform}, "initializer: expected one of bilinear, constant, "),
         ({"array_layout": "rows"}, "array_layout: expected auto or rowmajor or colmajor, got 'rows'"),
