@@ -80,7 +80,7 @@ class Pairing:
         if key not in self._executors:
             self._executors[key] = Executor.simple_bind(pair.computed, "null", **{pair.label: array.shape})
         # A copy, as the next batch is computed in the same memory.
-        return self._executors[key].forward(**{pair.label: array})[0].copy()
+        return self._executors[key].forward(False, **{pair.label: array})[0].copy()
 
 
 def loss_of(entry: Entry) -> Operator | None:

@@ -123,12 +123,16 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     size = iterator.batch_size
     axes = example_axes(learned.symbol, input_shapes(iterator, names, size))
     with learned.bound(iterator, names, size) as executor:
-        # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
-        empty = [taken(axis, output, size, 0) for axis, output in zip(axes, executor.outputs, strict=True)]
+
+        def first(keep: int) -> list[Array]:
+            return [taken(axis, output, size, keep) for axis, output in zip(axes, executor.outputs, strict=True)]
+
+        empty = first(0)  # for an iterator without batches
         found = Collected(axes)
         for batch in iterator:
             _forward(executor, names, batch, (0, size), size)
-            found.add(executor.outputs, size, _valid(batch, iterator))
+            keep = _valid(batch, iterator)
+            found.add(first(keep), keep)
     return found.joined() if found.batches else empty
 
 
