@@ -20,7 +20,6 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
-from ..graphs.example_axis import example_axes
 from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
@@ -82,7 +81,7 @@ class Learned:
         Holds the current parameters. Raises ShapeError if they do not fit the iterator's data, DeviceError if a device
         cannot be used.
         """
-        threads, shapes = thread_count(), input_shapes(iterator, names, rows)
+        threads, shapes = thread_count(), input_shapes(self.symbol, iterator, names, rows)
         symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
         # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
         form = (threads, self.placement, self.precision, tuple(shapes.items()), frozenset(arguments), frozenset(states))
@@ -121,8 +120,8 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     names = InputNames.match(learned.symbol, iterator, labelled=False)
     iterator.reset()
     size = iterator.batch_size
-    axes = example_axes(learned.symbol, input_shapes(iterator, names, size))
     with learned.bound(iterator, names, size) as executor:
+        axes = executor.example_axes((*names.data, *names.label))
 
         def first(keep: int) -> list[Array]:
             return [taken(axis, output, size, keep) for axis, output in zip(axes, executor.outputs, strict=True)]
