@@ -12,6 +12,7 @@ from .. import random
 from ..data.iterators import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
@@ -106,7 +107,9 @@ class FeedForward(Model):
         # Joining the job waits for all other processes, so the data and options of this one are checked before.
         session = current_session()
         with session.running("fit"):
-            self._train(session, iterator, measured, chosen["kvstore"], callbacks, notes)
+            # None is MXNet's for updates without a store: here, where one process has its own.
+            kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
+            self._train(session, iterator, measured, kind, callbacks, notes)
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
@@ -194,7 +197,7 @@ class FeedForward(Model):
         session: Session,
         iterator: DataIter,
         measured: Metric,
-        kind: str,
+        kind: str | KVStore,
         callbacks: FitCallbacks,
         notes: list[str],
     ) -> None:

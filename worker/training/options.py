@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from ..array import Array
+from ..store.kvstore import KVStore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,7 +49,7 @@ class CallOptions(TypedDict, total=False):
 
     epoch_end_callback: Any
     batch_end_callback: Any
-    kvstore: str
+    kvstore: str | KVStore | None
     shuffle: bool
     verbose: bool
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from ...common.errors import FileFormatError, ParameterError
+from ...common.errors import FileFormatError, GraphError, ParameterError
 from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from .feeding import InputNames
@@ -151,5 +151,14 @@ def _listed(what: str, names: Sequence[str]) -> str:
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:
     """MXNet's Python rule: weight decay applies to names that end in _weight or _gamma, unless the symbol says more."""
     decays = name.endswith(("_weight", "_gamma"))  # in R all parameters decay
-    rate = float(attributes.get("__lr_mult__", 1.0))
-    return rate, float(attributes.get("__wd_mult__", 1.0 if decays else 0.0))
+    rate, decay = (_number(name, attributes, key) for key in ("lr_mult", "wd_mult"))
+    return 1.0 if rate is None else rate, (1.0 if decays else 0.0) if decay is None else decay
+
+
+def _number(name: str, attributes: Mapping[str, str], key: str) -> float | None:
+    """The number that the variable `name` has as its attribute `key`; None if it has none. GraphError for a text."""
+    text = attributes.get(f"__{key}__")
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise GraphError(f"variable {name}: attribute {key}", expected="a number", got=repr(text)[:80]) from None

@@ -44,8 +44,8 @@ class HostEngine(Engine):
         self.store = kv.create(setup.kind)
         self.fit = self.store.fit
         self.executor: StepExecutor | None = None
-        if self._model.compression_params is not None:
-            self.store.set_gradient_compression(self._model.compression_params)
+        if setup.compression_params is not None:
+            self.store.set_gradient_compression(setup.compression_params)
         self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from ...common.errors import DataError
 from ..data.iterators import DataIter
 from ..log import log_line, r_number
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
 from .callback import BatchEnd, EpochEnd
@@ -35,10 +36,11 @@ class Trainer:
         iterator: DataIter,
         shares: Shares,
         session: Session,
-        kind: str,
+        kind: str | KVStore,
         metric: Metric,
     ) -> None:
-        """Draw the missing parameters and make the engine. `kind` is the key-value store's, `metric` the training's.
+        """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
+        `metric` the training's.
 
         Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
@@ -156,7 +158,7 @@ def _engine(setup: FitSetup) -> Engine:
     """The engine for this fit: GPUs of a process outside a job by themselves, all else through a key-value store."""
     placement = setup.placement
     # Compressed gradients are the store's business, in one process as well.
-    alone = not setup.session.is_distributed and setup.model.compression_params is None
+    alone = not setup.session.is_distributed and setup.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
         from .gpu.engine import CudaEngine  # not before a GPU is asked for: it needs cupy
 
