@@ -270,3 +270,22 @@ def test_an_optimizer_of_ones_own(gpus):
     net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
     model = mx.FeedForward.create(net, data, labels, ctx=mx.gpu(0), optimizer=Sevens(), num_epoch=1, verbose=False)
     assert all((array == 7).all() for array in model.arg_params.values())
+
+
+def test_states_and_labels_that_nobody_gives_a_shape(gpus):
+    """Of an RNN and of a label behind a Reshape: what one GPU and the processor learn is the same."""
+    data = np.random.default_rng(0).integers(0, 5, (16, 3)).astype(np.float32)
+    steps = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=5, output_dim=4, name="embed")
+    steps = mx.sym.RNN(mx.sym.SwapAxis(steps, dim1=0, dim2=1), state_size=4, num_layers=1, mode="lstm", name="rnn")
+    net = mx.sym.FullyConnected(mx.sym.Reshape(mx.sym.SwapAxis(steps, dim1=0, dim2=1), shape=(-1, 4)), num_hidden=5)
+    net = mx.sym.SoftmaxOutput(net, mx.sym.Reshape(mx.sym.Variable("softmax_label"), shape=(-1,)), name="softmax")
+    trained = []
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        mx.random.seed(3)
+        batches = mx.io.NDArrayIter(data, (data + 1) % 5, batch_size=8)
+        size = mx.metric.custom("size", lambda label, output: output.size)
+        trained.append(mx.FeedForward.create(net, batches, ctx=ctx, num_epoch=2, eval_metric=size, verbose=False))
+    assert "rnn_state" not in trained[0].arg_params
+    for name, array in trained[0].arg_params.items():
+        np.testing.assert_allclose(trained[1].arg_params[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(trained[1].predict(data), trained[0].predict(data), rtol=1e-4, atol=1e-6)
