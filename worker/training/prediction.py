@@ -146,7 +146,7 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     batch, along its axis 0. Raises ShapeError, DataError or GraphError if the data do not fit the network.
     """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    iterator.reset()
+    iterator.hard_reset()
     size = iterator.batch_size
     with learned.bound(iterator, names, size, labelled=False) as executor:
         axes = executor.example_axes((*names.data, *names.label))
@@ -172,7 +172,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     in another one. All end with the same value. Raises what `predict` does, and DataError if labels are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
-    iterator.reset()
+    iterator.hard_reset()
     size, sharded = iterator.batch_size, getattr(iterator, "num_parts", 1) > 1
     alone = session.num_workers == 1 or not (sharded or all(leaf.sums for leaf in metric.leaves()))
     rows = (0, size) if alone or sharded else share(size, session.rank, session.num_workers)

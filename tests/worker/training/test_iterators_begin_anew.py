@@ -49,6 +49,15 @@ def test_a_part_used_iterator_begins_anew(model):
     assert model.score(it) == model.score(X, Y)
 
 
+@pytest.mark.parametrize(("handle", "rows"), [("pad", 50), ("discard", 40), ("roll_over", 40)])
+def test_every_pass_gives_the_same(model, handle, rows):
+    it = mx.io.NDArrayIter(X[:50], Y[:50], batch_size=20, last_batch_handle=handle)
+    expected = model.predict(X[:rows])
+    for _ in range(2):
+        assert np.array_equal(model.predict(it), expected)
+        assert model.score(it) == (expected.argmax(axis=1) == Y[:rows]).mean()
+
+
 class Stream(mx.io.DataIter):
     """Has no `seek`."""
 
