@@ -12,6 +12,7 @@ from ..array import Array, Shape
 from ..data.iterators import DataBatch, DataIter
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
+from ..ops.shapes import known
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,22 @@ class InputNames:
         """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
-        missing, unless `labelled` is False: predictions need none.
+        missing. Not so for labels if `labelled` is False: predictions need none, and leave out those that go nowhere.
         """
         arguments = symbol.list_arguments()
         data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
-        label = _match(arguments, [name for name, _ in iterator.provide_label], "label")
+        labels = [name for name, _ in iterator.provide_label]
+        if not labelled:
+            return InputNames(data, _lone(arguments, labels, "label") or tuple(labels))
+        label = _match(arguments, labels, "label")
         for name in arguments:
-            if labelled and name.endswith("label") and name not in label:
+            if name.endswith("label") and name not in label:
                 raise DataError(
                     f"the network's argument {name} gets no label",
                     got=f"labels for {', '.join(label)}" if label else "an iterator without labels",
                     remedy="Pass labels to the iterator, under that name if there are several",
                 )
-        return InputNames(data, label if labelled else ())
+        return InputNames(data, label)
 
 
 def only_ending(symbol: Graph, suffix: str) -> str:
@@ -53,9 +57,16 @@ def only_ending(symbol: Graph, suffix: str) -> str:
     return found[0]
 
 
-def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
-    """Shapes of the data arguments, (rows, ...), for `rows` examples; those of labels follow from them."""
-    return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
+def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
+    """Shapes of the data arguments, (rows, ...), for `rows` examples, and of labels that do not follow from them.
+
+    Those of all other labels do: the iterator may have them as (rows, 1) where the network takes (rows,). Raises
+    ShapeError if the network does not take such data.
+    """
+    data = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
+    labels = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.label, iterator.provide_label, strict=True)}
+    found = dict(zip(symbol.list_arguments(), symbol.infer_shape_partial(**data)[0] or (), strict=True))
+    return data | {name: shape for name, shape in labels.items() if name in found and not known(found[name])}
 
 
 def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
@@ -65,7 +76,8 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     ShapeError if the sizes differ.
     """
     for name, array in by_name(names, batch).items():
-        if name not in executor.arg_dict:  # the ids of an Embedding whose rows are looked up, see sparse_embeddings.py
+        # Ids of an Embedding whose rows are looked up (sparse_embeddings.py), or labels that predictions do without.
+        if name not in executor.arg_dict:
             continue
         target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
         if part.shape != target.shape and part.size != target.size:
@@ -89,11 +101,17 @@ def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tu
     """The arguments for the iterator's arrays of one kind, in its order; GraphError if one has none."""
     if all(name in arguments for name in provided):
         return tuple(provided)
+    if lone := _lone(arguments, provided, suffix):
+        return lone
     candidates = [name for name in arguments if name.endswith(suffix)]
-    if len(provided) == 1 and len(candidates) == 1:
-        return (candidates[0],)
     unknown = [name for name in provided if name not in arguments]
     raise GraphError(
         f"the iterator's {suffix} {', '.join(unknown)} is not an argument of the network",
         expected=f"one of {', '.join(candidates or arguments)}",
     )
+
+
+def _lone(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+    """The only argument that ends in `suffix`, for a lone array of another name; () if there is no such pair."""
+    candidates = [name for name in arguments if name.endswith(suffix)]
+    return tuple(candidates) if len(provided) == len(candidates) == 1 and provided[0] not in arguments else ()
