@@ -73,6 +73,63 @@ def test_one_gpu_as_the_processor(gpus, train, digits, capsys, network):
         assert not value or float(value) == pytest.approx(float(other.partition("=")[2]), rel=1e-4)
 
 
+def lines_of(capsys):
+    return [line.partition("=")[::2] for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+
+
+def assert_same_lines(found, expected):
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    for (_, value), (_, other) in zip(found, expected, strict=True):
+        assert float(value) == pytest.approx(float(other), rel=1e-4, nan_ok=True)
+
+
+def grouped():
+    """A feature that has no label before the loss, and rows that the loss ignores."""
+    net = normalised()
+    return mx.sym.Group([mx.sym.BlockGrad(net.get_internals()["fc_output"]), net])
+
+
+def tokens():
+    """Three rows for each example, whose labels the graph turns."""
+    label = mx.sym.Reshape(mx.sym.transpose(mx.sym.Variable("softmax_label")), shape=(-1,))
+    net = mx.sym.SwapAxis(mx.sym.Reshape(mx.sym.Variable("data"), shape=(0, 5, 20)), dim1=0, dim2=1)
+    net = mx.sym.FullyConnected(mx.sym.Reshape(net, shape=(-1, 20)), num_hidden=3, name="fc")
+    return mx.sym.SoftmaxOutput(net, label, name="softmax")
+
+
+@pytest.mark.parametrize("network", [grouped, tokens])
+def test_metrics_of_named_pairs_as_on_the_processor(gpus, train, digits, capsys, network):
+    data, labels = digits
+    if network is tokens:
+        labels = (np.arange(250).reshape(50, 5) // 7 % 3).astype(np.float32)
+
+    def iterator():
+        return mx.io.NDArrayIter(data, labels, batch_size=20)
+
+    custom = mx.metric.custom("rows", lambda label, output: len(output) + label.ndim)
+    options = {"eval_metric": ["accuracy", "ce", "top_k_accuracy_2", custom], "verbose": True, "batch_size": None}
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        train(network(), ctx, (iterator(), None), eval_data=iterator(), **options)
+        if ctx == mx.cpu():
+            expected = lines_of(capsys)
+    assert_same_lines(lines_of(capsys), expected)
+
+
+def test_one_hot_labels_and_many_metrics(gpus, train, digits, capsys):
+    data, labels = digits
+    one_hot = np.eye(3, dtype=np.float32)[labels.astype(int)]
+    loss = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3, name="fc")
+    loss = mx.sym.LinearRegressionOutput(loss, name="out")
+    many = ["accuracy", *["mse", "mae", "rmse"] * 12]
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        train(loss, ctx, (data, one_hot), eval_metric=many, learning_rate=0.01, verbose=True)
+        if ctx == mx.cpu():
+            expected = lines_of(capsys)
+    found = lines_of(capsys)
+    assert len(found) == 2 * 37 and found[4][0] == "[1] Train-mse_2"
+    assert_same_lines(found, expected)
+
+
 @TWO
 @pytest.mark.parametrize("loads", [None, [1, 3]])
 def test_two_gpus_as_the_processor(gpus, train, loads):

@@ -58,6 +58,10 @@ class DataIter:
         """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         raise NotImplementedError
 
+    def hard_reset(self) -> None:
+        """Begin a pass at the first row of the data: `reset`, unless epochs may begin with rows of the last one."""
+        self.reset()
+
     def reseed(self, seed: int) -> None:
         """Take over rank 0's seed for shuffling and augmentation. Iterators without randomness need not define it."""
 
@@ -148,6 +152,13 @@ class NDArrayIter(DataIter):
         """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         if self.batch:
             self.seek(self.epoch + 1, 0)
+
+    def hard_reset(self) -> None:
+        """Begin a pass at the first row, without rows that "roll_over" would have kept. As MXNet's."""
+        if self.last_batch_handle == "roll_over":
+            self.seek(0, 0)
+        else:
+            self.reset()
 
     def batches(self, epoch: int) -> int:
         """The number of batches of that epoch; only with "roll_over" does it differ between epochs."""

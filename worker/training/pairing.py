@@ -15,6 +15,7 @@ from ..graphs.example_axis import ExampleAxis, example_axes
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator
+from ..ops.regression_output import LogisticRegressionOutput
 from ..ops.softmax_output import SoftmaxOutput
 from .feeding import InputNames, input_shapes
 from .metrics.base import Head, Metric
@@ -117,9 +118,16 @@ def _label_of(symbol: Graph, entry: Entry, names: InputNames) -> Label | None:
 
 def _reading(op: Operator | None) -> tuple[Any, float | None]:
     """How a loss of classes reads its output, and the label that it ignores; None if it does neither."""
+    if isinstance(op, LogisticRegressionOutput):
+        return _yes_or_no, None
     if not isinstance(op, SoftmaxOutput):
         return None, None
     return op.rows, float(op.ignore_label) if op.use_ignore else None
+
+
+def _yes_or_no(array: Array) -> Array:
+    """Numbers that each stand for themselves, (rows, ...), as (rows, 1, positions)."""
+    return array.reshape(array.shape[0], 1, math.prod(array.shape[1:]))
 
 
 def _only_views(entry: Entry) -> bool:

@@ -20,7 +20,6 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
-from ..graphs.example_axis import example_axes
 from ..graphs.graph import Graph
 from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
@@ -148,16 +147,20 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     batch, along its axis 0. Raises ShapeError, DataError or GraphError if the data do not fit the network.
     """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    iterator.reset()
-    size, symbol = iterator.batch_size, without_labels(learned.symbol)
-    axes = example_axes(symbol, input_shapes(symbol, iterator, names, size))
+    iterator.hard_reset()
+    size = iterator.batch_size
     with learned.bound(iterator, names, size, labelled=False) as executor:
-        # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
-        empty = [taken(axis, output, size, 0) for axis, output in zip(axes, executor.outputs, strict=True)]
+        axes = executor.example_axes((*names.data, *names.label))
+
+        def first(keep: int) -> list[Array]:
+            return [taken(axis, output, size, keep) for axis, output in zip(axes, executor.outputs, strict=True)]
+
+        empty = first(0)  # for an iterator without batches
         found = Collected(axes)
         for batch in iterator:
             _forward(executor, names, batch, (0, size), size)
-            found.add(executor.outputs, size, _valid(batch, iterator))
+            keep = _valid(batch, iterator)
+            found.add(first(keep), keep)
     return found.joined() if found.batches else empty
 
 
@@ -170,7 +173,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     in another one. All end with the same value. Raises what `predict` does, and DataError if labels are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
-    iterator.reset()
+    iterator.hard_reset()
     size, sharded = iterator.batch_size, getattr(iterator, "num_parts", 1) > 1
     alone = session.num_workers == 1 or not (sharded or all(leaf.sums for leaf in metric.leaves()))
     rows = (0, size) if alone or sharded else share(size, session.rank, session.num_workers)
