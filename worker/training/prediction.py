@@ -91,7 +91,7 @@ class Learned:
         # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
         form = (
             labelled,
-            names.label,
+            frozenset(names.label) & set(whole.list_arguments()),  # what is fed, and else left over from another use
             threads,
             self.placement,
             self.precision,
