@@ -40,7 +40,7 @@ def check_complete(what: str, needed: Sequence[str], given: Collection[str], kno
     raise ParameterError(
         f"{what}: no value for {_listed(missing)}",
         got=_listed(likely) if likely else None,
-        remedy="Without its trained parameters a network predicts nothing of use",
+        remedy="Parameters come from fit or from a file, other inputs from an iterator",
     )
 
 

@@ -69,7 +69,7 @@ def test_long_lists_are_cut():
     data = mx.sym.Variable("data")
     for number in range(9):
         data = mx.sym.FullyConnected(data, num_hidden=2, name=f"fc{number}")
-    text = "no value for fc0_weight, fc1_weight, fc1_bias, fc2_weight, fc2_bias and 12 more. Without"
+    text = "no value for fc0_weight, fc1_weight, fc1_bias, fc2_weight, fc2_bias and 12 more. Parameters"
     with pytest.raises(ParameterError, match=text):
         mx.FeedForward(data, arg_params={"fc0_bias": X}).predict(X)
 
