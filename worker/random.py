@@ -25,14 +25,14 @@ _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 class MersenneTwister:
     """One Mersenne twister; its methods may be called from several threads. Values are float32 arrays of `shape`.
 
-    `trainings` counts the trainings since the seed was set; see `next_training`.
+    `trainings` and `predictions` count what `next_training` and `next_prediction` do, since the seed was set.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed % 2**32
         self._twister = np.random.RandomState(self._seed * _SEED_FACTOR % 2**32)
         self._lock = threading.Lock()
-        self.trainings = 0
+        self.trainings = self.predictions = 0
 
     @property
     def seed(self) -> int:
@@ -115,6 +115,15 @@ def next_training() -> int:
     """
     _stream.trainings += 1
     return _stream.trainings
+
+
+def next_prediction() -> int:
+    """Count one more batch that is predicted since the seed was last set, and return its number, from 1.
+
+    It is part of the key of operators that are random outside of training as well, as Dropout(mode="always") is.
+    """
+    _stream.predictions += 1
+    return _stream.predictions
 
 
 def uniform(low: float = 0.0, high: float = 1.0, shape: int | Shape = (1,)) -> Array:

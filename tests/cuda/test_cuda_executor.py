@@ -205,3 +205,17 @@ def test_a_context_by_with_and_several_at_once(gpus):
         assert isinstance(network().simple_bind(**SHAPES).arg_dict["data"], gpus.ndarray)
     with pytest.raises(ParameterError, match=r"a bound executor computes on one GPU.*FeedForward takes a list"):
         network().simple_bind([mx.gpu(0), mx.cpu()], **SHAPES)
+
+
+def test_reshaped_executors_share_their_weights(gpus):
+    expected, found = on_both(network())
+    smaller = [executor.reshape(data=(2, 2, 8, 8), softmax_label=(2,)) for executor in (expected, found)]
+    for executor in (expected, found):
+        assert isinstance(executor, mx.Executor)
+        executor.copy_params_from(values())
+    for executor in smaller:
+        executor.forward_backward(at=BatchPosition(seed=7, global_rows=2))
+    assert_alike(smaller[1].outputs, smaller[0].outputs)
+    assert smaller[1].arg_dict["fc_weight"] is found.arg_dict["fc_weight"]
+    with pytest.raises(ShapeError, match="softmax_label would change"):
+        found.reshape(data=(2, 2, 8, 8))

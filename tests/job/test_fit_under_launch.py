@@ -81,6 +81,7 @@ print("digest", digest(model))
     assert len(digests) == 1
 
 
+@pytest.mark.long
 def test_an_iterator_that_is_sharded_is_not_cut_again(output):
     text = """
 class Part(mx.io.NDArrayIter):
@@ -107,6 +108,7 @@ print("updates", model.num_update)
     assert sorted(line for line in lines if "updates" in line) == ["w0 | updates 12", "w1 | updates 12"]
 
 
+@pytest.mark.long
 def test_dropout_and_shuffling_do_not_depend_on_the_number_of_workers(output):
     text = """
 mx.random.seed(7 + mx.rank())  # rank 0's seed is the job's

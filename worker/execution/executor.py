@@ -116,6 +116,12 @@ class Executor(BaseExecutor):
         """
         return cls(symbol, Binding.adopt(symbol, args, args_grad, grad_req, aux_states))
 
+    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **shapes: Shape) -> Executor:
+        """An executor for other `shapes` of inputs, in as many slices, that shares the arrays whose shape stays."""
+        binding, count = self._binding.reshaped(shapes, partial_shaping), len(self.slices)
+        parts = [share(binding.rows(), i, count) for i in range(count)] if count > 1 else None
+        return Executor(self.symbol, binding, parts)
+
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)

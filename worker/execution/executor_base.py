@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
-from ..array import Array, Rows
+from ..array import Array, Rows, Shape
 from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
@@ -124,7 +124,10 @@ class StepExecutor(ABC):
 
 
 class BaseExecutor(StepExecutor):
-    """A StepExecutor whose two halves of a step can also be asked for one by one, as `Symbol.bind` promises."""
+    """What `Symbol.bind` and `simple_bind` give, wherever it computes; to users it is `mx.Executor`.
+
+    A StepExecutor whose two halves of a step can also be asked for one by one.
+    """
 
     @abstractmethod
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
@@ -133,6 +136,15 @@ class BaseExecutor(StepExecutor):
         `out_grads`: one array per output, of its shape, or one array; ones if left out, which losses ignore. As soon as
         a gradient is final, `announce(name, gradient)` is called. Raises GraphError for another number of arrays and
         ShapeError for another shape.
+        """
+
+    @abstractmethod
+    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **shapes: Shape) -> BaseExecutor:
+        """An executor of the same graph for other `shapes` of inputs, such as another batch size.
+
+        It shares all arrays whose shape stays, such as weights; the others are new. Raises ShapeError if the shape of
+        another argument would change as well, unless `partial_shaping`, and what `Symbol.simple_bind` raises.
+        `allow_up_sizing` is there for scripts of MXNet, which asks for it: every size is allowed.
         """
 
     def _head_grads(self, out_grads: Any, take: Callable[[Any], Array] = as_array) -> list[Array | None]:

@@ -75,14 +75,17 @@ class SoftmaxOutput(Operator):
             raise ShapeError("SoftmaxOutput: label", expected=f"shape {' or '.join(map(str, forms))}", got=label)
         return merge(label, fitting[0], "SoftmaxOutput: label")
 
+    def label_shape(self, data: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of class numbers for data of a known shape, with every axis of its own."""
+        if self.multi_output:
+            return (data[0], *data[2:])
+        return data[:-1] if self.preserve_shape else data[:1]
+
     def _label_forms(self, data: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The label shapes that go with data, the one that is inferred first."""
-        if self.multi_output:
-            rows, rest = data[0], data[2:]
-            forms = [(rows, product(rest)), (rows, *rest), (rows, 1, *rest), data]
-        else:
-            forms = [data[:-1] if self.preserve_shape else data[:1], data]
-        return list(dict.fromkeys(forms))  # for (N, K) some forms are equal; the error should name each once
+        own = self.label_shape(data)
+        merged = [(data[0], product(data[2:])), own, (data[0], 1, *own[1:])] if self.multi_output else [own]
+        return list(dict.fromkeys([*merged, data]))  # for (N, K) some forms are equal; the error should name each once
 
     def counted(self, label: Array) -> float | None:
         """How many elements of `label`, of any shape that goes with data, count for Z; None if it is 1 ("null")."""

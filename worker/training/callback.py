@@ -5,9 +5,11 @@ aux_params)` runs after each epoch; False ends the training. Callbacks run on ra
 attribute `all_ranks = True`: metrics are the job's, so all ranks see the same values. If an object has any of the
 following methods, they are used instead of calling it, as either kind of callback:
 
+    fit_begin(model)                    before the first epoch of a fit
     batch_end(param: BatchEnd)          after each batch
     epoch_end(param: EpochEnd)          after each epoch, with the epoch's metrics; False ends the training
     checkpoint(model, epoch)            after each epoch; may call model.save(prefix, epoch), which writes on rank 0
+    fit_end(model)                      at the end of a fit that no error has ended; the model has all that was learned
 """
 
 from __future__ import annotations
@@ -16,13 +18,18 @@ import atexit
 import math
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...common.checks import whole_number
 from ...common.errors import ParameterError
 from ..array import Array
 from ..log import log_line, r_number
-from .metrics.base import Metric
+from .metrics.base import Metric, current_values
+from .metrics.metric import is_maximized
+
+# What of a model changes from epoch to epoch.
+_STATE = ("arg_params", "aux_params", "optimizer_states", "num_update", "begin_epoch")
 
 
 class BatchEnd(NamedTuple):
@@ -35,12 +42,16 @@ class BatchEnd(NamedTuple):
 
 
 class EpochEnd(NamedTuple):
-    """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data."""
+    """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data.
+
+    `train` holds means over batches, `validation` values over all examples; `maximize` says of which more is better.
+    """
 
     epoch: int
     train: Mapping[str, float]
     validation: Mapping[str, float]
     model: Any = None
+    maximize: Mapping[str, bool] = MappingProxyType({})
 
 
 class Logger:
@@ -137,29 +148,50 @@ class EarlyStopping:
     """End the training when a metric has not improved by more than `min_delta` for `patience` epochs.
 
     `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.
-    `maximize` None means: more is better for accuracies, less for everything else. Raises ParameterError if `patience`
-    is not a whole number of 1 or more.
+    `maximize` None means: more is better if the metric says so (`Metric.maximize`). A value that is NaN is no
+    improvement, and any other is one on NaN. With `restore_best` the model ends as it was after the best epoch:
+    weights, states, optimizer states, and the numbers of updates and of epochs that are done. Each fit begins anew.
+    Raises ParameterError if `patience` is not a whole number of 1 or more.
     """
 
     all_ranks = True  # all ranks see the same values, so they agree, and each knows its `best` and `best_epoch`
 
     def __init__(
-        self, metric: str | None = None, patience: int = 3, maximize: bool | None = None, min_delta: float = 0.0
+        self,
+        metric: str | None = None,
+        patience: int = 3,
+        maximize: bool | None = None,
+        min_delta: float = 0.0,
+        restore_best: bool = False,
     ) -> None:
-        self.metric, self.maximize, self.min_delta = metric, maximize, min_delta
+        self.metric, self.maximize, self.min_delta, self.restore_best = metric, maximize, min_delta, restore_best
         self.patience = whole_number("EarlyStopping: patience", patience, 1)
         self.best: float | None = None
         self.best_epoch = 0
+        self._kept: dict[str, Any] = {}
+
+    def fit_begin(self, model: Any) -> None:
+        """Forget what an earlier fit has reached: its data or its loss may have been others."""
+        self.best, self.best_epoch, self._kept = None, model.begin_epoch, {}
 
     def epoch_end(self, param: EpochEnd) -> bool:
         """Whether to go on. Raises ParameterError if the training has no such metric."""
         name, value = self._pick(param)
-        maximize = "acc" in name if self.maximize is None else self.maximize
-        # The first epoch always counts as a gain; NaN never does, so a training that diverges ends.
+        maximize = param.maximize.get(name, is_maximized(name)) if self.maximize is None else self.maximize
+        # The first number counts as a gain. NaN never does, so a training that diverges ends.
         gain = math.inf if self.best is None else (value - self.best if maximize else self.best - value)
-        if gain > self.min_delta:
+        if gain > self.min_delta and not math.isnan(value):
             self.best, self.best_epoch = value, param.epoch
+            if self.restore_best:
+                # The model gets new arrays at the end of every epoch, so that these stay as they are.
+                self._kept = {name: getattr(param.model, name) for name in _STATE}
         return param.epoch - self.best_epoch < self.patience
+
+    def fit_end(self, model: Any) -> None:
+        """Give the model back what it was after the best epoch."""
+        for name, value in self._kept.items():
+            setattr(model, name, value)
+        self._kept = {}
 
     def _pick(self, param: EpochEnd) -> tuple[str, float]:
         values = param.validation or param.train
@@ -223,4 +255,4 @@ def _start_bar(title: str, total: int) -> Any:
 
 
 def _values(metric: Metric | None) -> list[tuple[str, float]]:
-    return [leaf.get() for leaf in metric.leaves()] if metric is not None else []
+    return list(current_values(metric).items()) if metric is not None else []

@@ -9,45 +9,58 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
 from ..array import Array
 from ..data.iterators import DataBatch, DataIter
 from ..devices.placement import Placement
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
 from .feeding import InputNames
 from .metrics.base import Metric
 from .model import Model
+from .pairing import Pairing
 from .parameters import Parameters
 
 
 @dataclass(frozen=True)
 class FitSetup:
-    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto"."""
+    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
+    whose kind and compression are taken.
+    """
 
     model: Model
     iterator: DataIter
     shares: Shares
     session: Session
-    kind: str
+    kind: str | KVStore
     metric: Metric
     names: InputNames
     parameters: Parameters
     optimizer: Optimizer
     placement: Placement
+    pairing: Pairing
 
     @property
     def learned(self) -> list[str]:
         """Names of the parameters that training changes."""
         return [name for name in self.parameters.arguments if name not in self.parameters.fixed]
 
+    @property
+    def compression_params(self) -> Any:
+        """How gradients are compressed: as the model says, or else as the store that was given; None for not at all."""
+        if self.model.compression_params is None and isinstance(self.kind, KVStore):
+            return self.kind.compression_params
+        return self.model.compression_params
+
     def requests(self, arguments: list[str]) -> dict[str, str]:
         """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
         # Not computing a gradient also spares backward all layers before the first that is learned.
-        still = {*self.names.data, *self.names.label, *self.parameters.fixed}
-        return {name: "null" if name in still else "write" for name in arguments}
+        learned = set(self.learned)
+        return {name: "write" if name in learned else "null" for name in arguments}
 
     def kept_states(self, name: str) -> dict[str, Array]:
         """The states that an earlier fit left of a parameter, each of its shape, as far as this optimizer has them."""

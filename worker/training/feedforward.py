@@ -12,14 +12,15 @@ from .. import random
 from ..data.iterators import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks, callback_list
-from .fit_checks import announce, check_epochs_left, check_fit_options, seek_epoch
-from .metrics import metric
-from .metrics.base import Metric
+from .fit_checks import announce, begin_at, check_epochs_left, check_fit_options
+from .metrics.base import Metric, current_values
 from .model import Model
 from .options import (
     CALL_DEFAULTS,
@@ -83,14 +84,15 @@ class FeedForward(Model):
         X: Any,
         y: Any = None,
         eval_data: Any = None,
-        eval_metric: Any = "accuracy",
+        eval_metric: Any = None,
         **options: Unpack[CallOptions],
     ) -> FeedForward:
-        """Train for the epochs from begin_epoch + 1 to num_epoch; returns the model itself.
+        """Train for the epochs from begin_epoch + 1 to num_epoch, unless a callback ends it; returns the model itself.
 
         X (examples, ...) and y (examples, ...) are arrays, where a matrix X may have its examples last (see
-        array_layout); or X is a DataIter and y None. eval_data: (X, y) or a DataIter. Under `launch` every worker calls
-        this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
+        array_layout); or X is a DataIter, which begins anew, and y None. eval_data: (X, y) or a DataIter. eval_metric:
+        what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
+        calls this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
         ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
         DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
@@ -98,15 +100,16 @@ class FeedForward(Model):
         check_fit_options(chosen)
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
-        measured = metric.create(eval_metric)
+        measured = chosen_metric(self.symbol, eval_metric)
         iterator = training_iterator(self.symbol, X, y, self.batch_size, self.array_layout, chosen["shuffle"], notes)
         callbacks = self._callbacks(eval_data, eval_metric, measured, chosen)
-        seek_epoch(iterator, self.begin_epoch)
+        begin_at(iterator, self.begin_epoch)
         # Joining the job waits for all other processes, so the data and options of this one are checked before.
         session = current_session()
         with session.running("fit"):
-            self._train(session, iterator, measured, chosen["kvstore"], callbacks, notes)
-        self.begin_epoch = self.num_epoch
+            # None is MXNet's for updates without a store: here, where one process has its own.
+            kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
+            self._train(session, iterator, measured, kind, callbacks, notes)
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
@@ -122,31 +125,33 @@ class FeedForward(Model):
         found = predict(learned, iterator)
         return found[0] if len(found) == 1 else found
 
-    def score(self, X: Any, y: Any = None, eval_metric: Any = "accuracy", batch_size: int | None = None) -> Any:
-        """The metric's value over X (examples, ...) and y (examples, ...), or over a DataIter; fillers do not count.
+    def score(self, X: Any, y: Any = None, eval_metric: Any = None, batch_size: int | None = None) -> Any:
+        """The metric's value over X (examples, ...) and y (examples, ...), or over a DataIter from its beginning.
 
-        A dict by name if several metrics were given. In a job every worker calls it, and each computes its rows. Errors
-        as of `predict`; DataError if labels are missing or workers have different data or parameters, ParameterError if
-        the metric is unknown, RemoteError if another worker makes another call instead.
+        It is the value of all examples together, whatever the batch size, and fillers do not count. A dict by name if
+        there are several metrics. In a job every worker calls it, each computes its rows, and all get the same value.
+        Errors as of `predict`; DataError if labels are missing or workers have different data or parameters,
+        ParameterError if the metric is unknown, RemoteError if another worker makes another call instead.
         """
-        chosen = metric.create(eval_metric)
+        chosen = chosen_metric(self.symbol, eval_metric)
         pair = X if y is None else (X, y)
         iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
         learned, session = self.learned(), current_session()
         if session.num_workers > 1:
             agree_on_evaluation(session, self.symbol, iterator, learned.checksum(), "score")
         evaluate(learned, iterator, chosen, session, "score")
-        values = dict(leaf.get() for leaf in chosen.leaves())
+        values = current_values(chosen)
         return next(iter(values.values())) if len(values) == 1 else values
 
     def save(self, prefix: str, epoch: int | None = None) -> None:
         """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states, and checksums in prefix-0001.sha256.
 
-        The number is `epoch`'s, by default num_epoch. Rank 0 writes; other ranks do nothing. Raises ParameterError
-        unless `epoch` is a whole number of 0 or more, OSError if a file cannot be written.
+        The number is `epoch`'s, by default begin_epoch, the number of epochs that are done. Rank 0 writes; other ranks
+        do nothing. Raises ParameterError unless `epoch` is a whole number of 0 or more, OSError if a file cannot be
+        written.
         """
         if current_session().rank == 0:
-            epoch = self.num_epoch if epoch is None else epoch
+            epoch = self.begin_epoch if epoch is None else epoch
             state = checkpoint.TrainingState(
                 self.optimizer_states, {"step": self.num_update, "training": self.training}
             )
@@ -180,7 +185,9 @@ class FeedForward(Model):
         return FitCallbacks(
             evaluation,
             # A name makes a second metric; an object cannot be copied safely, and so is used for both.
-            metric.create(eval_metric) if isinstance(eval_metric, str) else measured,
+            chosen_metric(self.symbol, eval_metric)
+            if eval_metric is None or isinstance(eval_metric, str)
+            else measured,
             callback_list(chosen["epoch_end_callback"]),
             callback_list(chosen["batch_end_callback"]),
             chosen["verbose"],
@@ -191,7 +198,7 @@ class FeedForward(Model):
         session: Session,
         iterator: DataIter,
         measured: Metric,
-        kind: str,
+        kind: str | KVStore,
         callbacks: FitCallbacks,
         notes: list[str],
     ) -> None:

@@ -64,8 +64,7 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     Each array becomes of its argument's shape: labels as (n, 1) fit arguments of (n,) and the other way round. Raises
     ShapeError if the sizes differ.
     """
-    # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
-    for name, array in zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False):
+    for name, array in by_name(names, batch).items():
         if name not in executor.arg_dict:  # the ids of an Embedding whose rows are looked up, see sparse_embeddings.py
             continue
         target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
@@ -73,6 +72,12 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
             raise ShapeError(f"batch array for {name}", expected=f"shape {target.shape}", got=part.shape)
         # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+
+
+def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
+    """The batch's data and labels (batch, ...) by argument name."""
+    # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
+    return dict(zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False))
 
 
 def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:

@@ -32,6 +32,19 @@ class FitCallbacks:
         """Whether anything is called after an epoch. If not, weights need not be fetched, nor verdicts gathered."""
         return bool(self.epoch_end) or any(_after_epoch(callback) for callback in self.batch_end)
 
+    def before_fit(self, model: Any, is_first_rank: bool) -> None:
+        """Run the methods `fit_begin` of the callbacks that have one."""
+        self._call("fit_begin", model, is_first_rank)
+
+    def after_fit(self, model: Any, is_first_rank: bool) -> None:
+        """Run the methods `fit_end` of the callbacks that have one."""
+        self._call("fit_end", model, is_first_rank)
+
+    def _call(self, method: str, model: Any, is_first_rank: bool) -> None:
+        for callback in _allowed([*self.epoch_end, *self.batch_end], is_first_rank):
+            if hasattr(callback, method):
+                getattr(callback, method)(model)
+
     def after_batch(self, param: BatchEnd, is_first_rank: bool) -> None:
         """Run the batch callbacks, and those epoch callbacks that have a method `batch_end`."""
         listeners = [callback for callback in self.epoch_end if hasattr(callback, "batch_end")]

@@ -60,16 +60,17 @@ def check_names(given: Any) -> tuple[str, ...]:
     return tuple(given or ())
 
 
-def seek_epoch(iterator: Any, epoch: int) -> None:
+def begin_at(iterator: Any, epoch: int) -> None:
     """Move the iterator to the first batch of epoch `epoch`, counted from 0. Raises ParameterError if it cannot."""
-    if epoch == 0:
-        return
-    if not hasattr(iterator, "seek"):
+    if hasattr(iterator, "seek"):
+        iterator.seek(epoch, 0)
+    elif epoch == 0:
+        iterator.reset()
+    else:
         raise ParameterError(
             f"begin_epoch={epoch} needs an iterator that can continue there",
             remedy="Give it a method seek(epoch, batch), or start at epoch 0.",
         )
-    iterator.seek(epoch, 0)
 
 
 def announce(ctx: Any, shares: Shares, session: Session, notes: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from ..array import Array
+from ..store.kvstore import KVStore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,7 +49,7 @@ class CallOptions(TypedDict, total=False):
 
     epoch_end_callback: Any
     batch_end_callback: Any
-    kvstore: str
+    kvstore: str | KVStore | None
     shuffle: bool
     verbose: bool
 
@@ -86,7 +87,7 @@ CALL_DEFAULTS: CallOptions = {
     "shuffle": True,
     "verbose": True,
 }
-FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": "accuracy", **CALL_DEFAULTS}
+FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from ...common.errors import FileFormatError, ParameterError
+from ...common.errors import FileFormatError, GraphError, ParameterError
 from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from .feeding import InputNames
@@ -20,15 +20,13 @@ from .model import Model
 class Parameters:
     """The float32 host arrays that a training starts from, by name, each of its parameter's or state's shape.
 
-    `multipliers` are (lr_mult, wd_mult); the names in `fixed` keep their values. `empty_outputs` are (0, ...), one per
-    output, for workers without rows. `note` is a line for the log: how many parameters were given, drawn and left out;
-    None if all were drawn, or all were given.
+    `multipliers` are (lr_mult, wd_mult); the names in `fixed` keep their values. `note` is a line for the log: how many
+    parameters were given, drawn and left out; None if all were drawn, or all were given.
     """
 
     arguments: dict[str, Array]
     states: dict[str, Array]
     multipliers: dict[str, tuple[float, float]]
-    empty_outputs: list[Array]
     fixed: frozenset[str] = frozenset()
     note: str | None = None
 
@@ -59,9 +57,8 @@ class Parameters:
         start = {name: draw(name, by_name[name], model.arg_params) for name in learned}
         states = {n: draw(n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
         multipliers = {name: _multipliers(name, attributes.get(name, {})) for name in learned}
-        empty = [np.zeros((0, *shapes[entry][1:]), np.float32) for entry in symbol.heads]
         fixed = matching(model.fixed_param_names, learned)
-        return Parameters(start, states, multipliers, empty, fixed, tally.note(len(fixed)))
+        return Parameters(start, states, multipliers, fixed, tally.note(len(fixed)))
 
 
 @dataclass
@@ -154,5 +151,14 @@ def _listed(what: str, names: Sequence[str]) -> str:
 def _multipliers(name: str, attributes: Mapping[str, str]) -> tuple[float, float]:
     """MXNet's Python rule: weight decay applies to names that end in _weight or _gamma, unless the symbol says more."""
     decays = name.endswith(("_weight", "_gamma"))  # in R all parameters decay
-    rate = float(attributes.get("__lr_mult__", 1.0))
-    return rate, float(attributes.get("__wd_mult__", 1.0 if decays else 0.0))
+    rate, decay = (_number(name, attributes, key) for key in ("lr_mult", "wd_mult"))
+    return 1.0 if rate is None else rate, (1.0 if decays else 0.0) if decay is None else decay
+
+
+def _number(name: str, attributes: Mapping[str, str], key: str) -> float | None:
+    """The number that the variable `name` has as its attribute `key`; None if it has none. GraphError for a text."""
+    text = attributes.get(f"__{key}__")
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise GraphError(f"variable {name}: attribute {key}", expected="a number", got=repr(text)[:80]) from None

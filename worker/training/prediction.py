@@ -12,6 +12,7 @@ import numpy as np
 
 from ...common.errors import ShapeError
 from ...common.slices import share
+from .. import random
 from ..array import Array, Shape
 from ..compute_threads import thread_count
 from ..data.iterators import DataBatch, DataIter
@@ -19,10 +20,14 @@ from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
+from ..graphs.example_axis import example_axes
 from ..graphs.graph import Graph
+from ..ops.batch_position import BatchPosition
 from ..store.session import Session
-from .feeding import InputNames, feed, input_shapes
+from .evaluation import Collected, Evaluation, taken
+from .feeding import InputNames, by_name, feed, input_shapes
 from .metrics.base import Metric
+from .pairing import Pairing
 
 
 class SpareExecutor:
@@ -107,81 +112,60 @@ class Learned:
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
-    """The network's outputs for every example, each (examples, ...), fillers of the last batch left out.
+    """The network's outputs for every example of the iterator, from its beginning; fillers are left out.
 
-    Raises ShapeError, DataError or GraphError if the data do not fit the network.
+    Each is what the network would give for all examples in one batch: mostly (examples, ...), with SwapAxis perhaps
+    (..., examples, ...). An output that has no axis of examples, such as a mean over the batch, is there once for each
+    batch, along its axis 0. Raises ShapeError, DataError or GraphError if the data do not fit the network.
     """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    with learned.bound(iterator, names, iterator.batch_size) as executor:
+    iterator.reset()
+    size = iterator.batch_size
+    axes = example_axes(learned.symbol, input_shapes(iterator, names, size))
+    with learned.bound(iterator, names, size) as executor:
         # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
-        parts: list[list[Array]] = [[output[:0].copy()] for output in executor.outputs]
+        empty = [taken(axis, output, size, 0) for axis, output in zip(axes, executor.outputs, strict=True)]
+        found = Collected(axes)
         for batch in iterator:
-            feed(executor, names, batch, (0, iterator.batch_size))
-            executor.forward(is_train=False)
-            keep = _valid(batch, iterator)
-            for kept, output in zip(parts, executor.outputs, strict=True):
-                kept.append(output[:keep].copy())  # the next batch is computed in the same memory
-    return [np.concatenate(kept) for kept in parts]
+            _forward(executor, names, batch, (0, size), size)
+            found.add(executor.outputs, size, _valid(batch, iterator))
+    return found.joined() if found.batches else empty
 
 
 def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Session, what: str) -> None:
-    """Count every batch of `iterator` in `metric`; built-in metrics are computed by all workers, each on its rows.
+    """Leave in `metric` its value over all examples of `iterator`, from its beginning; fillers do not count.
 
-    An iterator over a part of the data (`num_parts` above 1) yields a worker's own rows, all of which count. Every
-    worker calls it after `agree_on_evaluation`, with as many batches, and waits for all others; `what` is the call's
-    name for those who wait in another one. Raises what `predict` does, and DataError if labels are missing.
+    The workers share out every batch, except for a custom metric, for which each computes all rows. Of an iterator over
+    a part of the data (`num_parts` above 1) each computes its own rows, and the metric counts those of all. Every
+    worker calls it after `agree_on_evaluation` and waits for all others; `what` is the call's name for those who wait
+    in another one. All end with the same value. Raises what `predict` does, and DataError if labels are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
-    # A custom metric cannot be put together from parts of a batch, so each worker computes all rows for itself.
-    alone = session.num_workers == 1 or not all(leaf.sums for leaf in metric.leaves())
-    whole = alone or getattr(iterator, "num_parts", 1) > 1
-    rows = (0, iterator.batch_size) if whole else share(iterator.batch_size, session.rank, session.num_workers)
-    found: list[Array] = []
+    iterator.reset()
+    size, sharded = iterator.batch_size, getattr(iterator, "num_parts", 1) > 1
+    alone = session.num_workers == 1 or not (sharded or all(leaf.sums for leaf in metric.leaves()))
+    rows = (0, size) if alone or sharded else share(size, session.rank, session.num_workers)
+    found = Evaluation(metric, Pairing(learned.symbol, names, iterator, size))
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
         for batch in iterator:
-            labels, outputs = _rows_of(executor, names, batch, rows, _valid(batch, iterator))
-            if alone:
-                metric.update(labels, outputs)
-            else:
-                found.append(_statistics(metric, labels, outputs))
-    if not alone:
-        _count(metric, found, session, what)
+            keep = max(0, min(rows[1], _valid(batch, iterator)) - rows[0])  # fillers are the batch's last rows
+            _forward(executor, names, batch, rows, size)
+            if executor is not None and keep:
+                inputs = {name: array[rows[0] : rows[0] + keep] for name, array in by_name(names, batch).items()}
+                found.add(inputs, executor.outputs, rows[1] - rows[0], keep)
+    found.count(None if alone else session, what)
 
 
-def _rows_of(
-    executor: StepExecutor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], valid: int
-) -> tuple[list[Array], list[Array]]:
-    """Labels and outputs of this worker's rows of the batch, fillers left out."""
-    if executor is None:
-        return [], []
-    feed(executor, names, batch, rows)
-    executor.forward(is_train=False)
-    keep = max(0, min(rows[1], valid) - rows[0])  # fillers are the batch's last rows, perhaps all of this worker's
-    labels = [label[rows[0] : rows[0] + keep] for label in batch.label]
-    return labels, [output[:keep] for output in executor.outputs[: len(labels)]]
-
-
-def _statistics(metric: Metric, labels: list[Array], outputs: list[Array]) -> Array:
-    """The statistics of all leaves, one after the other; zeros where this worker has no row."""
-    has_rows = bool(labels) and len(labels[0]) > 0
-    parts = [leaf.statistics(labels, outputs) if has_rows else np.zeros(leaf.count) for leaf in metric.leaves()]
-    return np.concatenate(parts)
-
-
-def _count(metric: Metric, found: list[Array], session: Session, what: str) -> None:
-    """Count the batches in `metric`, of which all workers together have `found` the statistics, (count,) per batch.
-
-    One gather for all batches, at the end. The sum is in the order of ranks, and so has the same bits on all of them.
-    """
-    everyone = session.gather(np.asarray(found, np.float64).tobytes(), what)
-    width = sum(leaf.count for leaf in metric.leaves())
-    total = np.sum([np.frombuffer(one, np.float64).reshape(-1, width) for one in everyone], axis=0)
-    for row in total:
-        start = 0
-        for leaf in metric.leaves():
-            leaf.add(leaf.value(row[start : start + leaf.count]))
-            start += leaf.count
+def _forward(
+    executor: StepExecutor | None, names: InputNames, batch: DataBatch, rows: tuple[int, int], size: int
+) -> None:
+    """Compute the outputs of those rows of a batch of `size`; without rows there is no executor, and nothing to do."""
+    # Counted by every worker alike. What is random outside of training differs between batches, and between calls.
+    at = BatchPosition(random.current_seed(), 0, random.next_prediction(), rows[0], size)
+    if executor is not None:
+        feed(executor, names, batch, rows)
+        executor.compute(False, at)
 
 
 def _valid(batch: DataBatch, iterator: DataIter) -> int:

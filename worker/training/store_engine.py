@@ -18,7 +18,7 @@ from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..store import kv
 from .engine import Engine, FitSetup, check_batch
-from .feeding import feed, input_shapes, whole_labels
+from .feeding import by_name, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
 from .metrics.batch_metric import BatchMetric
 from .shared_states import SharedStates
@@ -44,8 +44,8 @@ class HostEngine(Engine):
         self.store = kv.create(setup.kind)
         self.fit = self.store.fit
         self.executor: StepExecutor | None = None
-        if self._model.compression_params is not None:
-            self.store.set_gradient_compression(self._model.compression_params)
+        if setup.compression_params is not None:
+            self.store.set_gradient_compression(setup.compression_params)
         self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -58,7 +58,7 @@ class HostEngine(Engine):
         slices = self.executor.slices if self.executor else [(0, 0)]
         self._exchange = Exchange(self.store, self._pulled, self._lookups, slices)
         self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
-        self._batch_metric = BatchMetric(setup.metric, self._shares, self._sums)
+        self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def start(self) -> None:
@@ -168,8 +168,8 @@ class HostEngine(Engine):
         # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
-        outputs = self.executor.outputs if self.executor else self._parameters.empty_outputs
-        self._batch_metric.begin([label[low:high] for label in batch.label], outputs)
+        inputs = {name: array[low:high] for name, array in by_name(self._setup.names, batch).items()}
+        self._batch_metric.begin(inputs, self.executor.outputs if self.executor else [])
         self.store.wait()
         self._batch_metric.end()
         self._model.num_update += 1

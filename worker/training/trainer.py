@@ -12,14 +12,16 @@ from contextlib import ExitStack
 from ...common.errors import DataError
 from ..data.iterators import DataIter
 from ..log import log_line, r_number
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
 from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
-from .metrics.base import Metric
+from .metrics.base import Metric, current_values, named
 from .model import Model
+from .pairing import Pairing
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
 from .store_engine import HostEngine
@@ -34,10 +36,11 @@ class Trainer:
         iterator: DataIter,
         shares: Shares,
         session: Session,
-        kind: str,
+        kind: str | KVStore,
         metric: Metric,
     ) -> None:
-        """Draw the missing parameters and make the engine. `kind` is the key-value store's, `metric` the training's.
+        """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
+        `metric` the training's.
 
         Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
@@ -45,7 +48,10 @@ class Trainer:
         names = InputNames.match(model.symbol, iterator)
         self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
-        setup = FitSetup(model, iterator, shares, session, kind, metric, names, self.parameters, optimizer, placement)
+        pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
+        setup = FitSetup(
+            model, iterator, shares, session, kind, metric, names, self.parameters, optimizer, placement, pairing
+        )
         self.engine = _engine(setup)
         self._spare = SpareExecutor()
         self._compared = False  # whether the ranks' evaluation data have been
@@ -55,22 +61,30 @@ class Trainer:
     def run(self, epochs: range, callbacks: FitCallbacks) -> None:
         """Train for those epochs, counted from 0; the model gets its weights even if an error ends the training.
 
-        Raises DataError if an epoch has no batch, what the engine's `epoch` raises, and what callbacks do.
+        The model's `begin_epoch` counts the epochs that are done. Raises DataError if an epoch has no batch, what the
+        engine's `epoch` raises, and what callbacks do.
         """
+        first = self.session.rank == 0
+        callbacks.before_fit(self.model, first)
         with ExitStack() as stack:
             stack.callback(self.engine.close)
             self.engine.start()
-            # Called before `close`, as an ExitStack goes backwards: closing frees the arrays that it copies.
+            # Called before `close`, as an ExitStack goes backwards: closing frees the arrays that they copy.
             stack.callback(self._give_back_weights)
+            if not self.session.is_distributed:  # else an error may be the servers', who have the states
+                stack.callback(self._give_back_optimizer_states)
             for epoch in epochs:
                 self.metric.reset()
                 check_equal_batches(self.session, self._epoch(epoch, callbacks), epoch)
-                if not self._end_of_epoch(epoch, callbacks):
-                    break
+                self.model.begin_epoch = epoch + 1
+                proceed = self._end_of_epoch(epoch, callbacks)
                 self.iterator.reset()
+                if not proceed:
+                    break
             self.engine.settle()
-            # Not after an error, unlike weights: they come from the store, which may be what has failed.
-            self._give_back_optimizer_states()
+            if self.session.is_distributed:
+                self._give_back_optimizer_states()
+        callbacks.after_fit(self.model, first)
 
     def _epoch(self, epoch: int, callbacks: FitCallbacks) -> int:
         """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had."""
@@ -98,7 +112,7 @@ class Trainer:
     def _end_of_epoch(self, epoch: int, callbacks: FitCallbacks) -> bool:
         """Evaluate, log, call back; whether to go on: not if a callback of any worker has returned False."""
         # Read before the evaluation, which resets the metric if the user passed one object for both.
-        train = _values(self.metric)
+        train = current_values(self.metric)
         validation = self._validate(callbacks)
         if callbacks.verbose and self.session.rank == 0:
             for kind, values in (("Train", train), ("Validation", validation)):
@@ -108,7 +122,9 @@ class Trainer:
             return True
         self._give_back_weights()
         self._give_back_optimizer_states()
-        end = EpochEnd(epoch + 1, train, validation, self.model)
+        measured = callbacks.evaluation_metric if validation else self.metric
+        maximize = named(measured, [leaf.maximize for leaf in measured.leaves()])
+        end = EpochEnd(epoch + 1, train, validation, self.model, maximize)
         proceed = callbacks.after_epoch(end, self.session.rank == 0)
         verdicts = self.session.gather(b"1" if proceed else b"0", f"callbacks at the end of epoch {epoch + 1}")
         return all(verdict == b"1" for verdict in verdicts)
@@ -117,8 +133,6 @@ class Trainer:
         """The evaluation metric over the evaluation data by name, computed with the current weights."""
         if callbacks.evaluation is None:
             return {}
-        callbacks.evaluation_metric.reset()
-        callbacks.evaluation.reset()
         weights, states = self.engine.weights(), self.engine.states()
         parameters = Learned(
             self.model.symbol, self.model.placement(), weights, states, self._spare, self.model.precision
@@ -128,7 +142,7 @@ class Trainer:
             agree_on_evaluation(self.session, self.model.symbol, callbacks.evaluation, None, what)
             self._compared = True
         evaluate(parameters, callbacks.evaluation, callbacks.evaluation_metric, self.session, what)
-        return _values(callbacks.evaluation_metric)
+        return current_values(callbacks.evaluation_metric)
 
     def _give_back_weights(self) -> None:
         """Copy weights and auxiliary states into the model, where the next step does not change them."""
@@ -143,7 +157,7 @@ def _engine(setup: FitSetup) -> Engine:
     """The engine for this fit: GPUs of a process outside a job by themselves, all else through a key-value store."""
     placement = setup.placement
     # Compressed gradients are the store's business, in one process as well.
-    alone = not setup.session.is_distributed and setup.model.compression_params is None
+    alone = not setup.session.is_distributed and setup.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
         from .gpu.engine import CudaEngine  # not before a GPU is asked for: it needs cupy
 
@@ -152,9 +166,5 @@ def _engine(setup: FitSetup) -> Engine:
     return HostEngine(setup)
 
 
-def _values(metric: Metric) -> dict[str, float]:
-    return dict(leaf.get() for leaf in metric.leaves())
-
-
 def _brief(metric: Metric) -> str:
-    return " ".join(f"{name}={value:.4g}" for name, value in _values(metric).items())
+    return " ".join(f"{name}={value:.4g}" for name, value in current_values(metric).items())

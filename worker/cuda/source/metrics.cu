@@ -29,11 +29,11 @@ __device__ inline int likeliest(const float* values, int classes, long long stri
 }
 
 // How many classes come before `chosen` if the likeliest comes first, equal ones in their order, and NaN last.
-__device__ inline int rank(const float* values, int classes, int chosen, int lane) {
-    float mine = values[chosen];
+__device__ inline int rank(const float* values, int classes, int chosen, long long stride, int lane) {
+    float mine = values[chosen * stride];
     int before = 0;
     for (int k = lane; k < classes; k += LANES) {
-        float value = values[k];
+        float value = values[k * stride];
         bool equal = value == mine || (value != value && mine != mine);
         before += (value > mine || (mine != mine && value == value) || (equal && k < chosen)) ? 1 : 0;
     }
@@ -57,35 +57,41 @@ __device__ inline double item(const float* label, const float* output, long long
     if (METRIC == CHOSEN) return (double)likeliest(values, classes, positions, lane) == value ? 1.0 : 0.0;
     if (METRIC == TOP) {
         bool valid = value >= 0.0f && (double)value < classes && value == truncf(value);
-        return valid && rank(values, classes, (int)value, lane) < top ? 1.0 : 0.0;
+        return valid && rank(values, classes, (int)value, positions, lane) < top ? 1.0 : 0.0;
     }
     bool valid = value > -1.0f && (double)value < classes;  // cut to a whole number, as the host does
-    return valid ? -log((double)values[(int)value] + eps) : __longlong_as_double(0x7ff8000000000000LL);
+    return valid ? -log((double)values[(int)value * positions] + eps) : __longlong_as_double(0x7ff8000000000000LL);
 }
 
-// target = (sum, items) if there is one block; else each block writes its sum to `parts`, for add_up.
+// target = (sum, items that count) if there is one block; else each block writes its own to `parts`, for add_up. An item
+// whose label is `ignored` does not count.
 extern "C" __global__ void statistics(const float* label, const float* output, double* parts, double* target,
-                                      long long items, int classes, long long positions, int top, double eps) {
+                                      long long items, int classes, long long positions, int top, double eps,
+                                      float ignored) {
     int group = threadIdx.x / LANES, lane = threadIdx.x % LANES, groups = blockDim.x / LANES;
-    double sum = 0.0;
+    double sum = 0.0, counted = 0.0;
     for (long long i = (long long)blockIdx.x * groups + group; i < items; i += (long long)gridDim.x * groups) {
+        if (label[i] == ignored) continue;  // alike for all lanes of the item
         double value = item(label, output, i, classes, positions, top, eps, lane);
-        if (lane == 0) sum += value;
+        if (lane == 0) {
+            sum += value;
+            counted += 1.0;
+        }
     }
     sum = block_sum(sum);
+    counted = block_sum(counted);
     if (threadIdx.x) return;
-    if (gridDim.x > 1) {
-        parts[blockIdx.x] = sum;
-    } else {
-        target[0] = sum;
-        target[1] = (double)items;
-    }
+    double* out = gridDim.x > 1 ? parts + 2 * blockIdx.x : target;
+    out[0] = sum;
+    out[1] = counted;
 }
 
-// target = (sum of the parts, items). For one block of at least as many threads as parts.
-extern "C" __global__ void add_up(const double* parts, double* target, int count, long long items) {
-    double sum = block_sum((int)threadIdx.x < count ? parts[threadIdx.x] : 0.0);
+// target = the sums of the parts, for one block of at least as many threads as parts.
+extern "C" __global__ void add_up(const double* parts, double* target, int count) {
+    bool mine = (int)threadIdx.x < count;
+    double sum = block_sum(mine ? parts[2 * threadIdx.x] : 0.0);
+    double counted = block_sum(mine ? parts[2 * threadIdx.x + 1] : 0.0);
     if (threadIdx.x) return;
     target[0] = sum;
-    target[1] = (double)items;
+    target[1] = counted;
 }

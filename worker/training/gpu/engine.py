@@ -65,7 +65,7 @@ class CudaEngine(Engine):
             _send(device, replicas.state_layout, states, setup.parameters.states)
         self._inputs = inputs_for(replicas, setup)
         self._recorded_step = RecordedStep(replicas.devices, self._step, self._between, replicas.records)
-        self._measures = Measures(replicas, setup.metric, setup.names.label)  # last, as it hooks the metric
+        self._measures = Measures(replicas, setup.metric, setup.pairing)  # last, as it hooks the metric
 
     @staticmethod
     def handles(setup: FitSetup) -> bool:

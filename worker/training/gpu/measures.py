@@ -6,14 +6,15 @@ which is hooked here: it reads the rings and counts the batches since the last t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...array import Array
 from ...execution.gpu.replicas import Replicas
+from ...graphs.example_axis import ExampleAxis
 from ..metrics.base import Metric, nothing_due
+from ..pairing import Pairing
 from .statistics import DeviceStatistics, device_statistics
 
 ROOM = 1024  # batches that are kept before the host must read them
@@ -26,10 +27,8 @@ class Measures:
     host, which then waits for every step. To be used by one thread.
     """
 
-    def __init__(self, replicas: Replicas, metric: Metric, labels: Sequence[str]) -> None:
-        """`labels`: the network's arguments that pair with its outputs, in order."""
-        # A label beyond the outputs pairs with none, nor does an output beyond the labels.
-        self._replicas, self._labels = replicas, list(labels)[: len(replicas.replicas[0].outputs)]
+    def __init__(self, replicas: Replicas, metric: Metric, pairing: Pairing) -> None:
+        self._replicas, self._pairing = replicas, pairing
         self._leaves = metric.leaves()
         self._on_host = [leaf for leaf in self._leaves if not self._known(leaf)]
         self._counted = [leaf for leaf in self._leaves if leaf not in self._on_host]
@@ -49,8 +48,8 @@ class Measures:
             statistics.queue(label, output, place)
         device = self._replicas.devices[index]
         scalars = np.int32(self._width), np.int32(ROOM)
-        total = figures.sum(axis=0) if len(self._labels) > 1 else figures[0]  # over pairs of label and output
-        device.module("ring").launch("keep", (1,), (self._rings[index], total, replica.step.now, *scalars), threads=64)
+        total = figures.sum(axis=0) if len(figures) > 1 else figures[0]  # over pairs of label and output
+        device.module("ring").over("keep", self._width, (self._rings[index], total, replica.step.now, *scalars))
 
     def count(self, batch: int) -> None:
         """Note that the step of that batch (from 0) of the epoch has been queued. May wait for the GPUs."""
@@ -81,8 +80,13 @@ class Measures:
             leaf.settle = nothing_due
 
     def _known(self, leaf: Metric) -> bool:
-        """Whether GPUs can compute that metric."""
-        device = self._replicas.devices[0]
+        """Whether GPUs can compute that metric, with labels as they lie there."""
+        device, replica = self._replicas.devices[0], self._replicas.replicas[0]
+        for pair in filter(lambda pair: leaf.takes(pair.head), self._pairing.pairs):
+            label, output = replica.binding.arguments[pair.label], replica.outputs[pair.output]
+            probabilities = pair.head.rows is not None and label.shape == output.shape
+            if pair.computed is not None or probabilities:
+                return False
         with device.active():
             return device_statistics(device, leaf) is not None
 
@@ -93,7 +97,7 @@ class Measures:
         self._pairs: list[list[tuple[Array, DeviceStatistics, Array, Array]]] = []
         for device, replica in zip(self._replicas.devices, self._replicas.replicas, strict=True):
             with device.active():
-                self._figures.append(device.zeros((max(1, len(self._labels)), self._width), np.float64))
+                self._figures.append(device.zeros((max(1, len(self._pairing.pairs)), self._width), np.float64))
                 self._rings.append(device.zeros((ROOM, self._width), np.float64))
                 self._pairs.append(list(self._pairs_of(device, replica, self._figures[-1])))
 
@@ -101,11 +105,13 @@ class Measures:
         """For each metric and each pair: where its statistics go, what computes them, label and output."""
         start = 0
         for leaf in self._counted:
-            for row, (name, output) in enumerate(zip(self._labels, replica.outputs, strict=False)):
-                statistics = device_statistics(device, leaf)  # one for each, as it has memory for partial sums
+            for row, pair in enumerate(self._pairing.pairs):
+                if not leaf.takes(pair.head):
+                    continue
+                statistics = device_statistics(device, leaf, pair.head)  # one for each: it has memory for partial sums
                 assert statistics is not None
-                label = replica.binding.arguments[name]
-                yield figures[row, start : start + leaf.count], statistics, label, output
+                label = replica.binding.arguments[pair.label]
+                yield figures[row, start : start + leaf.count], statistics, label, replica.outputs[pair.output]
             start += leaf.count
 
     def _read(self) -> Array:
@@ -119,18 +125,22 @@ class Measures:
 
     def _count_on_host(self) -> None:
         """Count the batch under way in those metrics that need its labels and outputs. Waits for the GPUs."""
-        labels, outputs = [], []
+        inputs, outputs = {}, []
         with self._replicas.alone():
-            for index in range(len(self._labels)):
-                labels.append(self._gathered(lambda replica, i=index: replica.binding.arguments[self._labels[i]]))
-                outputs.append(self._gathered(lambda replica, i=index: replica.outputs[i]))
+            for pair in self._pairing.pairs:
+                name, index = pair.label, pair.output
+                inputs[name] = self._gathered(lambda replica, n=name: replica.binding.arguments[n], ExampleAxis())
+                outputs.append(self._gathered(lambda replica, i=index: replica.outputs[i], pair.examples))
         for leaf in self._on_host:
-            leaf.add(leaf.measure(labels, outputs))
+            leaf.add(leaf.measure(self._pairing.labels(inputs, leaf), outputs, self._pairing.heads))
 
-    def _gathered(self, pick: Any) -> Array:
+    def _gathered(self, pick: Any, axis: ExampleAxis | None) -> Array:
         """The rows of all GPUs, in order, of the array that `pick` takes from a replica."""
         parts = []
         for device, replica in zip(self._replicas.devices, self._replicas.replicas, strict=True):
             with device.active():
                 parts.append(pick(replica).get())
-        return np.concatenate(parts)
+        if axis is None or len(parts) == 1:
+            return np.concatenate(parts)
+        rows = [last - first for first, last in self._replicas.parts]
+        return axis.joined(list(zip(parts, rows, strict=True)))

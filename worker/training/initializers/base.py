@@ -46,8 +46,18 @@ class Initializer:
         raise NotImplementedError
 
     def dumps(self) -> str:
-        """What a variable keeps as its attribute `__init__`: a JSON list of name and options, as MXNet writes it."""
-        return json.dumps([type(self).__name__.lower(), self.options()])
+        """What a variable keeps as its attribute `__init__`: a JSON list of name and options, as MXNet writes it.
+
+        Raises ParameterError if JSON has no text for the options, as for those of Mixed and Load.
+        """
+        try:
+            return json.dumps([type(self).__name__.lower(), self.options()])
+        except TypeError:
+            raise ParameterError(
+                f"{type(self).__name__} as the initializer of one variable",
+                expected="one with plain options, such as mx.init.Uniform(0.1)",
+                remedy="Give it to FeedForward(initializer=...), which asks it for every parameter",
+            ) from None
 
     def options(self) -> dict[str, Any]:
         """The keywords that make this initializer again."""

@@ -112,22 +112,29 @@ class Load(Initializer):
 
 
 class Mixed(Initializer):
-    """Uses the initializer of the first regular expression that is found in the name.
+    """Uses the initializer of the first regular expression that matches the beginning of the name, as in MXNet.
 
-    Raises ParameterError unless there are as many initializers as patterns.
+    Raises ParameterError unless there are as many initializers as patterns, and for a pattern that is none.
     """
 
     def __init__(self, patterns: Sequence[str], initializers: Sequence[Initializer]) -> None:
         if len(patterns) != len(initializers):
             raise ParameterError("Mixed", expected=f"{len(patterns)} initializers", got=len(initializers))
-        self.rules = [(re.compile(pattern), rule) for pattern, rule in zip(patterns, initializers, strict=True)]
+        self.rules = [(_compiled(pattern), rule) for pattern, rule in zip(patterns, initializers, strict=True)]
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
         """The value that the chosen initializer gives, of `shape`. Raises ParameterError if no pattern matches."""
         for pattern, rule in self.rules:
-            if pattern.search(name):
+            if pattern.match(name):
                 return rule(name, shape, dtype)
         raise ParameterError(f"Mixed: no pattern matches parameter {name!r}", remedy='Add ".*" as the last pattern')
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ParameterError(f"Mixed: pattern {pattern!r}: {error}") from None
 
 
 # The names that MXNet registers; zeros and ones are its aliases.

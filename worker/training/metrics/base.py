@@ -1,14 +1,16 @@
-"""What a metric is: one value per global batch, averaged over batches, as in R.
+"""What a metric is: a value of labels and outputs, of a global batch in training and of all examples in evaluation.
 
-A built-in metric turns a worker's rows of a batch into a few numbers that can be added up over workers
-(`statistics`); `value` computes the batch's value from their sum. A custom metric has no such numbers (`sums` is
-False) and sees whole labels and outputs.
+In training the values of batches are averaged, as in R. A built-in metric turns rows into a few numbers that can be
+added up (`statistics`), over workers as well as over the batches of an evaluation; `value` computes the value from
+their sum. A custom metric has no such numbers (`sums` is False) and sees whole labels and outputs.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,12 +21,30 @@ from ...array import Array
 OneOrMore = Array | Sequence[Array]
 
 
+@dataclass(frozen=True)
+class Head:
+    """An output of a network and its label: their names, and how the loss reads them.
+
+    `rows` gives an array of the output's shape as (rows, classes, positions), with the same memory; None unless the
+    loss is one of classes. Rows and positions whose label is `ignored` do not count for the loss.
+    """
+
+    output: str = ""
+    label: str = ""
+    rows: Callable[[Array], Array] | None = None
+    ignored: float | None = None
+
+
+UNKNOWN = Head()
+
+
 class Metric:
     """Base class. Subclasses define `_pair` and, if the value is not a ratio, `count` and `value`.
 
-    `labels` and `outputs` are an array each, or lists of equal length, whose pairs are counted together; the first axis
-    of each array is the example, and shapes are as the subclass says. Methods that take them raise ShapeError if they
-    do not fit together. `statistics` are (count,) float64: here a sum, and the number of elements in it.
+    `labels` and `outputs` are an array each, or lists of equal length, whose pairs are counted together; shapes are as
+    the subclass says. `heads` tells what is known of each pair, if anything is. Of a network's pairs only those count
+    whose names are among `output_names` and `label_names`, as in MXNet; None takes all. Methods raise ShapeError if
+    arrays do not fit together. `statistics` are (count,) float64: here a sum, and the number of elements in it.
 
     An engine that counts batches later than it trains them, as on GPUs, sets `settle` to what counts those that are
     due. It is called before a value is read.
@@ -35,38 +55,46 @@ class Metric:
     sums: ClassVar[bool] = True  # whether `statistics` of shares can be added up
     name: str
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None
+    ) -> None:
+        self.name, self.output_names, self.label_names = name, output_names, label_names
         self.settle: Callable[[], None] = nothing_due
         self.reset()
 
-    def statistics(self, labels: OneOrMore, outputs: OneOrMore) -> Array:
-        """(count,) float64 numbers of these rows; their sum over the workers is that of the whole batch."""
+    def takes(self, head: Head) -> bool:
+        """Whether it counts the pair that `head` describes."""
+        return (self.output_names is None or head.output in self.output_names) and (
+            self.label_names is None or head.label in self.label_names
+        )
+
+    def statistics(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> Array:
+        """(count,) float64 numbers of these rows; sums of them, over workers or batches, are those of all rows."""
         total = np.zeros(self.count)  # float64: counts stay exact, and sums hardly depend on how rows were shared out
-        for label, output in self._pairs(labels, outputs):
-            total += np.array(tuple(self._pair(label, output)), np.float64)
+        for label, output, head in self._pairs(labels, outputs, heads):
+            total += np.array(tuple(self._pair(label, output, head)), np.float64)
         return total
 
     def value(self, statistics: Array) -> float:
-        """The value of one global batch from its statistics; nan if it has no elements."""
+        """The value of the rows that have these statistics; nan if there are none."""
         return ratio(statistics)
 
-    def _pair(self, label: Array, output: Array) -> Iterable[float]:
+    def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
         """The statistics of one label with its output."""
         raise NotImplementedError
 
-    def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
-        """The value of one whole batch."""
-        return self.value(self.statistics(labels, outputs))
+    def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
+        """The value of all these rows."""
+        return self.value(self.statistics(labels, outputs, heads))
 
     def add(self, value: float) -> None:
         """Count one global batch whose value is known."""
         self.total += value
         self.batches += 1
 
-    def update(self, labels: OneOrMore, outputs: OneOrMore) -> None:
+    def update(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> None:
         """Count one global batch, given whole."""
-        self.add(self.measure(labels, outputs))
+        self.add(self.measure(labels, outputs, heads))
 
     def get(self) -> tuple[str, float]:
         """Name and mean over the batches since `reset`; nan if there were none."""
@@ -82,36 +110,48 @@ class Metric:
         """The single metrics that it consists of: itself, or a composite's members."""
         return [self]
 
-    def _pairs(self, labels: OneOrMore, outputs: OneOrMore) -> Iterator[tuple[Array, Array]]:
+    def _pairs(
+        self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None
+    ) -> Iterator[tuple[Array, Array, Head]]:
         left, right = _listed(labels), _listed(outputs)
         if len(left) != len(right):
             raise ShapeError(f"metric {self.name}", expected=f"as many labels as outputs ({len(right)})", got=len(left))
-        return zip(left, right, strict=True)
+        # Names are known of a network's outputs alone: arrays that come without them are all counted.
+        known = [UNKNOWN] * len(left) if heads is None else heads
+        return (pair for pair in zip(left, right, known, strict=True) if heads is None or self.takes(pair[2]))
 
     def _mismatch(self, label: Array, output: Array, expected: str) -> ShapeError:
         return ShapeError(f"metric {self.name}", expected=expected, got=f"label {label.shape}, output {output.shape}")
 
 
 class Custom(Metric):
-    """A metric that is a function of a whole batch: `function(label, output) -> number`.
+    """A metric that is a function of whole arrays: `function(label, output) -> number`.
 
-    Both are arrays of all rows, of the shapes that the iterator and the network give them; but an output (N, 1)
-    with a label (N,) comes as (N,) too, so that `label - output` is not broadcast to (N, N). If the network has several
-    outputs, the value is the mean over the pairs.
+    Both are arrays of all rows, in training of a batch and in evaluation of the data set, of the shapes that the
+    iterator and the network give them; but an output (N, 1) with a label (N,) comes as (N,) too, so that
+    `label - output` is not broadcast to (N, N). If several outputs have labels, the value is the mean over the pairs.
     """
 
     sums = False  # nothing to add up over workers: labels and outputs travel
 
-    def __init__(self, name: str, function: Callable[[Array, Array], Any], maximize: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[Array, Array], Any],
+        maximize: bool = False,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
         self.function = function
         self.maximize = maximize  # type: ignore[misc]
-        super().__init__(name)
+        super().__init__(name, output_names, label_names)
 
-    def measure(self, labels: OneOrMore, outputs: OneOrMore) -> float:
-        """The function's value. Raises ParameterError if it is not a number."""
-        values = [self.function(*same_shape(label, output)) for label, output in self._pairs(labels, outputs)]
+    def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
+        """The function's value, nan without pairs. Raises ParameterError if it is not a number."""
+        pairs = self._pairs(labels, outputs, heads)
+        values = [self.function(*same_shape(label, output)) for label, output, _ in pairs]
         try:
-            return math.fsum(float(value) for value in values) / len(values)
+            return math.fsum(float(value) for value in values) / len(values) if values else math.nan
         except (TypeError, ValueError):
             raise ParameterError(
                 f"metric {self.name}: its function", expected="a number", got=repr(values[0])
@@ -131,10 +171,10 @@ class CompositeMetric(Metric):
         """The members."""
         return self.metrics
 
-    def update(self, labels: OneOrMore, outputs: OneOrMore) -> None:
+    def update(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> None:
         """Count one global batch in each."""
         for metric in self.metrics:
-            metric.update(labels, outputs)
+            metric.update(labels, outputs, heads)
 
     def get(self) -> tuple[list[str], list[float]]:  # type: ignore[override]
         """Names and means over the batches since `reset`, one of each per member."""
@@ -145,6 +185,21 @@ class CompositeMetric(Metric):
         """Forget all batches of all members."""
         for metric in self.metrics:
             metric.reset()
+
+
+def named(metric: Metric, figures: Iterable[Any]) -> dict[str, Any]:
+    """One of `figures` for each leaf, by the leaves' names; `accuracy_2` is the second one that is called accuracy."""
+    found: dict[str, Any] = {}
+    times: Counter[str] = Counter()
+    for leaf, figure in zip(metric.leaves(), figures, strict=True):
+        times[leaf.name] += 1
+        found[leaf.name if times[leaf.name] == 1 else f"{leaf.name}_{times[leaf.name]}"] = figure
+    return found
+
+
+def current_values(metric: Metric) -> dict[str, float]:
+    """The values of the leaves by name."""
+    return named(metric, [leaf.get()[1] for leaf in metric.leaves()])
 
 
 def nothing_due() -> None:

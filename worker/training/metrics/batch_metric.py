@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...array import Array, Arrays
+from ...graphs.example_axis import ExampleAxis
 from ..agreement import Shares
+from ..pairing import Pairing
 from .base import Metric
 
 
@@ -20,32 +23,34 @@ class BatchMetric:
     last gradients instead of after them.
     """
 
-    def __init__(self, metric: Metric, shares: Shares, store: Any = None) -> None:
-        """`store`: a KVStore without an optimizer, None for a job of one worker."""
-        self.metric, self._shares, self._store = metric, shares, store
+    def __init__(self, metric: Metric, pairing: Pairing, shares: Shares, store: Any = None) -> None:
+        """`pairing`: for the global batch. `store`: a KVStore without an optimizer, None for a job of one worker."""
+        self.metric, self._pairing, self._shares, self._store = metric, pairing, shares, store
         if store is not None:
             store.must_be_finite = False  # a metric that is NaN is no reason to end a training
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
         self._step = 0
 
-    def begin(self, labels: Arrays, outputs: Arrays) -> None:
-        """Begin to count a global batch, given this worker's rows, (rows, ...), of each label and output.
+    def begin(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
+        """Begin to count a global batch, given this worker's rows of the network's inputs, by name, and outputs.
 
         Raises ShapeError if they do not fit the metric, DataError if a label is not a class.
         """
-        outputs = outputs[: len(labels)]  # further outputs, such as an LSTM's states, have no labels
+        heads, leaves = self._pairing.heads, self.metric.leaves()
         if self._store is None:
-            self.metric.update(labels, outputs)
+            for leaf in leaves:
+                leaf.update(self._pairing.labels(inputs, leaf), self._pairing.outputs(outputs), heads)
             return
         self._step += 1
-        for index, leaf in enumerate(self.metric.leaves()):
+        for index, leaf in enumerate(leaves):
             if leaf.sums:
                 # Without rows a metric might refuse the shapes, but the servers wait for this worker's numbers.
-                mine = leaf.statistics(labels, outputs) if self._shares.local_rows else np.zeros(leaf.count)
+                mine = np.zeros(leaf.count)
+                if self._shares.local_rows:
+                    mine = leaf.statistics(self._pairing.labels(inputs, leaf), self._pairing.outputs(outputs), heads)
                 self._send(f"metric{index}", mine)
-        if not all(leaf.sums for leaf in self.metric.leaves()):
-            self._send_rows("label", labels)
-            self._send_rows("output", outputs)
+        if not all(leaf.sums for leaf in leaves):
+            self._send_rows(inputs, outputs)
 
     def end(self) -> None:
         """Wait for the sums that `begin` asked for, and count the batch. Raises what the store's `wait` does."""
@@ -56,15 +61,27 @@ class BatchMetric:
             if leaf.sums:
                 leaf.add(leaf.value(self._sums[f"metric{index}"][1]))
             else:
-                leaf.add(leaf.measure(self._whole("label"), self._whole("output")))
+                leaf.add(leaf.measure(self._whole("label"), self._whole("output"), self._pairing.heads))
 
-    def _send_rows(self, kind: str, parts: Arrays) -> None:
+    def _send_rows(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
         """Hand in whole batches that are zero outside this worker's rows: adding zeros changes no value."""
-        first = self._shares.first_row
-        for index, part in enumerate(parts):
-            array = np.zeros((self._shares.global_batch, *part.shape[1:]), part.dtype)
-            array[first : first + len(part)] = part
-            self._send(f"{kind}{index}", array)
+        for index, pair in enumerate(self._pairing.pairs):
+            label = inputs[pair.label]
+            whole = np.zeros((self._shares.global_batch, *label.shape[1:]), label.dtype)
+            self._send(f"label{index}", self._placed(ExampleAxis(), whole, label))
+            whole = np.zeros(pair.shape, np.float32)
+            mine = outputs[pair.output] if self._shares.local_rows else whole
+            self._send(f"output{index}", self._placed(pair.examples, whole, mine))
+
+    def _placed(self, axis: ExampleAxis | None, whole: Array, mine: Array) -> Array:
+        """`whole`, with this worker's rows in their place; without an axis of examples, its part of the mean."""
+        first, rows, total = self._shares.first_row, self._shares.local_rows, self._shares.global_batch
+        if axis is None:
+            return mine * np.float32(rows / total)
+        if rows:
+            before: tuple[slice, ...] = (slice(None),) * (axis.axis + 1)
+            axis.split(whole, total)[(*before, slice(first, first + rows))] = axis.split(mine, rows)
+        return whole
 
     def _whole(self, kind: str) -> list[Array]:
         """The whole batch's labels or outputs: copies, as users may keep what their function is given."""
