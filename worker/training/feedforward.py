@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from ...common.errors import ParameterError
 from .. import random
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
 from ..store.kvstore import KVStore

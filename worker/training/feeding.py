@@ -9,7 +9,8 @@ import numpy as np
 
 from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import described
+from ..data.data_iter import DataBatch, DataIter
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
 
@@ -26,11 +27,11 @@ class InputNames:
         """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
-        missing, unless `labelled` is False: predictions need none.
+        missing, unless `labelled` is False: predictions need none, or if the iterator does not say what it yields.
         """
-        arguments = symbol.list_arguments()
-        data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
-        label = _match(arguments, [name for name, _ in iterator.provide_label], "label")
+        arguments, (provided, labels) = symbol.list_arguments(), described(iterator)
+        data = _match(arguments, [name for name, _ in provided], "data")
+        label = _match(arguments, [name for name, _ in labels], "label")
         for name in arguments:
             if labelled and name.endswith("label") and name not in label:
                 raise DataError(

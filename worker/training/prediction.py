@@ -15,7 +15,8 @@ from ...common.slices import share
 from .. import random
 from ..array import Array, Shape
 from ..compute_threads import thread_count
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import batches
+from ..data.data_iter import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
@@ -126,7 +127,7 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
         # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
         empty = [taken(axis, output, size, 0) for axis, output in zip(axes, executor.outputs, strict=True)]
         found = Collected(axes)
-        for batch in iterator:
+        for batch in batches(iterator, labelled=False):
             _forward(executor, names, batch, (0, size), size)
             found.add(executor.outputs, size, _valid(batch, iterator))
     return found.joined() if found.batches else empty
@@ -148,7 +149,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     found = Evaluation(metric, Pairing(learned.symbol, names, iterator, size))
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
-        for batch in iterator:
+        for batch in batches(iterator):
             keep = max(0, min(rows[1], _valid(batch, iterator)) - rows[0])  # fillers are the batch's last rows
             _forward(executor, names, batch, rows, size)
             if executor is not None and keep:
@@ -170,4 +171,4 @@ def _forward(
 
 def _valid(batch: DataBatch, iterator: DataIter) -> int:
     """How many of the batch's rows are examples; the others, at its end, are fillers."""
-    return iterator.batch_size - (batch.pad or 0)
+    return iterator.batch_size - batch.pad
