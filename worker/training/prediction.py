@@ -26,7 +26,7 @@ from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
-from .feeding import InputNames, by_name, feed, input_shapes
+from .feeding import InputNames, by_name, channels_hint, feed, input_shapes
 from .given_parameters import check_complete
 from .metrics.base import Metric
 from .pairing import Pairing
@@ -136,7 +136,8 @@ class Learned:
             self.symbol.infer_shape_partial(**{**known, **inputs})
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
-            raise ShapeError(f"the network was not trained on data such as {listed}: {error}") from None
+            text = f"the network was not trained on data such as {listed}: {error}"
+            raise ShapeError(text, remedy=channels_hint(inputs)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
