@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from ...common.errors import ParameterError
 from .. import random
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
 from ..store.kvstore import KVStore
@@ -147,10 +147,11 @@ class FeedForward(Model):
         return next(iter(values.values())) if len(values) == 1 else values
 
     def save(self, prefix: str, epoch: int | None = None) -> None:
-        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; the number is `epoch`'s.
+        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states, and checksums in prefix-0001.sha256.
 
-        By default that is begin_epoch, the number of epochs that are done. Rank 0 writes; other ranks do nothing.
-        Raises ParameterError unless `epoch` is 0 to 9999, OSError if a file cannot be written.
+        The number is `epoch`'s, by default begin_epoch, the number of epochs that are done. Rank 0 writes; other ranks
+        do nothing. Raises ParameterError unless `epoch` is a whole number of 0 or more, OSError if a file cannot be
+        written.
         """
         if current_session().rank == 0:
             epoch = self.begin_epoch if epoch is None else epoch
@@ -170,8 +171,8 @@ class FeedForward(Model):
         and learning rate schedule begin anew.
         """
         found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
-        given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
-        model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
+        given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
+        model = cls(found.symbol, ctx, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
         if found.state is not None:  # there was a .states file
             model.optimizer_states = found.state.slots

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import described
+from ..data.data_iter import DataBatch, DataIter
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
 from ..ops.shapes import known
@@ -29,11 +30,12 @@ class InputNames:
         """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
-        missing. Not so for labels if `labelled` is False: predictions need none, and leave out those that go nowhere.
+        missing, or if the iterator does not say what it yields. Not so for labels if `labelled` is False: predictions
+        need none, and leave out those that go nowhere.
         """
-        arguments = symbol.list_arguments()
-        data = _match(symbol, [name for name, _ in iterator.provide_data], "data")
-        labels = [name for name, _ in iterator.provide_label]
+        arguments, (provided, labelling) = symbol.list_arguments(), described(iterator)
+        data = _match(symbol, [name for name, _ in provided], "data")
+        labels = [name for name, _ in labelling]
         if not labelled:
             return InputNames(data, _lone(arguments, labels, "label") or tuple(labels))
         label = _match(symbol, labels, "label")

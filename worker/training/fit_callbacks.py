@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from .callback import BatchEnd, EpochEnd
 from .callback_list import methods
 from .metrics.base import Metric

@@ -13,9 +13,11 @@ import numpy as np
 
 from ...array import Array
 from ...cuda.device import Device
-from ...data.iterators import DataBatch, DataIter, NDArrayIter
+from ...data.contract import batches
+from ...data.data_iter import DataBatch, DataIter
+from ...data.iterators import NDArrayIter
 from ...execution.gpu.replicas import Replicas
-from ..engine import FitSetup, check_batch
+from ..engine import FitSetup
 from ..feeding import InputNames, misfit
 
 SHARE_OF_MEMORY = 0.5  # of what is free: how much of a GPU's memory a data set may take
@@ -118,8 +120,7 @@ class StagedInputs(Inputs):
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
         """Send each batch of the iterator to the GPUs, then yield it."""
-        for number, batch in enumerate(self._iterator):
-            check_batch(self._iterator, batch)
+        for number, batch in enumerate(batches(self._iterator)):
             self._send(batch, self._stages[number % 2])
             yield number, dict(zip(self._names.label, batch.label, strict=False))
 
