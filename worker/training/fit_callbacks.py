@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.iterators import DataIter
-from .callback import BatchEnd, EpochEnd
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric
 
 
