@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
 from ..array import Array
-from ..data.iterators import DataBatch, DataIter
+from ..data.data_iter import DataIter
 from ..devices.placement import Placement
 from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
@@ -90,7 +89,7 @@ class Engine(ABC):
         """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
         The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
-        batch is not of the iterator's batch_size or a gradient is NaN or infinite, ShapeError if a batch does not fit.
+        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit.
         """
 
     @abstractmethod
@@ -111,12 +110,3 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what was held; after this no value may be read."""
-
-
-def check_batch(iterator: DataIter, batch: DataBatch) -> None:
-    """Raise DataError unless every array of the batch has batch_size rows: shares and slices were cut for these."""
-    for array in (*batch.data, *batch.label):
-        if len(array) != iterator.batch_size:
-            raise DataError(
-                f"a batch of {len(array)} rows", expected=f"{iterator.batch_size}, the iterator's batch_size"
-            )

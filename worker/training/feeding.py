@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import described
+from ..data.data_iter import DataBatch, DataIter
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
 from ..ops.shapes import known
+
+_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours with transparency
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,15 @@ class InputNames:
         """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
-        missing. Not so for labels if `labelled` is False: predictions need none, and leave out those that go nowhere.
+        missing, or if the iterator does not say what it yields. Not so for labels if `labelled` is False: predictions
+        need none, and leave out those that go nowhere.
         """
-        arguments = symbol.list_arguments()
-        data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
-        labels = [name for name, _ in iterator.provide_label]
+        arguments, (provided, labelling) = symbol.list_arguments(), described(iterator)
+        data = _match(symbol, [name for name, _ in provided], "data")
+        labels = [name for name, _ in labelling]
         if not labelled:
             return InputNames(data, _lone(arguments, labels, "label") or tuple(labels))
-        label = _match(arguments, labels, "label")
+        label = _match(symbol, labels, "label")
         for name in arguments:
             if name.endswith("label") and name not in label:
                 raise DataError(
@@ -48,6 +52,8 @@ class InputNames:
 def only_ending(symbol: Graph, suffix: str) -> str:
     """The network's one argument whose name ends in `suffix`. Raises GraphError if there is none, or several."""
     found = [name for name in symbol.list_arguments() if name.endswith(suffix)]
+    if suffix == "label" and not found:
+        raise _no_loss(symbol)
     if len(found) != 1:
         raise GraphError(
             f"the network needs one argument whose name ends in {suffix!r}",
@@ -55,6 +61,14 @@ def only_ending(symbol: Graph, suffix: str) -> str:
             remedy="Pass an iterator that names its arrays.",
         )
     return found[0]
+
+
+def _no_loss(symbol: Graph) -> GraphError:
+    """The error for a network that takes no label, but is to be trained with labels, or compared with them."""
+    return GraphError(
+        f"the network takes no label: it ends in {', '.join(symbol.list_outputs())}",
+        remedy="End it in SoftmaxOutput, LinearRegressionOutput or another loss",
+    )
 
 
 def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
@@ -65,7 +79,12 @@ def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int
     """
     data = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
     labels = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.label, iterator.provide_label, strict=True)}
-    found = dict(zip(symbol.list_arguments(), symbol.infer_shape_partial(**data)[0] or (), strict=True))
+    try:
+        inferred, _, _ = symbol.infer_shape_partial(**data)
+    except ShapeError as error:
+        error.remedy = error.remedy or channels_hint(data)
+        raise
+    found = dict(zip(symbol.list_arguments(), inferred or (), strict=True))
     return data | {name: shape for name, shape in labels.items() if name in found and not known(found[name])}
 
 
@@ -81,9 +100,24 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
             continue
         target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
         if part.shape != target.shape and part.size != target.size:
-            raise ShapeError(f"batch array for {name}", expected=f"shape {target.shape}", got=part.shape)
+            raise misfit(name, target.shape, part.shape)
         # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+
+
+def misfit(name: str, expected: Shape, got: Shape) -> ShapeError:
+    """The error for rows of a batch, of shape `got`, for the argument `name` of another shape and size."""
+    # One column per class where one number is expected.
+    is_one_hot = name.endswith("label") and len(expected) == 1 and len(got) == 2
+    remedy = "Labels are class numbers: of one-hot rows, pass y.argmax(axis=1)" if is_one_hot else None
+    return ShapeError(f"batch array for {name}", expected=f"shape {expected}", got=got, remedy=remedy)
+
+
+def channels_hint(shapes: Mapping[str, Shape]) -> str | None:
+    """What to do if data look like pictures (examples, height, width, channels); None if they do not."""
+    if any(len(shape) == 4 and shape[3] in _CHANNELS and shape[1] not in _CHANNELS for shape in shapes.values()):
+        return "Pictures are (examples, channels, height, width), channels first: X.transpose(0, 3, 1, 2)"
+    return None
 
 
 def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
@@ -97,13 +131,16 @@ def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
     return dict(zip(names.label, batch.label, strict=False))
 
 
-def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+def _match(symbol: Graph, provided: Sequence[str], suffix: str) -> tuple[str, ...]:
     """The arguments for the iterator's arrays of one kind, in its order; GraphError if one has none."""
+    arguments = symbol.list_arguments()
     if all(name in arguments for name in provided):
         return tuple(provided)
     if lone := _lone(arguments, provided, suffix):
         return lone
     candidates = [name for name in arguments if name.endswith(suffix)]
+    if suffix == "label" and not candidates:
+        raise _no_loss(symbol)
     unknown = [name for name in provided if name not in arguments]
     raise GraphError(
         f"the iterator's {suffix} {', '.join(unknown)} is not an argument of the network",

@@ -10,7 +10,10 @@ from .metrics.base import Metric
 
 
 class BatchEnd(NamedTuple):
-    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
+    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far.
+
+    In MXNet epochs count from 0.
+    """
 
     epoch: int
     nbatch: int

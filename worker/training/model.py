@@ -18,6 +18,7 @@ from .array_layout import check_layout
 from .fit_checks import check_names, check_precision, chosen_initializer
 from .given_parameters import by_kind
 from .initializers.by_shape import Xavier
+from .option_names import check_model_options
 from .options import MODEL_DEFAULTS
 from .prediction import Learned, SpareExecutor
 
@@ -56,6 +57,8 @@ class Model:
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
         self._spare = SpareExecutor()
+        known = optimizer.parameters_of(self._optimizer) if isinstance(self._optimizer, str) else []
+        check_model_options(options, known)
         # Made for its errors alone: a wrong name or parameter is told here and not after the data have been read.
         self.make_optimizer(1)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...common.errors import ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..execution.executor import Executor
 from ..graphs.example_axis import ExampleAxis, example_axes
 from ..graphs.graph import Graph

@@ -15,7 +15,8 @@ from ...common.slices import share
 from .. import random
 from ..array import Array, Shape
 from ..compute_threads import thread_count
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import batches
+from ..data.data_iter import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
@@ -25,7 +26,7 @@ from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
-from .feeding import InputNames, by_name, feed, input_shapes
+from .feeding import InputNames, by_name, channels_hint, feed, input_shapes
 from .given_parameters import check_complete
 from .metrics.base import Metric
 from .pairing import Pairing
@@ -135,7 +136,8 @@ class Learned:
             self.symbol.infer_shape_partial(**{**known, **inputs})
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
-            raise ShapeError(f"the network was not trained on data such as {listed}: {error}") from None
+            text = f"the network was not trained on data such as {listed}: {error}"
+            raise ShapeError(text, remedy=channels_hint(inputs)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
@@ -156,7 +158,7 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
 
         empty = first(0)  # for an iterator without batches
         found = Collected(axes)
-        for batch in iterator:
+        for batch in batches(iterator, labelled=False):
             _forward(executor, names, batch, (0, size), size)
             keep = _valid(batch, iterator)
             found.add(first(keep), keep)
@@ -180,7 +182,7 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     mine = rows[1] - rows[0]
     with learned.bound(iterator, names, mine, labelled=True) if mine else nullcontext() as executor:
-        for batch in iterator:
+        for batch in batches(iterator):
             keep = max(0, min(rows[1], _valid(batch, iterator)) - rows[0])  # fillers are the batch's last rows
             _forward(executor, names, batch, rows, size)
             if executor is not None and keep:
@@ -202,4 +204,4 @@ def _forward(
 
 def _valid(batch: DataBatch, iterator: DataIter) -> int:
     """How many of the batch's rows are examples; the others, at its end, are fillers."""
-    return iterator.batch_size - (batch.pad or 0)
+    return iterator.batch_size - batch.pad

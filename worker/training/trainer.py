@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 
 from ...common.errors import DataError
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..log import log_line, r_number
 from ..store.kvstore import KVStore
 from ..store.session import Session

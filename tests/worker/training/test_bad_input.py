@@ -188,9 +188,10 @@ def test_parameters_of_another_network():
 
 @pytest.fixture
 def saved(tmp_path):
-    """The prefix of a saved model, and its params file."""
+    """The prefix of a saved model without checksums, and its params file."""
     prefix = tmp_path / "net"
     train().save(str(prefix), 1)
+    (tmp_path / "net-0001.sha256").unlink()
     return str(prefix), tmp_path / "net-0001.params"
 
 
