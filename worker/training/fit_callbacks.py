@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.data_iter import DataIter
-from .callback import BatchEnd, EpochEnd
 from .callback_list import methods
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric
 
 

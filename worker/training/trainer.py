@@ -15,10 +15,10 @@ from ..log import log_line, r_number
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
-from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric, current_values, named
 from .model import Model
 from .pairing import Pairing

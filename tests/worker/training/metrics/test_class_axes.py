@@ -51,12 +51,10 @@ def test_what_fits_neither_is_refused(name, axis):
 
 
 def test_soft_labels():
-    """The cross-entropy of torch.nn.functional.cross_entropy with probabilities, on log(p)."""
     soft = np.float32([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]])
     p = np.float32([[0.5, 0.25, 0.25], [0.1, 0.3, 0.6]])
-    # torch 2.8: F.cross_entropy(torch.log(p), soft) = 0.8745
-    expected = -(soft.astype(np.float64) * np.log(p.astype(np.float64))).sum(axis=1).mean()
-    assert mx.metric.CrossEntropy(axis=1).measure(soft, p) == pytest.approx(expected, rel=1e-6)
+    found = mx.metric.CrossEntropy(axis=1).measure(soft, p)
+    assert found == pytest.approx(0.8792452812194824, rel=1e-6)  # PyTorch 2.14: F.cross_entropy(torch.log(p), soft)
 
 
 S = mx.sym
@@ -147,6 +145,8 @@ def test_mxnets_perplexity_with_ignore_label():
     label = np.float32([[0, 3, -1], [2, -1, 1]])
     found = mx.metric.Perplexity(ignore_label=-1, axis=-1).measure(label, p)
     assert found == pytest.approx(3.40860900849802, rel=1e-6)  # MXNet 1.9.1
+    entropy = mx.metric.CrossEntropy(ignore_label=-1, axis=-1).measure(label, p)
+    assert entropy == pytest.approx(1.226304292678833, rel=1e-6)  # PyTorch 2.14: F.nll_loss with ignore_index=-1
 
 
 @pytest.mark.parametrize("metric", ["ce", "perplexity", "accuracy"])

@@ -1,4 +1,7 @@
-"""F1, precision, recall, MCC, Pearson and loss. Expected: MXNet 1.9.1 (average="micro"), and the formulas by hand."""
+"""F1, precision, recall, MCC, Pearson and loss.
+
+Expected: MXNet 1.9.1 (average="micro") and scikit-learn 1.9.1 (zero_division=0), which agree, and the formulas by hand.
+"""
 
 import math
 
