@@ -23,6 +23,7 @@ from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
 from ..graphs.example_axis import example_axes
 from ..graphs.graph import Graph
+from ..graphs.old_models import pooling_note
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
@@ -109,7 +110,8 @@ class Learned:
             self.symbol.infer_shape_partial(**{**known, **inputs})
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
-            raise ShapeError(f"the network was not trained on data such as {listed}: {error}") from None
+            text = f"the network was not trained on data such as {listed}: {error}"
+            raise ShapeError(text, remedy=pooling_note(self.symbol)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:

@@ -196,5 +196,5 @@ def test_wrong_pixels():
 def test_damaged_exif_data_do_not_refuse_a_picture(kind, exif):
     """Where warnings are errors, too."""
     out = io.BytesIO()
-    Image.new("RGB", (8, 6), "red").save(out, kind, exif=exif)
+    PIL.Image.new("RGB", (8, 6), "red").save(out, kind, exif=exif)
     assert decode(out.getvalue(), "RGB", "x").size == (8, 6)
