@@ -92,6 +92,10 @@ class DataIter:
         """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         raise NotImplementedError(f"{type(self).__name__} does not define reset")
 
+    def hard_reset(self) -> None:
+        """Begin a pass at the first row of the data: `reset`, unless epochs may begin with rows of the last one."""
+        self.reset()
+
     def iter_next(self) -> bool:
         """Go on to the next batch of this epoch; False after the last one."""
         self._batch = next(self, None)

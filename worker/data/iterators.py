@@ -93,6 +93,13 @@ class NDArrayIter(DataIter):
         if self.batch:
             self.seek(self.epoch + 1, 0)
 
+    def hard_reset(self) -> None:
+        """Begin a pass at the first row, without rows that "roll_over" would have kept. As MXNet's."""
+        if self.last_batch_handle == "roll_over":
+            self.seek(0, 0)
+        else:
+            self.reset()
+
     def batches(self, epoch: int) -> int:
         """The number of batches of that epoch; only with "roll_over" does it differ between epochs."""
         if self.last_batch_handle == "pad":

@@ -224,8 +224,11 @@ def check(
     `inputs` are the arguments that are not parameters, as for `load`. `shapes` are the exact shapes if they are known
     (of a bound network); otherwise shape inference must not contradict the parameters.
     """
+    from ..graphs.optional_inputs import zero_states
+
     arguments, states = symbol.list_arguments(), symbol.list_auxiliary_states()
-    needed = [name for name in arguments if not _is_input(name, inputs)]
+    optional = zero_states(symbol)
+    needed = [name for name in arguments if not _is_input(name, inputs) and name not in optional]
     for kind, there, wanted, allowed in (("arg", arg_params, needed, arguments), ("aux", aux_params, states, states)):
         for name in wanted:
             if name not in there:

@@ -55,8 +55,10 @@ def training_iterator(
     return NDArrayIter(data, labels, size, shuffle, data_name=data_name, label_name=label_name)
 
 
-def evaluation_iterator(symbol: Graph, data: Any, batch_size: int | None, layout: str) -> DataIter:
-    """An iterator over `eval_data`, which is one already, a pair (X, y), or a dict of data and label.
+def evaluation_iterator(
+    symbol: Graph, data: Any, batch_size: int | None, layout: str, where: str = "eval_data"
+) -> DataIter:
+    """An iterator over the argument `where`, which is one already, a pair (X, y), or a dict of data and label.
 
     Raises DataError if it is none of these; all else as `training_iterator`, except that the order stays as given.
     """
@@ -66,9 +68,7 @@ def evaluation_iterator(symbol: Graph, data: Any, batch_size: int | None, layout
     if isinstance(data, dict) and {"data", "label"} <= data.keys():
         data = (data["data"], data["label"])
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise DataError(
-            "eval_data", expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__
-        )
+        raise DataError(where, expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__)
     # Often there are fewer examples than in a training batch, which would be an error in training.
     size = None if batch_size is None else min(batch_size, len(data[1]))
     return training_iterator(symbol, data[0], data[1], size, layout, False, [])

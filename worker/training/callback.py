@@ -33,7 +33,10 @@ _STATE = ("arg_params", "aux_params", "optimizer_states", "num_update", "begin_e
 
 
 class BatchEnd(NamedTuple):
-    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
+    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far.
+
+    In MXNet epochs count from 0.
+    """
 
     epoch: int
     nbatch: int

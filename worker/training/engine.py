@@ -15,6 +15,7 @@ from ...ps.optimizer import Optimizer
 from ..array import Array
 from ..data.data_iter import DataIter
 from ..devices.placement import Placement
+from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
@@ -58,8 +59,9 @@ class FitSetup:
     def requests(self, arguments: list[str]) -> dict[str, str]:
         """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
         # Not computing a gradient also spares backward all layers before the first that is learned.
-        learned = set(self.learned)
-        return {name: "write" if name in learned else "null" for name in arguments}
+        zero = zero_states(self.model.symbol) - self.parameters.arguments.keys()
+        still = {*self.names.data, *self.names.label, *self.parameters.fixed, *zero}
+        return {name: "null" if name in still else "write" for name in arguments}
 
     def kept_states(self, name: str) -> dict[str, Array]:
         """The states that an earlier fit left of a parameter, each of its shape, as far as this optimizer has them."""

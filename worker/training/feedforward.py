@@ -17,11 +17,13 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .callback_list import callback_list
 from .default_metric import chosen_metric
-from .fit_callbacks import FitCallbacks, callback_list
-from .fit_checks import announce, begin_at, check_epochs_left, check_fit_options
+from .fit_callbacks import FitCallbacks
+from .fit_checks import announce, begin_at, check_epochs_left
 from .metrics.base import Metric, current_values
 from .model import Model
+from .option_names import check_fit_options
 from .options import (
     CALL_DEFAULTS,
     CREATE_DEFAULTS,
@@ -135,7 +137,8 @@ class FeedForward(Model):
         """
         chosen = chosen_metric(self.symbol, eval_metric)
         pair = X if y is None else (X, y)
-        iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
+        where = "score: X without y"
+        iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout, where)
         learned, session = self.learned(), current_session()
         if session.num_workers > 1:
             agree_on_evaluation(session, self.symbol, iterator, learned.checksum(), "score")
@@ -197,8 +200,8 @@ class FeedForward(Model):
             chosen_metric(self.symbol, eval_metric)
             if eval_metric is None or isinstance(eval_metric, str)
             else measured,
-            callback_list(chosen["epoch_end_callback"]),
-            callback_list(chosen["batch_end_callback"]),
+            callback_list(chosen["epoch_end_callback"], "epoch_end_callback"),
+            callback_list(chosen["batch_end_callback"], "batch_end_callback"),
             chosen["verbose"],
         )
 

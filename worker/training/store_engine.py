@@ -133,7 +133,7 @@ class HostEngine(Engine):
         """An executor for this worker's rows that computes on the store's weights and into its gradients."""
         setup, shares = self._setup, self._shares
         symbol, arguments = without_tables(self._model.symbol, self._lookups), self._parameters.arguments
-        inputs = input_shapes(setup.iterator, setup.names, shares.local_rows)
+        inputs = input_shapes(self._model.symbol, setup.iterator, setup.names, shares.local_rows)
         shapes = shapes_without_tables(symbol, self._lookups, inputs)
         requests = setup.requests(symbol.list_arguments())
         bound = [name for name in requests if name in arguments]

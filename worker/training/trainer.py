@@ -46,7 +46,8 @@ class Trainer:
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
-        self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
+        inputs = input_shapes(model.symbol, iterator, names, shares.global_batch)
+        self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
         setup = FitSetup(
