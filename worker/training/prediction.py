@@ -138,7 +138,7 @@ class Learned:
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
             text = f"the network was not trained on data such as {listed}: {error}"
-            raise ShapeError(text, remedy=pooling_note(self.symbol) or channels_hint(inputs)) from None
+            raise ShapeError(text, remedy=channels_hint(inputs) or pooling_note(self.symbol)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
