@@ -104,18 +104,20 @@ def load(
     symbol: Symbol | None = None,
     inputs: Collection[str] | None = None,
     allow_extra_params: bool = False,
+    pooling_convention: str | None = None,
 ) -> Checkpoint:
     """Read the files of that epoch and check that they belong together. The graph's file is read if `symbol` is None.
 
     `inputs` are the arguments that are not parameters; by default those whose names end in data or label. With
     `allow_extra_params`, arrays that the network does not use are left out with a line in the log; otherwise they are
-    an error. Raises FileFormatError, which names the file, if it is damaged or params and states were not saved
+    an error. `pooling_convention`, valid or full, is for poolings of files of 2016 that do not state theirs. Raises
+    FileFormatError, which names the file, if it is damaged or params and states were not saved
     together, and the first parameter that is missing, unknown or of another shape; ParameterError if `epoch` is not a
     whole number of 0 or more.
     """
     _, params_path, states_path = paths(prefix, epoch)
     checksums.check(_sums_path(params_path), [params_path, states_path])
-    symbol, arg_params, aux_params = _parts(prefix, epoch, symbol)
+    symbol, arg_params, aux_params = _parts(prefix, epoch, symbol, pooling_convention)
     if allow_extra_params:
         _leave_out(arg_params, symbol.list_arguments(), params_path)
         _leave_out(aux_params, symbol.list_auxiliary_states(), params_path)
@@ -125,7 +127,7 @@ def load(
 
 
 def load_parts(
-    prefix: PathLike, epoch: int, symbol: Symbol | None = None
+    prefix: PathLike, epoch: int, symbol: Symbol | None = None, pooling_convention: str | None = None
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
     """The graph, arguments and auxiliary states of that epoch by name, of any shapes: they are not compared.
 
@@ -133,7 +135,7 @@ def load_parts(
     """
     params_path = paths(prefix, epoch)[1]
     checksums.check(_sums_path(params_path), [params_path])
-    return _parts(prefix, epoch, symbol)
+    return _parts(prefix, epoch, symbol, pooling_convention)
 
 
 def _sums_path(params_path: Path) -> Path:
@@ -141,7 +143,9 @@ def _sums_path(params_path: Path) -> Path:
     return params_path.with_suffix(".sha256")
 
 
-def _parts(prefix: PathLike, epoch: int, symbol: Symbol | None) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
+def _parts(
+    prefix: PathLike, epoch: int, symbol: Symbol | None, pooling_convention: str | None
+) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
     """What `load_parts` returns, without a look at the checksums."""
     graph_path, params_path, _ = paths(prefix, epoch)
     loaded = _load_symbol(graph_path) if symbol is None else symbol
@@ -149,9 +153,12 @@ def _parts(prefix: PathLike, epoch: int, symbol: Symbol | None) -> tuple[Symbol,
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
     if symbol is None:  # what an old graph's file leaves open is settled by the parameters' shapes
-        from ..graphs.old_models import settle_pooling, settle_states
+        from ..graphs.old_models import pooling_note, settle_pooling, settle_states
 
-        loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
+        shapes = {name: value.shape for name, value in arg_params.items()}
+        loaded = settle_pooling(loaded, shapes, pooling_convention)
+        if note := pooling_note(loaded):
+            log_line(f"{graph_path}: {note}")
         loaded, aux_params = settle_states(loaded, aux_params)
     return loaded, arg_params, aux_params
 

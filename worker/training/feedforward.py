@@ -162,15 +162,24 @@ class FeedForward(Model):
 
     @classmethod
     def load(
-        cls, prefix: str, epoch: int, ctx: Any = None, allow_extra_params: bool = False, **options: Any
+        cls,
+        prefix: str,
+        epoch: int,
+        ctx: Any = None,
+        allow_extra_params: bool = False,
+        pooling_convention: str | None = None,
+        **options: Any,
     ) -> FeedForward:
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
-        With `allow_extra_params`, arrays that the network does not use are left out with a note. Raises
+        With `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention`
+        says how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises
         FileFormatError if a file is missing, damaged or belongs to another network. Without the .states file momentum
         and learning rate schedule begin anew.
         """
-        found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
+        found = checkpoint.load(
+            prefix, epoch, allow_extra_params=allow_extra_params, pooling_convention=pooling_convention
+        )
         given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params

@@ -22,6 +22,7 @@ from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
 from ..graphs.graph import Graph
+from ..graphs.old_models import pooling_note
 from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
@@ -137,7 +138,7 @@ class Learned:
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
             text = f"the network was not trained on data such as {listed}: {error}"
-            raise ShapeError(text, remedy=channels_hint(inputs)) from None
+            raise ShapeError(text, remedy=channels_hint(inputs) or pooling_note(self.symbol)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:

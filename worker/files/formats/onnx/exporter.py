@@ -84,7 +84,8 @@ class _Export:
         """A variable becomes an initializer if there is an array for it, else an input of the graph."""
         name = self.names[node, 0] = self.writer.unique(node.name)
         if node.name in self.arrays:
-            self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
+            with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
+                self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
         else:
             self.inputs.append(self._described((node, 0), name))
 
