@@ -120,13 +120,15 @@ def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) 
         raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
     hands = deal_gpus(options.gpus, options.workers, env, environ)
     workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    threads = thread_defaults(workers, environ)
+    known = environ if engine(options.cluster).here else {}
+    # How many threads each has is settled where the cores are: elsewhere, by the agents.
+    threads = thread_defaults(workers, environ) if engine(options.cluster).here else {}
     return _Team(
         workers=workers,
         servers=options.servers or 1,
         hands=hands,
         seats=(),
-        defaults=threads | _defaults(bool(hands), environ),
+        defaults=threads | _defaults(bool(hands), known),
         nodes=None,
     )
 
@@ -164,7 +166,6 @@ def _team_on_hosts(options: Options) -> _Team:
         options.workers_per_host,
         options.servers_per_host,
     )
-    # How many threads each has is settled where the cores are: by the agents.
     return _Team(
         workers=_members("--workers", sum(seat.workers for seat in placed)),
         servers=_members("--servers", sum(seat.servers for seat in placed)),

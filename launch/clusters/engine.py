@@ -24,11 +24,13 @@ SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync"
 class Engine(ABC):
     """What starts the processes of a job somewhere.
 
-    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without.
+    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `here` says
+    that the processes run on this host, in the environment of `launch`.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    here: bool = False
 
     @abstractmethod
     def plan(self, job: Job) -> Plan:

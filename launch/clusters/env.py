@@ -24,6 +24,7 @@ class Env(Engine):
     """`launch` runs on each node and starts the node's own processes; with DMLC_ROLE set, the one with that role."""
 
     takes = ("workers_per_host", "servers_per_host")
+    here = True
 
     def plan(self, job: Job) -> Plan:
         """The processes of this node. The job's surroundings are in the job already (options.py)."""

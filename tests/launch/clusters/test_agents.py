@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -25,10 +26,10 @@ def start(launch, script, tmp_path):
     path.chmod(0o755)
     environ = {"PATH": os.pathsep.join([str(path.parent), os.environ["PATH"]])}
 
-    def run(text, *options, hosts="there slots=2", **popen):
+    def run(text, *options, hosts="there slots=2", lease=30, **popen):
         (tmp_path / "hosts").write_text(hosts + "\n")
         given = ["--cluster", "ssh", "--hostfile", "hosts", *options, script(text)]
-        return launch(*given, env=environ, **popen)
+        return launch(*given, env={**environ, "PUSHGRAD_LEASE": str(lease)}, **popen)
 
     return run
 
@@ -128,3 +129,29 @@ def test_what_is_missing_there(start, options, told):
     job = start("", *options)
     assert job.finish() == 1, job.text
     assert told in job.errors[-2] and job.seconds < 20
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_ctrl_z_stops_the_job_for_longer_than_a_lease(start, left_behind):
+    # Not a session of its own: the system does not stop a process that no shell could continue.
+    job = start(WAIT, lease=1, start_new_session=False, process_group=0)
+    job.wait_for("| ready", 2)
+    job.send(signal.SIGTSTP)
+    _, status = os.waitpid(job.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    pids = left_behind(job.job_id)
+    until = time.monotonic() + 1.5  # more than the lease
+    while time.monotonic() < until:
+        assert set(left_behind(job.job_id)) == set(pids)
+        time.sleep(0.1)
+    assert [state_of(pid) for pid in pids].count("T") == 4, "scheduler, server and workers"
+    job.send(signal.SIGCONT)
+    job.send(signal.SIGUSR1)
+    job.wait_for("| told", 2)
+    job.send(signal.SIGTERM)
+    assert job.finish() == 143, job.text
+    assert left_behind(job.job_id) == []
