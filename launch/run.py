@@ -18,6 +18,7 @@ from ..common.errors import JobError
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import make_folders
 from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
@@ -32,7 +33,6 @@ from .status_reader import StatusReader
 from .supervisor import Supervisor
 from .surroundings import check_files
 
-CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
@@ -63,7 +63,7 @@ def run_job(
         held_port(plan.specs) as ready,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
-        _make_folders(job)
+        make_folders(job)
         try:
             runner = Runner(job, replace(plan, specs=tuple(ready)), display, mailbox, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
@@ -76,18 +76,6 @@ def run_job(
         if code == 0 and not job.keep_logs:
             shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
-
-
-def _make_folders(job: Job) -> None:
-    try:
-        # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
-        job.job_dir.mkdir(mode=0o700)
-        job.log_dir.parent.mkdir(parents=True, exist_ok=True)
-        job.log_dir.mkdir(mode=0o700)
-        if job.config:
-            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
-    except OSError as error:
-        raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
 
 
 class Runner:
