@@ -88,7 +88,7 @@ def _named(name: str, options: dict[str, Any]) -> Metric:
 
 def _parsed(name: str) -> tuple[type[Metric] | None, dict[str, Any]]:
     """The metric's class, and what its name says besides."""
-    counted = re.fullmatch(r"(top_k_acc(?:uracy)?)_(\d+)", name)
+    counted = re.fullmatch(r"(top_k_acc(?:uracy)?)_(\d+)", name.lower())
     if counted:
         return _BY_NAME[counted[1]], {"top_k": int(counted[2])}
     return _BY_NAME.get(name.lower()), {}
