@@ -71,15 +71,14 @@ def extra_names(what: str, given: Collection[str], known: Sequence[str], allowed
 
 
 def _array(where: str, value: Any) -> Array:
-    if hasattr(value, "shape"):
-        return value  # type: ignore[no-any-return]
     try:
-        array = np.asarray(value)  # without a type, which would make None nan
+        array: Array = value if hasattr(value, "dtype") else np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.empty(0, object)
-    if array.dtype.kind not in "biuf":
+    # Of other libraries' types, and of bfloat16, no more is known than that they are numbers.
+    if getattr(array.dtype, "kind", "f") in "OSUMmc":
         raise ParameterError(where, expected="an array of numbers", got=repr(value)[:80])
-    return array.astype(np.float32)
+    return array
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -108,8 +108,9 @@ def test_a_network_without_parameters_predicts():
         ({"fc_weight": None}, "arg_params: fc_weight: expected an array of numbers, got None"),
         ({"fc_weight": "W"}, "arg_params: fc_weight: expected an array of numbers, got 'W'"),
         ({"fc_weight": [[1], [1, 2]]}, r"arg_params: fc_weight: expected an array of numbers, got \[\[1\]"),
+        ({"fc_weight": np.full((3, 4), None)}, "arg_params: fc_weight: expected an array of numbers, got array"),
     ],
-    ids=["list", "array", "None", "text", "ragged"],
+    ids=["list", "array", "None", "text", "ragged", "objects"],
 )
 def test_what_is_no_parameter(given, text):
     with pytest.raises(ParameterError, match=text):

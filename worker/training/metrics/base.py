@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ....common.checks import check_call
 from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
@@ -146,6 +147,12 @@ class Custom(Metric):
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
+        """Raises ParameterError unless `function` can be called with a label and an output."""
+        if not (isinstance(name, str) and callable(function)):
+            raise ParameterError(
+                "custom metric", expected="its name and a function", got=f"{name!r}, {function!r}"[:80]
+            )
+        check_call(f"metric {name}: its function", function, ("label", "output"))
         self.function = function
         self.maximize = maximize  # type: ignore[misc]
         super().__init__(name, output_names, label_names)
