@@ -100,7 +100,7 @@ class FeedForward(Model):
         DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
-        check_fit_options(chosen)
+        check_fit_options(chosen, self.optimizer_parameters())
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         measured = chosen_metric(self.symbol, eval_metric)

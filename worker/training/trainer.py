@@ -50,6 +50,7 @@ class Trainer:
         self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
+        pairing.check_names(metric)
         setup = FitSetup(
             model, iterator, shares, session, kind, metric, names, self.parameters, optimizer, placement, pairing
         )
