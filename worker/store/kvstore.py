@@ -6,6 +6,7 @@ All of it is written once, in terms of a few methods of store_kind.py that the t
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -147,6 +148,18 @@ class KVStore(StoreKind):
             raise ParameterError("gradient compression must be set before the first push")
         self._compressor = Compressor(coding) if coding else None
         self._agree_on_compression(coding)
+
+    def residuals(self) -> dict[str, Array]:
+        """What this worker's compressed gradients have left out so far, by key as text: flat arrays, changed by pushes.
+
+        Empty without compression, and with a coding that leaves nothing out.
+        """
+        return self._compressor.residuals() if self._compressor else {}
+
+    def restore_residuals(self, residuals: Mapping[str, Array]) -> None:
+        """Let the next pushes add these, which `residuals` returned; after `set_gradient_compression`."""
+        if self._compressor:
+            self._compressor.restore(residuals)
 
     def compression_stats(self) -> dict[str, int]:
         """Bytes of this worker's compressed gradients so far: `plain`, what they would have been, and `sent`."""

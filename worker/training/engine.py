@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
@@ -26,7 +26,10 @@ from .parameters import Parameters
 
 @dataclass(frozen=True)
 class FitSetup:
-    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto"."""
+    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto".
+
+    `residuals`: of learned parameters, what compressed gradients of this worker have left out before a snapshot.
+    """
 
     model: Model
     iterator: DataIter
@@ -39,6 +42,7 @@ class FitSetup:
     optimizer: Optimizer
     placement: Placement
     pairing: Pairing
+    residuals: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def learned(self) -> list[str]:
@@ -91,6 +95,18 @@ class Engine(ABC):
     @abstractmethod
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
         """What the optimizer keeps of each learned parameter: by parameter, then by state, each of that shape."""
+
+    def residuals(self) -> Mapping[str, Array]:
+        """What this worker's compressed gradients have left out so far, by parameter; the next step changes them."""
+        return {}
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all of it is that of one step between two steps: not where updates are applied as they come."""
+        return True
+
+    def look(self) -> None:  # noqa: B027
+        """Raise what has gone wrong in the steps so far and has not been noticed yet."""
 
     def settle(self) -> None:  # noqa: B027
         """Make sure after the last epoch that all ranks end with equal parameters."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from ..array import Array
+from ..atomic_files import PathLike
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -51,6 +52,8 @@ class CallOptions(TypedDict, total=False):
     kvstore: str
     shuffle: bool
     verbose: bool
+    snapshot: str | None
+    resume: PathLike | None
 
 
 class FitOptions(CallOptions, total=False):
@@ -85,6 +88,8 @@ CALL_DEFAULTS: CallOptions = {
     "kvstore": "auto",
     "shuffle": True,
     "verbose": True,
+    "snapshot": None,
+    "resume": None,
 }
 FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}

@@ -93,9 +93,9 @@ class CudaEngine(Engine):
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
-                self._look()
+                self.look()
             yield
-        self._look()  # before anything is logged, evaluated or saved
+        self.look()  # before anything is logged, evaluated or saved
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
@@ -164,7 +164,7 @@ class CudaEngine(Engine):
                 _send(device, layout, block, values)
         return update
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Raise what went wrong on the GPUs since the last look. Waits for them."""
         with self._replicas.alone():
             self._replicas.look()
