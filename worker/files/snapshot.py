@@ -29,6 +29,7 @@ FORMAT = "pushgrad snapshot"
 # know, and newer programs have defaults for what older ones did not write.
 MAJOR, MINOR = 1, 0
 STATE = "state"  # the stem of the files that every snapshot has
+HEAD = ("run", "script", "fit", "step", "epoch", "batch", "done", "written", "identity", "parts", "results")  # of STATE
 _REMEDY = "Use an older snapshot, or begin anew without --resume"
 
 
@@ -105,7 +106,17 @@ def read_head(folder: Path, stem: str = STATE) -> dict[str, Any]:
         )
     if head.pop("checksum", None) != _checksum(head):
         raise FileFormatError(f"{path} has been changed since it was written: its checksum differs", remedy=_REMEDY)
+    if missing := [name for name in HEAD if name not in head and stem == STATE]:
+        raise FileFormatError(f"{path} does not say {', '.join(missing)}", remedy=_REMEDY)
     return head
+
+
+def verify(folder: Path) -> Snapshot:
+    """Read all parts of a snapshot, and give the main one. Errors as of `read`."""
+    found = read(folder)
+    for rank in found.head["parts"]:
+        read(folder, part(rank))
+    return found
 
 
 def _described(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:

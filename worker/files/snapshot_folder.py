@@ -12,7 +12,6 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from ...common.errors import FileFormatError, ParameterError
 from ...common.failpoint import failpoint
@@ -31,7 +30,7 @@ class SnapshotFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: IO[bytes] | None = None
+        self._lock: int | None = None
 
     def names(self) -> list[str]:
         """The names of the snapshots, from the first to the last."""
@@ -48,18 +47,19 @@ class SnapshotFolder:
         """
         if self._lock is not None:
             return
+        failpoint("snapshot.lock")
         self.path.mkdir(parents=True, exist_ok=True)
-        stream = (self.path / ".lock").open("ab")
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             # Not flock: a forked child that outlives this process would keep the lock.
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            stream.close()
+            os.close(descriptor)
             raise ParameterError(
                 f"another training writes its snapshots in {self.path}",
                 remedy="Give each a folder of its own: PUSHGRAD_SNAPSHOT_DIR",
             ) from None
-        self._lock = stream
+        self._lock = descriptor  # open as long as the process lives: closing it would give up the lock
         for left in self.path.glob(".*.new"):
             shutil.rmtree(left)
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from ...common.errors import ParameterError
 from ..array import Array
+from .ndfile_reader import CODES
 
 
 def flatten(tree: Any, what: str = "state") -> tuple[Any, dict[str, Array]]:
     """The tree for `json.dumps`, and its arrays by path. Tuples become lists, numpy's numbers become Python's.
 
-    The arrays are not copied. Raises ParameterError, which names the path below `what`, for anything else in it.
+    Arrays are copied only if they are not in order C and of the machine's byte order. Raises ParameterError, which
+    names the path below `what`, for anything else in it.
     """
     arrays: dict[str, Array] = {}
     return _plain(tree, (), what, arrays), arrays
@@ -51,7 +53,7 @@ def _plain(tree: Any, path: tuple[str, ...], what: str, arrays: dict[str, Array]
         return tree
     if isinstance(tree, float):
         return tree if math.isfinite(tree) else {"$number": repr(tree)}
-    if isinstance(tree, np.ndarray):
+    if isinstance(tree, np.ndarray) and tree.dtype.newbyteorder("=") in CODES:
         return {"$array": _named(tree, "/".join(path), arrays)}
     if isinstance(tree, list | tuple):
         return [_plain(item, (*path, str(index)), what, arrays) for index, item in enumerate(tree)]
@@ -59,7 +61,7 @@ def _plain(tree: Any, path: tuple[str, ...], what: str, arrays: dict[str, Array]
         return {name: _plain(item, (*path, name), what, arrays) for name, item in tree.items()}
     raise ParameterError(
         "/".join((what, *path)),
-        expected="dicts by names, lists, texts, numbers and arrays",
+        expected="dicts by names, lists, texts, numbers and arrays of numbers",
         got=f"{type(tree).__name__} {tree!r:.60}",
     )
 
@@ -67,5 +69,5 @@ def _plain(tree: Any, path: tuple[str, ...], what: str, arrays: dict[str, Array]
 def _named(array: Array, name: str, arrays: dict[str, Array]) -> str:
     while name in arrays:  # names may have slashes in them
         name += "'"
-    arrays[name] = array
+    arrays[name] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
     return name

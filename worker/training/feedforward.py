@@ -113,7 +113,7 @@ class FeedForward(Model):
         with session.running("fit"):
             begin = start(self, iterator, measured, callbacks, snapshots, session)
             if begin.state is not None:
-                begin.state.give(self)
+                begin.state.give(self, iterator)
             if begin.state is not None and begin.is_over:
                 callbacks.restore(begin.state.callbacks)
                 begin.state.give_metric(measured)
@@ -215,7 +215,6 @@ class FeedForward(Model):
         slices = self.slices
         if begin.state is not None:
             check_epochs_left(self.begin_epoch, self.num_epoch)
-            begin.state.give_iterator(iterator)
             slices = begin.state.slices
         # A model keeps its number over several fits and over save and load: what Dropout drops goes on with it.
         self.training = self.training or random.next_training()

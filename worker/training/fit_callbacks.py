@@ -76,18 +76,18 @@ class FitCallbacks:
 
         Raises ParameterError, which names the callback, if that is something that a snapshot cannot hold.
         """
-        found = {name: callback.state() for name, callback in self._named().items() if hasattr(callback, "state")}
+        found = {name: callback.state() for name, callback in self._named().items() if _has_state(callback)}
         return {name: copied(state, f"callback {name}: state") for name, state in found.items()}
 
     def restore(self, states: Mapping[str, Any]) -> None:
         """Give each callback that is still there what its `state` has returned."""
         for name, callback in self._named().items():
-            if name in states and hasattr(callback, "restore"):
+            if name in states and _has_state(callback):
                 callback.restore(states[name])
 
     def without_state(self) -> list[str]:
-        """The names of the callbacks that have no `state`."""
-        return [name for name, callback in self._named().items() if not hasattr(callback, "state")]
+        """The names of the callbacks that have not both `state` and `restore`."""
+        return [name for name, callback in self._named().items() if not _has_state(callback)]
 
     def _named(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -106,6 +106,10 @@ def callback_list(callbacks: Any) -> list[Callable[..., Any]]:
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def _has_state(callback: Any) -> bool:
+    return callable(getattr(callback, "state", None)) and callable(getattr(callback, "restore", None))
 
 
 def _after_epoch(callback: Any) -> bool:

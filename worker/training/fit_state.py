@@ -15,7 +15,10 @@ from ..array import Array
 from ..data.iterators import DataIter
 from ..files import snapshot
 from ..files.snapshot import Snapshot
+from ..graphs import json_text
 from ..store.session import Session
+from .engine import FitSetup
+from .fit_callbacks import FitCallbacks
 from .fit_checks import go_on_at
 from .metrics.base import Metric
 from .model import Model
@@ -26,13 +29,14 @@ Arrays = Mapping[str, Array]
 
 @dataclass
 class FitState:
-    """Arrays by parameter's or state's name, and where the training stands.
+    """The network as JSON, arrays by parameter's or state's name, and where the training stands.
 
     `batch` batches of epoch `epoch` (from 0) are done; `step` counts those of all epochs of this fit. `slices` is the
     number over the whole job, `order` the seed of the iterator's shuffle. `residuals` are what this worker's compressed
     gradients have left out. `metrics` and `callbacks` are what their `state` methods returned.
     """
 
+    symbol: str
     arg_params: Arrays
     aux_params: Arrays
     optimizer_states: Mapping[str, Arrays]
@@ -51,6 +55,40 @@ class FitState:
     residuals: Arrays = field(default_factory=dict)
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
 
+    @staticmethod
+    def now(
+        setup: FitSetup,
+        callbacks: FitCallbacks,
+        step: int,
+        epoch: int,
+        batch: int,
+        weights: Arrays,
+        states: Arrays,
+        optimizer_states: Mapping[str, Arrays],
+        residuals: Arrays,
+    ) -> FitState:
+        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does."""
+        model = setup.model
+        return FitState(
+            symbol=json_text.dumps(model.symbol),
+            arg_params=weights,
+            aux_params=states,
+            optimizer_states=optimizer_states,
+            num_update=model.num_update,
+            begin_epoch=model.begin_epoch,
+            num_epoch=model.num_epoch,
+            training=model.training,
+            epoch=epoch,
+            batch=batch,
+            step=step,
+            slices=setup.shares.total_slices,
+            workers=setup.session.num_workers,
+            order=getattr(setup.iterator, "seed", None),
+            metrics=[leaf.state() for leaf in setup.metric.leaves()],
+            callbacks=callbacks.state(),
+            residuals=residuals,
+        )
+
     def tree(self) -> dict[str, Any]:
         """All of it as a tree for `snapshot.write`."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
@@ -67,23 +105,24 @@ class FitState:
             state.residuals = _residuals(found, state.residuals, session)
         return state
 
-    def give(self, model: Model) -> None:
-        """Let the model, and the process's random numbers, be where they were."""
+    def give(self, model: Model, iterator: DataIter) -> None:
+        """Let the model, an iterator that has just been begun, and the process's random numbers be where they were.
+
+        Raises DataError if the iterator has too few batches.
+        """
         model.arg_params, model.aux_params = dict(self.arg_params), dict(self.aux_params)
         for name in _OF_MODEL:
             setattr(model, name, getattr(self, name))
+        if self.order is not None:
+            iterator.reseed(self.order)
+        go_on_at(iterator, self.epoch, self.batch)
+        # Last: one that cannot seek comes to its place by reading, and may draw as it did then.
         restore_random(self.random)
 
     def give_metric(self, metric: Metric) -> None:
         """Let a metric go on counting."""
         for leaf, state in zip(metric.leaves(), self.metrics, strict=True):
             leaf.restore(state)
-
-    def give_iterator(self, iterator: DataIter) -> None:
-        """Move an iterator that has just been begun to the next batch. Raises DataError if it has too few."""
-        if self.order is not None:
-            iterator.reseed(self.order)
-        go_on_at(iterator, self.epoch, self.batch)
 
 
 def _residuals(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:

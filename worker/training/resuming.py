@@ -56,7 +56,7 @@ def start(
         note(f"fit {fit} {'has its result' if is_over else 'goes on'} from {found.path}")
     snapshots = None
     if options.interval is not None:
-        snapshots = Snapshots(run, options.interval, fit, identity, session)
+        snapshots = Snapshots(run, options.interval, fit, state.step if state else 0, identity, session)
         for name in callbacks.without_state():
             snapshots.say_once(f"snapshots do not hold what callback {name} keeps: it has no methods state and restore")
     return Start(state, is_over, snapshots)

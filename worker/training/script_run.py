@@ -10,11 +10,13 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError
+from ...common.errors import FileFormatError, JobError
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -51,8 +53,8 @@ class ScriptRun:
         self.results: dict[int, str] = {}
         self.script = Path(sys.argv[0]).name
         self.failed = 0
-        self.writer: threading.Thread | None = None
-        self._chosen: Snapshot | None = None
+        self._writer: threading.Thread | None = None
+        self._going_on: _GoingOn | None = None
         self._sought = False
         self._named: set[str] = set()
 
@@ -73,33 +75,27 @@ class ScriptRun:
         if not self._sought:
             self._sought = True
             chosen = self._choose(source, fit, identity) if session.rank == 0 else None
-            said = session.gather(json.dumps(chosen and str(chosen.path)).encode(), "resume")
-            path = json.loads(said[0])
-            if path is not None:
-                self._chosen = chosen or snapshot.read(Path(path))
-                self.id = self._chosen.head["run"]
-                self.results = {int(number): name for number, name in self._chosen.head["results"].items()}
-                if self._chosen.done:
-                    self.results[self._chosen.fit] = self._chosen.path.name
-        return None if self._chosen is None else _of_fit(self._chosen, fit, identity)
+            said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
+            if path := json.loads(said[0]):
+                going_on = self._going_on = _GoingOn.at(Path(path))
+                self.id, self.results = going_on.run, dict(going_on.results)
+        return self._going_on.of(fit, identity) if self._going_on else None
 
-    def _choose(self, source: Source, fit: int, identity: Identity) -> Snapshot | None:
+    def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
         names = [source.name] if source.name is not None else SnapshotFolder(source.folder).names()[::-1]
         for name in names:
             try:
-                found = snapshot.read(source.folder / name)
+                found = snapshot.verify(source.folder / name)
                 if found.head["script"] != self.script:
                     raise _other(found, "script", found.head["script"], self.script)
-                for rank in found.head["parts"]:
-                    snapshot.read(found.path, snapshot.part(rank))
                 for result in found.head["results"].values():
-                    snapshot.read(source.folder / result)
-                _of_fit(found, fit, identity)
+                    snapshot.verify(source.folder / result)
+                _GoingOn.at(found.path).of(fit, identity)
             except FileFormatError as error:
                 note(f"snapshot refused: {error}")
             else:
-                return found
+                return found.path
         if names or source.required:
             raise FileFormatError(
                 f"resume: no snapshot in {source.folder} can be used",
@@ -109,46 +105,75 @@ class ScriptRun:
         return None
 
     def write(self, work: Callable[[], None]) -> None:
-        """Let a thread do `work`, which writes a snapshot; what it raises is said, and counted in `failed`."""
+        """Let a thread do `work`, which writes a snapshot."""
+
+        def guarded() -> None:
+            with self.surviving():
+                work()
+
         # No daemon: a script that comes to its end waits for its last snapshot.
-        self.writer = threading.Thread(target=self._guarded, args=[work], name="pushgrad-snapshot")
-        self.writer.start()
+        self._writer = threading.Thread(target=guarded, name="pushgrad-snapshot")
+        self._writer.start()
 
     @property
     def writing(self) -> bool:
         """Whether a snapshot is being written."""
-        return self.writer is not None and self.writer.is_alive()
+        return self._writer is not None and self._writer.is_alive()
 
     def finish_writing(self) -> None:
         """Wait until no snapshot is being written."""
-        if self.writer is not None:
-            self.writer.join()
+        if self._writer is not None:
+            self._writer.join()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    @contextmanager
+    def surviving(self) -> Iterator[None]:
+        """Around what may fail on a disk: a training is worth more than its snapshot, so it is said and counted."""
         try:
-            work()
-        except Exception as error:  # whatever it is: a training is worth more than its snapshot
+            yield
+        except (OSError, JobError) as error:
             self.failed += 1
-            note(f"snapshot {self.failed} not written, the training goes on: {error}; {self.folder.path} is as before")
+            what = f"snapshot not written ({self.failed} so far)"
+            note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
 
 
-def _of_fit(chosen: Snapshot, fit: int, identity: Identity) -> Snapshot | None:
-    """The snapshot of that fit among `chosen` and the results that it names; None if there is none.
+@dataclass(frozen=True)
+class _GoingOn:
+    """From which snapshot a script goes on: in the midst of fit `fit`, or behind it. `results` has its own as well.
 
-    Raises FileFormatError if it is of another fit than this.
+    All of this is kept, as the snapshot itself may be removed when there are later ones.
     """
-    if chosen.fit == fit:
-        found = chosen
-    else:
-        name = chosen.head["results"].get(str(fit))
+
+    path: Path
+    run: str
+    fit: int
+    results: dict[int, str]
+    in_midst: bool
+
+    @staticmethod
+    def at(path: Path) -> _GoingOn:
+        """From the snapshot at `path`. Raises FileFormatError if it cannot be read."""
+        head = snapshot.read_head(path)
+        results = {int(number): name for number, name in head["results"].items()}
+        if head["done"]:
+            results[head["fit"]] = path.name
+        return _GoingOn(path, head["run"], head["fit"], results, not head["done"])
+
+    def of(self, fit: int, identity: Identity) -> Snapshot | None:
+        """The snapshot of that fit; None if it is a later one.
+
+        Raises FileFormatError if it is of another fit than this, or cannot be read.
+        """
+        name = self.path.name if self.in_midst and fit == self.fit else self.results.get(fit)
         if name is None:
+            if fit < self.fit:
+                note(f"{self.path} has no result of fit {fit}, which is trained again")
             return None
-        found = snapshot.read(chosen.path.parent / name)
-    there = found.head["identity"]
-    for what, value in json.loads(json.dumps(identity)).items():
-        if there.get(what) != value:
-            raise _other(found, what, there.get(what), value)
-    return found
+        found = snapshot.read(self.path.parent / name)
+        there = found.head["identity"]
+        for what, value in json.loads(json.dumps(identity)).items():
+            if there.get(what) != value:
+                raise _other(found, what, there.get(what), value)
+        return found
 
 
 def _other(found: Snapshot, what: str, there: object, here: object) -> FileFormatError:

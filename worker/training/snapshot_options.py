@@ -77,8 +77,8 @@ class SnapshotOptions:
         where = "PUSHGRAD_SNAPSHOT" if snapshot is None else "fit: snapshot"
         interval = Interval.parse(env.get("PUSHGRAD_SNAPSHOT", "") if snapshot is None else snapshot, where)
         wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else os.fspath(resume)
-        given = env.get("PUSHGRAD_SNAPSHOT_DIR")
-        folder = Path(given or Path("snapshots", Path(sys.argv[0]).stem or "session")).absolute()
+        default = Path("snapshots", Path(sys.argv[0]).stem or "session")
+        folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
         if wanted in ("", "off"):
             return SnapshotOptions(interval, folder, None)
         if wanted == "auto":
@@ -86,5 +86,5 @@ class SnapshotOptions:
         source = Source(*split(Path(wanted)), required=True)
         if not (source.folder / (source.name or "")).is_dir():
             raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
-        # Further snapshots go where the old ones are, unless a place was named for them.
-        return SnapshotOptions(interval, folder if given else source.folder, source)
+        # Further snapshots must lie beside the results of earlier fits, which they name.
+        return SnapshotOptions(interval, source.folder, source)

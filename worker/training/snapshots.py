@@ -17,6 +17,8 @@ from ...common.errors import JobError
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
+from .engine import Engine, FitSetup
+from .fit_callbacks import FitCallbacks
 from .fit_state import Arrays, FitState
 from .script_run import Identity, ScriptRun
 from .snapshot_options import Interval
@@ -26,32 +28,70 @@ LOOK = 0.05  # seconds between two looks for them
 
 
 class Snapshots:
-    """The snapshots of fit `fit` of a run. Between `due` and `take` no step may be made."""
+    """The snapshots of fit `fit` of a run, of which `step` steps are done."""
 
-    def __init__(self, run: ScriptRun, interval: Interval, fit: int, identity: Identity, session: Session) -> None:
-        """Raises ParameterError if another training writes in the folder; OSError if nobody can."""
-        self.run, self._interval, self._fit, self._session = run, interval, fit, session
+    def __init__(
+        self, run: ScriptRun, interval: Interval, fit: int, step: int, identity: Identity, session: Session
+    ) -> None:
+        """Raises ParameterError if another training writes snapshots in the folder."""
+        self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
-            run.folder.lock()
+            with run.surviving():
+                run.folder.lock()
         self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
-        self._asked = self._last  # when `due` was last called
+        self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, Array] = {}
+
+    def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
+
+        Every worker calls it after every step. Raises what the engine and the callbacks do.
+        """
+        self._step += 1
+        if not engine.is_exact:
+            self.say_once(f"snapshots with the store {setup.kind} hold the results of fits, but nothing in between")
+            return
+        residuals = engine.residuals()
+        due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
+        if shared:  # every worker has a part of it, and rank 0 says when
+            due = self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
+        if not due:
+            return
+        self._pending, self._last = False, self._asked
+        kept = self._copied("residuals", residuals)
+        if self._session.rank == 0:
+            engine.look()
+            weights, states = self._copied("weights", engine.weights()), self._copied("states", engine.states())
+            arrays = weights, states, engine.optimizer_states(), kept
+            state = FitState.now(setup, callbacks, self._step, epoch, batch, *arrays)
+            self._begin(f"fit{self._fit}-step{self._step}", state, range(1, self._session.num_workers if shared else 1))
+        elif shared:
+            self._begin_part(f"fit{self._fit}-step{self._step}", kept)
+
+    def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
+        """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
+        if self._session.rank == 0:
+            model = setup.model
+            arrays = model.arg_params, model.aux_params, model.optimizer_states
+            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, *arrays, residuals={})
+            self.run.finish_writing()
+            self._begin(f"fit{self._fit}-end", state, range(0), done=True)
 
     def say_once(self, text: str) -> None:
         """Say it on rank 0, once in the script's run."""
         if self._session.rank == 0:
             self.run.say_once(text)
 
-    def due(self, step: int) -> bool:
-        """Whether a snapshot is to be taken after step `step` (from 1) of the fit: never while one is being written."""
-        now = time.monotonic()
-        self._pending = self._pending or self._interval.due(step, now - self._last, self._cost)
-        self._asked = now
+    def _due(self) -> bool:
+        """Whether a snapshot is to be taken now: never while one is being written."""
+        self._asked = time.monotonic()
+        elapsed = self._asked - self._last
+        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
-    def copies(self, kind: str, arrays: Arrays) -> dict[str, Array]:
+    def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
         """Copies of arrays that the next step changes. Their memory is used again for the next snapshot."""
         found: dict[str, Array] = {}
         for name, array in arrays.items():
@@ -59,36 +99,25 @@ class Snapshots:
             np.copyto(found[name], array)
         return found
 
-    def take(self, state: FitState, shared: bool) -> None:
-        """Have rank 0's state after a step written. `shared`: every other worker calls `take_part` at that step."""
-        ranks = range(1, self._session.num_workers if shared else 1)
-        self._begin(f"fit{self._fit}-step{state.step}", state, ranks, done=False)
-
-    def take_part(self, step: int, residuals: Arrays) -> None:
-        """Have written what another worker than rank 0 has alone after that step."""
-        name, tree = f"fit{self._fit}-step{step}", {"residuals": residuals}
-        stem = snapshot.part(self._session.rank)
+    def _begin_part(self, name: str, residuals: Arrays) -> None:
+        """Have written what another worker than rank 0 has alone."""
 
         def work() -> None:
-            snapshot.write(self.run.folder.aside(name), stem, self._head, tree)
+            folder = self.run.folder.aside(name)
+            snapshot.write(folder, snapshot.part(self._session.rank), self._head, {"residuals": residuals})
 
-        self._pending, self._last = False, self._asked
         self.run.write(work)
 
-    def end(self, state: FitState) -> None:
-        """Have the result of the fit written on rank 0, once the last snapshot is."""
-        if self._session.rank == 0:
-            self.run.finish_writing()
-            self._begin(f"fit{self._fit}-end", state, range(0), done=True)
-
-    def _begin(self, name: str, state: FitState, ranks: range, done: bool) -> None:
+    def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
+        """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
         run, blocked = self.run, time.monotonic() - self._asked
         written = datetime.now(UTC).isoformat(timespec="seconds")
         results = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
-        head |= {"written": written, "parts": list(ranks), "results": results}
+        head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
 
         def work() -> None:
+            run.folder.lock()  # where it failed at the start of the fit
             folder = run.folder.aside(name)
             try:
                 snapshot.write(folder, snapshot.STATE, head, state.tree())
@@ -102,7 +131,6 @@ class Snapshots:
             run.folder.prune(run.id)
             self._cost = blocked + time.thread_time()
 
-        self._pending, self._last = False, self._asked
         run.write(work)
 
 

@@ -7,7 +7,6 @@ gathered at its end, depends on what all ranks were given alike, never on what r
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 
 from ...common.errors import DataError
@@ -19,7 +18,7 @@ from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
-from .fit_state import Arrays, FitState
+from .fit_state import FitState
 from .metrics.base import Metric, current_values, named
 from .model import Model
 from .pairing import Pairing
@@ -53,8 +52,7 @@ class Trainer:
         self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
-        residuals = resumed.residuals if resumed else {}
-        setup = FitSetup(
+        self._setup = FitSetup(
             model,
             iterator,
             shares,
@@ -66,12 +64,10 @@ class Trainer:
             optimizer,
             placement,
             pairing,
-            residuals,
+            resumed.residuals if resumed else {},
         )
-        self.engine = _engine(setup)
+        self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
-        if snapshots is not None and not self.engine.is_exact:
-            snapshots.say_once(f"snapshots of this fit, whose store is {kind}, are taken at its end alone")
         self._spare = SpareExecutor()
         self._compared = False  # whether the ranks' evaluation data have been
         self._steps = 0  # since this object was made; the model's own count goes on from earlier fits
@@ -105,8 +101,8 @@ class Trainer:
             if self.session.is_distributed:
                 self._give_back_optimizer_states()
         callbacks.after_fit(self.model, first)
-        if self._snapshots is not None and first:
-            self._snapshots.end(self._result(callbacks))
+        if self._snapshots is not None:
+            self._snapshots.after_fit(self._setup, callbacks)
 
     def _epoch(self, epoch: int, callbacks: FitCallbacks) -> int:
         """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had.
@@ -123,70 +119,11 @@ class Trainer:
             self._steps += 1
             self._report(epoch, count)
             callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
-            if self._snapshots is not None and self.engine.is_exact:
-                self._snapshot(self._snapshots, epoch, count, callbacks)
+            if self._snapshots is not None:
+                self._snapshots.after_step(self._setup, self.engine, epoch, count, callbacks)
         if not count:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
         return count
-
-    def _snapshot(self, snapshots: Snapshots, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
-        """Take a snapshot after batch `batch` (from 1) of the epoch, if one is due."""
-        due, shared = snapshots.due(self._step), self.session.num_workers > 1 and bool(self.engine.residuals())
-        if shared:  # every worker has a part of it, and rank 0 says when
-            due = self.session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
-        if not due:
-            return
-        residuals = snapshots.copies("residuals", self.engine.residuals())
-        if self.session.rank == 0:
-            self.engine.look()
-            weights = snapshots.copies("weights", self.engine.weights())
-            states = snapshots.copies("states", self.engine.states())
-            slots = self.engine.optimizer_states()
-            snapshots.take(self._state(epoch, batch, callbacks, weights, states, slots, residuals), shared)
-        elif shared:
-            snapshots.take_part(self._step, residuals)
-
-    @property
-    def _step(self) -> int:
-        """The number of steps of this fit, with those before the snapshot that it goes on from."""
-        return self._steps + (self._resumed.step if self._resumed else 0)
-
-    def _result(self, callbacks: FitCallbacks) -> FitState:
-        """The state after the fit: what the model has, which a callback may have changed at its end."""
-        model = self.model
-        params = model.arg_params, model.aux_params, model.optimizer_states
-        return self._state(model.begin_epoch, 0, callbacks, *params, {})
-
-    def _state(
-        self,
-        epoch: int,
-        batch: int,
-        callbacks: FitCallbacks,
-        weights: Arrays,
-        states: Arrays,
-        optimizer_states: Mapping[str, Arrays],
-        residuals: Arrays,
-    ) -> FitState:
-        """The state when `batch` batches of `epoch` are done, with these arrays."""
-        model = self.model
-        return FitState(
-            arg_params=weights,
-            aux_params=states,
-            optimizer_states=optimizer_states,
-            num_update=model.num_update,
-            begin_epoch=model.begin_epoch,
-            num_epoch=model.num_epoch,
-            training=model.training,
-            epoch=epoch,
-            batch=batch,
-            step=self._step,
-            slices=self.shares.total_slices,
-            workers=self.session.num_workers,
-            order=getattr(self.iterator, "seed", None),
-            metrics=[leaf.state() for leaf in self.metric.leaves()],
-            callbacks=callbacks.state(),
-            residuals=residuals,
-        )
 
     def _report(self, epoch: int, count: int) -> None:
         """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began."""
