@@ -93,6 +93,7 @@ class SnapshotFolder:
             # Renamed first: what is half removed must not look like a damaged snapshot.
             going = self.path / f".{name}.new"
             (self.path / name).rename(going)
+            failpoint("snapshot.remove")
             shutil.rmtree(going)
 
     def _run(self, name: str) -> str | None:
