@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
@@ -28,7 +29,7 @@ from .parameters import Parameters
 class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto".
 
-    `residuals`: of learned parameters, what compressed gradients of this worker have left out before a snapshot.
+    Of a fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class FitSetup:
     placement: Placement
     pairing: Pairing
     residuals: Mapping[str, Array] = field(default_factory=dict)
+    own_state: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def learned(self) -> list[str]:
@@ -98,6 +100,10 @@ class Engine(ABC):
 
     def residuals(self) -> Mapping[str, Array]:
         """What this worker's compressed gradients have left out so far, by parameter; the next step changes them."""
+        return {}
+
+    def own_state(self) -> Mapping[str, Any]:
+        """What else the engine keeps from step to step, as dicts by names and numbers. It may wait for GPUs."""
         return {}
 
     @property

@@ -33,7 +33,8 @@ class FitState:
 
     `batch` batches of epoch `epoch` (from 0) are done; `step` counts those of all epochs of this fit. `slices` is the
     number over the whole job, `order` the seed of the iterator's shuffle. `residuals` are what this worker's compressed
-    gradients have left out. `metrics` and `callbacks` are what their `state` methods returned.
+    gradients have left out, and `engine` is its `own_state`. `metrics` and `callbacks` are what their `state` methods
+    returned.
     """
 
     symbol: str
@@ -53,6 +54,7 @@ class FitState:
     metrics: list[Any]
     callbacks: Mapping[str, Any]
     residuals: Arrays = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=dict)
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
 
     @staticmethod
@@ -66,6 +68,7 @@ class FitState:
         states: Arrays,
         optimizer_states: Mapping[str, Arrays],
         residuals: Arrays,
+        engine: Mapping[str, Any],
     ) -> FitState:
         """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does."""
         model = setup.model
@@ -87,6 +90,7 @@ class FitState:
             metrics=[leaf.state() for leaf in setup.metric.leaves()],
             callbacks=callbacks.state(),
             residuals=residuals,
+            engine=engine,
         )
 
     def tree(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Snapshots:
         if self._session.rank == 0:
             engine.look()
             weights, states = self._copied("weights", engine.weights()), self._copied("states", engine.states())
-            arrays = weights, states, engine.optimizer_states(), kept
+            arrays = weights, states, engine.optimizer_states(), kept, engine.own_state()
             state = FitState.now(setup, callbacks, self._step, epoch, batch, *arrays)
             self._begin(f"fit{self._fit}-step{self._step}", state, range(1, self._session.num_workers if shared else 1))
         elif shared:
@@ -75,7 +75,7 @@ class Snapshots:
         if self._session.rank == 0:
             model = setup.model
             arrays = model.arg_params, model.aux_params, model.optimizer_states
-            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, *arrays, residuals={})
+            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, *arrays, residuals={}, engine={})
             self.run.finish_writing()
             self._begin(f"fit{self._fit}-end", state, range(0), done=True)
 

@@ -65,6 +65,7 @@ class Trainer:
             placement,
             pairing,
             resumed.residuals if resumed else {},
+            resumed.engine if resumed else {},
         )
         self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
