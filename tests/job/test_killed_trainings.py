@@ -76,13 +76,17 @@ def train(launch, script):
             job = launch(argv=[sys.executable, *command], env=env)
             return job.finish(), job.lines
         job = launch("--workers", workers, "--servers", servers, *command, real=True, env=env)
-        return job.finish(), _of_first(job)
+        code = job.finish()
+        assert code in (0, 137), job.text
+        return code, _of_first(job)
 
     return run
 
 
 def _of_first(job):
-    return [line.removeprefix("w0 | ") for line in job.lines if line.startswith("w0 | ")]
+    """What rank 0 printed, without how it shares the batch, which depends on the number of workers."""
+    lines = [line.removeprefix("w0 | ") for line in job.lines if line.startswith("w0 | ")]
+    return [line for line in lines if not line.startswith("global batch")]
 
 
 def check_lines(runs, expected):
@@ -160,7 +164,7 @@ def test_a_killed_job_goes_on_with_other_workers_and_servers(train):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("whom", ["launch", "server1", "scheduler"])
+@pytest.mark.parametrize("whom", ["launch", "ps1", "sched"])
 def test_a_job_of_which_another_process_is_killed(launch, script, train, gone_within, whom):
     _, expected = train(2, 2, snapshot="off")
     command = [script(TRAINS), json.dumps({"kill": None, "fits": 1, "norm": True, "compression": None})]

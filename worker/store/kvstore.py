@@ -6,7 +6,7 @@ All of it is written once, in terms of a few methods of store_kind.py that the t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -231,11 +231,12 @@ class KVStore(StoreKind):
     def wait(self) -> None:
         """Block until every push and pull is done. Raises RemoteError, PeerLost or JobError if one of them failed."""
 
-    def states(self, key: Any) -> dict[str, Array]:
-        """The optimizer's states of a key after this worker's last push, by name: new arrays of the key's shape."""
-        info, leg = self.keys[key], self._leg()
-        found = {name: np.empty(info.shape, info.dtype) for name in self._state_names()}
-        for name, array in found.items():
-            self._pull(info, array, name, 0, leg)
-        self._wait_for(leg)
+    def states(self, keys: Sequence[Any]) -> list[dict[str, Array]]:
+        """The optimizer's states of keys after this worker's last push, by name: new arrays of each key's shape."""
+        infos, leg = [self.keys[key] for key in keys], self._leg()
+        found = [{name: np.empty(info.shape, info.dtype) for name in self._state_names()} for info in infos]
+        for info, arrays in zip(infos, found, strict=True):
+            for name, array in arrays.items():
+                self._pull(info, array, name, 0, leg)
+        self._wait_for(leg)  # once for all keys, so that they travel together
         return found

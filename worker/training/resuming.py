@@ -66,6 +66,7 @@ def _identity(model: Model, iterator: DataIter, metric: Metric) -> Identity:
     """What must be the same for a snapshot to be of this fit, under the names that an error gives them."""
     return {
         **fingerprint(model.symbol, iterator),
+        "number of parts of the data": getattr(iterator, "num_parts", 1),
         # For any batch: how it is scaled by default is no choice of the user's.
         "optimizer": model.make_optimizer(1).description(),
         "compression": dict(model.compression_params or {}),

@@ -10,13 +10,12 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError, JobError
+from ...common.errors import FileFormatError, PushgradError
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -108,8 +107,10 @@ class ScriptRun:
         """Let a thread do `work`, which writes a snapshot."""
 
         def guarded() -> None:
-            with self.surviving():
+            try:
                 work()
+            except (OSError, PushgradError) as error:
+                self.warn(error)
 
         # No daemon: a script that comes to its end waits for its last snapshot.
         self._writer = threading.Thread(target=guarded, name="pushgrad-snapshot")
@@ -125,15 +126,11 @@ class ScriptRun:
         if self._writer is not None:
             self._writer.join()
 
-    @contextmanager
-    def surviving(self) -> Iterator[None]:
-        """Around what may fail on a disk: a training is worth more than its snapshot, so it is said and counted."""
-        try:
-            yield
-        except (OSError, JobError) as error:
-            self.failed += 1
-            what = f"snapshot not written ({self.failed} so far)"
-            note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+    def warn(self, error: Exception) -> None:
+        """Say and count that a snapshot could not be written: a training is worth more than that."""
+        self.failed += 1
+        what = f"snapshot not written ({self.failed} so far)"
+        note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
 
 
 @dataclass(frozen=True)

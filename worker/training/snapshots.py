@@ -36,13 +36,15 @@ class Snapshots:
         """Raises ParameterError if another training writes snapshots in the folder."""
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
-            with run.surviving():
+            try:
                 run.folder.lock()
+            except OSError as error:
+                run.warn(error)
         self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
-        self._copies: dict[str, Array] = {}
+        self._copies: dict[str, dict[str, Array]] = {}
 
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
@@ -60,6 +62,7 @@ class Snapshots:
         if not due:
             return
         self._pending, self._last = False, self._asked
+        self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
         kept = self._copied("residuals", residuals)
         if self._session.rank == 0:
             engine.look()
@@ -93,11 +96,12 @@ class Snapshots:
 
     def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
         """Copies of arrays that the next step changes. Their memory is used again for the next snapshot."""
-        found: dict[str, Array] = {}
+        kept = self._copies.setdefault(kind, {})
         for name, array in arrays.items():
-            found[name] = self._copies.setdefault(f"{kind}/{name}", np.empty_like(array))
-            np.copyto(found[name], array)
-        return found
+            if name not in kept:
+                kept[name] = np.empty_like(array)
+            np.copyto(kept[name], array)
+        return kept
 
     def _begin_part(self, name: str, residuals: Arrays) -> None:
         """Have written what another worker than rank 0 has alone."""

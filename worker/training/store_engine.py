@@ -88,7 +88,7 @@ class HostEngine(Engine):
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
         """The optimizer's states by parameter, then by state, of the parameter's shape: copies from the store."""
-        return {name: self.store.states(name) for name in self._learned}
+        return dict(zip(self._learned, self.store.states(list(self._learned)), strict=True))
 
     def residuals(self) -> Mapping[str, Array]:
         """What this worker's compressed gradients have left out, by parameter, of its shape."""
