@@ -8,6 +8,7 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,7 +126,7 @@ class Snapshots:
             folder = run.folder.aside(name)
             try:
                 snapshot.write(folder, snapshot.STATE, head, state.tree())
-                _await_parts(folder, ranks)
+                await_parts(folder, ranks, self._session)
                 numbered = run.folder.commit(name)
             except BaseException:
                 run.folder.give_up(name)
@@ -138,15 +139,16 @@ class Snapshots:
         run.write(work)
 
 
-def _await_parts(folder: Path, ranks: range) -> None:
-    """Wait until these workers have written their parts. Raises JobError if that takes too long."""
+def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:
+    """Wait until these workers have written their parts. Raises JobError if the job ends before, or in PATIENCE."""
     wanted = {rank: folder / f"{snapshot.part(rank)}.json" for rank in ranks}
     deadline = time.monotonic() + PATIENCE
     while missing := [rank for rank, path in wanted.items() if not path.exists()]:
+        if session.is_lost:
+            raise JobError(f"the job has ended before worker {missing[0]} has written its part")
         if time.monotonic() > deadline:
-            listed = ", ".join(map(str, missing))
             raise JobError(
-                f"worker {listed} has not written its part within {PATIENCE:g} s",
+                f"worker {missing[0]} has not written its part within {PATIENCE:g} s",
                 remedy=f"All hosts must see the same files in {folder.parent}",
             )
         time.sleep(LOOK)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker.training import script_run
+from pushgrad.common.errors import FileFormatError, JobError, ParameterError
+from pushgrad.worker.store.session import Session
+from pushgrad.worker.training import script_run, snapshots
 
 RNG = np.random.default_rng(5)
 X = RNG.random((60, 1, 6, 6), np.float32)
@@ -357,3 +358,15 @@ def test_what_is_in_a_snapshot(script):
         "arg_params", "aux_params", "optimizer_states", "random",
     }  # fmt: skip
     assert (text["state"]["slices"], text["state"]["workers"], text["state"]["order"]) == (2, 1, 3)
+
+
+def test_a_part_that_does_not_come_is_named(tmp_path, monkeypatch):
+    (tmp_path / "rank-1.json").touch()
+    snapshots.await_parts(tmp_path, [1], Session())
+    lost = Session()
+    monkeypatch.setattr(Session, "is_lost", property(lambda session: session is lost))
+    with pytest.raises(JobError, match="the job has ended before worker 2 has written its part"):
+        snapshots.await_parts(tmp_path, [1, 2], lost)
+    monkeypatch.setattr(snapshots, "PATIENCE", 0.01)
+    with pytest.raises(JobError, match=r"worker 2 has not written its part within 0\.01 s.* All hosts must see"):
+        snapshots.await_parts(tmp_path, [1, 2], Session())
