@@ -34,7 +34,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "FeedForward": (".worker.training.feedforward", "FeedForward"),
     "mlp": (".worker.training.mlp", "mlp"),
     "AttrScope": (".worker.graphs.naming", "AttrScope"),
-    "Executor": (".worker.execution.executor", "Executor"),
+    "Executor": (".worker.execution.executor_base", "BaseExecutor"),
     "Context": (".worker.context", "Context"),
     "cpu": (".worker.context", "cpu"),
     "gpu": (".worker.context", "gpu"),

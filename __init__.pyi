@@ -10,7 +10,7 @@ from .worker.context import Context, cpu, current_context, gpu
 from .worker.data import io as io
 from .worker.data import recordio as recordio
 from .worker.devices.available import num_gpus
-from .worker.execution.executor import Executor
+from .worker.execution.executor_base import BaseExecutor as Executor
 from .worker.files import formats as formats
 from .worker.files import model as model
 from .worker.files import ndfile as nd

@@ -96,21 +96,44 @@ def _ipc(folder: Path | None, name: str) -> str | None:
     return f"ipc://{path}" if fits else None
 
 
-def interface_address(name: str) -> str:
-    """The IPv4 address of network interface `name`. Raises JobError listing the interfaces if it has none."""
+def interface_address(name: str, peer: str = "") -> str:
+    """The address of network interface `name`, of the family of the address `peer` (by default IPv4) if it has one.
+
+    Raises JobError listing the interfaces if it has no address that other hosts could connect to.
+    """
+    found = [_ipv4_of(name), _ipv6_of(name)]
+    own = next(filter(None, reversed(found) if ":" in peer else found), None)
+    if own is None:
+        known = sorted(item for _, item in socket.if_nameindex())
+        raise JobError(
+            f"DMLC_INTERFACE: {'no address on' if name in known else 'there is no interface'} {name!r}",
+            expected=f"one of {', '.join(known)}",
+            got=repr(name),
+        )
+    return own
+
+
+def _ipv4_of(interface: str) -> str | None:
     import fcntl
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # SIOCGIFADDR with a struct ifreq: the name in 16 bytes with a final zero, then a sockaddr_in, whose
             # address is bytes 4 to 7.
-            answer = fcntl.ioctl(probe, 0x8915, struct.pack("256s", name.encode()[:15]))
-        except OSError as error:
-            known = ", ".join(sorted(item for _, item in socket.if_nameindex()))
-            raise JobError(
-                f"DMLC_INTERFACE: no address on {name!r} ({error.strerror})", expected=f"one of {known}", got=repr(name)
-            ) from None
+            answer = fcntl.ioctl(probe, 0x8915, struct.pack("256s", interface.encode()[:15]))
+        except OSError:
+            return None
     return socket.inet_ntoa(answer[20:24])
+
+
+def _ipv6_of(interface: str) -> str | None:
+    """An address that needs no zone: a link-local one means something only together with an interface's name."""
+    try:
+        lines = Path("/proc/net/if_inet6").read_text().splitlines()
+    except OSError:  # this kernel has no IPv6
+        return None
+    found = (ipaddress.IPv6Address(bytes.fromhex(line.split()[0])) for line in lines if line.split()[-1] == interface)
+    return next((str(address) for address in found if not address.is_link_local), None)
 
 
 def route_to(address: str) -> str:
@@ -140,7 +163,7 @@ def node_address(env: JobEnv) -> tuple[str, str]:
         if is_loopback(root) or not _is_only_here(env.node_host, own):
             return own, "DMLC_NODE_HOST"
     elif env.interface:
-        return interface_address(env.interface), "DMLC_INTERFACE"
+        return interface_address(env.interface, peer=root), "DMLC_INTERFACE"
     return route_to(root), "DMLC_PS_ROOT_URI"
 
 

@@ -84,6 +84,7 @@ class RemoteError(PushgradError, RuntimeError):
         remedy: str | None = None,
     ) -> None:
         super().__init__(text, expected=expected, got=got, remedy=remedy)
+        self.args = (code, text)  # with which pickle and copy make it again
         self.code, self.key = code, key
 
 

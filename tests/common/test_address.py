@@ -45,7 +45,7 @@ def test_endpoints_of_both_families():
 
 def test_an_interface_has_an_address_and_the_unknown_is_told_with_the_known():
     assert interface_address("lo") == "127.0.0.1"
-    with pytest.raises(JobError, match=r"DMLC_INTERFACE: no address on 'nope0'.*expected one of .*lo"):
+    with pytest.raises(JobError, match=r"DMLC_INTERFACE: there is no interface 'nope0'.*expected one of .*lo"):
         interface_address("nope0")
 
 

@@ -123,6 +123,7 @@ def passes(device, precision, values):
     return {name: array.get() for name, array in {**arrays, **states}.items()}, lies_last
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-5), ("float16", 0.03), ("bfloat16", 0.2)])
 def test_a_step(is_real, device, precision, tolerance):
     rng, net = np.random.default_rng(0), residual()
@@ -192,6 +193,7 @@ def test_trainings_that_are_recorded(is_real, pictures):
         np.testing.assert_allclose(found.predict(pictures[0]), expected.predict(pictures[0]), rtol=1e-3)
 
 
+@pytest.mark.long
 @TWO
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_trainings_in_halves(is_real, pictures, precision):

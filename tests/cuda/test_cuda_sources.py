@@ -53,6 +53,7 @@ def test_for_the_processor(cupy_on_cpu, name, macros):
     cupy_on_cpu.RawModule(code=source(name), options=("-std=c++17", *options(macros))).compile()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("nvcc"), reason="nvcc is not installed")
 @pytest.mark.parametrize(("name", "macros"), CASES)
 def test_with_nvcc(tmp_path, name, macros):

@@ -86,6 +86,7 @@ def test_as_on_the_processor(train, on_processor, contexts, transport):
             assert float(line.split("=")[1]) == pytest.approx(float(same.split("=")[1]), rel=1e-3)
 
 
+@pytest.mark.long
 def test_states_are_the_mean_of_the_workers(train):
     expected, _ = train([[CPU], [CPU]], rows=-16)
     found, _ = train([[GPU], [GPU]], rows=-16)

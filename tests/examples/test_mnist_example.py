@@ -60,6 +60,7 @@ def test_idx_files_without_gz(tmp_path, digits):
     assert "[1] Validation-accuracy=" in done.stdout
 
 
+@pytest.mark.long
 def test_kaggle_csv_has_no_test_labels(tmp_path, digits):
     pixels = (digits.train_images[:120].reshape(120, -1) * 255).round().astype(int)
     names = ",".join(f"pixel{i}" for i in range(784))

@@ -24,6 +24,7 @@ def figures(lines, name):
     return [float(match[1]) for line in lines if (match := re.search(rf"{name}=(\S+)", line))]
 
 
+@pytest.mark.long
 def test_fine_tuning_keeps_the_fixed_layers_on_every_number_of_workers():
     options = ("--examples", 100, "--num-epochs", 1)
     alone, shared = run("finetune.py", *options), run("finetune.py", *options, workers=2)
@@ -45,6 +46,7 @@ def test_averages_of_batch_normalisation_are_the_same_on_all_workers(network):
     assert sums["0"] == sums["1"]
 
 
+@pytest.mark.long
 def test_a_language_model_learns():
     lines = run("char_lstm.py", "--num-epochs", 2, "--sample", 80)
     train, held_out = figures(lines, "Train-perplexity"), figures(lines, "Validation-perplexity")

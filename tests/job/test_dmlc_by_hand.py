@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 TRAIN = """
 import sys
@@ -28,6 +29,7 @@ def parameters(path):
         return dict(file)
 
 
+@pytest.mark.long
 def test_six_processes_that_run_one_script(new_job):
     job = new_job(workers=3, servers=2, ipc=False)
     (job.folder / "train.py").write_text(TRAIN)

@@ -32,6 +32,7 @@ def train(launch, scratch, tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_parts_on_two_workers_give_the_bits_of_all_on_one(train):
     assert train(2) == train(None)
 
@@ -47,6 +48,7 @@ mx.FeedForward.create(net, pictures, num_epoch=1)
 """
 
 
+@pytest.mark.long
 def test_a_damaged_picture_ends_the_job_with_its_name(launch, script, tmp_path):
     with mx.recordio.MXRecordIO(tmp_path / "few.rec", "w") as file:
         for i in range(16):

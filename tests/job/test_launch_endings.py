@@ -48,6 +48,7 @@ def test_two_workers_and_two_servers_train_a_key(launch, script, left_behind, sc
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.long
 def test_big_and_many_keys(launch, script, left_behind):
     name = script(
         """

@@ -71,6 +71,7 @@ def same_bits(left, right):
     return left.keys() == right.keys() and all(left[key].tobytes() == right[key].tobytes() for key in left)
 
 
+@pytest.mark.long
 def test_four_slices_give_the_same_bits_however_they_are_shared_out(train):
     alone, metric = train(slices=4)
     assert metric[0] > 0.2  # it has begun to learn
@@ -91,6 +92,7 @@ def test_two_workers_with_one_thread_each_are_a_local_run_with_two(train):
     assert same_bits(shared, alone)
 
 
+@pytest.mark.long
 def test_three_workers_come_out_nearly_the_same(train, tmp_path):
     """100 rows in shares of 33, 33 and 34: other slices than a local run's, so other roundings."""
     trained, _ = train(batch_size=100, rows=6000)
@@ -99,6 +101,7 @@ def test_three_workers_come_out_nearly_the_same(train, tmp_path):
     nearly_the_same(train(**options), train(3, 1, **options))
 
 
+@pytest.mark.long
 def test_batches_of_fewer_rows_than_workers(train):
     """One worker has no row at all; the last batch is short, too."""
     options = {"network": "mlp", "batch_size": 2, "rows": 41}
@@ -111,6 +114,7 @@ def nearly_the_same(left, right):
     assert abs(left[1][0] - right[1][0]) <= 0.002
 
 
+@pytest.mark.long
 def test_sixteen_workers_and_four_servers(train, tmp_path):
     """The servers hold what docs/protocol.md says: weights, momentum, and a gradient slot for each worker."""
     options = {"network": "mlp", "batch_size": 32, "rows": 640, "slices": 16}

@@ -111,6 +111,7 @@ def test_a_stopped_launcher_costs_nothing(launch, script, tmp_path):
     assert job.finish() == 0, job.text
 
 
+@pytest.mark.long
 def test_ctrl_z_for_longer_than_a_lease(launch, script, tmp_path):
     job = launch(
         "--workers", 2, "--env", "PUSHGRAD_LEASE=1", script(LASTS), real=True, start_new_session=False, process_group=0

@@ -157,7 +157,7 @@ def test_a_scheduler_whose_own_name_leads_back_to_it(hosts, new_job, keys, named
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("DMLC_INTERFACE", "eth8", "DMLC_INTERFACE: no address on 'eth8' (No such device): expected one of eth7, lo"),
+        ("DMLC_INTERFACE", "eth8", "DMLC_INTERFACE: there is no interface 'eth8': expected one of eth7, lo"),
         ("DMLC_NODE_HOST", "10.77.0.2", "DMLC_NODE_HOST: cannot listen at tcp://10.77.0.2:0"),
     ],
     ids=["interface", "address"],

@@ -95,6 +95,7 @@ def test_bytes_that_are_no_zeromq(training):
     finish(job)
 
 
+@pytest.mark.long
 def test_idle_connections_are_closed(training):
     job, endpoints = training
     processes = [job.processes["scheduler"], job.processes["server0"]]

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 TRAIN = """
     import json, sys
     import numpy as np
@@ -38,6 +40,7 @@ TRAIN = """
 FRAME, QUEUED = 4 << 20, 8
 
 
+@pytest.mark.long
 def test_memory_of_a_server_is_flat_and_bounded(new_job):
     job = new_job(2, 1)
     job.start_scheduler()

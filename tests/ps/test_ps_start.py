@@ -79,7 +79,7 @@ def test_a_place_that_another_scheduler_has_is_named(new_job):
 @pytest.mark.parametrize(
     ("env", "text"),
     [
-        ({"DMLC_INTERFACE": "nope0"}, "DMLC_INTERFACE: no address on 'nope0'"),
+        ({"DMLC_INTERFACE": "nope0"}, "DMLC_INTERFACE: there is no interface 'nope0'"),
         ({"DMLC_NODE_HOST": "no.such.host.invalid"}, "DMLC_NODE_HOST: cannot resolve"),
         ({"DMLC_NODE_HOST": "192.0.2.77", "PUSHGRAD_INSECURE": "1"}, "DMLC_NODE_HOST must name an address of this"),
         ({"PUSHGRAD_JOB_DIR": "/no/such/folder"}, "PUSHGRAD_JOB_DIR: there is no folder /no/such/folder"),

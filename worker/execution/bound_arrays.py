@@ -69,12 +69,12 @@ class Binding:
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}
         dtype = _one_dtype(type_dict or {})
-        known = places or Places()
-        arguments = {n: _array(known.arguments.get(n), by_name[n], dtype, zeros) for n in symbol.list_arguments()}
+        there = places or Places()
+        arguments = {n: _array(there.arguments.get(n), by_name[n], dtype, zeros) for n in symbol.list_arguments()}
         requests = request_per_argument(list(arguments), grad_req)
         wanted = [name for name, request in requests.items() if request != "null"]
-        gradients = {n: _array(known.gradients.get(n), by_name[n], dtype, zeros) for n in wanted}
-        states = {n: _array(known.states.get(n), by_name[n], dtype, zeros) for n in symbol.list_auxiliary_states()}
+        gradients = {n: _array(there.gradients.get(n), by_name[n], dtype, zeros) for n in wanted}
+        states = {n: _array(there.states.get(n), by_name[n], dtype, zeros) for n in symbol.list_auxiliary_states()}
         given = {name: by_name[name] for name in inputs}
         return cls(symbol, arguments, gradients, states, requests, shapes, given, dtype, _counting(symbol))
 

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
+
 from ...common.slices import share
 from ..array import Gradients
 from ..compute_threads import shared_threads
@@ -101,7 +103,9 @@ class SliceThreads:
         Those end quietly, so that the error which is raised is the cause and not one of its consequences.
         """
         try:
-            work(thread)
+            # Infinity and NaN are results like others, on a GPU as in compiled loops: numpy alone would warn of them.
+            with np.errstate(all="ignore"):
+                work(thread)
         except threading.BrokenBarrierError:
             return
         except BaseException:

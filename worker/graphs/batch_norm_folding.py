@@ -71,6 +71,7 @@ def _is_flat(op: Any) -> bool:
     return bool(op.flatten)
 
 
+@np.errstate(all="ignore")  # as in the executor, which would compute the BatchNorm otherwise
 def _folded(node: Node, layer: Node, made: Mapping[Entry, Entry], arguments: Arrays, states: Arrays) -> Node:
     """A layer that does the work of both; changes its parameters in `arguments`, removes the BatchNorm's from both."""
     op: Any = layer.op

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
 from ...common.errors import GraphError
+from ...common.suggestion import suggestion
 from ..array import Array, Arrays
 from ..ops.operator import Operator
 
@@ -81,9 +82,9 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
     """
     heads = tuple(heads)
     nodes = postorder(heads)
-    unknown = replacements.keys() - {node.name for node in nodes if node.op is None}
-    if unknown:
-        raise GraphError(f"no argument {', '.join(sorted(unknown))} to replace")
+    names = [node.name for node in nodes if node.op is None]
+    for name in sorted(replacements.keys() - set(names)):
+        raise GraphError(f"no argument {name} to replace{suggestion(name, names)}")
     made: dict[Entry, Entry] = {}
     for node in nodes:
         if node.op is None:
@@ -94,6 +95,19 @@ def substitute(heads: Iterable[Entry], replacements: Mapping[str, Entry]) -> tup
         copy = node if same else Node(node.op, node.name, node.attrs, inputs)  # what is not concerned stays shared
         made.update({(node, index): (copy, index) for index in range(len(node.op.outputs()))})
     return tuple(made[entry] for entry in heads)
+
+
+def renamed(heads: Sequence[Entry], name: str) -> tuple[Entry, ...]:
+    """The same heads, which are outputs of one node, of a node with another name. Raises GraphError for several nodes,
+    or a name that is none.
+    """
+    if not isinstance(name, str) or not name:
+        raise GraphError("name of a symbol", expected="a string that is not empty", got=repr(name))
+    node = heads[0][0]
+    if any(other is not node for other, _ in heads):
+        raise GraphError(f"name {name!r} for a group of several nodes", remedy="Name its members when they are made.")
+    copy = Node(node.op, name, node.attrs, node.inputs)
+    return tuple((copy, index) for _, index in heads)
 
 
 def rebuilt(heads: Iterable[Entry], change: Callable[[Node], Node]) -> tuple[Entry, ...]:

@@ -70,10 +70,13 @@ def names() -> list[str]:
 def get(name: str, **options: Any) -> Symbol:
     """The network of that name; `options` are the parameters of its function.
 
-    Raises ParameterError if there is no such network, or an option is out of range for it.
+    Raises ParameterError if there is no such network, or an option is out of range for it or stands in its name.
     """
     if name not in _MODELS and (match := re.fullmatch(r"(\w+?)(\d+)", name)) and match[1] in _NUMBER:
-        name, options = match[1], {_NUMBER[match[1]]: int(match[2]), **options}
+        key = _NUMBER[match[1]]
+        if key in options:
+            raise ParameterError(f"model {name!r}: {key} is in the name, and given as {options[key]!r} as well")
+        name, options = match[1], {key: int(match[2]), **options}
     if name not in _MODELS:
         raise ParameterError(f"no model {name!r}{suggestion(str(name), names())}")
     return _MODELS[name](**options)

@@ -119,6 +119,12 @@ def _one(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
     out.fill(1)
 
 
+def _mod(xp: Any, a: Any, b: Any, out: Array) -> None:
+    """a modulo b with b's sign; 0 where b is 0, as in MXNet (numpy has NaN there)."""
+    xp.mod(a, b, out=out)
+    xp.copyto(out, 0, where=xp.equal(b, 0))
+
+
 def _quotient_down(xp: Any, a: Any, b: Any, y: Array, out: Array) -> None:
     """-floor(a / b), the derivative of a mod b = a - b floor(a / b) by b."""
     xp.divide(a, b, out=out)
@@ -137,9 +143,9 @@ define(
         (lambda xp, a, b, y, out: xp.divide(a, y, out=out), lambda xp, a, b, y, out: xp.divide(b, y, out=out)),
     ),
 )
-_MOD = Pair(_ufunc("mod"), (_one, _quotient_down))
-define("mod", "{} minus the largest whole multiple of {} towards minus infinity", _MOD)
-_register(_NumberFirst, "_rmod_scalar", _MOD, "scalar modulo data.", "_RModScalar")
+_MOD = Pair(_mod, (_one, _quotient_down))
+define("mod", "{0} minus the largest whole multiple of {1} towards minus infinity, and 0 where {1} is 0", _MOD)
+_register(_NumberFirst, "_rmod_scalar", _MOD, "scalar modulo data, and 0 where data is 0.", "_RModScalar")
 
 define("equal", "1 where {} is {}, else 0", Pair(_ufunc("equal")))
 define("not equal", "1 where {} is not {}, else 0", Pair(_ufunc("not_equal")))

@@ -195,6 +195,16 @@ class DType(Parameter[str]):
         return str(name)
 
 
+def element_type(where: str, value: object) -> str:
+    """The name of the element type that `value` is: a name, np.float32, np.dtype(...). ParameterError, with `where`,
+    for anything else.
+    """
+    try:
+        return DType().parse(value)
+    except (ValueError, TypeError):
+        raise ParameterError(where, expected=DType.kind, got=repr(value)[:200]) from None
+
+
 class Optional(Parameter[Any]):
     """Another parameter type or None."""
 

@@ -38,6 +38,11 @@ def _apply(xp: Any, name: str, x: Array, out: Array) -> None:
         # Imported here, because compiling the loops needs numba, which takes long to load and few networks use these.
         from . import special_compiled as loops
 
+        if x.dtype == np.float16:  # which numba does not know
+            wide = x.astype(np.float32)
+            _apply(xp, name, wide, wide)
+            out[...] = wide
+            return
         getattr(loops, name)(x.reshape(-1), out.reshape(-1))
     else:
         from cupyx.scipy import special

@@ -55,7 +55,7 @@ class KVStoreDist(KVStore):
         self._requests = KeyRequests(self._flight, self.fit)
         whole_number("kvstore: staleness", staleness, 0)
         self._calls = ServerCalls(session, self.fit)
-        self._mode, self._staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
+        self._mode, self.staleness = kind.removeprefix("dist_"), staleness if kind == "dist_ssp" else 0
         self._assignment = Assignment(session.num_servers, big_array_bound())
         self._closed = False
         self._numbers = count(1)
@@ -64,7 +64,7 @@ class KVStoreDist(KVStore):
         self._launched = self._landed = 0
         self._held: list[Placed] | None = None  # what `together` collects, None outside of it
         self._holding = threading.Lock()
-        self._calls.agree("kvstore", f"{kind} staleness={self._staleness}", lambda: self._setup(None))
+        self._calls.agree("kvstore", f"{kind} staleness={self.staleness}", lambda: self._setup(None))
 
     def wait(self) -> None:
         """Block until the servers have acknowledged every push and all pulls are filled; ends what `together` holds."""
@@ -243,4 +243,4 @@ class KVStoreDist(KVStore):
         self._calls.agree("compression", repr(coding), lambda: None)
 
     def _setup(self, description: dict[str, Any] | None) -> None:
-        self._calls.ask_all(Setup, mode=self._mode, staleness=self._staleness, optimizer=description)
+        self._calls.ask_all(Setup, mode=self._mode, staleness=self.staleness, optimizer=description)

@@ -157,11 +157,26 @@ def to_numpy(value: Any) -> Array:
     return np.asarray(value)
 
 
+def lone(key: Key, value: Any) -> Any:
+    """The first value of one key, which MXNet's users also give as a list of one array.
+
+    Raises ParameterError for a list of several: stacked, they would be one array of more axes.
+    """
+    if not (isinstance(value, list | tuple) and any(hasattr(item, "shape") for item in value)):
+        return value
+    if len(value) > 1:
+        raise ParameterError(f"init: value of key {key!r}", expected="one array", got=f"a list of {len(value)}")
+    return value[0]
+
+
 def fitting(info: KeyInfo, value: Any) -> Array:
-    """`value` as a contiguous array of the key's shape and dtype; ShapeError if it has another shape or dtype."""
+    """`value` as a contiguous array of the key's shape and dtype; ShapeError if it has another shape, or a dtype whose
+    numbers the key's cannot hold: floats become floats of any size, but no whole numbers.
+    """
     array = to_numpy(value)
-    check(info, array)
-    return np.ascontiguousarray(array, info.dtype).reshape(info.shape)
+    check_castable(info, array, array.dtype, info.dtype)
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, which a push refuses by its name
+        return np.ascontiguousarray(array, info.dtype).reshape(info.shape)
 
 
 def check(info: KeyInfo, array: Array) -> None:
@@ -172,30 +187,39 @@ def check(info: KeyInfo, array: Array) -> None:
         )
 
 
-def deliver(info: KeyInfo, value: Array, out: Any) -> None:
-    """Write `value`, of the key's shape, into `out`, which has the same shape and may be on a GPU.
+def check_castable(info: KeyInfo, array: Any, source: np.dtype[Any], target: np.dtype[Any]) -> None:
+    """Raise ShapeError unless `array`, numpy's or cupy's, has the key's shape, and numbers of `source` fit `target`."""
+    if array.shape != info.shape or not np.can_cast(source, target, "same_kind"):
+        raise ShapeError(
+            f"key {info.key!r}", expected=f"shape {info.shape} {info.dtype}", got=f"{array.shape} {array.dtype}"
+        )
 
-    Raises ShapeError if `out` has another shape or dtype, DataError if it cannot be written.
+
+def deliver(info: KeyInfo, value: Array, out: Any) -> None:
+    """Write `value`, of the key's shape and dtype, into `out`, which has the same shape and may be on a GPU.
+
+    Raises ShapeError if `out` has another shape or a dtype that cannot hold it, DataError if it cannot be written.
     """
     if hasattr(out, "set") and hasattr(out, "get"):  # cupy
+        check_castable(info, out, info.dtype, out.dtype)
         with out.device:
-            out.set(value)
+            out.set(value.astype(out.dtype, copy=False))
         return
     target = writable(info, out)
-    check(info, target)
+    check_castable(info, target, info.dtype, target.dtype)
     if not same_memory(target, value):
-        target[...] = value
+        np.copyto(target, value, casting="same_kind")
 
 
 def landing_place(info: KeyInfo, out: Any) -> Array:
     """Where a value of the key's shape that is for `out` can be received: `out` itself, or else new memory.
 
-    `out` will do if it is contiguous and on the CPU. Raises ShapeError and DataError as `deliver` does.
+    `out` will do if it is contiguous, on the CPU and of the key's dtype. Raises ShapeError and DataError as `deliver`.
     """
     if not (hasattr(out, "set") and hasattr(out, "get")):  # cupy
         target = writable(info, out)
-        check(info, target)
-        if target.flags.c_contiguous:
+        check_castable(info, target, info.dtype, target.dtype)
+        if target.flags.c_contiguous and target.dtype == info.dtype:
             return target
     return np.empty(info.shape, info.dtype)
 

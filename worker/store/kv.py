@@ -23,19 +23,20 @@ ALIASES = {
 }
 
 
-def create(name: str = "local", staleness: int = 3) -> KVStore:
+def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job; "auto"
     is dist_sync in a job and local otherwise.
 
     dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
     but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
-    same order. MXNet's other names mean the same ("dist", "dist_device_sync").
+    same order. MXNet's other names mean the same ("dist", "dist_device_sync"). A store in place of a name: another one
+    of its kind and staleness.
 
     Raises ParameterError if the name is unknown or `staleness` is not a whole number of 0 or more, JobError if the name
     does not fit the environment, and the errors of `current_session`; in a job DataError if workers create different
     stores, RemoteError if a server refuses, PeerLost if the job ends.
     """
-    session = current_session()
+    session = current_session(is_local(name))
     kind = fitting_kind(name, session)
     if kind in LOCAL:
         from .local_store import KVStoreLocal
@@ -43,18 +44,25 @@ def create(name: str = "local", staleness: int = 3) -> KVStore:
         return KVStoreLocal(kind, session)
     from .distributed_store import KVStoreDist
 
-    return KVStoreDist(kind, session, staleness)
+    return KVStoreDist(kind, session, name.staleness if isinstance(name, KVStore) else staleness)
 
 
-def fitting_kind(name: str, session: Session) -> str:
-    """The kind of store that `name` (any case) means in that session.
+def is_local(name: object) -> bool:
+    """Whether `name` (any case) asks for a store of this process alone, or for none."""
+    return name is None or (isinstance(name, str) and ALIASES.get(name.lower(), name.lower()) in LOCAL)
+
+
+def fitting_kind(name: str | KVStore, session: Session) -> str:
+    """The kind of store that `name` (any case) means in that session, or that a store is.
 
     Raises ParameterError if there is no such kind, JobError if a local one is asked for in a job or a distributed one
     outside of a job.
     """
+    if isinstance(name, KVStore):
+        name = name.type
     kind = ALIASES.get(name.lower(), name.lower()) if isinstance(name, str) else name
     if kind not in ("auto", *LOCAL, *DISTRIBUTED):
-        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name))
+        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name)[:80])
     if kind not in LOCAL and not session.is_distributed and (other := foreign_launcher()) is not None:
         raise apart(other, kind)
     if kind == "auto":

@@ -18,7 +18,7 @@ from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
-from .keys import check, deliver, fitting, landing_place, pairs, several, to_numpy
+from .keys import check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
@@ -28,10 +28,11 @@ class KVStore(StoreKind):
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
     arrays. Arrays are numpy's or anything else that speaks DLPack, of the key's shape where no other is given; dtype
-    float32 or float64 (int32 and int64 can be summed, but no optimizer takes them).
+    float32 or float64 (int32 and int64 can be summed, but no optimizer takes them); others are converted to the key's.
 
-    Methods raise ParameterError for a key that is none or not initialised, ShapeError for an array of another shape or
-    dtype; in a job RemoteError if a server has refused something, PeerLost or JobError if the job is over.
+    Methods raise ParameterError for a key that is none or not initialised, ShapeError for an array of another shape, or
+    of a dtype whose numbers the key cannot hold; in a job RemoteError if a server has refused something, PeerLost or
+    JobError if the job is over.
     """
 
     # ---- what users call
@@ -58,7 +59,7 @@ class KVStore(StoreKind):
         (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
         cannot be kept, DataError if another worker initialises something else.
         """
-        found = [(name, np.asarray(to_numpy(array), order="C")) for name, array in pairs(key, value)]
+        found = [(name, np.asarray(to_numpy(lone(name, array)), order="C")) for name, array in pairs(key, value)]
         items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
         self._init(items, lr_mult, wd_mult)
 
@@ -73,11 +74,14 @@ class KVStore(StoreKind):
                 rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
                 self._push(info, self._own(info, total), info.n + 1, rate, priority)
 
-    def pull(self, key: Any, out: Any, priority: int = 0) -> None:
-        """Fill `out` with the value after this worker's last push; a list of arrays for one key gets it in each.
+    def pull(self, key: Any, out: Any = None, priority: int = 0) -> Any:
+        """Fill `out` with the value after this worker's last push, and return it; without it, a new array. A list of
+        arrays for one key gets the value in each.
 
         It waits for these keys alone: threads that push and pull different keys do not wait for each other.
         """
+        if out is None:
+            out = [self._new(one) for one in key] if isinstance(key, list | tuple) else self._new(key)
         fetched, leg = [], self._leg()
         for name, item in pairs(key, out):
             info, targets = self.keys[name], several(item)
@@ -90,6 +94,7 @@ class KVStore(StoreKind):
         for info, found, targets in fetched:
             for target in targets:
                 deliver(info, found, target)
+        return out
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """Push, then pull into `out` (into `value` if None). Errors as of `push` and `pull`."""
@@ -147,6 +152,7 @@ class KVStore(StoreKind):
         if self.keys.pushed:
             raise ParameterError("gradient compression must be set before the first push")
         self._compressor = Compressor(coding) if coding else None
+        self.compression_params = compression_params
         self._agree_on_compression(coding)
 
     def residuals(self) -> dict[str, Array]:
@@ -182,6 +188,11 @@ class KVStore(StoreKind):
         read.
         """
         return None
+
+    def _new(self, key: Any) -> Array:
+        """An array of the key's shape and dtype that is the caller's alone."""
+        info = self.keys[key]
+        return np.empty(info.shape, info.dtype)
 
     @abstractmethod
     def close(self) -> None:

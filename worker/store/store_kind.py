@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,14 @@ class StoreKind(ABC):
 
     is_distributed = False
     must_be_finite = True  # whether a push of NaN or infinity is refused
+    staleness = 0  # by how many steps a worker may be ahead of the slowest, in dist_ssp
 
     def __init__(self, kind: str, session: Session) -> None:
         self.type, self.session = kind, session
         self.fit = session.next_fit()
         self.optimizer: Optimizer | None = None
         self.keys = KeyTable()
+        self.compression_params: Any = None  # as `set_gradient_compression` was given them
         self._compressor: Compressor | None = None
 
     @abstractmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import dis
 import itertools
 import sys
 import sysconfig
 import threading
 import traceback
+from _sitebuiltins import Quitter
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -29,7 +31,10 @@ def _is_a_librarys(frame: traceback.FrameSummary) -> bool:
 
 
 class ExitCode:
-    """Watches `sys.exit`: at exit Python no longer says with which code it ends."""
+    """Watches `sys.exit`, `exit` and `quit`: at exit Python no longer says with which code it ends.
+
+    A plain `raise SystemExit(code)` cannot be watched.
+    """
 
     def __init__(self) -> None:
         self._code = 0
@@ -42,6 +47,9 @@ class ExitCode:
         while self._main is not None and self._main.f_back is not None:
             self._main = self._main.f_back
         sys.exit = self._noted
+        for name in ("exit", "quit"):  # which the module site makes for interactive use, and scripts call all the same
+            if isinstance(getattr(builtins, name, None), Quitter):
+                setattr(builtins, name, self._noted)
 
     def _noted(self, status: Any = None, /) -> NoReturn:
         try:

@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+# What other libraries have as layers of their own.
+_MODES = {mode: f". It is RNN(..., mode={mode!r})" for mode in ("lstm", "gru")}
+
+
 # Cached, so that `mx.sym.relu is mx.sym.relu`, and a loop that builds a network does not write docstrings again.
 @cache
 def _operator(name: str) -> Callable[..., Symbol]:
@@ -50,7 +54,8 @@ def __getattr__(name: str) -> Callable[..., Symbol]:
         from ...common.suggestion import suggestion
 
         # Not a GraphError as elsewhere: hasattr() and others expect AttributeError for names that do not exist.
-        raise AttributeError(f"mx.sym has no operator {name}{suggestion(name, sorted(REGISTRY))}")
+        hint = _MODES.get(name.lower()) or suggestion(name, sorted(REGISTRY)) or "; dir(mx.sym) lists them"
+        raise AttributeError(f"mx.sym has no operator {name}{hint}")
     return _operator(name)
 
 

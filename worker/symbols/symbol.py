@@ -7,17 +7,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...common.errors import GraphError
 from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from ..graphs import json_text, shape_inference
 from ..graphs.graph import Inferred, attributes
-from ..graphs.node import substitute
+from ..graphs.node import renamed, substitute
+from ..ops.parameters import element_type
 from ..ops.shapes import known
 from .arithmetic import Arithmetic
 
 if TYPE_CHECKING:
     from ..execution.executor_base import BaseExecutor
+
+Types = list[type[np.generic]] | None
+InferredTypes = tuple[Types, Types, Types]
 
 
 class Symbol(Arithmetic):
@@ -58,15 +64,28 @@ class Symbol(Arithmetic):
     def __iter__(self) -> Iterator[Symbol]:
         return (Symbol((head,)) for head in self.heads)
 
-    def __call__(self, **inputs: Symbol) -> Symbol:
-        """The same graph with variables replaced: `net(data=other)`.
+    def __call__(self, *args: Symbol, name: str | None = None, **inputs: Symbol) -> Symbol:
+        """The same graph with variables replaced, by name or in the arguments' order: `net(data=other)`, `net(other)`.
 
-        Raises GraphError unless each value is a symbol with one output and each name is a variable's.
+        `name` is a new one for the node whose outputs these are. Raises GraphError unless each value is a symbol with
+        one output and each name is a variable's, and if a group of several nodes is to get a name.
         """
-        for name, value in inputs.items():
+        given = self._in_order("composition", args, inputs)
+        for argument, value in given.items():
             if not isinstance(value, Symbol) or len(value) != 1:
-                raise GraphError(f"argument {name}", expected="a symbol with one output", got=repr(value)[:80])
-        return Symbol(substitute(self.heads, {name: value.heads[0] for name, value in inputs.items()}))
+                raise GraphError(f"argument {argument}", expected="a symbol with one output", got=repr(value)[:80])
+        heads = substitute(self.heads, {argument: value.heads[0] for argument, value in given.items()})
+        return Symbol(heads if name is None else renamed(heads, name))
+
+    def _in_order(self, where: str, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> dict[str, Any]:
+        """`by_name`, and `args` under the names of the arguments in their order. GraphError for too many or twice."""
+        arguments = self.list_arguments()
+        if len(args) > len(arguments):
+            raise GraphError(f"{where}: arguments by position", expected=f"at most {len(arguments)}", got=len(args))
+        placed = dict(zip(arguments, args, strict=False))
+        if twice := placed.keys() & by_name.keys():
+            raise GraphError(f"{where}: given twice, by position and by name", got=", ".join(sorted(twice)))
+        return {**placed, **by_name}
 
     def __repr__(self) -> str:
         return f"<Symbol {self.name or 'group [' + ', '.join(node.name for node, _ in self.heads) + ']'}>"
@@ -111,6 +130,31 @@ class Symbol(Arithmetic):
         warnings.warn(f"infer_shape: cannot tell the shape of {', '.join(unknown)}", stacklevel=2)
         return None, None, None
 
+    # -- types -----------------------------------------------------------------------------------------------------
+
+    def infer_type(self, *args: Any, **types: Any) -> InferredTypes:
+        """Types, such as np.float32, of arguments, outputs and auxiliary states from that of any argument, by name or
+        in their order; (None, None, None) if none is given.
+
+        They are all the same: a graph has one floating-point type, and whole numbers are stored in it, so that what is
+        said of these is of no account (in MXNet, Cast and the like may mix types). Raises GraphError for an unknown
+        name, too many, or two floating-point types; ParameterError for what is no type.
+        """
+        given = self._in_order("infer_type", args, types)
+        for name in given.keys() - set(self.list_arguments()):
+            raise GraphError(f"infer_type: no argument {name}{suggestion(name, self.list_arguments())}")
+        kinds = {name: element_type(f"infer_type: {name}", kind) for name, kind in given.items() if kind is not None}
+        floating = {name: kind for name, kind in kinds.items() if kind.startswith("float")}
+        if len(set(floating.values())) > 1:
+            listed = ", ".join(f"{name} {kind}" for name, kind in floating.items())
+            raise GraphError("all arguments of a graph must have the same floating-point type", got=listed)
+        if not kinds:
+            return None, None, None
+        only = np.dtype(next(iter(floating.values()), "float32")).type
+        sizes = len(self.list_arguments()), len(self.heads), len(self.list_auxiliary_states())
+        arguments, outputs, states = ([only] * size for size in sizes)
+        return arguments, outputs, states
+
     # -- files -----------------------------------------------------------------------------------------------------
 
     def tojson(self) -> str:
@@ -118,7 +162,10 @@ class Symbol(Arithmetic):
         return json_text.dumps(self)
 
     def save(self, fname: str | Path) -> None:
-        """Write the JSON to a file: to another one first, which is then renamed. Raises OSError if that fails."""
+        """Write the JSON to a file, whole or not at all; a symbolic link is followed.
+
+        Raises FileFormatError if the folder does not exist, OSError if the file cannot be written.
+        """
         json_text.save(self, Path(fname))
 
     # -- arrays ----------------------------------------------------------------------------------------------------
@@ -166,8 +213,8 @@ class Symbol(Arithmetic):
 
 
 def load(fname: str | Path) -> Symbol:
-    """The symbol of a JSON file from MXNet 0.7 to 1.9. Raises OSError if it cannot be read; FileFormatError, GraphError
-    or ParameterError say what is wrong with it.
+    """The symbol of a JSON file from MXNet 0.7 to 1.9. FileFormatError, GraphError or ParameterError, which name the
+    file, say that it is not there or what is wrong with it.
     """
     return Symbol(json_text.load(fname).heads)
 

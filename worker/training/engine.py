@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
 from ..array import Array
-from ..data.iterators import DataBatch, DataIter
+from ..data.data_iter import DataIter
 from ..devices.placement import Placement
+from ..graphs.optional_inputs import zero_states
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
 from .feeding import InputNames
@@ -27,7 +28,8 @@ from .parameters import Parameters
 
 @dataclass(frozen=True)
 class FitSetup:
-    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto".
+    """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
+    whose kind and compression are taken.
 
     Of a fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
@@ -36,7 +38,7 @@ class FitSetup:
     iterator: DataIter
     shares: Shares
     session: Session
-    kind: str
+    kind: str | KVStore
     metric: Metric
     names: InputNames
     parameters: Parameters
@@ -51,10 +53,18 @@ class FitSetup:
         """Names of the parameters that training changes."""
         return [name for name in self.parameters.arguments if name not in self.parameters.fixed]
 
+    @property
+    def compression_params(self) -> Any:
+        """How gradients are compressed: as the model says, or else as the store that was given; None for not at all."""
+        if self.model.compression_params is None and isinstance(self.kind, KVStore):
+            return self.kind.compression_params
+        return self.model.compression_params
+
     def requests(self, arguments: list[str]) -> dict[str, str]:
         """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
         # Not computing a gradient also spares backward all layers before the first that is learned.
-        still = {*self.names.data, *self.names.label, *self.parameters.fixed}
+        zero = zero_states(self.model.symbol) - self.parameters.arguments.keys()
+        still = {*self.names.data, *self.names.label, *self.parameters.fixed, *zero}
         return {name: "null" if name in still else "write" for name in arguments}
 
     def kept_states(self, name: str) -> dict[str, Array]:
@@ -83,7 +93,7 @@ class Engine(ABC):
         """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
         The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
-        batch is not of the iterator's batch_size or a gradient is NaN or infinite, ShapeError if a batch does not fit.
+        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit.
         """
 
     @abstractmethod
@@ -120,12 +130,3 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what was held; after this no value may be read."""
-
-
-def check_batch(iterator: DataIter, batch: DataBatch) -> None:
-    """Raise DataError unless every array of the batch has batch_size rows: shares and slices were cut for these."""
-    for array in (*batch.data, *batch.label):
-        if len(array) != iterator.batch_size:
-            raise DataError(
-                f"a batch of {len(array)} rows", expected=f"{iterator.batch_size}, the iterator's batch_size"
-            )

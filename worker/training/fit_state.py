@@ -12,7 +12,7 @@ import numpy as np
 from ...common.errors import FileFormatError
 from .. import random
 from ..array import Array
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..graphs import json_text

@@ -11,6 +11,7 @@ from typing import Any, TypedDict, TypeVar
 
 from ..array import Array
 from ..atomic_files import PathLike
+from ..store.kvstore import KVStore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,7 +50,7 @@ class CallOptions(TypedDict, total=False):
 
     epoch_end_callback: Any
     batch_end_callback: Any
-    kvstore: str
+    kvstore: str | KVStore | None
     shuffle: bool
     verbose: bool
     snapshot: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..log import note
 from ..store.session import Session
 from . import script_run

@@ -10,14 +10,15 @@ import time
 from contextlib import ExitStack
 
 from ...common.errors import DataError
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..log import log_line, r_number
+from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
-from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
+from .fit_events import BatchEnd, EpochEnd
 from .fit_state import FitState
 from .metrics.base import Metric, current_values, named
 from .model import Model
@@ -37,19 +38,21 @@ class Trainer:
         iterator: DataIter,
         shares: Shares,
         session: Session,
-        kind: str,
+        kind: str | KVStore,
         metric: Metric,
         resumed: FitState | None = None,
         snapshots: Snapshots | None = None,
     ) -> None:
-        """Draw the missing parameters and make the engine. `kind` is the key-value store's, `metric` the training's.
+        """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
+        `metric` the training's.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. Raises
         what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
-        self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
+        inputs = input_shapes(model.symbol, iterator, names, shares.global_batch)
+        self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
         self._setup = FitSetup(
@@ -186,7 +189,7 @@ def _engine(setup: FitSetup) -> Engine:
     """The engine for this fit: GPUs of a process outside a job by themselves, all else through a key-value store."""
     placement = setup.placement
     # Compressed gradients are the store's business, in one process as well.
-    alone = not setup.session.is_distributed and setup.model.compression_params is None
+    alone = not setup.session.is_distributed and setup.compression_params is None
     if placement.gpus and not placement.is_mixed and alone:
         from .gpu.engine import CudaEngine  # not before a GPU is asked for: it needs cupy
 

@@ -26,6 +26,7 @@ def random_options(rng):
     return {"kernel": kernel, "stride": stride, "pad": pad, "pooling_convention": convention}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["max", "avg", "sum"])
 def test_random_windows(bench, kind):
     rng = np.random.default_rng(len(kind))

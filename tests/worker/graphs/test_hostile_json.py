@@ -60,6 +60,7 @@ def test_nodes_that_nobody_uses_cost_nothing():
     assert mx.sym.load_json(document(*nodes, heads=[[0, 0]])).list_outputs() == ["x"]
 
 
+@pytest.mark.long
 def test_a_very_deep_graph():
     """Loaded, written, read again, inferred, bound and computed without recursion."""
     kinds = [("_plus_scalar", {"scalar": "1"}), ("Flatten", {})]

@@ -85,6 +85,10 @@ def test_a_network_built_twice_is_the_same_text():
     ("call", "told"),
     [
         (lambda: mx.models.get("resnett"), "no model 'resnett'. Did you mean resnet?"),
+        (
+            lambda: mx.models.get("resnet18", depth=50),
+            "model 'resnet18': depth is in the name, and given as 50 as well",
+        ),
         (lambda: mx.models.get("lenet5"), "no model 'lenet5'. Did you mean lenet?"),
         (lambda: mx.models.resnet(21), "resnet: depth of a small network: expected 6 n + 2, got 21"),
         (lambda: mx.models.resnet(20, small=False), "resnet: depth: expected 18, 34, 50, 101, 152, got 20"),

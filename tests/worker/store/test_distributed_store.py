@@ -70,6 +70,8 @@ CONFORMANCE = """
         kv.pull(key, out=out)
         n = kv.num_workers
         assert (out == (n + 1) * n * 2 / 2 * 3 + 1).all(), out
+        kv.push(key, np.full(shape, kv.rank + 1.0))  # float64, which becomes the key's float32
+        assert (kv.pull(key) == (n + 1) * n * 2 / 2 * 4 + 1).all()
     kv.barrier()
     print("passed")
 """

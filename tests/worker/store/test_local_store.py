@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -139,7 +141,13 @@ def test_views_and_other_orders_are_copied_right(kv):
         (lambda kv: kv.init(2, np.ones(2, np.float16)), ParameterError, "key 2: dtype"),
         (lambda kv: kv.init(2, np.array(["a"])), ParameterError, "key 2: dtype"),
         (lambda kv: kv.push(1, np.ones(3)), ShapeError, "key 1: expected shape (2,) float64, got (3,) float64"),
-        (lambda kv: kv.push(1, np.ones(2, np.float32)), ShapeError, "got (2,) float32"),
+        (lambda kv: kv.push(1, np.ones(2, complex)), ShapeError, "got (2,) complex128"),
+        (lambda kv: kv.pull(1, np.ones(2, np.int64)), ShapeError, "expected shape (2,) float64, got (2,) int64"),
+        (
+            lambda kv: kv.init(2, [np.ones(2), np.ones(2)]),
+            ParameterError,
+            "value of key 2: expected one array, got a list of 2",
+        ),
         (lambda kv: kv.pull(1, np.ones((2, 1))), ShapeError, "key 1"),
         (lambda kv: kv.pull(1, [1.0, 2.0]), DataError, "out cannot be written"),
         (lambda kv: kv.push([1, 2], np.ones(2)), ParameterError, "expected a list of 2"),
@@ -161,6 +169,31 @@ def test_what_is_wrong_is_named(kv, call, kind, text):
         call(kv)
     assert text in str(caught.value)
     np.testing.assert_array_equal(pulled(kv, 1, 2), np.zeros(2))
+
+
+def test_other_types_are_converted(kv):
+    kv.init("w", np.zeros((2, 2), np.float32))
+    kv.push("w", np.array([[1.5, 2], [3, 4]]))  # float64
+    kv.push("w", [np.eye(2, dtype=np.int32), np.eye(2, dtype=np.float16)])
+    found = kv.pull("w", out=np.zeros((2, 2)))
+    np.testing.assert_array_equal(found, 2 * np.eye(2))
+    with pytest.raises(DataError, match="infinite value"), warnings.catch_warnings(action="error"):
+        kv.push("w", np.full((2, 2), 1e300))
+
+
+def test_without_out_pull_returns_new_arrays(kv):
+    kv.init(["a", "b"], [np.ones(2, np.float32), np.zeros((1, 3))])
+    a, b = kv.pull(["a", "b"])
+    assert (a.dtype, a.tolist(), b.dtype, b.tolist()) == (np.float32, [1, 1], np.float64, [[0, 0, 0]])
+    a[:] = 7
+    np.testing.assert_array_equal(kv.pull("a"), [1, 1])
+
+
+def test_a_list_of_one_array_is_that_array(kv):
+    """As in MXNet 1.9.1, where the shape stays (2, 3)."""
+    kv.init("a", [np.ones((2, 3), np.float32)])
+    kv.init(["b", "c"], [[np.ones(2)], [1.0, 2.0]])
+    assert [kv.pull(key).shape for key in "abc"] == [(2, 3), (2,), (2,)]
 
 
 def test_int_values_are_summed_but_not_optimised(kv):

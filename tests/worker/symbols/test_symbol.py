@@ -114,7 +114,7 @@ def test_attributes():
         "lr_mult": "2",
         "__wd_mult__": "0.5",
         "wd_mult": "0.5",
-        "__dtype__": "float32",
+        "__dtype__": "0",  # MXNet's number of float32
     }
     fc = mx.sym.FullyConnected(data, num_hidden=2, name="fc", attr={"lr_mult": "0"}, __mood__="calm")
     assert fc.attr("num_hidden") == "2" and fc.attr("__mood__") == "calm" and fc.attr("nothing") is None

@@ -14,6 +14,7 @@ from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
+from ..reshaped_arrays import reshaped
 from .backend import CudaBackend
 from .gpu_errors import explained
 from .recorded_step import RecordedStep
@@ -78,6 +79,14 @@ class CudaExecutor(BaseExecutor):
         with explained([device]), device.serving():
             binding = Binding.adopt(symbol, args, args_grad, grad_req, aux_states, take)
             return cls(symbol, Replica(symbol, binding, device, CudaBackend(device), (0, binding.rows())))
+
+    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **shapes: Shape) -> CudaExecutor:
+        """An executor for other `shapes` of inputs that shares the arrays whose shape stays."""
+        device = self._device
+        with explained([device]), device.serving():
+            backend = CudaBackend(device)
+            binding = reshaped(self._replica.binding, shapes, partial_shaping, backend.zeros)
+            return CudaExecutor(self.symbol, Replica(self.symbol, binding, device, backend, (0, binding.rows())))
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """Copy `inputs`, numpy's or cupy's arrays, into the arguments of those names and queue the outputs.

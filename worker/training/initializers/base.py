@@ -20,6 +20,10 @@ _ZERO = ("bias", "beta", "moving_mean")
 _ONE = ("gamma", "moving_var", "moving_inv_var")
 
 
+class NoRule(ParameterError):
+    """A parameter's name says nothing about its first value."""
+
+
 class Initializer:
     """Base class: `initializer(name, shape)` gives a new array of that shape. Subclasses define `weight`.
 
@@ -28,14 +32,14 @@ class Initializer:
     """
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-        """The first value of parameter `name`. Raises ParameterError if no rule fits its name."""
+        """The first value of parameter `name`. Raises NoRule, a ParameterError, if no rule fits its name."""
         if name.endswith("weight"):
             return self.weight(name, shape).astype(dtype, copy=False)
         if name.endswith(_ZERO):
             return np.zeros(shape, dtype)
         if name.endswith(_ONE):
             return np.ones(shape, dtype)
-        raise ParameterError(
+        raise NoRule(
             f"no rule for the first value of parameter {name!r}",
             expected="a name ending in weight, bias, gamma, beta, moving_mean or moving_var",
             remedy="Rename it, give it an initializer with Variable(init=...), or pass its value in arg_params",
@@ -46,8 +50,18 @@ class Initializer:
         raise NotImplementedError
 
     def dumps(self) -> str:
-        """What a variable keeps as its attribute `__init__`: a JSON list of name and options, as MXNet writes it."""
-        return json.dumps([type(self).__name__.lower(), self.options()])
+        """What a variable keeps as its attribute `__init__`: a JSON list of name and options, as MXNet writes it.
+
+        Raises ParameterError if JSON has no text for the options, as for those of Mixed and Load.
+        """
+        try:
+            return json.dumps([type(self).__name__.lower(), self.options()])
+        except TypeError:
+            raise ParameterError(
+                f"{type(self).__name__} as the initializer of one variable",
+                expected="one with plain options, such as mx.init.Uniform(0.1)",
+                remedy="Give it to FeedForward(initializer=...), which asks it for every parameter",
+            ) from None
 
     def options(self) -> dict[str, Any]:
         """The keywords that make this initializer again."""

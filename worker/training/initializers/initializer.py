@@ -14,10 +14,12 @@ from ... import random
 from ...array import Array, Shape
 from .base import Initializer, positive
 from .by_shape import Bilinear, LSTMBias, MSRAPrelu, Orthogonal, Xavier
+from .recurrent import FusedRNN
 
 __all__ = [
     "Bilinear",
     "Constant",
+    "FusedRNN",
     "Initializer",
     "LSTMBias",
     "Load",
@@ -112,28 +114,35 @@ class Load(Initializer):
 
 
 class Mixed(Initializer):
-    """Uses the initializer of the first regular expression that is found in the name.
+    """Uses the initializer of the first regular expression that matches the beginning of the name, as in MXNet.
 
-    Raises ParameterError unless there are as many initializers as patterns.
+    Raises ParameterError unless there are as many initializers as patterns, and for a pattern that is none.
     """
 
     def __init__(self, patterns: Sequence[str], initializers: Sequence[Initializer]) -> None:
         if len(patterns) != len(initializers):
             raise ParameterError("Mixed", expected=f"{len(patterns)} initializers", got=len(initializers))
-        self.rules = [(re.compile(pattern), rule) for pattern, rule in zip(patterns, initializers, strict=True)]
+        self.rules = [(_compiled(pattern), rule) for pattern, rule in zip(patterns, initializers, strict=True)]
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
         """The value that the chosen initializer gives, of `shape`. Raises ParameterError if no pattern matches."""
         for pattern, rule in self.rules:
-            if pattern.search(name):
+            if pattern.match(name):
                 return rule(name, shape, dtype)
         raise ParameterError(f"Mixed: no pattern matches parameter {name!r}", remedy='Add ".*" as the last pattern')
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ParameterError(f"Mixed: pattern {pattern!r}: {error}") from None
 
 
 # The names that MXNet registers; zeros and ones are its aliases.
 _BY_NAME: Mapping[str, type[Initializer]] = {
     kind.__name__.lower(): kind
-    for kind in (Uniform, Normal, Constant, Zero, One, Xavier, MSRAPrelu, Orthogonal, LSTMBias, Bilinear)
+    for kind in (Uniform, Normal, Constant, Zero, One, Xavier, MSRAPrelu, Orthogonal, LSTMBias, Bilinear, FusedRNN)
 } | {"zeros": Zero, "ones": One}
 
 
@@ -152,6 +161,8 @@ def create(value: object) -> Initializer:
             raise ParameterError("initializer", expected="'[\"name\", {...}]'", got=repr(value)) from None
     if not isinstance(name, str) or name.lower() not in _BY_NAME:
         raise ParameterError("initializer", expected="one of " + ", ".join(sorted(_BY_NAME)), got=repr(name))
+    if isinstance(options, dict) and isinstance(inner := options.get("init"), str):  # FusedRNN has one for its parts
+        options = {**options, "init": create(inner)}
     try:
         return _BY_NAME[name.lower()](**options)
     except TypeError as error:

@@ -95,6 +95,9 @@ def test_mixed_takes_the_first_match():
     init = mx.init.Mixed(["fc1", ".*"], [mx.init.One(), mx.init.Zero()])
     assert init("fc1_weight", (1,))[0] == 1
     assert init("fc2_weight", (1,))[0] == 0
+    # As in MXNet, whose re.match looks at the beginning of the name: "bias" is no pattern for fc_bias.
+    init = mx.init.Mixed(["bias", ".*_bias"], [mx.init.One(), mx.init.Zero()])
+    assert init("fc_bias", (1,))[0] == 0
     with pytest.raises(ParameterError, match="no pattern matches"):
         mx.init.Mixed(["fc1"], [mx.init.One()])("fc2_weight", (1,))
 
@@ -124,6 +127,7 @@ def test_create_refuses(value):
         lambda: mx.init.Xavier(factor_type="sum"),
         lambda: mx.init.Orthogonal(rand_type="gaussian"),
         lambda: mx.init.Mixed([".*"], []),
+        lambda: mx.init.Mixed(["*"], [mx.init.One()]),
     ],
 )
 def test_bad_parameters(make):

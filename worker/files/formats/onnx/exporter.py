@@ -15,6 +15,7 @@ from .....common.errors import GraphError, ParameterError, ShapeError
 from ....array import Array, Shape
 from ....atomic_files import PathLike, write_atomically
 from ....graphs.node import Entry, Node
+from ....graphs.shape_inference import UnknownShapes
 from ....symbols.symbol import Symbol
 from ..extras import needed
 from . import exporter_arrays, exporter_layers, exporter_math, exporter_norms  # noqa: F401  (EXPORTERS)
@@ -34,9 +35,10 @@ def export_onnx(
 
     `params` are arguments and auxiliary states together, by name (a leading arg: or aux: is ignored). `shapes` are
     those of the inputs, such as {"data": (1, 3, 224, 224)}; labels may be left out. With `dynamic_batch` the file takes
-    any number of rows. Raises GraphError, which names node and operator, for what ONNX cannot express; ShapeError if a
-    parameter does not fit; ParameterError if `shapes` names an input that the network lacks; FileFormatError if the
-    package onnx is missing or the folder does not exist.
+    any number of rows: the first extent of the first input, and of all inputs that have the same. Raises GraphError,
+    which names node and operator, for what ONNX cannot express; ShapeError if a parameter does not fit, or fixes the
+    number of rows that is to stay open; ParameterError if `shapes` names an input that the network lacks;
+    FileFormatError if the package onnx is missing or the folder does not exist.
     """
     arrays = {name.removeprefix("arg:").removeprefix("aux:"): value for name, value in params.items()}
     export = _Export(symbol, arrays, shapes, dynamic_batch)
@@ -51,8 +53,15 @@ class _Export:
         self, symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape], dynamic_batch: bool
     ) -> None:
         self.helper = needed("onnx.helper", "exporting to ONNX")
-        self.symbol, self.arrays, self.dynamic_batch = symbol, arrays, dynamic_batch
-        self.shapes = _all_shapes(symbol, arrays, shapes)
+        self.symbol = symbol
+        everything, read = arrays, {node.name for node in _used(symbol) if node.op is None}
+        self.arrays = arrays = {name: value for name, value in arrays.items() if name in read}
+        try:
+            self.shapes = _all_shapes(symbol, arrays, shapes)
+        except UnknownShapes:  # a label that comes with the parameters holds a number of rows, and is the last resort
+            self.shapes = _all_shapes(symbol, everything, shapes)
+        # What the number of rows decides is what changes with it: an extent may equal it by chance.
+        self.grown = _with_one_row_more(symbol, arrays, shapes) if dynamic_batch else self.shapes
         self.writer, self.names, self.inputs = Writer(), dict[Entry, str](), list[Any]()
 
     def model(self) -> Any:
@@ -61,7 +70,7 @@ class _Export:
         for node in self.symbol.nodes():
             if node in needed_nodes:
                 self._variable(node) if node.op is None else self._operator(node)
-        outputs = [self._output(entry, name) for entry, name in self._heads()]
+        outputs = [self._described(entry, name) for entry, name in self._heads()]
         to_proto = needed("onnx.numpy_helper", "exporting to ONNX").from_array
         constants = [to_proto(array, name) for name, array in self.writer.constants.items()]
         name = self.symbol.name or "network"
@@ -75,9 +84,10 @@ class _Export:
         """A variable becomes an initializer if there is an array for it, else an input of the graph."""
         name = self.names[node, 0] = self.writer.unique(node.name)
         if node.name in self.arrays:
-            self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
+            with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
+                self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
         else:
-            self.inputs.append(self._described(name, self.shapes[node, 0], open_rows=self.dynamic_batch))
+            self.inputs.append(self._described((node, 0), name))
 
     def _operator(self, node: Node) -> None:
         """Let the operator's exporter write its nodes, and note the names of its outputs."""
@@ -85,13 +95,14 @@ class _Export:
         kind = node.op.op_name()
         # Labels have no name, as `_used` left them out.
         used = [entry for entry in node.inputs if entry in self.names]
-        outputs = [self.shapes[node, index] for index in range(len(node.op.outputs()))]
-        call = Call(node, node.op, [self.names[e] for e in used], [self.shapes[e] for e in used], outputs)
+        made = [(node, index) for index in range(len(node.op.outputs()))]
+        shapes = [[known[entry] for entry in part] for known in (self.shapes, self.grown) for part in (used, made)]
+        call = Call(node, node.op, [self.names[entry] for entry in used], *shapes)
         if kind not in EXPORTERS:
             raise call.unsupported()
         self.writer.prefix = node.name
-        made = EXPORTERS[kind](self.writer, call)
-        self.names.update({(node, i): name for i, name in enumerate([made] if isinstance(made, str) else made)})
+        named = EXPORTERS[kind](self.writer, call)
+        self.names.update(zip(made, [named] if isinstance(named, str) else named, strict=False))
 
     def _heads(self) -> list[tuple[Entry, str]]:
         """Every output of the graph, with the name that it gets in the file.
@@ -108,18 +119,11 @@ class _Export:
             named.append((entry, output))
         return named
 
-    def _output(self, entry: Entry, name: str) -> Any:
-        """The description of an output. It has an open number of rows if it has as many rows as an input."""
-        shape = self.shapes[entry]
-        rows = {self.shapes[node, 0][:1] for node in self.symbol.nodes() if node.op is None and self._is_input(node)}
-        return self._described(name, shape, open_rows=self.dynamic_batch and shape[:1] in rows)
-
-    def _is_input(self, node: Node) -> bool:
-        return node.name not in self.arrays and (node, 0) in self.names
-
-    def _described(self, name: str, shape: Shape, open_rows: bool) -> Any:
-        """ONNX's description of a float32 value."""
-        extents = [_BATCH, *shape[1:]] if open_rows and shape else list(shape)
+    def _described(self, entry: Entry, name: str) -> Any:
+        """ONNX's description of a float32 value; an extent that follows from the number of rows is open."""
+        extents: list[int | str | None] = []
+        for n, m in zip(self.shapes[entry], self.grown[entry], strict=True):
+            extents.append(n if n == m else _BATCH if m == n + 1 else None)
         return self.helper.make_tensor_value_info(name, self.helper.np_dtype_to_tensor_dtype(np.dtype("f4")), extents)
 
 
@@ -134,6 +138,22 @@ def _all_shapes(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str
     except ShapeError as error:
         error.locate("export_onnx")
         raise
+
+
+def _with_one_row_more(symbol: Symbol, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> dict[Entry, Shape]:
+    """The shape of every entry if the inputs had one row more. Raises ShapeError if the network cannot have that."""
+    rows = next((shape[0] for name in symbol.list_inputs() if (shape := tuple(shapes.get(name, ())))), 0)
+    grown = {
+        name: (rows + 1, *shape[1:]) if name not in arrays and shape[:1] == (rows,) else shape
+        for name, shape in ((name, tuple(shape)) for name, shape in shapes.items())
+    }
+    try:
+        return _all_shapes(symbol, arrays, grown)
+    except ShapeError as error:
+        raise ShapeError(
+            f"export_onnx: dynamic_batch, but the network only takes {rows} rows ({error})",
+            remedy="Leave dynamic_batch out, or let shapes in the network follow from its input's",
+        ) from None
 
 
 def _used(symbol: Symbol) -> set[Node]:

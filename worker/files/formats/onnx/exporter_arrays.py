@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ....ops.operator import Step
@@ -10,7 +12,7 @@ from .writer import WHOLE_AXIS, Call, Writer, exports
 
 @exports("Reshape")
 def _reshape(to: Writer, call: Call) -> str:
-    return to.reshape(call.inputs[0], call.outputs[0], call.shapes[0])
+    return str(to.emit("Reshape", [call.inputs[0], to.ints(call.target())]))
 
 
 @exports("expand_dims")
@@ -42,20 +44,31 @@ def _swap_axis(to: Writer, call: Call) -> str:
 
 @exports("slice", "slice_axis", "slice_like", "reverse")
 def _slice(to: Writer, call: Call) -> str:
-    return _cut(to, call.inputs[0], call, call.op.index(call.shapes[0], call.shapes))
+    parts = call.op.index(call.shapes[0], call.shapes)
+    return _cut(to, call, parts, call.op.index(call.grown_shapes[0], call.grown_shapes))
 
 
-def _cut(to: Writer, data: str, call: Call, parts: tuple[slice, ...]) -> str:
-    """data[parts]. Axes that stay whole are not named, so that their extent, such as the batch's, may stay open."""
-    named = [(i, part) for i, part in enumerate(parts) if part != slice(None)]
+def _cut(to: Writer, call: Call, parts: tuple[slice, ...], grown: tuple[slice, ...]) -> str:
+    """data[parts], or data[grown] with one row more. Axes that stay whole are not named: their extent may stay open."""
+    named = [i for i, part in enumerate(parts) if part != slice(None)]
     if not named:
-        return str(to.emit("Identity", [data]))
-    starts, ends, steps = zip(*(part.indices(call.shapes[0][i]) for i, part in named), strict=True)
+        return str(to.emit("Identity", call.inputs[:1]))
+    bounds = [_bounds(call.shapes[0][i], parts[i], call.grown_shapes[0][i], grown[i]) for i in named]
+    starts, ends, steps = zip(*bounds, strict=True)
+    return str(to.emit("Slice", [call.inputs[0], *(to.ints(numbers) for numbers in (starts, ends, named, steps))]))
+
+
+def _bounds(extent: int, part: slice, more: int, grown: slice) -> tuple[int, int, int]:
+    """Start, end and step for ONNX of `part` of an axis; what moves with the extent is counted from the axis' end."""
+    first, second = part.indices(extent), grown.indices(more)
+    start, end = (n if n == m else n - extent for n, m in zip(first[:2], second[:2], strict=True))
     # slice.indices gives -1 for the end of a backward slice that includes the first element; ONNX would count that from
-    # the end of the axis.
-    ends = tuple(-WHOLE_AXIS if end < 0 else end for end in ends)
-    axes = [i for i, _ in named]
-    return str(to.emit("Slice", [data, *(to.ints(numbers) for numbers in (starts, ends, axes, steps))]))
+    # the end of the axis, as it would what lies behind the last element from the beginning.
+    if first[1] < 0:
+        end = -WHOLE_AXIS
+    elif first[1] != second[1] and end == 0:
+        end = WHOLE_AXIS
+    return start, end, first[2]
 
 
 @exports("Crop")
@@ -63,8 +76,8 @@ def _crop(to: Writer, call: Call) -> str:
     height, width = call.outputs[0][2:]
     spare = [n - m for n, m in zip(call.shapes[0][2:], (height, width), strict=True)]
     top, left = (n // 2 for n in spare) if call.op.center_crop else call.op.offset
-    whole = slice(None)
-    return _cut(to, call.inputs[0], call, (whole, whole, slice(top, top + height), slice(left, left + width)))
+    parts = (slice(None), slice(None), slice(top, top + height), slice(left, left + width))
+    return _cut(to, call, parts, parts)
 
 
 @exports("Concat")
@@ -115,14 +128,14 @@ def _tile(to: Writer, call: Call) -> str:
 def _repeat(to: Writer, call: Call) -> str:
     data, axis, shape = call.inputs[0], call.op.axis, call.shapes[0]
     if axis is None:
-        data, axis, shape = to.emit("Reshape", [data, to.ints((-1,))]), 0, (int(np.prod(shape)),)
+        data, axis, shape = to.emit("Reshape", [data, to.ints((-1,))]), 0, (math.prod(shape),)
     axis %= len(shape)
     # ONNX has Tile only, which repeats whole blocks. So: a new axis behind the one that is repeated, copies along that,
     # and both folded into one.
     copies = [1] * (len(shape) + 1)
     copies[axis + 1] = call.op.repeats
     beside = to.emit("Tile", [to.emit("Unsqueeze", [data, to.ints((axis + 1,))]), to.ints(copies)])
-    return str(to.emit("Reshape", [beside, to.ints((*(0,) * axis, -1, *call.outputs[0][axis + 1 :]))]))
+    return str(to.emit("Reshape", [beside, to.ints(call.target())]))
 
 
 @exports("Cast")
@@ -159,18 +172,21 @@ def _indices(to: Writer, call: Call, name: str, extent: int) -> str:
 @exports("take")
 def _take(to: Writer, call: Call) -> str:
     axis = call.op.axis % len(call.shapes[0])
-    return str(to.emit("Gather", [call.inputs[0], _indices(to, call, call.inputs[1], call.shapes[0][axis])], axis=axis))
+    return str(to.emit("Gather", [call.inputs[0], _indices(to, call, call.inputs[1], call.extent(axis))], axis=axis))
 
 
 @exports("pick")
 def _pick(to: Writer, call: Call) -> str:
     data, index = call.inputs
     axis = call.op.axis % len(call.shapes[0])
-    places = _indices(to, call, index, call.shapes[0][axis])
-    kept = [1 if i == axis else n for i, n in enumerate(call.shapes[0])]
-    places = to.emit("Reshape", [places, to.ints(kept)])  # GatherElements wants as many axes as the data have
+    places = _indices(to, call, index, call.extent(axis))
+    if len(call.shapes[1]) < len(call.shapes[0]):  # GatherElements wants as many axes as the data have
+        places = to.emit("Unsqueeze", [places, to.ints((axis,))])
     found = to.emit("GatherElements", [data, places], axis=axis)
-    return str(to.emit("Reshape", [found, to.ints(call.outputs[0])]))
+    if call.op.keepdims:
+        return str(found)
+    # Of data of one axis MXNet, which has no scalars, makes one element.
+    return str(found if len(call.shapes[0]) == 1 else to.emit("Squeeze", [found, to.ints((axis,))]))
 
 
 @exports("one_hot")

@@ -163,17 +163,13 @@ def _softmax_output(to: Writer, call: Call) -> str:
 
 @exports("SoftmaxActivation")
 def _softmax_activation(to: Writer, call: Call) -> str:
-    if call.op.mode == "channel":
-        return str(to.emit("Softmax", call.inputs, axis=1))
-    return _softmax_of_rows(to, call)
+    return str(to.emit("Softmax", call.inputs, axis=1 if call.op.mode == "channel" else -1))
 
 
 def _softmax_of_rows(to: Writer, call: Call) -> str:
     """Softmax over everything in a row, whatever its axes are."""
     flat = str(to.emit("Flatten", call.inputs[:1], axis=1))
-    shares = str(to.emit("Softmax", [flat], axis=1))
-    rows = (call.shapes[0][0], int(np.prod(call.shapes[0][1:])))
-    return to.reshape(shares, call.shapes[0], rows)
+    return str(to.emit("Reshape", [to.emit("Softmax", [flat], axis=1), to.ints(call.target())]))
 
 
 @exports("softmax", "log_softmax", "softmin")

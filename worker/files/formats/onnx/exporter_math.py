@@ -144,6 +144,8 @@ def _reduction(to: Writer, call: Call) -> str:
         kind = "ReduceL1"
     axes = op.folded(len(call.shapes[0]))
     keep = int(op.keepdims)
+    if not axes:  # ONNX would take that for all axes
+        return str(to.emit("Abs" if op.op_name() == "norm" else "Identity", [data]))
     if kind == "ReduceSum":  # the only one of them that takes its axes as an input in opset 17
         made = str(to.emit(kind, [data, to.ints(axes)], keepdims=keep))
     else:
@@ -162,8 +164,9 @@ def _arg(to: Writer, call: Call) -> str:
         data, axis = to.emit("Reshape", [data, to.ints((-1,))]), 0
     kind = "ArgMin" if op.op_name() == "argmin" else "ArgMax"
     found = to.cast(to.emit(kind, [data], axis=axis, keepdims=int(op.keepdims)), np.float32)
-    # As above: where ONNX makes a scalar, MXNet has one element.
-    return found if call.op.keepdims or call.outputs[0] != (1,) else str(to.emit("Reshape", [found, to.ints((1,))]))
+    # Of all elements, ONNX makes a scalar or, as they were put in a row above, one axis.
+    whole = op.axis is None or len(call.shapes[0]) == 1
+    return str(to.emit("Reshape", [found, to.ints((1,) * len(call.outputs[0]))])) if whole else found
 
 
 @exports("dot", "batch_dot")

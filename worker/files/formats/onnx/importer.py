@@ -1,8 +1,8 @@
 """Reading networks from ONNX files.
 
 The nodes of the file are taken in order. What depends on constants alone is computed at once (folding.py); for any
-other node its importer in `IMPORTERS` makes symbols. The modules importer_*.py hold these, and read with the Step of
-reader.py.
+other node its importer in `IMPORTERS` makes symbols. The modules importer_*.py hold these, and read with the
+OnnxNode of reader.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ....atomic_files import PathLike
 from ....symbols.symbol import Symbol
 from ....symbols.variables import group, variable
 from ..extras import needed
-from . import importer_arrays, importer_layers, importer_math, importer_norms  # noqa: F401  (IMPORTERS)
+from . import importer_arrays, importer_layers, importer_math, importer_norms, importer_resize  # noqa: F401  (IMPORTERS)
 from .folding import fold
-from .reader import IMPORTERS, Graph, RefusedNode, Step
+from .reader import IMPORTERS, Graph, OnnxNode, RefusedNode
 
 OLDEST, NEWEST = 6, 28  # opsets whose operators the importers know
 _LONGEST = 1 << 31  # bytes of a file: protobuf's own limit
@@ -38,10 +38,12 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
     model = _load(path)
     graph = Graph(max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")))
     try:
-        _collect(model, graph, str(path))
-        for node in model.graph.node:
-            _node(node, graph)
-        outputs = [_output(graph, item.name) for item in model.graph.output]
+        # Constants may be anything, and what is computed of them here becomes what it becomes in the network.
+        with np.errstate(all="ignore"):
+            _collect(model, graph, str(path))
+            for node in model.graph.node:
+                _node(node, graph)
+            outputs = [_output(graph, item.name) for item in model.graph.output]
     except PushgradError as error:
         error.locate(str(path))
         raise
@@ -67,7 +69,7 @@ def _load(path: PathLike) -> Any:
             raise FileFormatError(f"{path}: too large for an ONNX file")
         model = onnx.ModelProto.FromString(Path(path).read_bytes())
         _check_kind(model, path)
-        onnx.checker.check_model(model)
+        _check(onnx.checker, model)
         return inference.infer_shapes(model)
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
@@ -75,6 +77,19 @@ def _load(path: PathLike) -> Any:
         raise
     except Exception as error:  # the library's errors have no common base
         raise FileFormatError(f"{path}: not a valid ONNX file ({str(error)[:200]})") from None
+
+
+def _check(checker: Any, model: Any) -> None:
+    """Let the library check the model. It insists on shapes of inputs and outputs, which the format leaves optional."""
+    types = [item.type.tensor_type for item in (*model.graph.input, *model.graph.output)]
+    shapeless = [kind for kind in types if kind.elem_type and not kind.HasField("shape")]
+    for kind in shapeless:
+        kind.shape.SetInParent()
+    try:
+        checker.check_model(model)
+    finally:
+        for kind in shapeless:
+            kind.ClearField("shape")
 
 
 def _check_kind(model: Any, path: PathLike) -> None:
@@ -126,25 +141,25 @@ def _is_whole(kind: Any) -> bool:
     return bool(element) and np.issubdtype(to_numpy(element), np.integer)
 
 
-def _node(node: Any, graph: Graph) -> None:
+def _node(proto: Any, graph: Graph) -> None:
     """Enter the outputs of a node in `graph`, as constants or as symbols."""
-    if node.domain not in ("", "ai.onnx"):
-        raise GraphError(f"{node.name or node.output[0]}: operator {node.op_type} of the domain {node.domain}")
-    if fold(node, graph):
+    if proto.domain not in ("", "ai.onnx"):
+        raise GraphError(f"{proto.name or proto.output[0]}: operator {proto.op_type} of the domain {proto.domain}")
+    if fold(proto, graph):
         return
-    step = Step(node, graph)
-    if step.kind not in IMPORTERS:
-        raise GraphError(f"{step.name}: ONNX operator {step.kind} has no counterpart here")
+    node = OnnxNode(proto, graph)
+    if node.kind not in IMPORTERS:
+        raise GraphError(f"{node.name}: ONNX operator {node.kind} has no counterpart here")
     try:
-        made = IMPORTERS[step.kind](step)
+        made = IMPORTERS[node.kind](node)
     except RefusedNode:  # says which one
         raise
     except PushgradError as error:
-        error.locate(f"{step.name} ({step.kind})")
+        error.locate(f"{node.name} ({node.kind})")
         raise
     outputs = [made] if isinstance(made, Symbol) else made
-    graph.symbols.update(dict(zip(node.output, outputs, strict=False)))
-    for name in node.output[len(outputs) :]:  # outputs that the importer does not make, such as Dropout's mask
+    graph.symbols.update(dict(zip(proto.output, outputs, strict=False)))
+    for name in proto.output[len(outputs) :]:  # outputs that the importer does not make, such as Dropout's mask
         graph.symbols.pop(name, None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ....symbols.symbol import Symbol
-from .reader import Step, imports
+from .reader import OnnxNode, imports
 
 # ONNX operator -> stem of the names broadcast_<stem>, elemwise_<stem>, _<number's stem>_scalar
 _PAIRS = {
@@ -31,87 +31,92 @@ _ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus"
 
 
 @imports(*_PAIRS)
-def _pair(step: Step) -> Symbol:
-    stem, count = _PAIRS[step.kind], len(step.node.input)
-    if step.get("axis") is not None:
-        raise step.refuse("broadcasting along an axis, as before opset 7")
+def _pair(node: OnnxNode) -> Symbol:
+    stem, count = _PAIRS[node.kind], len(node.proto.input)
+    if node.get("axis") is not None:
+        raise node.refuse("broadcasting along an axis, as before opset 7")
     if count == 1:
-        return step.apply("identity", step.symbol(0))
+        return node.apply("identity", node.symbol(0))
     # ONNX divides integers without remainder; here they are float32.
-    if step.kind == "Div" and step.node.output[0] in step.graph.whole:
-        return step.apply("trunc", _two(step, stem, 0, 1, last=False))
-    made = _two(step, stem, 0, 1, last=count == 2)
+    if node.kind == "Div" and node.proto.output[0] in node.graph.whole:
+        return node.apply("trunc", _two(node, stem, 0, 1, last=False))
+    made = _two(node, stem, 0, 1, last=count == 2)
     for index in range(2, count):  # Max and Min take any number
-        made = step.apply(f"broadcast_{stem}", made, step.symbol(index), last=index == count - 1)
+        made = node.apply(f"broadcast_{stem}", made, node.symbol(index), last=index == count - 1)
     return made
 
 
-def _two(step: Step, stem: str, left: int, right: int, last: bool) -> Symbol:
+def _two(node: OnnxNode, stem: str, left: int, right: int, last: bool) -> Symbol:
     """left `stem` right, by the operator that fits best: with a number, elementwise, or broadcasting."""
     for place, other, turned in ((right, left, False), (left, right, True)):
-        if step.is_constant(place) and step.constant(place).size == 1 and _keeps_shape(step, place, other):
+        if node.is_constant(place) and node.constant(place).size == 1 and _keeps_shape(node, place, other):
             name = _TURNED.get(stem, stem) if turned else stem
-            number = float(step.constant(place).reshape(-1)[0])
-            return step.apply(f"_{_WITH_NUMBER.get(name, name)}_scalar", step.symbol(other), last=last, scalar=number)
+            number = float(node.constant(place).reshape(-1)[0])
+            return node.apply(f"_{_WITH_NUMBER.get(name, name)}_scalar", node.symbol(other), last=last, scalar=number)
     # The elementwise operators let shape inference run backwards; broadcasting ones cannot.
-    shapes = step.shape(left), step.shape(right)
+    shapes = node.shape(left), node.shape(right)
     same = shapes[0] is not None and shapes[0] == shapes[1] and all(shapes[0])
     operator = f"elemwise_{stem}" if same and stem in ("add", "sub", "mul", "div") else f"broadcast_{stem}"
-    return step.apply(operator, step.symbol(left), step.symbol(right), last=last)
+    return node.apply(operator, node.symbol(left), node.symbol(right), last=last)
 
 
-def _keeps_shape(step: Step, number: int, other: int) -> bool:
+def _keeps_shape(node: OnnxNode, number: int, other: int) -> bool:
     """Whether the constant of one element adds no axis to the other input, so that a plain number can stand for it."""
-    shape = step.shape(other)
-    axes = step.constant(number).ndim
+    shape = node.shape(other)
+    axes = node.constant(number).ndim
     return axes == 0 or (shape is not None and axes <= len(shape))
 
 
 @imports("Mod")
-def _mod(step: Step) -> Symbol:
-    if step.get("fmod", 0):
-        raise step.refuse("fmod")
-    return step.apply("broadcast_mod", step.symbol(0), step.symbol(1))
+def _mod(node: OnnxNode) -> Symbol:
+    if node.get("fmod", 0):
+        raise node.refuse("fmod")
+    return node.apply("broadcast_mod", node.symbol(0), node.symbol(1))
 
 
 @imports("Sum", "Mean")
-def _sum(step: Step) -> Symbol:
-    count = len(step.node.input)
-    if len({step.shape(index) for index in range(count)}) != 1 and count > 1:
-        raise step.refuse("arrays of different or unknown shapes")
-    total = step.apply("add_n", *(step.symbol(index) for index in range(count)), last=step.kind == "Sum")
-    return total if step.kind == "Sum" else step.apply("_div_scalar", total, scalar=float(count))
+def _sum(node: OnnxNode) -> Symbol:
+    count, is_sum = len(node.proto.input), node.kind == "Sum"
+    inputs = [node.symbol(index) for index in range(count)]
+    shapes = {node.shape(index) for index in range(count)}
+    if count == 1 or (len(shapes) == 1 and None not in shapes):
+        total = node.apply("add_n", *inputs, last=is_sum)
+    else:
+        total = inputs[0]
+        for index in range(1, count):
+            total = node.apply("broadcast_add", total, inputs[index], last=is_sum and index == count - 1)
+    return total if is_sum else node.apply("_div_scalar", total, scalar=float(count))
 
 
 @imports(*_PLAIN)
-def _plain(step: Step) -> Symbol:
-    return step.apply(_PLAIN[step.kind], step.symbol(0))
+def _plain(node: OnnxNode) -> Symbol:
+    return node.apply(_PLAIN[node.kind], node.symbol(0))
 
 
 @imports(*_ACTIVATIONS)
-def _activation(step: Step) -> Symbol:
-    return step.apply("Activation", step.symbol(0), act_type=_ACTIVATIONS[step.kind])
+def _activation(node: OnnxNode) -> Symbol:
+    return node.apply("Activation", node.symbol(0), act_type=_ACTIVATIONS[node.kind])
 
 
 @imports("HardSigmoid")
-def _hard_sigmoid(step: Step) -> Symbol:
-    return step.apply("hard_sigmoid", step.symbol(0), alpha=step.get("alpha", 0.2), beta=step.get("beta", 0.5))
+def _hard_sigmoid(node: OnnxNode) -> Symbol:
+    return node.apply("hard_sigmoid", node.symbol(0), alpha=node.get("alpha", 0.2), beta=node.get("beta", 0.5))
 
 
 @imports("HardSwish")
-def _hard_swish(step: Step) -> Symbol:
-    gate = step.apply("hard_sigmoid", step.symbol(0), last=False, alpha=1 / 6, beta=0.5)
-    return step.apply("elemwise_mul", step.symbol(0), gate)
+def _hard_swish(node: OnnxNode) -> Symbol:
+    gate = node.apply("hard_sigmoid", node.symbol(0), last=False, alpha=1 / 6, beta=0.5)
+    return node.apply("elemwise_mul", node.symbol(0), gate)
 
 
 @imports("Clip")
-def _clip(step: Step) -> Symbol:
+def _clip(node: OnnxNode) -> Symbol:
     largest = float(np.finfo(np.float32).max)
     low, high = (
-        float(step.constant(i).reshape(())) if step.has(i) else float(step.get(name, default))
+        float(node.constant(i).reshape(())) if node.has(i) else float(node.get(name, default))
         for i, name, default in ((1, "min", -largest), (2, "max", largest))
     )
-    return step.apply("clip", step.symbol(0), a_min=low, a_max=high)
+    return node.apply("clip", node.symbol(0), a_min=low, a_max=high)
 
 
 _REDUCTIONS = {
@@ -119,40 +124,42 @@ _REDUCTIONS = {
     "ReduceL1": "norm", "ReduceL2": "norm", "ReduceSumSquare": "sum",
 }  # fmt: skip
 
+_OF_ONE = {"ReduceL1": "abs", "ReduceL2": "abs", "ReduceSumSquare": "square"}
+
 
 @imports(*_REDUCTIONS)
-def _reduction(step: Step) -> Symbol:
-    axes, data = step.ints(1, "axes"), step.symbol(0)
-    if not axes and step.get("noop_with_empty_axes", 0):
-        return step.apply("identity", data)
-    if step.kind == "ReduceSumSquare":
-        data = step.apply("square", data, last=False)
-    given: dict[str, Any] = {"axis": axes or tuple(range(step.rank(0))), "keepdims": bool(step.get("keepdims", 1))}
-    if _REDUCTIONS[step.kind] == "norm":
-        return step.apply("norm", data, ord=1 if step.kind == "ReduceL1" else 2, **given)
-    return step.apply(_REDUCTIONS[step.kind], data, **given)
+def _reduction(node: OnnxNode) -> Symbol:
+    axes, data = node.ints(1, "axes"), node.symbol(0)
+    if not axes and node.get("noop_with_empty_axes", 0):  # nothing is added up
+        return node.apply(_OF_ONE.get(node.kind, "identity"), data)
+    if node.kind == "ReduceSumSquare":
+        data = node.apply("square", data, last=False)
+    given: dict[str, Any] = {"axis": axes or tuple(range(node.rank(0))), "keepdims": bool(node.get("keepdims", 1))}
+    if _REDUCTIONS[node.kind] == "norm":
+        return node.apply("norm", data, ord=1 if node.kind == "ReduceL1" else 2, **given)
+    return node.apply(_REDUCTIONS[node.kind], data, **given)
 
 
 @imports("ArgMax", "ArgMin")
-def _arg(step: Step) -> Symbol:
-    if step.get("select_last_index", 0):
-        raise step.refuse("the last of equal elements")
-    keep = bool(step.get("keepdims", 1))
-    return step.apply(step.kind.lower(), step.symbol(0), axis=step.get("axis", 0), keepdims=keep)
+def _arg(node: OnnxNode) -> Symbol:
+    if node.get("select_last_index", 0):
+        raise node.refuse("the last of equal elements")
+    keep = bool(node.get("keepdims", 1))
+    return node.apply(node.kind.lower(), node.symbol(0), axis=node.get("axis", 0), keepdims=keep)
 
 
 @imports("MatMul")
-def _product(step: Step) -> Symbol:
-    if step.is_constant(1) and step.rank(1) == 2 and step.rank(0) >= 2:
-        weight = step.constant(1).T
-        inputs = step.symbol(0), step.parameter(1, weight)
-        return step.apply("FullyConnected", *inputs, num_hidden=len(weight), no_bias=True, flatten=False)
-    ranks = step.rank(0), step.rank(1)
+def _product(node: OnnxNode) -> Symbol:
+    if node.is_constant(1) and node.rank(1) == 2 and node.rank(0) >= 2:
+        weight = node.constant(1).T
+        inputs = node.symbol(0), node.parameter(1, weight)
+        return node.apply("FullyConnected", *inputs, num_hidden=len(weight), no_bias=True, flatten=False)
+    ranks = node.rank(0), node.rank(1)
     if ranks not in ((2, 2), (3, 3)):
-        raise step.refuse(f"arrays of {ranks[0]} and {ranks[1]} axes")
-    return step.apply("dot" if ranks == (2, 2) else "batch_dot", step.symbol(0), step.symbol(1))
+        raise node.refuse(f"arrays of {ranks[0]} and {ranks[1]} axes")
+    return node.apply("dot" if ranks == (2, 2) else "batch_dot", node.symbol(0), node.symbol(1))
 
 
 @imports("IsNaN")
-def _is_nan(step: Step) -> Symbol:
-    return step.apply("broadcast_not_equal", step.symbol(0), step.symbol(0))
+def _is_nan(node: OnnxNode) -> Symbol:
+    return node.apply("broadcast_not_equal", node.symbol(0), node.symbol(0))

@@ -1,6 +1,6 @@
-"""What the importers of operators share: the Graph read so far, the Step that is one ONNX node, and their registry.
+"""What the importers of operators share: the Graph read so far, the OnnxNode that is read, and their registry.
 
-An importer takes a Step and returns the symbol of the node's output, or a list of symbols if it has several.
+An importer takes an OnnxNode and returns the symbol of the node's output, or a list of symbols if it has several.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ class Graph:
         Asking again with the same value gives the same variable; with another one (transposed, say) it gives a new
         variable under a new name. `state` makes it an auxiliary state.
         """
-        with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
-            values = np.array(value, np.float32, order="C")  # a copy, as arrays of the file cannot be written to
+        values = np.array(value, np.float32, order="C")  # a copy, as arrays of the file cannot be written to
         where = self.states if state else self.arguments
         for symbol in self.made.setdefault(name, []):
             if np.array_equal(where.get(str(symbol.name), ()), values):
@@ -68,19 +67,19 @@ class RefusedNode(GraphError):
     """An ONNX node that cannot be read as it is; the text names it."""
 
 
-class Step:
+class OnnxNode:
     """One ONNX node that becomes symbols: its attributes, its inputs by index, and means to apply operators to them.
 
     Constants have the shapes that the file gives them. Methods raise GraphError, which names node and operator, if the
     file leaves open what they are asked for.
     """
 
-    def __init__(self, node: Any, graph: Graph) -> None:
+    def __init__(self, proto: Any, graph: Graph) -> None:
         helper = needed("onnx.helper", "reading ONNX")
-        self.node, self.graph = node, graph
-        self.kind: str = node.op_type
-        self.name: str = graph.unique(node.name or (node.output[0] if node.output else node.op_type.lower()))
-        self.attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        self.proto, self.graph = proto, graph
+        self.kind: str = proto.op_type
+        self.name: str = graph.unique(proto.name or (proto.output[0] if proto.output else proto.op_type.lower()))
+        self.attributes = {item.name: helper.get_attribute_value(item) for item in proto.attribute}
 
     def refuse(self, why: str) -> RefusedNode:
         """The error that names node and operator."""
@@ -95,17 +94,17 @@ class Step:
 
     def has(self, index: int) -> bool:
         """Whether the optional input is given; ONNX leaves one out by an empty name."""
-        return index < len(self.node.input) and self.node.input[index] != ""
+        return index < len(self.proto.input) and self.proto.input[index] != ""
 
     def is_constant(self, index: int) -> bool:
         """Whether the input is a constant: an array in the file, or one folded from such arrays."""
-        return self.has(index) and self.node.input[index] in self.graph.constants
+        return self.has(index) and self.proto.input[index] in self.graph.constants
 
     def constant(self, index: int, what: str = "") -> Array:
         """The input's values, in its own shape. Raises GraphError if they are only known when the network runs."""
         if not self.is_constant(index):
             raise self.refuse(f"{what or f'input {index}'} is not a constant")
-        return self.graph.constants[self.node.input[index]]
+        return self.graph.constants[self.proto.input[index]]
 
     def ints(self, index: int, what: str) -> tuple[int, ...] | None:
         """Whole numbers from a constant input, or from the attribute `what` that older opsets had; None without both.
@@ -121,7 +120,7 @@ class Step:
         """The input's shape as far as it is known: 0 for an extent that is not, None if the rank is not."""
         if not self.has(index):
             return None
-        name = self.node.input[index]
+        name = self.proto.input[index]
         if name in self.graph.constants:
             return tuple(self.graph.constants[name].shape)
         return self.graph.shapes.get(name)
@@ -130,14 +129,14 @@ class Step:
         """The number of the input's axes. Raises GraphError if the file does not tell."""
         shape = self.shape(index)
         if shape is None:
-            raise self.refuse(f"the number of axes of {self.node.input[index]} is not known")
+            raise self.refuse(f"the number of axes of {self.proto.input[index]} is not known")
         return len(shape)
 
     def symbol(self, index: int) -> Symbol:
         """The input as a symbol; a constant becomes a parameter. Raises GraphError if the input is not given."""
         if not self.has(index):
             raise self.refuse(f"input {index} is missing")
-        name = self.node.input[index]
+        name = self.proto.input[index]
         if name in self.graph.constants:
             return self.graph.parameter(name, self.graph.constants[name])
         return self.graph.symbols[name]
@@ -148,13 +147,13 @@ class Step:
         `state` makes it an auxiliary state. Raises GraphError if the input is not a constant.
         """
         stored = self.constant(index) if value is None else value
-        return self.graph.parameter(self.node.input[index], stored, state)
+        return self.graph.parameter(self.proto.input[index], stored, state)
 
     def stretched(self, index: int, target: Shape) -> Symbol:
         """The input broadcast to the shape `target`, which has no open extents. Raises GraphError without a shape."""
         shape = self.shape(index)
         if shape is None:
-            raise self.refuse(f"the shape of {self.node.input[index]} is not known")
+            raise self.refuse(f"the shape of {self.proto.input[index]} is not known")
         wide = (1,) * (len(target) - len(shape)) + shape
         if self.is_constant(index):
             data = self.parameter(index, self.constant(index).reshape(wide))
@@ -164,7 +163,7 @@ class Step:
         return data if wide == target else self.apply("broadcast_to", data, last=False, shape=target)
 
     def apply(self, operator: str, *inputs: Symbol, last: bool = True, **parameters: Any) -> Symbol:
-        """Apply an operator of this package. `last` gives it the ONNX node's name, which the last one of a step takes.
+        """Apply an operator of this package. `last` gives it the ONNX node's name, which the last one of a node takes.
 
         Raises ParameterError, ShapeError or GraphError as that operator does.
         """
@@ -172,7 +171,7 @@ class Step:
         return apply(operator, *inputs, name=name, **parameters)
 
 
-Importer: TypeAlias = Callable[[Step], Symbol | Sequence[Symbol]]
+Importer: TypeAlias = Callable[[OnnxNode], Symbol | Sequence[Symbol]]
 IMPORTERS: dict[str, Importer] = {}
 
 

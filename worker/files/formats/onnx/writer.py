@@ -26,7 +26,8 @@ WHOLE_AXIS = (1 << 63) - 1  # the end of a slice that leaves nothing out
 class Call:
     """One operator to be exported: node, operator, and the names of its inputs in the ONNX graph.
 
-    `shapes` are the shapes of these inputs, `outputs` those of its outputs.
+    `shapes` are the shapes of these inputs, `outputs` those of its outputs; `grown_shapes` and `grown_outputs` are
+    these with one row more in the batch, if the file is to take any number of rows.
     """
 
     node: Node
@@ -34,6 +35,24 @@ class Call:
     inputs: list[str]
     shapes: list[Shape]
     outputs: list[Shape]
+    grown_shapes: list[Shape]
+    grown_outputs: list[Shape]
+
+    def target(self) -> Shape:
+        """The first output's shape for a Reshape: -1 is the extent that follows from the number of rows.
+
+        Raises GraphError if two extents do.
+        """
+        found = tuple(n if n == m else -1 for n, m in zip(self.outputs[0], self.grown_outputs[0], strict=True))
+        if found.count(-1) > 1:
+            raise self.unsupported("several extents that follow from the number of rows")
+        return found
+
+    def extent(self, axis: int) -> int:
+        """The first input's extent along that axis, which the file will hold. Raises GraphError if it is to be open."""
+        if self.shapes[0][axis] != self.grown_shapes[0][axis]:
+            raise self.unsupported(f"axis {axis}, whose extent is to stay open")
+        return self.shapes[0][axis]
 
     def unsupported(self, what: str = "") -> GraphError:
         """The GraphError, to be raised by the caller, that ONNX lacks this operator, or lacks it `what`."""
@@ -90,15 +109,6 @@ class Writer:
         """Convert the elements of `data` to a numpy type; returns the output's name."""
         helper = needed("onnx.helper", "exporting to ONNX")
         return str(self.emit("Cast", [data], to=helper.np_dtype_to_tensor_dtype(np.dtype(to))))
-
-    def reshape(self, data: str, shape: Shape, source: Shape) -> str:
-        """Give `data`, of shape `source`, another shape; returns the output's name.
-
-        If both begin with the same extent, it is taken for the number of rows and written as 0, which copies it from
-        the input, so that a file with an open batch works for any.
-        """
-        same_rows = shape[:1] == source[:1] and bool(shape)
-        return str(self.emit("Reshape", [data, self.ints((0, *shape[1:]) if same_rows else shape)]))
 
 
 Exporter: TypeAlias = Callable[[Writer, Call], str | list[str]]
