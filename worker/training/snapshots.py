@@ -54,7 +54,9 @@ class Snapshots:
         """
         self._step += 1
         if not engine.is_exact:
-            self.say_once("updates are applied as they come: snapshots hold the results of fits, but nothing in between")
+            self.say_once(
+                "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
+            )
             return
         residuals = engine.residuals()
         due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
