@@ -71,11 +71,13 @@ def train(launch, script):
     def run(workers=None, servers=1, kill=None, fits=1, norm=True, compression=None, snapshot="3steps", resume="off"):
         options = {"kill": kill, "fits": fits, "norm": norm, "compression": compression}
         command = [script(TRAINS), json.dumps(options)]
-        env = {"PUSHGRAD_SNAPSHOT": snapshot, "PUSHGRAD_RESUME": resume, "OMP_NUM_THREADS": "1"}
+        env = {"OMP_NUM_THREADS": "1"}
         if workers is None:
+            env |= {"PUSHGRAD_SNAPSHOT": snapshot, "PUSHGRAD_RESUME": resume}
             job = launch(argv=[sys.executable, *command], env=env)
             return job.finish(), job.lines
-        job = launch("--workers", workers, "--servers", servers, *command, real=True, env=env)
+        kept = ["--snapshot", snapshot, "--resume", resume]
+        job = launch("--workers", workers, "--servers", servers, *kept, *command, real=True, env=env)
         code = job.finish()
         assert code in (0, 137), job.text
         return code, _of_first(job)
