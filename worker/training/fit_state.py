@@ -117,7 +117,7 @@ class FitState:
         model.arg_params, model.aux_params = dict(self.arg_params), dict(self.aux_params)
         for name in _OF_MODEL:
             setattr(model, name, getattr(self, name))
-        if self.order is not None:
+        if self.order is not None and hasattr(iterator, "reseed"):
             iterator.reseed(self.order)
         go_on_at(iterator, self.epoch, self.batch)
         # Last: one that cannot seek comes to its place by reading, and may draw as it did then.

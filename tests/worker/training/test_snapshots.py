@@ -4,18 +4,23 @@ import errno
 import itertools
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, JobError, ParameterError
+from pushgrad.worker.files import snapshot
 from pushgrad.worker.store.session import Session
 from pushgrad.worker.training import script_run, snapshots
 
 RNG = np.random.default_rng(5)
 X = RNG.random((60, 1, 6, 6), np.float32)
 Y = RNG.integers(0, 3, 60).astype(np.float32)
+
+
+write_in_a_thread = script_run.ScriptRun.write
 
 
 class Killed(Exception):
@@ -48,8 +53,9 @@ def script(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["train.py"])
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     # Every snapshot is written before the next step: otherwise it depends on the disk at which steps there is one.
-    write = script_run.ScriptRun.write
-    monkeypatch.setattr(script_run.ScriptRun, "write", lambda run, work: (write(run, work), run.finish_writing()))
+    monkeypatch.setattr(
+        script_run.ScriptRun, "write", lambda run, work: (write_in_a_thread(run, work), run.finish_writing())
+    )
 
     def begin(resume=None, snapshot=None, seed=3):
         monkeypatch.setattr(script_run, "_fits", itertools.count(1))
@@ -76,6 +82,7 @@ def network(hidden=8):
 def train(data=(X, Y), kill=None, callbacks=(), num_epoch=3, hidden=8, **options):
     """Three epochs of six steps by default; the model."""
     ends = [mx.callback.log_train_metric(2), *([KillAt(kill)] if kill else [])]
+    ends += [options.pop("batch_end_callback")] if "batch_end_callback" in options else []
     return mx.FeedForward.create(
         network(hidden), *data, num_epoch=num_epoch, batch_size=options.pop("batch_size", 10),
         learning_rate=0.05, initializer=mx.init.Uniform(0.2), eval_data=(X[:20], Y[:20]), batch_end_callback=ends,
@@ -358,6 +365,32 @@ def test_what_is_in_a_snapshot(script):
         "arg_params", "aux_params", "optimizer_states", "random",
     }  # fmt: skip
     assert (text["state"]["slices"], text["state"]["workers"], text["state"]["order"]) == (2, 1, 3)
+
+
+def test_the_training_goes_on_while_a_slow_disk_writes(script, monkeypatch):
+    released, write, steps = threading.Event(), snapshot.write, []
+
+    def slow(folder, stem, head, tree):
+        steps.append(head["step"])
+        assert released.wait(30)
+        write(folder, stem, head, tree)
+
+    def finish():
+        (run,) = script_run._runs.values()
+        run.finish_writing()
+
+    def at_step_7(param):
+        if param.model.num_update == 7:
+            released.set()
+            finish()
+
+    monkeypatch.setattr(snapshot, "write", slow)
+    script(snapshot="3steps")
+    monkeypatch.setattr(script_run.ScriptRun, "write", write_in_a_thread)
+    train(num_epoch=2, callbacks=[mx.callback.log_train_metric(99)], batch_end_callback=at_step_7)
+    finish()
+    assert steps[:2] == [3, 7], "that of step 6 is taken as soon as it can be"
+    assert steps[-1] == 12
 
 
 def test_a_part_that_does_not_come_is_named(tmp_path, monkeypatch):
