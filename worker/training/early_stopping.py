@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ...common.checks import is_number, whole_number
@@ -64,6 +65,14 @@ class EarlyStopping:
         for name, value in self._kept.items():
             setattr(model, name, value)
         self._kept = {}
+
+    def state(self) -> dict[str, Any]:
+        """The best value, its epoch, and the model's parts that are kept for `restore_best`."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "kept": self._kept}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with that best value."""
+        self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], state["kept"]
 
     def _pick(self, param: EpochEnd) -> tuple[str, float]:
         values = param.validation or param.train

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -110,6 +110,16 @@ class Metric:
         """Forget all batches."""
         self.settle()  # or those that are due would be counted after this
         self.total, self.batches = 0.0, 0
+
+    def state(self) -> dict[str, Any]:
+        """What it has counted since `reset`, in plain values and arrays: for snapshots, see mx.callback."""
+        self.settle()
+        return {"total": self.total, "batches": self.batches}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from a `state`."""
+        self.settle()
+        self.total, self.batches = state["total"], state["batches"]
 
     def leaves(self) -> list[Metric]:
         """The single metrics that it consists of: itself, or a composite's members."""
