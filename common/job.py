@@ -72,7 +72,7 @@ class JobEnv:
             job_dir=env.get("PUSHGRAD_JOB_DIR") or None,
             keys=env.get("PUSHGRAD_KEYS") or None,
             insecure=env.get("PUSHGRAD_INSECURE") == "1",
-            lease=_seconds(env, "PUSHGRAD_LEASE", 30.0),
+            lease=lease(env),
             start_timeout=start_timeout(env),
             status_fd=_number(env, "PUSHGRAD_STATUS_FD", low=0) if env.get("PUSHGRAD_STATUS_FD") else None,
         )
@@ -81,6 +81,11 @@ class JobEnv:
 def start_timeout(env: Mapping[str, str]) -> float:
     """The seconds that PUSHGRAD_START_TIMEOUT gives processes to come; 60 if it is not set. JobError if it is none."""
     return _seconds(env, "PUSHGRAD_START_TIMEOUT", 60.0)
+
+
+def lease(env: Mapping[str, str]) -> float:
+    """The seconds without a sign of life that PUSHGRAD_LEASE allows; 30 if it is not set. JobError if it is none."""
+    return _seconds(env, "PUSHGRAD_LEASE", 30.0)
 
 
 def dealt_devices(env: Mapping[str, str] | None = None) -> list[tuple[str, int]]:

@@ -1,148 +1,105 @@
-"""The running processes of a job: each leads a session of its own, and the keeper knows them all.
+"""The running processes of a job, as whoever supervises them sees them, wherever they are.
 
-Everything is called from the runner's thread. There are no others: a system that has no room for a thread still lets a
-job end in order.
+`LocalChildren` (local_children.py) starts them itself; `RemoteChildren` (clusters/remote_children.py) has agents do it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
-import subprocess
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import IO
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import IO, Protocol
 
-from .keeper import Keeper
-from .orphans import Orphans
 from .process_plan import ProcessSpec
-from .processes import end_all, group_lives, members, signal_groups
+from .status_reader import StatusReader
+
+NOT_TOLD_YET = 0  # the pid of a process that another host is about to start
 
 
-class Children:
-    """Starts processes and collects their exit statuses.
+@dataclass(frozen=True)
+class Started:
+    """A process has been started on another host; `start` could not tell its pid. `host` if that is known only now."""
 
-    `environ` is what all of them inherit. `selector` wakes up when one has ended, if the system knows pidfds; without
-    them one must look now and then.
-    """
+    name: str
+    pid: int
+    host: str | None = None
 
-    def __init__(
-        self, environ: Mapping[str, str], keeper: Keeper, orphans: Orphans, selector: selectors.BaseSelector
-    ) -> None:
-        self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
-        orphans.know(keeper.pid)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}  # those whose end has not been collected
-        self._handles: dict[str, int] = {}  # pidfds
-        self._leaders: set[int] = set()  # of sessions in which something may still live, ended ones included
-        self._ended: deque[str] = deque()
-        self._lingering: list[tuple[str, int, int]] = []  # name, exit status and group of those that are held back
 
-    def start(
-        self, spec: ProcessSpec, extra: Mapping[str, str], pass_fds: tuple[int, ...]
-    ) -> tuple[int, IO[bytes], IO[bytes]]:
-        """Start a process with `extra` variables and these file descriptors; returns its pid, output and error pipes.
+@dataclass(frozen=True)
+class Failed:
+    """A process could not be started on another host."""
 
-        Standard input is /dev/null: no process of a job can own the terminal. A session of its own keeps the terminal's
-        Ctrl-C from it: it would get the signal twice. Raises OSError if it cannot be started.
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process has ended; `code` is as subprocess gives it."""
+
+    name: str
+    code: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Nothing is heard any more of these processes, which may still run for a while; `why` completes "was lost: "."""
+
+    names: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """The hosts cannot be used, so that nothing has been started; `why` is the whole sentence."""
+
+    why: str
+
+
+News = Started | Failed | Ended | Lost | Unusable
+
+
+class Children(Protocol):
+    """Starts the processes of a job, watches, signals and ends them. Used by the runner's thread only."""
+
+    @property
+    def opening(self) -> bool:
+        """Whether hosts are still being reached, so that what `start` was told waits."""
+        ...
+
+    def start(self, spec: ProcessSpec, status: StatusReader) -> tuple[int, IO[bytes], IO[bytes]]:
+        """Start a process; returns its pid (or NOT_TOLD_YET), and pipes with its output and its errors.
+
+        The scheduler reports to `status`. Raises OSError if the process cannot be started.
         """
-        child = subprocess.Popen(
-            spec.argv,
-            env={**self._environ, **spec.env, **extra},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
-        assert child.stdout is not None and child.stderr is not None
-        # If the launcher is killed before this line, the keeper finds the process by its environment (processes.py).
-        self._keeper.watch(child.pid)
-        self._orphans.know(child.pid)
-        self._leaders.add(child.pid)
-        self._running[spec.name] = child
-        with contextlib.suppress(OSError):  # too old a system, or too many files
-            self._handles[spec.name] = os.pidfd_open(child.pid)
-            self._selector.register(self._handles[spec.name], selectors.EVENT_READ)
-        return child.pid, child.stdout, child.stderr
+        ...
 
-    def leaders(self, names: Iterable[str]) -> dict[str, int]:
-        """The pids of those of `names` that have not ended."""
-        return {name: self._running[name].pid for name in names if name in self._running}
-
-    def next_exit(self, whole: bool) -> tuple[str, int] | None:
-        """The name and exit status (as subprocess gives it) of the next process that has ended; None if none has.
-
-        If it must have ended as a `whole`, one counts only when its process group is empty: a shell in front of the
-        script may be gone while the script still finishes its work.
-        """
-        self._look()
-        if self._ended:
-            name = self._ended.popleft()
-            child = self._running[name]
-            self._lingering.append((name, self._collect(name), child.pid))
-        for item in list(self._lingering):
-            name, code, leader = item
-            lives = group_lives(leader)
-            if not (lives and whole):
-                self._lingering.remove(item)
-                # While its group has members, their group id keeps the system from reusing the number.
-                if not lives:
-                    self._forget(leader)
-                return name, code
-        return None
-
-    def _look(self) -> None:
-        for name, child in self._running.items():
-            if name not in self._ended:
-                # Not collected yet: until it is, its pid cannot be given to another process.
-                with contextlib.suppress(ChildProcessError):
-                    if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-                        continue
-                self._ended.append(name)
-
-    def _collect(self, name: str) -> int:
-        handle = self._handles.pop(name, None)
-        if handle is not None:
-            self._selector.unregister(handle)
-            os.close(handle)
-        return self._running.pop(name).wait()
-
-    def _forget(self, leader: int) -> None:
-        self._leaders.discard(leader)
-        self._keeper.forget(leader)
-
-    def adopt(self) -> None:
-        """Take care of orphans that the job's processes have left behind."""
-        for session in self._orphans.sessions() - self._leaders:
-            self._leaders.add(session)
-            self._keeper.watch(session)
+    def next_news(self, whole: bool) -> News | None:
+        """What has happened next; None if nothing has. With `whole`, a process has ended when its group is empty."""
+        ...
 
     def signal(self, signum: int, names: Iterable[str]) -> None:
         """Send a signal to the process groups of those of `names` that have not ended."""
-        wanted = set(names)
-        groups = [child.pid for name, child in self._running.items() if name in wanted]
-        signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
+        ...
 
-    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[int]:
-        """End whatever is left of the job, including what its processes have started and left behind, and the keeper.
+    def handle(self, names: Iterable[str], signum: int) -> bool:
+        """Whether in each of `names` that run some process handles or ignores a signal; False if none runs."""
+        ...
 
-        `patience` is the time in seconds between TERM and KILL; once `hurry` says so, KILL follows at once. The keeper
-        ends last: until then it would do the same if the launcher died here. Returns the pids of those that cannot be
-        ended.
+    def pass_on(self, names: Iterable[str], signum: int) -> set[str]:
+        """Send a signal to those processes of `names` that handle it; returns the names in which there are some."""
+        ...
+
+    def ask(self, names: Iterable[str]) -> list[str]:
+        """Let everybody print its Python frames; returns a line about each that cannot."""
+        ...
+
+    def tend(self) -> None:
+        """Do what is to be done now and then."""
+        ...
+
+    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
+        """End whatever is left of the job: TERM, and KILL after `patience` seconds or as soon as `hurry` says so.
+
+        Returns words for each thing that cannot be ended from here. Nothing can be called after it.
         """
-
-        def find() -> list[int]:
-            self.adopt()
-            return members(self._leaders, job_id)
-
-        left = end_all(find, patience, hurry)
-        self._look()
-        for name in self._ended:
-            self._collect(name)
-        for handle in self._handles.values():
-            os.close(handle)
-        self.adopt()  # collects the last orphans
-        self._keeper.close(bool(left))
-        return left
+        ...

@@ -13,6 +13,8 @@ from click.core import ParameterSource
 
 from ..common.errors import EXIT_FAILURE, EXIT_USAGE, JobError
 from . import config
+from .clusters.engine import ENGINES, engine
+from .clusters.hosts import EXPECTED
 
 if TYPE_CHECKING:
     from .display import Display
@@ -53,7 +55,25 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "-n", "--workers", type=int, metavar="N", help="Number of workers.  [default: the number of --gpus, or 1]"
 )
-@click.option("-s", "--servers", type=int, metavar="N", default=1, show_default=True, help="Number of servers.")
+@click.option(
+    "-s", "--servers", type=int, metavar="N", help="Number of servers.  [default: 1, or 1 on each of several hosts]"
+)
+@click.option(
+    "--cluster",
+    metavar="ENGINE",
+    default="local",
+    show_default=True,
+    help=f"What starts the processes: {', '.join(ENGINES)}.",
+)
+@click.option("--hostfile", metavar="FILE", help=f"The hosts, one a line: {EXPECTED}. For --cluster ssh.")
+@click.option("--workers-per-host", type=int, metavar="N", help="So many workers on each host.")
+@click.option("--servers-per-host", type=int, metavar="N", help="So many servers on each host.")
+@click.option(
+    "--workdir", metavar="DIR", help="Folder on the hosts in which processes run.  [default: this one's path]"
+)
+@click.option("--sync", is_flag=True, help="Copy the script's folder to the hosts first, into --workdir, by rsync.")
+@click.option("--mpirun", metavar="COMMAND", help="The command with its options, in quotes.  [default: mpirun]")
+@click.option("--python", metavar="PATH", help="The Python with pushgrad there.  [default: the path of this one]")
 @click.option(
     "--gpus",
     metavar="LIST",
@@ -99,32 +119,30 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> int:
-    """Train with SCRIPT on several workers of this machine, with parameter servers and a scheduler beside them.
+    """Train with SCRIPT on several workers, with parameter servers and a scheduler beside them.
 
     launch --workers 2 --gpus 0,1 train.py --lr 0.1
     """
-    from .local import LocalCluster
-
     job, told = _planned(context)
-    specs = LocalCluster().plan(job)
+    cluster = engine(context.params["cluster"])
+    plan = cluster.plan(job)
     if dry_run:
-        from .dry_run import describe
+        from .dry_run import heading
 
-        click.echo(describe(job, specs, told))
+        click.echo("\n".join([*heading(job, told), *cluster.describe(job, plan)]))
         return 0
-    from .run import run_job
-
     display = _display(context, job)
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
-    return run_job(job, specs, display, quiet=quiet, verbose=context.params["verbose"], own_process=True)
+    return cluster.run(job, plan, display, quiet=quiet, verbose=context.params["verbose"], own_process=True)
 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
+    from .given import Options
     from .notes import notes
-    from .options import Options, make_job, parse_ranks
+    from .options import make_job, parse_ranks
 
     options = {name: value for name, value in context.params.items() if name not in SHOWING}
     if context.get_parameter_source("script") is ParameterSource.COMMANDLINE:
@@ -143,11 +161,12 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     settings = {
         name: context.params[name] for name in sorted(context.params) if name not in ("config", "env", "dry_run")
     }
-    settings |= options | {"workers": job.workers, "start_timeout": job.start_timeout}
+    settings |= options | {"workers": job.workers, "servers": job.servers, "start_timeout": job.start_timeout}
     settings.pop("env")
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
-    return replace(job, config=text), [*misspelled, *notes(job, os.environ)]
+    told = notes(job, os.environ) if options["cluster"] == "local" else []
+    return replace(job, config=text), [*misspelled, *told]
 
 
 def _display(context: click.Context, job: Job) -> Display:

@@ -6,22 +6,31 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .clusters.hosts import Seat
+    from .clusters.nodes import Nodes
 
 # -P keeps the folder of the user's script off sys.path: a random.py beside train.py must not end up in a server.
-ROLE_COMMAND = (sys.executable, "-P", "-m", "pushgrad.ps")
+ROLE = ("-P", "-m", "pushgrad.ps")
+ROLE_COMMAND = (sys.executable, *ROLE)
 
 
 @dataclass(frozen=True)
 class Job:
     """Everything a cluster needs to plan the job's processes. Times are in seconds.
 
-    `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `hands` holds for each
-    worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env`
-    is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with
-    CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
-    disk; `log_dir` holds one file per process (with `separate_logs` two: output and errors), and `keep_logs` keeps it
-    after a success. `start_timeout` is how long processes may take to come. `config` is the text of a file that
-    describes the job, for `log_dir`.
+    `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `seats` are the hosts,
+    if the engine is told of any, `python` the interpreter there, `workdir` the folder in which processes run, and
+    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `nodes` and the
+    environment `surroundings` are what somebody else has said who has started `launch` on several. `hands` holds for
+    each worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus.
+    `env` is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode
+    0700 with CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a
+    local disk; `log_dir` holds one file per process (with `separate_logs` two: output and errors), and `keep_logs`
+    keeps it after a success. `start_timeout` is how long processes may take to come. `config` is the text of a file
+    that describes the job, for `log_dir`.
     """
 
     command: tuple[str, ...]
@@ -41,3 +50,10 @@ class Job:
     start_timeout: float = 60.0
     grace_period: float = 30.0
     config: str = ""
+    seats: tuple[Seat, ...] = ()
+    python: str = sys.executable
+    workdir: Path = field(default_factory=Path.cwd)
+    sync: Path | None = None
+    mpirun: tuple[str, ...] = ("mpirun",)
+    nodes: Nodes | None = None
+    surroundings: Mapping[str, str] = field(default_factory=dict)

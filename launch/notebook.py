@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from .clusters.engine import engine
 from .display import PlainDisplay
-from .local import LocalCluster
-from .options import Options, make_job
-from .run import run_job
+from .given import Options
+from .options import make_job
 
 
 def run(
@@ -42,4 +42,5 @@ def run(
         grace_period=grace_period,
     )
     job = make_job(options)
-    return run_job(job, LocalCluster().plan(job), PlainDisplay())
+    local = engine("local")
+    return local.run(job, local.plan(job), PlainDisplay())

@@ -5,45 +5,24 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from ..common.cores import available_cores
 from ..common.errors import JobError
-from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
-from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
-from .job import Job
+from .clusters.engine import check_options, engine
+from .given import Options
+from .gpus import parse_range
+from .job import ROLE, Job
 from .process_plan import OWNED
 from .script import worker_command
-from .surroundings import check_folder, temp_folder
-
-SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
-NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
-ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of `launch` as they were given, under the names that they have there. Times are in seconds."""
-
-    script: str
-    args: Sequence[str] = ()
-    module: bool = False
-    workers: int | None = None
-    servers: int = 1
-    gpus: str | None = None
-    env: Sequence[str] = ()
-    log_dir: str | None = None
-    separate_logs: bool = False
-    timeout: float | None = None
-    start_timeout: float | None = None
-    grace_period: float = 30.0
-    max_restarts: int = 0
+from .surroundings import check_folder, short_temp_folder
+from .team import team
 
 
 def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
@@ -55,24 +34,37 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_platform()
     check_folder()
     _check_restarts(options.max_restarts)
-    command = (*worker_command(options.script, options.module), *options.args)
+    check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env)
-    hands = deal_gpus(options.gpus, options.workers, env, environ)
-    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    return Job(
-        command=command,
-        workers=workers,
-        servers=_members("--servers", options.servers),
-        hands=hands,
+    python = options.python or sys.executable
+    together = team(options, env, environ)
+    sync = Path(options.script).absolute().parent if options.sync else None
+    job = Job(
+        command=_command(options, python),
+        python=python,
         env=env,
-        defaults=_defaults(workers, bool(hands), environ),
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
         start_timeout=_start_timeout(options.start_timeout, env, environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
         keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
+        workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
+        sync=sync,
+        mpirun=_words("--mpirun", options.mpirun or "mpirun"),
+        surroundings=environ if options.cluster == "env" else {},
+        **together,
         **_places(options.log_dir),
     )
+    return job if options.python is None else replace(job, role_command=(python, *ROLE))
+
+
+def _command(options: Options, python: str) -> tuple[str, ...]:
+    if options.sync and options.module:
+        raise JobError("--sync copies the folder of a script, and --module names none", remedy="Leave one of them out")
+    command = worker_command(options.script, options.module, python)
+    if options.sync and Path(options.script).exists():  # the script's folder is the processes' own there
+        command = (*command[:-1], f".{os.sep}{Path(options.script).name}")
+    return (*command, *options.args)
 
 
 class _Places(TypedDict):
@@ -84,7 +76,7 @@ class _Places(TypedDict):
 def _places(log_dir: str | None) -> _Places:
     """A new job's name and folders."""
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    job_dir = _short_temp_dir() / f"pushgrad-{job_id}"
+    job_dir = short_temp_folder() / f"pushgrad-{job_id}"
     logs = job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id
     return {"job_id": job_id, "job_dir": job_dir, "log_dir": logs}
 
@@ -127,40 +119,6 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
     return env
 
 
-def deal_gpus(
-    gpus: str | None, workers: int | None, added: Mapping[str, str], environ: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
-    """What each worker is dealt, by rank: names for CUDA_VISIBLE_DEVICES, and `cpu`. () without --gpus.
-
-    `added` is what --env sets. Raises JobError if the list is malformed, cannot be dealt evenly, or names a GPU that
-    does not exist.
-    """
-    if gpus is None:
-        return ()
-    if "CUDA_VISIBLE_DEVICES" in added:
-        raise JobError("--gpus and --env CUDA_VISIBLE_DEVICES contradict each other", remedy="Use one of them")
-    entries = parse_gpus(gpus)
-    if ALL in entries:
-        entries = all_gpus(entries, environ, present_gpus())
-    _members("--workers", len(entries) if workers is None else workers)
-    # Once before looking at the machine: a list that cannot be dealt is the simpler error. The names that CUDA uses
-    # are dealt below, where two entries may turn out to be the same GPU.
-    deal(entries, workers or len(entries))
-    if any(entry != CPU for entry in entries):
-        entries = visible_devices(entries, environ, present_gpus())
-    hands = deal(entries, workers or len(entries))
-    return tuple(map(tuple, hands))
-
-
-def _defaults(workers: int, deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
-    threads = str(max(1, available_cores() // workers))  # workers that all use all cores slow each other down
-    wanted = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
-    wanted["PYTHONBREAKPOINT"] = NO_KEYBOARD
-    if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
-        wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
-    return {name: value for name, value in wanted.items() if name not in environ}
-
-
 def _check_platform() -> None:
     if not sys.platform.startswith("linux"):
         raise JobError(
@@ -178,10 +136,14 @@ def _check_restarts(max_restarts: int) -> None:
         )
 
 
-def _members(option: str, value: int) -> int:
-    if not 1 <= value <= MOST_MEMBERS:
-        raise JobError(option, expected=f"1 to {MOST_MEMBERS}" if value > 0 else "1 or more", got=value)
-    return value
+def _words(option: str, text: str) -> tuple[str, ...]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise JobError(f"{option}: {error}", got=repr(text)) from None
+    if not words:
+        raise JobError(option, expected="a command", got=repr(text))
+    return tuple(words)
 
 
 def _seconds(option: str, value: float, zero: bool = False) -> float:
@@ -202,11 +164,3 @@ def _log_folder(log_dir: str) -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise JobError(f"--log-dir {log_dir}: no permission to write in {existing}", remedy="Choose another folder")
     return folder
-
-
-def _short_temp_dir() -> Path:
-    """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
-    folder = temp_folder()
-    job_name = len("pushgrad-20260101-000000-abcdef/")
-    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
-    return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .children import Children
 from .narration import Narration
 from .process_plan import ProcessSpec
-from .stacks import ask, handlers, name_of, pass_on
+from .stacks import name_of
 from .state import Member
 
 
@@ -31,12 +31,11 @@ class PassingOn:
 
         A hangup that not all workers handle, or ignore, ends the job, as it would end the script by itself.
         """
-        workers = self._children.leaders(self._workers)
-        if signum == signal.SIGHUP and not all(handlers(workers, signum, ignoring=True).values() or [False]):
+        if signum == signal.SIGHUP and not self._children.handle(self._workers, signum):
             return False
         if signum == signal.SIGUSR1:
             self.ask()
-        reached = pass_on(workers, signum)
+        reached = self._children.pass_on(self._workers, signum)
         self._held[signum] = {name for name in self._workers if self._is_new(name)} - reached
         to = ", ".join(sorted(reached)) or "nobody: no worker has a handler for it"
         self._narration.say(f"{name_of(signum)} is passed on to {to}")
@@ -45,12 +44,12 @@ class PassingOn:
     def again(self) -> None:
         """Pass on what came too early for some workers; once they have joined the job, they do not want it."""
         for signum, names in self._held.items():
-            names -= pass_on(self._children.leaders(names), signum) if names else set()
+            names -= self._children.pass_on(names, signum) if names else set()
             names &= {name for name in names if self._is_new(name)}
 
     def ask(self) -> None:
         """Let every process of the job print its Python frames on its standard error."""
-        for line in ask(self._children.leaders(self._names)):
+        for line in self._children.ask(self._names):
             self._narration.say(line)
 
     def _is_new(self, name: str) -> bool:

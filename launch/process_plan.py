@@ -1,12 +1,9 @@
-"""What a kind of cluster is: something that turns a job into the list of its processes."""
+"""What an engine makes of a job: the list of its processes, and who starts them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-from .job import Job
 
 # The port is known only when the scheduler has bound it. The process that listens must choose it: between choosing and
 # binding, anybody else could take it.
@@ -14,6 +11,9 @@ CHOSEN_PORT = "<chosen by the scheduler>"
 
 # The port at which torch's rank 0 listens: chosen when the job is run; see held_port.py.
 FREE_PORT = "<a free port>"
+
+# The same on another host: its agent chooses it.
+FREE_PORT_THERE = "<a free port of the first worker's host>"
 
 PREFIXES = {"worker": "w", "server": "ps", "scheduler": "sched"}
 
@@ -47,13 +47,17 @@ OWNED = frozenset(
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process of a job: its argv, and the variables that are added to the environment that it inherits."""
+    """One process of a job: its argv, and the variables that are added to the environment that it inherits.
+
+    `host` is for people. `site` is the index in the plan of the site whose agent starts it, if there are sites.
+    """
 
     role: str
     rank: int
     argv: tuple[str, ...]
     env: Mapping[str, str]
     host: str
+    site: int = 0
 
     @property
     def name(self) -> str:
@@ -72,12 +76,31 @@ class ProcessSpec:
         return replace(self, env={**self.env, "DMLC_PS_ROOT_PORT": str(port)})
 
 
-class Cluster(Protocol):
-    """A kind of cluster. Planning starts and creates nothing, so that --dry-run and tests can look at the plan."""
+@dataclass(frozen=True)
+class Site:
+    """Where an agent of ours (clusters/agent.py) starts processes, for as long as it is connected with `launch`.
 
-    def plan(self, job: Job) -> list[ProcessSpec]:
-        """List the job's processes: the scheduler first (run.py relies on it), then servers and workers by rank."""
-        ...
+    `commands` are run here, one after the other; the last one starts the agent and is its connection. A site without
+    commands has its agent from the plan's `starter`.
+    """
+
+    name: str
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job's processes: the scheduler first (run.py relies on it), then servers and workers by rank.
+
+    Without `sites`, `launch` starts them itself on this host. `starter` is a command that starts the agents of all
+    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py). Of a `partial`
+    plan other launches run the rest: the scheduler may be elsewhere, and servers may have other nodes' workers.
+    """
+
+    specs: tuple[ProcessSpec, ...]
+    sites: tuple[Site, ...] = ()
+    starter: tuple[str, ...] = ()
+    partial: bool = False
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

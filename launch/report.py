@@ -35,7 +35,7 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
         lines = [f"{cause.text}, after {seconds:.1f} s"]
     else:
         spec = cause.member.spec
-        pid = "" if cause.member.pid is None else f", pid {cause.member.pid}"
+        pid = f", pid {cause.member.pid}" if cause.member.pid else ""
         lines = _quoted(spec.name, errors, output)
         reason = f": {cause.reason}" if cause.reason else ""
         lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")

@@ -12,26 +12,27 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..common.errors import JobError
-from .children import Children
+from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import make_folders
 from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
+from .local_children import LocalChildren
 from .narration import Narration
 from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
-from .process_plan import ProcessSpec, inherited
+from .process_plan import Plan, ProcessSpec, inherited
 from .signals import PASSED_ON, Mailbox, stop_here
-from .stacks import owner
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 from .surroundings import check_files
 
-CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
@@ -44,7 +45,7 @@ SIGNALS = {
 
 def run_job(
     job: Job,
-    specs: Sequence[ProcessSpec],
+    plan: Plan,
     display: Display,
     *,
     quiet: bool = False,
@@ -59,12 +60,12 @@ def run_job(
     """
     with (
         Mailbox(own_process) as mailbox,
-        held_port(specs) as ready,
+        held_port(plan.specs) as ready,
     ):  # the mailbox first: now a signal ends what is begun
-        check_files(len(specs))
-        _make_folders(job)
+        check_files(len(plan.specs), remote=bool(plan.sites))
+        make_folders(job)
         try:
-            runner = Runner(job, ready, display, mailbox, quiet, verbose)
+            runner = Runner(job, replace(plan, specs=tuple(ready)), display, mailbox, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             shutil.rmtree(job.job_dir, ignore_errors=True)
             raise JobError(
@@ -77,32 +78,23 @@ def run_job(
     return code
 
 
-def _make_folders(job: Job) -> None:
-    try:
-        # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
-        job.job_dir.mkdir(mode=0o700)
-        job.log_dir.parent.mkdir(parents=True, exist_ok=True)
-        job.log_dir.mkdir(mode=0o700)
-        if job.config:
-            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
-    except OSError as error:
-        raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
-
-
 class Runner:
     """One run of a job, from the first process to the report."""
 
     def __init__(
         self,
         job: Job,
-        specs: Sequence[ProcessSpec],
+        plan: Plan,
         display: Display,
         mailbox: Mailbox,
         quiet: bool,
         verbose: bool,
     ) -> None:
+        specs = plan.specs
         self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
-        self._supervisor = Supervisor(specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout)
+        self._supervisor = Supervisor(
+            specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
+        )
         self._hurry = False
         self._next_view = 0.0
         self._status = StatusReader()
@@ -112,8 +104,14 @@ class Runner:
         environ = inherited(os.environ)
         # The keeper before any other process, so that none is ever unguarded; the output's thread after it, as
         # starting a process forks.
-        orphans = Orphans(mailbox.ours)
-        self._children = Children(environ, Keeper(job.job_id, job.job_dir, environ), orphans, self._selector)
+        keeper = Keeper(job.job_id, job.job_dir, environ)
+        self._children: Children
+        if plan.sites:
+            from .clusters.remote_children import RemoteChildren
+
+            self._children = RemoteChildren(job, plan, keeper, self._selector)
+        else:
+            self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
         self._output = Output(display, job.log_dir, job.separate_logs)
         self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
@@ -124,7 +122,7 @@ class Runner:
         try:
             self._take_signals()
             if not self._supervisor.stopping:
-                self._spawn(self._specs[0])  # the scheduler; the others need its port
+                self._spawn_first()
             while not self._supervisor.over:
                 self._once()
         except BaseException:  # an error of our own: nothing may be left behind, and no grace is due
@@ -145,13 +143,31 @@ class Runner:
         self._mailbox.wake.drain()
         self._take_signals()
         self._take_status()
-        while (ended := self._children.next_exit(whole=self._supervisor.stopping and not self._hurry)) is not None:
+        while (news := self._children.next_news(whole=self._supervisor.stopping and not self._hurry)) is not None:
             # Again, before each end: what a process told the scheduler before it ended (that it leaves, say) decides
             # how its end is judged, and must not be read after it.
             self._take_status()
-            self._narration.detail(f"{ended[0]} ended with {ended[1]}")
-            self._obey(self._supervisor.exited(*ended, time.monotonic()))
+            self._take_news(news)
+        self._take_status()  # what came from another host, with the news
+        if self._children.opening:
+            self._supervisor.not_begun(time.monotonic())
         self._now_and_then()
+
+    def _take_news(self, news: News) -> None:
+        now = time.monotonic()
+        match news:
+            case Started(name, pid, host):
+                self._supervisor.started(name, pid, host)
+                self._narration.detail(f"{name} is pid {pid} on {self._supervisor.members[name].spec.host}")
+            case Failed(name, why):
+                self._obey(self._supervisor.failed_to_start(name, why, now))
+            case Ended(name, code):
+                self._narration.detail(f"{name} ended with {code}")
+                self._obey(self._supervisor.exited(name, code, now))
+            case Lost(names, why):
+                self._obey(self._supervisor.lost(names, why, now))
+            case Unusable(why):
+                self._obey(self._supervisor.unusable(why, now))
 
     def _take_signals(self) -> None:
         while self._mailbox.received:
@@ -196,21 +212,27 @@ class Runner:
                 roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
                 self._children.signal(SIGNALS[action], self._names(*roles))
 
+    def _spawn_first(self) -> None:
+        """Start the scheduler, whose port the others need; all processes if it is elsewhere."""
+        if self._specs[0].role == "scheduler":
+            self._spawn(self._specs[0])
+        else:
+            self._spawn_all(self._specs)
+
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
-        for spec in self._specs[1:]:
+        self._spawn_all([spec.with_port(port) for spec in self._specs[1:]])
+
+    def _spawn_all(self, specs: Sequence[ProcessSpec]) -> None:
+        for spec in specs:
             self._take_signals()  # a job of many processes takes a while to start
             if not self._supervisor.stopping:  # it is, after a signal or the first that could not be started
-                self._spawn(spec.with_port(port))
+                self._spawn(spec)
 
     def _spawn(self, spec: ProcessSpec) -> None:
-        extra: dict[str, str] = {}
-        fds: tuple[int, ...] = ()
-        if spec.role == "scheduler":
-            extra, fds = {"PUSHGRAD_STATUS_FD": str(self._status.write_fd)}, (self._status.write_fd,)
         try:
-            pid, out, err = self._children.start(spec, extra, fds)
+            pid, out, err = self._children.start(spec, self._status)
         except OSError as error:
             why = f"{spec.argv[0]}: {error.strerror}"
             self._obey(self._supervisor.failed_to_start(spec.name, why, time.monotonic()))
@@ -219,16 +241,18 @@ class Runner:
             self._status.close_write_end()  # the scheduler is the first to be started and has it now
         self._supervisor.started(spec.name, pid)
         self._output.attach(spec.name, out, err)
-        self._narration.detail(f"{spec.name} is pid {pid}")
+        if pid != NOT_TOLD_YET:
+            self._narration.detail(f"{spec.name} is pid {pid}")
 
     def _now_and_then(self) -> None:
         now = time.monotonic()
         if now < self._next_view:
             return
         self._next_view = now + VIEW_PERIOD
-        self._children.adopt()
+        self._children.tend()
         self._passing_on.again()
-        self._narration.waits(self._supervisor, now)
+        if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
+            self._narration.waits(self._supervisor, now)
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))
@@ -242,8 +266,8 @@ class Runner:
         # Processes first: only when they have ended do their pipes end, too. Then whatever is still to be shown; only
         # a signal that comes after this point gives up a display that blocks.
         left = self._children.clear_up(self._job.job_id, min(self._job.grace_period, FINISH_WAIT), self._impatient)
-        for pid in left:
-            self._output.say(f"{owner(pid)} cannot be ended from here and is left behind")
+        for what in left:
+            self._output.say(f"{what} cannot be ended from here and is left behind")
         self._mailbox.received.clear()
         self._output.close(lambda: bool(self._mailbox.received))
         self._selector.close()

@@ -18,14 +18,14 @@ ASK = "import sys, importlib.util as u; print(sys.prefix); print(u.find_spec('pu
 ANSWER = 10.0  # seconds that an interpreter has to say it
 
 
-def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
-    """The argv that runs `script`: a .py file or a module by this Python, any other executable by itself.
+def worker_command(script: str, module: bool = False, python: str = sys.executable) -> tuple[str, ...]:
+    """The argv that runs `script`: a .py file or a module by `python`, any other executable by itself.
 
     Raises JobError if there is no such file or command, or it cannot be run. A module is not looked for: importing
     belongs to the worker.
     """
     if module:
-        return (sys.executable, "-m", script)
+        return (python, "-m", script)
     path = Path(script)
     if path.is_dir():
         raise JobError(f"{script} is a folder", expected="a script, such as train.py")
@@ -34,7 +34,7 @@ def worker_command(script: str, module: bool = False) -> tuple[str, ...]:
     if path.suffix == ".py":
         if not os.access(path, os.R_OK):
             raise JobError(f"cannot read {script}", remedy="Check its permissions")
-        return (sys.executable, script)
+        return (python, script)
     if not os.access(path, os.X_OK):
         other = f"start it as `launch bash {script}`" if path.suffix == ".sh" else f"name it {script}.py"
         raise JobError(

@@ -14,8 +14,8 @@ from .status_reader import Event
 class Member:
     """One process of a job. `code` is its exit status as `subprocess` gives it: -n if signal n killed it.
 
-    `pid` is None before the start, `code` None before the end. `joined` and `left` are what the scheduler has said of
-    it, `progress` the last event in which it told how far it is.
+    `pid` is None before the start, `code` None before the end; `lost` says that we shall never know it. `joined` and
+    `left` are what the scheduler has said of it, `progress` the last event in which it told how far it is.
     """
 
     spec: ProcessSpec
@@ -23,12 +23,13 @@ class Member:
     code: int | None = None
     joined: bool = False
     left: bool = False
+    lost: bool = False
     progress: Event = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
-        """Whether it has been started and has not ended."""
-        return self.pid is not None and self.code is None
+        """Whether it has been started and has not ended, as far as we know."""
+        return self.pid is not None and self.code is None and not self.lost
 
     @property
     def inside(self) -> bool:
@@ -41,6 +42,8 @@ class Member:
         # From the latest to the earliest, as each of these stays true when the next has come.
         if self.code is not None:
             return "done" if self.code == 0 else signal_name(self.code) or f"exit {self.code}"
+        if self.lost:
+            return "lost"
         if self.pid is None:
             return "waiting"
         if self.left:

@@ -14,13 +14,14 @@ LINE_LIMIT = 65536  # bytes of an unfinished line that are kept, and read at onc
 class StatusReader:
     """The status pipe and its read end. Lines that make no sense are dropped: they must not stop a training.
 
-    `write_fd` is for the scheduler to inherit.
+    `write_fd` is for the scheduler to inherit. What a scheduler on another host says comes by `feed` instead.
     """
 
     def __init__(self) -> None:
         self.fd, self.write_fd = os.pipe()
         os.set_blocking(self.fd, False)
         self._rest = b""
+        self._fed: list[Event] = []
         self.open = True
 
     def close_write_end(self) -> None:
@@ -37,17 +38,21 @@ class StatusReader:
 
     def read(self) -> list[Event]:
         """All events that have arrived since the last call; `open` is False once the pipe has ended."""
-        events: list[Event] = []
         while self.open:
             try:
                 data = os.read(self.fd, LINE_LIMIT)
             except BlockingIOError:
                 break
             self.open = bool(data)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self._rest = self._rest[-LINE_LIMIT:]  # a line without an end must not take more and more memory
-            events += [event for line in lines if (event := parse_event(line)) is not None]
+            self.feed(data)
+        events, self._fed = self._fed, []
         return events
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that the scheduler has written."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-LINE_LIMIT:]  # a line without an end must not take more and more memory
+        self._fed += [event for line in lines if (event := parse_event(line)) is not None]
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..common.errors import EXIT_FAILURE
@@ -25,13 +26,20 @@ PIPEFAIL = "A shell's pipe hides the exit code of what it runs: `set -o pipefail
 class Supervisor:
     """The state of a job. Each event returns the actions that it leads to; `deadline` says when `tick` is due.
 
-    Times are seconds of one monotonic clock, `now` being the time of the event. `cause` is None as long as all is well.
-    A process that exits with 75 gave up because of a peer, and a server that ends with 0 too early may have lost the
-    scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
+    Times are seconds of one monotonic clock, `now` being the time of the event. `cause` is None as long as all is
+    well. In a `partial` job the others' processes are elsewhere. A process that exits with 75 gave up because of a
+    peer, and a server that ends with 0 too early may have lost the scheduler: they are blamed only if nothing else
+    turns up within PEER_WAIT.
     """
 
     def __init__(
-        self, specs: Sequence[ProcessSpec], now: float, timeout: float | None, grace: float, start_timeout: float
+        self,
+        specs: Sequence[ProcessSpec],
+        now: float,
+        timeout: float | None,
+        grace: float,
+        start_timeout: float,
+        partial: bool = False,
     ) -> None:
         self.members = {spec.name: Member(spec) for spec in specs}
         self.cause: Cause | None = None
@@ -41,7 +49,10 @@ class Supervisor:
         self._ending = Ending(grace)
         self._timeout, self._start_timeout = timeout, start_timeout
         self._evidence = Evidence(list(self.members.values()))
-        self._timers = {"start": now + start_timeout}  # name -> time at which `_expired` is due
+        self._timers: dict[str, float] = {}  # name -> time at which `_expired` is due
+        self._partial = partial
+        if "sched" in self.members:
+            self._timers["start"] = now + start_timeout
         if timeout is not None:
             self._timers["job"] = now + timeout
 
@@ -76,13 +87,42 @@ class Supervisor:
         self._timers = {name: due + seconds for name, due in self._timers.items()}
         self._ending.shift(seconds)
 
-    def started(self, name: str, pid: int) -> None:
-        """Note that a process has been started."""
-        self.members[name].pid = pid
+    def started(self, name: str, pid: int, host: str | None = None) -> None:
+        """Note that a process has been started; `host` if that was chosen only now."""
+        member = self.members[name]
+        member.pid = pid
+        if host is not None:
+            member.spec = replace(member.spec, host=host)
 
     def failed_to_start(self, name: str, why: str, now: float) -> list[Action]:
         """Note that a process could not be started: the job fails."""
+        self.members[name].pid = None
         return self._fail(Cause(EXIT_FAILURE, f"could not be started: {why}", self.members[name]), now)
+
+    def not_begun(self, now: float) -> None:
+        """The hosts are still being reached: the time to start begins later."""
+        if "start" in self._timers:
+            self._timers["start"] = now + self._start_timeout
+
+    def unusable(self, why: str, now: float) -> list[Action]:
+        """Note that the hosts cannot be used: nothing has been started, whatever has been asked for."""
+        for member in self.members.values():
+            member.pid = None
+        return self._workers_left(now) if self.stopping else self._fail(Cause(EXIT_FAILURE, why), now)
+
+    def lost(self, names: Sequence[str], why: str, now: float) -> list[Action]:
+        """Note that nothing is heard any more of processes that have not ended: the job fails, unless it is done."""
+        gone = [member for name in names if (member := self.members[name]).running]
+        for member in gone:
+            member.lost = True
+        if self.stopping:
+            return self._workers_left(now)
+        if not gone or self._finishing:
+            return []
+        return self._fail(Cause(EXIT_FAILURE, f"was lost: {why}", gone[-1]), now)  # workers come last, and say more
+
+    def _workers_left(self, now: float) -> list[Action]:
+        return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
 
     def status(self, event: Event, now: float) -> list[Action]:
         """Take what the scheduler has said; events of an unknown kind or process are ignored."""
@@ -130,7 +170,7 @@ class Supervisor:
         member = self.members[name]
         member.code = code
         if self.stopping:
-            return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
+            return self._workers_left(now)
         if code == 0:
             return self._ended_well(member, now)
         self._evidence.note_failure(member)
@@ -138,6 +178,8 @@ class Supervisor:
 
     def _ended_well(self, member: Member, now: float) -> list[Action]:
         if member.spec.role != "worker":
+            if self._partial:  # it knows when the whole job is over
+                return self._finish(now) if not self.workers else []
             # Servers may end before the launcher has seen the last worker's end: leaving comes first.
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
@@ -164,6 +206,8 @@ class Supervisor:
         """All workers are done. If none has joined, servers wait in vain and are stopped; else they end themselves."""
         self._finishing = True
         self._timers.pop("job", None)  # a job that has done its work in time is not late
+        if self._partial:  # workers of other nodes may still need what runs here
+            return []
         if not any(worker.joined for worker in self.workers):
             return self._stop(now, at_most=FINISH_WAIT)
         self._timers["finish"] = now + FINISH_WAIT

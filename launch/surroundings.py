@@ -6,12 +6,18 @@ import contextlib
 import os
 import resource
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from ..common.cores import available_cores
 from ..common.errors import JobError
+
+SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
+ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
 
 FILES_OF_OUR_OWN = 24  # descriptors that launch uses for itself
 FILES_PER_PROCESS = 3  # its output, its errors, and a handle on itself
+FILES_PER_REMOTE = 8  # two pipes with both ends; and if it has an agent for itself, that one's command and connection
 
 
 def check_folder() -> None:
@@ -35,12 +41,29 @@ def temp_folder() -> Path:
         ) from None
 
 
-def check_files(processes: int) -> None:
+def short_temp_folder() -> Path:
+    """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
+    folder = temp_folder()
+    job_name = len("pushgrad-20260101-000000-abcdef/")
+    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
+    return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")
+
+
+def thread_defaults(workers: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """How many threads each of so many workers of this host may use; what `environ` says stays.
+
+    Workers that all use all cores slow each other down.
+    """
+    threads = str(max(1, available_cores() // max(1, workers)))
+    return {name: threads for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if name not in environ}
+
+
+def check_files(processes: int, remote: bool = False) -> None:
     """See to it that so many processes can be started with this process's limit of open files, and raise it if need be.
 
     Raises JobError if that is not allowed.
     """
-    needed = FILES_OF_OUR_OWN + FILES_PER_PROCESS * processes
+    needed = FILES_OF_OUR_OWN + (FILES_PER_REMOTE if remote else FILES_PER_PROCESS) * processes
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed or soft == resource.RLIM_INFINITY:
         return

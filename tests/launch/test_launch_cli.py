@@ -16,7 +16,7 @@ def test_dry_run_starts_nothing(launch, script, scratch):
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        (["--worker", "2", "train.py"], "No such option '--worker'. Did you mean '--workers'?"),
+        (["--worker", "2", "train.py"], "No such option '--worker'. (Did you mean one of: '--workdir', '--workers'"),
         (["--work", "2", "train.py"], "No such option '--work'"),
         (["--workers", "two", "train.py"], "'two' is not a valid integer"),
         (["--workers", "0", "train.py"], "--workers: expected 1 or more, got 0"),

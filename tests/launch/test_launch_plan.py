@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pushgrad.common.job import JobEnv
-from pushgrad.launch.dry_run import describe
+from pushgrad.launch.clusters.local import Local
+from pushgrad.launch.dry_run import by_hand, heading
 from pushgrad.launch.held_port import held_port
 from pushgrad.launch.job import Job
-from pushgrad.launch.local import LocalCluster
 from pushgrad.launch.process_plan import FREE_PORT, OWNED, inherited
 
 JOB = Job(
@@ -30,13 +30,13 @@ JOB = Job(
 
 @pytest.fixture
 def specs():
-    return LocalCluster().plan(JOB)
+    return Local().plan(JOB).specs
 
 
 def test_scheduler_first_then_servers_then_workers(specs):
     assert [spec.name for spec in specs] == ["sched", "ps0", "ps1", "w0", "w1"]
     assert [spec.title for spec in specs] == ["scheduler", "server 0", "server 1", "worker 0", "worker 1"]
-    assert specs == LocalCluster().plan(JOB)
+    assert specs == Local().plan(JOB).specs
 
 
 def test_every_process_finds_its_place(specs):
@@ -55,16 +55,16 @@ def test_the_environment_of_a_worker(specs):
     assert [spec.env.get("PUSHGRAD_DEVICES") for spec in specs] == [None, None, None, "gpu0", "gpu0,cpu0"]
     assert "CUDA_VISIBLE_DEVICES" not in specs[1].env
     assert "PUSHGRAD_SHARED_GPUS" not in env
-    shared = LocalCluster().plan(replace(JOB, hands=(("0",), ("0",))))
+    shared = Local().plan(replace(JOB, hands=(("0",), ("0",)))).specs
     assert [spec.env.get("PUSHGRAD_SHARED_GPUS") for spec in shared] == [None, None, None, "1", "1"]
-    for spec in LocalCluster().plan(replace(JOB, hands=())):
+    for spec in Local().plan(replace(JOB, hands=())).specs:
         assert not {"CUDA_VISIBLE_DEVICES", "PUSHGRAD_DEVICES"} & set(spec.env), "no word of GPUs without --gpus"
     free = {"CUDA_VISIBLE_DEVICES", "MASTER_ADDR", "MASTER_PORT", "PUSHGRAD_START_TIMEOUT"}
     assert set(specs[-1].env) - set(JOB.env) - set(JOB.defaults) - free <= OWNED
 
 
 def test_keys_reach_every_process():
-    assert {spec.env["PUSHGRAD_KEYS"] for spec in LocalCluster().plan(replace(JOB, keys=Path("/k")))} == {"/k"}
+    assert {spec.env["PUSHGRAD_KEYS"] for spec in Local().plan(replace(JOB, keys=Path("/k"))).specs} == {"/k"}
 
 
 def test_another_job_is_forgotten():
@@ -86,12 +86,12 @@ def test_torch_s_scripts_find_each_other(specs):
             socket.create_connection(("127.0.0.1", port), 10).close()
         with socket.socket() as other, pytest.raises(OSError):
             other.bind(("127.0.0.1", port))  # nobody gets it by chance
-    mine = LocalCluster().plan(replace(JOB, env={"MASTER_PORT": "29500"}))
+    mine = Local().plan(replace(JOB, env={"MASTER_PORT": "29500"})).specs
     assert {spec.env["MASTER_PORT"] for spec in mine[3:]} == {"29500"}
 
 
 def test_dry_run_shows_no_secrets(specs):
-    text = describe(JOB, specs, ["a note"], {"DMLC_INTERFACE": "eth0"})
+    text = "\n".join([*heading(JOB, ["a note"]), *by_hand(JOB, specs, {"DMLC_INTERFACE": "eth0"})])
     subprocess.run(["sh", "-n"], input=text, text=True, check=True)
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     commands = [words for words in lines if words and words[0] == "env"]

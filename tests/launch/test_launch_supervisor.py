@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pushgrad.launch.clusters.local import Local
 from pushgrad.launch.ending import DUMP_WAIT, FINISH_WAIT, KILL_WAIT, Action
 from pushgrad.launch.job import Job
-from pushgrad.launch.local import LocalCluster
 from pushgrad.launch.supervisor import PEER_WAIT, Supervisor
 
 START, TERM, REST, KILL = [Action.START], [Action.TERM], [Action.TERM_REST], [Action.KILL]
@@ -19,7 +19,7 @@ class Story:
     def __init__(self, workers=2, servers=1, timeout=None, grace=30.0):
         job = Job(("train",), workers, servers, "j", Path("/x"), Path("/x/logs"))
         self.now = 100.0
-        specs = LocalCluster().plan(job)
+        specs = Local().plan(job).specs
         self.supervisor = Supervisor(specs, self.now, timeout, grace, start_timeout=60.0)
         self.supervisor.started("sched", 1)
         self.names = [spec.name for spec in specs]

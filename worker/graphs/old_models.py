@@ -50,6 +50,8 @@ def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape], convention: st
         name: symbol.with_heads(rebuilt(symbol.heads, partial(_with_convention, name, unstated)))
         for name in CONVENTIONS
     }
+    if not any(ASSUMED in node.attrs for node in unstated):
+        forms[_assumed(unstated)] = symbol  # not a guess: a graph of today that leaves out the default stays as it is
     if convention is not None:
         return forms[convention]
     names = set(symbol.list_inputs())

@@ -9,6 +9,7 @@ import warnings
 
 from ...common.foreign_launcher import foreign_launcher, remedy
 from ...common.job import JobEnv
+from ...common.mpi_roles import mpi_variables
 from .job_session import JobSession
 from .session import Session
 
@@ -16,14 +17,18 @@ _joined: list[Session] = []  # none before somebody asks, then one for the rest 
 _joining = threading.Lock()
 
 
-def current_session() -> Session:
+def current_session(alone: bool = False) -> Session:
     """The session of this process; the first call joins the job that the environment describes, if any.
+
+    The processes that an MPI launcher has started become a job, unless this one asks to be `alone`.
 
     Blocks until the job is complete. In a process whose DMLC_ROLE is server or scheduler it does not return.
     Raises JobError if the job refuses us or does not come about, PeerLost if it is aborted meanwhile.
     """
     with _joining:  # held while joining: a second thread waits for the one session instead of asking for another rank
         if not _joined:
+            if not alone:
+                os.environ.update(mpi_variables())
             serve_if_role()  # first: a server or scheduler has no use for what follows
             env = JobEnv.from_env()
             _joined.append(Session() if env is None else JobSession.join(env))

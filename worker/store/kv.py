@@ -36,7 +36,7 @@ def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     does not fit the environment, and the errors of `current_session`; in a job DataError if workers create different
     stores, RemoteError if a server refuses, PeerLost if the job ends.
     """
-    session = current_session()
+    session = current_session(is_local(name))
     kind = fitting_kind(name, session)
     if kind in LOCAL:
         from .local_store import KVStoreLocal
@@ -45,6 +45,11 @@ def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     from .distributed_store import KVStoreDist
 
     return KVStoreDist(kind, session, name.staleness if isinstance(name, KVStore) else staleness)
+
+
+def is_local(name: object) -> bool:
+    """Whether `name` (any case) asks for a store of this process alone, or for none."""
+    return name is None or (isinstance(name, str) and ALIASES.get(name.lower(), name.lower()) in LOCAL)
 
 
 def fitting_kind(name: str | KVStore, session: Session) -> str:

@@ -12,6 +12,7 @@ from .. import random
 from ..data.data_iter import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
+from ..store.kv import is_local
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from ..symbols.symbol import Symbol
@@ -107,7 +108,7 @@ class FeedForward(Model):
         callbacks = self._callbacks(eval_data, eval_metric, measured, chosen)
         begin_at(iterator, self.begin_epoch)
         # Joining the job waits for all other processes, so the data and options of this one are checked before.
-        session = current_session()
+        session = current_session(is_local(chosen["kvstore"]))
         with session.running("fit"):
             # None is MXNet's for updates without a store: here, where one process has its own.
             kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]

@@ -1,0 +1,170 @@
+"""The processes of a job on this host: each leads a session of its own, and the keeper knows them all.
+
+Everything is called from the runner's thread. There are no others: a system that has no room for a thread still lets a
+job end in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO
+
+from .children import Ended
+from .keeper import Keeper
+from .orphans import Orphans
+from .process_plan import ProcessSpec
+from .processes import end_all, group_lives, members, signal_groups
+from .stacks import ask, handlers, owner, pass_on
+from .status_reader import StatusReader
+
+
+class LocalChildren:
+    """Starts processes and collects their exit statuses.
+
+    `environ` is what all of them inherit. `selector` wakes up when one has ended, if the system knows pidfds; without
+    them one must look now and then.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], keeper: Keeper, orphans: Orphans, selector: selectors.BaseSelector
+    ) -> None:
+        self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
+        orphans.know(keeper.pid)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}  # those whose end has not been collected
+        self._handles: dict[str, int] = {}  # pidfds
+        self._leaders: set[int] = set()  # of sessions in which something may still live, ended ones included
+        self._ended: deque[str] = deque()
+        self._lingering: list[tuple[str, int, int]] = []  # name, exit status and group of those that are held back
+
+    @property
+    def opening(self) -> bool:
+        """Never: this host is there."""
+        return False
+
+    def start(self, spec: ProcessSpec, status: StatusReader) -> tuple[int, IO[bytes], IO[bytes]]:
+        """Start a process; returns its pid, output and error pipes. The scheduler inherits the status pipe.
+
+        Standard input is /dev/null: no process of a job can own the terminal. A session of its own keeps the terminal's
+        Ctrl-C from it: it would get the signal twice. Raises OSError if it cannot be started.
+        """
+        extra: dict[str, str] = {}
+        fds: tuple[int, ...] = ()
+        if spec.role == "scheduler":
+            extra, fds = {"PUSHGRAD_STATUS_FD": str(status.write_fd)}, (status.write_fd,)
+        child = subprocess.Popen(
+            spec.argv,
+            env={**self._environ, **spec.env, **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=fds,
+        )
+        assert child.stdout is not None and child.stderr is not None
+        # If the launcher is killed before this line, the keeper finds the process by its environment (processes.py).
+        self._keeper.watch(child.pid)
+        self._orphans.know(child.pid)
+        self._leaders.add(child.pid)
+        self._running[spec.name] = child
+        with contextlib.suppress(OSError):  # too old a system, or too many files
+            self._handles[spec.name] = os.pidfd_open(child.pid)
+            self._selector.register(self._handles[spec.name], selectors.EVENT_READ)
+        return child.pid, child.stdout, child.stderr
+
+    def _pids(self, names: Iterable[str]) -> dict[str, int]:
+        """The pids of those of `names` that have not ended."""
+        return {name: self._running[name].pid for name in names if name in self._running}
+
+    def next_news(self, whole: bool) -> Ended | None:
+        """The next process that has ended; None if none has.
+
+        If it must have ended as a `whole`, one counts only when its process group is empty: a shell in front of the
+        script may be gone while the script still finishes its work.
+        """
+        self._look()
+        if self._ended:
+            name = self._ended.popleft()
+            child = self._running[name]
+            self._lingering.append((name, self._collect(name), child.pid))
+        for item in list(self._lingering):
+            name, code, leader = item
+            lives = group_lives(leader)
+            if not (lives and whole):
+                self._lingering.remove(item)
+                # While its group has members, their group id keeps the system from reusing the number.
+                if not lives:
+                    self._forget(leader)
+                return Ended(name, code)
+        return None
+
+    def _look(self) -> None:
+        for name, child in self._running.items():
+            if name not in self._ended:
+                # Not collected yet: until it is, its pid cannot be given to another process.
+                with contextlib.suppress(ChildProcessError):
+                    if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                        continue
+                self._ended.append(name)
+
+    def _collect(self, name: str) -> int:
+        handle = self._handles.pop(name, None)
+        if handle is not None:
+            self._selector.unregister(handle)
+            os.close(handle)
+        return self._running.pop(name).wait()
+
+    def _forget(self, leader: int) -> None:
+        self._leaders.discard(leader)
+        self._keeper.forget(leader)
+
+    def handle(self, names: Iterable[str], signum: int) -> bool:
+        """Whether each of `names` that runs handles or ignores a signal; False if none runs."""
+        return all(handlers(self._pids(names), signum, ignoring=True).values() or [False])
+
+    def pass_on(self, names: Iterable[str], signum: int) -> set[str]:
+        """Send a signal to those processes that handle it; returns the names of those that do."""
+        return pass_on(self._pids(names), signum)
+
+    def ask(self, names: Iterable[str]) -> list[str]:
+        """Let everybody print its Python frames; returns a line about each that cannot."""
+        return ask(self._pids(names))
+
+    def tend(self) -> None:
+        """Take care of orphans that the job's processes have left behind."""
+        for session in self._orphans.sessions() - self._leaders:
+            self._leaders.add(session)
+            self._keeper.watch(session)
+
+    def signal(self, signum: int, names: Iterable[str]) -> None:
+        """Send a signal to the process groups of those of `names` that have not ended."""
+        wanted = set(names)
+        groups = [child.pid for name, child in self._running.items() if name in wanted]
+        signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
+
+    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
+        """End whatever is left of the job, including what its processes have started and left behind, and the keeper.
+
+        `patience` is the time in seconds between TERM and KILL; once `hurry` says so, KILL follows at once. The keeper
+        ends last: until then it would do the same if the launcher died here. Returns words for each process that cannot
+        be ended.
+        """
+
+        def find() -> list[int]:
+            self.tend()
+            return members(self._leaders, job_id)
+
+        left = end_all(find, patience, hurry)
+        self._look()
+        for name in self._ended:
+            self._collect(name)
+        for handle in self._handles.values():
+            os.close(handle)
+        self.tend()  # collects the last orphans
+        self._keeper.close(bool(left))
+        return [owner(pid) for pid in left]
