@@ -35,7 +35,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     check_folder()
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env)
+    env = parse_env(options.env) | _snapshots(options)
     python = options.python or sys.executable
     together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
@@ -56,6 +56,12 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         **_places(options.log_dir),
     )
     return job if options.python is None else replace(job, role_command=(python, *ROLE))
+
+
+def _snapshots(options: Options) -> dict[str, str]:
+    """The variables by which every process learns of snapshots; the workers check them."""
+    given = {"PUSHGRAD_SNAPSHOT": options.snapshot, "PUSHGRAD_RESUME": options.resume}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _command(options: Options, python: str) -> tuple[str, ...]:
