@@ -104,7 +104,7 @@ class FeedForward(Model):
         DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
-        check_fit_options(chosen)
+        check_fit_options(chosen, self.optimizer_parameters())
         snapshots = SnapshotOptions.of(chosen["snapshot"], chosen["resume"])
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []

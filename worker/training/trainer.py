@@ -55,6 +55,7 @@ class Trainer:
         self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
+        pairing.check_names(metric)
         self._setup = FitSetup(
             model,
             iterator,
