@@ -51,8 +51,8 @@ def train(monkeypatch, tmp_path):
     [
         (1, [mx.gpu(0)], "float32"),
         (1, [mx.gpu(0)], "float16"),
-        (2, [mx.gpu(0), mx.gpu(1)], "float32"),
-        (1, [mx.gpu(0), mx.cpu()], "float32"),
+        pytest.param(2, [mx.gpu(0), mx.gpu(1)], "float32", marks=pytest.mark.long),
+        pytest.param(1, [mx.gpu(0), mx.cpu()], "float32", marks=pytest.mark.long),
     ],
     indirect=["cupy_on_cpu"],
     ids=["one", "float16", "two", "mixed"],

@@ -36,7 +36,7 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
-from .resuming import Start, start
+from .resuming import Start, say_what_differs, start
 from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
 
@@ -238,6 +238,8 @@ class FeedForward(Model):
         gpus = self.placement().identities() if session.num_workers > 1 else []
         shares = agree(session, self.symbol, iterator, slices, random.current_seed(), self.training, gpus)
         self.training = shares.training
+        if begin.state is not None:
+            say_what_differs(begin.state, shares.total_slices, session)
         trainer = Trainer(self, iterator, shares, session, kind, measured, begin.state, begin.snapshots)
         # What is said at the start has been said by whoever began the training.
         if callbacks.verbose and session.rank == 0 and begin.state is None:

@@ -62,6 +62,21 @@ def start(
     return Start(state, is_over, snapshots)
 
 
+def say_what_differs(state: FitState, slices: int, session: Session) -> None:
+    """Say on rank 0 why the bits from here on cannot be those of a training that nobody disturbed, if they cannot.
+
+    `slices`: into how many each batch is now cut.
+    """
+    reasons = []
+    if slices != state.slices:
+        reasons.append(f"each batch is cut into {slices} slices instead of {state.slices}")
+    if session.num_workers != state.workers and (state.aux_params or state.residuals):
+        what = "BatchNorm's statistics and the like" if state.aux_params else "what compressed gradients leave out"
+        reasons.append(f"{what} are those of {session.num_workers} workers instead of {state.workers}")
+    if reasons and session.rank == 0:
+        note(f"the bits are not those of an undisturbed training: {', and '.join(reasons)}")
+
+
 def _identity(model: Model, iterator: DataIter, metric: Metric) -> Identity:
     """What must be the same for a snapshot to be of this fit, under the names that an error gives them."""
     return {

@@ -53,7 +53,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing(folder, name):
     path, draw = folder / name, random.Random(0)
     whole = path.read_bytes()
     refused = 0
-    for _ in range(150):
+    for _ in range(60):
         place, bit = draw.randrange(len(whole)), draw.randrange(8)
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
         try:
@@ -63,7 +63,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing(folder, name):
             refused += 1
         else:  # such as white space in JSON, or the device in the file of arrays, which readers ignore
             np.testing.assert_equal(found.tree, TREE)
-    assert refused > 90
+    assert refused > 35
 
 
 @pytest.mark.parametrize("name", ["state.json", "state.params", "rank-1.json", "rank-1.params"])

@@ -1,5 +1,6 @@
 """Trainings that end in their midst and go on from a snapshot, in one process; tests/job kills real ones."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -14,6 +15,8 @@ from pushgrad.common.errors import FileFormatError, JobError, ParameterError
 from pushgrad.worker.files import snapshot
 from pushgrad.worker.store.session import Session
 from pushgrad.worker.training import script_run, snapshots
+from pushgrad.worker.training.fit_state import FitState
+from pushgrad.worker.training.resuming import say_what_differs
 
 RNG = np.random.default_rng(5)
 X = RNG.random((60, 1, 6, 6), np.float32)
@@ -79,15 +82,15 @@ def network(hidden=8):
     return s.SoftmaxOutput(s.FullyConnected(dropped, num_hidden=3, name="fc2"), name="softmax")
 
 
-def train(data=(X, Y), kill=None, callbacks=(), num_epoch=3, hidden=8, **options):
+def train(data=(X, Y), kill=None, callbacks=(), hidden=8, symbol=None, **options):
     """Three epochs of six steps by default; the model."""
     ends = [mx.callback.log_train_metric(2), *([KillAt(kill)] if kill else [])]
     ends += [options.pop("batch_end_callback")] if "batch_end_callback" in options else []
-    return mx.FeedForward.create(
-        network(hidden), *data, num_epoch=num_epoch, batch_size=options.pop("batch_size", 10),
-        learning_rate=0.05, initializer=mx.init.Uniform(0.2), eval_data=(X[:20], Y[:20]), batch_end_callback=ends,
-        epoch_end_callback=list(callbacks), **({"momentum": 0.9} | options),
-    )  # fmt: skip
+    given = {
+        "num_epoch": 3, "batch_size": 10, "learning_rate": 0.05, "momentum": 0.9, "eval_data": (X[:20], Y[:20]),
+        "initializer": mx.init.Uniform(0.2), "batch_end_callback": ends, "epoch_end_callback": list(callbacks),
+    }  # fmt: skip
+    return mx.FeedForward.create(network(hidden) if symbol is None else symbol, *data, **(given | options))
 
 
 def bits(model):
@@ -166,6 +169,33 @@ def test_it_holds_for_what_a_training_can_be_made_of(script, capsys, options):
         return train(**given, **({"data": (kinds[data](),)} if data else {}))
 
     interrupted(script, capsys, 10, "4steps", make, **options)
+
+
+def test_pictures_that_are_shuffled_cropped_and_mirrored(script, capsys, tmp_path):
+    with mx.recordio.MXIndexedRecordIO(f"{tmp_path}/a.idx", f"{tmp_path}/a.rec", "w") as file:
+        for i in range(24):
+            pixels = RNG.integers(0, 256, (9, 9, 3)).astype(np.uint8)
+            file.write_idx(i, mx.recordio.pack_img((0, i % 3, i, 0), pixels, 3, ".png"))
+
+    def make(kill=None):
+        with contextlib.closing(
+            mx.io.ImageRecordIter(f"{tmp_path}/a.rec", (3, 6, 6), 4, shuffle=True, rand_crop=True, rand_mirror=True)
+        ) as pictures:
+            return train(data=(pictures,), kill=kill, eval_data=None)
+
+    interrupted(script, capsys, 10, "4steps", make)
+
+
+def test_an_unrolled_lstm(script, capsys):
+    tokens = RNG.integers(0, 9, (40, 6)).astype(np.float32)
+    states = {f"l0_init_{kind}": np.zeros((40, 4), np.float32) for kind in "hc"}
+    net = mx.models.lstm_unroll(9, seq_len=5, num_hidden=4, num_embed=3, dropout=0.2)
+
+    def make(kill=None):
+        data = mx.io.NDArrayIter({"data": tokens[:, :-1], **states}, {"softmax_label": tokens[:, 1:]}, 8, shuffle=True)
+        return train(data=(data,), kill=kill, eval_data=None, symbol=net, eval_metric="ce")
+
+    interrupted(script, capsys, 8, "3steps", make)
 
 
 def test_early_stopping_goes_on_with_its_best(script, capsys):
@@ -391,6 +421,22 @@ def test_the_training_goes_on_while_a_slow_disk_writes(script, monkeypatch):
     finish()
     assert steps[:2] == [3, 7], "that of step 6 is taken as soon as it can be"
     assert steps[-1] == 12
+
+
+def test_what_changes_the_bits_is_said(script, capsys):
+    folder = script(snapshot="2steps")
+    with pytest.raises(Killed):
+        train(kill=3)
+    (path,) = folder.glob("*-*")
+    state = FitState.of(snapshot.read(path), Session())
+    capsys.readouterr()
+    say_what_differs(state, 2, Session())
+    assert capsys.readouterr().err == ""
+    say_what_differs(state, 3, Session(num_workers=3))
+    assert capsys.readouterr().err == (
+        "pushgrad: the bits are not those of an undisturbed training: each batch is cut into 3 slices instead of 2, "
+        "and BatchNorm's statistics and the like are those of 3 workers instead of 1\n"
+    )
 
 
 def test_a_part_that_does_not_come_is_named(tmp_path, monkeypatch):
