@@ -22,7 +22,8 @@ class Job:
 
     `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `seats` are the hosts,
     if the engine is told of any, `python` the interpreter there, `workdir` the folder in which processes run, and
-    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `hands` holds for each
+    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `slurm` holds options of
+    sbatch if the job is to be submitted: `launch` is started anew by it, with `arguments`. `hands` holds for each
     worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env`
     is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with
     CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
@@ -53,3 +54,5 @@ class Job:
     workdir: Path = field(default_factory=Path.cwd)
     sync: Path | None = None
     mpirun: tuple[str, ...] = ("mpirun",)
+    slurm: Mapping[str, str] | None = None
+    arguments: tuple[str, ...] = ()

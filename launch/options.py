@@ -17,7 +17,8 @@ from ..common.errors import JobError
 from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
 from .clusters.engine import check_options, engine
-from .clusters.hosts import Seat, read_hosts, seats
+from .clusters.hosts import Host, Seat, seats
+from .clusters.pairs import pairs
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
 from .job import ROLE, Job
 from .process_plan import OWNED
@@ -43,6 +44,8 @@ class Options:
     workdir: str | None = None
     sync: bool = False
     mpirun: str | None = None
+    submit: bool = False
+    slurm: Sequence[str] = ()
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()
@@ -80,6 +83,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
+        slurm=pairs("--slurm", options.slurm) if options.submit else None,
         **team,
         **_places(options.log_dir),
     )
@@ -108,10 +112,10 @@ def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) 
     for option in ("workers", "servers", "workers_per_host", "servers_per_host"):
         if (value := getattr(options, option)) is not None:
             _members(f"--{option.replace('_', '-')}", value)
-    if options.hostfile is not None:
-        return _team_on_hosts(options, environ)
-    if "hostfile" in engine(options.cluster).needs:
+    if "hostfile" in engine(options.cluster).needs and options.hostfile is None:
         raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
+    if hosts := engine(options.cluster).hosts(options, environ):
+        return _team_on_hosts(options, hosts)
     hands = deal_gpus(options.gpus, options.workers, env, environ)
     workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
     threads = thread_defaults(workers, environ)
@@ -124,11 +128,16 @@ def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) 
     )
 
 
-def _team_on_hosts(options: Options, environ: Mapping[str, str]) -> _Team:
+def _team_on_hosts(options: Options, hosts: Sequence[Host]) -> _Team:
     if options.gpus is not None:
-        raise JobError("--gpus counts the GPUs of this host", remedy="Write gpus=0,1 behind the hosts in --hostfile")
+        instead = (
+            "Leave it out; mx.gpu(int(os.environ['LOCAL_RANK'])) is a GPU of a worker's own"
+            if options.hostfile is None
+            else "Write gpus=0,1 behind the hosts in --hostfile"
+        )
+        raise JobError("--gpus counts the GPUs of this host", remedy=instead)
     placed = seats(
-        read_hosts(Path(options.hostfile or "")),
+        hosts,
         options.workers,
         options.servers,
         options.workers_per_host,

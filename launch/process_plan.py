@@ -93,12 +93,14 @@ class Plan:
     """A job's processes: the scheduler first (run.py relies on it), then servers and workers by rank.
 
     Without `sites`, `launch` starts them itself on this host. `starter` is a command that starts the agents of all
-    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py).
+    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py). It does not
+    inherit the variables `withheld`.
     """
 
     specs: tuple[ProcessSpec, ...]
     sites: tuple[Site, ...] = ()
     starter: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

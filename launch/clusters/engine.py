@@ -8,17 +8,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ...common.errors import JobError
 from ..display import Display
 from ..job import Job
 from ..process_plan import Plan
+from .hosts import Host
+
+if TYPE_CHECKING:
+    from ..options import Options
 
 # Name -> module and class. A module is imported when its engine is used.
-ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi")}
+ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "slurm": ("slurm", "Slurm")}
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
-SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun")
+SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun", "submit", "slurm")
 
 
 class Engine(ABC):
@@ -29,6 +34,13 @@ class Engine(ABC):
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+
+    def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
+        """The hosts to which workers and servers are dealt; () if there is one, or somebody else deals.
+
+        Raises JobError if they cannot be known.
+        """
+        return ()
 
     @abstractmethod
     def plan(self, job: Job) -> Plan:
