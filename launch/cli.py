@@ -146,8 +146,9 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
     from .arguments import arguments
+    from .given import Options
     from .notes import notes
-    from .options import Options, make_job, parse_ranks
+    from .options import make_job, parse_ranks
 
     options = {name: value for name, value in context.params.items() if name not in SHOWING}
     if context.get_parameter_source("script") is ParameterSource.COMMANDLINE:

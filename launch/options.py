@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,6 +19,7 @@ from ..common.job import start_timeout as start_timeout_in
 from .clusters.engine import check_options, engine
 from .clusters.hosts import Host, Seat, seats
 from .clusters.pairs import pairs
+from .given import Options
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
 from .job import ROLE, Job
 from .process_plan import OWNED
@@ -26,35 +27,6 @@ from .script import worker_command
 from .surroundings import check_folder, short_temp_folder, thread_defaults
 
 NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of `launch` as they were given, under the names that they have there. Times are in seconds."""
-
-    script: str
-    args: Sequence[str] = ()
-    module: bool = False
-    cluster: str = "local"
-    hostfile: str | None = None
-    workers: int | None = None
-    servers: int | None = None
-    workers_per_host: int | None = None
-    servers_per_host: int | None = None
-    workdir: str | None = None
-    sync: bool = False
-    mpirun: str | None = None
-    submit: bool = False
-    slurm: Sequence[str] = ()
-    python: str | None = None
-    gpus: str | None = None
-    env: Sequence[str] = ()
-    log_dir: str | None = None
-    separate_logs: bool = False
-    timeout: float | None = None
-    start_timeout: float | None = None
-    grace_period: float = 30.0
-    max_restarts: int = 0
 
 
 def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:

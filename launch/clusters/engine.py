@@ -17,7 +17,7 @@ from ..process_plan import Plan
 from .hosts import Host
 
 if TYPE_CHECKING:
-    from ..options import Options
+    from ..given import Options
 
 # Name -> module and class. A module is imported when its engine is used.
 ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "slurm": ("slurm", "Slurm")}

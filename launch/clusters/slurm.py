@@ -20,8 +20,8 @@ from .slurm_script import batch_script
 
 if TYPE_CHECKING:
     from ..display import Display
+    from ..given import Options
     from ..job import Job
-    from ..options import Options
 
 # An agent has all CPUs, memory and GPUs of its node. It shares them with a step around `launch` (srun --pty bash), has
 # no use for MPI, and the end of one must not end the others before `launch` has said why.

@@ -17,7 +17,7 @@ from .ssh_by_hand import by_hand
 from .ssh_command import remote, rsync
 
 if TYPE_CHECKING:
-    from ..options import Options
+    from ..given import Options
 
 
 class Ssh(Engine):

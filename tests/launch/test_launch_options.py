@@ -9,7 +9,8 @@ import pytest
 from pushgrad.common.cores import available_cores
 from pushgrad.common.errors import JobError
 from pushgrad.launch import options as launch_options
-from pushgrad.launch.options import Options, parse_env, parse_ranks
+from pushgrad.launch.given import Options
+from pushgrad.launch.options import parse_env, parse_ranks
 from pushgrad.launch.script import another_interpreter, worker_command
 
 

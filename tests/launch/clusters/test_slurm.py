@@ -12,7 +12,8 @@ from pushgrad.launch import cli
 from pushgrad.launch.clusters.pairs import pairs
 from pushgrad.launch.clusters.slurm import Slurm
 from pushgrad.launch.clusters.slurm_job import exit_code, parse_records
-from pushgrad.launch.options import Options, make_job
+from pushgrad.launch.given import Options
+from pushgrad.launch.options import make_job
 
 # As salloc 22.05.8 sets them for --nodes=3 --ntasks=5.
 GRANTED = {
@@ -98,7 +99,7 @@ SCRIPT = f"""\
 #SBATCH --exclusive
 #SBATCH --comment="a \\"b\\" \\\\ #c"
 unset LAUNCH_CONFIG LAUNCH_SUBMIT LAUNCH_SLURM
-exec {sys.executable} -P -m pushgrad.launch --workers=4 --cluster=slurm --env=A=b --timeout=60.0 --verbose train.py '0 1'
+exec {sys.executable} -P -m pushgrad.launch --workers=4 --cluster=slurm --env=A=b --timeout=60.0 train.py '0 1'
 """
 
 
@@ -111,7 +112,7 @@ def dry_run(*words, **environ):
 def test_the_batch_script():
     """Options come from everywhere, and the script needs neither file nor variables."""
     Path("job.toml").write_text('workers = 4\nslurm = ["nodes=2", "signal=USR2@60"]\nenv = {A = "b", API_KEY = "k"}\n')
-    words = ["--config", "job.toml", "--verbose", "--slurm", "nodes=2", "--slurm", "signal=USR2@60"]
+    words = ["--config", "job.toml", "--slurm", "nodes=2", "--slurm", "signal=USR2@60"]
     more = ["--slurm", "exclusive", "--slurm", 'comment=a "b" \\ #c', "train.py", "0 1"]
     text = dry_run(*words, *more, LAUNCH_TIMEOUT="60")
     script = text.partition("sbatch <<'EOF'\n")[2].removesuffix("EOF\n")

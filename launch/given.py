@@ -1,0 +1,35 @@
+"""What a user has asked for, before anything of it has been looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `launch` as they were given, under the names that they have there. Times are in seconds."""
+
+    script: str
+    args: Sequence[str] = ()
+    module: bool = False
+    cluster: str = "local"
+    hostfile: str | None = None
+    workers: int | None = None
+    servers: int | None = None
+    workers_per_host: int | None = None
+    servers_per_host: int | None = None
+    workdir: str | None = None
+    sync: bool = False
+    mpirun: str | None = None
+    submit: bool = False
+    slurm: Sequence[str] = ()
+    python: str | None = None
+    gpus: str | None = None
+    env: Sequence[str] = ()
+    log_dir: str | None = None
+    separate_logs: bool = False
+    timeout: float | None = None
+    start_timeout: float | None = None
+    grace_period: float = 30.0
+    max_restarts: int = 0
