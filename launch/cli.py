@@ -78,6 +78,14 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--slurm", type=config.Words(), multiple=True, metavar="KEY=VALUE", help="An option for sbatch; may be repeated."
 )
+@click.option(
+    "--kubernetes",
+    type=config.Words(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For Kubernetes, each once: image, namespace, name, queue, cpu, memory, gpus (per worker), user.",
+)
+@click.option("--no-jobset", is_flag=True, help="Kubernetes' own Jobs and a Service, where JobSet is not installed.")
 @click.option("--python", metavar="PATH", help="The Python with pushgrad there.  [default: the path of this one]")
 @click.option(
     "--gpus",
@@ -172,7 +180,8 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
     inside = arguments(context, {**context.params, **options}, NOT_INSIDE)
-    return replace(job, config=text, arguments=inside), [*misspelled, *notes(job, os.environ)]
+    told = [] if engine(context.params["cluster"]).elsewhere else notes(job, os.environ)
+    return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 
 def _display(context: click.Context, job: Job) -> Display:

@@ -24,6 +24,8 @@ class Options:
     mpirun: str | None = None
     submit: bool = False
     slurm: Sequence[str] = ()
+    kubernetes: Sequence[str] = ()
+    no_jobset: bool = False
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()

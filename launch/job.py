@@ -55,4 +55,6 @@ class Job:
     sync: Path | None = None
     mpirun: tuple[str, ...] = ("mpirun",)
     slurm: Mapping[str, str] | None = None
+    kubernetes: Mapping[str, str] = field(default_factory=dict)
+    no_jobset: bool = False
     arguments: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from .process_plan import OWNED
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder, thread_defaults
 
+PATIENT = {"PUSHGRAD_START_TIMEOUT": "600"}  # images are fetched, and machines may be made
 NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
 
 
@@ -40,26 +41,30 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env)
-    python = options.python or sys.executable
+    cluster = engine(options.cluster)
+    python = options.python or ("python" if cluster.elsewhere else sys.executable)
     team = _team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
+    places = _places(options.log_dir)
     job = Job(
         command=_command(options, python),
         python=python,
         env=env,
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
-        start_timeout=_start_timeout(options.start_timeout, env, environ),
+        start_timeout=_start_timeout(options.start_timeout, env, PATIENT if cluster.elsewhere else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
         keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
-        workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
+        workdir=Path(options.workdir) if options.workdir else sync or (Path() if cluster.elsewhere else Path.cwd()),
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
         slurm=pairs("--slurm", options.slurm) if options.submit else None,
+        kubernetes={"name": f"pushgrad-{places['job_id']}", **pairs("--kubernetes", options.kubernetes)},
+        no_jobset=options.no_jobset,
         **team,
-        **_places(options.log_dir),
+        **places,
     )
-    return job if options.python is None else replace(job, role_command=(python, *ROLE))
+    return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
 def _command(options: Options, python: str) -> tuple[str, ...]:
@@ -90,7 +95,10 @@ def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) 
         return _team_on_hosts(options, hosts)
     hands = deal_gpus(options.gpus, options.workers, env, environ)
     workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    threads = thread_defaults(workers, environ)
+    if engine(options.cluster).elsewhere:  # what this host has and knows says nothing
+        environ, threads = {}, {}
+    else:
+        threads = thread_defaults(workers, environ)
     return _Team(
         workers=workers,
         servers=options.servers or 1,

@@ -20,20 +20,39 @@ if TYPE_CHECKING:
     from ..given import Options
 
 # Name -> module and class. A module is imported when its engine is used.
-ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "slurm": ("slurm", "Slurm")}
+ENGINES = {
+    "local": ("local", "Local"),
+    "ssh": ("ssh", "Ssh"),
+    "mpi": ("mpi", "Mpi"),
+    "slurm": ("slurm", "Slurm"),
+    "kubernetes": ("kubernetes", "Kubernetes"),
+}
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
-SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun", "submit", "slurm")
+SPECIAL = (
+    "hostfile",
+    "workers_per_host",
+    "servers_per_host",
+    "workdir",
+    "sync",
+    "mpirun",
+    "submit",
+    "slurm",
+    "kubernetes",
+    "no_jobset",
+)
 
 
 class Engine(ABC):
     """What starts the processes of a job somewhere.
 
-    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without.
+    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `elsewhere`
+    says that this host's interpreter and folders mean nothing where the processes run.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    elsewhere = False
 
     def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
         """The hosts to which workers and servers are dealt; () if there is one, or somebody else deals.
