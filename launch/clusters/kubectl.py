@@ -82,7 +82,9 @@ class Pod:
         metadata, status = item["metadata"], item.get("status", {})
         role = metadata["labels"][COMPONENT]
         rank = "" if role == "scheduler" else metadata.get("annotations", {}).get(INDEX, "")
-        state = next((each["state"] for each in status.get("containerStatuses", []) if each["name"] == role), {})
+        state: dict[str, Any] = next(
+            (each["state"] for each in status.get("containerStatuses", []) if each["name"] == role), {}
+        )
         over = state.get("terminated")
         failed = status.get("phase") == "Failed"
         return Pod(
