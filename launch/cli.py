@@ -179,8 +179,8 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     settings.pop("env")
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
+    told = notes(job, os.environ) if options["cluster"] == "local" else []
     inside = arguments(context, {**context.params, **options}, NOT_INSIDE)
-    told = [] if engine(context.params["cluster"]).elsewhere else notes(job, os.environ)
     return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 

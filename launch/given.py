@@ -1,4 +1,4 @@
-"""What a user has asked for, before anything of it has been looked at."""
+"""The options of `launch` as they were given, before anybody has looked at them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def notes(job: Job, environ: Mapping[str, str]) -> list[str]:
     """Lines about the job as `launch`'s environment `environ` will run it; it asks a Python that the job names."""
     told = []
     cores = available_cores()
-    if job.workers > cores and not job.seats:
+    if job.workers > cores:
         told.append(
             f"{job.workers} workers share {count(cores, 'core')} of this machine and take turns on them: "
             f"more than --workers {cores} makes no step faster"

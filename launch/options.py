@@ -14,20 +14,18 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..common.errors import JobError
-from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
 from .clusters.engine import check_options, engine
-from .clusters.hosts import Host, Seat, seats
 from .clusters.pairs import pairs
 from .given import Options
-from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
+from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .script import worker_command
-from .surroundings import check_folder, short_temp_folder, thread_defaults
+from .surroundings import check_folder, short_temp_folder
+from .team import team
 
 PATIENT = {"PUSHGRAD_START_TIMEOUT": "600"}  # images are fetched, and machines may be made
-NO_KEYBOARD = "pushgrad.common.no_keyboard.refuse"  # what breakpoint() calls; the standard input of workers is empty
 
 
 def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
@@ -41,9 +39,9 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env)
-    cluster = engine(options.cluster)
-    python = options.python or ("python" if cluster.elsewhere else sys.executable)
-    team = _team(options, env, environ)
+    in_images = engine(options.cluster).in_images
+    python = options.python or ("python" if in_images else sys.executable)
+    together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
     places = _places(options.log_dir)
     job = Job(
@@ -51,17 +49,18 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         python=python,
         env=env,
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
-        start_timeout=_start_timeout(options.start_timeout, env, PATIENT if cluster.elsewhere else environ),
+        start_timeout=_start_timeout(options.start_timeout, env, PATIENT if in_images else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
         keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
-        workdir=Path(options.workdir) if options.workdir else sync or (Path() if cluster.elsewhere else Path.cwd()),
+        workdir=Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd()),
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
+        surroundings=environ if options.cluster == "env" else {},
         slurm=pairs("--slurm", options.slurm) if options.submit else None,
         kubernetes={"name": f"pushgrad-{places['job_id']}", **pairs("--kubernetes", options.kubernetes)},
         no_jobset=options.no_jobset,
-        **team,
+        **together,
         **places,
     )
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
@@ -74,63 +73,6 @@ def _command(options: Options, python: str) -> tuple[str, ...]:
     if options.sync and Path(options.script).exists():  # the script's folder is the processes' own there
         command = (*command[:-1], f".{os.sep}{Path(options.script).name}")
     return (*command, *options.args)
-
-
-class _Team(TypedDict):
-    workers: int
-    servers: int
-    hands: tuple[tuple[str, ...], ...]
-    seats: tuple[Seat, ...]
-    defaults: dict[str, str]
-
-
-def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) -> _Team:
-    """How many processes there are of a kind, on which hosts, and with which devices."""
-    for option in ("workers", "servers", "workers_per_host", "servers_per_host"):
-        if (value := getattr(options, option)) is not None:
-            _members(f"--{option.replace('_', '-')}", value)
-    if "hostfile" in engine(options.cluster).needs and options.hostfile is None:
-        raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
-    if hosts := engine(options.cluster).hosts(options, environ):
-        return _team_on_hosts(options, hosts)
-    hands = deal_gpus(options.gpus, options.workers, env, environ)
-    workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    if engine(options.cluster).elsewhere:  # what this host has and knows says nothing
-        environ, threads = {}, {}
-    else:
-        threads = thread_defaults(workers, environ)
-    return _Team(
-        workers=workers,
-        servers=options.servers or 1,
-        hands=hands,
-        seats=(),
-        defaults=threads | _defaults(bool(hands), environ),
-    )
-
-
-def _team_on_hosts(options: Options, hosts: Sequence[Host]) -> _Team:
-    if options.gpus is not None:
-        instead = (
-            "Leave it out; mx.gpu(int(os.environ['LOCAL_RANK'])) is a GPU of a worker's own"
-            if options.hostfile is None
-            else "Write gpus=0,1 behind the hosts in --hostfile"
-        )
-        raise JobError("--gpus counts the GPUs of this host", remedy=instead)
-    placed = seats(
-        hosts,
-        options.workers,
-        options.servers,
-        options.workers_per_host,
-        options.servers_per_host,
-    )
-    # How many threads each has is settled where the cores are: by the agents.
-    return _Team(
-        workers=_members("--workers", sum(seat.workers for seat in placed)),
-        servers=_members("--servers", sum(seat.servers for seat in placed)),
-        hands=(),
-        seats=placed,
-        defaults=_defaults(any(seat.hands for seat in placed), {}),
-    )
 
 
 class _Places(TypedDict):
@@ -185,38 +127,6 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
     return env
 
 
-def deal_gpus(
-    gpus: str | None, workers: int | None, added: Mapping[str, str], environ: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
-    """What each worker is dealt, by rank: names for CUDA_VISIBLE_DEVICES, and `cpu`. () without --gpus.
-
-    `added` is what --env sets. Raises JobError if the list is malformed, cannot be dealt evenly, or names a GPU that
-    does not exist.
-    """
-    if gpus is None:
-        return ()
-    if "CUDA_VISIBLE_DEVICES" in added:
-        raise JobError("--gpus and --env CUDA_VISIBLE_DEVICES contradict each other", remedy="Use one of them")
-    entries = parse_gpus(gpus)
-    if ALL in entries:
-        entries = all_gpus(entries, environ, present_gpus())
-    _members("--workers", len(entries) if workers is None else workers)
-    # Once before looking at the machine: a list that cannot be dealt is the simpler error. The names that CUDA uses
-    # are dealt below, where two entries may turn out to be the same GPU.
-    deal(entries, workers or len(entries))
-    if any(entry != CPU for entry in entries):
-        entries = visible_devices(entries, environ, present_gpus())
-    hands = deal(entries, workers or len(entries))
-    return tuple(map(tuple, hands))
-
-
-def _defaults(deals_gpus: bool, environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = {"PYTHONUNBUFFERED": "1", "PYTHONBREAKPOINT": NO_KEYBOARD}
-    if deals_gpus and "CUDA_VISIBLE_DEVICES" not in environ:
-        wanted["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them; CUDA itself puts the fastest first
-    return {name: value for name, value in wanted.items() if name not in environ}
-
-
 def _check_platform() -> None:
     if not sys.platform.startswith("linux"):
         raise JobError(
@@ -232,12 +142,6 @@ def _check_restarts(max_restarts: int) -> None:
             expected="0",
             remedy="Leave the option out; a failed job continues from its last checkpoint with begin_epoch",
         )
-
-
-def _members(option: str, value: int) -> int:
-    if not 1 <= value <= MOST_MEMBERS:
-        raise JobError(option, expected=f"1 to {MOST_MEMBERS}" if value > 0 else "1 or more", got=value)
-    return value
 
 
 def _words(option: str, text: str) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ import selectors
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..common.errors import JobError
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import make_folders
 from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
@@ -31,7 +33,6 @@ from .status_reader import StatusReader
 from .supervisor import Supervisor
 from .surroundings import check_files
 
-CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
@@ -62,7 +63,7 @@ def run_job(
         held_port(plan.specs) as ready,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
-        _make_folders(job)
+        make_folders(job)
         try:
             runner = Runner(job, replace(plan, specs=tuple(ready)), display, mailbox, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
@@ -75,18 +76,6 @@ def run_job(
         if code == 0 and not job.keep_logs:
             shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
-
-
-def _make_folders(job: Job) -> None:
-    try:
-        # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
-        job.job_dir.mkdir(mode=0o700)
-        job.log_dir.parent.mkdir(parents=True, exist_ok=True)
-        job.log_dir.mkdir(mode=0o700)
-        if job.config:
-            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
-    except OSError as error:
-        raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
 
 
 class Runner:
@@ -103,7 +92,9 @@ class Runner:
     ) -> None:
         specs = plan.specs
         self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
-        self._supervisor = Supervisor(specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout)
+        self._supervisor = Supervisor(
+            specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
+        )
         self._hurry = False
         self._next_view = 0.0
         self._status = StatusReader()
@@ -131,7 +122,7 @@ class Runner:
         try:
             self._take_signals()
             if not self._supervisor.stopping:
-                self._spawn(self._specs[0])  # the scheduler; the others need its port
+                self._spawn_first()
             while not self._supervisor.over:
                 self._once()
         except BaseException:  # an error of our own: nothing may be left behind, and no grace is due
@@ -221,13 +212,23 @@ class Runner:
                 roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
                 self._children.signal(SIGNALS[action], self._names(*roles))
 
+    def _spawn_first(self) -> None:
+        """Start the scheduler, whose port the others need; all processes if it is elsewhere."""
+        if self._specs[0].role == "scheduler":
+            self._spawn(self._specs[0])
+        else:
+            self._spawn_all(self._specs)
+
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
-        for spec in self._specs[1:]:
+        self._spawn_all([spec.with_port(port) for spec in self._specs[1:]])
+
+    def _spawn_all(self, specs: Sequence[ProcessSpec]) -> None:
+        for spec in specs:
             self._take_signals()  # a job of many processes takes a while to start
             if not self._supervisor.stopping:  # it is, after a signal or the first that could not be started
-                self._spawn(spec.with_port(port))
+                self._spawn(spec)
 
     def _spawn(self, spec: ProcessSpec) -> None:
         try:
@@ -250,7 +251,8 @@ class Runner:
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
         self._passing_on.again()
-        self._narration.waits(self._supervisor, now)
+        if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
+            self._narration.waits(self._supervisor, now)
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))

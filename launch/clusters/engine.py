@@ -26,6 +26,7 @@ ENGINES = {
     "mpi": ("mpi", "Mpi"),
     "slurm": ("slurm", "Slurm"),
     "kubernetes": ("kubernetes", "Kubernetes"),
+    "env": ("env", "Env"),
 }
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
@@ -46,13 +47,15 @@ SPECIAL = (
 class Engine(ABC):
     """What starts the processes of a job somewhere.
 
-    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `elsewhere`
-    says that this host's interpreter and folders mean nothing where the processes run.
+    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `here` says
+    that the processes run on this host, in the environment of `launch`, and `in_images` that this host's interpreter
+    and folders mean nothing where they run.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    elsewhere = False
+    here: bool = False
+    in_images: bool = False
 
     def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
         """The hosts to which workers and servers are dealt; () if there is one, or somebody else deals.

@@ -44,7 +44,7 @@ class Kubernetes(Engine):
     """One pod per process. kubectl applies what --dry-run prints."""
 
     takes = ("workdir", "kubernetes", "no_jobset")
-    elsewhere = True
+    in_images = True
 
     def plan(self, job: Job) -> Plan:
         """The processes, each on a pod of its own; the ranks follow from the indices of pods."""
