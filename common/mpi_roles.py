@@ -1,7 +1,8 @@
 """`mpirun -n 6 python train.py`: which role each of the equal processes has, from its rank, without MPI itself.
 
 Rank 0 is the scheduler, the next PUSHGRAD_SERVERS (1 by default) are servers, and all others workers: the order in
-which `launch` lists processes. PUSHGRAD_SERVERS=0 says that the processes are no job.
+which `launch` lists processes. PUSHGRAD_SERVERS=0 says that the processes are no job. srun starts anything, not just
+parts of one program, so that its tasks are a job only if PUSHGRAD_SERVERS is set.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ PORTS = range(1024, 65536)
 
 @dataclass(frozen=True)
 class Family:
-    """An implementation's variables: number of processes and own number, in all and on this host."""
+    """An implementation's variables: number of processes and own number, in all and on this host.
+
+    `engine` is what `launch --cluster` has for it, and `by_itself` whether equal processes are a job without a word.
+    """
 
     name: str
     size: str
     rank: str
     local_size: str
     local_rank: str
+    engine: str = "mpi"
+    by_itself: bool = True
 
 
 FAMILIES = (
@@ -49,6 +55,17 @@ FAMILIES = (
     ),
     Family("mpirun", "PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALRANKID"),  # MPICH, Intel MPI
     Family("Cray's mpiexec", "PMI_SIZE", "PMI_RANK", "PMI_LOCAL_SIZE", "PMI_LOCAL_RANK"),
+    # Last: the processes that an mpirun starts by srun have these of whatever started them. Batch scripts have
+    # SLURM_PROCID as well, but none that begins with SLURM_STEP.
+    Family(
+        "srun",
+        "SLURM_STEP_NUM_TASKS",
+        "SLURM_PROCID",
+        "SLURM_STEP_TASKS_PER_NODE",
+        "SLURM_LOCALID",
+        engine="slurm",
+        by_itself=False,
+    ),
 )
 
 
@@ -66,11 +83,12 @@ class Place:
 def place(environ: Mapping[str, str]) -> Place | None:
     """This process's place among those of an MPI launcher; None if there is none around it."""
     for family in FAMILIES:
-        names = (family.rank, family.size, family.local_rank, family.local_size)
+        names = (family.rank, family.size, family.local_rank)
         found = [whole_number_in(environ.get(name, ""), 0) for name in names]
-        if None not in found:
-            rank, size, local_rank, local_size = (number or 0 for number in found)
-            return Place(family, rank, size, local_rank, local_size == size)
+        local_size = environ.get(family.local_size)  # a list of all hosts' in Slurm, if there are several: 2(x3),1
+        if None not in found and local_size:
+            rank, size, local_rank = (number or 0 for number in found)
+            return Place(family, rank, size, local_rank, together=local_size == str(size))
     return None
 
 
@@ -83,7 +101,7 @@ def mpi_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     environ = os.environ if environ is None else environ
     here = None if environ.get("DMLC_ROLE") else place(environ)
     servers = _servers(environ)
-    if here is None or servers == 0:
+    if here is None or servers == 0 or not (here.family.by_itself or environ.get(SERVERS)):
         return {}
     workers = here.size - 1 - servers
     if workers < 1:
@@ -130,8 +148,9 @@ def _meeting(environ: Mapping[str, str], here: Place) -> dict[str, str]:
     if not here.together:
         raise JobError(
             f"{here.family.name} has started {here.size} processes on several hosts, where they do not find each other",
-            remedy="`launch --cluster mpi train.py` starts them so that they do; or set DMLC_PS_ROOT_URI to rank 0's "
-            "host, DMLC_PS_ROOT_PORT to a free port there, and PUSHGRAD_KEYS (`pushgrad keys FOLDER`)",
+            remedy=f"`launch --cluster {here.family.engine} train.py` starts them so that they do; or set "
+            "DMLC_PS_ROOT_URI to rank 0's host, DMLC_PS_ROOT_PORT to a free port there, and "
+            "PUSHGRAD_KEYS (`pushgrad keys FOLDER`)",
         )
     starter, since = _starter(here.family.rank)
     port = PORTS[starter % len(PORTS)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SHOWING = ("config", "dry_run", "quiet", "verbose", "timestamps", "ranks")  # options that do not make the job another
+NOT_INSIDE = ("config", "dry_run", "submit", "slurm")  # options that do not concern a launch within a batch job
 
 EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script. An option may also be set
 by a variable (LAUNCH_WORKERS=2 for --workers 2) or in the file of --config; the option counts before the variable,
@@ -73,6 +74,18 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 )
 @click.option("--sync", is_flag=True, help="Copy the script's folder to the hosts first, into --workdir, by rsync.")
 @click.option("--mpirun", metavar="COMMAND", help="The command with its options, in quotes.  [default: mpirun]")
+@click.option("--submit", is_flag=True, help="Have Slurm start the job when it has room, and follow its output.")
+@click.option(
+    "--slurm", type=config.Words(), multiple=True, metavar="KEY=VALUE", help="An option for sbatch; may be repeated."
+)
+@click.option(
+    "--kubernetes",
+    type=config.Words(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For Kubernetes, each once: image, namespace, name, queue, cpu, memory, gpus (per worker), user.",
+)
+@click.option("--no-jobset", is_flag=True, help="Kubernetes' own Jobs and a Service, where JobSet is not installed.")
 @click.option("--python", metavar="PATH", help="The Python with pushgrad there.  [default: the path of this one]")
 @click.option(
     "--gpus",
@@ -142,6 +155,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
+    from .arguments import arguments
     from .given import Options
     from .notes import notes
     from .options import make_job, parse_ranks
@@ -168,7 +182,8 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
     told = notes(job, os.environ) if options["cluster"] == "local" else []
-    return replace(job, config=text), [*misspelled, *told]
+    inside = arguments(context, {**context.params, **options}, NOT_INSIDE)
+    return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 
 def _display(context: click.Context, job: Job) -> Display:

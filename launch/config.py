@@ -58,7 +58,7 @@ def _value(where: str, param: click.Parameter, value: object) -> object:
         if isinstance(value, dict) and all(_plain(item) for item in value.values()):
             return [f"{name}={item}" for name, item in value.items()]
         raise JobError(where, expected="a table of variables, [env]", got=repr(value))
-    if param.nargs == -1:
+    if param.nargs == -1 or (isinstance(param, click.Option) and param.multiple):
         if isinstance(value, list) and all(_plain(item) for item in value):
             return [str(item) for item in value]
         raise JobError(where, expected='a list, such as ["--lr", "0.1"]', got=repr(value))

@@ -22,6 +22,10 @@ class Options:
     workdir: str | None = None
     sync: bool = False
     mpirun: str | None = None
+    submit: bool = False
+    slurm: Sequence[str] = ()
+    kubernetes: Sequence[str] = ()
+    no_jobset: bool = False
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()

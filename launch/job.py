@@ -23,14 +23,15 @@ class Job:
 
     `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `seats` are the hosts,
     if the engine is told of any, `python` the interpreter there, `workdir` the folder in which processes run, and
-    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `nodes` and the
-    environment `surroundings` are what somebody else has said who has started `launch` on several. `hands` holds for
-    each worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus.
-    `env` is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode
-    0700 with CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a
-    local disk; `log_dir` holds one file per process (with `separate_logs` two: output and errors), and `keep_logs`
-    keeps it after a success. `start_timeout` is how long processes may take to come. `config` is the text of a file
-    that describes the job, for `log_dir`.
+    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `nodes` and the environment
+    `surroundings` are what somebody else has said who has started `launch` on several. `slurm` holds options of sbatch
+    if the job is to be submitted: it starts `launch` anew, with `arguments`. `kubernetes` holds settings, and
+    `no_jobset` that there is no JobSet there. `hands` holds for each worker the GPUs that it is dealt (as
+    CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env` is what the user adds to every
+    process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with CURVE keys, for clusters that
+    leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `log_dir` holds one file per
+    process (with `separate_logs` two: output and errors), and `keep_logs` keeps it after a success. `start_timeout` is
+    how long processes may take to come. `config` is the text of a file that describes the job, for `log_dir`.
     """
 
     command: tuple[str, ...]
@@ -55,5 +56,9 @@ class Job:
     workdir: Path = field(default_factory=Path.cwd)
     sync: Path | None = None
     mpirun: tuple[str, ...] = ("mpirun",)
+    slurm: Mapping[str, str] | None = None
+    kubernetes: Mapping[str, str] = field(default_factory=dict)
+    no_jobset: bool = False
+    arguments: tuple[str, ...] = ()
     nodes: Nodes | None = None
     surroundings: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from typing import TypedDict
 from ..common.errors import JobError
 from ..common.job import start_timeout as start_timeout_in
 from .clusters.engine import check_options, engine
+from .clusters.pairs import pairs
 from .given import Options
 from .gpus import parse_range
 from .job import ROLE, Job
@@ -23,6 +24,8 @@ from .process_plan import OWNED
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
+
+PATIENT = {"PUSHGRAD_START_TIMEOUT": "600"}  # images are fetched, and machines may be made
 
 
 def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
@@ -36,26 +39,31 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env) | _snapshots(options)
-    python = options.python or sys.executable
+    in_images = engine(options.cluster).in_images
+    python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
+    places = _places(options.log_dir)
     job = Job(
         command=_command(options, python),
         python=python,
         env=env,
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
-        start_timeout=_start_timeout(options.start_timeout, env, environ),
+        start_timeout=_start_timeout(options.start_timeout, env, PATIENT if in_images else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
         keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
-        workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
+        workdir=Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd()),
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
         surroundings=environ if options.cluster == "env" else {},
+        slurm=pairs("--slurm", options.slurm) if options.submit else None,
+        kubernetes={"name": f"pushgrad-{places['job_id']}", **pairs("--kubernetes", options.kubernetes)},
+        no_jobset=options.no_jobset,
         **together,
-        **_places(options.log_dir),
+        **places,
     )
-    return job if options.python is None else replace(job, role_command=(python, *ROLE))
+    return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
 def _snapshots(options: Options) -> dict[str, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypedDict
 
 from ..common.errors import JobError
 from ..common.job import MOST_MEMBERS
 from .clusters.engine import engine
-from .clusters.hosts import Host, Seat, read_hosts, seats
+from .clusters.hosts import Host, Seat, seats
 from .clusters.nodes import Nodes, check_keys, nodes
 from .given import Options
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, present_gpus, visible_devices
@@ -38,13 +37,13 @@ def team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) -
     for option in ("workers", "servers", "workers_per_host", "servers_per_host"):
         if (value := getattr(options, option)) is not None:
             _members(f"--{option.replace('_', '-')}", value)
-    if options.hostfile is not None:
-        return _team_on_hosts(options)
+    if "hostfile" in engine(options.cluster).needs and options.hostfile is None:
+        raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
+    if hosts := engine(options.cluster).hosts(options, environ):
+        return _team_on_hosts(options, hosts)
     if options.cluster == "env" and (found := nodes(environ)) is not None:
         check_keys({**environ, **env}, found)
         return _team_on_nodes(options, found, environ)
-    if "hostfile" in engine(options.cluster).needs:
-        raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
     hands = deal_gpus(options.gpus, options.workers, env, environ)
     workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
     known = environ if engine(options.cluster).here else {}
@@ -83,11 +82,16 @@ def _team_on_nodes(options: Options, found: Nodes, environ: Mapping[str, str]) -
     )
 
 
-def _team_on_hosts(options: Options) -> Team:
+def _team_on_hosts(options: Options, hosts: Sequence[Host]) -> Team:
     if options.gpus is not None:
-        raise JobError("--gpus counts the GPUs of this host", remedy="Write gpus=0,1 behind the hosts in --hostfile")
+        instead = (
+            "Leave it out; mx.gpu(int(os.environ['LOCAL_RANK'])) is a GPU of a worker's own"
+            if options.hostfile is None
+            else "Write gpus=0,1 behind the hosts in --hostfile"
+        )
+        raise JobError("--gpus counts the GPUs of this host", remedy=instead)
     placed = seats(
-        read_hosts(Path(options.hostfile or "")),
+        hosts,
         options.workers,
         options.servers,
         options.workers_per_host,

@@ -8,29 +8,61 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ...common.errors import JobError
 from ..display import Display
 from ..job import Job
 from ..process_plan import Plan
+from .hosts import Host
+
+if TYPE_CHECKING:
+    from ..given import Options
 
 # Name -> module and class. A module is imported when its engine is used.
-ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "env": ("env", "Env")}
+ENGINES = {
+    "local": ("local", "Local"),
+    "ssh": ("ssh", "Ssh"),
+    "mpi": ("mpi", "Mpi"),
+    "slurm": ("slurm", "Slurm"),
+    "kubernetes": ("kubernetes", "Kubernetes"),
+    "env": ("env", "Env"),
+}
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
-SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun")
+SPECIAL = (
+    "hostfile",
+    "workers_per_host",
+    "servers_per_host",
+    "workdir",
+    "sync",
+    "mpirun",
+    "submit",
+    "slurm",
+    "kubernetes",
+    "no_jobset",
+)
 
 
 class Engine(ABC):
     """What starts the processes of a job somewhere.
 
     `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `here` says
-    that the processes run on this host, in the environment of `launch`.
+    that the processes run on this host, in the environment of `launch`, and `in_images` that this host's interpreter
+    and folders mean nothing where they run.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     here: bool = False
+    in_images: bool = False
+
+    def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
+        """The hosts to which workers and servers are dealt; () if there is one, or somebody else deals.
+
+        Raises JobError if they cannot be known.
+        """
+        return ()
 
     @abstractmethod
     def plan(self, job: Job) -> Plan:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..job import Job
 from ..process_plan import FREE_PORT_THERE, Plan, Site
 from .agent import MODULE
 from .engine import Engine
-from .hosts import Host
+from .hosts import Host, read_hosts
 from .members import members
 from .ssh_by_hand import by_hand
 from .ssh_command import remote, rsync
+
+if TYPE_CHECKING:
+    from ..given import Options
 
 
 class Ssh(Engine):
@@ -19,6 +25,10 @@ class Ssh(Engine):
 
     takes = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync")
     needs = ("hostfile",)
+
+    def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
+        """Those of the file."""
+        return read_hosts(Path(options.hostfile or ""))
 
     def plan(self, job: Job) -> Plan:
         """The processes by host. At run time the agents' own addresses take the place of names."""

@@ -52,8 +52,9 @@ class Stations:
             self._start_agents(keeper, selector, self._switchboard.invitation.text())
 
     def _start_agents(self, keeper: Keeper, selector: selectors.BaseSelector, invitation: str) -> None:
+        environ = {name: value for name, value in os.environ.items() if name not in self._plan.withheld}
         try:
-            self._starter = Command(self._plan.starter, keeper, selector, environ={**os.environ, VARIABLE: invitation})
+            self._starter = Command(self._plan.starter, keeper, selector, environ={**environ, VARIABLE: invitation})
         except OSError as error:
             self.failure = f"{self._plan.starter[0]}: {error.strerror}"
 

@@ -28,8 +28,13 @@ class Launched:
             [*signals, *argv],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": PATH, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **popen},
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "start_new_session": True,
+                **popen,
+            },
         )
         self.out, self.err = bytearray(), bytearray()
         self._news = threading.Condition()

@@ -1,0 +1,178 @@
+"""`launch --cluster slurm` on two nodes of a real Slurm."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
+
+TRAIN = """
+import os, sys
+import numpy as np
+import pushgrad as mx
+
+rng = np.random.default_rng(1)
+X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
+mx.random.seed(3)
+model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
+np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+seen = [os.environ.get(name, "") for name in ("SLURMD_NODENAME", "LOCAL_RANK", "SLURM_CPUS_ON_NODE", "API_TOKEN")]
+print("rank", mx.rank(), "of", mx.num_workers(), *seen)
+"""
+SUM = """
+import sys
+import numpy as np
+import pushgrad as mx
+store = mx.kv.create("dist_sync")
+store.init("a", np.zeros(2, np.float32))
+store.push("a", np.ones(2, np.float32))
+out = np.zeros(2, np.float32)
+store.pull("a", out)
+print("sum", out, "of", store.num_workers, flush=True)
+if store.rank == 1:
+    sys.exit(int(sys.argv[1]))
+"""
+# Trains for as long as nobody ends it; USR1 is the time for a snapshot.
+ENDLESS = """
+import signal, sys, time
+import pushgrad as mx
+asked = []
+signal.signal(signal.SIGUSR1, lambda *_: asked.append(True))
+store = mx.kv.create("dist_sync")
+print("ready", flush=True)
+while not asked:
+    time.sleep(0.05)
+print("snapshot", flush=True)
+"""
+
+
+@pytest.fixture
+def start(slurm, launch, script):
+    """Starts `launch --cluster slurm` behind the words `around`."""
+
+    def start(text, *arguments, options=(), around=(), env=None, **popen):
+        command = [*around, sys.executable, "-m", "pushgrad.launch", "--cluster", "slurm", *options]
+        return launch(argv=[*command, script(text), *arguments], env={**slurm.env, **(env or {})}, **popen)
+
+    return start
+
+
+def arrays(folder, name, workers):
+    return [dict(np.load(folder / f"{name}-{rank}.npz")) for rank in range(workers)]
+
+
+def test_an_allocation_trains_to_the_bits_of_one_host(start, launch, tmp_path):
+    """Two nodes with two tasks and one of two CPUs each; an agent has all of them, not those of one task."""
+    around = ["salloc", "--quiet", "--nodes=2", "--ntasks=3", "--cpus-per-task=2"]
+    job = start(TRAIN, "slurm", around=around, env={"SRUN_CPUS_PER_TASK": "1"})
+    assert job.finish() == 0, job.text
+    seen = sorted(re.findall(r"rank (\d) of 3 (n\d) (\d) (\d)", job.text))
+    assert [node for _, node, _, _ in seen] == ["n1", "n1", "n2"]
+    assert {node: cpus for _, node, _, cpus in seen} == {"n1": "4", "n2": "2"}
+    assert "w2 | rank 2" in job.text
+    local = launch("-n", "3", "train.py", "local", real=True)
+    assert local.finish() == 0, local.text
+    expected = arrays(tmp_path, "local", 1)[0]
+    for found in arrays(tmp_path, "slurm", 3):
+        assert all((found[name] == expected[name]).all() for name in expected)
+
+
+def test_submit_follows_the_job_and_ends_with_its_code(start, slurm):
+    options = ["--submit", "-n", "2", "--slurm", "nodes=2", "--slurm", 'comment=it\'s "two" words # \\x']
+    job = start(SUM, "7", options=options)
+    assert job.finish() == 7, job.text
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    assert "w0 | sum [2. 2.] of 2" in job.text and "worker 1 exited with code 7" in job.text
+    assert f"launch | Slurm job {number}: FAILED" in job.errors
+    known = slurm.job(number)
+    assert (known["JobName"], known["NumNodes"], known["Requeue"]) == ("train.py", "2", "1")
+    assert slurm.run("squeue", "--noheader", "--steps", f"--jobs={number}") == ""
+
+
+def test_secrets_reach_the_job_and_not_the_script(start, slurm, tmp_path):
+    job = start(TRAIN, "secret", options=["--submit", "--env", "API_TOKEN=hunter 2"], env={"LAUNCH_WORKERS": "1"})
+    assert job.finish() == 0, job.text
+    assert re.search(r"rank 0 of 1 n\d 0 \d hunter 2", job.text)
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    written = slurm.run("scontrol", "write", "batch_script", number, "-")
+    assert "--workers=1" in written and "hunter" not in written
+
+
+def test_scancel_ends_the_job_in_order(start, slurm, left_behind):
+    job = start(ENDLESS, options=["--submit", "-n", "2", "--slurm", "nodes=2"])
+    job.wait_for("ready", 2)
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    slurm.run("scancel", number)
+    assert job.finish() != 0
+    assert f"Slurm job {number}: CANCELLED" in job.text
+    assert not left_behind(job.job_id)
+
+
+@contextmanager
+def terminal():
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(theirs)
+    os.close(ours)
+
+
+@pytest.mark.parametrize(("answer", "state"), [(b"y\n", "CANCELLED"), (b"\n", "RUNNING")])
+def test_ctrl_c_asks_whether_to_cancel(start, slurm, answer, state):
+    with terminal() as (ours, theirs):
+        job = start(ENDLESS, options=["--submit"], stdin=theirs)
+        job.wait_for("ready")
+        job.send(signal.SIGINT)
+        job.wait_for("? [y/N]")
+        os.write(ours, answer)
+        assert job.finish() == 130, job.text
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    assert slurm.job(number)["JobState"] == state
+    assert (f"`scancel {number}` ends it" in job.text) == (state == "RUNNING")
+    slurm.run("scancel", number)
+
+
+def test_workers_are_told_before_the_time_is_up(start):
+    """Slurm's shortest limit is a minute, and its signal may come a minute before its time."""
+    job = start(ENDLESS, options=["--submit", "-n", "2", "--slurm", "time=1", "--slurm", "signal=B:USR1@50"])
+    assert job.finish() == 0, job.text
+    assert job.text.count("| snapshot") == 2 and "SIGUSR1 is passed on to w0, w1" in job.text
+
+
+def test_each_task_of_an_array_is_a_job(start):
+    job = start(SUM, "0", options=["--submit", "-n", "2", "--slurm", "array=0-1"])
+    assert job.finish() == 0, job.text
+    assert job.text.count("sum [2. 2.] of 2") == 4
+    for task in (0, 1):
+        assert re.search(rf"Slurm job \d+_{task}: COMPLETED", job.text)
+
+
+def test_what_sbatch_refuses(start):
+    job = start(SUM, "0", options=["--submit", "--slurm", "partition=none"])
+    assert job.finish() == 2
+    assert "invalid partition specified: none" in job.text and "Traceback" not in job.text
+
+
+def srun(slurm, tmp_path, text, *options, **env):
+    (tmp_path / "train.py").write_text(text)
+    argv = ["srun", "--quiet", *options, sys.executable, "train.py", "0"]
+    environ = {**os.environ, **slurm.env, **env}
+    return subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+
+def test_srun_by_itself(slurm, tmp_path):
+    """Equal tasks of one node are a job if PUSHGRAD_SERVERS says so; else each would train a model of its own."""
+    done = srun(slurm, tmp_path, SUM, "--nodes=1", "--ntasks=4", PUSHGRAD_SERVERS="1")
+    assert done.returncode == 0 and done.stdout.count("sum [2. 2.] of 2") == 2, done.stderr
+    alone = srun(slurm, tmp_path, SUM, "--nodes=1", "--ntasks=2")
+    assert alone.returncode and "srun (SLURM_STEP_NUM_TASKS=2) has started 2 processes without a job" in alone.stderr
+    few = srun(slurm, tmp_path, SUM, "--nodes=1", "--ntasks=2", PUSHGRAD_SERVERS="1")
+    assert few.returncode and "srun has started 2 (SLURM_STEP_NUM_TASKS), and PUSHGRAD_SERVERS is 1" in few.stderr
+    apart = srun(slurm, tmp_path, SUM, "--nodes=2", "--ntasks=4", PUSHGRAD_SERVERS="1")
+    assert apart.returncode and "`launch --cluster slurm train.py` starts them" in apart.stderr
