@@ -136,6 +136,7 @@ def test_a_killed_training_goes_on_with_the_same_bits_and_lines(train):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", range(3))
 def test_trainings_that_are_killed_at_seeded_moments(train, seed):
     _, expected = train(fits=3, snapshot="off")
@@ -143,6 +144,7 @@ def test_trainings_that_are_killed_at_seeded_moments(train, seed):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("compression", [None, {"type": "2bit", "threshold": 0.01}], ids=["plain", "2bit"])
 def test_jobs_whose_workers_are_killed_at_seeded_moments(train, seed, compression):
@@ -153,6 +155,7 @@ def test_jobs_whose_workers_are_killed_at_seeded_moments(train, seed, compressio
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_killed_job_goes_on_with_other_workers_and_servers(train):
     """Without BatchNorm, whose statistics are each worker's own, the number of workers does not matter."""
     _, expected = train(norm=False, snapshot="off")
@@ -166,6 +169,7 @@ def test_a_killed_job_goes_on_with_other_workers_and_servers(train):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("whom", ["launch", "ps1", "sched"])
 def test_a_job_of_which_another_process_is_killed(launch, script, train, gone_within, whom):
     _, expected = train(2, 2, snapshot="off")
