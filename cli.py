@@ -20,6 +20,7 @@ COMMANDS = {
     "keys": (".launch.keys_command", "keys", "Make the keys of a job that spans hosts."),
     "plan": (".launch.plan_command", "plan", "Say how many servers a job needs."),
     "servers": (".worker.commands.servers", "servers", "Show how a network's keys are dealt to servers."),
+    "snapshot": (".worker.commands.snapshot", "snapshot", "List, show and check snapshots of trainings."),
     "summary": (".worker.commands.summary", "summary", "Show the layers of a network."),
 }
 

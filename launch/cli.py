@@ -123,6 +123,8 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
 )
+@click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
+@click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
 @click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")

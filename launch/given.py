@@ -35,3 +35,5 @@ class Options:
     start_timeout: float | None = None
     grace_period: float = 30.0
     max_restarts: int = 0
+    snapshot: str | None = None
+    resume: str | None = None

@@ -38,7 +38,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     check_folder()
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env)
+    env = parse_env(options.env) | _snapshots(options)
     in_images = engine(options.cluster).in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
@@ -64,6 +64,12 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         **places,
     )
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
+
+
+def _snapshots(options: Options) -> dict[str, str]:
+    """The variables by which every process learns of snapshots; the workers check them."""
+    given = {"PUSHGRAD_SNAPSHOT": options.snapshot, "PUSHGRAD_RESUME": options.resume}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _command(options: Options, python: str) -> tuple[str, ...]:

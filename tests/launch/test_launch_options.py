@@ -45,6 +45,12 @@ def test_threads_are_shared_out_and_never_overridden(train):
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
 
 
+def test_snapshots_are_told_to_every_process(train):
+    assert make_job(train, environ={}).env == {}
+    job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
+    assert job.env == {"PUSHGRAD_SNAPSHOT": "30s", "PUSHGRAD_RESUME": "auto", "A": "1"}
+
+
 def test_two_jobs_have_two_names(train):
     assert make_job(train).job_id != make_job(train).job_id
 
