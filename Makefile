@@ -19,7 +19,7 @@ help:
 	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is on pictures"
 	@echo "make test    run the tests, but for those that take many seconds each; these are make test-long"
 	@echo "make test-huge  those that need the memory of a large machine"
-	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun"
+	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make docs    write docs/operators.md, the plot of docs/scale.md and the picture of docs/architecture.md"
 	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"

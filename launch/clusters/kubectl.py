@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 PERIOD = 2.0  # seconds between two looks at the pods
 LAST_LINES = 10.0  # seconds for the last output of pods that have ended
-INTERRUPTED = 130
+INTERRUPTED, TIMED_OUT = 130, 124
 KINDS = "services,secrets,jobs"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
-def run(job: Job, plan: Plan, display: Display) -> int:
+def run(job: Job, plan: Plan, display: Display, quiet: bool = False) -> int:
     """Create everything, follow the pods to their end and return the exit code of the one that failed first, or 0.
 
     Ctrl-C deletes what was created. Raises JobError if there is no kubectl, or in its words if it fails.
@@ -41,14 +41,14 @@ def run(job: Job, plan: Plan, display: Display) -> int:
             "--cluster kubernetes: there is no kubectl here",
             remedy="--dry-run prints what `kubectl create -f` takes, wherever it is",
         )
-    following = Following(job, len(plan.specs), display)
+    following = Following(job, len(plan.specs), display, quiet)
     objects = [secret(job, _keys()), *manifests(job, plan)]
     following.ask("create", "-f", "-", text="---\n".join(map(yaml_text, objects)))
-    display.say(f"{job.kubernetes['name']} is created: {len(plan.specs)} pods")
+    following.say(f"{job.kubernetes['name']} is created: {len(plan.specs)} pods")
     try:
         code = following.to_the_end()
     except KeyboardInterrupt:
-        display.say(f"{job.kubernetes['name']} is deleted")
+        following.say(f"{job.kubernetes['name']} is deleted")
         following.delete()
         return INTERRUPTED
     if code == 0:
@@ -98,10 +98,19 @@ class Pod:
 
 
 class Following:
-    """A job's pods. `deletion` are kubectl's words for removing all that was created."""
+    """A job's pods. `deletion` are kubectl's words for removing all that was created.
 
-    def __init__(self, job: Job, number: int, display: Display) -> None:
-        self._number, self._display = number, display
+    Kubernetes removes the pods that still run when one of a Job's has failed, or the time is up: a pod that is gone
+    has ended, with a code that nobody knows.
+    """
+
+    def __init__(self, job: Job, number: int, display: Display, quiet: bool) -> None:
+        self._number, self._display, self._quiet = number, display, quiet
+        self._timeout, self._grace = job.timeout, job.grace_period
+        self._began = time.monotonic()
+        self._failed: float | None = None  # since when one is known to have failed
+        self._known: dict[str, Pod] = {}
+        self._gone: set[str] = set()
         self._component = f"{INSTANCE}={job.kubernetes['name']}"
         self._space = [f"--namespace={job.kubernetes['namespace']}"] if "namespace" in job.kubernetes else []
         kinds = KINDS if job.no_jobset else f"jobsets,{KINDS}"
@@ -111,33 +120,52 @@ class Following:
 
     def to_the_end(self) -> int:
         """Show the pods' output until all of them have ended; returns the exit code."""
-        pods = self._pods()
-        while len(pods) < self._number or any(pod.code is None for pod in pods):
+        self._look()
+        while not self._over():
             time.sleep(PERIOD)
-            pods = self._pods()
+            self._look()
         for thread in self._logs.values():
             thread.join(LAST_LINES)
-        bad = sorted((pod for pod in pods if pod.code), key=lambda pod: (pod.ended, pod.process))
-        if not bad:
+        bad = sorted((pod for pod in self._known.values() if pod.code), key=lambda pod: (pod.ended, pod.process))
+        if bad:
+            self._display.say(f"{bad[0].process} (pod {bad[0].name}) ended with exit code {bad[0].code}: {bad[0].why}")
+            return bad[0].code or EXIT_FAILURE
+        lost = sorted(pod.process for pod in self._known.values() if pod.code is None)
+        if not lost:
             return 0
-        self._display.say(f"{bad[0].process} (pod {bad[0].name}) ended with exit code {bad[0].code}: {bad[0].why}")
-        return bad[0].code or EXIT_FAILURE
+        self._display.say(f"the pods of {', '.join(lost)} have been removed")
+        return TIMED_OUT if self._timeout and time.monotonic() - self._began > self._timeout else EXIT_FAILURE
+
+    def _over(self) -> bool:
+        """Whether all have ended, or one has failed and the others, which may never have begun, have had their time."""
+        if self._failed is not None and time.monotonic() - self._failed > self._grace:
+            return True
+        ended = [pod for pod in self._known.values() if pod.code is not None or pod.name in self._gone]
+        return len(ended) == len(self._known) >= self._number
+
+    def say(self, text: str) -> None:
+        """Say something that is no error."""
+        if not self._quiet:
+            self._display.say(text)
 
     def delete(self) -> None:
         """Remove all that was created."""
         self.ask(*self.deletion)
 
-    def _pods(self) -> list[Pod]:
+    def _look(self) -> None:
         answer = self.ask("get", "pods", "--output=json", "--selector", self._component, *self._space)
-        pods = [Pod.of(item) for item in json.loads(answer)["items"]]
-        for pod in pods:
+        pods = {pod.name: pod for pod in map(Pod.of, json.loads(answer)["items"])}
+        self._known |= pods
+        self._gone = self._known.keys() - pods.keys()
+        if self._failed is None and any(pod.code for pod in pods.values()):
+            self._failed = time.monotonic()
+        for pod in pods.values():
             if pod.started and pod.name not in self._logs:
                 thread = self._logs[pod.name] = threading.Thread(target=self._show, args=(pod,), daemon=True)
                 thread.start()
             elif not pod.started and self._told.get(pod.name) != pod.why:
                 self._told[pod.name] = pod.why
-                self._display.say(f"{pod.process} (pod {pod.name}): {pod.why}")
-        return pods
+                self.say(f"{pod.process} (pod {pod.name}): {pod.why}")
 
     def _show(self, pod: Pod) -> None:
         command = ["kubectl", "logs", "--follow", pod.name, *self._space]

@@ -73,7 +73,7 @@ class Kubernetes(Engine):
         """Have kubectl create everything, and follow it to its end."""
         from .kubectl import run
 
-        return run(job, plan, display)
+        return run(job, plan, display, quiet=how.get("quiet", False))
 
 
 def _documents(objects: list[dict[str, object]]) -> list[str]:

@@ -96,7 +96,7 @@ class Slurm(Engine):
             return super().run(job, plan, display, **how)
         from .slurm_submit import submit
 
-        return submit(job, display)
+        return submit(job, display, quiet=how.get("quiet", False))
 
 
 def _wanted(settings: Mapping[str, str]) -> tuple[Host, ...]:

@@ -26,7 +26,7 @@ PURGED = "Invalid job id"
 INTERRUPTED = 130
 
 
-def submit(job: Job, display: Display) -> int:
+def submit(job: Job, display: Display, quiet: bool = False) -> int:
     """Submit the job, follow it to its end and return its exit code.
 
     Ctrl-C asks whether to cancel it. Raises JobError with sbatch's words if it refuses the job.
@@ -34,7 +34,7 @@ def submit(job: Job, display: Display) -> int:
     secrets = [f"{name}={value}" for name, value in job.env.items() if is_secret(name)]
     environ = {**os.environ, "LAUNCH_ENV": shlex.join(secrets)}
     number = _asked(["sbatch", "--parsable"], batch_script(job), environ).strip().partition(";")[0]
-    following = Following(number, display)
+    following = Following(number, display, quiet)
     try:
         following.to_the_end()
     except KeyboardInterrupt:
@@ -74,9 +74,9 @@ def _asked(argv: Sequence[str], text: str = "", environ: Mapping[str, str] | Non
 class Following:
     """A submitted job, of one part or of an array's many; `records` is what Slurm has last said of them."""
 
-    def __init__(self, number: str, display: Display) -> None:
+    def __init__(self, number: str, display: Display, quiet: bool) -> None:
         self.records: list[Record] = []
-        self._number, self._display = number, display
+        self._number, self._display, self._quiet = number, display, quiet
         self._shown: dict[Path, int] = {}  # bytes of each file
         self._told: dict[str, str] = {}
         self._heard = time.monotonic()
@@ -106,7 +106,7 @@ class Following:
 
     def _tell(self, record: Record) -> None:
         state = record.state + (f" ({record.reason})" if record.reason else "")
-        if self._told.get(record.name) != state:
+        if not self._quiet and self._told.get(record.name) != state:
             self._told[record.name] = state
             self._display.say(f"Slurm job {record.name}: {state}")
 

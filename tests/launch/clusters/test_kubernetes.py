@@ -268,6 +268,38 @@ def test_the_first_that_failed_tells_the_code(launch, kubectl):
     assert "`kubectl delete services,secrets,jobs --selector app.kubernetes.io/instance=mine` removes it" in job.text
 
 
+def write(path, text):
+    """Whole at once: it may be read at any time."""
+    (path.with_suffix(".new")).write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
+def test_pods_that_kubernetes_removes_have_ended(launch, kubectl):
+    """When a Job has failed, its other pods are no longer there to be asked."""
+    write(kubectl / "pods", listed(pod("scheduler", 0), pod("server", 0), pod("worker", 0), pod("worker", 1)))
+    job = start(launch, "--quiet", "--workers", "2")
+    job.wait_for("hello from", 4)
+    write(kubectl / "pods", listed(pod("scheduler", 0, 1), pod("server", 0, 1), pod("worker", 1, 9)))
+    assert job.finish() == 1, job.text
+    assert job.errors[0] == "launch | ps0 (pod mine-server-0-x) ended with exit code 1: Error"
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 1), (["--timeout", "0.001"], 124)])
+def test_pods_that_somebody_removes(launch, kubectl, options, code):
+    write(kubectl / "pods", listed(pod("scheduler", 0), pod("server", 0), pod("worker", 0)))
+    job = start(launch, *options)
+    job.wait_for("hello from", 3)
+    write(kubectl / "pods", listed())
+    assert job.finish() == code, job.text
+    assert "the pods of ps0, sched, w0 have been removed" in job.text
+
+
+def test_a_job_of_which_pods_never_begin(launch, kubectl):
+    (kubectl / "pods").write_text(listed(pod("scheduler", 0, 4)))
+    job = start(launch, "--grace-period", "0")
+    assert job.finish() == 4, job.text
+
+
 def test_ctrl_c_removes_it(launch, kubectl):
     (kubectl / "pods").write_text(listed(pod("scheduler", 0), pod("server", 0), pod("worker", 0)))
     job = start(launch)
