@@ -88,7 +88,15 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="NAME=VALUE",
     help="Set a variable for every process; may be repeated.",
 )
-@click.option("--log-dir", metavar="DIR", help="Keep the log files, one per process, in a folder of the job in DIR.")
+@click.option(
+    "--runs",
+    "--log-dir",
+    "runs",
+    envvar=["LAUNCH_RUNS", "LAUNCH_LOG_DIR"],
+    metavar="DIR",
+    help="Keep the job's run, with its log files, in a folder in DIR.  [default: PUSHGRAD_RUNS, or "
+    "~/.local/state/pushgrad/runs]",
+)
 @click.option("--separate-logs", is_flag=True, help="Two log files per process: standard output and errors.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line that is shown.")
 @click.option("--ranks", metavar="LIST", help="Of the workers show only the lines of these: 0,2 or 0-3.")

@@ -26,12 +26,13 @@ from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
+from .runs.identity import Identity
+from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 from .surroundings import check_files
 
-CONFIG = "job.toml"  # the job's configuration, beside its logs
 VIEW_PERIOD = 0.25  # seconds between two views for the display
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
@@ -53,40 +54,44 @@ def run_job(
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    The logs stay if the job fails or `job.keep_logs` says so. `own_process` says that this process does nothing else:
-    it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made, or if the
-    system has no room for its first processes.
+    `job.run_dir` stays. `own_process` says that this process does nothing else: it may then take in orphans and end
+    itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its first processes.
     """
     with (
         Mailbox(own_process) as mailbox,
         held_port(plan.specs) as ready,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
-        _make_folders(job)
+        plan = replace(plan, specs=tuple(ready))
+        record = _make_folders(job, plan, mailbox)
         try:
-            runner = Runner(job, replace(plan, specs=tuple(ready)), display, mailbox, quiet, verbose)
+            runner = Runner(job, plan, display, mailbox, record, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             shutil.rmtree(job.job_dir, ignore_errors=True)
+            record.broke(error, 0.0)
             raise JobError(
                 f"the system has no room for the job: {error}",
                 remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
             ) from None
         code = runner.run()
-        if code == 0 and not job.keep_logs:
-            shutil.rmtree(job.job_dir, ignore_errors=True)
+        shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
 
 
-def _make_folders(job: Job) -> None:
+def _make_folders(job: Job, plan: Plan, mailbox: Mailbox) -> Recorder:
     try:
         # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
         job.job_dir.mkdir(mode=0o700)
-        job.log_dir.parent.mkdir(parents=True, exist_ok=True)
-        job.log_dir.mkdir(mode=0o700)
-        if job.config:
-            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
+    try:
+        return Recorder(job, plan, Identity.of(os.getpid()), signal.SIGTERM in mailbox.noted)
+    except OSError as error:
+        job.job_dir.rmdir()
+        raise JobError(
+            f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
+            remedy="--runs names another folder for runs",
+        ) from None
 
 
 class Runner:
@@ -98,10 +103,12 @@ class Runner:
         plan: Plan,
         display: Display,
         mailbox: Mailbox,
+        record: Recorder,
         quiet: bool,
         verbose: bool,
     ) -> None:
         specs = plan.specs
+        self._record = record
         self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
         self._supervisor = Supervisor(specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout)
         self._hurry = False
@@ -121,7 +128,7 @@ class Runner:
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
             self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
-        self._output = Output(display, job.log_dir, job.separate_logs)
+        self._output = Output(display, job.run_dir, job.separate_logs)
         self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
@@ -134,11 +141,13 @@ class Runner:
                 self._spawn(self._specs[0])  # the scheduler; the others need its port
             while not self._supervisor.over:
                 self._once()
-        except BaseException:  # an error of our own: nothing may be left behind, and no grace is due
+        except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
+            self._record.broke(error, self._narration.seconds)
             raise
         finally:
             self._clear_up()
+        self._record.end(self._supervisor.cause, self._narration.seconds)
         self._narration.finish(self._supervisor.cause, self._output.display)
         return self._supervisor.exit_code
 
@@ -167,13 +176,19 @@ class Runner:
         match news:
             case Started(name, pid, host):
                 self._supervisor.started(name, pid, host)
-                self._narration.detail(f"{name} is pid {pid} on {self._supervisor.members[name].spec.host}")
+                where = self._supervisor.members[name].spec.host
+                self._record.note("started", process=name, pid=pid, host=where)
+                self._narration.detail(f"{name} is pid {pid} on {where}")
             case Failed(name, why):
+                self._record.note("not_started", process=name, text=why)
                 self._obey(self._supervisor.failed_to_start(name, why, now))
             case Ended(name, code):
+                self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
+                for name in names:
+                    self._record.note("lost", process=name, text=why)
                 self._obey(self._supervisor.lost(names, why, now))
             case Unusable(why):
                 self._obey(self._supervisor.unusable(why, now))
@@ -181,6 +196,7 @@ class Runner:
     def _take_signals(self) -> None:
         while self._mailbox.received:
             signum = self._mailbox.received.popleft()
+            self._record.note("signal", signal=signal.Signals(signum).name)
             if signum == signal.SIGTSTP:
                 self._stand_still()
             elif signum not in PASSED_ON or not self._passing_on.take(signum):
@@ -198,6 +214,7 @@ class Runner:
         stop_here()
         self._output.resume()
         self._children.signal(signal.SIGCONT, self._names())
+        self._record.note("signal", signal="SIGCONT")
         self._supervisor.stood_still(time.monotonic() - began)
 
     def _take_status(self) -> None:
@@ -206,7 +223,8 @@ class Runner:
         if not self._status.open and self._status.fd in self._selector.get_map():
             self._selector.unregister(self._status.fd)
         for event in events:
-            self._narration.event(event)
+            if self._narration.event(event):
+                self._record.said(event)
             self._obey(self._supervisor.status(event, time.monotonic()))
 
     def _obey(self, actions: list[Action]) -> None:
@@ -234,6 +252,7 @@ class Runner:
             pid, out, err = self._children.start(spec, self._status)
         except OSError as error:
             why = f"{spec.argv[0]}: {error.strerror}"
+            self._record.note("not_started", process=spec.name, text=why)
             self._obey(self._supervisor.failed_to_start(spec.name, why, time.monotonic()))
             return
         finally:
@@ -241,6 +260,7 @@ class Runner:
         self._supervisor.started(spec.name, pid)
         self._output.attach(spec.name, out, err)
         if pid != NOT_TOLD_YET:
+            self._record.note("started", process=spec.name, pid=pid, host=spec.host)
             self._narration.detail(f"{spec.name} is pid {pid}")
 
     def _now_and_then(self) -> None:
@@ -251,6 +271,8 @@ class Runner:
         self._children.tend()
         self._passing_on.again()
         self._narration.waits(self._supervisor, now)
+        if trouble := self._record.trouble:
+            self._narration.say(trouble)
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))

@@ -1,0 +1,87 @@
+"""What has happened in a run so far, put together again from its files."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from ..display import Row, View
+from ..process_plan import ProcessSpec
+from ..state import Member
+from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
+from .positions import Positions
+from .stored import Run
+
+RECENT = 1000  # events that are kept
+
+
+class Story:
+    """A run's processes as they are known after the last `update`."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.members: dict[str, Member] = {}
+        self.events: deque[Record] = deque(maxlen=RECENT)
+        self.waiting = ""
+        self._positions = Positions()
+        self._moved: dict[str, deque[tuple[float, float, float]]] = {}  # name -> time, bytes received, bytes sent
+        self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
+        for process in read_json(run.folder / PLAN).get("processes", []):
+            spec = ProcessSpec(process["role"], process["rank"], (), {}, process["host"])
+            self.members[spec.name] = Member(spec)
+
+    def update(self) -> None:
+        """Read what has been written since."""
+        self.run = self.run.fresh()
+        for event in self._events.objects():
+            self.events.append(event)
+            self._happened(event, self.members.get(str(event.get("process"))))
+        for row in self._metrics.objects():
+            if (member := self.members.get(str(row.get("process")))) is not None:
+                self._measured(row, member)
+
+    def _happened(self, event: Record, member: Member | None) -> None:
+        kind = event["event"]
+        if kind == "waiting":
+            self.waiting = str(event.get("text"))
+        if member is None:
+            return
+        if kind == "started":
+            member.pid, member.spec = event["pid"], replace(member.spec, host=event["host"])
+        elif kind in ("arrived", "joined"):
+            member.joined, member.left, self.waiting = True, False, ""
+        elif kind == "left":
+            member.left = True
+        elif kind == "exited":
+            member.code = event["code"]
+        elif kind == "lost":
+            member.lost = True
+
+    def _measured(self, row: Record, member: Member) -> None:
+        self.waiting = ""
+        name = member.spec.name
+        if "received" in row:
+            self._moved.setdefault(name, deque(maxlen=2)).append((row["time"], row["received"], row["sent"]))
+        if "step" in row:
+            said = ", ".join(f"{key}={value:g}" for key, value in row["metrics"].items() if value is not None)
+            member.progress = {**row, "metric": said}
+            self._positions.note(name, row["time"], row["fit"], row["epoch"], row["step"])
+
+    def view(self) -> View:
+        """The processes as they are shown while the job runs. What has not ended in a run that has is lost."""
+        under_way = self.run.state in ("running", "unknown")
+        lags = self._positions.lags() if under_way and len(self._positions.lags()) > 1 else {}
+        rows = []
+        for name, member in self.members.items():
+            member.lost = member.lost or (member.running and not under_way)
+            received, sent = self._rates(name)
+            lag = lags.get(name) if member.running else None
+            rows.append(replace(Row.of(member), lag=lag, received=received, sent=sent))
+        return View(rows, self.run.seconds or 0.0, self.waiting if under_way else "")
+
+    def _rates(self, name: str) -> tuple[float | None, float | None]:
+        """Bytes per second in and out, between the last two reports."""
+        reports = self._moved.get(name)
+        if not reports or (passed := reports[-1][0] - reports[0][0]) <= 0:
+            return None, None
+        return (reports[-1][1] - reports[0][1]) / passed, (reports[-1][2] - reports[0][2]) / passed
