@@ -94,6 +94,10 @@ class Recorder:
         for row in self._held.values():
             self._metrics.write(line(row))
         self.note("ended", state=state, code=code, seconds=round(seconds, 3), **fields)
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         self._events.close()
         self._metrics.close()
 

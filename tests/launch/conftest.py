@@ -37,6 +37,7 @@ def launch(tmp_path, scratch):
         argv = argv or (launched.real if real else launched.faked)(*arguments)
         folders = {"TMPDIR": str(scratch), "PUSHGRAD_RUNS": str(tmp_path / "runs")}
         job = launched.Launched(argv, tmp_path, {**folders, **(env or {})}, **popen)
+        job.runs = Path(folders["PUSHGRAD_RUNS"])
         running.append(job)
         return job
 
