@@ -150,7 +150,7 @@ class Line:
         dealer.identity = str(number).encode()
         dealer.reconnect_ivl = -1  # what was said meanwhile would be missing: a line that breaks has ended
         secure_client(dealer, found.keys)
-        monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        monitor: zmq.Socket[bytes] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)  # type: ignore[no-untyped-call]
         dealer.connect(tcp(address, found.port))
         self.socket, far = socket.socketpair()
         self._thread = threading.Thread(target=_carry, args=(dealer, monitor, far), daemon=True)
@@ -186,7 +186,7 @@ def _carry(dealer: zmq.Socket[bytes], monitor: zmq.Socket[bytes], line: socket.s
                 dealer.send(data)
             else:
                 line.close()
-                dealer.disable_monitor()  # type: ignore[no-untyped-call]
+                dealer.disable_monitor()
                 monitor.close()
                 dealer.close()
                 return

@@ -1,0 +1,151 @@
+"""`launch --cluster ssh` with real sshds on three hosts."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.engines, pytest.mark.netns]
+
+TRAIN = """
+import sys
+import numpy as np
+import pushgrad as mx
+
+rng = np.random.default_rng(1)
+X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
+mx.random.seed(3)
+model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
+np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+print("rank", mx.rank(), "of", mx.num_workers(), sys.argv[2:])
+"""
+# Trains for as long as nobody ends it.
+ENDLESS = """
+import numpy as np
+import pushgrad as mx
+store = mx.kv.create("dist_sync")
+store.init("a", np.zeros(1000, np.float32))
+print("ready", flush=True)
+out = np.zeros(1000, np.float32)
+while True:
+    store.push("a", out + 1)
+    store.pull("a", out)
+"""
+LEASE = 4  # seconds: the loss of a host is seen soon
+
+
+@pytest.fixture
+def start(network, launch, script, tmp_path):
+    """Starts `launch` on the host `here`, for the hosts that `lines` name."""
+
+    def start(text, *arguments, lines=("node1", "node2", "node3"), options=(), env=None):
+        (tmp_path / "hosts").write_text("\n".join(lines) + "\n")
+        path = os.pathsep.join([str(network.path), os.environ["PATH"]])
+        mine = {"PATH": path, "PUSHGRAD_LEASE": str(LEASE), "TMPDIR": str(network.here.temporary), **(env or {})}
+        # Entering the namespace leads to its root.
+        command = network.here.inside("env", "--chdir", tmp_path, sys.executable, "-m", "pushgrad.launch")
+        command += ["--cluster", "ssh", "--hostfile", "hosts"]
+        told = ["--env", f"PUSHGRAD_LEASE={LEASE}", *options, script(text), *map(str, arguments)]
+        return launch(argv=[*command, *told], env=mine)
+
+    yield start
+    network.knows()
+
+
+@pytest.fixture
+def clean(network):
+    """Whether nothing is left on any host, at the latest when a lease has passed."""
+    return lambda seconds=LEASE + 8: all([host.is_clean_within(seconds) for host in (*network.hosts, network.here)])
+
+
+def test_bits_are_those_of_a_local_job(start, launch, clean, tmp_path):
+    job = start(TRAIN, "ssh", "a b", "$HOME", lines=["node1 slots=2", "node2", "node3  # the last"])
+    assert job.finish() == 0, job.text
+    assert "w3 | rank 3 of 4 ['a b', '$HOME']" in job.lines
+    assert any(line.startswith("w0 | [3] Train-accuracy=") for line in job.lines)
+    assert clean(0)
+    local = launch("--workers", 4, "train.py", "local", real=True)
+    assert local.finish() == 0, local.text
+    with np.load(tmp_path / "local-0.npz") as expected, np.load(tmp_path / "ssh-3.npz") as found:
+        assert sorted(found) == sorted(expected)
+        assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
+def test_a_worker_s_code_and_last_words(start, clean):
+    text = (
+        "import os, sys, pushgrad as mx\nmx.rank()\nif os.environ['RANK'] == '2': sys.exit('no such luck')\n" + ENDLESS
+    )
+    job = start(text)
+    assert job.finish() == 1, job.text
+    assert "worker 2 exited with code 1 (host node3, pid" in job.errors[-2]
+    assert "launch |     no such luck" in job.errors
+    assert clean(2)
+
+
+def test_sshd_killed(start, network, clean):
+    job = start(ENDLESS)
+    job.wait_for("| ready", 3)
+    network.hosts[1].kill_sshd()
+    try:
+        assert job.finish() == 1, job.text
+        assert "worker 1 was lost: node2: " in job.errors[-2], job.text
+        assert clean()
+    finally:
+        network.hosts[1].sshd.communicate()
+        network.hosts[1].start_sshd()
+
+
+def test_link_cut(start, network, clean):
+    job = start(ENDLESS)
+    job.wait_for("| ready", 3)
+    network.cut(network.hosts[2])
+    try:
+        assert job.finish() == 1, job.text
+        # The scheduler and `launch` notice it independently.
+        assert "worker 2" in job.errors[-2] and "node3" in job.errors[-2], job.text
+        assert clean()
+    finally:
+        network.cut(network.hosts[2], "up")
+
+
+def test_hosts_that_cannot_be_used_are_all_named(start, network, clean):
+    network.knows(node2="wrongkey")
+    network.hosts[2].kill_sshd()
+    try:
+        job = start(TRAIN, "never")
+        assert job.finish() == 1, job.text
+        assert "2 of 3 hosts cannot be used: node2: " in job.errors[-2]
+        assert "Permission denied (publickey" in job.errors[-2] and "Connection refused" in job.errors[-2]
+        assert not job.lines and clean(2)
+    finally:
+        network.hosts[2].sshd.communicate()
+        network.hosts[2].start_sshd()
+
+
+def test_launch_killed(start, network, clean):
+    job = start(ENDLESS)
+    job.wait_for("| ready", 3)
+    network.here.run("pkill", "-KILL", "-f", "pushgrad.launch --cluster ssh")
+    job.finish()
+    assert clean(8)
+
+
+def test_ctrl_c(start, network, clean):
+    text = f"try:\n{''.join(f'    {line}' for line in ENDLESS.splitlines(True))}\nexcept KeyboardInterrupt:\n    print('saved')"
+    job = start(text)
+    job.wait_for("| ready", 3)
+    network.here.run("pkill", "-INT", "-f", "pushgrad.launch --cluster ssh")
+    assert job.finish() == 130, job.text
+    assert sorted(line for line in job.lines if "saved" in line) == ["w0 | saved", "w1 | saved", "w2 | saved"]
+    assert clean(2)
+
+
+def test_sync_copies_the_folder(start, network, tmp_path, clean):
+    (tmp_path / "helper.py").write_text("WORD = 'copied'")
+    there = network.folder / "elsewhere" / "deep er"
+    text = "import os, helper, pushgrad as mx; print(helper.WORD, os.getcwd(), mx.num_workers())"
+    job = start(text, options=["--sync", "--workdir", str(there)], lines=["node1", "node2"])
+    assert job.finish() == 0, job.text
+    assert sorted(job.lines) == [f"w{rank} | copied {there} 2" for rank in (0, 1)]
+    assert clean(0)
