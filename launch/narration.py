@@ -73,7 +73,7 @@ class Narration:
             while len(self._waits) > 1000:
                 del self._waits[next(iter(self._waits))]
             self.say(text)
-        elif event["event"] != "progress":
+        elif event["event"] not in ("progress", "traffic"):
             self.detail(" ".join(f"{name}={value}" for name, value in event.items()))
         return True
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STYLES = {"w": "cyan", "p": "magenta", "s": "yellow", "l": "bold"}
+UNITS = {0: "B", 3: "kB", 6: "MB", 9: "GB"}
 STATE_STYLES = {"training": "green", "done": "green", "left": "green", "starting": "dim", "waiting": "dim"}
 
 
@@ -73,15 +74,18 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _megabytes(rate: float | None) -> str:
-    return "" if rate is None else f"{rate / 1e6:,.1f}"
+def _bytes(rate: float | None) -> str:
+    if rate is None:
+        return ""
+    power = next((power for power in (9, 6, 3) if rate >= 10**power), 0)
+    return f"{rate / 10**power:.{1 if power else 0}f} {UNITS[power]}"
 
 
 # Columns that are there if they have something to show.
 MORE: dict[str, Callable[[Row], str]] = {
     "lag": lambda row: _text(row.lag),
-    "MB/s in": lambda row: _megabytes(row.received),
-    "MB/s out": lambda row: _megabytes(row.sent),
+    "in/s": lambda row: _bytes(row.received),
+    "out/s": lambda row: _bytes(row.sent),
 }
 
 

@@ -117,7 +117,9 @@ def _print(story: Any) -> None:
     run = story.run
     click.echo(f"run {run.id}: {outcome(run)}")
     click.echo(f"script {run.script}, begun {when(run)}; files in {run.folder}")
-    Console(highlight=False, markup=False).print(table(story.view()))
+    # Into a pipe or a file as wide as it is: rich would cut it at 80 characters.
+    width = None if sys.stdout.isatty() else 160
+    Console(highlight=False, markup=False, width=width).print(table(story.view()))
 
 
 def _status(story: Any) -> dict[str, Any]:

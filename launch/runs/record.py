@@ -56,18 +56,20 @@ class Recorder:
         who = _name(event)
         fields = {name: value for name, value in event.items() if name not in ("event", "role", "rank")}
         if event["event"] == "progress":
-            self._progress(who, fields)
+            values = {name: _number(text) for name, text in SAID.findall(str(fields.pop("metric", "")))}
+            self._measure(who, {**fields, "metrics": values})
+        elif event["event"] == "traffic":
+            self._measure(who, fields)
         else:
             self.note(event["event"], **({"process": who} if who else {}), **fields)
 
-    def _progress(self, who: str, fields: dict[str, object]) -> None:
-        """A worker's position: the first, the last, and in between not more than anybody will look at.
+    def _measure(self, who: str, fields: dict[str, object]) -> None:
+        """What changes all the time: the first, the last, and in between not more than anybody will look at.
 
         Once a second; less often in jobs of many workers, and in old ones every half minute.
         """
         now = time.monotonic()
-        values = {name: _number(text) for name, text in SAID.findall(str(fields.pop("metric", "")))}
-        row = {"time": round(time.time(), 3), "process": who, **fields, "metrics": values}
+        row = {"time": round(time.time(), 3), "process": who, **fields}
         if now < self._next.get(who, 0.0):
             self._held[who] = row
             return

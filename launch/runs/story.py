@@ -10,6 +10,7 @@ from ..process_plan import ProcessSpec
 from ..state import Member
 from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
 from .positions import Positions
+from .rates import Exchange
 from .stored import Run
 
 RECENT = 1000  # events that are kept
@@ -24,7 +25,7 @@ class Story:
         self.events: deque[Record] = deque(maxlen=RECENT)
         self.waiting = ""
         self._positions = Positions()
-        self._moved: dict[str, deque[tuple[float, float, float]]] = {}  # name -> time, bytes received, bytes sent
+        self._exchange = Exchange()
         self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
         for process in read_json(run.folder / PLAN).get("processes", []):
             spec = ProcessSpec(process["role"], process["rank"], (), {}, process["host"])
@@ -58,30 +59,24 @@ class Story:
             member.lost = True
 
     def _measured(self, row: Record, member: Member) -> None:
-        self.waiting = ""
         name = member.spec.name
         if "received" in row:
-            self._moved.setdefault(name, deque(maxlen=2)).append((row["time"], row["received"], row["sent"]))
+            self._exchange.note(name, row["time"], row["received"], row["sent"])
         if "step" in row:
             said = ", ".join(f"{key}={value:g}" for key, value in row["metrics"].items() if value is not None)
             member.progress = {**row, "metric": said}
+            self.waiting = ""
             self._positions.note(name, row["time"], row["fit"], row["epoch"], row["step"])
 
     def view(self) -> View:
         """The processes as they are shown while the job runs. What has not ended in a run that has is lost."""
         under_way = self.run.state in ("running", "unknown")
-        lags = self._positions.lags() if under_way and len(self._positions.lags()) > 1 else {}
+        lags = self._positions.lags() if under_way else {}
+        rates = self._exchange.rates(overall=not under_way)
         rows = []
         for name, member in self.members.items():
             member.lost = member.lost or (member.running and not under_way)
-            received, sent = self._rates(name)
-            lag = lags.get(name) if member.running else None
+            received, sent = rates.get(name, (None, None))
+            lag = lags.get(name) if member.running and len(lags) > 1 else None
             rows.append(replace(Row.of(member), lag=lag, received=received, sent=sent))
         return View(rows, self.run.seconds or 0.0, self.waiting if under_way else "")
-
-    def _rates(self, name: str) -> tuple[float | None, float | None]:
-        """Bytes per second in and out, between the last two reports."""
-        reports = self._moved.get(name)
-        if not reports or (passed := reports[-1][0] - reports[0][0]) <= 0:
-            return None, None
-        return (reports[-1][1] - reports[0][1]) / passed, (reports[-1][2] - reports[0][2]) / passed

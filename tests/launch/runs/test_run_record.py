@@ -118,7 +118,7 @@ def test_finding(make_run, tmp_path):
         find(folder, "1a")
     with pytest.raises(JobError, match=r"there is no run '777778' in .* 20260102-120000-777777"):
         find(folder, "777778")
-    with pytest.raises(JobError, match="there is no run '../etc'"):
+    with pytest.raises(JobError, match=r"there is no run '../etc'"):
         find(folder, "../etc")
 
 
