@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from .errors import ParameterError
 
 
 def is_whole_number(value: object, least: int) -> bool:
     """Whether it is an int, and no bool, of `least` or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, numpy's included, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def whole_number(name: str, value: int, least: int) -> int:

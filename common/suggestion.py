@@ -8,13 +8,18 @@ LONGEST = 80  # characters of a name that are compared; it may come from a file
 MOST = 40  # names that are listed: nobody reads more of them
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that is most like `name`; None if none is close."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name[:LONGEST], list(known), 1)), None)
+
+
 def suggestion(name: str, known: Iterable[str], otherwise: str = "it has") -> str:
     """The end of a message about an unknown `name`: the closest known one; if none is close, `otherwise` and all of
     them, or nothing if that is empty or they are too many to read.
     """
-    import difflib
-
     names = list(known)
-    if close := difflib.get_close_matches(name[:LONGEST], names, 1):
-        return f". Did you mean {close[0]}?"
+    if meant := closest(name, names):
+        return f". Did you mean {meant}?"
     return f"; {otherwise} {', '.join(names) or 'none'}" if otherwise and len(names) <= MOST else ""

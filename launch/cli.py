@@ -172,7 +172,8 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     settings.pop("env")
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
-    return replace(job, config=text), [*misspelled, *notes(job, os.environ)]
+    told = notes(job, os.environ) if options["cluster"] == "local" else []
+    return replace(job, config=text), [*misspelled, *told]
 
 
 def _display(context: click.Context, job: Job) -> Display:

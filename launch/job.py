@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .clusters.hosts import Seat
+    from .clusters.nodes import Nodes
 
 # -P keeps the folder of the user's script off sys.path: a random.py beside train.py must not end up in a server.
 ROLE = ("-P", "-m", "pushgrad.ps")
@@ -22,11 +23,12 @@ class Job:
 
     `command` is the argv of a worker and `role_command` that of the scheduler and of a server. `seats` are the hosts,
     if the engine is told of any, `python` the interpreter there, `workdir` the folder in which processes run, and
-    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `hands` holds for each
-    worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env`
-    is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with
-    CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
-    disk; `run_dir` is what stays of the job, with one log file per process (with `separate_logs` two: output and
+    `sync` the folder here that is copied into it first; `mpirun` is a command with options. `nodes` and the
+    environment `surroundings` are what somebody else has said who has started `launch` on several. `hands` holds for
+    each worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus.
+    `env` is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode
+    0700 with CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a
+    local disk; `run_dir` is what stays of the job, with one log file per process (with `separate_logs` two: output and
     errors). `start_timeout` is how long processes may take to come. `config` is the text of a file that describes the
     job, for `run_dir`.
     """
@@ -52,3 +54,5 @@ class Job:
     workdir: Path = field(default_factory=Path.cwd)
     sync: Path | None = None
     mpirun: tuple[str, ...] = ("mpirun",)
+    nodes: Nodes | None = None
+    surroundings: Mapping[str, str] = field(default_factory=dict)

@@ -17,7 +17,8 @@ from ..common.errors import JobError
 from ..common.job import MOST_MEMBERS
 from ..common.job import start_timeout as start_timeout_in
 from .clusters.engine import check_options, engine
-from .clusters.hosts import Seat, read_hosts, seats
+from .clusters.hosts import Host, Seat, read_hosts, seats
+from .clusters.nodes import Nodes, check_keys, nodes
 from .gpus import ALL, CPU, all_gpus, deal, parse_gpus, parse_range, present_gpus, visible_devices
 from .job import ROLE, Job
 from .process_plan import OWNED
@@ -80,6 +81,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         workdir=Path(options.workdir) if options.workdir else sync or Path.cwd(),
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
+        surroundings=environ if options.cluster == "env" else {},
         **team,
         **_places(options.runs, environ),
     )
@@ -101,6 +103,7 @@ class _Team(TypedDict):
     hands: tuple[tuple[str, ...], ...]
     seats: tuple[Seat, ...]
     defaults: dict[str, str]
+    nodes: Nodes | None
 
 
 def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) -> _Team:
@@ -109,22 +112,51 @@ def _team(options: Options, env: Mapping[str, str], environ: Mapping[str, str]) 
         if (value := getattr(options, option)) is not None:
             _members(f"--{option.replace('_', '-')}", value)
     if options.hostfile is not None:
-        return _team_on_hosts(options, environ)
+        return _team_on_hosts(options)
+    if options.cluster == "env" and (found := nodes(environ)) is not None:
+        check_keys({**environ, **env}, found)
+        return _team_on_nodes(options, found, environ)
     if "hostfile" in engine(options.cluster).needs:
         raise JobError(f"--cluster {options.cluster} needs --hostfile", expected="a file with a host in each line")
     hands = deal_gpus(options.gpus, options.workers, env, environ)
     workers = _members("--workers", max(1, len(hands)) if options.workers is None else options.workers)
-    threads = thread_defaults(workers, environ)
+    known = environ if engine(options.cluster).here else {}
+    # How many threads each has is settled where the cores are: elsewhere, by the agents.
+    threads = thread_defaults(workers, environ) if engine(options.cluster).here else {}
     return _Team(
         workers=workers,
         servers=options.servers or 1,
         hands=hands,
         seats=(),
-        defaults=threads | _defaults(bool(hands), environ),
+        defaults=threads | _defaults(bool(hands), known),
+        nodes=None,
     )
 
 
-def _team_on_hosts(options: Options, environ: Mapping[str, str]) -> _Team:
+def _team_on_nodes(options: Options, found: Nodes, environ: Mapping[str, str]) -> _Team:
+    """A job on nodes that somebody else has started: as many workers on each as it has GPUs, and a server."""
+    hands = deal_gpus(options.gpus, options.workers_per_host, {}, environ)
+    many = options.workers_per_host or len(hands) or found.gpus or 1
+    if found.gpus == many and not hands and "CUDA_VISIBLE_DEVICES" not in environ:
+        hands = tuple((str(index),) for index in range(many))
+    placed = seats(
+        [Host(f"node {number}") for number in range(found.count)],
+        options.workers,
+        options.servers or (1 if found.alike and options.servers_per_host is None else None),
+        many,
+        options.servers_per_host,
+    )
+    return _Team(
+        workers=_members("--workers", sum(seat.workers for seat in placed)),
+        servers=_members("--servers", sum(seat.servers for seat in placed)),
+        hands=(),
+        seats=tuple(replace(seat, hands=hands) for seat in placed),
+        defaults=thread_defaults(many, environ) | _defaults(bool(hands), environ),
+        nodes=found,
+    )
+
+
+def _team_on_hosts(options: Options) -> _Team:
     if options.gpus is not None:
         raise JobError("--gpus counts the GPUs of this host", remedy="Write gpus=0,1 behind the hosts in --hostfile")
     placed = seats(
@@ -134,13 +166,13 @@ def _team_on_hosts(options: Options, environ: Mapping[str, str]) -> _Team:
         options.workers_per_host,
         options.servers_per_host,
     )
-    # How many threads each has is settled where the cores are: by the agents.
     return _Team(
         workers=_members("--workers", sum(seat.workers for seat in placed)),
         servers=_members("--servers", sum(seat.servers for seat in placed)),
         hands=(),
         seats=placed,
         defaults=_defaults(any(seat.hands for seat in placed), {}),
+        nodes=None,
     )
 
 

@@ -93,12 +93,14 @@ class Plan:
     """A job's processes: the scheduler first (run.py relies on it), then servers and workers by rank.
 
     Without `sites`, `launch` starts them itself on this host. `starter` is a command that starts the agents of all
-    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py).
+    sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py). Of a `partial`
+    plan other launches run the rest: the scheduler may be elsewhere, and servers may have other nodes' workers.
     """
 
     specs: tuple[ProcessSpec, ...]
     sites: tuple[Site, ...] = ()
     starter: tuple[str, ...] = ()
+    partial: bool = False
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import selectors
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..common.errors import JobError
@@ -110,7 +111,9 @@ class Runner:
         specs = plan.specs
         self._record = record
         self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
-        self._supervisor = Supervisor(specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout)
+        self._supervisor = Supervisor(
+            specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
+        )
         self._hurry = False
         self._next_view = 0.0
         self._status = StatusReader()
@@ -138,7 +141,7 @@ class Runner:
         try:
             self._take_signals()
             if not self._supervisor.stopping:
-                self._spawn(self._specs[0])  # the scheduler; the others need its port
+                self._spawn_first()
             while not self._supervisor.over:
                 self._once()
         except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
@@ -239,13 +242,23 @@ class Runner:
                 roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
                 self._children.signal(SIGNALS[action], self._names(*roles))
 
+    def _spawn_first(self) -> None:
+        """Start the scheduler, whose port the others need; all processes if it is elsewhere."""
+        if self._specs[0].role == "scheduler":
+            self._spawn(self._specs[0])
+        else:
+            self._spawn_all(self._specs)
+
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
-        for spec in self._specs[1:]:
+        self._spawn_all([spec.with_port(port) for spec in self._specs[1:]])
+
+    def _spawn_all(self, specs: Sequence[ProcessSpec]) -> None:
+        for spec in specs:
             self._take_signals()  # a job of many processes takes a while to start
             if not self._supervisor.stopping:  # it is, after a signal or the first that could not be started
-                self._spawn(spec.with_port(port))
+                self._spawn(spec)
 
     def _spawn(self, spec: ProcessSpec) -> None:
         try:
@@ -270,7 +283,8 @@ class Runner:
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
         self._passing_on.again()
-        self._narration.waits(self._supervisor, now)
+        if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
+            self._narration.waits(self._supervisor, now)
         if trouble := self._record.trouble:
             self._narration.say(trouble)
         if not self._quiet:

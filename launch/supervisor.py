@@ -26,13 +26,20 @@ PIPEFAIL = "A shell's pipe hides the exit code of what it runs: `set -o pipefail
 class Supervisor:
     """The state of a job. Each event returns the actions that it leads to; `deadline` says when `tick` is due.
 
-    Times are seconds of one monotonic clock, `now` being the time of the event. `cause` is None as long as all is well.
-    A process that exits with 75 gave up because of a peer, and a server that ends with 0 too early may have lost the
-    scheduler: they are blamed only if nothing else turns up within PEER_WAIT.
+    Times are seconds of one monotonic clock, `now` being the time of the event. `cause` is None as long as all is
+    well. In a `partial` job the others' processes are elsewhere. A process that exits with 75 gave up because of a
+    peer, and a server that ends with 0 too early may have lost the scheduler: they are blamed only if nothing else
+    turns up within PEER_WAIT.
     """
 
     def __init__(
-        self, specs: Sequence[ProcessSpec], now: float, timeout: float | None, grace: float, start_timeout: float
+        self,
+        specs: Sequence[ProcessSpec],
+        now: float,
+        timeout: float | None,
+        grace: float,
+        start_timeout: float,
+        partial: bool = False,
     ) -> None:
         self.members = {spec.name: Member(spec) for spec in specs}
         self.cause: Cause | None = None
@@ -42,7 +49,10 @@ class Supervisor:
         self._ending = Ending(grace)
         self._timeout, self._start_timeout = timeout, start_timeout
         self._evidence = Evidence(list(self.members.values()))
-        self._timers = {"start": now + start_timeout}  # name -> time at which `_expired` is due
+        self._timers: dict[str, float] = {}  # name -> time at which `_expired` is due
+        self._partial = partial
+        if "sched" in self.members:
+            self._timers["start"] = now + start_timeout
         if timeout is not None:
             self._timers["job"] = now + timeout
 
@@ -170,6 +180,8 @@ class Supervisor:
 
     def _ended_well(self, member: Member, now: float) -> list[Action]:
         if member.spec.role != "worker":
+            if self._partial:  # it knows when the whole job is over
+                return self._finish(now) if not self.workers else []
             # Servers may end before the launcher has seen the last worker's end: leaving comes first.
             if self._finishing or all(m.joined and m.left for m in self.workers):
                 return []
@@ -196,6 +208,8 @@ class Supervisor:
         """All workers are done. If none has joined, servers wait in vain and are stopped; else they end themselves."""
         self._finishing = True
         self._timers.pop("job", None)  # a job that has done its work in time is not late
+        if self._partial:  # workers of other nodes may still need what runs here
+            return []
         if not any(worker.joined for worker in self.workers):
             return self._stop(now, at_most=FINISH_WAIT)
         self._timers["finish"] = now + FINISH_WAIT

@@ -179,14 +179,18 @@ def create(name: str | Optimizer, **parameters: Any) -> Optimizer:
                 f"optimizer {name.name} has been made already; it takes no more parameters", got=", ".join(parameters)
             )
         return name
-    cls = _class_of(name)
-    known = list(inspect.signature(cls).parameters)
+    cls, known = _class_of(name), parameters_of(name)
     for item in parameters:
         if item not in known:
             raise ParameterError(
                 f"optimizer {cls.name}: no parameter {item}{suggestion(item, sorted(known), 'known:')}"
             )
     return cls(**parameters)
+
+
+def parameters_of(name: str) -> list[str]:
+    """The parameters that `create` takes for the optimizer of that name. Raises ParameterError if there is none."""
+    return list(inspect.signature(_class_of(name)).parameters)
 
 
 def _class_of(name: object) -> type[Optimizer]:

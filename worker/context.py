@@ -26,13 +26,20 @@ _current = _Current()
 class Context:
     """A device: `device_type` is "cpu" or "gpu", `device_id` its index from 0. In `with` it is the block's default.
 
-    All CPU contexts are the same processor; a list of them says into how many parts a batch is split. Raises
-    ParameterError if the type is neither of these or the index is not a whole number of 0 or more.
+    All CPU contexts are the same processor; a list of them says into how many parts a batch is split. A context in
+    place of `device_type` gives an equal one, whatever the index. Raises ParameterError if the type is neither of these
+    or the index is not a whole number of 0 or more.
     """
 
     __slots__ = ("device_id", "device_type")
 
-    def __init__(self, device_type: str, device_id: int = 0) -> None:
+    device_type: str
+    device_id: int
+
+    def __init__(self, device_type: str | Context, device_id: int = 0) -> None:
+        if isinstance(device_type, Context):
+            self.device_type, self.device_id = device_type.device_type, device_type.device_id
+            return
         if device_type not in DEVICE_TYPES:
             raise ParameterError("device type", expected=" or ".join(DEVICE_TYPES), got=repr(device_type))
         try:

@@ -3,6 +3,7 @@
 import io
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,11 @@ def read(data):
         picture = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "GIF", "BMP"])  # no pixels yet
         if len(data) > MAX_BYTES or picture.width * picture.height > MAX_PIXELS:
             raise Refused(TOO_BIG)
-        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+        with suppress(Exception):  # a picture whose EXIF data are damaged is shown as it lies
+            ImageOps.exif_transpose(picture, in_place=True)
+        if picture.mode == "I;16":  # convert would clip these levels instead of scaling them
+            picture = picture.point(lambda level: level / 256, "L")
+        picture = picture.convert("RGBA")
     except (OSError, ValueError, SyntaxError):
         raise Refused("This is no picture that can be read here: a JPEG, PNG, WEBP, GIF or BMP file.") from None
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

@@ -125,9 +125,10 @@ def _hand_over(line: socket.socket, data: bytes) -> None:
 def own_addresses() -> tuple[str, ...]:
     """This host's addresses, the likeliest for others first, loopback last."""
     found: list[str] = []
-    for attempt in (lambda: route_to("192.0.2.1"), lambda: resolve(socket.gethostname(), "host name")):
-        with contextlib.suppress(JobError):
-            found.append(attempt())
+    with contextlib.suppress(JobError):
+        found.append(route_to("192.0.2.1"))  # of documentation: nothing is sent there
+    with contextlib.suppress(JobError):
+        found.append(resolve(socket.gethostname(), "host name"))
     for _, name in socket.if_nameindex():
         with contextlib.suppress(JobError):
             found.append(interface_address(name))
@@ -150,7 +151,7 @@ class Line:
         dealer.identity = str(number).encode()
         dealer.reconnect_ivl = -1  # what was said meanwhile would be missing: a line that breaks has ended
         secure_client(dealer, found.keys)
-        monitor: zmq.Socket[bytes] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)  # type: ignore[no-untyped-call]
+        monitor: zmq.Socket[bytes] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         dealer.connect(tcp(address, found.port))
         self.socket, far = socket.socketpair()
         self._thread = threading.Thread(target=_carry, args=(dealer, monitor, far), daemon=True)

@@ -15,7 +15,7 @@ from ..job import Job
 from ..process_plan import Plan
 
 # Name -> module and class. A module is imported when its engine is used.
-ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi")}
+ENGINES = {"local": ("local", "Local"), "ssh": ("ssh", "Ssh"), "mpi": ("mpi", "Mpi"), "env": ("env", "Env")}
 
 # Options of `launch` that only some engines have a use for, by their names in `Options`.
 SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync", "mpirun")
@@ -24,11 +24,13 @@ SPECIAL = ("hostfile", "workers_per_host", "servers_per_host", "workdir", "sync"
 class Engine(ABC):
     """What starts the processes of a job somewhere.
 
-    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without.
+    `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `here` says
+    that the processes run on this host, in the environment of `launch`.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    here: bool = False
 
     @abstractmethod
     def plan(self, job: Job) -> Plan:

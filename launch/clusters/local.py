@@ -18,6 +18,8 @@ LOOPBACK = "127.0.0.1"
 class Local(Engine):
     """The engine of one host: no keys are needed, and `launch` starts the processes itself."""
 
+    here = True
+
     def plan(self, job: Job) -> Plan:
         """List the job's processes."""
         seat = Seat(Host(socket.gethostname()), job.workers, job.servers, job.hands)

@@ -219,3 +219,25 @@ def test_reshaped_executors_share_their_weights(gpus):
     assert smaller[1].arg_dict["fc_weight"] is found.arg_dict["fc_weight"]
     with pytest.raises(ShapeError, match="softmax_label would change"):
         found.reshape(data=(2, 2, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "form", [lambda a, b: a % b, lambda a, b: mx.sym.broadcast_mod(a, b), lambda a, b: a % 0 + b % 2]
+)
+def test_modulo_by_zero_is_zero(gpus, form):
+    net = form(mx.sym.Variable("a"), mx.sym.Variable("b"))
+    expected, found = on_both(net, {"a": (5,), "b": (5,)})
+    left, right = np.array([5, -5, 0, 3.5, np.nan], np.float32), np.array([0, 0, 0, 2, 2], np.float32)
+    assert_alike(found.forward(a=left, b=right), expected.forward(a=left, b=right))
+    assert expected.outputs[0][0] == 0
+
+
+@pytest.mark.parametrize("name", ["erf", "gamma", "gammaln"])
+def test_special_functions_of_halves(gpus, name):
+    net = getattr(mx.sym, name)(mx.sym.Variable("x"))
+    expected, found = on_both(net, {"x": (4,)}, type_dict={"x": np.float16})
+    for executor in (expected, found):
+        executor.forward(is_train=True, x=np.array([-0.5, 0.25, 1, 3.5], np.float16))
+        executor.backward()
+    assert_alike(found.outputs, expected.outputs, rtol=2e-3)
+    assert_alike(found.grad_arrays, expected.grad_arrays, rtol=1e-2)

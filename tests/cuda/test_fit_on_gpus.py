@@ -73,6 +73,63 @@ def test_one_gpu_as_the_processor(gpus, train, digits, capsys, network):
         assert not value or float(value) == pytest.approx(float(other.partition("=")[2]), rel=1e-4)
 
 
+def lines_of(capsys):
+    return [line.partition("=")[::2] for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+
+
+def assert_same_lines(found, expected):
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    for (_, value), (_, other) in zip(found, expected, strict=True):
+        assert float(value) == pytest.approx(float(other), rel=1e-4, nan_ok=True)
+
+
+def grouped():
+    """A feature that has no label before the loss, and rows that the loss ignores."""
+    net = normalised()
+    return mx.sym.Group([mx.sym.BlockGrad(net.get_internals()["fc_output"]), net])
+
+
+def tokens():
+    """Three rows for each example, whose labels the graph turns."""
+    label = mx.sym.Reshape(mx.sym.transpose(mx.sym.Variable("softmax_label")), shape=(-1,))
+    net = mx.sym.SwapAxis(mx.sym.Reshape(mx.sym.Variable("data"), shape=(0, 5, 20)), dim1=0, dim2=1)
+    net = mx.sym.FullyConnected(mx.sym.Reshape(net, shape=(-1, 20)), num_hidden=3, name="fc")
+    return mx.sym.SoftmaxOutput(net, label, name="softmax")
+
+
+@pytest.mark.parametrize("network", [grouped, tokens])
+def test_metrics_of_named_pairs_as_on_the_processor(gpus, train, digits, capsys, network):
+    data, labels = digits
+    if network is tokens:
+        labels = (np.arange(250).reshape(50, 5) // 7 % 3).astype(np.float32)
+
+    def iterator():
+        return mx.io.NDArrayIter(data, labels, batch_size=20)
+
+    custom = mx.metric.custom("rows", lambda label, output: len(output) + label.ndim)
+    options = {"eval_metric": ["accuracy", "ce", "top_k_accuracy_2", custom], "verbose": True, "batch_size": None}
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        train(network(), ctx, (iterator(), None), eval_data=iterator(), **options)
+        if ctx == mx.cpu():
+            expected = lines_of(capsys)
+    assert_same_lines(lines_of(capsys), expected)
+
+
+def test_one_hot_labels_and_many_metrics(gpus, train, digits, capsys):
+    data, labels = digits
+    one_hot = np.eye(3, dtype=np.float32)[labels.astype(int)]
+    loss = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3, name="fc")
+    loss = mx.sym.LinearRegressionOutput(loss, name="out")
+    many = ["accuracy", *["mse", "mae", "rmse"] * 12]
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        train(loss, ctx, (data, one_hot), eval_metric=many, learning_rate=0.01, verbose=True)
+        if ctx == mx.cpu():
+            expected = lines_of(capsys)
+    found = lines_of(capsys)
+    assert len(found) == 2 * 37 and found[4][0] == "[1] Train-mse_2"
+    assert_same_lines(found, expected)
+
+
 @TWO
 @pytest.mark.parametrize("loads", [None, [1, 3]])
 def test_two_gpus_as_the_processor(gpus, train, loads):
@@ -270,3 +327,22 @@ def test_an_optimizer_of_ones_own(gpus):
     net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
     model = mx.FeedForward.create(net, data, labels, ctx=mx.gpu(0), optimizer=Sevens(), num_epoch=1, verbose=False)
     assert all((array == 7).all() for array in model.arg_params.values())
+
+
+def test_states_and_labels_that_nobody_gives_a_shape(gpus):
+    """Of an RNN and of a label behind a Reshape: what one GPU and the processor learn is the same."""
+    data = np.random.default_rng(0).integers(0, 5, (16, 3)).astype(np.float32)
+    steps = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=5, output_dim=4, name="embed")
+    steps = mx.sym.RNN(mx.sym.SwapAxis(steps, dim1=0, dim2=1), state_size=4, num_layers=1, mode="lstm", name="rnn")
+    net = mx.sym.FullyConnected(mx.sym.Reshape(mx.sym.SwapAxis(steps, dim1=0, dim2=1), shape=(-1, 4)), num_hidden=5)
+    net = mx.sym.SoftmaxOutput(net, mx.sym.Reshape(mx.sym.Variable("softmax_label"), shape=(-1,)), name="softmax")
+    trained = []
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        mx.random.seed(3)
+        batches = mx.io.NDArrayIter(data, (data + 1) % 5, batch_size=8)
+        size = mx.metric.custom("size", lambda label, output: output.size)
+        trained.append(mx.FeedForward.create(net, batches, ctx=ctx, num_epoch=2, eval_metric=size, verbose=False))
+    assert "rnn_state" not in trained[0].arg_params
+    for name, array in trained[0].arg_params.items():
+        np.testing.assert_allclose(trained[1].arg_params[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(trained[1].predict(data), trained[0].predict(data), rtol=1e-4, atol=1e-6)

@@ -149,3 +149,9 @@ def test_with_two_devices(machine):
 def test_what_only_costs_speed_is_no_error(machine):
     machine(cudnn="absent gone", nccl="absent gone", free_memory="absent busy")
     assert available.require(mx.gpu(0)) == mx.gpu(0)
+
+
+def test_a_context_of_a_context():
+    """MXNet's scripts copy contexts in this way."""
+    assert mx.Context(mx.gpu(1)) == mx.gpu(1)
+    assert mx.Context(mx.cpu(0), 3) == mx.cpu(0)

@@ -21,7 +21,7 @@ from ...common.errors import DataError, ParameterError
 from ...common.foreign import reading
 from ..array import Array, Shape
 from .iterators import NDArrayIter
-from .user_arrays import check_batch_size, check_part
+from .user_arrays import LARGEST_WHOLE, check_batch_size, check_part, is_rounded, overflows
 
 PathLike = str | os.PathLike[str]
 _PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # as numpy does
@@ -74,8 +74,9 @@ class CSVIter(NDArrayIter):
 def read_csv(path: PathLike, skip_header: bool = False) -> Array:
     """A csv file of numbers as a float32 array (rows, columns); blank lines are skipped; .gz, .bz2, .xz are unpacked.
 
-    Raises DataError if the file cannot be read or has no rows, and for the first cell that is not a number or the
-    first line of another length, with file, line and column.
+    Raises DataError if the file cannot be read or has no rows, and, with file, line and column, for the first cell that
+    is not a number, or is one beyond float32, or a whole number that float32 would round and that is not written with a
+    point or exponent; and for the first line of another length.
     """
     with reading(path, DataError):
         return _read(path, skip_header)
@@ -89,10 +90,16 @@ def _read(path: PathLike, skip_header: bool) -> Array:
             empty = next(filled, None) is None or (skip_header and next(filled, None) is None)
         if empty:
             raise DataError(f"{path} has no rows of numbers")
-        return np.loadtxt(
-            path, np.float32, comments=None, delimiter=",", quotechar='"', ndmin=2, encoding="utf-8-sig",
+        values = np.loadtxt(
+            path, np.float64, comments=None, delimiter=",", quotechar='"', ndmin=2, encoding="utf-8-sig",
             skiprows=int(skip_header),
         )  # fmt: skip
+        with np.errstate(over="ignore"):  # what becomes infinite is looked for below
+            singles = values.astype(np.float32)
+        whole = (np.abs(values) > LARGEST_WHOLE) & (values == np.floor(values)) & (values != singles)
+        if whole.any() or np.isinf(singles).any():
+            _refuse_what_float32_lacks(path, skip_header)
+        return singles
     except (EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: a damaged {Path(path).suffix} file ({error})") from None
     except ValueError as error:
@@ -122,6 +129,21 @@ def _open(path: PathLike) -> TextIO:
     if unpack is not None:
         return io.TextIOWrapper(unpack(path, "rb"), "utf-8-sig", "replace", newline="")
     return Path(path).open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _refuse_what_float32_lacks(path: PathLike, skip_header: bool) -> None:
+    """Raise DataError for the first cell that float32 would make infinite, or that is a whole number it would round."""
+    with _open(path) as stream:
+        reader = csv.reader(stream)
+        for cells in _rows(reader, path):
+            for column, cell in enumerate(cells if not skip_header or reader.line_num > 1 else [], 1):
+                where = f"{path}, line {reader.line_num}, column {column}"
+                if overflows(cell):
+                    raise DataError(where, expected="a number within float32's range", got=repr(cell[:40]))
+                if is_rounded(cell):
+                    remedy = f"Number ids from 0; write {cell.strip()[:40]}.0 if it may be rounded"
+                    expected = f"a whole number that float32 holds, such as all up to {LARGEST_WHOLE}"
+                    raise DataError(where, expected=expected, got=cell.strip()[:40], remedy=remedy)
 
 
 def _explain(path: PathLike, skip_header: bool, error: ValueError) -> DataError:

@@ -1,14 +1,8 @@
-"""The interface of data iterators, and NDArrayIter, the iterator over arrays in memory.
-
-A batch is global: `batch_size` examples of the whole job, of which each worker takes its share. An iterator that
-yields only a worker's own part of the data says so with `num_parts` above 1.
-"""
+"""NDArrayIter, the iterator over arrays in memory."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,60 +10,10 @@ import numpy as np
 from ...common.errors import DataError, ParameterError
 from .. import random
 from ..array import Array, Shape
+from .data_iter import DataBatch, DataIter
 from .user_arrays import Source, check_batch_size, check_seed, common_length, named_arrays
 
 LAST_BATCH = ("pad", "discard", "roll_over")
-
-
-@dataclass
-class DataBatch:
-    """One global batch: arrays of shape (batch_size, ...), the first axis being the example.
-
-    The last `pad` rows only fill the batch up: training uses them and training metrics count them, but predict and
-    score leave them out. `index` (batch_size,) holds each row's place in the data set, or is None if that is not
-    known. The arrays stay as they are for as long as anybody keeps them. They may be views of the data set,
-    so do not write to them.
-    """
-
-    data: list[Array]
-    label: list[Array] = field(default_factory=list)
-    pad: int = 0
-    index: Array | None = None
-
-
-class DataIter:
-    """Base class of iterators. A subclass defines `next` and `reset`, and `seek(epoch, batch)` if it can do so.
-
-    With `seek`, a training can continue in the middle of an epoch. `provide_data` and `provide_label` list the name
-    and shape of each array of a batch, batch axis included. Part `part_index` of `num_parts` is what it yields.
-    """
-
-    batch_size: int
-    num_parts: int = 1
-    part_index: int = 0
-    provide_data: list[tuple[str, Shape]]
-    provide_label: list[tuple[str, Shape]]
-
-    def next(self) -> DataBatch:
-        """The next batch of this epoch. Raises StopIteration after the last one."""
-        raise NotImplementedError
-
-    def reset(self) -> None:
-        """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
-        raise NotImplementedError
-
-    def reseed(self, seed: int) -> None:
-        """Take over rank 0's seed for shuffling and augmentation. Iterators without randomness need not define it."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What must be equal on all workers of a job, by the names that an error uses; for JSON, and cheap to find."""
-        return {}
-
-    def __iter__(self) -> Iterator[DataBatch]:
-        return self
-
-    def __next__(self) -> DataBatch:
-        return self.next()
 
 
 class NDArrayIter(DataIter):
@@ -148,6 +92,13 @@ class NDArrayIter(DataIter):
         """Begin the next epoch. Does nothing if no batch of the current epoch was taken yet."""
         if self.batch:
             self.seek(self.epoch + 1, 0)
+
+    def hard_reset(self) -> None:
+        """Begin a pass at the first row, without rows that "roll_over" would have kept. As MXNet's."""
+        if self.last_batch_handle == "roll_over":
+            self.seek(0, 0)
+        else:
+            self.reset()
 
     def batches(self, epoch: int) -> int:
         """The number of batches of that epoch; only with "roll_over" does it differ between epochs."""

@@ -7,12 +7,13 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from ...common.errors import DataError, FileFormatError
+from ...common.errors import DataError, FileFormatError, ParameterError
 from ...common.foreign import reading
 from ..array import Array, Shape
 from .iterators import NDArrayIter
@@ -32,10 +33,12 @@ PathLike = str | os.PathLike[str]
 class MNISTIter(NDArrayIter):
     """Batches of idx files: data (batch, 1, rows, columns), or (batch, rows * columns) with `flat`; labels (batch,).
 
-    Pixels are divided by 256, as in MXNet. With `num_parts` above 1 this is part `part_index` of the data: all parts
-    have equally many consecutive images and so equally many batches, the remainder is left out, and `batch_size` is
-    one part's. Raises FileFormatError if a file cannot be read, DataError if images and labels do not belong
-    together, ParameterError for options out of range.
+    Pixels are divided by 256, as in MXNet. `shuffle` chooses one order, by `seed`, which as in MXNet all epochs share:
+    so what two passes give, predictions and labels, belongs together. `input_shape` is the shape of an example where it
+    is to differ, such as (784,). `silent`, of MXNet's scripts, has no effect. With `num_parts` above 1 this is part
+    `part_index` of the data: all parts have equally many consecutive images and so equally many batches, the remainder
+    is left out, and `batch_size` is one part's. Raises FileFormatError if a file cannot be read, DataError if images
+    and labels do not belong together, ParameterError for options out of range.
     """
 
     def __init__(
@@ -49,6 +52,10 @@ class MNISTIter(NDArrayIter):
         num_parts: int = 1,
         part_index: int = 0,
         last_batch_handle: str = "pad",
+        input_shape: Sequence[int] | None = None,
+        silent: bool = False,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
     ) -> None:
         check_batch_size(batch_size)
         check_part(num_parts, part_index)
@@ -62,11 +69,25 @@ class MNISTIter(NDArrayIter):
         # Equal parts, so that all workers take equally many steps: none may wait for gradients that never come.
         each = len(images) // num_parts
         rows = slice(part_index * each, (part_index + 1) * each)
-        shape = (-1, math.prod(images.shape[1:])) if flat else (-1, 1, *images.shape[1:])
-        pixels = images[rows].reshape(shape).astype(np.float32)
+        pixels = images[rows].reshape(-1, *_example_shape(images.shape[1:], flat, input_shape)).astype(np.float32)
         pixels *= np.float32(1 / 256)  # exact, as 1/256 is a power of two
-        super().__init__(pixels, labels[rows], batch_size, shuffle, last_batch_handle, seed=seed)
+        super().__init__(pixels, labels[rows], batch_size, shuffle, last_batch_handle, data_name, label_name, seed)
         self.num_parts, self.part_index = num_parts, part_index
+
+    def _order(self, epoch: int) -> Array:
+        return super()._order(0)
+
+
+def _example_shape(picture: Shape, flat: bool, wanted: Sequence[int] | None) -> Shape:
+    """The shape of an example for pictures (rows, columns). Raises ParameterError if `wanted` does not fit."""
+    pixels = math.prod(picture)
+    usual = (pixels,) if flat else (1, *picture)
+    shape = usual if wanted is None else tuple(wanted)
+    if math.prod(shape) != pixels or (flat and len(shape) != 1):
+        raise ParameterError(
+            "MNISTIter: input_shape", expected=f"{usual}, or another shape of {pixels} pixels", got=shape
+        )
+    return shape
 
 
 def read_idx(path: PathLike) -> Array:

@@ -13,6 +13,7 @@ from ...common.errors import DataError, ParameterError
 from ..array import Array
 
 ArrayLike: TypeAlias = Any  # numpy array, nested list, or anything with __array__ or __dlpack__
+LARGEST_WHOLE = 1 << 24  # up to here float32 holds every whole number
 Source: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike] | None
 
 
@@ -51,7 +52,7 @@ def as_float32(value: ArrayLike, what: str) -> Array:
     """`value` as a C-ordered float32 array of the same shape, one example per row; not copied if it is one already.
 
     `what` names it in errors. Raises DataError if it is no array of numbers (numpy's TypeError and ValueError become
-    that), has no axis or no elements, or has values beyond the range of float32.
+    that), has no axis or no elements, or has values beyond the range of float32 or integers that it would round.
     """
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         value = np.from_dlpack(value)
@@ -59,6 +60,7 @@ def as_float32(value: ArrayLike, what: str) -> Array:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"its type is {array.dtype}")  # becomes DataError below, like numpy's own refusals
+        check_whole(array, what)
         with np.errstate(over="raise"):  # or a float64 of 1e300 would become inf without a word
             # ascontiguousarray would make a number an array of one axis, and hide it from the check below.
             array = np.ascontiguousarray(array, np.float32) if array.ndim else array
@@ -71,6 +73,36 @@ def as_float32(value: ArrayLike, what: str) -> Array:
     if math.prod(array.shape) == 0:
         raise DataError(f"{what} is empty", got=f"shape {array.shape}")
     return array
+
+
+def check_whole(array: Array, what: str) -> None:
+    """Raise DataError, which begins with `what`, if `array` has integers that float32 cannot hold.
+
+    It holds all up to 2**24. A rounded id is another row of an Embedding, a rounded label another class.
+    """
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 4 or not array.size:
+        return
+    if array.min() >= -LARGEST_WHOLE and array.max() <= LARGEST_WHOLE:
+        return
+    lowest = array & (~array + 1)  # the lowest bit that is set: float32 has 24 from the highest one on
+    exact = np.abs(array // np.where(lowest == 0, 1, lowest)) <= LARGEST_WHOLE
+    if not exact.all():
+        place = tuple(int(axis) for axis in np.argwhere(~exact)[0])
+        raise DataError(
+            f"{what}: {array[place]}" + (f" at {place if len(place) > 1 else place[0]}" if place else ""),
+            expected=f"whole numbers that float32 holds, such as all up to {LARGEST_WHOLE}",
+            remedy="Number ids and classes from 0, or pass floats if they may be rounded: array.astype(np.float32)",
+        )
+
+
+def overflows(text: str) -> bool:
+    """Whether float32 would make a finite number that is written like this infinite."""
+    return bool(text.strip()) and abs(float(text)) > float(np.finfo(np.float32).max) and "inf" not in text.lower()
+
+
+def is_rounded(text: str) -> bool:
+    """Whether this is a whole number, written without point and exponent, that float32 would round."""
+    return text.strip().lstrip("+-").isdecimal() and int(np.float32(text)) != int(text)
 
 
 def named_arrays(source: Source, name: str) -> dict[str, Array]:

@@ -14,7 +14,6 @@ from ..array import Array, Rows, Shape, aligned_zeros
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, counts_labels, node_key
 from ..ops.operator import Operator
-from ..ops.shapes import known
 from .batch_cuts import BatchCuts
 
 REQUESTS = ("write", "add", "null")
@@ -111,36 +110,6 @@ class Binding:
         dtype = _one_dtype({name: array.dtype for name, array in {**arguments, **gradients}.items()})
         # No inputs: nobody has said which of the arrays follow the batch, so it cannot be cut.
         return cls(symbol, arguments, gradients, states, requests, shapes, {}, dtype, _counting(symbol))
-
-    def reshaped(
-        self, shapes: Mapping[str, Shape], partial_shaping: bool = False, zeros: Zeros = aligned_zeros
-    ) -> Binding:
-        """The same graph for other `shapes` of inputs. Arrays whose shape stays are shared, the others new, all zeros.
-
-        A variable whose shape does not follow from these keeps its own. Raises what `allocate` raises, and ShapeError
-        if the shape of an argument or state changes that is not among `shapes`, unless `partial_shaping` says so.
-        """
-        old = {**self.arguments, **self.auxiliaries}
-        arguments, _, states = self.symbol.infer_shape_partial(**shapes)
-        found = dict(zip(old, [*(arguments or ()), *(states or ())], strict=True))
-        start = {**shapes, **{name: old[name].shape for name, shape in found.items() if not known(shape)}}
-        complete = self.symbol.infer_all(**start)
-        new = {node.name: shape for (node, _), shape in complete.items() if node.op is None}
-        changed = [name for name, array in old.items() if array.shape != new[name]]
-        followed = [name for name in changed if name not in shapes]
-        if followed and not partial_shaping:
-            raise ShapeError(
-                f"reshape: the shape of {', '.join(followed)} would change as well",
-                expected=", ".join(f"{name} {old[name].shape}" for name in followed),
-                got=", ".join(str(new[name]) for name in followed),
-                remedy="Give it, too, or say partial_shaping=True",
-            )
-        kept = [
-            {name: array for name, array in arrays.items() if name not in changed}
-            for arrays in (self.arguments, self.gradients, self.auxiliaries)
-        ]
-        types = dict.fromkeys(old, self.dtype)
-        return Binding.allocate(self.symbol, self.requests, types, start, Places(*kept), zeros)
 
     @cached_property
     def cuts(self) -> BatchCuts:

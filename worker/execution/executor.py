@@ -18,6 +18,7 @@ from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
+from .reshaped_arrays import reshaped
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
 from .whole_batch_nodes import Meeting
@@ -118,7 +119,7 @@ class Executor(BaseExecutor):
 
     def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **shapes: Shape) -> Executor:
         """An executor for other `shapes` of inputs, in as many slices, that shares the arrays whose shape stays."""
-        binding, count = self._binding.reshaped(shapes, partial_shaping), len(self.slices)
+        binding, count = reshaped(self._binding, shapes, partial_shaping), len(self.slices)
         parts = [share(binding.rows(), i, count) for i in range(count)] if count > 1 else None
         return Executor(self.symbol, binding, parts)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Rows, Shape
+from ..graphs.example_axis import ExampleAxis, example_axes
 from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
@@ -31,6 +32,7 @@ class StepExecutor(ABC):
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
+        self._example_axes: list[ExampleAxis | None] | None = None
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned.
@@ -69,6 +71,16 @@ class StepExecutor(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Let go of memory that others own; the executor must not be used afterwards."""
+
+    def example_axes(self, inputs: Iterable[str]) -> list[ExampleAxis | None]:
+        """For each output where its examples lie, those of `inputs` lying on axis 0; None if it has none.
+
+        Found out once, for the inputs of the first call.
+        """
+        if self._example_axes is None:
+            shapes = {name: self.arg_dict[name].shape for name in inputs if name in self.arg_dict}
+            self._example_axes = example_axes(self.symbol, shapes)
+        return self._example_axes
 
     @property
     def arg_arrays(self) -> list[Array]:

@@ -4,10 +4,12 @@
 
 The states file is an array file, too: `mom:fc1_weight` is the state named mom of the parameter fc1_weight, and there
 are whole numbers such as `step`. The params file is renamed into place last, so where it is, the other two are as well.
+prefix-0001.sha256 has the checksums of params and states (checksums.py).
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ from ...common.errors import FileFormatError, ParameterError, PushgradError
 from ..array import Array, Shape
 from ..atomic_files import PathLike, write_atomically
 from ..log import log_line
-from . import ndfile
+from . import checksums, ndfile
 
 if TYPE_CHECKING:
     from ..symbols.symbol import Symbol
@@ -49,10 +51,17 @@ class Checkpoint:
 
 
 def paths(prefix: PathLike, epoch: int) -> tuple[Path, Path, Path]:
-    """The paths of the files of graph, parameters and states. Raises ParameterError if `epoch` is not 0 to 9999."""
-    if not isinstance(epoch, int) or not 0 <= epoch <= 9999:
-        raise ParameterError("checkpoint: epoch", expected="a whole number from 0 to 9999", got=repr(epoch))
-    return Path(f"{prefix}-symbol.json"), Path(f"{prefix}-{epoch:04d}.params"), Path(f"{prefix}-{epoch:04d}.states")
+    """The paths of the files of graph, parameters and states; the epoch has four digits, or more from 10000 on.
+
+    Raises ParameterError if `epoch` is not a whole number of 0 or more.
+    """
+    try:
+        number = -1 if isinstance(epoch, bool) else operator.index(epoch)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ParameterError("checkpoint: epoch", expected="a whole number of 0 or more", got=repr(epoch))
+    return Path(f"{prefix}-symbol.json"), Path(f"{prefix}-{number:04d}.params"), Path(f"{prefix}-{number:04d}.states")
 
 
 def save(
@@ -66,20 +75,26 @@ def save(
     """Write the files, each whole or not at all, and return the path of the params file. Arrays may have any shapes.
 
     If `symbol` is None, the graph's file is left alone. If `state` is None, an older states file of that epoch is
-    removed, because it would belong to other parameters. Raises ParameterError if `epoch` is not 0 to 9999 or the
+    removed, because it would belong to other parameters. Where older files of that epoch are replaced, `load` notices
+    if that was interrupted between them. Raises ParameterError if `epoch` is not a whole number of 0 or more or the
     format lacks an element type, FileFormatError if the folder does not exist.
     """
     graph_path, params_path, states_path = paths(prefix, epoch)
+    args = {f"arg:{name}": value for name, value in arg_params.items()}
+    contents = {params_path: ndfile.writer(args | {f"aux:{name}": value for name, value in aux_params.items()})}
+    if state is not None:
+        contents[states_path] = ndfile.writer(_flat(state))
     if symbol is not None:
         text = symbol.tojson()
         write_atomically(graph_path, lambda stream: stream.write(text.encode()))
-    if state is None:
-        states_path.unlink(missing_ok=True)
-    else:
-        ndfile.save(states_path, _flat(state))
-    args = {f"arg:{name}": value for name, value in arg_params.items()}
-    # Last: a reader looks for this file, and finds the others complete once it is there.
-    ndfile.save(params_path, args | {f"aux:{name}": value for name, value in aux_params.items()})
+    sums = {path: checksums.checksum(write) for path, write in contents.items()}
+    with checksums.saving(_sums_path(params_path), [params_path, states_path], sums):
+        if state is not None:
+            write_atomically(states_path, contents[states_path])
+        # After the states: a reader looks for this file, and finds the others complete once it is there.
+        write_atomically(params_path, contents[params_path])
+        if state is None:
+            states_path.unlink(missing_ok=True)
     return params_path
 
 
@@ -89,16 +104,20 @@ def load(
     symbol: Symbol | None = None,
     inputs: Collection[str] | None = None,
     allow_extra_params: bool = False,
+    pooling_convention: str | None = None,
 ) -> Checkpoint:
     """Read the files of that epoch and check that they belong together. The graph's file is read if `symbol` is None.
 
     `inputs` are the arguments that are not parameters; by default those whose names end in data or label. With
     `allow_extra_params`, arrays that the network does not use are left out with a line in the log; otherwise they are
-    an error. Raises FileFormatError, which names the file and the first parameter that is missing, unknown or of
-    another shape; ParameterError if `epoch` is not 0 to 9999.
+    an error. `pooling_convention`, valid or full, is for poolings of files of 2016 that do not state theirs. Raises
+    FileFormatError, which names the file, if it is damaged or params and states were not saved
+    together, and the first parameter that is missing, unknown or of another shape; ParameterError if `epoch` is not a
+    whole number of 0 or more.
     """
     _, params_path, states_path = paths(prefix, epoch)
-    symbol, arg_params, aux_params = load_parts(prefix, epoch, symbol)
+    checksums.check(_sums_path(params_path), [params_path, states_path])
+    symbol, arg_params, aux_params = _parts(prefix, epoch, symbol, pooling_convention)
     if allow_extra_params:
         _leave_out(arg_params, symbol.list_arguments(), params_path)
         _leave_out(aux_params, symbol.list_auxiliary_states(), params_path)
@@ -108,21 +127,38 @@ def load(
 
 
 def load_parts(
-    prefix: PathLike, epoch: int, symbol: Symbol | None = None
+    prefix: PathLike, epoch: int, symbol: Symbol | None = None, pooling_convention: str | None = None
 ) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
     """The graph, arguments and auxiliary states of that epoch by name, of any shapes: they are not compared.
 
     Raises FileFormatError if a file is missing, damaged, or not a model's, ParameterError for a wrong `epoch`.
     """
+    params_path = paths(prefix, epoch)[1]
+    checksums.check(_sums_path(params_path), [params_path])
+    return _parts(prefix, epoch, symbol, pooling_convention)
+
+
+def _sums_path(params_path: Path) -> Path:
+    """The path of the checksums of an epoch."""
+    return params_path.with_suffix(".sha256")
+
+
+def _parts(
+    prefix: PathLike, epoch: int, symbol: Symbol | None, pooling_convention: str | None
+) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
+    """What `load_parts` returns, without a look at the checksums."""
     graph_path, params_path, _ = paths(prefix, epoch)
     loaded = _load_symbol(graph_path) if symbol is None else symbol
     if not params_path.exists():
         raise FileFormatError(f"{params_path} is not there", remedy=_what_there_is(prefix))
     arg_params, aux_params = load_params(params_path)
     if symbol is None:  # what an old graph's file leaves open is settled by the parameters' shapes
-        from ..graphs.old_models import settle_pooling, settle_states
+        from ..graphs.old_models import pooling_note, settle_pooling, settle_states
 
-        loaded = settle_pooling(loaded, {name: value.shape for name, value in arg_params.items()})
+        shapes = {name: value.shape for name, value in arg_params.items()}
+        loaded = settle_pooling(loaded, shapes, pooling_convention)
+        if note := pooling_note(loaded):
+            log_line(f"{graph_path}: {note}")
         loaded, aux_params = settle_states(loaded, aux_params)
     return loaded, arg_params, aux_params
 
@@ -140,6 +176,8 @@ def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
     """The arguments and auxiliary states in a params file by name, of any shapes. Raises FileFormatError for others."""
     arrays = ndfile.load(path)
     if isinstance(arrays, list):
+        if not arrays:  # a network without parameters
+            return {}, {}
         raise FileFormatError(f"{path} has {len(arrays)} arrays without names", expected="names such as arg:fc1_weight")
     parts: dict[str, dict[str, Array]] = {"arg": {}, "aux": {}}
     for name, value in arrays.items():
@@ -186,8 +224,11 @@ def check(
     `inputs` are the arguments that are not parameters, as for `load`. `shapes` are the exact shapes if they are known
     (of a bound network); otherwise shape inference must not contradict the parameters.
     """
+    from ..graphs.optional_inputs import zero_states
+
     arguments, states = symbol.list_arguments(), symbol.list_auxiliary_states()
-    needed = [name for name in arguments if not _is_input(name, inputs)]
+    optional = zero_states(symbol)
+    needed = [name for name in arguments if not _is_input(name, inputs) and name not in optional]
     for kind, there, wanted, allowed in (("arg", arg_params, needed, arguments), ("aux", aux_params, states, states)):
         for name in wanted:
             if name not in there:
@@ -233,7 +274,9 @@ def _foreign(path: PathLike, what: str) -> FileFormatError:
 
 def _load_symbol(path: Path) -> Symbol:
     if not path.exists():
-        raise FileFormatError(f"{path} is not there", remedy="Pass symbol=, or check the prefix")
+        found = sorted(graph.name for graph in path.parent.glob("*-symbol.json"))
+        there = f"there are: {', '.join(found[:5])}" if found else f"there is no -symbol.json file in {path.parent}"
+        raise FileFormatError(f"{path} is not there", remedy=f"Check the prefix; {there}")
     from ..symbols import sym
 
     loaded: Any = sym.load(path)
@@ -249,5 +292,6 @@ def _flat(state: TrainingState) -> dict[str, Array]:
 def _what_there_is(prefix: PathLike) -> str:
     """A remedy for a missing params file: the last five that there are."""
     folder, stem = Path(prefix).parent, Path(prefix).name
-    found = sorted(path.name for path in folder.glob("*.params") if path.name.startswith(f"{stem}-"))
+    found = [path.name for path in folder.glob("*.params") if path.name.startswith(f"{stem}-")]
+    found.sort(key=lambda name: (len(name), name))  # epoch 10000 comes after 9999
     return f"There are: {', '.join(found[-5:])}" if found else f"There are no {prefix}-*.params files"

@@ -12,15 +12,18 @@ from . import checkpoint
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
-def load_checkpoint(prefix: PathLike, epoch: int) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
+def load_checkpoint(
+    prefix: PathLike, epoch: int, pooling_convention: str | None = None
+) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
     """The graph, arguments and auxiliary states in prefix-symbol.json and prefix-0001.params, without comparing them.
 
     Arrays, each of its parameter's shape, come by name. There may be some that the graph does not use, and some that it
     needs may be missing, as when a part of a network was saved; `mx.FeedForward.load` insists on a complete model.
-    Files from MXNet 0.7 (2016) on are read. Raises FileFormatError if a file is missing, damaged, or not a model's,
-    ParameterError if `epoch` is not 0 to 9999.
+    Files from MXNet 0.7 (2016) on are read. `pooling_convention` says how poolings round that do not state it: "full"
+    up, "valid" down; by default as fits the parameters, else up. Raises FileFormatError if a file is missing, damaged,
+    or not a model's, ParameterError if `epoch` is not a whole number of 0 or more.
     """
-    return checkpoint.load_parts(prefix, epoch)
+    return checkpoint.load_parts(prefix, epoch, pooling_convention=pooling_convention)
 
 
 def save_checkpoint(
@@ -33,6 +36,6 @@ def save_checkpoint(
     """Write prefix-symbol.json (unless `symbol` is None) and prefix-0001.params, each whole or not at all.
 
     The arrays are stored by name, with the shape and element type that they have. Raises ParameterError if `epoch` is
-    not 0 to 9999 or the format lacks an element type, FileFormatError if the folder does not exist.
+    not a whole number of 0 or more or the format lacks an element type, FileFormatError if the folder does not exist.
     """
     checkpoint.save(prefix, epoch, symbol, arg_params, aux_params)

@@ -10,7 +10,7 @@ size, only after that many bytes turned out to be there.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +46,11 @@ def save(path: PathLike, data: Mapping[str, Any] | Sequence[Any] | Array) -> Non
     layout of MXNet's numpy mode, the only one that can express that. Raises ParameterError for element types that the
     format lacks or names that are not strings, FileFormatError if the folder does not exist.
     """
+    write_atomically(path, writer(data))
+
+
+def writer(data: Mapping[str, Any] | Sequence[Any] | Array) -> Callable[[IO[bytes]], None]:
+    """A function that writes the file's content to a stream, each time the same. Raises as `save` does."""
     names, values = _named(data)
     arrays = [_storable(value, names[i] if names else f"array {i}") for i, value in enumerate(values)]
     encoded = [name.encode() for name in names]
@@ -60,7 +65,7 @@ def save(path: PathLike, data: Mapping[str, Any] | Sequence[Any] | Array) -> Non
         for name in encoded:
             stream.write(struct.pack("<Q", len(name)) + name)
 
-    write_atomically(path, write)
+    return write
 
 
 def _named(data: Mapping[str, Any] | Sequence[Any] | Array) -> tuple[list[str], list[Any]]:

@@ -7,8 +7,6 @@ text to raw nodes, raw nodes to those of version 1.9 (see json_upgrade.py), and 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from ...common.errors import FileFormatError, GraphError, PushgradError
 from ...common.foreign import reading
+from ..atomic_files import write_atomically
 from ..ops.operator import Operator
 from .graph import Graph
 from .json_upgrade import RawNode, read_version, upgrade
@@ -57,26 +56,25 @@ def _written(node: Node, number: Mapping[Node, int]) -> dict[str, Any]:
 
 
 def save(symbol: Graph, path: Path) -> None:
-    """Write the graph's JSON to `path`: to another file first, which is then renamed, so that whoever reads sees either
-    the old file or the new one. Raises OSError if it cannot be written.
+    """Write the graph's JSON to `path`, whole or not at all; a symbolic link is followed.
+
+    Raises FileFormatError if the folder does not exist, OSError if the file cannot be written.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        aside.write_text(dumps(symbol), encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_atomically(path, lambda stream: stream.write(dumps(symbol).encode()))
 
 
 def load(fname: str | Path) -> Graph:
-    """The graph of a JSON file. Raises OSError if it cannot be read; FileFormatError, GraphError or ParameterError that
-    name the file say what is wrong with it.
+    """The graph of a JSON file. FileFormatError, GraphError or ParameterError, which name the file, say that it is not
+    there or what is wrong with it.
     """
     path = Path(fname)
-    if path.stat().st_size > LONGEST:
-        raise FileFormatError(f"{path}: symbol file", expected=f"at most {LONGEST} bytes", got=path.stat().st_size)
+    with reading(path, remedy="Name a file such as lenet-symbol.json, which symbol.save or MXNet wrote"):
+        size = path.stat().st_size
+        if size > LONGEST:
+            raise FileFormatError(f"{path}: symbol file", expected=f"at most {LONGEST} bytes", got=size)
+        content = path.read_bytes()
     try:
-        return loads(path.read_text(encoding="utf-8"))
+        return loads(content.decode())
     except UnicodeDecodeError:
         raise FileFormatError(f"{path}: symbol file", expected="text in UTF-8") from None
     except PushgradError as error:

@@ -1,8 +1,8 @@
 """What old files leave open about a graph, settled with the help of the model's parameters.
 
-Pooling rounded up until July 2016, and files do not say so; CuDNNBatchNorm kept the inverse of the standard deviation,
-under a name of its own. A loader that has a graph and its parameters calls both `settle` functions; each returns the
-graph that it was given if there is nothing to settle.
+Pooling rounded up until 8 July 2016, then down until 20 October, when files began to say how. CuDNNBatchNorm kept the
+inverse of the standard deviation, under a name of its own. A loader that has a graph and its parameters calls both
+`settle` functions; each returns the graph that it was given if there is nothing to settle.
 """
 
 from __future__ import annotations
@@ -13,40 +13,69 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...common.errors import ShapeError
+from ...common.errors import ParameterError, ShapeError
 from ..array import Array, Shape
 from ..ops.batch_norm import BatchNorm, CuDNNBatchNorm
 from ..ops.operator import PartialShape
 from ..ops.pooling import Pooling
 from .graph import Graph
 from .json_upgrade import ASSUMED
-from .node import Node, rebuilt
+from .node import Entry, Node, rebuilt
 from .shape_inference import infer_partial
 
 AnyGraph = TypeVar("AnyGraph", bound=Graph)
 
+CONVENTIONS = ("valid", "full")
 # Inputs to try, the likeliest first, when a file and its parameters do not tell: any one that fits is good enough.
 USUAL_CHANNELS = (3, 1)
-USUAL_EXTENTS = (224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512)  # of square pictures, in pixels
+USUAL_EXTENTS = (  # of square pictures, in pixels
+    224, 28, 32, 299, 227, 256, 64, 96, 112, 128, 192, 320, 331, 384, 512, 8, 16, 48, 80, 100, 160, 200, 240, 400,
+)  # fmt: skip
 
 
-def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape]) -> AnyGraph:
+def settle_pooling(symbol: AnyGraph, shapes: Mapping[str, Shape], convention: str | None = None) -> AnyGraph:
     """`symbol` with the rounding ("valid" down, "full" up) of poolings that do not state theirs which fits `shapes`.
 
     `shapes` are those of the parameters by name, and of inputs if they are known; inputs of unknown extents are tried
-    with usual ones. What `load` has assumed stays if it fits, or if neither rounding does.
+    with usual ones, and the first one decides that only one rounding fits. What `load` has assumed stays if neither
+    rounding fits, or both do: then `pooling_note` has something to say. `convention` settles it without a trial; raises
+    ParameterError if it is neither valid nor full.
     """
+    if convention not in (None, *CONVENTIONS):
+        raise ParameterError("pooling_convention", expected=" or ".join(CONVENTIONS), got=repr(convention))
     unstated = {node for node in symbol.nodes() if _is_unstated(node)}
+    if not unstated:
+        return symbol
+    forms = {
+        name: symbol.with_heads(rebuilt(symbol.heads, partial(_with_convention, name, unstated)))
+        for name in CONVENTIONS
+    }
+    if not any(ASSUMED in node.attrs for node in unstated):
+        forms[_assumed(unstated)] = symbol  # not a guess: a graph of today that leaves out the default stays as it is
+    if convention is not None:
+        return forms[convention]
     names = set(symbol.list_inputs())
     known = {name: shape for name, shape in shapes.items() if name in names}
-    if not unstated or _fits(symbol, known):
-        return symbol
-    assumed = {node.op.pooling_convention for node in unstated if isinstance(node.op, Pooling)}
-    for convention in sorted({"valid", "full"} - assumed) or ("valid", "full"):
-        other = symbol.with_heads(rebuilt(symbol.heads, partial(_with_convention, convention, unstated)))
-        if _fits(other, known):
-            return other
+    for extent in USUAL_EXTENTS:
+        fitting = {name: found for name, form in forms.items() if (found := _fitted(form, known, extent))}
+        if len(fitting) == 1:
+            return forms[next(iter(fitting))]
+        if fitting:  # where both make the same shapes, nothing is left open
+            same = fitting["valid"] == fitting["full"] and all(shape and all(shape[1:]) for shape in fitting["full"])
+            return forms[_assumed(unstated)] if same else symbol
     return symbol
+
+
+def pooling_note(symbol: Graph) -> str | None:
+    """What a user should know of a network whose file and parameters leave the rounding of its poolings open."""
+    count = sum(_is_unstated(node) and node.attrs.get(ASSUMED) == "pooling_convention" for node in symbol.nodes())
+    if not count:
+        return None
+    return (
+        f"The file does not say how its {count} poolings round, and the parameters' shapes do not tell. They are taken "
+        "to round up, as before July 2016; for a file written from then to October 2016, load it with "
+        'pooling_convention="valid"'
+    )
 
 
 def settle_states(symbol: AnyGraph, aux_params: Mapping[str, Array]) -> tuple[AnyGraph, dict[str, Array]]:
@@ -103,29 +132,33 @@ def _modern(renamed: Mapping[str, str], node: Node) -> Node:
     return Node(BatchNorm(**parameters), node.name, node.attrs, node.inputs)
 
 
-def _fits(symbol: Graph, known: Mapping[str, Shape]) -> bool:
-    """Whether the graph has consistent shapes for what is known, with some usual extents for inputs that are open."""
-    shapes = _inferred(symbol, known)
-    if shapes is None:
-        return False
+def _assumed(unstated: set[Node]) -> str:
+    """How poolings that do not state it are taken to round: all of a file in the same way."""
+    return str(next(node.op.pooling_convention for node in unstated if isinstance(node.op, Pooling)))
+
+
+def _fitted(symbol: Graph, known: Mapping[str, Shape], extent: int) -> list[PartialShape] | None:
+    """The shapes of everything, with `extent` for inputs that are open; None if they contradict each other."""
+    found = _inferred(symbol, known)
+    if found is None:
+        return None
+    shapes = {node.name: shape for (node, _), shape in found.items() if node.op is None}
     unknown = [name for name, shape in shapes.items() if shape is None and name.endswith("data")]
     if unknown:  # nothing is known of the input: try it as pictures, which leaves it open with known channels
         pictures = [dict.fromkeys(unknown, (0, channels, 0, 0)) for channels in USUAL_CHANNELS]
-        return any(_fits(symbol, {**known, **picture}) for picture in pictures)
-    open_inputs = {name: shape for name, shape in shapes.items() if _is_open(shape)}
-    if not open_inputs:
-        return True
-    sizes = (_filled(open_inputs, extent) for extent in USUAL_EXTENTS)
-    return any(_inferred(symbol, {**known, **filled}) is not None for filled in sizes)
+        return next(filter(None, (_fitted(symbol, {**known, **picture}, extent) for picture in pictures)), None)
+    if open_inputs := {name: shape for name, shape in shapes.items() if _is_open(shape)}:
+        found = _inferred(symbol, {**known, **_filled(open_inputs, extent)})
+    return None if found is None else list(found.values())
 
 
-def _inferred(symbol: Graph, known: Mapping[str, Shape]) -> dict[str, PartialShape] | None:
-    """The shapes of variables that follow from `known`; None if they contradict each other."""
+def _inferred(symbol: Graph, known: Mapping[str, Shape]) -> dict[Entry, PartialShape] | None:
+    """The shapes that follow from `known`, in the order of the nodes; None if they contradict each other."""
     try:
         found = infer_partial(symbol.nodes(), known)
     except ShapeError:
         return None
-    return {node.name: shape for (node, _), shape in found.items() if node.op is None}
+    return {(node, i): found[node, i] for node in symbol.nodes() for i in range(len(node.output_names()))}
 
 
 def _is_open(shape: PartialShape) -> bool:

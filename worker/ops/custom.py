@@ -48,13 +48,13 @@ class Custom(Operator):
             raise GraphError(f"Custom: {method} of op_type {self.op_type!r}", expected="a list of names", got=names)
         return tuple(names)
 
-    def asked(self, where: str, owner: Any, method: str, **arguments: Any) -> Any:
+    def asked(self, where: str, owner: Any, method: str, *args: Any, **arguments: Any) -> Any:
         """Call a method of the user's object and return its result.
 
         Raises GraphError, with `where` and the original error, if it raises anything.
         """
         try:
-            return getattr(owner, method)(**arguments)
+            return getattr(owner, method)(*args, **arguments)
         except Exception as error:
             raise user_error(where, self.op_type, method, error) from error
 
@@ -146,7 +146,8 @@ class CustomCall:
         op, count, where = self.op, len(self.op.arguments()), f"Custom {step.name}".strip()
         if self.worker is None:
             shapes, types = [array.shape for array in inputs[:count]], [array.dtype for array in inputs[:count]]
-            self.worker = op.asked(where, op.prop, "create_operator", ctx=cpu(), in_shapes=shapes, in_dtypes=types)
+            # By position, as in MXNet: users name these parameters as they like.
+            self.worker = op.asked(where, op.prop, "create_operator", cpu(), shapes, types)
         op.asked(
             where,
             self.worker,

@@ -84,6 +84,8 @@ class Operator:
     aliases: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False  # takes any number of inputs, counted by a parameter num_args
     open_parameters: ClassVar[bool] = False  # accepts parameters that it does not declare
+    backward_only: ClassVar[tuple[str, ...]] = ()  # arguments that forward does not read, such as a loss's label
+    zero_by_default: ClassVar[tuple[str, ...]] = ()  # arguments that are zero if nobody gives them or their initializer
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
     # Two flags are plain attributes because an instance's parameters can decide them: Cast is a view for some dtypes,
     # SoftmaxOutput a loss unless out_grad is set.

@@ -20,6 +20,7 @@ class _RegressionOutput(Operator, abstract=True):
     """
 
     is_loss = True
+    backward_only = ("label",)
     grad_scale = Float(1.0)
 
     def arguments(self) -> tuple[str, ...]:

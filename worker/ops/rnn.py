@@ -30,12 +30,13 @@ class RNN(Operator):
     of a layer but the last is dropped with probability p before the next layer reads it; the decisions for row r of the
     global batch are numbers of the node's `RandomStream` that depend on r and not on which worker computes it.
 
-    `parameters` has the layout of cuDNN's vector: for each layer and direction the input weight (gates * H, C) and the
-    state weight (gates * H, H); then for each the two biases (gates * H,). Gates are in the order i f g o for lstm and
-    r z n for gru; `recurrent_cells` has the formulas. The parameters that clip LSTM states are accepted and ignored, as
-    by MXNet on the CPU.
+    In FeedForward, states that nobody gives are zero. `parameters` has the layout of cuDNN's vector: for each layer and
+    direction the input weight (gates * H, C) and the state weight (gates * H, H); then for each the two biases (gates *
+    H,). Gates are in the order i f g o for lstm and r z n for gru; `recurrent_cells` has the formulas. The parameters
+    that clip LSTM states are accepted and ignored, as by MXNet on the CPU.
     """
 
+    zero_by_default = ("state", "state_cell")
     state_size = Int(minimum=1)
     num_layers = Int(minimum=1, maximum=1000)
     mode = Choice("rnn_relu", "rnn_tanh", "lstm", "gru")

@@ -32,6 +32,7 @@ class SoftmaxOutput(Operator):
     """
 
     aliases = ("Softmax",)
+    backward_only = ("label",)
     grad_scale = Float(1.0)
     ignore_label = Float(-1.0)
     multi_output = Bool(False)

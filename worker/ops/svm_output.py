@@ -18,6 +18,7 @@ class SVMOutput(Operator):
     """
 
     is_loss = True
+    backward_only = ("label",)
     margin = Float(1.0)
     regularization_coefficient = Float(1.0)
     use_linear = Bool(False)

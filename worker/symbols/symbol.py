@@ -162,7 +162,10 @@ class Symbol(Arithmetic):
         return json_text.dumps(self)
 
     def save(self, fname: str | Path) -> None:
-        """Write the JSON to a file: to another one first, which is then renamed. Raises OSError if that fails."""
+        """Write the JSON to a file, whole or not at all; a symbolic link is followed.
+
+        Raises FileFormatError if the folder does not exist, OSError if the file cannot be written.
+        """
         json_text.save(self, Path(fname))
 
     # -- arrays ----------------------------------------------------------------------------------------------------
@@ -210,8 +213,8 @@ class Symbol(Arithmetic):
 
 
 def load(fname: str | Path) -> Symbol:
-    """The symbol of a JSON file from MXNet 0.7 to 1.9. Raises OSError if it cannot be read; FileFormatError, GraphError
-    or ParameterError say what is wrong with it.
+    """The symbol of a JSON file from MXNet 0.7 to 1.9. FileFormatError, GraphError or ParameterError, which name the
+    file, say that it is not there or what is wrong with it.
     """
     return Symbol(json_text.load(fname).heads)
 

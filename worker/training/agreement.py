@@ -18,7 +18,7 @@ from ...common.job import gpus_are_shared
 from ...common.slices import round_up_slices, share, slices_of_worker
 from ..array import Rows
 from ..compute_threads import thread_count
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..graphs import json_text
 from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition

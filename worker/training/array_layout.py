@@ -8,7 +8,9 @@ import numpy as np
 
 from ...common.errors import DataError, ParameterError
 from ..array import Array
-from ..data.iterators import DataIter, NDArrayIter
+from ..data.contract import described
+from ..data.data_iter import DataIter
+from ..data.iterators import NDArrayIter
 from ..data.user_arrays import as_float32
 from ..graphs.graph import Graph
 from .feeding import only_ending
@@ -36,6 +38,7 @@ def training_iterator(
     if isinstance(X, DataIter):
         if y is not None:
             raise DataError("y was given along with an iterator", remedy="Let the iterator yield the labels.")
+        described(X)  # before anything is made of what it says of itself
         return X
     if y is None:
         raise DataError("labels are missing: y is None", remedy="Pass y, or an iterator that yields labels.")
@@ -52,19 +55,20 @@ def training_iterator(
     return NDArrayIter(data, labels, size, shuffle, data_name=data_name, label_name=label_name)
 
 
-def evaluation_iterator(symbol: Graph, data: Any, batch_size: int | None, layout: str) -> DataIter:
-    """An iterator over `eval_data`, which is one already, a pair (X, y), or a dict of data and label.
+def evaluation_iterator(
+    symbol: Graph, data: Any, batch_size: int | None, layout: str, where: str = "eval_data"
+) -> DataIter:
+    """An iterator over the argument `where`, which is one already, a pair (X, y), or a dict of data and label.
 
     Raises DataError if it is none of these; all else as `training_iterator`, except that the order stays as given.
     """
     if isinstance(data, DataIter):
+        described(data)
         return data
     if isinstance(data, dict) and {"data", "label"} <= data.keys():
         data = (data["data"], data["label"])
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise DataError(
-            "eval_data", expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__
-        )
+        raise DataError(where, expected="an iterator, (X, y), or a dict of data and label", got=type(data).__name__)
     # Often there are fewer examples than in a training batch, which would be an error in training.
     size = None if batch_size is None else min(batch_size, len(data[1]))
     return training_iterator(symbol, data[0], data[1], size, layout, False, [])
@@ -79,6 +83,7 @@ def prediction_iterator(
     `params`. Raises DataError if X is not an array of numbers, GraphError if the network has several data arguments.
     """
     if isinstance(X, DataIter):
+        described(X)
         return X
     data, name = as_float32(X, "X"), only_ending(symbol, "data")
     if data.ndim == 2:

@@ -15,43 +15,21 @@ following methods, they are used instead of calling it, as either kind of callba
 from __future__ import annotations
 
 import atexit
-import math
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...common.checks import whole_number
-from ...common.errors import ParameterError
 from ..array import Array
 from ..log import log_line, r_number
+from .early_stopping import EarlyStopping
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric, current_values
-from .metrics.metric import is_maximized
 
-# What of a model changes from epoch to epoch.
-_STATE = ("arg_params", "aux_params", "optimizer_states", "num_update", "begin_epoch")
-
-
-class BatchEnd(NamedTuple):
-    """The progress of a training: `epoch` and `nbatch` count from 1, the metric is that of the epoch so far."""
-
-    epoch: int
-    nbatch: int
-    eval_metric: Metric | None = None
-    model: Any = None
-
-
-class EpochEnd(NamedTuple):
-    """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data.
-
-    `train` holds means over batches, `validation` values over all examples; `maximize` says of which more is better.
-    """
-
-    epoch: int
-    train: Mapping[str, float]
-    validation: Mapping[str, float]
-    model: Any = None
-    maximize: Mapping[str, bool] = MappingProxyType({})
+__all__ = [
+    "BatchEnd", "EarlyStopping", "EpochEnd", "Logger", "ProgressBar", "Speedometer", "do_checkpoint",
+    "log_train_metric",
+]  # fmt: skip
 
 
 class Logger:
@@ -142,64 +120,6 @@ class do_checkpoint:  # public name as in MXNet
         if epoch % self.period == 0:
             model.save(self.prefix, epoch)
             log_line(f"Model checkpoint saved to {self.prefix}-{epoch:04d}.params")
-
-
-class EarlyStopping:
-    """End the training when a metric has not improved by more than `min_delta` for `patience` epochs.
-
-    `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.
-    `maximize` None means: more is better if the metric says so (`Metric.maximize`). A value that is NaN is no
-    improvement, and any other is one on NaN. With `restore_best` the model ends as it was after the best epoch:
-    weights, states, optimizer states, and the numbers of updates and of epochs that are done. Each fit begins anew.
-    Raises ParameterError if `patience` is not a whole number of 1 or more.
-    """
-
-    all_ranks = True  # all ranks see the same values, so they agree, and each knows its `best` and `best_epoch`
-
-    def __init__(
-        self,
-        metric: str | None = None,
-        patience: int = 3,
-        maximize: bool | None = None,
-        min_delta: float = 0.0,
-        restore_best: bool = False,
-    ) -> None:
-        self.metric, self.maximize, self.min_delta, self.restore_best = metric, maximize, min_delta, restore_best
-        self.patience = whole_number("EarlyStopping: patience", patience, 1)
-        self.best: float | None = None
-        self.best_epoch = 0
-        self._kept: dict[str, Any] = {}
-
-    def fit_begin(self, model: Any) -> None:
-        """Forget what an earlier fit has reached: its data or its loss may have been others."""
-        self.best, self.best_epoch, self._kept = None, model.begin_epoch, {}
-
-    def epoch_end(self, param: EpochEnd) -> bool:
-        """Whether to go on. Raises ParameterError if the training has no such metric."""
-        name, value = self._pick(param)
-        maximize = param.maximize.get(name, is_maximized(name)) if self.maximize is None else self.maximize
-        # The first number counts as a gain. NaN never does, so a training that diverges ends.
-        gain = math.inf if self.best is None else (value - self.best if maximize else self.best - value)
-        if gain > self.min_delta and not math.isnan(value):
-            self.best, self.best_epoch = value, param.epoch
-            if self.restore_best:
-                # The model gets new arrays at the end of every epoch, so that these stay as they are.
-                self._kept = {name: getattr(param.model, name) for name in _STATE}
-        return param.epoch - self.best_epoch < self.patience
-
-    def fit_end(self, model: Any) -> None:
-        """Give the model back what it was after the best epoch."""
-        for name, value in self._kept.items():
-            setattr(model, name, value)
-        self._kept = {}
-
-    def _pick(self, param: EpochEnd) -> tuple[str, float]:
-        values = param.validation or param.train
-        name = next(iter(values), None) if self.metric is None else self.metric
-        if name is not None and name in values:
-            return name, values[name]
-        known = ", ".join(values) or "no metric at all"
-        raise ParameterError("EarlyStopping: metric", expected=f"one of this training: {known}", got=repr(self.metric))
 
 
 class ProgressBar:

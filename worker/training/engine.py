@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...common.errors import DataError
 from ...ps.optimizer import Optimizer
 from ..array import Array
-from ..data.iterators import DataBatch, DataIter
+from ..data.data_iter import DataIter
 from ..devices.placement import Placement
+from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
@@ -59,8 +59,9 @@ class FitSetup:
     def requests(self, arguments: list[str]) -> dict[str, str]:
         """For each of those arguments whether its gradient is wanted: "write", or "null", as `grad_req` has it."""
         # Not computing a gradient also spares backward all layers before the first that is learned.
-        learned = set(self.learned)
-        return {name: "write" if name in learned else "null" for name in arguments}
+        zero = zero_states(self.model.symbol) - self.parameters.arguments.keys()
+        still = {*self.names.data, *self.names.label, *self.parameters.fixed, *zero}
+        return {name: "null" if name in still else "write" for name in arguments}
 
     def kept_states(self, name: str) -> dict[str, Array]:
         """The states that an earlier fit left of a parameter, each of its shape, as far as this optimizer has them."""
@@ -88,7 +89,7 @@ class Engine(ABC):
         """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
         The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
-        batch is not of the iterator's batch_size or a gradient is NaN or infinite, ShapeError if a batch does not fit.
+        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit.
         """
 
     @abstractmethod
@@ -109,12 +110,3 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what was held; after this no value may be read."""
-
-
-def check_batch(iterator: DataIter, batch: DataBatch) -> None:
-    """Raise DataError unless every array of the batch has batch_size rows: shares and slices were cut for these."""
-    for array in (*batch.data, *batch.label):
-        if len(array) != iterator.batch_size:
-            raise DataError(
-                f"a batch of {len(array)} rows", expected=f"{iterator.batch_size}, the iterator's batch_size"
-            )

@@ -28,10 +28,10 @@ class Collected:
         """How many batches there are."""
         return max((len(parts) for parts in self._parts), default=0)
 
-    def add(self, arrays: Sequence[Array], examples: int, keep: int) -> None:
-        """Keep copies of the first `keep` of the `examples` in each array."""
-        for parts, axis, array in zip(self._parts, self._axes, arrays, strict=True):
-            parts.append((taken(axis, array, examples, keep), keep))
+    def add(self, arrays: Sequence[Array], examples: int) -> None:
+        """Keep these arrays of one batch of `examples`."""
+        for parts, array in zip(self._parts, arrays, strict=True):
+            parts.append((array, examples))
 
     def joined(self) -> list[Array]:
         """The arrays of all batches; one without an axis of examples has the batches along its axis 0."""
@@ -65,14 +65,12 @@ class Evaluation:
     def add(self, inputs: Mapping[str, Array], outputs: Sequence[Array], examples: int, keep: int) -> None:
         """Count the first `keep` of the `examples` in the network's outputs; `inputs` (keep, ...) are its arguments."""
         pairs, heads = self._pairing.pairs, self._pairing.heads
-        mine = self._pairing.outputs(outputs)
-        if self._summed:
-            known = [taken(pair.examples, output, examples, keep) for pair, output in zip(pairs, mine, strict=True)]
-            for total, leaf in zip(self._sums, self._summed, strict=True):
-                total += leaf.statistics(self._pairing.labels(inputs, leaf), known, heads)
+        mine = [taken(pair.examples, outputs[pair.output], examples, keep) for pair in pairs]
+        for total, leaf in zip(self._sums, self._summed, strict=True):
+            total += leaf.statistics(self._pairing.labels(inputs, leaf), mine, heads)
         if self._custom:
             labels = self._pairing.labels(inputs, self._custom[0])
-            self._kept.add([*labels, *mine], examples, keep)
+            self._kept.add([*(label.copy() for label in labels), *mine], keep)
 
     def count(self, session: Session | None, what: str) -> None:
         """Leave the value over all rows in the metric: over those of all workers of `session`, or only our own.
@@ -104,7 +102,7 @@ class Evaluation:
         for arrays in gather_arrays(session, mine, what):
             if arrays:
                 examples = len(arrays[0])  # a label, whose axis 0 is the example
-                found.add(arrays, examples, examples)
+                found.add(arrays, examples)
         return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from ...common.errors import ParameterError
 from .. import random
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..files import checkpoint
 from ..store.joining import current_session, serve_if_role
 from ..store.kv import is_local
@@ -18,11 +18,13 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .callback_list import callback_list
 from .default_metric import chosen_metric
-from .fit_callbacks import FitCallbacks, callback_list
-from .fit_checks import announce, begin_at, check_epochs_left, check_fit_options
+from .fit_callbacks import FitCallbacks
+from .fit_checks import announce, begin_at, check_epochs_left
 from .metrics.base import Metric, current_values
 from .model import Model
+from .option_names import check_fit_options
 from .options import (
     CALL_DEFAULTS,
     CREATE_DEFAULTS,
@@ -136,7 +138,8 @@ class FeedForward(Model):
         """
         chosen = chosen_metric(self.symbol, eval_metric)
         pair = X if y is None else (X, y)
-        iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout)
+        where = "score: X without y"
+        iterator = evaluation_iterator(self.symbol, pair, batch_size or self.batch_size, self.array_layout, where)
         learned, session = self.learned(), current_session()
         if session.num_workers > 1:
             agree_on_evaluation(session, self.symbol, iterator, learned.checksum(), "score")
@@ -145,10 +148,11 @@ class FeedForward(Model):
         return next(iter(values.values())) if len(values) == 1 else values
 
     def save(self, prefix: str, epoch: int | None = None) -> None:
-        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states; the number is `epoch`'s.
+        """Write prefix-symbol.json, prefix-0001.params and prefix-0001.states, and checksums in prefix-0001.sha256.
 
-        By default that is begin_epoch, the number of epochs that are done. Rank 0 writes; other ranks do nothing.
-        Raises ParameterError unless `epoch` is 0 to 9999, OSError if a file cannot be written.
+        The number is `epoch`'s, by default begin_epoch, the number of epochs that are done. Rank 0 writes; other ranks
+        do nothing. Raises ParameterError unless `epoch` is a whole number of 0 or more, OSError if a file cannot be
+        written.
         """
         if current_session().rank == 0:
             epoch = self.begin_epoch if epoch is None else epoch
@@ -159,17 +163,26 @@ class FeedForward(Model):
 
     @classmethod
     def load(
-        cls, prefix: str, epoch: int, ctx: Any = None, allow_extra_params: bool = False, **options: Any
+        cls,
+        prefix: str,
+        epoch: int,
+        ctx: Any = None,
+        allow_extra_params: bool = False,
+        pooling_convention: str | None = None,
+        **options: Any,
     ) -> FeedForward:
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
-        With `allow_extra_params`, arrays that the network does not use are left out with a note. Raises
+        With `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention`
+        says how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises
         FileFormatError if a file is missing, damaged or belongs to another network. Without the .states file momentum
         and learning rate schedule begin anew.
         """
-        found = checkpoint.load(prefix, epoch, allow_extra_params=allow_extra_params)
-        given = {"num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
-        model = cls(found.symbol, ctx, begin_epoch=epoch, **given)
+        found = checkpoint.load(
+            prefix, epoch, allow_extra_params=allow_extra_params, pooling_convention=pooling_convention
+        )
+        given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
+        model = cls(found.symbol, ctx, **given)
         model.arg_params, model.aux_params = found.arg_params, found.aux_params
         if found.state is not None:  # there was a .states file
             model.optimizer_states = found.state.slots
@@ -188,8 +201,8 @@ class FeedForward(Model):
             chosen_metric(self.symbol, eval_metric)
             if eval_metric is None or isinstance(eval_metric, str)
             else measured,
-            callback_list(chosen["epoch_end_callback"]),
-            callback_list(chosen["batch_end_callback"]),
+            callback_list(chosen["epoch_end_callback"], "epoch_end_callback"),
+            callback_list(chosen["batch_end_callback"], "batch_end_callback"),
             chosen["verbose"],
         )
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import described
+from ..data.data_iter import DataBatch, DataIter
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
+from ..ops.shapes import known
+
+_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours with transparency
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,30 @@ class InputNames:
         """Match by name where the names agree; a lone array goes to the only argument that ends in `data` or `label`.
 
         Raises GraphError if an array of the iterator's goes nowhere, DataError if one of the network's labels is
-        missing, unless `labelled` is False: predictions need none.
+        missing, or if the iterator does not say what it yields. Not so for labels if `labelled` is False: predictions
+        need none, and leave out those that go nowhere.
         """
-        arguments = symbol.list_arguments()
-        data = _match(arguments, [name for name, _ in iterator.provide_data], "data")
-        label = _match(arguments, [name for name, _ in iterator.provide_label], "label")
+        arguments, (provided, labelling) = symbol.list_arguments(), described(iterator)
+        data = _match(symbol, [name for name, _ in provided], "data")
+        labels = [name for name, _ in labelling]
+        if not labelled:
+            return InputNames(data, _lone(arguments, labels, "label") or tuple(labels))
+        label = _match(symbol, labels, "label")
         for name in arguments:
-            if labelled and name.endswith("label") and name not in label:
+            if name.endswith("label") and name not in label:
                 raise DataError(
                     f"the network's argument {name} gets no label",
                     got=f"labels for {', '.join(label)}" if label else "an iterator without labels",
                     remedy="Pass labels to the iterator, under that name if there are several",
                 )
-        return InputNames(data, label if labelled else ())
+        return InputNames(data, label)
 
 
 def only_ending(symbol: Graph, suffix: str) -> str:
     """The network's one argument whose name ends in `suffix`. Raises GraphError if there is none, or several."""
     found = [name for name in symbol.list_arguments() if name.endswith(suffix)]
+    if suffix == "label" and not found:
+        raise _no_loss(symbol)
     if len(found) != 1:
         raise GraphError(
             f"the network needs one argument whose name ends in {suffix!r}",
@@ -53,9 +63,29 @@ def only_ending(symbol: Graph, suffix: str) -> str:
     return found[0]
 
 
-def input_shapes(iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
-    """Shapes of the data arguments, (rows, ...), for `rows` examples; those of labels follow from them."""
-    return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
+def _no_loss(symbol: Graph) -> GraphError:
+    """The error for a network that takes no label, but is to be trained with labels, or compared with them."""
+    return GraphError(
+        f"the network takes no label: it ends in {', '.join(symbol.list_outputs())}",
+        remedy="End it in SoftmaxOutput, LinearRegressionOutput or another loss",
+    )
+
+
+def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
+    """Shapes of the data arguments, (rows, ...), for `rows` examples, and of labels that do not follow from them.
+
+    Those of all other labels do: the iterator may have them as (rows, 1) where the network takes (rows,). Raises
+    ShapeError if the network does not take such data.
+    """
+    data = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
+    labels = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.label, iterator.provide_label, strict=True)}
+    try:
+        inferred, _, _ = symbol.infer_shape_partial(**data)
+    except ShapeError as error:
+        error.remedy = error.remedy or channels_hint(data)
+        raise
+    found = dict(zip(symbol.list_arguments(), inferred or (), strict=True))
+    return data | {name: shape for name, shape in labels.items() if name in found and not known(found[name])}
 
 
 def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
@@ -65,13 +95,29 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     ShapeError if the sizes differ.
     """
     for name, array in by_name(names, batch).items():
-        if name not in executor.arg_dict:  # the ids of an Embedding whose rows are looked up, see sparse_embeddings.py
+        # Ids of an Embedding whose rows are looked up (sparse_embeddings.py), or labels that predictions do without.
+        if name not in executor.arg_dict:
             continue
         target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
         if part.shape != target.shape and part.size != target.size:
-            raise ShapeError(f"batch array for {name}", expected=f"shape {target.shape}", got=part.shape)
+            raise misfit(name, target.shape, part.shape)
         # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
         np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+
+
+def misfit(name: str, expected: Shape, got: Shape) -> ShapeError:
+    """The error for rows of a batch, of shape `got`, for the argument `name` of another shape and size."""
+    # One column per class where one number is expected.
+    is_one_hot = name.endswith("label") and len(expected) == 1 and len(got) == 2
+    remedy = "Labels are class numbers: of one-hot rows, pass y.argmax(axis=1)" if is_one_hot else None
+    return ShapeError(f"batch array for {name}", expected=f"shape {expected}", got=got, remedy=remedy)
+
+
+def channels_hint(shapes: Mapping[str, Shape]) -> str | None:
+    """What to do if data look like pictures (examples, height, width, channels); None if they do not."""
+    if any(len(shape) == 4 and shape[3] in _CHANNELS and shape[1] not in _CHANNELS for shape in shapes.values()):
+        return "Pictures are (examples, channels, height, width), channels first: X.transpose(0, 3, 1, 2)"
+    return None
 
 
 def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
@@ -85,15 +131,24 @@ def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
     return dict(zip(names.label, batch.label, strict=False))
 
 
-def _match(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+def _match(symbol: Graph, provided: Sequence[str], suffix: str) -> tuple[str, ...]:
     """The arguments for the iterator's arrays of one kind, in its order; GraphError if one has none."""
+    arguments = symbol.list_arguments()
     if all(name in arguments for name in provided):
         return tuple(provided)
+    if lone := _lone(arguments, provided, suffix):
+        return lone
     candidates = [name for name in arguments if name.endswith(suffix)]
-    if len(provided) == 1 and len(candidates) == 1:
-        return (candidates[0],)
+    if suffix == "label" and not candidates:
+        raise _no_loss(symbol)
     unknown = [name for name in provided if name not in arguments]
     raise GraphError(
         f"the iterator's {suffix} {', '.join(unknown)} is not an argument of the network",
         expected=f"one of {', '.join(candidates or arguments)}",
     )
+
+
+def _lone(arguments: Sequence[str], provided: Sequence[str], suffix: str) -> tuple[str, ...]:
+    """The only argument that ends in `suffix`, for a lone array of another name; () if there is no such pair."""
+    candidates = [name for name in arguments if name.endswith(suffix)]
+    return tuple(candidates) if len(provided) == len(candidates) == 1 and provided[0] not in arguments else ()

@@ -5,12 +5,13 @@ Callbacks come in the three forms that callback.py describes; here it is decided
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.iterators import DataIter
-from .callback import BatchEnd, EpochEnd
+from ..data.data_iter import DataIter
+from .callback_list import methods
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric
 
 
@@ -46,39 +47,33 @@ class FitCallbacks:
                 getattr(callback, method)(model)
 
     def after_batch(self, param: BatchEnd, is_first_rank: bool) -> None:
-        """Run the batch callbacks, and those epoch callbacks that have a method `batch_end`."""
+        """Call the methods `batch_end`, and those batch callbacks that have none of the methods."""
         listeners = [callback for callback in self.epoch_end if hasattr(callback, "batch_end")]
         for callback in _allowed([*self.batch_end, *listeners], is_first_rank):
-            getattr(callback, "batch_end", callback)(param)
+            if hasattr(callback, "batch_end"):
+                callback.batch_end(param)
+            elif not methods(callback):
+                callback(param)
 
     def after_epoch(self, param: EpochEnd, is_first_rank: bool) -> bool:
-        """Run the epoch callbacks, and those batch callbacks that have a method `epoch_end`.
+        """Call the methods `checkpoint` and `epoch_end`, and those epoch callbacks that have none of the methods.
 
         False if any of them returned False; all are run all the same. `None`, which most return, means to go on.
         """
         model = param.model
         proceed = True
-        for callback in _allowed(self.epoch_end, is_first_rank):
+        for callback in _allowed([*self.epoch_end, *filter(_after_epoch, self.batch_end)], is_first_rank):
             if hasattr(callback, "checkpoint"):  # only saves, and has no say in whether to go on
                 callback.checkpoint(model, param.epoch)
-            elif hasattr(callback, "epoch_end"):
+            if hasattr(callback, "epoch_end"):
                 proceed &= callback.epoch_end(param) is not False
-            elif not hasattr(callback, "batch_end"):  # called after each batch already
+            elif not methods(callback):
                 proceed &= callback(param.epoch, model.symbol, model.arg_params, model.aux_params) is not False
-        for callback in _allowed(filter(_after_epoch, self.batch_end), is_first_rank):
-            proceed &= callback.epoch_end(param) is not False
         return proceed
 
 
-def callback_list(callbacks: Any) -> list[Callable[..., Any]]:
-    """A list of the callbacks that were passed: none for None, one, or those of a list or tuple."""
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-
-
 def _after_epoch(callback: Any) -> bool:
-    return hasattr(callback, "epoch_end")
+    return hasattr(callback, "epoch_end") or hasattr(callback, "checkpoint")
 
 
 def _allowed(callbacks: Iterable[Any], is_first_rank: bool) -> list[Any]:

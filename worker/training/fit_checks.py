@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...common.errors import ParameterError
-from ...common.suggestion import suggestion
 from ..context import as_list
 from ..log import log_line
 from ..store.session import Session
 from .agreement import Shares
 from .initializers import initializer
-from .options import CALL_DEFAULTS, FIT_DEFAULTS
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
@@ -36,13 +34,6 @@ def check_epochs_left(done: int, wanted: int) -> None:
             expected=f"more than the {done} epochs that are done (begin_epoch)",
             got=wanted,
         )
-
-
-def check_fit_options(given: Mapping[str, Any]) -> None:
-    """Raise ParameterError, with a suggestion, for an option that fit does not have."""
-    for name in given:
-        if name not in CALL_DEFAULTS:
-            raise ParameterError(f"fit: no option {name}{suggestion(name, [*FIT_DEFAULTS])}")
 
 
 def check_precision(given: Any) -> str:

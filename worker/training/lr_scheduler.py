@@ -11,7 +11,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from ...common.checks import whole_number
+from ...common.checks import is_number, whole_number
 from ...common.errors import ParameterError
 
 
@@ -59,20 +59,25 @@ class LRScheduler:
 
 
 class FactorScheduler(LRScheduler):
-    """Multiply by `factor` after every `step` updates, but not below `stop_factor_lr`."""
+    """Multiply by `factor` after every `step` updates, which need not be a whole number, but not below
+    `stop_factor_lr`.
+    """
 
     def __init__(
-        self, step: int, factor: float = 1.0, stop_factor_lr: float = 1e-8, base_lr: float | None = None,
+        self, step: float, factor: float = 1.0, stop_factor_lr: float = 1e-8, base_lr: float | None = None,
         warmup_steps: int = 0, warmup_begin_lr: float = 0.0, warmup_mode: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        self.step, self.factor = whole_number("FactorScheduler: step", step, 1), _factor("FactorScheduler", factor)
+        self.step, self.factor = _updates("FactorScheduler: step", step), _factor("FactorScheduler", factor)
         self.stop_factor_lr = stop_factor_lr
 
     def rate(self, num_update: int) -> float:
-        """base_lr * factor ** ((num_update - 1) // step): updates 1 to step have the base rate, as in MXNet."""
+        """base_lr * factor ** k, where k multiples of `step` are below `num_update`: updates 1 to step have the base
+        rate, as in MXNet.
+        """
         # Computed anew each time instead of multiplied on: a training that continues gets the same bits.
-        lowered = self.base_lr * self.factor ** (max(num_update - 1, 0) // self.step)
+        below = max(int(-(-num_update // self.step)) - 1, 0)
+        lowered = self.base_lr * self.factor**below
         return max(lowered, min(self.stop_factor_lr, self.base_lr))  # a base rate below the bound is not raised to it
 
 
@@ -80,11 +85,11 @@ class MultiFactorScheduler(LRScheduler):
     """Multiply by `factor` after each of the numbers of updates in `step`, which must rise."""
 
     def __init__(
-        self, step: Sequence[int], factor: float = 1.0, base_lr: float | None = None,
+        self, step: Sequence[float], factor: float = 1.0, base_lr: float | None = None,
         warmup_steps: int = 0, warmup_begin_lr: float = 0.0, warmup_mode: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        self.step = [whole_number("MultiFactorScheduler: step", one, 1) for one in step]
+        self.step = [_updates("MultiFactorScheduler: step", one) for one in step]
         if not self.step or any(a >= b for a, b in zip(self.step, self.step[1:], strict=False)):
             raise ParameterError("MultiFactorScheduler: step", expected="rising numbers of updates", got=list(step))
         self.factor = _factor("MultiFactorScheduler", factor)
@@ -131,6 +136,13 @@ class CosineScheduler(_Falling):
 
     def _left(self, done: float) -> float:
         return (1 + math.cos(math.pi * done)) / 2
+
+
+def _updates(what: str, value: float) -> float:
+    """A number of updates, of 1 or more. ParameterError, with `what`, if it is none."""
+    if not is_number(value) or not 1 <= value < math.inf:
+        raise ParameterError(what, expected="a number of 1 or more", got=repr(value))
+    return int(value) if value == int(value) else float(value)
 
 
 def _factor(what: str, value: float) -> float:

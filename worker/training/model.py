@@ -16,6 +16,9 @@ from ..devices.placement import Placement
 from ..graphs.graph import Graph
 from .array_layout import check_layout
 from .fit_checks import check_names, check_precision, chosen_initializer
+from .given_parameters import by_kind
+from .initializers.by_shape import Xavier
+from .option_names import check_model_options
 from .options import MODEL_DEFAULTS
 from .prediction import Learned, SpareExecutor
 
@@ -38,10 +41,13 @@ class Model:
         self.begin_epoch = whole_number("begin_epoch", chosen["begin_epoch"], 0)
         self.array_layout = check_layout(chosen["array_layout"])
         self.initializer = chosen_initializer(chosen["initializer"])
+        # Recurrent layers hardly learn from weights as small as those of the default, which is R's.
+        self.recurrent_initializer = self.initializer if chosen["initializer"] is not None else Xavier()
         self.allow_extra_params: bool = chosen["allow_extra_params"]
         self.fixed_param_names = check_names(chosen["fixed_param_names"])
         self.arg_params: dict[str, Array] = dict(chosen["arg_params"] or {})
         self.aux_params: dict[str, Array] = dict(chosen["aux_params"] or {})
+        self.settle_names()
         self.compression_params: Mapping[str, Any] | None = chosen["compression_params"]
         self.work_load_list = chosen["work_load_list"]
         self.precision = check_precision(chosen["precision"])
@@ -51,8 +57,14 @@ class Model:
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
         self._spare = SpareExecutor()
+        known = optimizer.parameters_of(self._optimizer) if isinstance(self._optimizer, str) else []
+        check_model_options(options, known)
         # Made for its errors alone: a wrong name or parameter is told here and not after the data have been read.
         self.make_optimizer(1)
+
+    def settle_names(self) -> None:
+        """Sort parameters and states by the prefixes of their names, which these lose: see `by_kind`."""
+        self.arg_params, self.aux_params = by_kind(self.arg_params, self.aux_params)
 
     def make_optimizer(self, global_batch: int) -> Any:
         """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given.
@@ -79,8 +91,7 @@ class Model:
     def learned(self) -> Learned:
         """The network and its parameters, ready to be used.
 
-        Raises ParameterError if it has none yet, DeviceError if a context is not there.
+        Raises DeviceError if a context is not there.
         """
-        if not self.arg_params:
-            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
+        self.settle_names()
         return Learned(self.symbol, self.placement(), self.arg_params, self.aux_params, self._spare, self.precision)

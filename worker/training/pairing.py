@@ -9,12 +9,13 @@ from typing import Any
 
 from ...common.errors import ShapeError
 from ..array import Array, Shape
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..execution.executor import Executor
 from ..graphs.example_axis import ExampleAxis, example_axes
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node
 from ..ops.operator import Operator
+from ..ops.regression_output import LogisticRegressionOutput
 from ..ops.softmax_output import SoftmaxOutput
 from .feeding import InputNames, input_shapes
 from .metrics.base import Head, Metric
@@ -46,7 +47,7 @@ class Pairing:
         """Shapes are those for `rows` examples. Raises what inferring them does, and ShapeError if an output's label
         would be read in another order than the iterator's.
         """
-        inputs = input_shapes(iterator, names, rows)
+        inputs = input_shapes(symbol, iterator, names, rows)
         shapes, axes = symbol.infer_all(**inputs), example_axes(symbol, inputs)
         self.pairs: list[Pair] = []
         for index, (entry, name) in enumerate(zip(symbol.heads, symbol.list_outputs(), strict=True)):
@@ -80,7 +81,7 @@ class Pairing:
         if key not in self._executors:
             self._executors[key] = Executor.simple_bind(pair.computed, "null", **{pair.label: array.shape})
         # A copy, as the next batch is computed in the same memory.
-        return self._executors[key].forward(**{pair.label: array})[0].copy()
+        return self._executors[key].forward(False, **{pair.label: array})[0].copy()
 
 
 def loss_of(entry: Entry) -> Operator | None:
@@ -117,9 +118,16 @@ def _label_of(symbol: Graph, entry: Entry, names: InputNames) -> Label | None:
 
 def _reading(op: Operator | None) -> tuple[Any, float | None]:
     """How a loss of classes reads its output, and the label that it ignores; None if it does neither."""
+    if isinstance(op, LogisticRegressionOutput):
+        return _yes_or_no, None
     if not isinstance(op, SoftmaxOutput):
         return None, None
     return op.rows, float(op.ignore_label) if op.use_ignore else None
+
+
+def _yes_or_no(array: Array) -> Array:
+    """Numbers that each stand for themselves, (rows, ...), as (rows, 1, positions)."""
+    return array.reshape(array.shape[0], 1, math.prod(array.shape[1:]))
 
 
 def _only_views(entry: Entry) -> bool:

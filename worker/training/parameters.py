@@ -11,8 +11,12 @@ import numpy as np
 from ...common.errors import FileFormatError, GraphError, ParameterError
 from ...common.suggestion import suggestion
 from ..array import Array, Shape
+from ..graphs.optional_inputs import zero_states
+from ..ops.rnn import RNN
 from .feeding import InputNames
+from .given_parameters import extra_names
 from .initializers import initializer
+from .initializers.base import NoRule
 from .model import Model
 
 
@@ -34,15 +38,16 @@ class Parameters:
     def prepare(model: Model, names: InputNames, inputs: Mapping[str, Shape]) -> Parameters:
         """The model's parameters where it has them, the rest drawn in the order of list_arguments().
 
-        `inputs`: shapes of the data arguments for a global batch. Raises FileFormatError if one of the model's
-        parameters has another shape than the network's, or is none of the network's and allow_extra_params is False;
-        ParameterError if no rule draws a parameter or fixed_param_names fit none, or all; ShapeError or GraphError if
-        the network does not take such data.
+        `inputs`: shapes of the inputs for a global batch, as of `input_shapes`. Raises FileFormatError if one of the
+        model's parameters has another shape than the network's, or is none of the network's and allow_extra_params is
+        False; ParameterError if no rule draws a parameter or fixed_param_names fit none, or all; ShapeError or
+        GraphError if the network does not take such data.
         """
         symbol = model.symbol
+        model.settle_names()
         shapes = symbol.infer_all(**inputs)
         by_name = {node.name: shape for (node, _), shape in shapes.items() if node.op is None}  # variables alone
-        taken = {*names.data, *names.label}
+        taken = {*names.data, *names.label, *zero_states(symbol) - model.arg_params.keys()}
         learned = [name for name in symbol.list_arguments() if name not in taken]
         tally = _Tally()
         # Before anything is drawn: an error leaves the stream of random numbers where it was.
@@ -50,9 +55,10 @@ class Parameters:
             ("arg_params", model.arg_params, symbol.list_arguments()),
             ("aux_params", model.aux_params, symbol.list_auxiliary_states()),
         ):
-            tally.ignored += _extra(what, given, known, model.allow_extra_params)
+            tally.ignored += extra_names(what, given, known, model.allow_extra_params)
         attributes = symbol.attr_dict()
-        draw = _Start(model, attributes, tally)
+        vectors = {n.inputs[1][0].name: n.op for n in symbol.nodes() if isinstance(n.op, RNN)}
+        draw = _Start(model, attributes, vectors, tally)
         # Arguments before states, each in the network's order, as in MXNet: equal seeds give its initial values.
         start = {name: draw(name, by_name[name], model.arg_params) for name in learned}
         states = {n: draw(n, by_name[n], model.aux_params) for n in symbol.list_auxiliary_states()}
@@ -83,6 +89,7 @@ class _Start:
 
     model: Model
     attributes: Mapping[str, Mapping[str, str]]
+    vectors: Mapping[str, RNN]  # the operators that read all their weights and biases from one parameter, by its name
     tally: _Tally
 
     def __call__(self, name: str, shape: Shape, given: Mapping[str, Array]) -> Array:
@@ -91,9 +98,26 @@ class _Start:
             return _fitting(name, shape, given[name])
         self.tally.drawn.append(name)
         own = self.attributes.get(name, {}).get("__init__")  # from Variable(init=...)
-        # `weight` and not a call: one's own initializer applies whatever the name ends in.
-        value = self.model.initializer(name, shape) if own is None else initializer.create(own).weight(name, shape)
+        value = self._by_name(name, shape) if own is None else self._by_rule(initializer.create(own), name, shape)
         return np.ascontiguousarray(value, np.float32)
+
+    def _by_rule(self, rule: initializer.Initializer, name: str, shape: Shape) -> Array:
+        if isinstance(rule, initializer.FusedRNN) and rule.init is None:
+            rule.init = self.model.recurrent_initializer
+        # `weight` and not a call: one's own initializer applies whatever the name ends in.
+        return rule.weight(name, shape)
+
+    def _by_name(self, name: str, shape: Shape) -> Array:
+        """What the model's initializer makes of the name; where it knows no rule, what the operator asks for."""
+        try:
+            value: Array = self.model.initializer(name, shape)
+        except NoRule:
+            rnn = self.vectors.get(name)
+            if rnn is None:
+                raise
+            rule = initializer.FusedRNN(None, rnn.state_size, rnn.num_layers, rnn.mode, rnn.bidirectional)
+            value = self._by_rule(rule, name, shape)
+        return value
 
 
 def matching(patterns: Sequence[str], names: Sequence[str]) -> frozenset[str]:
@@ -123,21 +147,6 @@ def _fitting(name: str, shape: Shape, value: Array) -> Array:
             remedy="A layer that replaces a trained one needs another name, or its parameters left out",
         )
     return array.copy()
-
-
-def _extra(what: str, given: Mapping[str, Array], known: Sequence[str], allowed: bool) -> list[str]:
-    """Names of given parameters that this network does not have; FileFormatError unless they are allowed.
-
-    A parameter that was renamed would otherwise start from a random value, without a word.
-    """
-    unknown = [name for name in given if name not in known]
-    if unknown and not allowed:
-        raise FileFormatError(
-            f"{what}: the network has no {', '.join(unknown)}",
-            expected=", ".join(known) or "none",
-            remedy="Leave out what belongs to another network, or pass allow_extra_params=True",
-        )
-    return unknown
 
 
 def _listed(what: str, names: Sequence[str]) -> str:

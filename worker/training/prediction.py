@@ -10,22 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from ...common.errors import ShapeError
+from ...common.errors import ParameterError, ShapeError
 from ...common.slices import share
 from .. import random
 from ..array import Array, Shape
 from ..compute_threads import thread_count
-from ..data.iterators import DataBatch, DataIter
+from ..data.contract import batches
+from ..data.data_iter import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..graphs.batch_norm_folding import fold_batch_norms
-from ..graphs.example_axis import example_axes
 from ..graphs.graph import Graph
+from ..graphs.old_models import pooling_note
+from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
-from .feeding import InputNames, by_name, feed, input_shapes
+from .feeding import InputNames, by_name, channels_hint, feed, input_shapes
+from .given_parameters import check_complete
 from .metrics.base import Metric
 from .pairing import Pairing
 
@@ -76,19 +79,31 @@ class Learned:
         return found
 
     @contextmanager
-    def bound(self, iterator: DataIter, names: InputNames, rows: int) -> Iterator[StepExecutor]:
-        """An executor without gradients for `rows` examples, its batch cut over this process's threads.
+    def bound(self, iterator: DataIter, names: InputNames, rows: int, labelled: bool) -> Iterator[StepExecutor]:
+        """An executor without gradients for `rows` examples, its batch cut over this process's threads; if not
+        `labelled`, without the labels of losses.
 
-        Holds the current parameters. Raises ShapeError if they do not fit the iterator's data, DeviceError if a device
-        cannot be used.
+        Holds the current parameters. Raises ParameterError if some are missing, ShapeError if they do not fit the
+        iterator's data, DeviceError if a device cannot be used.
         """
-        threads, shapes = thread_count(), input_shapes(iterator, names, rows)
-        symbol, arguments, states = fold_batch_norms(self.symbol, self.arguments, self.states)
+        whole = self.symbol if labelled else without_labels(self.symbol)
+        self._check_complete(whole, names)
+        threads, shapes = thread_count(), input_shapes(whole, iterator, names, rows)
+        symbol, arguments, states = fold_batch_norms(whole, self.arguments, self.states)
         # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
-        form = (threads, self.placement, self.precision, tuple(shapes.items()), frozenset(arguments), frozenset(states))
+        form = (
+            labelled,
+            frozenset(names.label) & set(whole.list_arguments()),  # what is fed, and else left over from another use
+            threads,
+            self.placement,
+            self.precision,
+            tuple(shapes.items()),
+            frozenset(arguments),
+            frozenset(states),
+        )
         executor = self.spare.take(self.symbol, form)
         if executor is None:
-            self._check(shapes)
+            self._check_fit(shapes)
             parts = [share(rows, i, threads) for i in range(threads)]
             executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
         known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
@@ -97,7 +112,21 @@ class Learned:
         # Not reached after an error: what it was doing is unknown then, and the next use binds another.
         self.spare.put_back(self.symbol, form, executor)
 
-    def _check(self, inputs: Mapping[str, Shape]) -> None:
+    def _check_complete(self, symbol: Graph, names: InputNames) -> None:
+        """ParameterError that names the parameters and states of `symbol` which have no value: zeros would pass for
+        trained ones.
+        """
+        free = {*names.data, *names.label, *zero_states(symbol)}
+        learned = [name for name in symbol.list_arguments() if name not in free and not name.endswith("label")]
+        if learned and not self.arguments:
+            raise ParameterError("the model has no parameters yet", remedy="Train it with fit, or load it.")
+        for what, needed, given in (
+            ("arg_params", learned, self.arguments),
+            ("aux_params", symbol.list_auxiliary_states(), self.states),
+        ):
+            check_complete(what, needed, given, self.symbol.list_inputs())
+
+    def _check_fit(self, inputs: Mapping[str, Shape]) -> None:
         """ShapeError unless the parameters fit data of these shapes.
 
         Binding would find the same, but name a parameter, where it is the data that are wrong.
@@ -108,7 +137,8 @@ class Learned:
             self.symbol.infer_shape_partial(**{**known, **inputs})
         except ShapeError as error:
             listed = ", ".join(f"{name} of shape {shape}" for name, shape in inputs.items())
-            raise ShapeError(f"the network was not trained on data such as {listed}: {error}") from None
+            text = f"the network was not trained on data such as {listed}: {error}"
+            raise ShapeError(text, remedy=channels_hint(inputs) or pooling_note(self.symbol)) from None
 
 
 def predict(learned: Learned, iterator: DataIter) -> list[Array]:
@@ -119,16 +149,20 @@ def predict(learned: Learned, iterator: DataIter) -> list[Array]:
     batch, along its axis 0. Raises ShapeError, DataError or GraphError if the data do not fit the network.
     """
     names = InputNames.match(learned.symbol, iterator, labelled=False)
-    iterator.reset()
+    iterator.hard_reset()
     size = iterator.batch_size
-    axes = example_axes(learned.symbol, input_shapes(iterator, names, size))
-    with learned.bound(iterator, names, size) as executor:
-        # No rows of each output to begin with, so that an iterator without batches gives arrays of the right shape.
-        empty = [taken(axis, output, size, 0) for axis, output in zip(axes, executor.outputs, strict=True)]
+    with learned.bound(iterator, names, size, labelled=False) as executor:
+        axes = executor.example_axes((*names.data, *names.label))
+
+        def first(keep: int) -> list[Array]:
+            return [taken(axis, output, size, keep) for axis, output in zip(axes, executor.outputs, strict=True)]
+
+        empty = first(0)  # for an iterator without batches
         found = Collected(axes)
-        for batch in iterator:
+        for batch in batches(iterator, labelled=False):
             _forward(executor, names, batch, (0, size), size)
-            found.add(executor.outputs, size, _valid(batch, iterator))
+            keep = _valid(batch, iterator)
+            found.add(first(keep), keep)
     return found.joined() if found.batches else empty
 
 
@@ -141,19 +175,20 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     in another one. All end with the same value. Raises what `predict` does, and DataError if labels are missing.
     """
     names = InputNames.match(learned.symbol, iterator)
-    iterator.reset()
+    iterator.hard_reset()
     size, sharded = iterator.batch_size, getattr(iterator, "num_parts", 1) > 1
     alone = session.num_workers == 1 or not (sharded or all(leaf.sums for leaf in metric.leaves()))
     rows = (0, size) if alone or sharded else share(size, session.rank, session.num_workers)
     found = Evaluation(metric, Pairing(learned.symbol, names, iterator, size))
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
-    with learned.bound(iterator, names, rows[1] - rows[0]) if rows[0] < rows[1] else nullcontext() as executor:
-        for batch in iterator:
+    mine = rows[1] - rows[0]
+    with learned.bound(iterator, names, mine, labelled=True) if mine else nullcontext() as executor:
+        for batch in batches(iterator):
             keep = max(0, min(rows[1], _valid(batch, iterator)) - rows[0])  # fillers are the batch's last rows
             _forward(executor, names, batch, rows, size)
             if executor is not None and keep:
                 inputs = {name: array[rows[0] : rows[0] + keep] for name, array in by_name(names, batch).items()}
-                found.add(inputs, executor.outputs, rows[1] - rows[0], keep)
+                found.add(inputs, executor.outputs, mine, keep)
     found.count(None if alone else session, what)
 
 
@@ -170,4 +205,4 @@ def _forward(
 
 def _valid(batch: DataBatch, iterator: DataIter) -> int:
     """How many of the batch's rows are examples; the others, at its end, are fillers."""
-    return iterator.batch_size - (batch.pad or 0)
+    return iterator.batch_size - batch.pad

@@ -12,12 +12,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..array import Array
-from ..data.iterators import DataBatch
+from ..data.contract import batches
+from ..data.data_iter import DataBatch
 from ..execution.bound_arrays import Places
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..store import kv
-from .engine import Engine, FitSetup, check_batch
+from .engine import Engine, FitSetup
 from .feeding import by_name, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
 from .metrics.batch_metric import BatchMetric
@@ -68,8 +69,7 @@ class HostEngine(Engine):
 
     def epoch(self) -> Iterator[None]:
         """Carry out a step for each batch of the iterator's next epoch; yields when the step has ended."""
-        for batch in self._setup.iterator:
-            check_batch(self._setup.iterator, batch)
+        for batch in batches(self._setup.iterator):
             self._step(batch)
             yield
 
@@ -133,7 +133,7 @@ class HostEngine(Engine):
         """An executor for this worker's rows that computes on the store's weights and into its gradients."""
         setup, shares = self._setup, self._shares
         symbol, arguments = without_tables(self._model.symbol, self._lookups), self._parameters.arguments
-        inputs = input_shapes(setup.iterator, setup.names, shares.local_rows)
+        inputs = input_shapes(self._model.symbol, setup.iterator, setup.names, shares.local_rows)
         shapes = shapes_without_tables(symbol, self._lookups, inputs)
         requests = setup.requests(symbol.list_arguments())
         bound = [name for name in requests if name in arguments]

@@ -10,15 +10,15 @@ import time
 from contextlib import ExitStack
 
 from ...common.errors import DataError
-from ..data.iterators import DataIter
+from ..data.data_iter import DataIter
 from ..log import log_line, r_number
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
-from .callback import BatchEnd, EpochEnd
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
+from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric, current_values, named
 from .model import Model
 from .pairing import Pairing
@@ -46,7 +46,8 @@ class Trainer:
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
-        self.parameters = Parameters.prepare(model, names, input_shapes(iterator, names, shares.global_batch))
+        inputs = input_shapes(model.symbol, iterator, names, shares.global_batch)
+        self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
         setup = FitSetup(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...common.errors import ParameterError
 from ..array import Shape
-from ..atomic_files import PathLike
+from ..atomic_files import PathLike, write_atomically
 from ..symbols.symbol import Symbol
 from .drawing import Arrow, Box, Drawing, draw
 from .layers import arrange
@@ -87,14 +87,13 @@ class NetworkPlot:
     def save(self, path: PathLike) -> Path:
         """Write a .svg, .dot or .gv file, or let Graphviz's program `dot` make a .png, .pdf and the like.
 
-        Returns the path. Raises ParameterError if there is no suffix, or `dot` is needed and is not installed or does
-        not know the format.
+        The file appears whole or not at all. Returns the path. Raises ParameterError if there is no suffix, or `dot`
+        is needed and is not installed or does not know the format; FileFormatError if the folder does not exist.
         """
         path = Path(path)
         kind = path.suffix.lower().lstrip(".")
         if kind in ("svg", "dot", "gv"):
-            path.write_text(self.svg if kind == "svg" else self.source, encoding="utf-8")
-            return path
+            return _written(path, (self.svg if kind == "svg" else self.source).encode())
         program = shutil.which("dot")
         if not kind or program is None:
             raise ParameterError(
@@ -102,12 +101,18 @@ class NetworkPlot:
                 expected="a name that ends in .svg, .dot or .gv",
                 remedy="For .png or .pdf, install Graphviz, which has the program dot",
             )
-        done = subprocess.run([program, f"-T{kind}", f"-o{path}"], input=self.source, text=True, capture_output=True)
+        done = subprocess.run([program, f"-T{kind}"], input=self.source.encode(), capture_output=True)
         if done.returncode:
-            raise ParameterError(f"dot cannot draw {path.name}: {done.stderr.strip()[:300]}")
-        return path
+            raise ParameterError(f"dot cannot draw {path.name}: {done.stderr.decode(errors='replace').strip()[:300]}")
+        return _written(path, done.stdout)
 
     render = save  # the name under which graphviz's own objects have it
+
+
+def _written(path: Path, content: bytes) -> Path:
+    """Write the file, and return its path."""
+    write_atomically(path, lambda stream: stream.write(content))
+    return path
 
 
 def _quoted(text: str) -> str:

@@ -81,6 +81,23 @@ def test_cross_entropy(bench, kind, rows):
     check(bench, kind(), rng.integers(0, 3, rows), output)
 
 
+CLASS_METRICS = [
+    lambda **options: metrics.Accuracy(**options), lambda **options: metrics.TopKAccuracy(2, **options),
+    metrics.CrossEntropy, metrics.Perplexity,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", CLASS_METRICS)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("rows", [6, 3000])
+def test_classes_on_any_axis_and_labels_that_do_not_count(bench, make, axis, rows):
+    rng = np.random.default_rng(4)
+    output = np.moveaxis(rng.random((rows, 5, 40)), 2, axis)
+    label = rng.integers(-1, 40, (rows, 5))
+    check(bench, make(axis=axis, ignore_label=-1), label, output)
+    check(bench, make(axis=axis, ignore_label=-1), np.full((rows, 5), -1), output, exact=True)
+
+
 @pytest.mark.parametrize("value", [-1, 3, np.nan, 1e30])
 def test_cross_entropy_of_no_class(bench, value):
     found = queued(bench, metrics.CrossEntropy(), np.array([0, value, 1]), np.full((3, 3), 0.5))

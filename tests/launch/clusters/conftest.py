@@ -94,7 +94,7 @@ class Host(Namespace):
 
 
 class Network:
-    """Three hosts with an sshd each, and `here`, on which `launch` runs with the `ssh` in `path` before the system's."""
+    """Three hosts with an sshd each, and `here`, where `launch` runs with the `ssh` in `path` before the system's."""
 
     def __init__(self, folder):
         self.folder, self.path = folder, folder / "bin"

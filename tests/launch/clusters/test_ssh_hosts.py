@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def start(network, launch, script, tmp_path):
 @pytest.fixture
 def clean(network):
     """Whether nothing is left on any host, at the latest when a lease has passed."""
-    return lambda seconds=LEASE + 8: all([host.is_clean_within(seconds) for host in (*network.hosts, network.here)])
+    everywhere = (*network.hosts, network.here)
+    return lambda seconds=LEASE + 8: all(host.is_clean_within(seconds) for host in everywhere)
 
 
 def test_bits_are_those_of_a_local_job(start, launch, clean, tmp_path):
@@ -132,7 +134,7 @@ def test_launch_killed(start, network, clean):
 
 
 def test_ctrl_c(start, network, clean):
-    text = f"try:\n{''.join(f'    {line}' for line in ENDLESS.splitlines(True))}\nexcept KeyboardInterrupt:\n    print('saved')"
+    text = f"try:\n{textwrap.indent(ENDLESS, '    ')}\nexcept KeyboardInterrupt:\n    print('saved')"
     job = start(text)
     job.wait_for("| ready", 3)
     network.here.run("pkill", "-INT", "-f", "pushgrad.launch --cluster ssh")

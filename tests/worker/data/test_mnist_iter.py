@@ -134,3 +134,25 @@ def test_images_and_labels_have_to_fit(write, digits):
         mx.io.MNISTIter(images, write(idx(np.arange(6, dtype=np.uint8)), "short"))
     with pytest.raises(ParameterError, match="larger than the data"):
         mx.io.MNISTIter(images, labels, 8)
+
+
+def test_two_passes_have_the_same_order(digits):
+    """As in MXNet, which shuffles once, when the file is read: predictions and labels may come from two passes."""
+    images, labels, _ = digits
+    iterator = mx.io.MNISTIter(images, labels, 7, seed=3)
+    first = iterator.next().label[0].tolist()
+    iterator.reset()
+    assert iterator.next().label[0].tolist() == first
+    assert mx.io.MNISTIter(images, labels, 7, seed=4).next().label[0].tolist() != first
+
+
+def test_keywords_of_mxnets_scripts(digits):
+    images, labels, _ = digits
+    given = {"image": images, "label": labels, "batch_size": 2, "shuffle": True, "silent": False, "seed": 10}
+    iterator = mx.io.MNISTIter(**given, flat=True, input_shape=(6,), num_parts=2, part_index=1, label_name="y")
+    assert iterator.provide_data == [("data", (2, 6))]
+    assert iterator.provide_label == [("y", (2,))]
+    assert mx.io.MNISTIter(**given, input_shape=(1, 3, 2)).provide_data == [("data", (2, 1, 3, 2))]
+    for wrong in ({"input_shape": (784,)}, {"flat": True, "input_shape": (1, 2, 3)}):
+        with pytest.raises(ParameterError, match=r"MNISTIter: input_shape: expected .*, or another shape of 6 pixels"):
+            mx.io.MNISTIter(**given, **wrong)

@@ -3,7 +3,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, ParameterError
-from pushgrad.worker.files import checkpoint, ndfile
+from pushgrad.worker.files import checkpoint
+from pushgrad.worker.files.formats import network_file
 
 
 def network(hidden=4):
@@ -35,7 +36,7 @@ def test_files_and_round_trip(tmp_path, symbol, params, state):
     path = checkpoint.save(prefix, 3, symbol, params, {}, state)
     assert path == tmp_path / "model-0003.params"
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"model-symbol.json", "model-0003.params", "model-0003.states"}
+    assert names == {"model-symbol.json", "model-0003.params", "model-0003.states", "model-0003.sha256"}
     loaded = checkpoint.load(prefix, 3)
     assert loaded.symbol.tojson() == symbol.tojson()
     assert loaded.aux_params == {}
@@ -82,10 +83,43 @@ def test_missing_epoch_tells_what_there_is(tmp_path, symbol, params):
         checkpoint.load(tmp_path / "x", 1, symbol)
 
 
-@pytest.mark.parametrize("epoch", [-1, 10000, 1.0, "1"])
-def test_epoch_is_a_number_of_four_digits(tmp_path, epoch):
-    with pytest.raises(ParameterError, match="0 to 9999"):
+@pytest.mark.parametrize("epoch", [-1, 1.0, "1", True, None])
+def test_epoch_is_a_whole_number(tmp_path, epoch):
+    with pytest.raises(ParameterError, match="a whole number of 0 or more"):
         checkpoint.paths(tmp_path / "m", epoch)
+
+
+def test_epochs_of_more_than_four_digits(tmp_path, symbol, params):
+    """MXNet formats the epoch by %04d, which makes five digits of 10000."""
+    for epoch in (np.int64(9999), 10000, 123456):
+        checkpoint.save(tmp_path / "m", epoch, symbol, params, {})
+    assert checkpoint.load(tmp_path / "m", 10000).arg_params.keys() == params.keys()
+    assert (tmp_path / "m-123456.params").exists()
+    assert network_file.read(str(tmp_path / "m-10000.params"), as_network=True).what == "checkpoint"
+    assert network_file.read(f"{tmp_path / 'm'}:123456", as_network=True).what == "checkpoint"
+    with pytest.raises(FileFormatError, match=r"There are: m-9999.params, m-10000.params, m-123456.params"):
+        checkpoint.load(tmp_path / "m", 3)
+
+
+def test_a_network_without_parameters(tmp_path):
+    symbol = mx.sym.Activation(mx.sym.Variable("data"), act_type="relu")
+    mx.FeedForward(symbol).save(tmp_path / "m", 0)
+    assert mx.FeedForward.load(tmp_path / "m", 0).symbol.tojson() == symbol.tojson()
+    assert mx.model.load_checkpoint(tmp_path / "m", 0)[1:] == ({}, {})
+
+
+def test_load_goes_on_where_it_is_told(tmp_path, symbol, params):
+    checkpoint.save(tmp_path / "m", 3, symbol, params, {})
+    assert mx.FeedForward.load(tmp_path / "m", 3).begin_epoch == 3
+    assert mx.FeedForward.load(tmp_path / "m", 3, begin_epoch=0, num_epoch=5).begin_epoch == 0
+
+
+def test_a_missing_prefix_tells_which_there_are(tmp_path, symbol, params):
+    with pytest.raises(FileFormatError, match=r"nope-symbol.json is not there. Check the prefix; there is no -symbol"):
+        mx.FeedForward.load(tmp_path / "nope", 3)
+    checkpoint.save(tmp_path / "lenet", 3, symbol, params, {})
+    with pytest.raises(FileFormatError, match=r"Check the prefix; there are: lenet-symbol.json"):
+        mx.FeedForward.load(tmp_path / "nope", 3)
 
 
 def test_a_missing_parameter_is_named(tmp_path, symbol, params):
@@ -147,6 +181,7 @@ def test_foreign_params_files(tmp_path, symbol):
 )
 def test_states_of_another_training(tmp_path, symbol, params, states):
     checkpoint.save(tmp_path / "m", 1, symbol, params, {})
+    (tmp_path / "m-0001.sha256").unlink()
     mx.nd.save(tmp_path / "m-0001.states", states)
     with pytest.raises(FileFormatError, match=r"m-0001.states: .* is no optimizer state of this network"):
         checkpoint.load(tmp_path / "m", 1)
@@ -155,17 +190,17 @@ def test_states_of_another_training(tmp_path, symbol, params, states):
 def test_params_come_last_and_a_failure_leaves_the_old_ones(tmp_path, symbol, params, state, monkeypatch):
     checkpoint.save(tmp_path / "m", 1, symbol, params, {}, state)
     before = (tmp_path / "m-0001.params").read_bytes()
-    saved, save = [], ndfile.save
+    saved, write = [], checkpoint.write_atomically
 
-    def fail_on_params(path, data):
+    def fail_on_params(path, fill):
         saved.append(path.suffix)
         if path.suffix == ".params":
             raise OSError(28, "No space left on device")
-        save(path, data)
+        write(path, fill)
 
-    monkeypatch.setattr(checkpoint.ndfile, "save", fail_on_params)
+    monkeypatch.setattr(checkpoint, "write_atomically", fail_on_params)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(tmp_path / "m", 1, symbol, {name: -value for name, value in params.items()}, {}, state)
+        checkpoint.save(tmp_path / "m", 1, None, {name: -value for name, value in params.items()}, {}, state)
     assert saved == [".states", ".params"]
     assert (tmp_path / "m-0001.params").read_bytes() == before
 
@@ -174,5 +209,5 @@ def test_do_checkpoint_without_a_model(tmp_path, symbol, params, capsys):
     save = mx.callback.do_checkpoint(str(tmp_path / "m"), 2)
     for epoch in (1, 2):
         save(epoch, symbol, params, {})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m-0002.params", "m-symbol.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m-0002.params", "m-0002.sha256", "m-symbol.json"]
     assert capsys.readouterr().out == f"Model checkpoint saved to {tmp_path}/m-0002.params\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import FileFormatError
+from pushgrad.common.errors import FileFormatError, ParameterError, ShapeError
 
 SHAPES = {
     "arg:conv_1_weight": (4, 3, 3, 3),
@@ -139,3 +139,65 @@ def test_saved_again_in_the_layouts_of_today(prefix, arrays, tmp_path):
     written = json.loads((tmp_path / "new-symbol.json").read_text())
     (pooling,) = [item for item in written["nodes"] if item["op"] == "Pooling"]
     assert pooling["attrs"]["pooling_convention"] == "full"
+
+
+def pooled(tmp_path, width, pool="(3,3)"):
+    """The prefix of a file of 2016 with a pooling that does not say how it rounds, before a layer of that width."""
+    pooling = node("Pooling", "pool", (0,), kernel=pool, stride="(2,2)", pool_type="max")
+    nodes = [variable("data"), pooling]
+    if width is None:  # an average of whatever is left, which any size fits
+        nodes.append(node("Pooling", "all", (1,), kernel="(1,1)", global_pool="True", pool_type="avg"))
+    else:
+        nodes.append(node("Flatten", "flat", (1,)))
+    nodes += [variable("fc_weight"), node("FullyConnected", "fc", (2, 3), num_hidden="2", no_bias="True")]
+    text = {"nodes": nodes, "arg_nodes": [0, 3], "heads": [[4, 0]]}
+    (tmp_path / "pooled-symbol.json").write_text(json.dumps(text))
+    weight = np.ones((2, 1 if width is None else width), np.float32)
+    mx.nd.save(tmp_path / "pooled-0001.params", {"arg:fc_weight": weight})
+    return str(tmp_path / "pooled")
+
+
+def convention(symbol):
+    return next(item for item in json.loads(symbol.tojson())["nodes"] if item["name"] == "pool")["attrs"]
+
+
+@pytest.mark.parametrize(("width", "rounds"), [(13 * 13, "valid"), (14 * 14, "full"), (112 * 112, "full")])
+def test_the_parameters_tell_how_poolings_round(tmp_path, capsys, width, rounds):
+    """28 pixels make floor(25 / 2) + 1 = 13 windows, or 14 when rounded up: arithmetic, as in MXNet before and after
+    8 July 2016."""
+    symbol, _, _ = mx.model.load_checkpoint(pooled(tmp_path, width), 1)
+    assert convention(symbol)["pooling_convention"] == rounds
+    assert capsys.readouterr().out == ""
+
+
+def test_windows_that_fit_leave_nothing_open(tmp_path, capsys):
+    mx.model.load_checkpoint(pooled(tmp_path, 14 * 14, "(2,2)"), 1)
+    assert capsys.readouterr().out == ""
+
+
+def test_where_the_parameters_do_not_tell_the_user_can(tmp_path, capsys):
+    """The mean of the windows' maxima, of 5 x 5 and of 6 x 6 windows over 12 x 12 pixels: arithmetic."""
+    prefix, data = pooled(tmp_path, None), np.arange(144, dtype=np.float32).reshape(1, 1, 12, 12)
+    expected = {
+        name: np.mean([data[0, 0, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max() for i in range(n) for j in range(n)])
+        for name, n in (("valid", 5), ("full", 6))
+    }
+    model = mx.FeedForward.load(prefix, 1)
+    note = capsys.readouterr().out
+    assert "does not say how its 1 poolings round" in note
+    assert 'pooling_convention="valid"' in note
+    np.testing.assert_allclose(model.predict(data)[0], expected["full"], rtol=1e-6)
+    for name, value in expected.items():
+        told = mx.FeedForward.load(prefix, 1, pooling_convention=name)
+        np.testing.assert_allclose(told.predict(data)[0], value, rtol=1e-6)
+        symbol = mx.model.load_checkpoint(prefix, 1, pooling_convention=name)[0]
+        assert convention(symbol)["pooling_convention"] == name
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ParameterError, match="pooling_convention: expected valid or full, got 'up'"):
+        mx.FeedForward.load(prefix, 1, pooling_convention="up")
+
+
+def test_an_error_about_shapes_has_the_note(tmp_path):
+    model = mx.FeedForward.load(pooled(tmp_path, None), 1)
+    with pytest.raises(ShapeError, match=r"not trained on data such as .*load it with pooling_convention=.valid."):
+        model.predict(np.zeros((1, 3, 12, 12), np.float32))

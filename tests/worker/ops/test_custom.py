@@ -309,3 +309,21 @@ def test_an_operator_that_is_none():
 def test_register_wants_a_prop(wrong):
     with pytest.raises(ParameterError, match=r"expected a subclass of mx\.operator\.CustomOpProp"):
         mx.operator.register("x")(wrong)
+
+
+def test_create_operator_may_name_its_parameters_as_it_likes():
+    """As in MXNet's own examples: `def create_operator(self, ctx, shapes, dtypes)`."""
+    seen = []
+
+    @mx.operator.register("named")
+    class Prop(mx.operator.CustomOpProp):
+        def infer_shape(self, shapes):
+            return shapes, [shapes[0]], []
+
+        def create_operator(self, context, shapes, dtypes):
+            seen.append((context, shapes, dtypes))
+            return type("Op", (mx.operator.CustomOp,), {"forward": square_forward})()
+
+    executor = mx.sym.Custom(mx.sym.Variable("x"), op_type="named").simple_bind(mx.cpu(), x=(2, 3))
+    np.testing.assert_array_equal(executor.forward(x=np.full((2, 3), 3.0))[0], np.full((2, 3), 9))
+    assert seen == [(mx.cpu(), [(2, 3)], [np.float32])]

@@ -49,7 +49,7 @@ def test_several_keys_at_once():
         ([-1], np.ones((1, 2), np.float32), "0 to 3"),
         ([0.5], np.ones((1, 2), np.float32), "whole numbers"),
         ([0, 1], np.ones((1, 2), np.float32), r"\(2, 2\)"),
-        ([0], np.ones((1, 2)), "float32"),
+        ([0], np.ones((1, 2), np.complex64), "float32"),
         ([0], np.full((1, 2), np.nan, np.float32), "NaN"),
     ],
 )

@@ -26,6 +26,22 @@ def test_multi_factor():
     assert rates(schedule.MultiFactorScheduler([3, 5], 0.5, base_lr=1.0), 8) == expected
 
 
+def test_steps_need_not_be_whole_numbers():
+    """As when an epoch of 421.5 batches is halved."""
+    expected = [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.125, 0.0625, 0.0625, 0.03125]
+    assert rates(schedule.FactorScheduler(2.5, 0.5, base_lr=1.0), 13) == expected
+    expected = [1.0, 1.0] + [0.5] * 4 + [0.25] * 7
+    assert rates(schedule.MultiFactorScheduler([2.5, 6.0], 0.5, base_lr=1.0), 13) == expected
+    assert rates(schedule.FactorScheduler(5.0, 0.3), 13) == rates(schedule.FactorScheduler(5, 0.3), 13)
+
+
+@pytest.mark.parametrize("step", [0.5, 0, -1, True, float("nan"), float("inf"), "2", None])
+def test_steps_that_are_none(step):
+    for make in (lambda: schedule.FactorScheduler(step), lambda: schedule.MultiFactorScheduler([step, 9])):
+        with pytest.raises(ParameterError, match="step: expected a number of 1 or more, got"):
+            make()
+
+
 def test_poly_with_warmup():
     expected = [1 / 3, 2 / 3, 1.0, 36 / 49, 25 / 49, 16 / 49, 9 / 49, 4 / 49, 1 / 49, 0.0, 0.0]
     scheduler = schedule.PolyScheduler(10, base_lr=1.0, pwr=2, warmup_steps=3)
@@ -64,7 +80,6 @@ def test_a_base_given_here_stands():
     "make",
     [
         lambda: schedule.FactorScheduler(0),
-        lambda: schedule.FactorScheduler(1.5),
         lambda: schedule.FactorScheduler(1, 1.5),
         lambda: schedule.MultiFactorScheduler([]),
         lambda: schedule.MultiFactorScheduler([5, 3]),

@@ -17,9 +17,10 @@ import numpy as np
 from ....common.errors import DataError, ParameterError
 from ... import random
 from ...array import Array, Shape
-from ..iterators import DataBatch, DataIter
+from ..data_iter import DataBatch, DataIter
 from ..user_arrays import check_batch_size, check_part, check_seed
 from .decode_ahead import BatchAhead, DecodeThreads
+from .mean_image import make_mean_image
 from .pixels import pillow
 from .preparation import Preparation
 
@@ -60,7 +61,8 @@ class ImageIter(DataIter):
     The order depends only on (seed, epoch), and what is random about a picture only on (seed, epoch, index).
     Up to `prefetch_buffer` batches are prepared ahead by `preprocess_threads` threads, which start with the first
     `next` and end with `close`, at the end of a `with`, or when the iterator is no longer used. Raises DataError
-    without Pillow, ParameterError for options out of range, FileFormatError for `mean_img`.
+    without Pillow, ParameterError for options out of range, FileFormatError for `mean_img`, which is made of all
+    pictures if there is no such file.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class ImageIter(DataIter):
         self.num_parts, self.part_index, self.shuffle, self.round_batch = num_parts, part_index, shuffle, round_batch
         self.seed = random.current_seed() if seed is None else check_seed(seed)
         self._source, self._threads, self._prefetch = source, preprocess_threads, prefetch_buffer
+        make_mean_image(source, tuple(data_shape), options, type(self).__name__, preprocess_threads)
         self._preparation = Preparation(tuple(data_shape), options, type(self).__name__)
         self._shape: Shape = tuple(data_shape)
         labels = () if source.label_width == 1 else (source.label_width,)  # as in MXNet, one label is not an axis

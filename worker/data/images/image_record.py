@@ -13,6 +13,7 @@ import numpy as np
 
 from ....common.errors import DataError, FileFormatError, ParameterError
 from ...array import Array
+from ..user_arrays import check_whole
 from .pixels import FORMATS, decode, encode, pillow, to_array
 
 _HEADER = struct.Struct("<IfQQ")
@@ -31,15 +32,20 @@ class IRHeader(NamedTuple):
 def pack(header: IRHeader | tuple[int, Any, int, int], s: bytes) -> bytes:
     """A record's content: the header, then the bytes `s`. The header's own flag is ignored; its label decides.
 
-    Raises ParameterError if a value of the header does not fit its field.
+    Raises ParameterError if a value of the header does not fit its field, DataError if a label is an integer that
+    float32 would round.
     """
     _, label, number, number2 = header
     try:
+        check_whole(np.asarray(label), "recordio.pack: label")
         if isinstance(label, numbers.Number):
             return _HEADER.pack(0, label, number, number2) + s
-        labels = np.asarray(label, "<f4").reshape(-1)
+        with np.errstate(over="raise"):
+            labels = np.asarray(label, "<f4").reshape(-1)
         return _HEADER.pack(labels.size, 0.0, number, number2) + labels.tobytes() + s
-    except (struct.error, OverflowError, TypeError, ValueError) as error:
+    except DataError:
+        raise
+    except (struct.error, ArithmeticError, TypeError, ValueError) as error:
         raise ParameterError(
             f"recordio.pack: {error}", expected="(flag, label or labels, id, id2) and bytes", got=repr(tuple(header))
         ) from None

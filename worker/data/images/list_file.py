@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ....common.errors import FileFormatError
 from ...atomic_files import PathLike, write_atomically
+from ..user_arrays import LARGEST_WHOLE, is_rounded, overflows
 
 
 class Listed(NamedTuple):
@@ -64,4 +65,7 @@ def _parse(line: str, where: str) -> Listed:
         raise FileFormatError(
             where, expected="number, tab, label or labels, tab, path of a picture", got=repr(line[:80])
         ) from None
+    if lost := [cell for cell in cells[1:-1] if overflows(cell) or is_rounded(cell)]:
+        expected = f"labels that float32 holds, such as whole numbers up to {LARGEST_WHOLE}"
+        raise FileFormatError(where, expected=expected, got=lost[0][:40], remedy="Number classes from 0")
     return Listed(number, labels, path)

@@ -111,16 +111,18 @@ def pack_folder(
     seed: int | None = 0,
     recursive: bool = False,
     threads: int = 1,
+    shuffle: bool = True,
     **form: Any,
 ) -> list[str]:
     """Make list files and RecordIO files of the pictures in `root`, as `pushgrad im2rec` does; returns the classes.
 
-    `make_lists` describes the lists, to each of which a .rec and an .idx file belong; `form` takes the fields of Form:
-    resize, center_crop, encoding, quality, pass_through. Raises ParameterError for options out of range, DataError if
+    `make_lists` describes the lists, to each of which a .rec and an .idx file belong. Their order is random by `seed`,
+    or alphabetical without `shuffle` or if `seed` is None. `form` takes the fields of Form: resize, center_crop,
+    encoding, quality, pass_through. Raises ParameterError for options out of range, DataError if
     there are no pictures or one cannot be read, FileFormatError if a file cannot be written.
     """
     chosen = Form(**form)
-    classes, lists = make_lists(prefix, root, seed, train_ratio, test_ratio, recursive)
+    classes, lists = make_lists(prefix, root, seed if shuffle else None, train_ratio, test_ratio, recursive)
     for path, _ in lists:
         pack_list(read_list(path), root, path.with_suffix(".rec"), chosen, threads)
     return classes

@@ -16,6 +16,7 @@ from ...array import Array
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # number of channels -> Pillow's name of the mode
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_EXIF = b"Exif\0\0"  # how a JPEG's segment with EXIF data begins
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}  # what `encode` writes
 # What counts as a picture in a folder, whatever else Pillow could read.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -41,7 +42,7 @@ def decode(content: bytes, mode: str | None, what: str, shorter_edge: int | None
     """
     image_module = pillow()
     try:
-        image = image_module.open(io.BytesIO(content))
+        image = _opened(image_module, content)
         # Pillow itself only warns from its limit on and refuses twice that; here the limit is one. So far only the
         # header was read: nothing of the picture's size is allocated yet.
         limit = image_module.MAX_IMAGE_PIXELS
@@ -61,6 +62,19 @@ def decode(content: bytes, mode: str | None, what: str, shorter_edge: int | None
         raise _too_large(what, str(error), image_module.MAX_IMAGE_PIXELS) from None
     except Exception as error:  # on foreign bytes Pillow's readers raise almost any class
         raise DataError(f"{what} cannot be read as a picture: {_brief(error, content)}") from None
+
+
+def _opened(image_module: ModuleType, content: bytes) -> Any:
+    """The picture in a file's bytes, of which only the header is read yet; a JPEG with damaged EXIF data without them.
+
+    Of a JPEG Pillow reads the resolution in these data at once, and so fails, or warns, which can be an error as well.
+    """
+    try:
+        return image_module.open(io.BytesIO(content))
+    except Exception:
+        if not (content.startswith(b"\xff\xd8") and _EXIF in content):
+            raise
+        return image_module.open(io.BytesIO(content.replace(_EXIF, _EXIF.lower(), 1)))
 
 
 def encode(image: Any, suffix: str, quality: int | None = None) -> bytes:

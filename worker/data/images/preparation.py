@@ -26,7 +26,8 @@ class Preparation:
 
     `options` are those of `Augmentation`, and mean_r, mean_g, mean_b, mean_a, std_r, ..., mean_img and scale. Pixels
     are 0 to 255, channels red, green, blue, alpha; a grey picture's mean and std are those of red. `mean_img` is a
-    file of mx.nd.save with one array, the mean picture of shape `data_shape`. `who` is the iterator's name in errors.
+    file of mx.nd.save with one array, the mean picture of shape `data_shape` (mean_image.py makes one). `who` is the
+    iterator's name in errors.
     Raises ParameterError for options unknown or out of range, FileFormatError if `mean_img` cannot be used.
     """
 

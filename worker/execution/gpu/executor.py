@@ -14,6 +14,7 @@ from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, as_array
 from ..executor_base import Announce, BaseExecutor, check_shape
+from ..reshaped_arrays import reshaped
 from .backend import CudaBackend
 from .gpu_errors import explained
 from .recorded_step import RecordedStep
@@ -84,7 +85,7 @@ class CudaExecutor(BaseExecutor):
         device = self._device
         with explained([device]), device.serving():
             backend = CudaBackend(device)
-            binding = self._replica.binding.reshaped(shapes, partial_shaping, backend.zeros)
+            binding = reshaped(self._replica.binding, shapes, partial_shaping, backend.zeros)
             return CudaExecutor(self.symbol, Replica(self.symbol, binding, device, backend, (0, binding.rows())))
 
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:

@@ -65,7 +65,8 @@ def from_torch(tensors: Mapping[str, Array], where: str) -> tuple[Symbol, dict[s
             raise FileFormatError(
                 f"{where}: shape of {name}", expected=shapes.get(name, "no such layer"), got=value.shape
             )
-    values = {name: np.ascontiguousarray(found[name], np.float32) for name in shapes}
+    with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
+        values = {name: np.ascontiguousarray(found[name], np.float32) for name in shapes}
     arg_params = {name: values[name] for name in wanted if name in values}
     return symbol, arg_params, {name: values[name] for name in averages}
 

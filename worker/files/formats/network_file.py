@@ -116,13 +116,13 @@ def wants_network(name: str) -> bool:
 
 def _numbered(name: str) -> tuple[str, int] | None:
     """Prefix and epoch of PREFIX:EPOCH, or None."""
-    match = re.fullmatch(r"(.+):(\d{1,4})", name)
+    match = re.fullmatch(r"(.+):(\d{1,18})", name)
     return (match[1], int(match[2])) if match else None
 
 
 def _checkpoint(name: str) -> tuple[str, int] | None:
     """Prefix and epoch of PREFIX:EPOCH, or of PREFIX-0001.params if its graph is beside it, or None."""
-    match = re.fullmatch(r"(.+)-(\d{4})\.params", name)
+    match = re.fullmatch(r"(.+)-(\d{4}|[1-9]\d{4,17})\.params", name)
     if match and checkpoint.paths(match[1], 0)[0].exists():
         return match[1], int(match[2])
     return _numbered(name)

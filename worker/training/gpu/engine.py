@@ -40,7 +40,7 @@ class CudaEngine(Engine):
         # No store is made, but the name is checked and the ordinal taken as if one were.
         fitting_kind(setup.kind, setup.session)
         self.fit = setup.session.next_fit()
-        shapes = input_shapes(setup.iterator, setup.names, shares.global_batch)
+        shapes = input_shapes(self._model.symbol, setup.iterator, setup.names, shares.global_batch)
         requests = setup.requests(self._model.symbol.list_arguments())
         bucket = BUCKET if len(setup.placement.gpus) > 1 else WHOLE  # one GPU has nobody to send parts to
         self._replicas = replicas = Replicas(

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ....common.errors import ShapeError
 from ...array import Array
 from ...cuda.device import Device
-from ...data.iterators import DataBatch, DataIter, NDArrayIter
+from ...data.contract import batches
+from ...data.data_iter import DataBatch, DataIter
+from ...data.iterators import NDArrayIter
 from ...execution.gpu.replicas import Replicas
-from ..engine import FitSetup, check_batch
-from ..feeding import InputNames
+from ..engine import FitSetup
+from ..feeding import InputNames, misfit
 
 SHARE_OF_MEMORY = 0.5  # of what is free: how much of a GPU's memory a data set may take
 Labels = Mapping[str, Array]  # of one global batch, on the host, by argument
@@ -119,8 +120,7 @@ class StagedInputs(Inputs):
 
     def epoch(self) -> Iterator[tuple[int, Labels]]:
         """Send each batch of the iterator to the GPUs, then yield it."""
-        for number, batch in enumerate(self._iterator):
-            check_batch(self._iterator, batch)
+        for number, batch in enumerate(batches(self._iterator)):
             self._send(batch, self._stages[number % 2])
             yield number, dict(zip(self._names.label, batch.label, strict=False))
 
@@ -182,4 +182,4 @@ class _Stage:
 def _check_rows(name: str, target: Array, array: Array) -> None:
     """ShapeError unless rows have the target's shape, or at least its size: labels (n, 1) fit (n,) and vice versa."""
     if target.shape[1:] != array.shape[1:] and target.size * len(array) != array.size * len(target):
-        raise ShapeError(f"batch array for {name}", expected=f"rows of shape {target.shape[1:]}", got=array.shape[1:])
+        raise misfit(name, target.shape, (len(target), *array.shape[1:]))

@@ -14,6 +14,7 @@ from ...array import Array
 from ...execution.gpu.replicas import Replicas
 from ...graphs.example_axis import ExampleAxis
 from ..metrics.base import Metric, nothing_due
+from ..metrics.class_metric import ClassMetric
 from ..pairing import Pairing
 from .statistics import DeviceStatistics, device_statistics
 
@@ -84,8 +85,9 @@ class Measures:
         device, replica = self._replicas.devices[0], self._replicas.replicas[0]
         for pair in filter(lambda pair: leaf.takes(pair.head), self._pairing.pairs):
             label, output = replica.binding.arguments[pair.label], replica.outputs[pair.output]
-            probabilities = pair.head.rows is not None and label.shape == output.shape
-            if pair.computed is not None or probabilities:
+            # A label of the output's shape may be one-hot, which is for the host to see.
+            plain = not isinstance(leaf, ClassMetric) or label.shape != output.shape or label.ndim == 1
+            if pair.computed is not None or not plain:
                 return False
         with device.active():
             return device_statistics(device, leaf) is not None

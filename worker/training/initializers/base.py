@@ -20,6 +20,10 @@ _ZERO = ("bias", "beta", "moving_mean")
 _ONE = ("gamma", "moving_var", "moving_inv_var")
 
 
+class NoRule(ParameterError):
+    """A parameter's name says nothing about its first value."""
+
+
 class Initializer:
     """Base class: `initializer(name, shape)` gives a new array of that shape. Subclasses define `weight`.
 
@@ -28,14 +32,14 @@ class Initializer:
     """
 
     def __call__(self, name: str, shape: Shape, dtype: Any = np.float32) -> Array:
-        """The first value of parameter `name`. Raises ParameterError if no rule fits its name."""
+        """The first value of parameter `name`. Raises NoRule, a ParameterError, if no rule fits its name."""
         if name.endswith("weight"):
             return self.weight(name, shape).astype(dtype, copy=False)
         if name.endswith(_ZERO):
             return np.zeros(shape, dtype)
         if name.endswith(_ONE):
             return np.ones(shape, dtype)
-        raise ParameterError(
+        raise NoRule(
             f"no rule for the first value of parameter {name!r}",
             expected="a name ending in weight, bias, gamma, beta, moving_mean or moving_var",
             remedy="Rename it, give it an initializer with Variable(init=...), or pass its value in arg_params",

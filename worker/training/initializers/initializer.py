@@ -14,10 +14,12 @@ from ... import random
 from ...array import Array, Shape
 from .base import Initializer, positive
 from .by_shape import Bilinear, LSTMBias, MSRAPrelu, Orthogonal, Xavier
+from .recurrent import FusedRNN
 
 __all__ = [
     "Bilinear",
     "Constant",
+    "FusedRNN",
     "Initializer",
     "LSTMBias",
     "Load",
@@ -140,7 +142,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 # The names that MXNet registers; zeros and ones are its aliases.
 _BY_NAME: Mapping[str, type[Initializer]] = {
     kind.__name__.lower(): kind
-    for kind in (Uniform, Normal, Constant, Zero, One, Xavier, MSRAPrelu, Orthogonal, LSTMBias, Bilinear)
+    for kind in (Uniform, Normal, Constant, Zero, One, Xavier, MSRAPrelu, Orthogonal, LSTMBias, Bilinear, FusedRNN)
 } | {"zeros": Zero, "ones": One}
 
 
@@ -159,6 +161,8 @@ def create(value: object) -> Initializer:
             raise ParameterError("initializer", expected="'[\"name\", {...}]'", got=repr(value)) from None
     if not isinstance(name, str) or name.lower() not in _BY_NAME:
         raise ParameterError("initializer", expected="one of " + ", ".join(sorted(_BY_NAME)), got=repr(name))
+    if isinstance(options, dict) and isinstance(inner := options.get("init"), str):  # FusedRNN has one for its parts
+        options = {**options, "init": create(inner)}
     try:
         return _BY_NAME[name.lower()](**options)
     except TypeError as error:

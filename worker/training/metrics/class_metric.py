@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypedDict
 
 import numpy as np
@@ -32,8 +33,9 @@ class ClassMetric(Metric):
 
     The classes lie on `axis` of the output; by default where the network's loss has them, or else on axis 1. The label
     has the output's other axes, perhaps merged: labels (N, T) go with outputs (N * T, K). A label of the output's own
-    shape holds a probability for each class, as one-hot labels do. Rows and positions whose label is `ignore_label`, by
-    default what the loss ignores, do not count.
+    shape holds a probability for each class, as one-hot labels do; where neither the loss nor `axis` says so, it is
+    taken for one if it sums to 1 over the classes and the output is not whole numbers. Rows and positions whose label
+    is `ignore_label`, by default what the loss ignores, do not count.
     """
 
     plain: ClassVar[bool] = False  # whether outputs of the label's shape are taken, which are no probabilities
@@ -66,6 +68,8 @@ class ClassMetric(Metric):
         return label.reshape(shaped.shape[0], shaped.shape[2]), shaped
 
     def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
+        if head.rows is None and self.axis is None and _is_one_hot(label, output):
+            head = replace(head, rows=lambda array: array.reshape(*array.shape[:2], math.prod(array.shape[2:])))
         label, output = self.by_class(label, output, head)
         ignored = self.ignored(head)
         counts = np.ones(output[:, 0].shape, bool) if ignored is None or label.ndim == 3 else label != ignored
@@ -79,11 +83,12 @@ class ClassMetric(Metric):
         """What gives an array of the output's shape as (rows, classes, positions)."""
         shape, axis = output.shape, self.axis
         if axis is None and head.rows is not None:
-            rows, _, positions = head.rows(output).shape
-            if label.shape == shape or label.size == rows * positions:
+            rows, classes, positions = head.rows(output).shape
+            fits = label.shape == shape or label.size == rows * positions
+            if fits and (classes > 1 or self.plain):
                 return head.rows
         if axis is None and self.plain and column(label).shape == shape:
-            return lambda array: array.reshape(len(array), 1, -1) if array.size else array.reshape(0, 1, 0)
+            return lambda array: array.reshape(array.shape[0], 1, math.prod(array.shape[1:]))
         axis = 1 if axis is None else axis
         if -len(shape) <= axis < len(shape):
             axis %= len(shape)
@@ -120,6 +125,14 @@ def regrouped(shape: Shape, other: Shape) -> bool:
     """
     bounds, others = _bounds(shape), _bounds(other)
     return math.prod(shape) == math.prod(other) and (bounds <= others or bounds >= others)
+
+
+def _is_one_hot(label: Array, output: Array) -> bool:
+    """Whether a label of the output's shape holds probabilities of classes on axis 1, beside an output of scores."""
+    if label.shape != output.shape or label.ndim < 2 or label.shape[1] < 2 or not label.size:
+        return False
+    sums = np.allclose(label.sum(axis=1), 1, atol=1e-3) and (label >= 0).all()
+    return bool(sums and (output != np.rint(output)).any())
 
 
 def _bounds(shape: Shape) -> set[int]:

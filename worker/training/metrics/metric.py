@@ -17,6 +17,7 @@ from .regression import MAE, MSE, RMSE, RMSLE, Loss, PearsonCorrelation
 __all__ = [
     "F1", "MAE", "MCC", "MSE", "RMSE", "RMSLE", "Accuracy", "CompositeMetric", "CrossEntropy", "Custom", "Loss",
     "Metric", "PearsonCorrelation", "Perplexity", "Precision", "Recall", "TopKAccuracy", "create", "custom",
+    "np",
 ]  # fmt: skip
 
 _BY_NAME: dict[str, type[Metric]] = {
@@ -33,6 +34,23 @@ def custom(name: str, function: Callable[[Array, Array], Any], maximize: bool = 
     `maximize`: whether more is better. `options`: output_names and label_names.
     """
     return Custom(name, function, maximize, **options)
+
+
+def np(
+    numpy_feval: Callable[[Array, Array], Any], name: str | None = None, allow_extra_outputs: bool = False
+) -> Custom:
+    """MXNet's form of `custom`: the function comes first, and may return (sum, count) instead of their ratio.
+
+    Without `name` the metric has the function's. `allow_extra_outputs` is there for MXNet's scripts: outputs without a
+    label are left out in any case.
+    """
+
+    def value(label: Array, output: Array) -> Any:
+        found = numpy_feval(label, output)
+        return found[0] / found[1] if isinstance(found, tuple) else found
+
+    called = getattr(numpy_feval, "__name__", type(numpy_feval).__name__)
+    return Custom(name or (f"custom({called})" if "<" in called else called), value)
 
 
 def create(metric: object, **options: Any) -> Metric:

@@ -181,3 +181,20 @@ def test_wrong_pixels():
         mx.recordio.unpack_img(b"", 2)
     with pytest.raises(DataError, match="the record with id 7 cannot be read"):
         mx.recordio.unpack_img(mx.recordio.pack((0, 0, 7, 0), b"junk"))
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+        b"Exif\0\0II*\0\xff\xff\xff\x7f",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\xff\xff\xff\x7f\x08\0\0\0",
+        b"Exif\0\0",
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_data_do_not_refuse_a_picture(kind, exif):
+    """Where warnings are errors, too."""
+    out = io.BytesIO()
+    PIL.Image.new("RGB", (8, 6), "red").save(out, kind, exif=exif)
+    assert decode(out.getvalue(), "RGB", "x").size == (8, 6)

@@ -1,4 +1,4 @@
-"""Makes data/torch_new.pth and data/torch_old.pth: run with a Python that has torch, `python record_torch.py`."""
+"""Makes torch_new.pth and its like in recorded/: run with a Python that has torch, `python record_torch.py`."""
 
 from pathlib import Path
 
@@ -19,3 +19,13 @@ if __name__ == "__main__":
     tensors["shared"] = tensors["transposed"][1]
     torch.save({"state_dict": tensors, "epoch": 3}, FOLDER / "torch_new.pth")
     torch.save(tensors, FOLDER / "torch_old.pth", _use_new_zipfile_serialization=False)
+
+    forms = {
+        "negative": torch.complex(torch.zeros(4), torch.arange(4.0) + 1).conj().imag,
+        "parameter": torch.nn.Parameter(torch.arange(3.0)),
+        "expanded": torch.arange(2.0).expand(3, 2),
+        "one": torch.tensor(2.0).expand(4),
+        0: torch.ones(2),
+    }
+    torch.save(forms, FOLDER / "torch_forms.pth")
+    torch.save(forms, FOLDER / "torch_forms_old.pth", _use_new_zipfile_serialization=False)

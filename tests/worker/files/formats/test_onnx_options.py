@@ -249,3 +249,29 @@ def test_labels_among_the_parameters_do_not_fix_the_rows(tmp_path):
     arrays = {"softmax_label": np.zeros(2, np.float32)}
     mx.formats.export_onnx(net, arrays, {"data": (2, 3)}, tmp_path / "net.onnx", dynamic_batch=True)
     assert session((tmp_path / "net.onnx").read_bytes()).get_outputs()[0].shape == ["N", 3]
+
+
+def test_constants_that_overflow_or_divide_by_zero_do_not_warn(tmp_path):
+    """Warnings are errors in these tests. 1 / 0 is infinite in the file's network as well, by IEEE 754."""
+    helper, to_proto = onnx.helper, onnx.numpy_helper.from_array
+    nodes = [
+        helper.make_node("Div", ["one", "zero"], ["quotient"]),
+        helper.make_node("Cast", ["large"], ["single"], to=1),
+        helper.make_node("Add", ["x", "quotient"], ["y"]),
+        helper.make_node("Gemm", ["x", "large_weight"], ["z"], alpha=3e38),
+        helper.make_node("Add", ["x", "single"], ["w"]),
+    ]
+    constants = {
+        "one": np.ones(2, np.float32), "zero": np.zeros(2, np.float32), "large": np.full(2, 1e300),
+        "large_weight": np.full((2, 2), 3e38, np.float32),
+    }  # fmt: skip
+    arrays = [to_proto(array, name) for name, array in constants.items()]
+    outputs = [helper.make_tensor_value_info(name, 1, [1, 2]) for name in "yzw"]
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", 1, [1, 2])], outputs, arrays)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    arguments = mx.formats.import_onnx(tmp_path / "net.onnx")[1]
+    assert len(arguments) == 3
+    assert all(np.isinf(array).all() for array in arguments.values())
+    net = mx.sym.broadcast_add(D, mx.sym.Variable("w"))
+    mx.formats.export_onnx(net, {"w": np.full(2, 1e300)}, {"data": (1, 2)}, tmp_path / "out.onnx")

@@ -154,3 +154,19 @@ def test_bad_options():
         mx.metric.TopKAccuracy(0)
     with pytest.raises(ParameterError, match="metric accuracy"):
         mx.metric.create("accuracy", top_k=3)
+
+
+def test_mxnets_form_of_a_custom_metric():
+    """Names and values are those of MXNet 1.9.1; a function may return a sum and a count."""
+    label, output = np.array([0, 1]), np.array([[1, 0], [1, 0]], np.float32)
+    metric = mx.metric.np(lambda label, output: float((label == output.argmax(axis=1)).mean()))
+    metric.update(label, output)
+    assert metric.get() == ("custom(<lambda>)", 0.5)
+
+    def errors(label, output):
+        return 3.0, 2
+
+    assert mx.metric.np(errors).get()[0] == "errors"
+    metric = mx.metric.np(errors, name="mine", allow_extra_outputs=True)
+    metric.update(label, output)
+    assert metric.get() == ("mine", 1.5)

@@ -15,6 +15,7 @@ from .....common.errors import GraphError, ParameterError, ShapeError
 from ....array import Array, Shape
 from ....atomic_files import PathLike, write_atomically
 from ....graphs.node import Entry, Node
+from ....graphs.shape_inference import UnknownShapes
 from ....symbols.symbol import Symbol
 from ..extras import needed
 from . import exporter_arrays, exporter_layers, exporter_math, exporter_norms  # noqa: F401  (EXPORTERS)
@@ -53,10 +54,12 @@ class _Export:
     ) -> None:
         self.helper = needed("onnx.helper", "exporting to ONNX")
         self.symbol = symbol
-        # A label that comes with the parameters would hold the number of rows.
-        read = {node.name for node in _used(symbol) if node.op is None}
+        everything, read = arrays, {node.name for node in _used(symbol) if node.op is None}
         self.arrays = arrays = {name: value for name, value in arrays.items() if name in read}
-        self.shapes = _all_shapes(symbol, arrays, shapes)
+        try:
+            self.shapes = _all_shapes(symbol, arrays, shapes)
+        except UnknownShapes:  # a label that comes with the parameters holds a number of rows, and is the last resort
+            self.shapes = _all_shapes(symbol, everything, shapes)
         # What the number of rows decides is what changes with it: an extent may equal it by chance.
         self.grown = _with_one_row_more(symbol, arrays, shapes) if dynamic_batch else self.shapes
         self.writer, self.names, self.inputs = Writer(), dict[Entry, str](), list[Any]()
@@ -81,7 +84,8 @@ class _Export:
         """A variable becomes an initializer if there is an array for it, else an input of the graph."""
         name = self.names[node, 0] = self.writer.unique(node.name)
         if node.name in self.arrays:
-            self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
+            with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
+                self.writer.constants[name] = np.ascontiguousarray(self.arrays[node.name], np.float32)
         else:
             self.inputs.append(self._described((node, 0), name))
 

@@ -38,10 +38,12 @@ def import_onnx(path: PathLike) -> tuple[Symbol, dict[str, Array], dict[str, Arr
     model = _load(path)
     graph = Graph(max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")))
     try:
-        _collect(model, graph, str(path))
-        for node in model.graph.node:
-            _node(node, graph)
-        outputs = [_output(graph, item.name) for item in model.graph.output]
+        # Constants may be anything, and what is computed of them here becomes what it becomes in the network.
+        with np.errstate(all="ignore"):
+            _collect(model, graph, str(path))
+            for node in model.graph.node:
+                _node(node, graph)
+            outputs = [_output(graph, item.name) for item in model.graph.output]
     except PushgradError as error:
         error.locate(str(path))
         raise

@@ -52,8 +52,7 @@ class Graph:
         Asking again with the same value gives the same variable; with another one (transposed, say) it gives a new
         variable under a new name. `state` makes it an auxiliary state.
         """
-        with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, without a warning
-            values = np.array(value, np.float32, order="C")  # a copy, as arrays of the file cannot be written to
+        values = np.array(value, np.float32, order="C")  # a copy, as arrays of the file cannot be written to
         where = self.states if state else self.arguments
         for symbol in self.made.setdefault(name, []):
             if np.array_equal(where.get(str(symbol.name), ()), values):

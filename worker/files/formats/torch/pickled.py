@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from .....common.errors import FileFormatError
@@ -40,12 +40,16 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A tensor of that shape: a part of a storage. Offset and strides count elements, and nothing is checked yet."""
+    """A tensor of that shape: a part of a storage, its numbers with the other sign if it is `negative`.
+
+    Offset and strides count elements, and nothing is checked yet.
+    """
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    negative: bool = False
 
 
 def read_pickle(stream: Any, where: str) -> Any:
@@ -190,12 +194,29 @@ def _make_view(machine: _Machine, arguments: tuple[Any, ...]) -> View:
     # type(...) is int, because True is an instance of int, too.
     if made is None or not all(type(number) is int for number in (made.offset, *made.shape, *made.strides)):
         machine.refuse("a tensor that is not described as torch describes it")
-    return made
+    return replace(made, negative=_is_negative(machine, arguments[6:]))
+
+
+def _is_negative(machine: _Machine, metadata: tuple[Any, ...]) -> bool:
+    """Whether the numbers count with the other sign, as those of `x.conj().imag` do: torch notes that as metadata."""
+    flags = metadata[0] if metadata and metadata[0] is not None else {}
+    if not isinstance(flags, dict) or any(value is not False and name != "neg" for name, value in flags.items()):
+        machine.refuse("a tensor with metadata other than the sign, such as conj")
+    return flags.get("neg", False) is True
+
+
+def _make_parameter(machine: _Machine, arguments: tuple[Any, ...]) -> View:
+    """_rebuild_parameter(tensor, requires_grad, hooks[, state]), which is how nn.Parameter is saved, as its tensor."""
+    if not arguments or not isinstance(arguments[0], View):
+        machine.refuse("a parameter of something other than a tensor")
+    return arguments[0]
 
 
 CALLS: dict[Global, Callable[[_Machine, tuple[Any, ...]], Any]] = {
     Global("collections", "OrderedDict"): _make_dict,
     Global("torch._utils", "_rebuild_tensor_v2"): _make_view,
+    Global("torch._utils", "_rebuild_parameter"): _make_parameter,
+    Global("torch._utils", "_rebuild_parameter_with_state"): _make_parameter,
 }
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
 _IGNORED = {"PROTO", "FRAME", "STOP"}

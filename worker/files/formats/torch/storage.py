@@ -24,6 +24,7 @@ _MAX_NDIM = 32
 # Bounds the product of a shape's extents other than 0: a tensor without elements could claim any others, but numpy
 # cannot make an array whose extents overflow.
 _MOST_ELEMENTS = 1 << 48
+MOST_EXPANDED = 1 << 28  # bytes of a file's tensors of stride 0, which can claim any shape with a few bytes
 
 
 def element_type(storage: Storage, where: str) -> np.dtype[Any]:
@@ -59,7 +60,8 @@ def read_storage(storage: Storage, content: bytes, where: str) -> Array:
 def view(tensor: View, values: Array, where: str) -> Array:
     """The tensor, an array of shape tensor.shape, as a view into `values`, its storage's elements (count,).
 
-    Raises FileFormatError unless it stays inside the storage and has no more elements than that.
+    It has memory of its own if its sign is turned, or if elements count several times, as those of an expanded tensor
+    do. Raises FileFormatError unless it stays inside the storage, or if it is expanded beyond `MOST_EXPANDED`.
     """
 
     def refuse(what: str) -> NoReturn:
@@ -72,14 +74,24 @@ def view(tensor: View, values: Array, where: str) -> Array:
     if math.prod(extent or 1 for extent in tensor.shape) > _MOST_ELEMENTS:
         refuse(f"a shape beyond all bounds: {tensor.shape[:_MAX_NDIM]}")
     # as_strided checks nothing, so this is what keeps a damaged file from showing memory outside the storage: as no
-    # stride is negative, the last element has the largest offset. `count` keeps strides of 0 from making a huge array
-    # of few elements.
+    # stride is negative, the last element has the largest offset.
     count = math.prod(tensor.shape)
+    if expanded_bytes(tensor, values) > MOST_EXPANDED:
+        refuse(f"a tensor that is expanded to {count} elements")
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
-    if count > len(values) or tensor.offset > len(values) or (count and last >= len(values)):
+    if tensor.offset > len(values) or (count and last >= len(values)):
         refuse("a tensor reaches beyond it")
     if not count:
         return np.empty(tensor.shape, values.dtype)
     # The stride of an axis of one element is never used, but numpy could overflow on what a file says there.
     strides = [stride * values.itemsize if n > 1 else 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True)]
-    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
+    found: Array = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
+    if tensor.negative:
+        return -found
+    return found.copy() if expanded_bytes(tensor, values) else found
+
+
+def expanded_bytes(tensor: View, values: Array) -> int:
+    """The bytes that a tensor takes of its own because it has more elements than its storage; 0 if it has not."""
+    count = math.prod(tensor.shape)
+    return count * values.itemsize if count > len(values) else 0

@@ -21,7 +21,7 @@ from ....array import Array
 from ....atomic_files import PathLike
 from .bounded_file import BoundedFile
 from .pickled import Storage, View, read_pickle
-from .storage import read_storage, size_of, view
+from .storage import MOST_EXPANDED, expanded_bytes, read_storage, size_of, view
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first two pickles of the older layout, as torch/serialization.py defines them
 _VERSION = 1001
@@ -34,7 +34,8 @@ _REMEDY = "It should be a state_dict written by torch.save, or a wheel with one 
 def load_torch(path: PathLike) -> dict[str, Array]:
     """The tensors of a state_dict by name, as numpy arrays of their shapes and element types; bfloat16 as float32.
 
-    Arrays share memory where the tensors did. Reads .pth and .pt files, and a wheel (.whl) or zip archive with one such
+    Arrays share memory where the tensors did; expanded and negated ones do not. Keys that are whole numbers become
+    names such as "0". Reads .pth and .pt files, and a wheel (.whl) or zip archive with one such
     file in it. If a dictionary holds the tensors under the key "state_dict", those are taken. Raises FileFormatError if
     the file is missing, truncated, in another format, or contains anything but tensors.
     """
@@ -155,10 +156,17 @@ def _tensors(content: Any, fetch: Callable[[Storage], Array], where: str) -> dic
         raise FileFormatError(f"{where}: there are no named tensors in it", remedy=_REMEDY)
     arrays: dict[Storage, Array] = {}
     found: dict[str, Array] = {}
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, View):
-            raise FileFormatError(f"{where}: {str(name)[:80]}", expected="a tensor", got=type(value).__name__)
+    expanded = 0
+    for key, value in state.items():
+        name, what = str(key), f"{where}: {str(key)[:80]}"
+        if not isinstance(value, View):
+            raise FileFormatError(what, expected="a tensor", got=type(value).__name__)
+        if name in found:
+            raise FileFormatError(f"{what}: there is a key of that name as text and as a number")
         if value.storage not in arrays:
             arrays[value.storage] = fetch(value.storage)
-        found[name] = view(value, arrays[value.storage], f"{where}: {name[:80]}")
+        expanded += expanded_bytes(value, arrays[value.storage])
+        if expanded > MOST_EXPANDED:
+            raise FileFormatError(f"{what}: the file's tensors are expanded beyond all bounds", remedy=_REMEDY)
+        found[name] = view(value, arrays[value.storage], what)
     return found

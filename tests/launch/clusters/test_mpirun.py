@@ -1,0 +1,96 @@
+"""Jobs that a real mpirun starts: `launch --cluster mpi`, and mpirun by itself.
+
+PUSHGRAD_MPIRUNS names further ones, between semicolons: of wheels in environments of their own, say.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.engines
+
+MPIRUNS = [
+    "mpirun.openmpi --allow-run-as-root --oversubscribe",
+    "mpirun.mpich",
+    *filter(None, os.environ.get("PUSHGRAD_MPIRUNS", "").split(";")),
+]
+TRAIN = """
+import os, sys
+import numpy as np
+import pushgrad as mx
+
+rng = np.random.default_rng(1)
+X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
+mx.random.seed(3)
+model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
+np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+print("rank", mx.rank(), "of", mx.num_workers(), "local", os.environ["LOCAL_RANK"], flush=True)
+"""
+
+
+@pytest.fixture(params=MPIRUNS, ids=lambda command: re.sub(r"\W+", "-", command.split()[0]))
+def mpirun(request):
+    if not shutil.which(request.param.split()[0]):
+        pytest.skip(f"{request.param.split()[0]} is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The parameters of a local job."""
+    folder = tmp_path_factory.mktemp("local")
+    (folder / "train.py").write_text(TRAIN)
+    command = [sys.executable, "-m", "pushgrad.launch", "--workers", "2", "train.py", "local"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=110)
+    with np.load(folder / "local-0.npz") as file:
+        return dict(file)
+
+
+def same_bits(path, expected):
+    with np.load(path) as found:
+        return sorted(found) == sorted(expected) and all(
+            found[name].tobytes() == expected[name].tobytes() for name in expected
+        )
+
+
+def test_launch(mpirun, launch, script, tmp_path, expected):
+    job = launch("--cluster", "mpi", "--mpirun", mpirun, "--workers", 2, script(TRAIN), "mpi", real=True)
+    assert job.finish() == 0, job.text
+    for rank in (0, 1):
+        assert f"w{rank} | rank {rank} of 2 local {rank}" in job.lines
+        assert same_bits(tmp_path / f"mpi-{rank}.npz", expected)
+
+
+def test_a_worker_s_code(mpirun, launch, script, left_behind):
+    text = "import os, sys, pushgrad as mx\nmx.kv.create('dist_sync')\nif os.environ['RANK'] == '1': sys.exit(3)\n"
+    job = launch(
+        "--cluster", "mpi", "--mpirun", mpirun, "--workers", 2, script(text + "mx.kv.create('dist_sync')"), real=True
+    )
+    assert job.finish() == 3, job.text
+    assert "worker 1 exited with code 3 (host " in job.errors[-2]
+    assert left_behind(job.job_id) == []
+
+
+def test_mpirun_by_itself(mpirun, script, tmp_path, expected):
+    command = [*mpirun.split(), "-n", "4", sys.executable, script(TRAIN), "alone"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
+        "rank 0 of 2 local 0",
+        "rank 1 of 2 local 1",
+    ]
+    assert same_bits(tmp_path / "alone-1.npz", expected)
+
+
+def test_processes_that_do_not_know_of_each_other(launch, script):
+    """What srun does with an MPI that it does not know: each process is the only one."""
+    alone = "PMI_RANK=0 PMI_SIZE=1 MPI_LOCALRANKID=0 MPI_LOCALNRANKS=1"
+    agent = f"{alone} {sys.executable} -P -m pushgrad.launch.clusters.agent & "
+    job = launch("--cluster", "mpi", "--mpirun", f"sh -c '{agent * 3} wait'", script(""), real=True)
+    assert job.finish() == 1, job.text
+    assert "its agent is one of 1 and not of 3: sh has started each by itself" in job.errors[-2]

@@ -1,0 +1,119 @@
+"""The contract between an iterator and whoever uses it: each batch is what `provide_data` and `provide_label` say.
+
+Every error names the iterator's class, the number of the batch in its epoch (counted from 0) and what was expected.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import DataError
+from ..array import Array, Shape
+from .data_iter import DataBatch, DataIter
+from .user_arrays import check_whole
+
+
+def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
+    """The batches that are left in the iterator's epoch, checked; labels may be missing where they are not wanted.
+
+    Raises DataError for a batch that is none, has other arrays than the iterator provides or in other shapes, or has
+    more fillers than rows.
+    """
+    data, label = described(iterator)
+    for number, batch in enumerate(iterator):
+        where = f"{type(iterator).__name__}, batch {number}"
+        if not (hasattr(batch, "data") and hasattr(batch, "label")):
+            expected = "a DataBatch(data=[array, ...], label=[array, ...], pad=0)"
+            raise DataError(where, expected=expected, got=_kind(batch))
+        wanted = labelled or bool(batch.label)
+        yield DataBatch(
+            _arrays(where, "data", batch.data, data),
+            _arrays(where, "label", batch.label, label) if wanted else [],
+            _pad(where, getattr(batch, "pad", 0), iterator.batch_size),
+            getattr(batch, "index", None),
+        )
+
+
+def described(iterator: DataIter) -> tuple[list[tuple[str, Shape]], list[tuple[str, Shape]]]:
+    """Names and shapes of the data and label arrays of the iterator's batches.
+
+    Raises DataError if it lacks them or its batch_size, or states them in another form than (name, shape).
+    """
+    found = [_described(iterator, kind) for kind in ("provide_data", "provide_label")]
+    size = getattr(iterator, "batch_size", None)
+    for name, shape in (*found[0], *found[1]):
+        if not shape or shape[0] != size:
+            raise DataError(
+                f"{type(iterator).__name__}: shape of {name}",
+                expected=f"({size}, ...), its batch_size first",
+                got=shape,
+            )
+    return found[0], found[1]
+
+
+def _described(iterator: DataIter, kind: str) -> list[tuple[str, Shape]]:
+    """`provide_data` or `provide_label` as pairs; an iterator without labels need not have the latter."""
+    items = getattr(iterator, kind, None if kind == "provide_data" else [])
+    try:
+        pairs = [(name, tuple(operator.index(extent) for extent in shape)) for name, shape in items or []]
+    except (TypeError, ValueError):
+        pairs = []
+    if not all(isinstance(name, str) for name, _ in pairs) or (not pairs and (items or kind == "provide_data")):
+        raise DataError(
+            f"{type(iterator).__name__}.{kind}",
+            expected="a list of (name, shape), such as [('data', (100, 784))], or of DataDesc",
+            got=repr(items)[:80],
+        )
+    return pairs
+
+
+def _arrays(where: str, kind: str, given: Any, wanted: Sequence[tuple[str, Shape]]) -> list[Array]:
+    """The batch's arrays of one kind, each compared with its name and shape in `wanted`."""
+    items = [] if given is None else given
+    if not isinstance(items, list | tuple):
+        raise DataError(f"{where}: {kind}", expected="a list of arrays", got=_kind(items))
+    if len(items) != len(wanted):
+        names = ", ".join(name for name, _ in wanted) or "none"
+        raise DataError(f"{where}: {kind}", expected=f"{len(wanted)} arrays ({names})", got=len(items))
+    return [_array(where, item, name, shape) for item, (name, shape) in zip(items, wanted, strict=True)]
+
+
+def _array(where: str, item: Any, name: str, shape: Shape) -> Array:
+    """One array as numpy's. Axes of one element count as none: labels (n, 1) are as good as (n,)."""
+    if isinstance(item, list | tuple) or not (hasattr(item, "__array__") or hasattr(item, "__dlpack__")):
+        raise DataError(f"{where}: {name}", expected=f"an array of shape {shape}", got=_kind(item))
+    array = np.asarray(item) if hasattr(item, "__array__") else np.from_dlpack(item)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{where}: {name}", expected="numbers", got=f"elements of type {array.dtype}")
+    check_whole(array, f"{where}: {name}")
+    rows = array.shape[:1]
+    if rows != shape[:1] or not _is_same(array.shape[1:], shape[1:]):
+        remedy = None if rows == shape[:1] else "Fill a short batch up, and say in `pad` how many rows are fillers"
+        raise DataError(f"{where}: {name}", expected=f"shape {shape}", got=array.shape, remedy=remedy)
+    return array
+
+
+def _is_same(found: Shape, wanted: Shape) -> bool:
+    return found == wanted or [n for n in found if n != 1] == [n for n in wanted if n != 1]
+
+
+def _pad(where: str, pad: Any, batch_size: int) -> int:
+    try:
+        number = 0 if pad is None else operator.index(pad)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= batch_size:
+        raise DataError(
+            f"{where}: pad", expected=f"a whole number from 0 to {batch_size}, the batch_size", got=repr(pad)
+        )
+    return number
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words for an error."""
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {shape}"
