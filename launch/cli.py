@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from .job import Job
 
 INTERRUPTED = 130
-SHOWING = ("config", "dry_run", "quiet", "verbose", "timestamps", "ranks")  # options that do not make the job another
+SHOWING = (
+    "config",
+    "dashboard",
+    "dry_run",
+    "quiet",
+    "verbose",
+    "timestamps",
+    "ranks",
+)  # options that do not make the job another
 
 EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script. An option may also be set
 by a variable (LAUNCH_WORKERS=2 for --workers 2) or in the file of --config; the option counts before the variable,
@@ -120,6 +128,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 )
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
+@click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")
 @click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")
 @click.option("--verbose", is_flag=True, help="Tell what happens to each process.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
@@ -143,7 +152,8 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
-    return cluster.run(job, plan, display, quiet=quiet, verbose=context.params["verbose"], own_process=True)
+    how = {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
+    return cluster.run(job, plan, display, own_process=True, **how)
 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:

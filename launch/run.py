@@ -6,6 +6,7 @@ waiting in select); output.py has a thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -51,21 +52,25 @@ def run_job(
     *,
     quiet: bool = False,
     verbose: bool = False,
+    dashboard: bool = False,
     own_process: bool = False,
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    `job.run_dir` stays. `own_process` says that this process does nothing else: it may then take in orphans and end
-    itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its first processes.
+    `job.run_dir` stays. With `dashboard` a page shows it as long as the job runs. `own_process` says that this process
+    does nothing else: it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made,
+    or if the system has no room for its first processes.
     """
     with (
         Mailbox(own_process) as mailbox,
         held_port(plan.specs) as ready,
+        contextlib.ExitStack() as stack,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
         plan = replace(plan, specs=tuple(ready))
         record = _make_folders(job, plan, mailbox)
         try:
+            url = stack.enter_context(_dashboard(job)) if dashboard else ""
             runner = Runner(job, plan, display, mailbox, record, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             shutil.rmtree(job.job_dir, ignore_errors=True)
@@ -74,7 +79,7 @@ def run_job(
                 f"the system has no room for the job: {error}",
                 remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
             ) from None
-        code = runner.run()
+        code = runner.run(url)
         shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
 
@@ -93,6 +98,12 @@ def _make_folders(job: Job, plan: Plan, mailbox: Mailbox) -> Recorder:
             f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
             remedy="--runs names another folder for runs",
         ) from None
+
+
+def _dashboard(job: Job) -> contextlib.AbstractContextManager[str]:
+    from .runs.dashboard import serving
+
+    return serving(job.run_dir)
 
 
 class Runner:
@@ -135,9 +146,11 @@ class Runner:
         self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
-    def run(self) -> int:
-        """Start, supervise, clear up and report; returns the exit code."""
+    def run(self, dashboard: str = "") -> int:
+        """Start, supervise, clear up and report; returns the exit code. `dashboard` is the URL of the page, if any."""
         self._narration.headline()
+        if dashboard:
+            self._narration.say(f"dashboard: {dashboard}")
         try:
             self._take_signals()
             if not self._supervisor.stopping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -72,14 +73,20 @@ def _summary(run: Run) -> dict[str, Any]:
 @_where
 @click.option("-f", "--follow", is_flag=True, help="Show it again every second, until the run has ended.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object; with --follow one in each line.")
-def status(run: str, folder: str | None, follow: bool, as_json: bool) -> None:
+@click.option("--serve", is_flag=True, help="As a page for a browser on this host, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any]")
+def status(run: str, folder: str | None, follow: bool, as_json: bool, serve: bool, port: int) -> None:
     """Say how RUN stands and how far each process is, while it runs and afterwards.
 
     RUN is the id of a run, the beginning of it or of its last part, or `latest`, the default.
     """
     from .story import Story
 
-    story = Story(_found(folder, run))
+    found = _found(folder, run)
+    if serve:
+        _serve(found, port)
+        return
+    story = Story(found)
     story.update()
     if as_json:
         _again(story, follow, lambda: click.echo(json.dumps(_status(story))))
@@ -95,6 +102,17 @@ def _again(story: Any, follow: bool, show: Callable[[], None]) -> None:
         time.sleep(AGAIN)
         story.update()
         show()
+
+
+def _serve(run: Run, port: int) -> None:
+    from threading import Event
+
+    from .dashboard import serving
+
+    with serving(run.folder, port) as url:
+        click.echo(f"{url}  (Ctrl-C ends it)")
+        with contextlib.suppress(KeyboardInterrupt):
+            Event().wait()
 
 
 def _live(story: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -113,10 +114,12 @@ def _name(event: Event) -> str:
 
 
 def _number(text: str) -> float | None:
+    """A number as JSON knows them; None if it is none."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def _process(spec: ProcessSpec) -> dict[str, object]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..display import Row, View
 from ..process_plan import ProcessSpec
 from ..state import Member
+from .curves import Curve
 from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
 from .positions import Positions
 from .rates import Exchange
@@ -23,8 +24,9 @@ class Story:
         self.run = run
         self.members: dict[str, Member] = {}
         self.events: deque[Record] = deque(maxlen=RECENT)
-        self.waiting = ""
+        self.waiting, self._waiting_since = "", 0.0
         self._positions = Positions()
+        self.curves: dict[str, Curve] = {}  # of workers that have said how far they are
         self._exchange = Exchange()
         self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
         for process in read_json(run.folder / PLAN).get("processes", []):
@@ -44,12 +46,12 @@ class Story:
     def _happened(self, event: Record, member: Member | None) -> None:
         kind = event["event"]
         if kind == "waiting":
-            self.waiting = str(event.get("text"))
+            self.waiting, self._waiting_since = str(event.get("text")), event["time"]
         if member is None:
             return
         if kind == "started":
             member.pid, member.spec = event["pid"], replace(member.spec, host=event["host"])
-        elif kind in ("arrived", "joined"):
+        elif kind in ("listening", "arrived", "joined"):
             member.joined, member.left, self.waiting = True, False, ""
         elif kind == "left":
             member.left = True
@@ -65,7 +67,10 @@ class Story:
         if "step" in row:
             said = ", ".join(f"{key}={value:g}" for key, value in row["metrics"].items() if value is not None)
             member.progress = {**row, "metric": said}
-            self.waiting = ""
+            if row["time"] > self._waiting_since:
+                self.waiting = ""
+            curve = self.curves.setdefault(name, Curve())
+            curve.add(row["time"] - self.run.began, row["samples_per_second"], row["metrics"])
             self._positions.note(name, row["time"], row["fit"], row["epoch"], row["step"])
 
     def view(self) -> View:

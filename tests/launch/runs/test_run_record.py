@@ -47,11 +47,15 @@ def test_progress_is_thinned_out_and_the_last_one_is_kept(make_run, monkeypatch)
     for tick in range(20):  # 10 s of reports every half second
         now[0] = tick / 2
         progress = {"event": "progress", "rank": 0, "fit": 0, "epoch": 1, "step": tick, "samples_per_second": 9.0}
-        made.record.said({**progress, "metric": "accuracy=0.5, rmse=1e-3, odd=nan"})
+        made.record.said({**progress, "metric": "accuracy=0.5, rmse=1e-3, odd=nan, huge=1e999"})
     assert [row["step"] for row in made.lines("metrics.jsonl")] == list(range(0, 20, 2))
     made.record.end(None, 10.0)
     last = made.lines("metrics.jsonl")[-1]
-    assert (last["process"], last["step"], last["metrics"]) == ("w0", 19, {"accuracy": 0.5, "rmse": 0.001})
+    assert (last["process"], last["step"], last["metrics"]) == (
+        "w0",
+        19,
+        {"accuracy": 0.5, "rmse": 0.001, "huge": None},
+    )
 
 
 @pytest.mark.parametrize(
