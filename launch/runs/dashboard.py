@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from .story import Story
 from .words import outcome, when
 
 HOST = "127.0.0.1"
-CURVES = 8  # workers whose curves are drawn: more colours cannot be told apart
+CURVES = 8  # in one plot: more colours cannot be told apart
 EVENTS = 200
 PATIENCE = 10.0  # seconds that a browser has for its request
 HEADERS = {
@@ -90,7 +89,7 @@ def _data(story: Story) -> dict[str, Any]:
         "began": when(run),
         "waiting": view.waiting,
         "rows": [vars(row) for row in view.rows],
-        "curves": {name: curve.shown() for name, curve in islice(story.curves.items(), CURVES)},
+        "plots": story.plots.shown(CURVES),
         "events": list(story.events)[-EVENTS:],
     }
 

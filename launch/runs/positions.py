@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Positions:
     def __init__(self) -> None:
         self._last: dict[str, deque[_Report]] = {}
         self._lengths: dict[tuple[int, int], int] = {}  # the highest step that was seen, by fit and epoch
+        self._offsets: dict[tuple[int, int], int] = {}  # steps before that epoch; empty if they are to be found anew
 
     def note(self, name: str, time: float, fit: int, epoch: int, step: int) -> None:
         """A worker's report: its fit, its epoch and its step in that epoch, both from 1."""
         self._last.setdefault(name, deque(maxlen=2)).append(_Report(time, fit, epoch, step))
-        self._lengths[fit, epoch] = max(step, self._lengths.get((fit, epoch), 0))
+        if step > self._lengths.get((fit, epoch), 0):
+            self._lengths[fit, epoch] = step
+            if self._offsets and max(self._offsets) != (fit, epoch):
+                self._offsets = {}  # later epochs begin later than was known, or a new one has begun
 
     def lags(self) -> dict[str, int]:
         """By how many steps each worker is behind the first one."""
@@ -50,5 +55,8 @@ class Positions:
 
     def _steps(self, report: _Report) -> float:
         """Steps since the job began."""
-        here = (report.fit, report.epoch)
-        return report.step + sum(length for place, length in self._lengths.items() if place < here)
+        if not self._offsets:
+            places = sorted(self._lengths)
+            before = accumulate((self._lengths[place] for place in places[:-1]), initial=0)
+            self._offsets = dict(zip(places, before, strict=True))
+        return report.step + self._offsets[report.fit, report.epoch]

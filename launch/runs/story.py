@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..display import Row, View
 from ..process_plan import ProcessSpec
 from ..state import Member
-from .curves import Curve
+from .curves import Plots
 from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
 from .positions import Positions
 from .rates import Exchange
@@ -26,7 +26,7 @@ class Story:
         self.events: deque[Record] = deque(maxlen=RECENT)
         self.waiting, self._waiting_since = "", 0.0
         self._positions = Positions()
-        self.curves: dict[str, Curve] = {}  # of workers that have said how far they are
+        self.plots = Plots()
         self._exchange = Exchange()
         self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
         for process in read_json(run.folder / PLAN).get("processes", []):
@@ -61,17 +61,28 @@ class Story:
             member.lost = True
 
     def _measured(self, row: Record, member: Member) -> None:
-        name = member.spec.name
+        name, time = member.spec.name, row["time"]
+        seconds = time - self.run.began
         if "received" in row:
-            self._exchange.note(name, row["time"], row["received"], row["sent"])
+            self._exchange.note(name, time, row["received"], row["sent"])
+            if (rate := self._exchange.rates(overall=False).get(name)) is not None:
+                self.plots.add("bytes/s received by servers", name, seconds, rate[0])
         if "step" in row:
+            if time > self._waiting_since:
+                self.waiting = ""
+            self._positions.note(name, time, row["fit"], row["epoch"], row["step"])
+            self._plot_worker(row, name, seconds)
             said = ", ".join(f"{key}={value:g}" for key, value in row["metrics"].items() if value is not None)
             member.progress = {**row, "metric": said}
-            if row["time"] > self._waiting_since:
-                self.waiting = ""
-            curve = self.curves.setdefault(name, Curve())
-            curve.add(row["time"] - self.run.began, row["samples_per_second"], row["metrics"])
-            self._positions.note(name, row["time"], row["fit"], row["epoch"], row["step"])
+
+    def _plot_worker(self, row: Record, name: str, seconds: float) -> None:
+        for metric, value in row["metrics"].items():
+            if value is not None:
+                self.plots.add(metric, name, seconds, value)
+        self.plots.add("samples/s", name, seconds, row["samples_per_second"])
+        lags = self._positions.lags()
+        if len(lags) > 1:
+            self.plots.add("lag in steps", name, seconds, lags[name])
 
     def view(self) -> View:
         """The processes as they are shown while the job runs. What has not ended in a run that has is lost."""

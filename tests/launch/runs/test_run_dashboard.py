@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pushgrad.common.errors import JobError
-from pushgrad.launch.runs.curves import MOST, Curve
+from pushgrad.launch.runs.curves import MOST, Curve, Plots
 from pushgrad.launch.runs.dashboard import Dashboard, serving
 from pushgrad.launch.runs.prometheus import exposition
 from pushgrad.launch.runs.story import Story
@@ -50,7 +50,15 @@ def test_what_is_served(trained):
         assert not re.search(rb"""(src|href)="?(https?:)?//""", page), "nothing from elsewhere: it works offline"
         said = json.loads(ask(url, "data")[2])
         assert (said["state"], said["script"], len(said["rows"])) == ("running", "train.py --lr 0.1", 4)
-        assert [point[1:] for point in said["curves"]["w1"]] == [[1234.5, {"accuracy": 0.5}]]
+        values = {
+            title: {name: [y for _, y in curve] for name, curve in some.items()}
+            for title, some in said["plots"].items()
+        }
+        assert values == {
+            "accuracy": {"w0": [0.5], "w1": [0.5]},
+            "samples/s": {"w0": [1234.5], "w1": [1234.5]},
+            "lag in steps": {"w1": [10]},
+        }
         assert ask(url, "", "HEAD")[2] == b""
         status, headers, text = ask(url, "metrics?x=1")
         assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -105,9 +113,9 @@ def test_prometheus_text(make_run):
 def test_curves_stay_short_and_end_with_the_last_report():
     curve = Curve()
     for second in range(100_000):
-        curve.add(float(second), 1.0, {})
-        assert len(curve.points) <= MOST
-    shown = curve.shown()
+        curve.add(float(second), 1.0)
+    shown = curve.points
+    assert MOST / 2 <= len(shown) <= MOST + 1
     assert shown[0][0] == 0.0 and shown[-1][0] == 99_999.0
     assert len({round(b[0] - a[0]) for a, b in pairwise(shown[:-1])}) == 1, "evenly spread"
 
@@ -135,6 +143,13 @@ def test_launch_serves_it_while_the_job_runs(launch, script):
         ask(url)
 
 
+def test_a_plot_shows_a_few_processes_by_rank():
+    plots = Plots()
+    for rank in (10, 2, 0, 1):
+        plots.add("lag", f"w{rank}", 1.0, float(rank))
+    assert plots.shown(3) == {"lag": {f"w{rank}": [(1.0, float(rank))] for rank in (0, 1, 2)}}
+
+
 @pytest.mark.browser
 def test_the_page_in_a_browser(trained):
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -152,8 +167,10 @@ def test_the_page_in_a_browser(trained):
         page.goto(url)
         page.get_by_role("cell", name="w1", exact=True).first.wait_for()
         assert page.locator("#state").text_content() == "running"
-        assert page.locator("figcaption").all_text_contents() == ["accuracy", "samples/s"]
-        assert page.locator("polyline").count() == 4, "two workers in two plots"
+        assert page.locator("figcaption").all_text_contents() == [
+            *("accuracy w0w1", "samples/s w0w1", "lag in steps w1")
+        ]
+        assert page.locator("polyline").count() == 5, "one for each worker in each plot"
         assert page.locator("#waiting").text_content() == nasty and page.locator("img").count() == 0
         row = page.locator("#rows tr").nth(3)
         assert row.locator("td").all_text_contents() == [
