@@ -14,26 +14,25 @@ def test_nobody():
     assert lags() == {}
 
 
+def reports(name, speed, seconds, begin=0.0):
+    """A report each second, of a worker that does `speed` steps a second."""
+    return [(name, begin + second, 0, 1, round(speed * (begin + second))) for second in range(1, seconds + 1)]
+
+
 def test_reports_at_different_times_are_no_lag():
-    # Both do 10 steps a second.
-    assert lags(("w0", 1.0, 0, 1, 10), ("w1", 1.5, 0, 1, 15), ("w0", 2.0, 0, 1, 20), ("w1", 2.5, 0, 1, 25)) == {
-        "w0": 0,
-        "w1": 0,
+    assert lags(*reports("w0", 10, 5), *reports("w1", 10, 5, begin=0.5), *reports("w2", 10, 5, begin=0.9)) == {
+        **{"w0": 0, "w1": 0, "w2": 0}
     }
 
 
 def test_a_slower_worker_lags():
-    assert lags(("w0", 1.0, 0, 1, 10), ("w1", 1.0, 0, 1, 5), ("w0", 2.0, 0, 1, 20), ("w1", 2.0, 0, 1, 10)) == {
-        "w0": 0,
-        "w1": 10,
-    }
+    # Compared at second 3.5: 70 and 35 steps.
+    assert lags(*reports("w0", 20, 5), *reports("w1", 10, 5)) == {"w0": 0, "w1": 35}
 
 
 def test_a_worker_that_hangs_falls_behind():
-    reports = [("w1", 0.0, 0, 1, 0), ("w1", 1.0, 0, 1, 10)]
-    reports += [("w0", float(second), 0, 1, 10 * second) for second in range(11)]
-    # At second 10 w0 has done 100 steps; w1 may have gone on to 20.
-    assert lags(*reports) == {"w0": 0, "w1": 80}
+    # Compared at second 8.5: w0 has done 85 steps.
+    assert lags(*reports("w0", 10, 10), *reports("w1", 10, 2)) == {"w0": 0, "w1": 65}
 
 
 def test_across_epochs_and_fits():
