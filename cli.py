@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": (".launch.plan_command", "plan", "Say how many servers a job needs."),
     "runs": (".launch.runs.commands", "runs", "List the runs of launch."),
     "servers": (".worker.commands.servers", "servers", "Show how a network's keys are dealt to servers."),
+    "snapshot": (".worker.commands.snapshot", "snapshot", "List, show and check snapshots of trainings."),
     "status": (".launch.runs.commands", "status", "Say how a run stands, while it runs and afterwards."),
     "stop": (".launch.runs.commands", "stop", "End the job of a run in order."),
     "summary": (".worker.commands.summary", "summary", "Show the layers of a network."),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 from .errors import ParameterError
 
@@ -27,3 +30,15 @@ def whole_number(name: str, value: int, least: int) -> int:
 def whole_number_in(text: str, least: int) -> int | None:
     """The whole number that `text` writes in decimal digits; None if it is none of `least` or more."""
     return int(text) if text.isdecimal() and int(text) >= least else None
+
+
+def check_call(where: str, function: Any, arguments: Sequence[str]) -> None:
+    """ParameterError unless `function` can be called with that many arguments by position; they are named in it."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # what is written in C may have none that Python can tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ParameterError(where, expected=f"arguments ({', '.join(arguments)})", got=str(signature)) from None

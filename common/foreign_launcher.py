@@ -58,8 +58,11 @@ def remedy(size: int) -> str:
 
 def apart(other: ForeignLauncher, kind: str) -> JobError:
     """The error for a script that is to train in a job, but runs in N copies without one."""
+    more = f"{remedy(other.size)}. "
+    if "mpirun" in other.name:
+        more += f"`mpirun -n {other.size + 2}` is a job of {other.size} workers, a server and a scheduler. "
     return JobError(
         f"kvstore {kind!r}: {other} has started {other.size} processes without a job of pushgrad: "
         f"each would train a model of its own",
-        remedy=f'{remedy(other.size)}. If {other.size} separate models are what you want, say kvstore="local"',
+        remedy=f'{more}If {other.size} separate models are what you want, say kvstore="local"',
     )

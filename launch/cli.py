@@ -126,6 +126,8 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
 )
+@click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
+@click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
 @click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")
@@ -158,8 +160,9 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
+    from .given import Options
     from .notes import notes
-    from .options import Options, make_job, parse_ranks
+    from .options import make_job, parse_ranks
 
     options = {name: value for name, value in context.params.items() if name not in SHOWING}
     if context.get_parameter_source("script") is ParameterSource.COMMANDLINE:

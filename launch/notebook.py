@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from .clusters.engine import engine
 from .display import PlainDisplay
-from .options import Options, make_job
+from .given import Options
+from .options import make_job
 
 
 def run(

@@ -19,6 +19,7 @@ from ..common.errors import JobError
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import make_folders
 from .held_port import held_port
 from .job import Job
 from .keeper import Keeper
@@ -28,7 +29,6 @@ from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
-from .runs.identity import Identity
 from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
 from .status_reader import StatusReader
@@ -68,7 +68,7 @@ def run_job(
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
         plan = replace(plan, specs=tuple(ready))
-        record = _make_folders(job, plan, mailbox)
+        record = make_folders(job, plan, signal.SIGTERM in mailbox.noted)
         try:
             url = stack.enter_context(_dashboard(job)) if dashboard else ""
             runner = Runner(job, plan, display, mailbox, record, quiet, verbose)
@@ -82,22 +82,6 @@ def run_job(
         code = runner.run(url)
         shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
-
-
-def _make_folders(job: Job, plan: Plan, mailbox: Mailbox) -> Recorder:
-    try:
-        # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
-        job.job_dir.mkdir(mode=0o700)
-    except OSError as error:
-        raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
-    try:
-        return Recorder(job, plan, Identity.of(os.getpid()), signal.SIGTERM in mailbox.noted)
-    except OSError as error:
-        job.job_dir.rmdir()
-        raise JobError(
-            f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
-            remedy="--runs names another folder for runs",
-        ) from None
 
 
 def _dashboard(job: Job) -> contextlib.AbstractContextManager[str]:

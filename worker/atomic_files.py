@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from ..common.errors import FileFormatError
+from ..common.failpoint import failpoint
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -29,18 +30,21 @@ def write_atomically(path: PathLike, write: Callable[[IO[bytes]], object]) -> No
     aside = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
         with aside.open("wb") as stream:
+            failpoint("file.write")
             write(stream)
+            failpoint("file.sync")
             stream.flush()
             # Before the rename: otherwise, after a loss of power, the new name could stand for an empty file.
             os.fsync(stream.fileno())
+        failpoint("file.rename")
         aside.replace(target)
     except BaseException:  # KeyboardInterrupt, too, must not leave the temporary file behind
         aside.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself survive a loss of power; where the file system cannot sync a folder, do nothing."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

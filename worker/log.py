@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def r_number(value: float) -> str:
     """`value` with up to 15 significant digits, as R's paste() shows it: 0.488888888888889."""
@@ -11,3 +13,8 @@ def r_number(value: float) -> str:
 def log_line(text: str) -> None:
     """Print one line and flush it, so that a launcher that reads the pipe sees it immediately."""
     print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """Print one line on standard error: about the training, whose own lines are those of the log."""
+    print(f"pushgrad: {text}", file=sys.stderr, flush=True)

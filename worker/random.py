@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import operator
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +40,19 @@ class MersenneTwister:
     def seed(self) -> int:
         """The seed that it was made with, modulo 2**32."""
         return self._seed
+
+    def state(self) -> dict[str, Any]:
+        """All that its further draws depend on, in numbers and one array of uint32 (624,)."""
+        with self._lock:
+            _, words, position, *_ = self._twister.get_state()
+        counts = {"trainings": self.trainings, "predictions": self.predictions}
+        return {"seed": self._seed, "words": words, "position": int(position), **counts}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where the generator of that `state` was. Raises ValueError if it is not the state of one."""
+        with self._lock:
+            self._twister.set_state(("MT19937", state["words"], state["position"], 0, 0.0))
+            self._seed, self.trainings, self.predictions = state["seed"], state["trainings"], state["predictions"]
 
     def uniform(self, low: float, high: float, shape: Shape) -> Array:
         """Values in [low, high), one 32-bit draw each, in C order."""
@@ -101,6 +116,16 @@ def seed(value: int) -> None:
         _stream = MersenneTwister(operator.index(value))
     except TypeError:
         raise ParameterError("random.seed", expected="a whole number", got=repr(value)) from None
+
+
+def state() -> dict[str, Any]:
+    """Where the stream is: seed, counts, and the twister's words."""
+    return _stream.state()
+
+
+def restore(state: Mapping[str, Any]) -> None:
+    """Let the stream go on from what `state` returned. Raises ValueError if it is something else."""
+    _stream.restore(state)
 
 
 def current_seed() -> int:

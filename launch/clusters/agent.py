@@ -14,14 +14,12 @@ import os
 import selectors
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from ...common.address import route_to
 from ...common.errors import JobError
 from ...common.mpi_roles import place
 from ..keeper import PATIENCE, Keeper
@@ -32,11 +30,11 @@ from ..status_reader import StatusReader
 from ..surroundings import short_temp_folder, thread_defaults
 from .dialing import VARIABLE, Line
 from .link import PIECE, Link, Message
+from .own_host import facts, held_port
 
 MODULE = ("-P", "-m", "pushgrad.launch.clusters.agent")
 # The agent outlives these: the leash says when it is time.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 TICK = 0.25  # seconds after which it looks around, whatever happens
 BEATS = 6  # how often in a lease each side says that it is there
 WINDOW = 1 << 20  # bytes of output that are under way: a display that blocks holds up the output and nothing else
@@ -62,12 +60,12 @@ class Agent:
         self._patience = PATIENCE
         self._job_id = ""
         self._folder: Path | None = None
-        self._port = _held_port()
+        self._port = held_port()
 
     def run(self) -> None:
         """Do what `launch` says until it says that it is over, or is not heard of any more."""
         self._link.greet()
-        self._link.send("hello", **_self(), size=self._size, port=self._port.getsockname()[1])
+        self._link.send("hello", **facts(), size=self._size, port=self._port.getsockname()[1])
         try:
             while not (self._leave or self._gone()):
                 self._once(TICK)
@@ -228,38 +226,6 @@ class Agent:
     def _hurried(self) -> bool:
         self._converse()
         return self._hurry
-
-
-def _self() -> dict[str, Any]:
-    from importlib.metadata import version
-
-    temporary = short_temp_folder().stat()
-    return {
-        "version": version("pushgrad"),
-        "host": socket.gethostname(),
-        "address": _address(),
-        # Equal for agents that share a host and its folder for temporary files.
-        "where": f"{socket.gethostname()} {BOOT.read_text().strip()} {temporary.st_dev} {temporary.st_ino}",
-    }
-
-
-def _address() -> str:
-    """Where the others reach this host: where ssh did, else the address on the default route."""
-    words = os.environ.get("SSH_CONNECTION", "").split()  # address and port of the client, and those of the server
-    if len(words) == 4:
-        return words[2].removeprefix("::ffff:")
-    for outside in ("192.0.2.1", "2001:db8::1"):  # of documentation: nothing is sent there
-        with contextlib.suppress(Exception):
-            return route_to(outside)
-    return "127.0.0.1"
-
-
-def _held_port() -> socket.socket:
-    """A port for MASTER_PORT; see held_port.py."""
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("", 0))
-    return holder
 
 
 def _write_keys(folder: Path, files: dict[str, bytes]) -> None:

@@ -47,6 +47,8 @@ def _of_node(job: Job, nodes: Nodes) -> tuple[ProcessSpec, ...]:
         "PUSHGRAD_JOB_ID": nodes.job,
         **_kept(job.surroundings, "PUSHGRAD_KEYS", "DMLC_NODE_HOST", "DMLC_INTERFACE"),
     }
+    if nodes.alike:  # the node's place on its host is known to who has started it
+        common |= _kept(job.surroundings, "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     specs = []
     for spec in members(job, job.seats, nodes.root, master):
         port = nodes.port if spec.env["DMLC_PS_ROOT_PORT"] in (CHOSEN_PORT, "0") else spec.env["DMLC_PS_ROOT_PORT"]

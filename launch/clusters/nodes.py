@@ -17,7 +17,8 @@ class Nodes:
     """`count` nodes, of which this is the one with that `number`; node 0 is at `root`, where `port` is the scheduler's.
 
     On each there are so many `gpus`, if that is known. With `alike`, a node is a process with a worker of its own, and
-    servers are not counted by node. `job` is equal on all nodes, and not in another job.
+    servers are not counted by node; `sharing` of them share this host. `job` is equal on all nodes, and not in another
+    job.
     """
 
     count: int
@@ -26,6 +27,7 @@ class Nodes:
     port: str
     gpus: int = 0
     alike: bool = False
+    sharing: int = 1
     job: str = "job"
 
 
@@ -63,7 +65,9 @@ def _torchrun(environ: Mapping[str, str]) -> Nodes:
     root, port = _root(environ, environ["MASTER_ADDR"], count)
     if together:  # no port is opened: it tells jobs of one host apart
         root, port = LOOPBACK, environ.get("MASTER_PORT") or PORT
-    return Nodes(count, number, root, port, alike=True, job=environ.get("TORCHELASTIC_RUN_ID") or "job")
+    sharing = max(1, _number(environ, "LOCAL_WORLD_SIZE", 1))
+    job = environ.get("TORCHELASTIC_RUN_ID") or "job"
+    return Nodes(count, number, root, port, alike=True, sharing=sharing, job=job)
 
 
 def _root(environ: Mapping[str, str], address: str, count: int) -> tuple[str, str]:

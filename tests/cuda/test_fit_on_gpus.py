@@ -115,6 +115,18 @@ def test_metrics_of_named_pairs_as_on_the_processor(gpus, train, digits, capsys,
     assert_same_lines(lines_of(capsys), expected)
 
 
+def test_a_loss_without_a_label_is_measured(gpus, train, digits, capsys):
+    data = mx.sym.Flatten(mx.sym.Variable("data"))
+    again = mx.sym.FullyConnected(mx.sym.FullyConnected(data, num_hidden=5, name="in"), num_hidden=100, name="out")
+    loss = mx.sym.MakeLoss(mx.sym.mean(mx.sym.square(again - data), axis=1))
+    for ctx in (mx.cpu(), mx.gpu(0)):
+        train(loss, ctx, (mx.io.NDArrayIter(digits[0], batch_size=20), None), verbose=True, batch_size=None)
+        if ctx == mx.cpu():
+            expected = lines_of(capsys)
+    assert expected[-1][0] == "[2] Train-loss"
+    assert_same_lines(lines_of(capsys), expected)
+
+
 def test_one_hot_labels_and_many_metrics(gpus, train, digits, capsys):
     data, labels = digits
     one_hot = np.eye(3, dtype=np.float32)[labels.astype(int)]

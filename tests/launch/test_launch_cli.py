@@ -54,6 +54,8 @@ def test_help_is_quick_and_complete(launch):
         "--log-dir",
         "--timeout",
         "--max-restarts",
+        "--snapshot",
+        "--resume",
         "--start-timeout",
         "--config",
         "--timestamps",

@@ -4,7 +4,7 @@ import pytest
 
 from pushgrad.common.errors import JobError
 from pushgrad.common.job import dealt_devices
-from pushgrad.launch import gpus, options
+from pushgrad.launch import gpus, team
 from pushgrad.launch.gpus import Present, all_gpus, deal, parse_gpus, parse_listing, visible_devices
 
 LISTING = """\
@@ -94,11 +94,11 @@ def test_all():
 
 
 def test_all_are_dealt(monkeypatch):
-    monkeypatch.setattr(options, "present_gpus", lambda: TWO)
-    assert options.deal_gpus("all", None, {}, {}) == (("0",), ("1",))
-    assert options.deal_gpus("all", 1, {}, {}) == (("0", "1"),)
+    monkeypatch.setattr(team, "present_gpus", lambda: TWO)
+    assert team.deal_gpus("all", None, {}, {}) == (("0",), ("1",))
+    assert team.deal_gpus("all", 1, {}, {}) == (("0", "1"),)
     with pytest.raises(JobError, match="--workers 3 with --gpus 0,1: more workers than GPUs"):
-        options.deal_gpus("all", 3, {}, {})
+        team.deal_gpus("all", 3, {}, {})
 
 
 def test_errors_say_what_is_there():
@@ -109,14 +109,14 @@ def test_errors_say_what_is_there():
 
 
 def test_each_worker_sees_its_own(monkeypatch):
-    monkeypatch.setattr(options, "present_gpus", lambda: TWO)
+    monkeypatch.setattr(team, "present_gpus", lambda: TWO)
     environ = {"CUDA_VISIBLE_DEVICES": "1,0"}
-    assert options.deal_gpus("0,1", None, {}, environ) == (("1",), ("0",))
-    assert options.deal_gpus("0,1", 1, {}, environ) == (("1", "0"),)
-    assert options.deal_gpus("0,0", None, {}, environ) == (("1",), ("1",))
-    assert options.deal_gpus("0,cpu", None, {}, environ) == (("1",), ("cpu",))
-    assert options.deal_gpus("0,cpu", 1, {}, environ) == (("1", "cpu"),)
-    assert options.deal_gpus(None, 3, {}, environ) == ()
+    assert team.deal_gpus("0,1", None, {}, environ) == (("1",), ("0",))
+    assert team.deal_gpus("0,1", 1, {}, environ) == (("1", "0"),)
+    assert team.deal_gpus("0,0", None, {}, environ) == (("1",), ("1",))
+    assert team.deal_gpus("0,cpu", None, {}, environ) == (("1",), ("cpu",))
+    assert team.deal_gpus("0,cpu", 1, {}, environ) == (("1", "cpu"),)
+    assert team.deal_gpus(None, 3, {}, environ) == ()
 
 
 @pytest.mark.parametrize(
@@ -136,16 +136,16 @@ def test_what_a_worker_is_told(hand, visible, devices):
 
 
 def test_indices_are_those_of_nvidia_smi():
-    assert options._defaults(True, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
-    assert "CUDA_DEVICE_ORDER" not in options._defaults(False, {})
+    assert team._defaults(True, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in team._defaults(False, {})
     for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):
-        assert "CUDA_DEVICE_ORDER" not in options._defaults(True, {name: "0"})
+        assert "CUDA_DEVICE_ORDER" not in team._defaults(True, {name: "0"})
 
 
 def test_two_names_of_one_gpu_for_one_worker(monkeypatch):
-    monkeypatch.setattr(options, "present_gpus", lambda: Present(1, ()))
+    monkeypatch.setattr(team, "present_gpus", lambda: Present(1, ()))
     with pytest.raises(JobError, match="GPU 0 twice"):
-        options.deal_gpus("0,1", 1, {}, {"CUDA_VISIBLE_DEVICES": "0,0"})
+        team.deal_gpus("0,1", 1, {}, {"CUDA_VISIBLE_DEVICES": "0,0"})
 
 
 def test_without_a_driver(monkeypatch, tmp_path):
@@ -153,7 +153,7 @@ def test_without_a_driver(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "DRIVER", tmp_path / "absent")
     with pytest.raises(JobError, match="no NVIDIA driver"):
         gpus.present_gpus()
-    assert options.deal_gpus("cpu,cpu", None, {}, {}) == (("cpu",), ("cpu",)), "cpu needs no driver"
+    assert team.deal_gpus("cpu,cpu", None, {}, {}) == (("cpu",), ("cpu",)), "cpu needs no driver"
     (tmp_path / "absent" / "0000:01:00.0").mkdir(parents=True)
     assert gpus.present_gpus() == Present(1, ())
 

@@ -9,7 +9,8 @@ import pytest
 from pushgrad.common.cores import available_cores
 from pushgrad.common.errors import JobError
 from pushgrad.launch import options as launch_options
-from pushgrad.launch.options import Options, parse_env, parse_ranks
+from pushgrad.launch.given import Options
+from pushgrad.launch.options import parse_env, parse_ranks
 from pushgrad.launch.script import another_interpreter, worker_command
 
 
@@ -41,6 +42,12 @@ def test_defaults(train):
 def test_threads_are_shared_out_and_never_overridden(train):
     job = make_job(train, workers=4096, environ={"OMP_NUM_THREADS": "5", "PYTHONBREAKPOINT": "0"})
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
+
+
+def test_snapshots_are_told_to_every_process(train):
+    assert make_job(train, environ={}).env == {}
+    job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
+    assert job.env == {"PUSHGRAD_SNAPSHOT": "30s", "PUSHGRAD_RESUME": "auto", "A": "1"}
 
 
 def test_two_jobs_have_two_names(train):

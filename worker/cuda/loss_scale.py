@@ -7,6 +7,7 @@ halves the factor; after PATIENCE steps without overflow it is doubled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,15 @@ class LossScale:
         """
         args = gradient, self._step.now, self.word, np.int64(gradient.size)
         self._module.over("scale_down", gradient.size, args)
+
+    def state(self) -> dict[str, float]:
+        """The scale, and how many steps it has been without an overflow. Waits."""
+        return {"scale": float(self._step.scale().get()), "good": int(self._good.get()[0])}  # type: ignore[attr-defined]
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Go on with that scale."""
+        self._step.set_scale(state["scale"])
+        self._good.fill(state["good"])
 
     def failed_step(self) -> int | None:
         """The number of the step whose gradients overflowed even at the smallest scale, or None. Waits."""

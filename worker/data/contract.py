@@ -14,7 +14,7 @@ import numpy as np
 from ...common.errors import DataError
 from ..array import Array, Shape
 from .data_iter import DataBatch, DataIter
-from .user_arrays import check_whole
+from .user_arrays import as_singles, check_whole
 
 
 def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
@@ -29,7 +29,7 @@ def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
         if not (hasattr(batch, "data") and hasattr(batch, "label")):
             expected = "a DataBatch(data=[array, ...], label=[array, ...], pad=0)"
             raise DataError(where, expected=expected, got=_kind(batch))
-        wanted = labelled or bool(batch.label)
+        wanted = labelled or not _is_nothing(batch.label)
         yield DataBatch(
             _arrays(where, "data", batch.data, data),
             _arrays(where, "label", batch.label, label) if wanted else [],
@@ -41,9 +41,14 @@ def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
 def described(iterator: DataIter) -> tuple[list[tuple[str, Shape]], list[tuple[str, Shape]]]:
     """Names and shapes of the data and label arrays of the iterator's batches.
 
-    Raises DataError if it lacks them or its batch_size, or states them in another form than (name, shape).
+    Raises DataError if it lacks them or its batch_size, states them in another form than (name, shape), or has one name
+    twice.
     """
     found = [_described(iterator, kind) for kind in ("provide_data", "provide_label")]
+    names = [name for name, _ in (*found[0], *found[1])]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{type(iterator).__name__}: two arrays are called {twice}", remedy="Each needs its own name")
     size = getattr(iterator, "batch_size", None)
     for name, shape in (*found[0], *found[1]):
         if not shape or shape[0] != size:
@@ -94,7 +99,11 @@ def _array(where: str, item: Any, name: str, shape: Shape) -> Array:
     if rows != shape[:1] or not _is_same(array.shape[1:], shape[1:]):
         remedy = None if rows == shape[:1] else "Fill a short batch up, and say in `pad` how many rows are fillers"
         raise DataError(f"{where}: {name}", expected=f"shape {shape}", got=array.shape, remedy=remedy)
-    return array
+    return as_singles(array, f"{where}: {name}") if array.dtype.kind == "f" and array.itemsize > 4 else array
+
+
+def _is_nothing(arrays: Any) -> bool:
+    return arrays is None or (isinstance(arrays, list | tuple) and not arrays)
 
 
 def _is_same(found: Shape, wanted: Shape) -> bool:

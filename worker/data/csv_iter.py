@@ -23,6 +23,7 @@ from ..array import Array, Shape
 from .iterators import NDArrayIter
 from .user_arrays import LARGEST_WHOLE, check_batch_size, check_part, is_rounded, overflows
 
+_DOUBLES = 1 << 53  # up to here float64 holds every whole number
 PathLike = str | os.PathLike[str]
 _PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # as numpy does
 
@@ -96,8 +97,10 @@ def _read(path: PathLike, skip_header: bool) -> Array:
         )  # fmt: skip
         with np.errstate(over="ignore"):  # what becomes infinite is looked for below
             singles = values.astype(np.float32)
-        whole = (np.abs(values) > LARGEST_WHOLE) & (values == np.floor(values)) & (values != singles)
-        if whole.any() or np.isinf(singles).any():
+        suspects = (np.abs(values) > LARGEST_WHOLE) & (values == np.floor(values))
+        # Beyond 2**53 the file may say more than float64 holds, so that its text must be looked at.
+        suspects &= (values != singles) | (np.abs(values) >= _DOUBLES)
+        if suspects.any() or np.isinf(singles).any():
             _refuse_what_float32_lacks(path, skip_header)
         return singles
     except (EOFError, lzma.LZMAError, zlib.error) as error:

@@ -52,7 +52,7 @@ class MNISTIter(NDArrayIter):
         num_parts: int = 1,
         part_index: int = 0,
         last_batch_handle: str = "pad",
-        input_shape: Sequence[int] | None = None,
+        input_shape: int | Sequence[int] | None = None,
         silent: bool = False,
         data_name: str = "data",
         label_name: str = "softmax_label",
@@ -78,11 +78,12 @@ class MNISTIter(NDArrayIter):
         return super()._order(0)
 
 
-def _example_shape(picture: Shape, flat: bool, wanted: Sequence[int] | None) -> Shape:
+def _example_shape(picture: Shape, flat: bool, wanted: int | Sequence[int] | None) -> Shape:
     """The shape of an example for pictures (rows, columns). Raises ParameterError if `wanted` does not fit."""
     pixels = math.prod(picture)
     usual = (pixels,) if flat else (1, *picture)
-    shape = usual if wanted is None else tuple(wanted)
+    given = usual if wanted is None else wanted
+    shape = (given,) if isinstance(given, int) else tuple(given)
     if math.prod(shape) != pixels or (flat and len(shape) != 1):
         raise ParameterError(
             "MNISTIter: input_shape", expected=f"{usual}, or another shape of {pixels} pixels", got=shape

@@ -60,19 +60,27 @@ def as_float32(value: ArrayLike, what: str) -> Array:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"its type is {array.dtype}")  # becomes DataError below, like numpy's own refusals
-        check_whole(array, what)
-        with np.errstate(over="raise"):  # or a float64 of 1e300 would become inf without a word
-            # ascontiguousarray would make a number an array of one axis, and hide it from the check below.
-            array = np.ascontiguousarray(array, np.float32) if array.ndim else array
     except (TypeError, ValueError) as error:
         raise DataError(f"{what} is not an array of numbers: {error}") from None
-    except FloatingPointError:
-        raise DataError(f"{what} has values beyond the range of float32", remedy="Scale them first") from None
+    check_whole(array, what)
+    array = as_singles(array, what)
     if array.ndim == 0:
         raise DataError(what, expected="at least one dimension, the first being the examples", got="a single number")
     if math.prod(array.shape) == 0:
         raise DataError(f"{what} is empty", got=f"shape {array.shape}")
     return array
+
+
+def as_singles(array: Array, what: str) -> Array:
+    """Numbers of any type and shape as C-ordered float32; DataError, which begins with `what`, if one is out of range.
+
+    A float64 of 1e300 would become infinite without a word.
+    """
+    try:
+        with np.errstate(over="raise"):
+            return np.asarray(array, np.float32, order="C")
+    except FloatingPointError:
+        raise DataError(f"{what} has values beyond the range of float32", remedy="Scale them first") from None
 
 
 def check_whole(array: Array, what: str) -> None:

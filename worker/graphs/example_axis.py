@@ -15,6 +15,7 @@ import numpy as np
 
 from ...common.errors import GraphError, ShapeError
 from ..array import Array, Shape
+from ..ops.stretch import Tile
 from .graph import Graph
 from .node import Entry, Node
 
@@ -79,7 +80,9 @@ class _Finder:
             entry = node, index
             shape = self._shapes[entry]
             grown = [axis for axis, extent in enumerate(shape) if self._few[entry][axis] != extent]
-            self.found[entry] = self._axis(node, shape, grown[0]) if grown else None
+            # Rows that are no multiple of the examples, as with a mean put beside them, belong to none.
+            whole = grown and shape[grown[0]] % self._rows == 0
+            self.found[entry] = self._axis(node, shape, grown[0]) if whole else None
 
     def _axis(self, node: Node, shape: Shape, grown: int) -> ExampleAxis | None:
         op: Any = node.op
@@ -93,7 +96,8 @@ class _Finder:
             return _located(stride, shape, self._rows)
         if hasattr(op, "order"):  # a permutation of the axes
             return ExampleAxis(op.order(len(before)).index(known.axis), known.inner)
-        if shape[grown] % before[known.axis] == 0 and (op.variadic or shape[grown] == before[known.axis]):
+        is_as_long, in_parts = shape[grown] == before[known.axis], op.variadic or isinstance(op, Tile)
+        if is_as_long or (in_parts and shape[grown] % before[known.axis] == 0):
             return ExampleAxis(grown, known.inner)  # also parts put one after the other
         return ExampleAxis(grown, max(1, shape[grown] // self._rows))
 

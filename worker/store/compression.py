@@ -49,6 +49,14 @@ class Compressor:
             self._coded += coded
         return found
 
+    def residuals(self) -> dict[str, Array]:
+        """The residual of each key that has been pushed, float32 and flat, by name; the next push changes it."""
+        return dict(self._residuals) if self.coding.kind in _NUMBERS else {}
+
+    def restore(self, residuals: Mapping[str, Array]) -> None:
+        """Begin with these residuals instead of zeros."""
+        self._residuals = {name: array.copy() for name, array in residuals.items()}
+
     def sizes(self) -> tuple[int, int]:
         """Bytes of all gradients so far, and of their codes."""
         with self._counting:

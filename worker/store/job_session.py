@@ -85,6 +85,11 @@ class JobSession(Session):
         atexit.register(session._at_exit)
         return session
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the transport has failed; after an orderly end, too."""
+        return self.transport.failure is not None
+
     # ---- collectives and news
 
     def _gather(self, payload: bytes, what: str) -> list[bytes]:

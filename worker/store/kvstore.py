@@ -6,6 +6,7 @@ All of it is written once, in terms of a few methods of store_kind.py that the t
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -154,6 +155,18 @@ class KVStore(StoreKind):
         self.compression_params = compression_params
         self._agree_on_compression(coding)
 
+    def residuals(self) -> dict[str, Array]:
+        """What this worker's compressed gradients have left out so far, by key as text: flat arrays, changed by pushes.
+
+        Empty without compression, and with a coding that leaves nothing out.
+        """
+        return self._compressor.residuals() if self._compressor else {}
+
+    def restore_residuals(self, residuals: Mapping[str, Array]) -> None:
+        """Let the next pushes add these, which `residuals` returned; after `set_gradient_compression`."""
+        if self._compressor:
+            self._compressor.restore(residuals)
+
     def compression_stats(self) -> dict[str, int]:
         """Bytes of this worker's compressed gradients so far: `plain`, what they would have been, and `sent`."""
         plain, sent = self._compressor.sizes() if self._compressor else (0, 0)
@@ -229,11 +242,12 @@ class KVStore(StoreKind):
     def wait(self) -> None:
         """Block until every push and pull is done. Raises RemoteError, PeerLost or JobError if one of them failed."""
 
-    def states(self, key: Any) -> dict[str, Array]:
-        """The optimizer's states of a key after this worker's last push, by name: new arrays of the key's shape."""
-        info, leg = self.keys[key], self._leg()
-        found = {name: np.empty(info.shape, info.dtype) for name in self._state_names()}
-        for name, array in found.items():
-            self._pull(info, array, name, 0, leg)
-        self._wait_for(leg)
+    def states(self, keys: Sequence[Any]) -> list[dict[str, Array]]:
+        """The optimizer's states of keys after this worker's last push, by name: new arrays of each key's shape."""
+        infos, leg = [self.keys[key] for key in keys], self._leg()
+        found = [{name: np.empty(info.shape, info.dtype) for name in self._state_names()} for info in infos]
+        for info, arrays in zip(infos, found, strict=True):
+            for name, array in arrays.items():
+                self._pull(info, array, name, 0, leg)
+        self._wait_for(leg)  # once for all keys, so that they travel together
         return found

@@ -24,6 +24,11 @@ class Session:
         # Other launchers set it, too: nonsense counts as unknown.
         return whole_number_in(os.environ.get("LOCAL_WORLD_SIZE", ""), 1) or 1
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the job has ended before its time, so that no other worker does its part any more."""
+        return False
+
     def next_fit(self) -> int:
         """The ordinal of this fit or kv.create, from 1; the same on all ranks if they run the same script."""
         # Counted and not agreed on, so it costs no round trip; workers that run different scripts are found out by the

@@ -82,7 +82,7 @@ def agree(
         "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
         "gpus": [] if gpus_are_shared() else list(gpus),
         # A worker on its own has nothing to compare, and a checksum reads the whole data set.
-        "fingerprint": {"slices": slices, **_fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
+        "fingerprint": {"slices": slices, **fingerprint(symbol, iterator)} if session.num_workers > 1 else {},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode(), "start of fit")]
     # The checks see `everyone` alone, so that all ranks come to the same errors.
@@ -109,7 +109,7 @@ def agree_on_evaluation(session: Session, symbol: Graph, iterator: DataIter, wei
         return
     mine = {
         "part": [getattr(iterator, "num_parts", 1), getattr(iterator, "part_index", 0)],
-        "fingerprint": {"parameters": weights, **_fingerprint(symbol, iterator)},
+        "fingerprint": {"parameters": weights, **fingerprint(symbol, iterator)},
     }
     everyone = [json.loads(payload) for payload in session.gather(json.dumps(mine).encode(), what)]
     _compare(everyone, "evaluate")
@@ -153,7 +153,7 @@ def _shares(batch: int, sizes: list[int] | None, total: int, session: Session, k
     return Shares(batch, (low, high), local, low, total, **keys)
 
 
-def _fingerprint(symbol: Graph, iterator: DataIter) -> dict[str, Any]:
+def fingerprint(symbol: Graph, iterator: DataIter) -> dict[str, Any]:
     """What must be equal on all ranks, each part under the name that an error message gives it."""
     found: dict[str, Any] = {
         "network": hashlib.sha256(json_text.dumps(symbol).encode()).hexdigest()[:16],

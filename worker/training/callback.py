@@ -10,6 +10,9 @@ following methods, they are used instead of calling it, as either kind of callba
     epoch_end(param: EpochEnd)          after each epoch, with the epoch's metrics; False ends the training
     checkpoint(model, epoch)            after each epoch; may call model.save(prefix, epoch), which writes on rank 0
     fit_end(model)                      at the end of a fit that no error has ended; the model has all that was learned
+    state()                             for a snapshot: what it has kept since fit_begin, as dicts by names, lists,
+                                        texts, numbers, None and numpy arrays
+    restore(state)                      go on from that; called after fit_begin, or instead of a fit that had ended
 """
 
 from __future__ import annotations
@@ -67,6 +70,16 @@ class log_train_metric:  # public name as in MXNet
             self.logger.train.extend(param.train.items())
             self.logger.eval.extend(param.validation.items())
 
+    def state(self) -> dict[str, Any]:
+        """What the logger has collected."""
+        return {} if self.logger is None else {"train": self.logger.train, "eval": self.logger.eval}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Let the logger have what it had."""
+        if self.logger is not None and state:
+            for kind in ("train", "eval"):
+                getattr(self.logger, kind)[:] = [(name, value) for name, value in state[kind]]
+
 
 class Speedometer:
     """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one.
@@ -95,6 +108,14 @@ class Speedometer:
             log_line(f"Batch [{param.nbatch}] Speed: {speed:.2f} samples/sec{metrics}")
             self._last = (param.nbatch, now)
 
+    def state(self) -> dict[str, Any]:
+        """The batch of the last report."""
+        return {"batch": None if self._last is None else self._last[0]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from that batch, as if the report had just been made."""
+        self._last = None if state["batch"] is None else (state["batch"], time.perf_counter())
+
 
 class do_checkpoint:  # public name as in MXNet
     """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and prefix-0001.states.
@@ -120,6 +141,13 @@ class do_checkpoint:  # public name as in MXNet
         if epoch % self.period == 0:
             model.save(self.prefix, epoch)
             log_line(f"Model checkpoint saved to {self.prefix}-{epoch:04d}.params")
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: it keeps nothing from one call to the next."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to do."""
 
 
 class ProgressBar:
@@ -148,6 +176,13 @@ class ProgressBar:
     def epoch_end(self, param: EpochEnd) -> None:
         """Close the bar even if the epoch had fewer batches than `total`."""
         self._close()
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: a bar is drawn anew from the next batch on."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to do."""
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
 from typing import Any
 
+from ...common.checks import check_call
 from ...common.errors import ParameterError
 
 # What the methods that callback.py describes, and callbacks that have none of them, are called with.
@@ -47,18 +46,6 @@ def _check(callback: Any, option: str) -> None:
         raise ParameterError(option, expected="a function, or an object of mx.callback", got=repr(callback)[:80])
     called = getattr(callback, "__name__", type(callback).__name__)
     for name in methods(callback):
-        _check_arguments(f"{option}: {called}.{name}", getattr(callback, name), _METHODS[name])
+        check_call(f"{option}: {called}.{name}", getattr(callback, name), _METHODS[name])
     if not methods(callback):
-        _check_arguments(f"{option}: {called}", callback, _FUNCTIONS[option])
-
-
-def _check_arguments(where: str, function: Any, arguments: Sequence[str]) -> None:
-    """ParameterError unless `function` can be called with that many arguments by position."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # what is written in C may have none that Python can tell
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        raise ParameterError(where, expected=f"arguments ({', '.join(arguments)})", got=str(signature)) from None
+        check_call(f"{option}: {called}", callback, _FUNCTIONS[option])

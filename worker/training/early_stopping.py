@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from ...common.checks import whole_number
+from ...common.checks import is_number, whole_number
 from ...common.errors import ParameterError
 from .fit_events import EpochEnd
 from .metrics.metric import is_maximized
@@ -21,7 +22,7 @@ class EarlyStopping:
     `maximize` None means: more is better if the metric says so (`Metric.maximize`). A value that is NaN is no
     improvement, and any other is one on NaN. With `restore_best` the model ends as it was after the best epoch:
     weights, states, optimizer states, and the numbers of updates and of epochs that are done. Each fit begins anew.
-    Raises ParameterError if `patience` is not a whole number of 1 or more.
+    Raises ParameterError if `patience` is not a whole number of 1 or more, or `min_delta` no number.
     """
 
     all_ranks = True  # all ranks see the same values, so they agree, and each knows its `best` and `best_epoch`
@@ -36,6 +37,8 @@ class EarlyStopping:
     ) -> None:
         self.metric, self.maximize, self.min_delta, self.restore_best = metric, maximize, min_delta, restore_best
         self.patience = whole_number("EarlyStopping: patience", patience, 1)
+        if not is_number(min_delta):
+            raise ParameterError("EarlyStopping: min_delta", expected="a number", got=repr(min_delta))
         self.best: float | None = None
         self.best_epoch = 0
         self._kept: dict[str, Any] = {}
@@ -62,6 +65,14 @@ class EarlyStopping:
         for name, value in self._kept.items():
             setattr(model, name, value)
         self._kept = {}
+
+    def state(self) -> dict[str, Any]:
+        """The best value, its epoch, and the model's parts that are kept for `restore_best`."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "kept": self._kept}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with that best value."""
+        self.best, self.best_epoch, self._kept = state["best"], state["best_epoch"], state["kept"]
 
     def _pick(self, param: EpochEnd) -> tuple[str, float]:
         values = param.validation or param.train

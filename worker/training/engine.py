@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...ps.optimizer import Optimizer
@@ -30,6 +30,8 @@ from .parameters import Parameters
 class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
     whose kind and compression are taken.
+
+    Of a fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
     model: Model
@@ -43,6 +45,8 @@ class FitSetup:
     optimizer: Optimizer
     placement: Placement
     pairing: Pairing
+    residuals: Mapping[str, Array] = field(default_factory=dict)
+    own_state: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def learned(self) -> list[str]:
@@ -103,6 +107,22 @@ class Engine(ABC):
     @abstractmethod
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
         """What the optimizer keeps of each learned parameter: by parameter, then by state, each of that shape."""
+
+    def residuals(self) -> Mapping[str, Array]:
+        """What this worker's compressed gradients have left out so far, by parameter; the next step changes them."""
+        return {}
+
+    def own_state(self) -> Mapping[str, Any]:
+        """What else the engine keeps from step to step, as dicts by names and numbers. It may wait for GPUs."""
+        return {}
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all of it is that of one step between two steps: not where updates are applied as they come."""
+        return True
+
+    def look(self) -> None:  # noqa: B027
+        """Raise what has gone wrong in the steps so far and has not been noticed yet."""
 
     def settle(self) -> None:  # noqa: B027
         """Make sure after the last epoch that all ranks end with equal parameters."""

@@ -36,6 +36,8 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
+from .resuming import Start, start
+from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
 
 
@@ -95,12 +97,15 @@ class FeedForward(Model):
         X (examples, ...) and y (examples, ...) are arrays, where a matrix X may have its examples last (see
         array_layout); or X is a DataIter, which begins anew, and y None. eval_data: (X, y) or a DataIter. eval_metric:
         what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
-        calls this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
+        calls this with the same data, and the workers share each batch. snapshot: how often the training's state is
+        kept ("30s", "200steps", "auto", "off"), and resume: from where it goes on ("auto", a path, "off"); None leaves
+        both to the environment, see docs/snapshots.md. Raises DataError, ShapeError, GraphError or
         ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
         DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
-        check_fit_options(chosen)
+        check_fit_options(chosen, self.optimizer_parameters())
+        snapshots = SnapshotOptions.of(chosen["snapshot"], chosen["resume"])
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         measured = chosen_metric(self.symbol, eval_metric)
@@ -110,9 +115,16 @@ class FeedForward(Model):
         # Joining the job waits for all other processes, so the data and options of this one are checked before.
         session = current_session(is_local(chosen["kvstore"]))
         with session.running("fit"):
-            # None is MXNet's for updates without a store: here, where one process has its own.
-            kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
-            self._train(session, iterator, measured, kind, callbacks, notes)
+            begin = start(self, iterator, measured, callbacks, snapshots, session)
+            if begin.state is not None:
+                begin.state.give(self, iterator)
+            if begin.state is not None and begin.is_over:
+                callbacks.restore(begin.state.callbacks)
+                begin.state.give_metric(measured)
+            else:
+                # None is MXNet's for updates without a store: here, where one process has its own.
+                kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
+                self._train(session, iterator, measured, kind, callbacks, notes, begin)
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
@@ -214,15 +226,21 @@ class FeedForward(Model):
         kind: str | KVStore,
         callbacks: FitCallbacks,
         notes: list[str],
+        begin: Start,
     ) -> None:
         """Agree with the other ranks, log how training starts, then run the epochs."""
+        slices = self.slices
+        if begin.state is not None:
+            check_epochs_left(self.begin_epoch, self.num_epoch)
+            slices = begin.state.slices
         # A model keeps its number over several fits and over save and load: what Dropout drops goes on with it.
         self.training = self.training or random.next_training()
         gpus = self.placement().identities() if session.num_workers > 1 else []
-        shares = agree(session, self.symbol, iterator, self.slices, random.current_seed(), self.training, gpus)
+        shares = agree(session, self.symbol, iterator, slices, random.current_seed(), self.training, gpus)
         self.training = shares.training
-        trainer = Trainer(self, iterator, shares, session, kind, measured)
-        if callbacks.verbose and session.rank == 0:
+        trainer = Trainer(self, iterator, shares, session, kind, measured, begin.state, begin.snapshots)
+        # What is said at the start has been said by whoever began the training.
+        if callbacks.verbose and session.rank == 0 and begin.state is None:
             notes += [trainer.parameters.note] if trainer.parameters.note else []
             announce(self.ctx, shares, session, notes)
         trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)

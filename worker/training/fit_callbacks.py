@@ -5,11 +5,13 @@ Callbacks come in the three forms that callback.py describes; here it is decided
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.data_iter import DataIter
+from ..files.state_tree import copied
 from .callback_list import methods
 from .fit_events import BatchEnd, EpochEnd
 from .metrics.base import Metric
@@ -70,6 +72,39 @@ class FitCallbacks:
             elif not methods(callback):
                 proceed &= callback(param.epoch, model.symbol, model.arg_params, model.aux_params) is not False
         return proceed
+
+    def state(self) -> dict[str, Any]:
+        """What `state` returns of those callbacks that have it, by class; `EarlyStopping.2` is the second of one class.
+
+        Raises ParameterError, which names the callback, if that is something that a snapshot cannot hold.
+        """
+        found = {name: callback.state() for name, callback in self._named().items() if _has_state(callback)}
+        return {name: copied(state, f"callback {name}: state") for name, state in found.items()}
+
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Give each callback that is still there what its `state` has returned."""
+        for name, callback in self._named().items():
+            if name in states and _has_state(callback):
+                callback.restore(states[name])
+
+    def without_state(self) -> list[str]:
+        """The names of the callbacks that have not both `state` and `restore`."""
+        return [name for name, callback in self._named().items() if not _has_state(callback)]
+
+    def _named(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        times: Counter[str] = Counter()
+        unique = {id(callback): callback for callback in (*self.epoch_end, *self.batch_end)}
+        for callback in unique.values():
+            # A function has a name of its own, an object its class's.
+            name = getattr(callback, "__name__", type(callback).__name__)
+            times[name] += 1
+            found[name if times[name] == 1 else f"{name}.{times[name]}"] = callback
+        return found
+
+
+def _has_state(callback: Any) -> bool:
+    return callable(getattr(callback, "state", None)) and callable(getattr(callback, "restore", None))
 
 
 def _after_epoch(callback: Any) -> bool:

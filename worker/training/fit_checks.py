@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...common.errors import ParameterError
+from ...common.errors import DataError, ParameterError
 from ..context import as_list
 from ..log import log_line
 from ..store.session import Session
@@ -62,6 +62,23 @@ def begin_at(iterator: Any, epoch: int) -> None:
             f"begin_epoch={epoch} needs an iterator that can continue there",
             remedy="Give it a method seek(epoch, batch), or start at epoch 0.",
         )
+
+
+def go_on_at(iterator: Any, epoch: int, batch: int) -> None:
+    """Move an iterator that has just been begun to a batch in its midst; both are counted from 0.
+
+    One without `seek` reads all batches up to there. Raises DataError if it has fewer.
+    """
+    if hasattr(iterator, "seek"):
+        iterator.seek(epoch, batch)
+        return
+    for _ in range(epoch):
+        for _ in iterator:
+            pass
+        iterator.reset()
+    for count in range(batch):
+        if next(iterator, None) is None:
+            raise DataError(f"the iterator's epoch {epoch + 1}", expected=f"more than {batch} batches", got=count)
 
 
 def announce(ctx: Any, shares: Shares, session: Session, notes: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ It is a class of its own so that the files which train need not import FeedForwa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...common.checks import whole_number
@@ -45,9 +45,7 @@ class Model:
         self.recurrent_initializer = self.initializer if chosen["initializer"] is not None else Xavier()
         self.allow_extra_params: bool = chosen["allow_extra_params"]
         self.fixed_param_names = check_names(chosen["fixed_param_names"])
-        self.arg_params: dict[str, Array] = dict(chosen["arg_params"] or {})
-        self.aux_params: dict[str, Array] = dict(chosen["aux_params"] or {})
-        self.settle_names()
+        self.arg_params, self.aux_params = by_kind(chosen["arg_params"], chosen["aux_params"])
         self.compression_params: Mapping[str, Any] | None = chosen["compression_params"]
         self.work_load_list = chosen["work_load_list"]
         self.precision = check_precision(chosen["precision"])
@@ -57,14 +55,17 @@ class Model:
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
         self._spare = SpareExecutor()
-        known = optimizer.parameters_of(self._optimizer) if isinstance(self._optimizer, str) else []
-        check_model_options(options, known)
+        check_model_options(options, self.optimizer_parameters())
         # Made for its errors alone: a wrong name or parameter is told here and not after the data have been read.
         self.make_optimizer(1)
 
     def settle_names(self) -> None:
         """Sort parameters and states by the prefixes of their names, which these lose: see `by_kind`."""
         self.arg_params, self.aux_params = by_kind(self.arg_params, self.aux_params)
+
+    def optimizer_parameters(self) -> Sequence[str]:
+        """The names of what the optimizer can be given; none if it is made already."""
+        return optimizer.parameters_of(self._optimizer) if isinstance(self._optimizer, str) else []
 
     def make_optimizer(self, global_batch: int) -> Any:
         """The optimizer of a training; gradients are scaled by 1 / global_batch unless rescale_grad was given.

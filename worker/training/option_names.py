@@ -35,20 +35,21 @@ def check_model_options(given: Collection[str], parameters: Sequence[str]) -> No
         if name in MODEL_DEFAULTS or name in parameters:
             continue
         meant = _MEANT.get(name) or closest(name, [*MADE_WITH, *FIT_DEFAULTS, *parameters])
-        if meant in MADE_WITH or meant in FIT_DEFAULTS:
+        if meant in MADE_WITH or meant in FIT_DEFAULTS or (name in _MEANT and meant in parameters):
             where = ", an option of fit and create" if meant in FIT_DEFAULTS else ""
             raise ParameterError(f"FeedForward: no option {name}. Did you mean {meant}{where}?")
 
 
-def check_fit_options(given: Collection[str]) -> None:
-    """Raise ParameterError, with a suggestion, for an option that fit does not have."""
+def check_fit_options(given: Collection[str], parameters: Sequence[str]) -> None:
+    """Raise ParameterError, with a suggestion, for an option that fit lacks; `parameters` are the optimizer's."""
     for name in given:
         if name in FIT_DEFAULTS:
             continue
-        meant = name if name in MADE_WITH else _MEANT.get(name) or closest(name, [*FIT_DEFAULTS, *MADE_WITH])
+        made_with = (*MADE_WITH, *parameters)
+        meant = name if name in made_with else _MEANT.get(name) or closest(name, [*FIT_DEFAULTS, *made_with])
         if meant is None:
             raise ParameterError(f"fit: no option {name}; it has {', '.join(FIT_DEFAULTS)}")
         if meant == name:
             raise ParameterError(f"fit: {name} is an option of FeedForward(...) and create")
-        where = ", an option of FeedForward(...) and create" if meant in MADE_WITH else ""
+        where = ", an option of FeedForward(...) and create" if meant in made_with else ""
         raise ParameterError(f"fit: no option {name}. Did you mean {meant}{where}?")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from ..array import Array
+from ..atomic_files import PathLike
 from ..store.kvstore import KVStore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,6 +53,8 @@ class CallOptions(TypedDict, total=False):
     kvstore: str | KVStore | None
     shuffle: bool
     verbose: bool
+    snapshot: str | None
+    resume: PathLike | None
 
 
 class FitOptions(CallOptions, total=False):
@@ -86,6 +89,8 @@ CALL_DEFAULTS: CallOptions = {
     "kvstore": "auto",
     "shuffle": True,
     "verbose": True,
+    "snapshot": None,
+    "resume": None,
 }
 FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...common.errors import ShapeError
+from ...common.errors import ParameterError, ShapeError
+from ...common.suggestion import suggestion
 from ..array import Array, Shape
 from ..data.data_iter import DataIter
 from ..execution.executor import Executor
@@ -28,8 +29,9 @@ Label = tuple[str, Graph | None]  # a label argument, and the graph that compute
 class Pair:
     """Output number `output` of the network, of `shape`, and the argument `label` that its loss compares it with.
 
-    `computed` is the graph from that argument to what the loss reads; None if that is the argument itself, in whichever
-    shape. `examples` tells where the output has its examples.
+    A loss that is compared with nothing, such as a MakeLoss of the data alone, stands beside the first data argument,
+    and its head names no label. `computed` is the graph from that argument to what the loss reads; None if that is the
+    argument itself, in whichever shape. `examples` tells where the output has its examples.
     """
 
     label: str
@@ -41,7 +43,7 @@ class Pair:
 
 
 class Pairing:
-    """The pairs of one network. Outputs that no label goes with, such as features beside a loss, are not among them."""
+    """The pairs of one network. Outputs that are no loss and go with no label, as features do, are not among them."""
 
     def __init__(self, symbol: Graph, names: InputNames, iterator: DataIter, rows: int) -> None:
         """Shapes are those for `rows` examples. Raises what inferring them does, and ShapeError if an output's label
@@ -56,12 +58,25 @@ class Pairing:
             if found is not None:
                 head = Head(name, found[0], *_reading(op))
                 self.pairs.append(Pair(found[0], index, head, found[1], shapes[entry], axes[index]))
+            elif op is not None and op.is_loss:
+                self.pairs.append(Pair(names.data[0], index, Head(name, None), None, shapes[entry], axes[index]))
         self.heads = [pair.head for pair in self.pairs]
+        self._outputs, self._labels = symbol.list_outputs(), (*names.label, *names.data)
         self._executors: dict[tuple[Graph, Shape], Executor] = {}
         provided = zip(names.label, iterator.provide_label, strict=False)
         given = {name: (rows, *shape[1:]) for name, (_, shape) in provided}
         for entry, pair in ((symbol.heads[pair.output], pair) for pair in self.pairs):
             _check_order(entry, pair, given)
+
+    def check_names(self, metric: Metric) -> None:
+        """Raise ParameterError if the metric is to count an output or a label that there is not."""
+        for leaf in metric.leaves():
+            for kind, wanted, known in (
+                ("output_names", leaf.output_names, self._outputs), ("label_names", leaf.label_names, self._labels),
+            ):  # fmt: skip
+                for name in wanted or ():
+                    if name not in known:
+                        raise ParameterError(f"metric {leaf.name}: {kind}: no {name!r}{suggestion(name, known)}")
 
     def outputs(self, outputs: Sequence[Array]) -> list[Array]:
         """Those of the network's outputs that have labels, in the order of `pairs`."""

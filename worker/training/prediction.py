@@ -179,7 +179,9 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
     size, sharded = iterator.batch_size, getattr(iterator, "num_parts", 1) > 1
     alone = session.num_workers == 1 or not (sharded or all(leaf.sums for leaf in metric.leaves()))
     rows = (0, size) if alone or sharded else share(size, session.rank, session.num_workers)
-    found = Evaluation(metric, Pairing(learned.symbol, names, iterator, size))
+    pairing = Pairing(learned.symbol, names, iterator, size)
+    pairing.check_names(metric)
+    found = Evaluation(metric, pairing)
     # A worker without rows has no executor, but must take part in the gather: its statistics are zeros.
     mine = rows[1] - rows[0]
     with learned.bound(iterator, names, mine, labelled=True) if mine else nullcontext() as executor:

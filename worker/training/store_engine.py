@@ -47,6 +47,7 @@ class HostEngine(Engine):
         self.executor: StepExecutor | None = None
         if setup.compression_params is not None:
             self.store.set_gradient_compression(setup.compression_params)
+            self.store.restore_residuals(setup.residuals)
         self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -87,12 +88,21 @@ class HostEngine(Engine):
 
     def optimizer_states(self) -> dict[str, dict[str, Array]]:
         """The optimizer's states by parameter, then by state, of the parameter's shape: copies from the store."""
-        return {name: self.store.states(name) for name in self._learned}
+        return dict(zip(self._learned, self.store.states(list(self._learned)), strict=True))
+
+    def residuals(self) -> Mapping[str, Array]:
+        """What this worker's compressed gradients have left out, by parameter, of its shape."""
+        return self.store.residuals()
+
+    @property
+    def is_exact(self) -> bool:
+        """Not so in dist_async and dist_ssp."""
+        return self.store.type not in ("dist_async", "dist_ssp")
 
     def settle(self) -> None:
         """Where updates are applied as they come, wait for all of them and fetch the final parameters."""
         # After a step of dist_sync all ranks hold the same version anyway.
-        if self.store.type in ("dist_async", "dist_ssp"):
+        if not self.is_exact:
             self.store.barrier()
             self._fetch()
 

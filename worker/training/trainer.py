@@ -19,11 +19,13 @@ from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
 from .fit_events import BatchEnd, EpochEnd
+from .fit_state import FitState
 from .metrics.base import Metric, current_values, named
 from .model import Model
 from .pairing import Pairing
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
+from .snapshots import Snapshots
 from .store_engine import HostEngine
 
 
@@ -38,11 +40,14 @@ class Trainer:
         session: Session,
         kind: str | KVStore,
         metric: Metric,
+        resumed: FitState | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
         `metric` the training's.
 
-        Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
+        `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. Raises
+        what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
@@ -50,13 +55,27 @@ class Trainer:
         self.parameters = Parameters.prepare(model, names, inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
-        setup = FitSetup(
-            model, iterator, shares, session, kind, metric, names, self.parameters, optimizer, placement, pairing
+        pairing.check_names(metric)
+        self._setup = FitSetup(
+            model,
+            iterator,
+            shares,
+            session,
+            kind,
+            metric,
+            names,
+            self.parameters,
+            optimizer,
+            placement,
+            pairing,
+            resumed.residuals if resumed else {},
+            resumed.engine if resumed else {},
         )
-        self.engine = _engine(setup)
+        self.engine = _engine(self._setup)
+        self._resumed, self._snapshots = resumed, snapshots
         self._spare = SpareExecutor()
         self._compared = False  # whether the ranks' evaluation data have been
-        self._steps = 0  # of this fit; the model's own count goes on from earlier fits
+        self._steps = 0  # since this object was made; the model's own count goes on from earlier fits
         self._started = time.perf_counter()
 
     def run(self, epochs: range, callbacks: FitCallbacks) -> None:
@@ -67,6 +86,8 @@ class Trainer:
         """
         first = self.session.rank == 0
         callbacks.before_fit(self.model, first)
+        if self._resumed is not None:
+            callbacks.restore(self._resumed.callbacks)
         with ExitStack() as stack:
             stack.callback(self.engine.close)
             self.engine.start()
@@ -75,7 +96,6 @@ class Trainer:
             if not self.session.is_distributed:  # else an error may be the servers', who have the states
                 stack.callback(self._give_back_optimizer_states)
             for epoch in epochs:
-                self.metric.reset()
                 check_equal_batches(self.session, self._epoch(epoch, callbacks), epoch)
                 self.model.begin_epoch = epoch + 1
                 proceed = self._end_of_epoch(epoch, callbacks)
@@ -86,14 +106,26 @@ class Trainer:
             if self.session.is_distributed:
                 self._give_back_optimizer_states()
         callbacks.after_fit(self.model, first)
+        if self._snapshots is not None:
+            self._snapshots.after_fit(self._setup, callbacks)
 
     def _epoch(self, epoch: int, callbacks: FitCallbacks) -> int:
-        """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had."""
+        """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had.
+
+        Of the epoch in which it goes on from a snapshot, some batches are done.
+        """
+        self.metric.reset()
         count = 0
-        for count, _ in enumerate(self.engine.epoch(), 1):
+        if self._resumed is not None and self._resumed.epoch == epoch:
+            count = self._resumed.batch
+            if count:
+                self._resumed.give_metric(self.metric)
+        for count, _ in enumerate(self.engine.epoch(), count + 1):  # noqa: B020  # the count at the end is wanted
             self._steps += 1
             self._report(epoch, count)
             callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
+            if self._snapshots is not None:
+                self._snapshots.after_step(self._setup, self.engine, epoch, count, callbacks)
         if not count:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
         return count

@@ -100,3 +100,10 @@ def test_what_is_no_number_at_any_scale_is_told(bench, scale):
     unscaled(bench, scale, [np.nan])
     assert adjusted(bench, scale) == 1
     assert int(bench.fetch(scale.word)[0]) != module.NOTHING
+
+
+def test_its_state_can_be_taken_and_given_back(bench, scale):
+    with bench.device.active():
+        assert scale.state() == {"scale": 65536.0, "good": 0}
+        scale.restore({"scale": 1024.0, "good": 7})
+        assert scale.state() == {"scale": 1024.0, "good": 7}

@@ -6,8 +6,10 @@ PUSHGRAD_MPIRUNS names further ones, between semicolons: of wheels in environmen
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -73,6 +75,33 @@ def test_a_worker_s_code(mpirun, launch, script, left_behind):
     )
     assert job.finish() == 3, job.text
     assert "worker 1 exited with code 3 (host " in job.errors[-2]
+    assert left_behind(job.job_id) == []
+
+
+WAIT = """
+import signal, pushgrad as mx
+mx.rank()
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_launch_killed(mpirun, launch, script, gone_within):
+    job = launch("--cluster", "mpi", "--mpirun", mpirun, "--workers", 2, script(WAIT), real=True)
+    job.wait_for("| ready", 2)
+    job.send(signal.SIGKILL)
+    job.finish()
+    assert gone_within(job.job_id, 10)
+
+
+def test_ctrl_c(mpirun, launch, script, left_behind):
+    text = f"try:\n{textwrap.indent(WAIT, '    ')}\nexcept KeyboardInterrupt:\n    print('saved')"
+    job = launch("--cluster", "mpi", "--mpirun", mpirun, "--workers", 2, script(text), real=True)
+    job.wait_for("| ready", 2)
+    job.send(signal.SIGINT)
+    assert job.finish() == 130, job.text
+    assert sorted(line for line in job.lines if "saved" in line) == ["w0 | saved", "w1 | saved"]
     assert left_behind(job.job_id) == []
 
 

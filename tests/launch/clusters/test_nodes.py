@@ -9,7 +9,8 @@ import pytest
 from pushgrad.common.errors import JobError
 from pushgrad.launch.clusters.engine import engine
 from pushgrad.launch.clusters.nodes import Nodes, nodes
-from pushgrad.launch.options import Options, make_job
+from pushgrad.launch.given import Options
+from pushgrad.launch.options import make_job
 
 # As SkyPilot's and dstack's documentation and torchrun's source have them.
 SKYPILOT = {
@@ -53,7 +54,7 @@ def in_a_folder_with_a_script(tmp_path, monkeypatch):
 def test_who_says_it():
     assert nodes(SKYPILOT) == Nodes(2, 1, "10.0.0.5", "9091", gpus=4, job="sky-1")
     assert nodes({**DSTACK, "DMLC_PS_ROOT_PORT": "7"}) == Nodes(2, 0, "10.0.0.5", "7", job="run")
-    assert nodes(TORCHRUN) == Nodes(3, 1, "127.0.0.1", "29400", alike=True, job="none")
+    assert nodes(TORCHRUN) == Nodes(3, 1, "127.0.0.1", "29400", alike=True, sharing=3, job="none")
     assert nodes({**TORCHRUN, "LOCAL_WORLD_SIZE": "1"}).root == "node5"
     assert nodes({}) is None
     with pytest.raises(JobError, match="SKYPILOT_NODE_RANK: expected a whole number, got 'two'"):
@@ -77,7 +78,8 @@ def test_a_node_of_skypilot():
 
 
 def test_a_process_of_torchrun():
-    assert list(planned(TORCHRUN)) == ["w1"]
+    found = planned(TORCHRUN)
+    assert list(found) == ["w1"] and (found["w1"]["RANK"], found["w1"]["LOCAL_RANK"]) == ("1", "1")
     assert list(planned({**TORCHRUN, "RANK": "0"})) == ["sched", "ps0", "w0"]
     assert list(planned(TORCHRUN, servers=3)) == ["ps1", "w1"]
 

@@ -9,8 +9,9 @@ import pytest
 from pushgrad.common.errors import JobError
 from pushgrad.launch.clusters.engine import ENGINES, engine
 from pushgrad.launch.clusters.hosts import Host, Seat
+from pushgrad.launch.given import Options
 from pushgrad.launch.job import Job
-from pushgrad.launch.options import Options, make_job
+from pushgrad.launch.options import make_job
 from pushgrad.launch.process_plan import CHOSEN_PORT, FREE_PORT_THERE
 
 JOB = Job(

@@ -28,9 +28,9 @@ import pushgrad as mx
 store = mx.kv.create("dist_sync")
 store.init("a", np.zeros(1000, np.float32))
 print("ready", flush=True)
-out = np.zeros(1000, np.float32)
+ones, out = np.ones(1000, np.float32), np.zeros(1000, np.float32)
 while True:
-    store.push("a", out + 1)
+    store.push("a", ones)
     store.pull("a", out)
 """
 LEASE = 4  # seconds: the loss of a host is seen soon

@@ -63,6 +63,10 @@ BAD = {
     "tuple": (lambda number, batch: (batch.data, batch.label), r"Own, batch 0: expected a DataBatch\(.*got tuple"),
     "array": (lambda number, batch: batch.data[0], r"Own, batch 0: expected a DataBatch\(.*got ndarray of shape"),
     "nothing": (lambda number, batch: None, r"Own, batch 0: expected a DataBatch\(.*got NoneType"),
+    "beyond float32": (
+        second(data=[np.full((4, 4), 1e39)]),
+        r"Own, batch 1: data has values beyond the range of float",
+    ),
     "large ids": (
         second(data=[np.full((4, 4), 2**24 + 1)]),
         r"Own, batch 1: data: 16777217 at \(0, 0\): expected whole",
@@ -84,6 +88,12 @@ def test_predict_and_score_look_as_well(case):
     for use in (model.predict, model.score):
         with pytest.raises(DataError, match=message):
             use(Own(change))
+
+
+def test_predict_looks_at_labels_that_it_does_not_need():
+    model = fit(Own())
+    with pytest.raises(DataError, match=r"Own, batch 1: label: expected a list of arrays, got ndarray of shape \(4,\)"):
+        model.predict(Own(second(label=Y[:4])))
 
 
 def test_predict_needs_no_labels():
@@ -114,6 +124,7 @@ def test_what_is_as_good(batch):
         ("provide_data", {"data": (4, 4)}, r"Own.provide_data: expected a list of \(name, shape\)"),
         ("provide_data", [("data", (5, 4))], r"Own: shape of data: expected \(4, ...\), its batch_size first, got"),
         ("provide_label", ["softmax_label"], r"Own.provide_label: expected a list of \(name, shape\)"),
+        ("provide_label", [("data", (4,))], r"Own: two arrays are called data\. Each needs its own name"),
         ("batch_size", None, r"Own: shape of data: expected \(None, ...\), its batch_size first"),
     ],
 )

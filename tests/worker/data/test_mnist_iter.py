@@ -152,7 +152,9 @@ def test_keywords_of_mxnets_scripts(digits):
     iterator = mx.io.MNISTIter(**given, flat=True, input_shape=(6,), num_parts=2, part_index=1, label_name="y")
     assert iterator.provide_data == [("data", (2, 6))]
     assert iterator.provide_label == [("y", (2,))]
-    assert mx.io.MNISTIter(**given, input_shape=(1, 3, 2)).provide_data == [("data", (2, 1, 3, 2))]
+    for shape in ((1, 3, 2), [1, 3, 2]):
+        assert mx.io.MNISTIter(**given, input_shape=shape).provide_data == [("data", (2, 1, 3, 2))]
+    assert mx.io.MNISTIter(**given, input_shape=6).provide_data == [("data", (2, 6))]
     for wrong in ({"input_shape": (784,)}, {"flat": True, "input_shape": (1, 2, 3)}):
         with pytest.raises(ParameterError, match=r"MNISTIter: input_shape: expected .*, or another shape of 6 pixels"):
             mx.io.MNISTIter(**given, **wrong)

@@ -18,7 +18,7 @@ def iterate(ids):
 def test_arrays(dtype):
     exact = np.array([0, 2**24, 2**24 + 2, 3 * 2**24], dtype)
     assert [batch.data[0][0] for batch in iterate(exact)] == exact.tolist()
-    with pytest.raises(DataError, match=r"data: 16777217 at 1: expected whole numbers that float32 holds.*Number ids"):
+    with pytest.raises(DataError, match=r"^data: 16777217 at 1: expected whole numbers that float32 holds.*Number ids"):
         iterate(np.array([1, FIRST], dtype))
 
 
@@ -50,6 +50,10 @@ def test_csv(tmp_path):
     assert read("16777217.0,1.6777217e7,inf,-inf\n") == [[2**24, 2**24, np.inf, -np.inf]]
     with pytest.raises(DataError, match=r"data.csv, line 2, column 1: expected a whole number that float32 holds"):
         read("1,2\n16777217,3\n")
+    assert read(f"{2**53},{2**60},1e20\n") == [[2.0**53, 2.0**60, float(np.float32(1e20))]]
+    for value in (2**53 + 1, -(2**60) - 1):  # what float64 would round, too
+        with pytest.raises(DataError, match=f"line 1, column 2: expected a whole number .*got {value}"):
+            read(f"1,{value}\n")
     for text in ("1e39", "-1e400", "1" + 39 * "0"):
         with pytest.raises(DataError, match=r"line 1, column 2: expected a number within float32's range, got"):
             read(f"1,{text}\n")

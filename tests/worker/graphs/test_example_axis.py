@@ -40,7 +40,11 @@ CASES = {
         lambda d: swapped(S.Reshape(layer(flat(swapped(d))), shape=(5, -1, 3))), ExampleAxis(0, 1),
     ),
     "a new axis": (lambda d: S.expand_dims(d, axis=0), ExampleAxis(1, 1)),
+    "copies": (lambda d: S.tile(layer(d), reps=(4, 1)), ExampleAxis(0, 1)),
+    "copies on a new axis": (lambda d: S.tile(swapped(d), reps=(2, 1, 3, 1)), ExampleAxis(2, 1)),
+    "repeated rows": (lambda d: S.repeat(layer(d), repeats=4, axis=0), ExampleAxis(0, 4)),
     "mean": (lambda d: S.mean(d), None),
+    "rows beside their mean": (lambda d: S.Concat(d, S.mean(d, axis=0, keepdims=True), dim=0), None),
 }  # fmt: skip
 
 

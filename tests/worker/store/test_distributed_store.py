@@ -28,7 +28,7 @@ TRAIN = """
             kv.pull_weight(key, array)
         kv.wait()
     sums = {key: zlib.crc32(array.tobytes()) for key, array in weights.items()}
-    states = {key: zlib.crc32(kv.states(key)["mom"].tobytes()) for key in SHAPES}
+    states = {key: zlib.crc32(kv.states([key])[0]["mom"].tobytes()) for key in SHAPES}
     kv.close()
     print(json.dumps([sums, states]))
 """

@@ -87,7 +87,7 @@ def test_the_value_itself_is_updated_in_place(kv):
     kv.push_gradient("w", np.ones((2, 2), np.float32), 1, 0.5)
     kv.wait()
     np.testing.assert_array_equal(weight, np.full((2, 2), 0.5, np.float32))
-    np.testing.assert_array_equal(kv.states("w")["mom"], np.full((2, 2), -0.5, np.float32))
+    np.testing.assert_array_equal(kv.states(["w"])[0]["mom"], np.full((2, 2), -0.5, np.float32))
 
 
 def test_states_can_be_given_back(kv):

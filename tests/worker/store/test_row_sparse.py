@@ -90,7 +90,7 @@ TRAIN = f"""
     whole = np.empty(({ROWS}, {WIDTH}), np.float32)
     kv.pull("table", whole)
     assert (whole[ids] == out).all()
-    mom = kv.states("table")["mom"]
+    mom = kv.states(["table"])[0]["mom"]
     plain = np.empty((2, 2), np.float32)
     kv.row_sparse_pull("plain", plain, [2, 0])
     kv.close()

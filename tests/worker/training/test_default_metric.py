@@ -60,3 +60,28 @@ def test_losses_of_several_kinds_have_a_metric_each():
 def test_mlp_too(capsys):
     mx.mlp(X, Y, hidden_node=4, out_node=1, out_activation="rmse", **PLAIN)
     assert "Train-rmse=" in capsys.readouterr().out
+
+
+def test_a_loss_without_a_label_is_measured():
+    """An autoencoder whose loss is made of operators. Arithmetic: the mean of (x W' - x)**2, summed over columns."""
+    error = S.sum(S.square(S.FullyConnected(DATA, num_hidden=3, no_bias=True, name="fc") - DATA), axis=1)
+    seen = []
+    model = mx.FeedForward(S.MakeLoss(error, name="error"), num_epoch=1, learning_rate=0.0)
+    it = mx.io.NDArrayIter(X, batch_size=30)
+    model.fit(it, eval_data=it, batch_end_callback=lambda param: seen.append(param.eval_metric.get()), verbose=False)
+    expected = pytest.approx((((X @ model.arg_params["fc_weight"].T) - X) ** 2).sum(axis=1).mean(), rel=1e-5)
+    assert seen == [("loss", expected)]
+    assert model.score(mx.io.NDArrayIter(X, batch_size=7)) == expected
+
+
+def test_a_penalty_beside_a_loss_has_a_value_of_its_own():
+    weight = S.Variable("fc_weight")
+    penalty = S.MakeLoss(S.sum(S.square(weight), axis=(0, 1)) * 0.1, name="penalty")
+    loss = S.SoftmaxOutput(S.FullyConnected(DATA, weight=weight, num_hidden=3), name="softmax")
+    net = S.Group([loss, penalty])
+    model = mx.FeedForward.create(net, X, labels("accuracy"), verbose=False, **PLAIN)
+    expected = 0.1 * (model.arg_params["fc_weight"] ** 2).sum()
+    assert model.score(X, labels("accuracy"))["loss"] == pytest.approx(expected, rel=1e-5)
+    assert (
+        model.score(X, labels("accuracy"), "accuracy") == (model.predict(X)[0].argmax(1) == labels("accuracy")).mean()
+    )

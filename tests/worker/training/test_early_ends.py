@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
+from pushgrad.common.errors import ParameterError
 
 X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
 Y = (np.arange(60) % 3).astype(np.float32)
@@ -140,3 +141,9 @@ def test_hooks_at_both_ends_of_a_fit():
 
     new(num_epoch=2).fit(X, Y, epoch_end_callback=Listener(), verbose=False)
     assert calls == [("begin", 0), ("epoch", 1), ("epoch", 2), ("end", 2)]
+
+
+def test_options_that_are_no_numbers():
+    for option in ({"patience": 1.5}, {"min_delta": "0.1"}):
+        with pytest.raises(ParameterError, match=f"EarlyStopping: {next(iter(option))}: expected a"):
+            mx.callback.EarlyStopping(**option)

@@ -98,3 +98,26 @@ def test_one_name_with_and_without_a_prefix_is_refused(trained):
 
 def test_a_network_without_parameters_predicts():
     np.testing.assert_array_equal(mx.FeedForward(mx.sym.Variable("data") * 2).predict(X), X * 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ([W := np.ones((3, 4))], "arg_params: expected arrays by name, in a dict, got list"),
+        (W, "arg_params: expected arrays by name, in a dict, got ndarray"),
+        ({"fc_weight": None}, "arg_params: fc_weight: expected an array of numbers, got None"),
+        ({"fc_weight": "W"}, "arg_params: fc_weight: expected an array of numbers, got 'W'"),
+        ({"fc_weight": [[1], [1, 2]]}, r"arg_params: fc_weight: expected an array of numbers, got \[\[1\]"),
+        ({"fc_weight": np.full((3, 4), None)}, "arg_params: fc_weight: expected an array of numbers, got array"),
+    ],
+    ids=["list", "array", "None", "text", "ragged", "objects"],
+)
+def test_what_is_no_parameter(given, text):
+    with pytest.raises(ParameterError, match=text):
+        mx.FeedForward(network(), arg_params=given)
+
+
+def test_lists_of_numbers_are_arrays():
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1, name="fc")
+    model = mx.FeedForward(net, arg_params={"fc_weight": [[1, 2, 3, 4]], "fc_bias": [0.5]})
+    np.testing.assert_allclose(model.predict(X)[:, 0], X @ [1, 2, 3, 4] + 0.5, rtol=1e-4, atol=1e-5)

@@ -27,6 +27,8 @@ def network():
         ({"slice": 2}, "no option slice. Did you mean slices?"),
         ({"epochs": 10, "optimizer": mx.optimizer.SGD()}, "no option epochs. Did you mean num_epoch?"),
         ({"validation_data": None}, "no option validation_data. Did you mean eval_data, an option of fit and create?"),
+        ({"lr": 0.1}, "no option lr. Did you mean learning_rate?"),
+        ({"weight_decay": 0.1}, "no option weight_decay. Did you mean wd?"),
         ({"eval_data": None}, "FeedForward: eval_data is an option of fit and create"),
         # What is like one of the optimizer's parameters is its own to judge.
         ({"momentun": 0.9}, "optimizer sgd: no parameter momentun. Did you mean momentum?"),
@@ -45,6 +47,8 @@ def test_options_of_the_model(options, text):
     [
         ({"epochs": 10}, "fit: no option epochs. Did you mean num_epoch, an option of FeedForward(...) and create?"),
         ({"num_epoch": 10}, "fit: num_epoch is an option of FeedForward(...) and create"),
+        ({"learning_rate": 1}, "fit: learning_rate is an option of FeedForward(...) and create"),
+        ({"lr": 1}, "fit: no option lr. Did you mean learning_rate, an option of FeedForward(...) and create?"),
         ({"batch_end_calback": print}, "fit: no option batch_end_calback. Did you mean batch_end_callback?"),
         ({"zzz": 1}, "fit: no option zzz; it has eval_data, eval_metric"),
     ],

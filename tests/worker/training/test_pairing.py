@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import ShapeError
+from pushgrad.common.errors import ParameterError, ShapeError
 
 S = mx.sym
 RNG = np.random.default_rng(1)
@@ -80,6 +80,27 @@ def test_a_metric_may_choose_among_outputs_as_in_mxnet():
     ]
     expected = {"one": pytest.approx(RIGHT_FIRST), "accuracy": pytest.approx(RIGHT_SECOND), "three": 3.0}
     assert model.score(it, eval_metric=metrics) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output_names": ["frist_output"]}, "accuracy: output_names: no 'frist_output'. Did you mean first_output"),
+        ({"label_names": "label"}, "accuracy: label_names: no 'label'"),
+    ],
+)  # fmt: skip
+def test_a_metric_of_outputs_that_are_not_there(options, message):
+    model, metric = model_of(first()), mx.metric.Accuracy(**options)
+    with pytest.raises(ParameterError, match=message):
+        model.score(X, Y, metric)
+    with pytest.raises(ParameterError, match=message):
+        model.fit(X, Y, eval_metric=metric, verbose=False)
+
+
+def test_one_name_needs_no_list():
+    it = mx.io.NDArrayIter(X, {"second_label": Z, "first_label": Y}, batch_size=7)
+    metric = mx.metric.Accuracy(output_names="first_output")
+    assert model_of(S.Group([first(), second()])).score(it, eval_metric=metric) == pytest.approx(RIGHT_FIRST)
 
 
 def test_a_label_shared_by_two_losses_counts_for_both():

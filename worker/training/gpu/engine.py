@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
 from ....common.errors import DataError
 from ...array import Array
 from ...cuda.device import Device, held
+from ...cuda.loss_scale import LossScale
 from ...execution.gpu.memory_blocks import Layout
 from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
@@ -63,6 +65,10 @@ class CudaEngine(Engine):
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
             _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
             _send(device, replicas.state_layout, states, setup.parameters.states)
+        for device, scale in zip(replicas.devices, self._loss_scales(), strict=False):
+            if setup.own_state:
+                with device.active():
+                    scale.restore(setup.own_state)
         self._inputs = inputs_for(replicas, setup)
         self._recorded_step = RecordedStep(replicas.devices, self._step, self._between, replicas.records)
         self._measures = Measures(replicas, setup.metric, setup.pairing)  # last, as it hooks the metric
@@ -93,9 +99,9 @@ class CudaEngine(Engine):
             self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
-                self._look()
+                self.look()
             yield
-        self._look()  # before anything is logged, evaluated or saved
+        self.look()  # before anything is logged, evaluated or saved
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
@@ -112,6 +118,15 @@ class CudaEngine(Engine):
         layout = self._replicas.weight_layout
         found = {state: self._fetch(layout, block) for state, block in self._states[0].items()}
         return {name: {state: arrays[name] for state, arrays in found.items()} for name in self._setup.learned}
+
+    def own_state(self) -> Mapping[str, Any]:
+        """The scale of losses in float16, the same on all GPUs. Waits for the first."""
+        scales = self._loss_scales()
+        with self._replicas.alone(), self._replicas.devices[0].active():
+            return scales[0].state() if scales else {}
+
+    def _loss_scales(self) -> list[LossScale]:
+        return [replica.loss_scale for replica in self._replicas.replicas if replica.loss_scale]
 
     def close(self) -> None:
         """Count the batches that are due and wait for all GPUs, so that nothing writes to memory that is freed."""
@@ -164,7 +179,7 @@ class CudaEngine(Engine):
                 _send(device, layout, block, values)
         return update
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Raise what went wrong on the GPUs since the last look. Waits for them."""
         with self._replicas.alone():
             self._replicas.look()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ....common.checks import check_call
 from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
@@ -25,12 +26,13 @@ OneOrMore = Array | Sequence[Array]
 class Head:
     """An output of a network and its label: their names, and how the loss reads them.
 
-    `rows` gives an array of the output's shape as (rows, classes, positions), with the same memory; None unless the
-    loss is one of classes. Rows and positions whose label is `ignored` do not count for the loss.
+    `label` is None for a loss that has none. `rows` gives an array of the output's shape as (rows, classes,
+    positions), with the same memory; None unless the loss is one of classes. Rows and positions whose label is
+    `ignored` do not count for the loss.
     """
 
     output: str = ""
-    label: str = ""
+    label: str | None = ""
     rows: Callable[[Array], Array] | None = None
     ignored: float | None = None
 
@@ -53,17 +55,20 @@ class Metric:
     count: ClassVar[int] = 2
     maximize: ClassVar[bool] = False  # whether more is better
     sums: ClassVar[bool] = True  # whether `statistics` of shares can be added up
+    labelled: ClassVar[bool] = True  # whether it counts only outputs that have a label
     name: str
 
     def __init__(
         self, name: str, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None
     ) -> None:
-        self.name, self.output_names, self.label_names = name, output_names, label_names
+        self.name, self.output_names, self.label_names = name, listed(output_names), listed(label_names)
         self.settle: Callable[[], None] = nothing_due
         self.reset()
 
     def takes(self, head: Head) -> bool:
         """Whether it counts the pair that `head` describes."""
+        if self.labelled and head.label is None:
+            return False
         return (self.output_names is None or head.output in self.output_names) and (
             self.label_names is None or head.label in self.label_names
         )
@@ -106,6 +111,16 @@ class Metric:
         self.settle()  # or those that are due would be counted after this
         self.total, self.batches = 0.0, 0
 
+    def state(self) -> dict[str, Any]:
+        """What it has counted since `reset`, in plain values and arrays: for snapshots, see mx.callback."""
+        self.settle()
+        return {"total": self.total, "batches": self.batches}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from a `state`."""
+        self.settle()
+        self.total, self.batches = state["total"], state["batches"]
+
     def leaves(self) -> list[Metric]:
         """The single metrics that it consists of: itself, or a composite's members."""
         return [self]
@@ -142,6 +157,12 @@ class Custom(Metric):
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
+        """Raises ParameterError unless `function` can be called with a label and an output."""
+        if not (isinstance(name, str) and callable(function)):
+            raise ParameterError(
+                "custom metric", expected="its name and a function", got=f"{name!r}, {function!r}"[:80]
+            )
+        check_call(f"metric {name}: its function", function, ("label", "output"))
         self.function = function
         self.maximize = maximize  # type: ignore[misc]
         super().__init__(name, output_names, label_names)
@@ -209,6 +230,11 @@ def nothing_due() -> None:
 def ratio(statistics: Array) -> float:
     """statistics[0] / statistics[1] of an array (2,); nan if nothing was counted."""
     return float(statistics[0]) / float(statistics[1]) if statistics[1] else math.nan
+
+
+def listed(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Names as a sequence: a lone one is a sequence of letters otherwise."""
+    return (names,) if isinstance(names, str) else names
 
 
 def _listed(arrays: OneOrMore) -> list[Array]:

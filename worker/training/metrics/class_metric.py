@@ -9,7 +9,8 @@ from typing import ClassVar, TypedDict
 
 import numpy as np
 
-from ....common.errors import ShapeError
+from ....common.checks import is_number
+from ....common.errors import ParameterError, ShapeError
 from ...array import Array, Shape
 from .base import Head, Metric, column
 
@@ -48,6 +49,10 @@ class ClassMetric(Metric):
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
+        if not isinstance(axis, int | np.integer | None):
+            raise ParameterError(f"metric {name}: axis", expected="the number of an axis, or None", got=repr(axis)[:80])
+        if ignore_label is not None and not is_number(ignore_label):
+            raise ParameterError(f"metric {name}: ignore_label", expected="a number", got=repr(ignore_label)[:80])
         self.axis, self.ignore_label = axis, ignore_label
         super().__init__(name, output_names, label_names)
 

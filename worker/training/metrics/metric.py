@@ -42,15 +42,17 @@ def np(
     """MXNet's form of `custom`: the function comes first, and may return (sum, count) instead of their ratio.
 
     Without `name` the metric has the function's. `allow_extra_outputs` is there for MXNet's scripts: outputs without a
-    label are left out in any case.
+    label are left out in any case. Raises ParameterError if the function cannot be called with a label and an output.
     """
+    called = getattr(numpy_feval, "__name__", type(numpy_feval).__name__)
+    chosen = name or (f"custom({called})" if "<" in called else called)
+    Custom(chosen, numpy_feval)  # for its errors alone: what is called below takes any function
 
     def value(label: Array, output: Array) -> Any:
         found = numpy_feval(label, output)
         return found[0] / found[1] if isinstance(found, tuple) else found
 
-    called = getattr(numpy_feval, "__name__", type(numpy_feval).__name__)
-    return Custom(name or (f"custom({called})" if "<" in called else called), value)
+    return Custom(chosen, value)
 
 
 def create(metric: object, **options: Any) -> Metric:
@@ -65,6 +67,8 @@ def create(metric: object, **options: Any) -> Metric:
         return CompositeMetric([create(one, **options) for one in metric])
     if isinstance(metric, str):
         return _named(metric, options)
+    if isinstance(metric, type) and issubclass(metric, Metric):
+        raise ParameterError("metric", expected=f"an object, {metric.__name__}(...)", got="the class itself")
     if callable(metric):
         return Custom(getattr(metric, "__name__", type(metric).__name__), metric)
     raise _unknown(metric)
@@ -88,7 +92,7 @@ def _named(name: str, options: dict[str, Any]) -> Metric:
 
 def _parsed(name: str) -> tuple[type[Metric] | None, dict[str, Any]]:
     """The metric's class, and what its name says besides."""
-    counted = re.fullmatch(r"(top_k_acc(?:uracy)?)_(\d+)", name)
+    counted = re.fullmatch(r"(top_k_acc(?:uracy)?)_(\d+)", name.lower())
     if counted:
         return _BY_NAME[counted[1]], {"top_k": int(counted[2])}
     return _BY_NAME.get(name.lower()), {}

@@ -109,7 +109,9 @@ class PearsonCorrelation(_Regression):
 
 
 class Loss(Metric):
-    """Mean of the output's elements, whatever the label: for networks whose output is a loss. As MXNet's Loss."""
+    """Mean of the output's elements, with or without a label: for networks whose output is a loss. As MXNet's Loss."""
+
+    labelled = False
 
     def __init__(self, name: str = "loss", **options: Unpack[Names]) -> None:
         super().__init__(name, **options)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import DataError, ShapeError
+from pushgrad.common.errors import DataError, ParameterError, ShapeError
 from pushgrad.worker.training.metrics.base import Head
 from pushgrad.worker.training.metrics.class_metric import regrouped
 
@@ -187,3 +187,9 @@ RECORDED = np.array(
         [[0.4039, 0.1566, 0.2884, 0.1511], [0.1494, 0.1037, 0.6169, 0.1299], [0.1325, 0.2486, 0.5535, 0.0655]],
     ]
 )
+
+
+@pytest.mark.parametrize("option", [{"axis": "1"}, {"axis": 1.0}, {"axis": (1,)}, {"ignore_label": "0"}])
+def test_options_that_are_no_numbers(option):
+    with pytest.raises(ParameterError, match=f"metric accuracy: {next(iter(option))}: expected "):
+        mx.metric.create("accuracy", **option)

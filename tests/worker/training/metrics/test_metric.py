@@ -170,3 +170,25 @@ def test_mxnets_form_of_a_custom_metric():
     metric = mx.metric.np(errors, name="mine", allow_extra_outputs=True)
     metric.update(label, output)
     assert metric.get() == ("mine", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: mx.metric.create(mx.metric.Accuracy),
+            r"metric: expected an object, Accuracy\(...\), got the class itself",
+        ),
+        (
+            lambda: mx.metric.create(lambda label: 0),
+            r"its function: expected arguments \(label, output\), got \(label\)",
+        ),
+        (lambda: mx.metric.np(lambda label: 0), r"its function: expected arguments \(label, output\), got \(label\)"),
+        (lambda: mx.metric.np("rmse"), "custom metric: expected its name and a function, got 'str', 'rmse'"),
+        (lambda: mx.metric.custom(max, "largest"), "custom metric: expected its name and a function, got <built-in"),
+    ],
+)
+def test_what_cannot_be_called_with_label_and_output(make, text):
+    """It is found out before the first step, and not after it."""
+    with pytest.raises(ParameterError, match=text):
+        make()

@@ -1,0 +1,28 @@
+"""The folders of a job: what it needs while it runs, and the run that stays of it."""
+
+from __future__ import annotations
+
+import os
+
+from ..common.errors import JobError
+from .job import Job
+from .process_plan import Plan
+from .runs.identity import Identity
+from .runs.record import Recorder
+
+
+def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
+    """Make them, and begin the run; `stoppable` as for Recorder. Raises JobError naming what cannot be made."""
+    try:
+        # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
+        job.job_dir.mkdir(mode=0o700)
+    except OSError as error:
+        raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
+    try:
+        return Recorder(job, plan, Identity.of(os.getpid()), stoppable)
+    except OSError as error:
+        job.job_dir.rmdir()
+        raise JobError(
+            f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
+            remedy="--runs names another folder for runs",
+        ) from None

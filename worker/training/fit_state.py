@@ -1,0 +1,160 @@
+"""The state of a fit at a step boundary: all that the steps to come depend on, as a tree for a snapshot."""
+
+from __future__ import annotations
+
+import random as python_random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from ...common.errors import FileFormatError
+from .. import random
+from ..array import Array
+from ..data.data_iter import DataIter
+from ..files import snapshot
+from ..files.snapshot import Snapshot
+from ..graphs import json_text
+from ..store.session import Session
+from .engine import FitSetup
+from .fit_callbacks import FitCallbacks
+from .fit_checks import go_on_at
+from .metrics.base import Metric
+from .model import Model
+
+_OF_MODEL = ("optimizer_states", "num_update", "begin_epoch", "training")
+Arrays = Mapping[str, Array]
+
+
+@dataclass
+class FitState:
+    """The network as JSON, arrays by parameter's or state's name, and where the training stands.
+
+    `batch` batches of epoch `epoch` (from 0) are done; `step` counts those of all epochs of this fit. `slices` is the
+    number over the whole job, `order` the seed of the iterator's shuffle. `residuals` are what this worker's compressed
+    gradients have left out, and `engine` is its `own_state`. `metrics` and `callbacks` are what their `state` methods
+    returned.
+    """
+
+    symbol: str
+    arg_params: Arrays
+    aux_params: Arrays
+    optimizer_states: Mapping[str, Arrays]
+    num_update: int
+    begin_epoch: int
+    num_epoch: int
+    training: int
+    epoch: int
+    batch: int
+    step: int
+    slices: int
+    workers: int
+    order: int | None
+    metrics: list[Any]
+    callbacks: Mapping[str, Any]
+    residuals: Arrays = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    random: Mapping[str, Any] = field(default_factory=lambda: random_state())
+
+    @staticmethod
+    def now(
+        setup: FitSetup,
+        callbacks: FitCallbacks,
+        step: int,
+        epoch: int,
+        batch: int,
+        weights: Arrays,
+        states: Arrays,
+        optimizer_states: Mapping[str, Arrays],
+        residuals: Arrays,
+        engine: Mapping[str, Any],
+    ) -> FitState:
+        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does."""
+        model = setup.model
+        return FitState(
+            symbol=json_text.dumps(model.symbol),
+            arg_params=weights,
+            aux_params=states,
+            optimizer_states=optimizer_states,
+            num_update=model.num_update,
+            begin_epoch=model.begin_epoch,
+            num_epoch=model.num_epoch,
+            training=model.training,
+            epoch=epoch,
+            batch=batch,
+            step=step,
+            slices=setup.shares.total_slices,
+            workers=setup.session.num_workers,
+            order=getattr(setup.iterator, "seed", None),
+            metrics=[leaf.state() for leaf in setup.metric.leaves()],
+            callbacks=callbacks.state(),
+            residuals=residuals,
+            engine=engine,
+        )
+
+    def tree(self) -> dict[str, Any]:
+        """All of it as a tree for `snapshot.write`."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @staticmethod
+    def of(found: Snapshot, session: Session) -> FitState:
+        """The state in a snapshot, with this worker's part of it. Raises FileFormatError if something is missing."""
+        known = {item.name for item in fields(FitState)}
+        try:  # what a newer minor version knows besides is left out
+            state = FitState(**{name: value for name, value in found.tree.items() if name in known})
+        except (AttributeError, TypeError) as error:
+            raise FileFormatError(f"{found.path} has not the state of a fit: {error}") from None
+        if state.residuals:
+            state.residuals = _residuals(found, state.residuals, session)
+        return state
+
+    def give(self, model: Model, iterator: DataIter) -> None:
+        """Let the model, an iterator that has just been begun, and the process's random numbers be where they were.
+
+        Raises DataError if the iterator has too few batches.
+        """
+        model.arg_params, model.aux_params = dict(self.arg_params), dict(self.aux_params)
+        for name in _OF_MODEL:
+            setattr(model, name, getattr(self, name))
+        if self.order is not None and hasattr(iterator, "reseed"):
+            iterator.reseed(self.order)
+        go_on_at(iterator, self.epoch, self.batch)
+        # Last: one that cannot seek comes to its place by reading, and may draw as it did then.
+        restore_random(self.random)
+
+    def give_metric(self, metric: Metric) -> None:
+        """Let a metric go on counting."""
+        for leaf, state in zip(metric.leaves(), self.metrics, strict=True):
+            leaf.restore(state)
+
+
+def _residuals(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
+    """The residuals of this worker; of fewer workers than there were, each takes over those of several.
+
+    What compressed gradients have left out is to be added to later ones, by whichever worker.
+    """
+    total: dict[str, Array] = {}
+    for rank in range(session.rank, 1 + len(found.head["parts"]), session.num_workers):
+        part = snapshot.read(found.path, snapshot.part(rank)).tree["residuals"] if rank else of_first
+        for name, array in part.items():
+            total[name] = total[name] + array if name in total else array
+    return total
+
+
+def random_state() -> dict[str, Any]:
+    """The streams of random numbers that this process may draw from: ours, numpy's global one and Python's."""
+    version, drawn, spare = python_random.getstate()
+    return {
+        "pushgrad": random.state(),
+        "numpy": np.random.get_state(legacy=False),
+        "python": {"version": version, "words": np.array(drawn, np.uint32), "spare": spare},
+    }
+
+
+def restore_random(state: Mapping[str, Any]) -> None:
+    """Let these streams go on from what `random_state` returned."""
+    random.restore(state["pushgrad"])
+    np.random.set_state(state["numpy"])
+    python = state["python"]
+    python_random.setstate((python["version"], tuple(python["words"].tolist()), python["spare"]))

@@ -1,0 +1,182 @@
+"""What the fits of one process share of their snapshots: one run of a script, with all its fits in their order.
+
+Everything here is kept for each folder of snapshots; nearly always there is one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...common.errors import FileFormatError, PushgradError
+from ..files import snapshot
+from ..files.snapshot import Snapshot
+from ..files.snapshot_folder import SnapshotFolder
+from ..log import note
+from ..store.session import Session
+from .snapshot_options import Source
+
+_fits = itertools.count(1)
+_runs: dict[Path, ScriptRun] = {}
+
+Identity = dict[str, Any]
+
+
+def next_fit() -> int:
+    """The ordinal of this fit in the script, from 1, whether it takes snapshots or not: a script that runs again comes
+    to the same fits in the same order.
+    """
+    return next(_fits)
+
+
+def run_in(folder: Path) -> ScriptRun:
+    """The run of this process that keeps its snapshots in `folder`."""
+    return _runs.setdefault(folder, ScriptRun(folder))
+
+
+class ScriptRun:
+    """`results` are the names of the snapshots of fits that have ended, by their ordinal; `id` tells runs apart, and a
+    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = SnapshotFolder(folder)
+        self.id = secrets.token_hex(8)
+        self.results: dict[int, str] = {}
+        self.script = Path(sys.argv[0]).name
+        self.failed = 0
+        self._writer: threading.Thread | None = None
+        self._going_on: _GoingOn | None = None
+        self._sought = False
+        self._named: set[str] = set()
+
+    def say_once(self, text: str) -> None:
+        """Say it, unless it was said before."""
+        if text not in self._named:
+            self._named.add(text)
+            note(text)
+
+    def found(self, source: Source, fit: int, identity: Identity, session: Session) -> Snapshot | None:
+        """The snapshot of fit `fit` to go on from: of its midst or of its end; None if it is to begin.
+
+        The first call chooses the snapshot from which the whole script goes on: the latest that can be read whole, and
+        is of this script and of a fit with this `identity`; those that are not are named. Rank 0 does, and every worker
+        reads what it has chosen. Raises FileFormatError if there are snapshots and none can be used, or if a later fit
+        of the script is another than that of the snapshot, and the errors of `gather`.
+        """
+        if not self._sought:
+            self._sought = True
+            chosen = self._choose(source, fit, identity) if session.rank == 0 else None
+            said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
+            if path := json.loads(said[0]):
+                going_on = self._going_on = _GoingOn.at(Path(path))
+                self.id, self.results = going_on.run, dict(going_on.results)
+        return self._going_on.of(fit, identity) if self._going_on else None
+
+    def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
+        """The snapshot to go on from; None if there are none at all, which is said."""
+        names = [source.name] if source.name is not None else SnapshotFolder(source.folder).names()[::-1]
+        for name in names:
+            try:
+                found = snapshot.verify(source.folder / name)
+                if found.head["script"] != self.script:
+                    raise _other(found, "script", found.head["script"], self.script)
+                for result in found.head["results"].values():
+                    snapshot.verify(source.folder / result)
+                _GoingOn.at(found.path).of(fit, identity)
+            except FileFormatError as error:
+                note(f"snapshot refused: {error}")
+            else:
+                return found.path
+        if names or source.required:
+            raise FileFormatError(
+                f"resume: no snapshot in {source.folder} can be used",
+                remedy="To begin the training anew all the same, leave resume out, or name another folder",
+            )
+        note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
+        return None
+
+    def write(self, work: Callable[[], None]) -> None:
+        """Let a thread do `work`, which writes a snapshot."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except (OSError, PushgradError) as error:
+                self.warn(error)
+
+        # No daemon: a script that comes to its end waits for its last snapshot.
+        self._writer = threading.Thread(target=guarded, name="pushgrad-snapshot")
+        self._writer.start()
+
+    @property
+    def writing(self) -> bool:
+        """Whether a snapshot is being written."""
+        return self._writer is not None and self._writer.is_alive()
+
+    def finish_writing(self) -> None:
+        """Wait until no snapshot is being written."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def warn(self, error: Exception) -> None:
+        """Say and count that a snapshot could not be written: a training is worth more than that."""
+        self.failed += 1
+        what = f"snapshot not written ({self.failed} so far)"
+        note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+
+
+@dataclass(frozen=True)
+class _GoingOn:
+    """From which snapshot a script goes on: in the midst of fit `fit`, or behind it. `results` has its own as well.
+
+    All of this is kept, as the snapshot itself may be removed when there are later ones.
+    """
+
+    path: Path
+    run: str
+    fit: int
+    results: dict[int, str]
+    in_midst: bool
+
+    @staticmethod
+    def at(path: Path) -> _GoingOn:
+        """From the snapshot at `path`. Raises FileFormatError if it cannot be read."""
+        head = snapshot.read_head(path)
+        results = {int(number): name for number, name in head["results"].items()}
+        if head["done"]:
+            results[head["fit"]] = path.name
+        return _GoingOn(path, head["run"], head["fit"], results, not head["done"])
+
+    def of(self, fit: int, identity: Identity) -> Snapshot | None:
+        """The snapshot of that fit; None if it is a later one.
+
+        Raises FileFormatError if it is of another fit than this, or cannot be read.
+        """
+        name = self.path.name if self.in_midst and fit == self.fit else self.results.get(fit)
+        if name is None:
+            if fit < self.fit:
+                note(f"{self.path} has no result of fit {fit}, which is trained again")
+            return None
+        found = snapshot.read(self.path.parent / name)
+        there = found.head["identity"]
+        for what, value in json.loads(json.dumps(identity)).items():
+            if there.get(what) != value:
+                raise _other(found, what, there.get(what), value)
+        return found
+
+
+def _other(found: Snapshot, what: str, there: object, here: object) -> FileFormatError:
+    return FileFormatError(
+        f"{found.path} is of another {what}",
+        expected=here,
+        got=there,
+        remedy="`pushgrad snapshot to-checkpoint` makes a checkpoint of it, from which other trainings can start",
+    )

@@ -1,0 +1,90 @@
+"""When snapshots are taken, where they are kept, and whether a training goes on from one: fit's options, or variables.
+
+PUSHGRAD_SNAPSHOT=30s|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...common.errors import ParameterError
+from ..atomic_files import PathLike
+from ..files.snapshot_folder import split
+
+_INTERVAL = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|steps?)")
+_LEAST_SECONDS, _SHARE = 10.0, 100  # "auto": at least so long, and a hundred times what a snapshot costs
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between two snapshots: so many `steps`, or so many `seconds`, or neither, and it depends on what they cost."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @staticmethod
+    def parse(text: str, where: str) -> Interval | None:
+        """What "200steps", "30s" or "auto" mean; None for "off" and "". Raises ParameterError naming `where`."""
+        text = text.strip()
+        if text in ("", "off"):
+            return None
+        if text == "auto":
+            return Interval()
+        match = _INTERVAL.fullmatch(text)
+        if match is None or not float(match[1]) or (match[2] != "s" and "." in match[1]):
+            raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
+        return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
+
+    def due(self, step: int, elapsed: float, cost: float) -> bool:
+        """Whether a snapshot is wanted after `step` of the fit, `elapsed` seconds after the last one.
+
+        `cost` is what that one took, in seconds.
+        """
+        if self.steps is not None:
+            return step % self.steps == 0
+        return elapsed >= (self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where to go on from: the latest good snapshot of a folder, or the one with that `name` in it.
+
+    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so.
+    """
+
+    folder: Path
+    name: str | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class SnapshotOptions:
+    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning."""
+
+    interval: Interval | None
+    folder: Path
+    source: Source | None
+
+    @staticmethod
+    def of(snapshot: str | None, resume: PathLike | None, env: Mapping[str, str] | None = None) -> SnapshotOptions:
+        """The options of a fit; each that is None is the environment's. Raises ParameterError if one makes no sense."""
+        env = os.environ if env is None else env
+        where = "PUSHGRAD_SNAPSHOT" if snapshot is None else "fit: snapshot"
+        interval = Interval.parse(env.get("PUSHGRAD_SNAPSHOT", "") if snapshot is None else snapshot, where)
+        wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else os.fspath(resume)
+        default = Path("snapshots", Path(sys.argv[0]).stem or "session")
+        folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
+        if wanted in ("", "off"):
+            return SnapshotOptions(interval, folder, None)
+        if wanted == "auto":
+            return SnapshotOptions(interval, folder, Source(folder))
+        source = Source(*split(Path(wanted)), required=True)
+        if not (source.folder / (source.name or "")).is_dir():
+            raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
+        # Further snapshots must lie beside the results of earlier fits, which they name.
+        return SnapshotOptions(interval, source.folder, source)

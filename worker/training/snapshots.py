@@ -1,0 +1,156 @@
+"""Takes the snapshots of one fit: decides when, copies its state at a step, and has a thread write it.
+
+Rank 0 writes all that the workers of a job have in common, which is nearly everything: it has the weights, and fetches
+the optimizer's states from the servers between two steps, when no server can be at another. What one worker alone has
+it writes itself, into the same folder, and rank 0 makes the snapshot appear once all parts are there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ...common.errors import JobError
+from ..array import Array
+from ..files import snapshot
+from ..store.session import Session
+from .engine import Engine, FitSetup
+from .fit_callbacks import FitCallbacks
+from .fit_state import Arrays, FitState
+from .script_run import Identity, ScriptRun
+from .snapshot_options import Interval
+
+PATIENCE = 60.0  # seconds that rank 0 waits for the parts of other workers
+LOOK = 0.05  # seconds between two looks for them
+
+
+class Snapshots:
+    """The snapshots of fit `fit` of a run, of which `step` steps are done."""
+
+    def __init__(
+        self, run: ScriptRun, interval: Interval, fit: int, step: int, identity: Identity, session: Session
+    ) -> None:
+        """Raises ParameterError if another training writes snapshots in the folder."""
+        self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
+        if session.rank == 0:
+            try:
+                run.folder.lock()
+            except OSError as error:
+                run.warn(error)
+        self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
+        self._last, self._cost = time.monotonic(), 0.0
+        self._asked = self._last  # when it was last asked whether one is due
+        self._pending = False  # one is due, but the last one is still being written
+        self._copies: dict[str, dict[str, Array]] = {}
+
+    def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
+
+        Every worker calls it after every step. Raises what the engine and the callbacks do.
+        """
+        self._step += 1
+        if not engine.is_exact:
+            self.say_once(
+                "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
+            )
+            return
+        residuals = engine.residuals()
+        due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
+        if shared:  # every worker has a part of it, and rank 0 says when
+            due = self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
+        if not due:
+            return
+        self._pending, self._last = False, self._asked
+        self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
+        kept = self._copied("residuals", residuals)
+        if self._session.rank == 0:
+            engine.look()
+            weights, states = self._copied("weights", engine.weights()), self._copied("states", engine.states())
+            arrays = weights, states, engine.optimizer_states(), kept, engine.own_state()
+            state = FitState.now(setup, callbacks, self._step, epoch, batch, *arrays)
+            self._begin(f"fit{self._fit}-step{self._step}", state, range(1, self._session.num_workers if shared else 1))
+        elif shared:
+            self._begin_part(f"fit{self._fit}-step{self._step}", kept)
+
+    def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
+        """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
+        if self._session.rank == 0:
+            model = setup.model
+            arrays = model.arg_params, model.aux_params, model.optimizer_states
+            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, *arrays, residuals={}, engine={})
+            self.run.finish_writing()
+            self._begin(f"fit{self._fit}-end", state, range(0), done=True)
+
+    def say_once(self, text: str) -> None:
+        """Say it on rank 0, once in the script's run."""
+        if self._session.rank == 0:
+            self.run.say_once(text)
+
+    def _due(self) -> bool:
+        """Whether a snapshot is to be taken now: never while one is being written."""
+        self._asked = time.monotonic()
+        elapsed = self._asked - self._last
+        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
+        return self._pending and not self.run.writing
+
+    def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
+        """Copies of arrays that the next step changes. Their memory is used again for the next snapshot."""
+        kept = self._copies.setdefault(kind, {})
+        for name, array in arrays.items():
+            if name not in kept:
+                kept[name] = np.empty_like(array)
+            np.copyto(kept[name], array)
+        return kept
+
+    def _begin_part(self, name: str, residuals: Arrays) -> None:
+        """Have written what another worker than rank 0 has alone."""
+
+        def work() -> None:
+            folder = self.run.folder.aside(name)
+            snapshot.write(folder, snapshot.part(self._session.rank), self._head, {"residuals": residuals})
+
+        self.run.write(work)
+
+    def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
+        """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
+        run, blocked = self.run, time.monotonic() - self._asked
+        written = datetime.now(UTC).isoformat(timespec="seconds")
+        results = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
+        head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
+        head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
+
+        def work() -> None:
+            run.folder.lock()  # where it failed at the start of the fit
+            folder = run.folder.aside(name)
+            try:
+                snapshot.write(folder, snapshot.STATE, head, state.tree())
+                await_parts(folder, ranks, self._session)
+                numbered = run.folder.commit(name)
+            except BaseException:
+                run.folder.give_up(name)
+                raise
+            if done:
+                run.results[self._fit] = numbered
+            run.folder.prune(run.id)
+            self._cost = blocked + time.thread_time()
+
+        run.write(work)
+
+
+def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:
+    """Wait until these workers have written their parts. Raises JobError if the job ends before, or in PATIENCE."""
+    wanted = {rank: folder / f"{snapshot.part(rank)}.json" for rank in ranks}
+    deadline = time.monotonic() + PATIENCE
+    while missing := [rank for rank, path in wanted.items() if not path.exists()]:
+        if session.is_lost:
+            raise JobError(f"the job has ended before worker {missing[0]} has written its part")
+        if time.monotonic() > deadline:
+            raise JobError(
+                f"worker {missing[0]} has not written its part within {PATIENCE:g} s",
+                remedy=f"All hosts must see the same files in {folder.parent}",
+            )
+        time.sleep(LOOK)
