@@ -1,4 +1,4 @@
-"""The `pushgrad` command: subcommands for files, pictures, keys and planning. `launch` is the command that trains.
+"""The `pushgrad` command: subcommands for files, pictures, keys, plans and runs. `launch` is the command that trains.
 
 Each subcommand is defined in the room that does the work and is imported only when it is called, not for `--help`.
 """
@@ -18,9 +18,13 @@ COMMANDS = {
     "doctor": (".worker.commands.doctor", "doctor", "Say whether GPUs can be used here, and what is missing."),
     "im2rec": (".worker.commands.im2rec", "im2rec", "Pack pictures into a RecordIO file."),
     "keys": (".launch.keys_command", "keys", "Make the keys of a job that spans hosts."),
+    "logs": (".launch.runs.commands", "logs", "Print what the processes of a run have written."),
     "plan": (".launch.plan_command", "plan", "Say how many servers a job needs."),
+    "runs": (".launch.runs.commands", "runs", "List the runs of launch."),
     "servers": (".worker.commands.servers", "servers", "Show how a network's keys are dealt to servers."),
     "snapshot": (".worker.commands.snapshot", "snapshot", "List, show and check snapshots of trainings."),
+    "status": (".launch.runs.commands", "status", "Say how a run stands, while it runs and afterwards."),
+    "stop": (".launch.runs.commands", "stop", "End the job of a run in order."),
     "summary": (".worker.commands.summary", "summary", "Show the layers of a network."),
 }
 

@@ -160,6 +160,16 @@ class Report(Message):
     text: str = checked(SAYING)
 
 
+@message
+@dataclass(frozen=True, kw_only=True)
+class Traffic(Message):
+    """How many bytes a server has got from each worker, and given to it, since the job began; by rank. Not answered."""
+
+    op: ClassVar[str] = "traffic"
+    received: tuple[int, ...] = checked(sequence(integer(), MEMBERS))
+    sent: tuple[int, ...] = checked(sequence(integer(), MEMBERS))
+
+
 # ---- from the scheduler
 
 

@@ -11,7 +11,7 @@ import select
 import time
 from typing import Any
 
-PASSING = ("progress", "waiting")  # events of which only the newest counts; they are not kept for each other
+PASSING = ("progress", "traffic", "waiting")  # events of which only the newest counts; they are not kept for each other
 KEPT = 100_000  # unsent lines; lasting events are a few per process, so that this is never reached in a sound job
 
 

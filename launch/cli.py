@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .job import Job
 
 INTERRUPTED = 130
-SHOWING = ("config", "dry_run", "quiet", "verbose", "timestamps", "ranks")  # options that do not make the job another
+# Options that do not make the job another.
+SHOWING = ("config", "dashboard", "dry_run", "quiet", "verbose", "timestamps", "ranks")
 NOT_INSIDE = ("config", "dry_run", "submit", "slurm")  # options that do not concern a launch within a batch job
 
 EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script. An option may also be set
@@ -101,7 +102,15 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="NAME=VALUE",
     help="Set a variable for every process; may be repeated.",
 )
-@click.option("--log-dir", metavar="DIR", help="Keep the log files, one per process, in a folder of the job in DIR.")
+@click.option(
+    "--runs",
+    "--log-dir",
+    "runs",
+    envvar=["LAUNCH_RUNS", "LAUNCH_LOG_DIR"],
+    metavar="DIR",
+    help="Keep the job's run, with its log files, in a folder in DIR.  [default: PUSHGRAD_RUNS, or "
+    "~/.local/state/pushgrad/runs]",
+)
 @click.option("--separate-logs", is_flag=True, help="Two log files per process: standard output and errors.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line that is shown.")
 @click.option("--ranks", metavar="LIST", help="Of the workers show only the lines of these: 0,2 or 0-3.")
@@ -127,6 +136,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
+@click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")
 @click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")
 @click.option("--verbose", is_flag=True, help="Tell what happens to each process.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
@@ -150,7 +160,8 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
-    return cluster.run(job, plan, display, quiet=quiet, verbose=context.params["verbose"], own_process=True)
+    how = {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
+    return cluster.run(job, plan, display, own_process=True, **how)
 
 
 def _planned(context: click.Context) -> tuple[Job, list[str]]:

@@ -41,15 +41,21 @@ def read(path: Path, params: Sequence[click.Parameter]) -> dict[str, Any]:
         raise JobError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise JobError(f"--config {path} is not TOML: {error}") from None
-    known = {param.name: param for param in params if param.name and param.name not in NOT_IN_A_FILE}
+    known = {name: param for param in params for name in spellings(param) if param.name not in NOT_IN_A_FILE}
     settings = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in known:
             spelled = [option.replace("_", "-") for option in known]
             raise JobError(f"--config {path}: there is no option {key!r}{suggestion(key, spelled, 'there are')}")
-        settings[name] = _value(f"--config {path}: {key}", known[name], value)
+        settings[known[name].name or ""] = _value(f"--config {path}: {key}", known[name], value)
     return settings
+
+
+def spellings(param: click.Parameter) -> list[str]:
+    """What a file may call an option: its own name, and those of its other long flags."""
+    flags = [flag[2:].replace("-", "_") for flag in param.opts if flag.startswith("--")]
+    return list(dict.fromkeys([param.name or "", *flags]))
 
 
 def _value(where: str, param: click.Parameter, value: object) -> object:
@@ -143,7 +149,7 @@ def origins(context: click.Context, text: str) -> str:
 def misspelled(environ: Iterable[str], params: Sequence[click.Parameter]) -> list[str]:
     """A line for each LAUNCH_* variable that is no option's, but close to one."""
     # Compared without the prefix, with which all of them would be alike.
-    known = [param.name.upper() for param in params if param.name]
+    known = [name.upper() for param in params for name in spellings(param)]
     names = sorted(name.removeprefix(f"{PREFIX}_") for name in environ if name.startswith(f"{PREFIX}_"))
     guesses = [(name, suggestion(name, known, "")) for name in names if name not in known]
     told = [f"{PREFIX}_{name} is the variable of no option{guess}" for name, guess in guesses if guess]

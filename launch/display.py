@@ -23,7 +23,10 @@ PROGRESS_PERIOD = 10.0  # seconds between two progress lines where there is no t
 
 @dataclass(frozen=True)
 class Row:
-    """One process in the progress view. Epochs count from 1; `speed` is in samples per second."""
+    """One process in the progress view. Epochs count from 1; `speed` is in samples per second.
+
+    `lag` is by how many steps it is behind the first worker; `received` and `sent` are in bytes per second.
+    """
 
     name: str
     state: str
@@ -31,6 +34,9 @@ class Row:
     step: int | None = None
     speed: float | None = None
     metric: str = ""
+    lag: int | None = None
+    received: float | None = None
+    sent: float | None = None
 
     @staticmethod
     def of(member: Member) -> Row:

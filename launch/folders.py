@@ -1,21 +1,28 @@
-"""The folders that `launch` makes for a job."""
+"""The folders of a job: what it needs while it runs, and the run that stays of it."""
 
 from __future__ import annotations
 
+import os
+
 from ..common.errors import JobError
 from .job import Job
+from .process_plan import Plan
+from .runs.identity import Identity
+from .runs.record import Recorder
 
-CONFIG = "job.toml"  # the job's configuration, beside its logs
 
-
-def make_folders(job: Job) -> None:
-    """Make the job's own folder and that of its logs, with its configuration. Raises JobError if that fails."""
+def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
+    """Make them, and begin the run; `stoppable` as for Recorder. Raises JobError naming what cannot be made."""
     try:
         # Not exist_ok: a folder that somebody else has made in /tmp could be read, or full of links.
         job.job_dir.mkdir(mode=0o700)
-        job.log_dir.parent.mkdir(parents=True, exist_ok=True)
-        job.log_dir.mkdir(mode=0o700)
-        if job.config:
-            (job.log_dir / CONFIG).write_bytes(job.config.encode("utf-8", "replace"))
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
+    try:
+        return Recorder(job, plan, Identity.of(os.getpid()), stoppable)
+    except OSError as error:
+        job.job_dir.rmdir()
+        raise JobError(
+            f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
+            remedy="--runs names another folder for runs",
+        ) from None

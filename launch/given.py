@@ -29,7 +29,7 @@ class Options:
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()
-    log_dir: str | None = None
+    runs: str | None = None
     separate_logs: bool = False
     timeout: float | None = None
     start_timeout: float | None = None

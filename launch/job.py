@@ -29,9 +29,9 @@ class Job:
     `no_jobset` that there is no JobSet there. `hands` holds for each worker the GPUs that it is dealt (as
     CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env` is what the user adds to every
     process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with CURVE keys, for clusters that
-    leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `log_dir` holds one file per
-    process (with `separate_logs` two: output and errors), and `keep_logs` keeps it after a success. `start_timeout` is
-    how long processes may take to come. `config` is the text of a file that describes the job, for `log_dir`.
+    leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
+    the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
+    processes may take to come. `config` is the text of a file that describes the job, for `run_dir`.
     """
 
     command: tuple[str, ...]
@@ -39,13 +39,12 @@ class Job:
     servers: int
     job_id: str
     job_dir: Path
-    log_dir: Path
+    run_dir: Path
     hands: tuple[tuple[str, ...], ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     role_command: tuple[str, ...] = ROLE_COMMAND
     keys: Path | None = None
-    keep_logs: bool = False
     separate_logs: bool = False
     timeout: float | None = None
     start_timeout: float = 60.0

@@ -71,20 +71,6 @@ def guarded(lines: bytes) -> set[int]:
     return leaders
 
 
-def clear(job_dir: Path) -> None:
-    """Remove what a job kept in its directory (sockets, mapped files) except logs; then the folder if it is empty."""
-    with contextlib.suppress(OSError):
-        (job_dir / "logs").rmdir()  # works if there are none
-    with contextlib.suppress(OSError):
-        for entry in job_dir.iterdir():
-            if entry.name != "logs":
-                if entry.is_dir() and not entry.is_symlink():  # a link may lead anywhere: only the link is removed
-                    shutil.rmtree(entry, ignore_errors=True)
-                else:
-                    entry.unlink()
-        job_dir.rmdir()
-
-
 def main(job_id: str, job_dir: str) -> None:
     """Wait for the pipe on standard input to close, then end what is left of the job and clear its directory."""
     # A signal that ends the launcher may have been sent to its keeper, too, which is needed most just then.
@@ -92,7 +78,7 @@ def main(job_id: str, job_dir: str) -> None:
         signal.signal(signum, signal.SIG_IGN)
     leaders = guarded(sys.stdin.buffer.read())
     end_all(lambda: members(leaders, job_id), PATIENCE)
-    clear(Path(job_dir))
+    shutil.rmtree(job_dir, ignore_errors=True)  # sockets, mapped files
 
 
 if __name__ == "__main__":

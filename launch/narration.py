@@ -41,7 +41,7 @@ class Narration:
         """What is started, and where its logs are."""
         job = self._job
         counts = f"{count(job.workers, 'worker')}, {count(job.servers, 'server')}"
-        self.say(f"job {job.job_id}: {counts}; logs in {job.log_dir}")
+        self.say(f"job {job.job_id}: {counts}; logs in {job.run_dir}")
 
     def say(self, text: str) -> None:
         """Say something, unless launch is to be quiet."""
@@ -59,18 +59,23 @@ class Narration:
         if self._verbose:
             self.say(text)
 
-    def event(self, event: Event) -> None:
-        """Tell of what the scheduler has said. A line about a wait comes once, whoever reports it and however often."""
+    def event(self, event: Event) -> bool:
+        """Tell of what the scheduler has said, unless it has been told; returns whether it is news.
+
+        A wait is news once, whoever reports it and however often.
+        """
         if event["event"] == "waiting":
             text = _WHO.sub("", str(event.get("text")))
             what = _HOW_LONG.sub("", text)
-            if what not in self._waits:
-                self._waits[what] = None
-                while len(self._waits) > 1000:
-                    del self._waits[next(iter(self._waits))]
-                self.say(text)
-        elif event["event"] != "progress":
+            if what in self._waits:
+                return False
+            self._waits[what] = None
+            while len(self._waits) > 1000:
+                del self._waits[next(iter(self._waits))]
+            self.say(text)
+        elif event["event"] not in ("progress", "traffic"):
             self.detail(" ".join(f"{name}={value}" for name, value in event.items()))
+        return True
 
     def finish(self, cause: Cause | None, display: Display) -> None:
         """Show the outcome. It is written directly, as the thread that shows output has ended.
@@ -89,7 +94,7 @@ class Narration:
         if cause is None:
             return "" if self._quiet else f"done in {self.seconds:.1f} s"
         name = cause.member.spec.name if cause.member else ""
-        log = self._output.log_path(name) if name else self._job.log_dir
+        log = self._output.log_path(name) if name else self._job.run_dir
         errors, output = self._output.tail(name, True), self._output.tail(name, False)
         return "\n".join(report(cause, self.seconds, errors, output, log))
 

@@ -36,7 +36,7 @@ def run(
         servers=servers,
         gpus=gpus if gpus is None or isinstance(gpus, str) else ",".join(map(str, gpus)),
         env=[f"{name}={value}" for name, value in (env or {}).items()],
-        log_dir=None if log_dir is None else os.fspath(log_dir),
+        runs=None if log_dir is None else os.fspath(log_dir),
         timeout=timeout,
         start_timeout=start_timeout,
         grace_period=grace_period,

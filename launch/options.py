@@ -21,6 +21,7 @@ from .given import Options
 from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
+from .runs.place import check_writable, runs_folder
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
@@ -43,7 +44,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
-    places = _places(options.log_dir)
+    places = _places(options.runs, environ)
     job = Job(
         command=_command(options, python),
         python=python,
@@ -51,7 +52,6 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
         start_timeout=_start_timeout(options.start_timeout, env, PATIENT if in_images else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
-        keep_logs=options.log_dir is not None,
         separate_logs=options.separate_logs,
         workdir=Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd()),
         sync=sync,
@@ -84,15 +84,15 @@ def _command(options: Options, python: str) -> tuple[str, ...]:
 class _Places(TypedDict):
     job_id: str
     job_dir: Path
-    log_dir: Path
+    run_dir: Path
 
 
-def _places(log_dir: str | None) -> _Places:
+def _places(runs: str | None, environ: Mapping[str, str]) -> _Places:
     """A new job's name and folders."""
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    job_dir = short_temp_folder() / f"pushgrad-{job_id}"
-    logs = job_dir / "logs" if log_dir is None else _log_folder(log_dir) / job_id
-    return {"job_id": job_id, "job_dir": job_dir, "log_dir": logs}
+    folder = runs_folder(runs, environ)
+    check_writable(runs, folder)
+    return {"job_id": job_id, "job_dir": short_temp_folder() / f"pushgrad-{job_id}", "run_dir": folder / job_id}
 
 
 def _start_timeout(given: float | None, added: Mapping[str, str], environ: Mapping[str, str]) -> float:
@@ -106,15 +106,15 @@ def _start_timeout(given: float | None, added: Mapping[str, str], environ: Mappi
     return _seconds("--start-timeout", given)
 
 
-def parse_ranks(text: str, workers: int) -> frozenset[int]:
-    """The ranks of `0,2` or `0-3`. Raises JobError if they are malformed, or not among those of so many workers."""
+def parse_ranks(text: str, count: int, option: str = "--ranks", role: str = "worker") -> frozenset[int]:
+    """The ranks of `0,2` or `0-3`. Raises JobError if they are malformed, or not among those of so many processes."""
     ranks: set[int] = set()
     for entry in text.split(","):
         numbers = parse_range(entry.strip())
         if numbers is None:
-            raise JobError("--ranks", expected="ranks between commas, such as 0,2 or 0-3", got=repr(text))
-        if numbers[-1] >= workers:
-            raise JobError("--ranks", expected=f"ranks of the job's workers, 0 to {workers - 1}", got=numbers[-1])
+            raise JobError(option, expected="ranks between commas, such as 0,2 or 0-3", got=repr(text))
+        if numbers[-1] >= count:
+            raise JobError(option, expected=f"ranks of the job's {role}s, 0 to {count - 1}", got=numbers[-1])
         ranks.update(numbers)
     return frozenset(ranks)
 
@@ -164,17 +164,3 @@ def _seconds(option: str, value: float, zero: bool = False) -> float:
     if not (math.isfinite(value) and 0 <= value < 1e9) or (value == 0 and not zero):
         raise JobError(option, expected=f"a number of seconds, {'0 or more' if zero else 'above 0'}", got=value)
     return value
-
-
-def _log_folder(log_dir: str) -> Path:
-    """The absolute path of the folder for logs. Raises JobError if nothing can be created there.
-
-    It need not exist, so the nearest parent that does is looked at.
-    """
-    folder = Path(log_dir).absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir():
-        raise JobError(f"--log-dir {log_dir}: {existing} is a file", expected="a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise JobError(f"--log-dir {log_dir}: no permission to write in {existing}", remedy="Choose another folder")
-    return folder

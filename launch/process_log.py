@@ -17,18 +17,16 @@ TAIL_WIDTH = 2000  # bytes of a line that are kept for the report
 LOG_WAIT, SHOW_WAIT, SHOW_AGAIN = 0.1, 1.0, 10.0
 
 
-class ProcessLog:
-    """The log file of one process, and the last lines of its standard output and error.
+class LogFile:
+    """A file that is only appended to, private to its user.
 
-    `trouble` says what is wrong if the file cannot be written; that never ends a job.
+    `trouble` says what is wrong if it cannot be written; that never ends a job.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.trouble = path, ""
         self._complained = False
         self._file: IO[bytes] | None = None
-        self._tails: tuple[deque[bytes], deque[bytes]] = (deque(maxlen=TAIL_LINES), deque(maxlen=TAIL_LINES))
-
         try:
             self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)
         except OSError as error:
@@ -46,24 +44,32 @@ class ProcessLog:
         except OSError as error:
             self._complain(error)
 
-    def remember(self, is_error: bool, lines: list[bytes]) -> None:
-        """Keep the last lines for the report."""
-        self._tails[is_error].extend(line[-TAIL_WIDTH:] for line in lines[-TAIL_LINES:])
-
     def _complain(self, error: OSError) -> None:
         if not self._complained:
             self._complained = True
             self.trouble = f"the log {self.path} is incomplete: {error.strerror}"
-
-    def tail(self, is_error: bool) -> list[str]:
-        """The last lines of standard error or output, as text without colours."""
-        return [shown(line).decode("utf-8", "replace").rstrip() for line in self._tails[is_error]]
 
     def close(self) -> None:
         """Close the file; closing it again is harmless."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class ProcessLog(LogFile):
+    """The log file of one process, and the last lines of its standard output and error."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._tails: tuple[deque[bytes], deque[bytes]] = (deque(maxlen=TAIL_LINES), deque(maxlen=TAIL_LINES))
+
+    def remember(self, is_error: bool, lines: list[bytes]) -> None:
+        """Keep the last lines for the report."""
+        self._tails[is_error].extend(line[-TAIL_WIDTH:] for line in lines[-TAIL_LINES:])
+
+    def tail(self, is_error: bool) -> list[str]:
+        """The last lines of standard error or output, as text without colours."""
+        return [shown(line).decode("utf-8", "replace").rstrip() for line in self._tails[is_error]]
 
 
 class Source:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .display import Display, PlainDisplay, View, Writer, complaint, writer
+from .display import Display, PlainDisplay, Row, View, Writer, complaint, writer
 from .lines import shown
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STYLES = {"w": "cyan", "p": "magenta", "s": "yellow", "l": "bold"}
+UNITS = {0: "B", 3: "kB", 6: "MB", 9: "GB"}
 STATE_STYLES = {"training": "green", "done": "green", "left": "green", "starting": "dim", "waiting": "dim"}
 
 
@@ -69,6 +70,25 @@ class LiveDisplay:
         self._live.stop()
 
 
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _bytes(rate: float | None) -> str:
+    if rate is None:
+        return ""
+    power = next((power for power in (9, 6, 3) if rate >= 10**power), 0)
+    return f"{rate / 10**power:.{1 if power else 0}f} {UNITS[power]}"
+
+
+# Columns that are there if they have something to show.
+MORE: dict[str, Callable[[Row], str]] = {
+    "lag": lambda row: _text(row.lag),
+    "in/s": lambda row: _bytes(row.received),
+    "out/s": lambda row: _bytes(row.sent),
+}
+
+
 def table(view: View) -> Table:
     """The progress view as a table with one row per process."""
     from rich import box
@@ -79,15 +99,17 @@ def table(view: View) -> Table:
     out = Table(box=box.SIMPLE_HEAD, caption=Text(caption), caption_justify="left", pad_edge=False)
     for heading in ("process", "state"):
         out.add_column(heading)
-    for heading in ("epoch", "step", "samples/s"):
+    more = [heading for heading in MORE if any(MORE[heading](row) for row in view.rows)]
+    for heading in ("epoch", "step", "samples/s", *more):
         out.add_column(heading, justify="right")
     out.add_column("metric")
     for row in view.rows:
-        cells = [row.epoch, row.step, None if row.speed is None else f"{row.speed:,.0f}"]
+        cells = [_text(row.epoch), _text(row.step), "" if row.speed is None else f"{row.speed:,.0f}"]
         out.add_row(
             Text(row.name, STYLES.get(row.name[0], "")),
             Text(row.state, STATE_STYLES.get(row.state, "")),
-            *("" if cell is None else str(cell) for cell in cells),
+            *cells,
+            *(MORE[heading](row) for heading in more),
             Text(row.metric),
         )
     return out

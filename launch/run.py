@@ -6,6 +6,7 @@ waiting in select); output.py has a thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -28,6 +29,7 @@ from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
+from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
 from .status_reader import StatusReader
 from .supervisor import Supervisor
@@ -50,32 +52,42 @@ def run_job(
     *,
     quiet: bool = False,
     verbose: bool = False,
+    dashboard: bool = False,
     own_process: bool = False,
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    The logs stay if the job fails or `job.keep_logs` says so. `own_process` says that this process does nothing else:
-    it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made, or if the
-    system has no room for its first processes.
+    `job.run_dir` stays. With `dashboard` a page shows it as long as the job runs. `own_process` says that this process
+    does nothing else: it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made,
+    or if the system has no room for its first processes.
     """
     with (
         Mailbox(own_process) as mailbox,
         held_port(plan.specs) as ready,
+        contextlib.ExitStack() as stack,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
-        make_folders(job)
+        plan = replace(plan, specs=tuple(ready))
+        record = make_folders(job, plan, signal.SIGTERM in mailbox.noted)
         try:
-            runner = Runner(job, replace(plan, specs=tuple(ready)), display, mailbox, quiet, verbose)
+            url = stack.enter_context(_dashboard(job)) if dashboard else ""
+            runner = Runner(job, plan, display, mailbox, record, quiet, verbose)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             shutil.rmtree(job.job_dir, ignore_errors=True)
+            record.broke(error, 0.0)
             raise JobError(
                 f"the system has no room for the job: {error}",
                 remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
             ) from None
-        code = runner.run()
-        if code == 0 and not job.keep_logs:
-            shutil.rmtree(job.job_dir, ignore_errors=True)
+        code = runner.run(url)
+        shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
+
+
+def _dashboard(job: Job) -> contextlib.AbstractContextManager[str]:
+    from .runs.dashboard import serving
+
+    return serving(job.run_dir)
 
 
 class Runner:
@@ -87,10 +99,12 @@ class Runner:
         plan: Plan,
         display: Display,
         mailbox: Mailbox,
+        record: Recorder,
         quiet: bool,
         verbose: bool,
     ) -> None:
         specs = plan.specs
+        self._record = record
         self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
         self._supervisor = Supervisor(
             specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
@@ -112,24 +126,28 @@ class Runner:
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
             self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
-        self._output = Output(display, job.log_dir, job.separate_logs)
+        self._output = Output(display, job.run_dir, job.separate_logs)
         self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
-    def run(self) -> int:
-        """Start, supervise, clear up and report; returns the exit code."""
+    def run(self, dashboard: str = "") -> int:
+        """Start, supervise, clear up and report; returns the exit code. `dashboard` is the URL of the page, if any."""
         self._narration.headline()
+        if dashboard:
+            self._narration.say(f"dashboard: {dashboard}")
         try:
             self._take_signals()
             if not self._supervisor.stopping:
                 self._spawn_first()
             while not self._supervisor.over:
                 self._once()
-        except BaseException:  # an error of our own: nothing may be left behind, and no grace is due
+        except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
+            self._record.broke(error, self._narration.seconds)
             raise
         finally:
             self._clear_up()
+        self._record.end(self._supervisor.cause, self._narration.seconds)
         self._narration.finish(self._supervisor.cause, self._output.display)
         return self._supervisor.exit_code
 
@@ -158,13 +176,19 @@ class Runner:
         match news:
             case Started(name, pid, host):
                 self._supervisor.started(name, pid, host)
-                self._narration.detail(f"{name} is pid {pid} on {self._supervisor.members[name].spec.host}")
+                where = self._supervisor.members[name].spec.host
+                self._record.note("started", process=name, pid=pid, host=where)
+                self._narration.detail(f"{name} is pid {pid} on {where}")
             case Failed(name, why):
+                self._record.note("not_started", process=name, text=why)
                 self._obey(self._supervisor.failed_to_start(name, why, now))
             case Ended(name, code):
+                self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
+                for name in names:
+                    self._record.note("lost", process=name, text=why)
                 self._obey(self._supervisor.lost(names, why, now))
             case Unusable(why):
                 self._obey(self._supervisor.unusable(why, now))
@@ -172,6 +196,7 @@ class Runner:
     def _take_signals(self) -> None:
         while self._mailbox.received:
             signum = self._mailbox.received.popleft()
+            self._record.note("signal", signal=signal.Signals(signum).name)
             if signum == signal.SIGTSTP:
                 self._stand_still()
             elif signum not in PASSED_ON or not self._passing_on.take(signum):
@@ -189,6 +214,7 @@ class Runner:
         stop_here()
         self._output.resume()
         self._children.signal(signal.SIGCONT, self._names())
+        self._record.note("signal", signal="SIGCONT")
         self._supervisor.stood_still(time.monotonic() - began)
 
     def _take_status(self) -> None:
@@ -197,7 +223,8 @@ class Runner:
         if not self._status.open and self._status.fd in self._selector.get_map():
             self._selector.unregister(self._status.fd)
         for event in events:
-            self._narration.event(event)
+            if self._narration.event(event):
+                self._record.said(event)
             self._obey(self._supervisor.status(event, time.monotonic()))
 
     def _obey(self, actions: list[Action]) -> None:
@@ -235,6 +262,7 @@ class Runner:
             pid, out, err = self._children.start(spec, self._status)
         except OSError as error:
             why = f"{spec.argv[0]}: {error.strerror}"
+            self._record.note("not_started", process=spec.name, text=why)
             self._obey(self._supervisor.failed_to_start(spec.name, why, time.monotonic()))
             return
         finally:
@@ -242,6 +270,7 @@ class Runner:
         self._supervisor.started(spec.name, pid)
         self._output.attach(spec.name, out, err)
         if pid != NOT_TOLD_YET:
+            self._record.note("started", process=spec.name, pid=pid, host=spec.host)
             self._narration.detail(f"{spec.name} is pid {pid}")
 
     def _now_and_then(self) -> None:
@@ -253,6 +282,8 @@ class Runner:
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
             self._narration.waits(self._supervisor, now)
+        if trouble := self._record.trouble:
+            self._narration.say(trouble)
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))

@@ -50,6 +50,11 @@ class Mailbox:
                 self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 
+    @property
+    def noted(self) -> frozenset[int]:
+        """The signals that are noted; the others do what they did before."""
+        return frozenset(self._before)
+
     def _note(self, signum: int, frame: FrameType | None) -> None:
         # Called between two bytecodes of the main thread: it must not wait for anything.
         self.received.append(signum)

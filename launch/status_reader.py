@@ -8,7 +8,7 @@ from typing import Any
 
 Event = dict[str, Any]
 
-LINE_LIMIT = 65536  # bytes of an unfinished line that are kept, and read at once
+LINE_LIMIT = 1 << 18  # bytes of an unfinished line that are kept, and read at once: traffic names all workers
 
 
 class StatusReader:

@@ -134,6 +134,8 @@ class Supervisor:
         if kind == "waiting":
             self.waiting = str(event.get("text", ""))
             return []
+        if kind == "traffic":  # it is no news of a worker, for which the job may still be waiting
+            return []
         member = self._find(event)
         return [] if member is None else self._told(kind, member, event, now)
 

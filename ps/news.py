@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from ..common.codec import Message
-from ..common.messages import Ping, Progress, Report, Stalled, Standing
+from ..common.messages import Ping, Progress, Report, Stalled, Standing, Traffic
 from .actions import Action, Tell
 from .collectives import Collectives
 from .roster import Member, Roster
@@ -18,7 +18,8 @@ from .waits import Waits
 class News:
     """Of the processes in `roster`. Times and `lease` are in seconds."""
 
-    KINDS: tuple[type[Message], ...] = (Ping, Progress, Report, Standing, Stalled)  # a ping is a sign of life alone
+    # A ping is a sign of life alone.
+    KINDS: tuple[type[Message], ...] = (Ping, Progress, Report, Standing, Stalled, Traffic)
 
     def __init__(self, roster: Roster, lease: float) -> None:
         self.roster, self.lease, self.waits = roster, lease, Waits()
@@ -32,6 +33,9 @@ class News:
         if isinstance(message, Report):
             absent = self.waits.absent(member.rank or 0) if member.role == "server" else set()
             return [self._line(f"{member.role} {member.rank}: {message.text}", absent, now)]
+        if isinstance(message, Traffic):
+            said = {"role": member.role, "rank": member.rank, "received": message.received, "sent": message.sent}
+            return [Tell("traffic", said)] if member.role == "server" else []
         if isinstance(message, Standing):
             self.waits.stands(member.rank or 0, message, now)
         elif isinstance(message, Stalled):

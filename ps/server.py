@@ -30,10 +30,11 @@ from .memory import keep_freed_memory
 from .refusal import refusal
 from .replies import Replies
 from .service import Service
+from .traffic import Counter
 from .update import kernels
 
 BUSY_ROUNDS = 8  # messages taken in before replies go out and the scheduler is heard, however many are waiting
-STALL = 1.0  # seconds after which, and at which intervals, the scheduler learns of a step that waits
+STALL = 1.0  # seconds after which, and at which intervals, the scheduler learns of a step that waits; and of traffic
 RETRY = 1  # milliseconds until a worker whose queue was full is tried again: a ROUTER does not tell when it has room
 
 
@@ -60,6 +61,7 @@ class Server:
         self.rank = welcome.rank
         self.service = Service(self.link.env.job_id, [mark for mark, _ in welcome.workers])
         self.replies = [Replies(self.service) for _ in welcome.workers]
+        self.traffic = Counter(len(welcome.workers))
         self.identities: list[bytes | None] = [None] * len(welcome.workers)
         self.patience = self.link.lease / 3
         self.next_look, self.next_word = time.monotonic() + self.patience, time.monotonic() + STALL
@@ -120,6 +122,7 @@ class Server:
         # Only now: `handle` has checked that the sender is the worker that it claims to be. A worker that reconnects
         # under another identity gets its answers there from its first request on.
         self.identities[message.rank] = identity
+        self.traffic.took(message)
         self._put(replies)
 
     def _put(self, replies: list[Reply]) -> None:
@@ -145,9 +148,14 @@ class Server:
         if rank in self.service.gone:
             self.replies[rank] = Replies(self.service)
             return True
+        return self.replies[rank].flush(lambda message: self._send(rank, identity, message))
+
+    def _send(self, rank: int, identity: bytes, message: Message) -> bool:
         # Copied whatever the size: weights are updated in place, and the next update may come while ZeroMQ still sends.
-        socket = self.listener.socket
-        return self.replies[rank].flush(lambda message: send(socket, [identity, *encode(message)], 1 << 62))
+        sent = send(self.listener.socket, [identity, *encode(message)], 1 << 62)
+        if sent:
+            self.traffic.gave(rank, message)
+        return sent
 
     def _report_waiting(self) -> None:
         now = time.monotonic()
@@ -155,6 +163,8 @@ class Server:
             self.next_word = now + STALL
             if steps := self.service.stalled(now, STALL):
                 self.link.send(Stalled(steps=tuple(steps)))
+            if told := self.traffic.report():
+                self.link.send(told)
         if now < self.next_look:
             return
         self.next_look = now + self.patience

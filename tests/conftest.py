@@ -137,6 +137,12 @@ def jobs(folder):
                 job.stop()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def runs_of_the_tests(tmp_path_factory):
+    """Where `launch` leaves the runs of these tests: not among those of whoever runs them."""
+    os.environ["PUSHGRAD_RUNS"] = str(tmp_path_factory.mktemp("runs"))
+
+
 @pytest.fixture
 def new_job(tmp_path):
     """Makes a Job whose processes do not outlive the test."""

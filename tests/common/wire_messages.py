@@ -48,6 +48,7 @@ SAMPLES = [
     requests.Values(fit=1, n=2, part="weight", version=2, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)),
     messages.Unreachable(server=1),
     messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
+    messages.Traffic(received=(1, 1 << 40), sent=(0, 2)),
     messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
 ]
 

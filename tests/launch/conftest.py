@@ -35,7 +35,9 @@ def launch(tmp_path, scratch):
 
     def start(*arguments, real=False, argv=None, env=None, **popen):
         argv = argv or (launched.real if real else launched.faked)(*arguments)
-        job = launched.Launched(argv, tmp_path, {"TMPDIR": str(scratch), **(env or {})}, **popen)
+        folders = {"TMPDIR": str(scratch), "PUSHGRAD_RUNS": str(tmp_path / "runs")}
+        job = launched.Launched(argv, tmp_path, {**folders, **(env or {})}, **popen)
+        job.runs = Path(folders["PUSHGRAD_RUNS"])
         running.append(job)
         return job
 

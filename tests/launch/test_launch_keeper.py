@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from pushgrad.launch.keeper import clear, guarded
+from pushgrad.launch.keeper import guarded
 from pushgrad.launch.processes import end_all, members
 
 PAUSE = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
@@ -66,17 +66,3 @@ def test_end_all_in_a_hurry():
     stubborn = start(STUBBORN, f"{JOB}-hurry")
     end_all(lambda: members([stubborn.pid], f"{JOB}-hurry"), patience=1000.0, hurry=lambda: True)
     assert stubborn.wait() == -signal.SIGKILL
-
-
-def test_clear_keeps_logs(tmp_path):
-    for name in ("logs", "segments"):
-        (tmp_path / "job" / name).mkdir(parents=True)
-    (tmp_path / "job" / "segments" / "a").write_text("")
-    (tmp_path / "job" / "logs" / "w0.log").write_text("")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "job" / "link").symlink_to(tmp_path / "elsewhere")
-    clear(tmp_path / "job")
-    assert [path.name for path in (tmp_path / "job").iterdir()] == ["logs"] and (tmp_path / "elsewhere").is_dir()
-    (tmp_path / "job" / "logs" / "w0.log").unlink()
-    clear(tmp_path / "job")
-    assert not (tmp_path / "job").exists()

@@ -26,11 +26,10 @@ def train(tmp_path, monkeypatch):
 
 
 def test_defaults(train):
-    job = make_job(train, ["--lr", "0.1"], environ={})
+    job = make_job(train, ["--lr", "0.1"], environ={"HOME": str(Path.cwd())})
     assert job.command == (sys.executable, "train.py", "--lr", "0.1")
     assert (job.workers, job.servers, job.hands, job.timeout, job.keys) == (1, 1, (), None, None)
-    assert job.log_dir == job.job_dir / "logs" and not job.keep_logs
-    assert not job.job_dir.exists(), "planning creates nothing"
+    assert not job.job_dir.exists() and not job.run_dir.parent.exists(), "planning creates nothing"
     threads = str(available_cores())
     assert job.defaults == {
         "PYTHONUNBUFFERED": "1",
@@ -74,7 +73,7 @@ def test_two_jobs_have_two_names(train):
         ({"env": ["=value"]}, ["--env", "NAME=VALUE"]),
         ({"env": ["DMLC_ROLE=server"]}, ["--env DMLC_ROLE", "Leave it out"]),
         ({"gpus": "0,1", "env": ["CUDA_VISIBLE_DEVICES=3"]}, ["--gpus", "--env CUDA_VISIBLE_DEVICES"]),
-        ({"log_dir": "train.py/logs"}, ["--log-dir train.py/logs", "is a file"]),
+        ({"runs": "train.py/logs"}, ["--runs train.py/logs", "is a file"]),
     ],
 )
 def test_refused(train, options, words):

@@ -219,6 +219,8 @@ def test_log_dir_keeps_the_logs_of_a_success(launch, script, tmp_path):
     job = launch("--log-dir", "logs", "--workers", 2, script("print('kept')"))
     assert job.finish() == 0, job.text
     folder = tmp_path / "logs" / job.job_id
-    assert sorted(path.name for path in folder.iterdir()) == ["job.toml", "ps0.log", "sched.log", "w0.log", "w1.log"]
+    logs = ["ps0.log", "sched.log", "w0.log", "w1.log"]
+    files = ["events.jsonl", "job.toml", "metrics.jsonl", "plan.json", "run.json", *logs]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
     assert (folder / "w1.log").read_text() == "kept\n"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

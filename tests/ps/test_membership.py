@@ -15,6 +15,7 @@ from pushgrad.common.messages import (
     Registered,
     Report,
     Stop,
+    Traffic,
     Unreachable,
     Welcome,
     mark_of,
@@ -369,6 +370,11 @@ def test_progress_and_reports_reach_the_launcher():
     }
     found = told(world.say("s0", Report(text="fit 1 step 2 waits for worker 0, 10 s")))
     assert found == [("waiting", {"text": "server 0: fit 1 step 2 waits for worker 0, 10 s"})]
+    traffic = Traffic(received=(1, 2), sent=(3, 4))
+    assert told(world.say("s0", traffic)) == [
+        ("traffic", {"role": "server", "rank": 0, "received": (1, 2), "sent": (3, 4)})
+    ]
+    assert told(world.say("w1", traffic)) == [], "only servers have any"
 
 
 def test_strangers_are_told_to_say_hello():
