@@ -8,6 +8,8 @@ PORT := 8000
 # A pytest process per core. Each is given one stretch of the tests in their order, so that what a file makes once is made
 # once; who is done takes over half of what another still has.
 CORES := -n auto --dist worksteal
+# Which files `make test-long` runs; all, if this is empty.
+LONG :=
 
 # The tests start hundreds of Pythons: without bytecode, each of them would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,7 +50,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest $(CORES) -m "not long and not engines"
 
 test-long: $(VENV)/installed
-	$(BIN)/python -m pytest $(CORES) -m "long and not huge and not engines"
+	$(BIN)/python -m pytest $(CORES) -m "long and not huge and not engines" $(LONG)
 
 test-huge: $(VENV)/installed
 	$(BIN)/python -m pytest -m huge

@@ -132,6 +132,7 @@ for i in $(seq $n); do echo "10.0.0.$i   STREAM $2"; echo "10.0.0.$i   DGRAM"; d
 """
 
 
+@pytest.mark.long
 def test_its_commands_and_environments_train(new_job):
     """`docker compose up --scale worker=4 --scale server=1`: every container as a process, with nothing replaced but
     the scheduler's name and port, paths, and Docker's names.

@@ -12,7 +12,7 @@ def r_number(value: float) -> str:
 
 def log_line(text: str) -> None:
     """Print one line and flush it, so that a launcher that reads the pipe sees it immediately."""
-    print(text, flush=True)
+    print(f"{text}\n", end="", flush=True)  # in one write, even unbuffered: a kill leaves whole lines
 
 
 def note(text: str) -> None:
