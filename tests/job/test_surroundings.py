@@ -20,8 +20,9 @@ mx.FeedForward.create(net, X, y, num_epoch=1, batch_size=20, verbose=False)
 print("trained", out.sum())
 """
 
-# A user whom nobody knows. It may read everything, as the interpreter may lie in another user's home.
-NOBODY = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+# A user whom nobody knows. It may read everything, as the interpreter may lie in another user's home, and may not write
+# where runs of tests are kept.
+NOBODY = ["env", "-u", "PUSHGRAD_RUNS", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
 NOBODY += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 REAL = [sys.executable, "-m", "pushgrad.launch"]
 BARE = ["env", "-u", "HOME", "-u", "USER", "-u", "LOGNAME", "-u", "XDG_CACHE_HOME", "-u", "NUMBA_CACHE_DIR"]
