@@ -48,9 +48,11 @@ _FACE: dict[str, tuple[str, str | None]] = {
 
 __all__ = list(_FACE)
 
-if "DMLC_ROLE" in _os.environ:  # a process of a job: whoever runs the job may ask where it stands
+if "DMLC_ROLE" in _os.environ:  # a process of a job: its errors stand among others', and one may ask where it stands
+    from .common.folded_traceback import fold_uncaught as _fold_uncaught
     from .common.stack_dump import print_stacks_on_signal as _print_stacks_on_signal
 
+    _fold_uncaught()
     _print_stacks_on_signal()
 
 

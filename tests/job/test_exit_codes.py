@@ -94,6 +94,16 @@ def test_a_traceback_comes_once_and_without_our_frames(launch, script):
     assert 'launch |     KeyError: "in the user\'s own code"' in job.errors
 
 
+def test_an_error_before_the_job_is_joined_is_told_without_our_frames_too(launch, script):
+    job = launch(
+        script(CALLS_BACK.replace(JOINS, "import numpy as np\nimport pushgrad as mx\n").replace("40, np", "39, np")),
+        real=True,
+    )
+    assert job.finish() == 1, job.text
+    assert "have different numbers of examples" in job.text and "frames of pushgrad" in job.text
+    assert "worker/training" not in job.text
+
+
 def test_a_waiting_line_comes_once(launch, script):
     """From two servers, again and again: once on the terminal."""
     text = JOINS.replace("np.zeros(3,", "np.zeros(3_000_000,").replace("np.ones(3,", "np.ones(3_000_000,")

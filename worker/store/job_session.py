@@ -22,9 +22,9 @@ from ...common.job import JobEnv
 from ...common.link import Link
 from ...common.messages import Fail, Progress, Welcome
 from ...common.wire import cut
+from .exit_code import ExitCode
 from .session import Session
 from .transport import Transport
-from .uncaught import ExitCode, folded
 
 PROGRESS_EVERY = 0.5  # seconds between two lines of progress
 FAILURE_NEWS = 3.0  # seconds that the news of a failure has to reach the scheduler; then the process ends anyway
@@ -170,11 +170,7 @@ class JobSession(Session):
         atexit.unregister(self._at_exit)
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if self._previous_hook is sys.__excepthook__ and not hasattr(sys, "ps1") and sys.stderr is not None:
-            with suppress(Exception):  # a closed stream, an error that cannot be printed: the others must hear of it
-                print(folded(kind, error, trace), end="", file=sys.stderr, flush=True)
-        else:  # somebody has other plans with it
-            self._previous_hook(kind, error, trace)
+        self._previous_hook(kind, error, trace)
         if self._over or os.getpid() != self._pid or hasattr(sys, "ps1"):
             return  # an interactive session goes on after an error
         self._over = True  # before anything that may fail in its turn: `_at_exit` must not report a second reason
