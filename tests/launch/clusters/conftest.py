@@ -1,5 +1,6 @@
 """Hosts that share nothing but a network and files: namespaces on a switch, each with an sshd."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -70,6 +71,16 @@ class Host(Namespace):
     def kill_sshd(self):
         """The listener and whatever it has let in."""
         self.run("pkill", "-KILL", "sshd")
+
+    @contextlib.contextmanager
+    def sshd_killed(self):
+        """Without sshd while inside."""
+        self.kill_sshd()
+        try:
+            yield
+        finally:
+            self.sshd.communicate()
+            self.start_sshd()
 
     def pythons(self):
         """What runs there of a job. What has ended is never collected: the first process of the namespace is a cat."""

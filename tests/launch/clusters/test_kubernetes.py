@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from cluster_scripts import SUM
 
 from pushgrad.common.curve import load_keys, make_keys
 from pushgrad.common.errors import JobError
@@ -28,16 +29,6 @@ from pushgrad.launch.given import Options
 from pushgrad.launch.options import make_job
 
 RECORDED = Path(__file__).with_name("recorded")
-SUM = """
-import numpy as np
-import pushgrad as mx
-store = mx.kv.create("dist_sync")
-store.init("a", np.zeros(2, np.float32))
-store.push("a", np.ones(2, np.float32))
-out = np.zeros(2, np.float32)
-store.pull("a", out)
-print("sum", out, "of", store.num_workers, flush=True)
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 
+import cluster_scripts
 import numpy as np
 import pytest
 
@@ -21,16 +22,7 @@ MPIRUNS = [
     "mpirun.mpich",
     *filter(None, os.environ.get("PUSHGRAD_MPIRUNS", "").split(";")),
 ]
-TRAIN = """
-import os, sys
-import numpy as np
-import pushgrad as mx
-
-rng = np.random.default_rng(1)
-X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
-mx.random.seed(3)
-model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
-np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+TRAIN = f"""{cluster_scripts.TRAIN}\
 print("rank", mx.rank(), "of", mx.num_workers(), "local", os.environ["LOCAL_RANK"], flush=True)
 """
 

@@ -4,21 +4,13 @@ import os
 import sys
 import textwrap
 
+import cluster_scripts
 import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.engines, pytest.mark.netns]
 
-TRAIN = """
-import sys
-import numpy as np
-import pushgrad as mx
-
-rng = np.random.default_rng(1)
-X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
-mx.random.seed(3)
-model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
-np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+TRAIN = f"""{cluster_scripts.TRAIN}\
 print("rank", mx.rank(), "of", mx.num_workers(), sys.argv[2:])
 """
 # Trains for as long as nobody ends it.
@@ -88,14 +80,10 @@ def test_a_worker_s_code_and_last_words(start, clean):
 def test_sshd_killed(start, network, clean):
     job = start(ENDLESS)
     job.wait_for("| ready", 3)
-    network.hosts[1].kill_sshd()
-    try:
+    with network.hosts[1].sshd_killed():
         assert job.finish() == 1, job.text
         assert "worker 1 was lost: node2: " in job.errors[-2], job.text
         assert clean()
-    finally:
-        network.hosts[1].sshd.communicate()
-        network.hosts[1].start_sshd()
 
 
 def test_link_cut(start, network, clean):
@@ -113,16 +101,12 @@ def test_link_cut(start, network, clean):
 
 def test_hosts_that_cannot_be_used_are_all_named(start, network, clean):
     network.knows(node2="wrongkey")
-    network.hosts[2].kill_sshd()
-    try:
+    with network.hosts[2].sshd_killed():
         job = start(TRAIN, "never")
         assert job.finish() == 1, job.text
         assert "2 of 3 hosts cannot be used: node2: " in job.errors[-2]
         assert "Permission denied (publickey" in job.errors[-2] and "Connection refused" in job.errors[-2]
         assert not job.lines and clean(2)
-    finally:
-        network.hosts[2].sshd.communicate()
-        network.hosts[2].start_sshd()
 
 
 def test_launch_killed(start, network, clean):

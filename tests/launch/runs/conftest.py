@@ -33,6 +33,11 @@ class Made:
         self.folder = job.run_dir
         self.record = Recorder(job, Plan(SPECS), launcher, stoppable)
 
+    def start(self):
+        """Note that all processes have been started."""
+        for name in ("sched", "ps0", "w0", "w1"):
+            self.record.note("started", process=name, pid=7, host="node8")
+
     @property
     def run(self):
         return Run.load(self.folder)

@@ -34,8 +34,7 @@ def call(tmp_path):
 def trained(make_run):
     """A run in which two workers have come some way."""
     made = make_run()
-    for name in ("sched", "ps0", "w0", "w1"):
-        made.record.note("started", process=name, pid=7, host="node8")
+    made.start()
     for rank in (0, 1):
         made.record.said({**JOINED, "role": "worker", "rank": rank})
         made.record.said({**STEP, "rank": rank, "step": 30 - 10 * rank, "metric": "accuracy=0.5"})

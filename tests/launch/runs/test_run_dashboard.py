@@ -35,8 +35,7 @@ def ask(url, path="", method="GET", **headers):
 @pytest.fixture
 def trained(make_run):
     made = make_run()
-    for name in ("sched", "ps0", "w0", "w1"):
-        made.record.note("started", process=name, pid=7, host="node8")
+    made.start()
     for rank in (0, 1):
         made.record.said({**STEP, "rank": rank, "step": 30 - 10 * rank, "metric": "accuracy=0.5"})
     return made

@@ -8,34 +8,17 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import cluster_scripts
 import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
 
-TRAIN = """
-import os, sys
-import numpy as np
-import pushgrad as mx
-
-rng = np.random.default_rng(1)
-X, y = rng.standard_normal((48, 20), np.float32), rng.integers(0, 3, 48).astype(np.float32)
-mx.random.seed(3)
-model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
-np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
+TRAIN = f"""{cluster_scripts.TRAIN}\
 seen = [os.environ.get(name, "") for name in ("SLURMD_NODENAME", "LOCAL_RANK", "SLURM_CPUS_ON_NODE", "API_TOKEN")]
 print("rank", mx.rank(), "of", mx.num_workers(), *seen)
 """
-SUM = """
-import sys
-import numpy as np
-import pushgrad as mx
-store = mx.kv.create("dist_sync")
-store.init("a", np.zeros(2, np.float32))
-store.push("a", np.ones(2, np.float32))
-out = np.zeros(2, np.float32)
-store.pull("a", out)
-print("sum", out, "of", store.num_workers, flush=True)
+SUM = f"""{cluster_scripts.SUM}\
 if store.rank == 1:
     sys.exit(int(sys.argv[1]))
 """
