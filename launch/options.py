@@ -37,7 +37,6 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     environ = os.environ if environ is None else environ
     _check_platform()
     check_folder()
-    _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
     env = parse_env(options.env) | _snapshots(options)
     in_images = engine(options.cluster).in_images
@@ -52,6 +51,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
         start_timeout=_start_timeout(options.start_timeout, env, PATIENT if in_images else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
+        max_restarts=_restarts(options.max_restarts),
         separate_logs=options.separate_logs,
         workdir=Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd()),
         sync=sync,
@@ -141,13 +141,10 @@ def _check_platform() -> None:
         )
 
 
-def _check_restarts(max_restarts: int) -> None:
-    if max_restarts != 0:
-        raise JobError(
-            f"--max-restarts {max_restarts}: dead processes cannot be replaced yet",
-            expected="0",
-            remedy="Leave the option out; a failed job continues from its last checkpoint with begin_epoch",
-        )
+def _restarts(given: int | None) -> int | None:
+    if given is not None and given < 0:
+        raise JobError("--max-restarts", expected="0 or more", got=given)
+    return given
 
 
 def _words(option: str, text: str) -> tuple[str, ...]:

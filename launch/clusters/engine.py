@@ -79,7 +79,7 @@ class Engine(ABC):
         """Run the plan to its end and return the exit code of `launch`; `how` as for `run_job`."""
         from ..run import run_job
 
-        return run_job(job, plan, display, **how)
+        return run_job(job, plan, display, planner=self.plan, **how)
 
 
 def engine(name: str) -> Engine:

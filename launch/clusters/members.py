@@ -62,6 +62,7 @@ def _common(job: Job, role: str, root: str) -> dict[str, str]:
         "DMLC_NUM_WORKER": str(job.workers),
         "DMLC_NUM_SERVER": str(job.servers),
         "PUSHGRAD_JOB_ID": job.job_id,
+        "PUSHGRAD_GENERATION": str(job.generation),
         "PUSHGRAD_LAUNCHED": "1",
         "PUSHGRAD_START_TIMEOUT": f"{job.start_timeout:g}",
     }
