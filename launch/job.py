@@ -32,7 +32,8 @@ class Job:
     leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
     the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
     processes may take to come. `max_restarts` is how often the processes may be started again after a death, None if
-    nobody has said it; `generation` counts these starts. `config` is the text of a file that describes the job, for
+    nobody has said it; `generation` counts these starts. `snapshots` are variables that tell workers of snapshots;
+    these stay after a success if `keeps_snapshots`. `config` is the text of a file that describes the job, for
     `run_dir`.
     """
 
@@ -53,6 +54,8 @@ class Job:
     grace_period: float = 30.0
     max_restarts: int | None = None
     generation: int = 1
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    keeps_snapshots: bool = True
     config: str = ""
     seats: tuple[Seat, ...] = ()
     python: str = sys.executable

@@ -19,6 +19,7 @@ from .process_plan import Plan
 from .restarts import Restarts
 from .runner import Runner, Stage
 from .runs.record import Recorder
+from .runs.snapshots import FOLDER
 from .signals import Mailbox
 from .state import Cause
 from .surroundings import check_files
@@ -55,7 +56,7 @@ def run_job(
             url = stack.enter_context(_dashboard(job)) if dashboard else ""
             output = Output(display, job.run_dir, job.separate_logs)
         narration = Narration(job, output, quiet, verbose)
-        restarts = Restarts(job.max_restarts, possible=planner is not None and not plan.partial)
+        restarts = Restarts(job.max_restarts, possible=planner is not None)
         stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet)
         narration.headline(url)
         try:
@@ -67,6 +68,8 @@ def run_job(
             # Whatever is still to be shown. Only a signal that comes after this point gives up a display that blocks.
             mailbox.received.clear()
             output.close(lambda: bool(mailbox.received))
+        if cause is None and not job.keeps_snapshots:
+            shutil.rmtree(job.run_dir / FOLDER, ignore_errors=True)
         record.end(cause, narration.seconds)
         narration.finish(cause, output.display)
     return 0 if cause is None else cause.code

@@ -228,8 +228,8 @@ class Membership:
         self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
         self.unaware = {item.identity for item in self.roster.present()}
         self.end = End(EXIT_FAILURE, self.bad_news.sentence)
-        tell = Tell("aborted", {"role": role, "rank": rank, "host": host, "reason": reason, "silent": silent})
-        return [tell, *(Send(identity, self.bad_news) for identity in self.unaware)]
+        about = {"role": role, "rank": rank, "host": host, "reason": reason} | ({"silent": True} if silent else {})
+        return [Tell("aborted", about), *(Send(identity, self.bad_news) for identity in self.unaware)]
 
     def _after_abort(self, identity: bytes, message: Message) -> list[Action]:
         if isinstance(message, Leave):

@@ -56,6 +56,7 @@ def _common(job: Job, role: str, root: str) -> dict[str, str]:
     return {
         **job.defaults,
         **job.env,
+        **job.snapshots,
         "DMLC_ROLE": role,
         "DMLC_PS_ROOT_URI": root,
         "DMLC_PS_ROOT_PORT": CHOSEN_PORT,

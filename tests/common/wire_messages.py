@@ -18,7 +18,6 @@ SAMPLES = [
     messages.Leave(),
     messages.Fail(reason="ValueError: no"),
     messages.Progress(fit=1, epoch=2, step=3, samples_per_second=4.5, metric="accuracy=0.5"),
-    messages.Resumable(fit=1, epoch=2, batch=3, step=40),
     messages.Report(text="waits"),
     messages.Registered(lease=30.0),
     messages.Welcome(rank=0, lease=30.0, workers=(("x", "h"), ("y", "h")), servers=(("tcp://h:1", "h"),)),
@@ -51,6 +50,7 @@ SAMPLES = [
     messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
     messages.Traffic(received=(1, 1 << 40), sent=(0, 2)),
     messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
+    messages.Resumable(fit=1, epoch=2, batch=3, step=40),
 ]
 
 
