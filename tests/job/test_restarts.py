@@ -1,4 +1,4 @@
-"""Jobs whose processes are killed go on by themselves: with the bits, and with the lines, of one that nobody disturbed."""
+"""Jobs whose processes are killed go on by themselves, with the bits and the lines of one that nobody disturbed."""
 
 import json
 import os
