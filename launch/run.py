@@ -88,7 +88,7 @@ def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
             return cause
         stage.narration.restart(cause, stage.restarts)
         stage.record.restart(cause, stage.restarts)
-        job = job.again()
+        job = job.again(runner.port)
         with _room(job, stage.record):
             job.job_dir.mkdir(mode=0o700)
 

@@ -107,3 +107,23 @@ def test_killed_processes_cost_nothing_but_time(start, undisturbed, left_behind)
     assert lines_of(job) == expected
     assert job.text.count("the job goes on") == 3 and left_behind(job.job_id) == []
     assert not list(job.runs.glob("*/snapshots/.*.new"))
+
+
+def test_the_state_is_kept_when_sigterm_or_sigusr1_announces_the_end(start, undisturbed):
+    expected = undisturbed(fits=1)
+    job = start("--snapshot", "9999steps", fits=1, pause=0.05)
+    job.wait_for("w0 | Batch [4]")
+    job.send(signal.SIGUSR1)
+    job.wait_for("SIGUSR1 is passed on to w0")
+    job.wait_for("event=resumable", times=2)
+    job.wait_for("w0 | [1] Validation-accuracy")
+    job.send(signal.SIGTERM)
+    assert job.finish() == 143, job.text
+    assert "ended by SIGTERM" in job.text
+    steps = [int(step) for step in re.findall(r"event=resumable .* step=(\d+)", job.text)]
+    assert len(steps) == 3 and 4 <= steps[1] < 10 <= steps[2], job.text
+    again = start("--snapshot", "9999steps", "--resume", "auto", fits=1)
+    assert again.finish() == 0, again.text
+    assert f"fit1-step{steps[2]}" in again.text
+    # The second begins where the first has ended, after the lines that every script prints at its beginning.
+    assert lines_of(job)["w0"] + lines_of(again)["w0"][2:] == expected["w0"]

@@ -21,6 +21,7 @@ from .. import output_marks
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
+from .announced import Announced
 from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_state import Arrays, FitState
@@ -50,12 +51,14 @@ class Snapshots:
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
+        self._announced = Announced(session)
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
         output_marks.at(self._fit, self._step)
         if engine.is_exact:
             self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+            self._announced.begin()
             return
         text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
         self.say_once(text)
@@ -70,6 +73,20 @@ class Snapshots:
         output_marks.at(self._fit, self._step)
         if not engine.is_exact:
             return
+        ends = self._announced.ends  # read first: what follows must be this step's snapshot
+        if self._announced.snapshot:
+            self.run.finish_writing()
+        self._take(setup, engine, epoch, batch, callbacks)
+        if ends:
+            self.run.finish_writing()
+            self._announced.end()
+
+    def close(self) -> None:
+        """No more steps will come."""
+        self._announced.close()
+
+    def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot, if one is due."""
         residuals = engine.residuals()
         due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
         if shared:  # every worker has a part of it, and rank 0 says when
@@ -107,7 +124,8 @@ class Snapshots:
         """Whether a snapshot is to be taken now: never while one is being written."""
         self._asked = time.monotonic()
         elapsed = self._asked - self._last
-        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
+        announced, self._announced.snapshot = self._announced.snapshot, False
+        self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
     def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
