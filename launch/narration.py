@@ -89,7 +89,9 @@ class Narration:
         return True
 
     def finish(self, cause: Cause | None, display: Display, restarts: Restarts) -> None:
-        """Show the outcome, and how the job could still go on. It is written directly, as the thread that shows output has ended.
+        """Show the outcome, and how the job could still go on.
+
+        It is written directly, as the thread that shows output has ended.
 
         If it has not, as nobody reads the output, the outcome gets a moment: standard error may be another stream.
         """

@@ -48,14 +48,14 @@ def test_a_process_may_die_before_it_has_come_to_its_place():
 
 
 def test_any_number_of_deaths_leaves_the_output_of_an_undisturbed_run():
-    """Three fits whose steps write none, one or two lines; killed at random bytes, going on from random steps before."""
+    """Three fits whose steps write none, one or two lines; killed at random bytes, going on from random steps."""
     for seed in range(200):
         draw = random.Random(seed)
         lines = {(fit, step): draw.choice([0, 0, 1, 2]) for fit in (1, 2, 3) for step in range(1, 8)}
         places = sorted(lines)
 
         def output(begin, lines=lines, places=places):
-            """What the script writes: its head, then, of `begin`'s fit, the lines behind that step, and all later fits."""
+            """What the script writes: its head, then the lines behind that step."""
             written = b"head\nof the script\n"
             if begin is not None:
                 written += mark("from", *begin)

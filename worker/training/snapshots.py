@@ -8,6 +8,7 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ class Snapshots:
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
         self._announced = Announced(session)
+        self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
@@ -70,6 +72,7 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        self._passed.set()  # all have handed in their gradients of another step
         output_marks.at(self._fit, self._step)
         if not engine.is_exact:
             return
@@ -78,11 +81,13 @@ class Snapshots:
             self.run.finish_writing()
         self._take(setup, engine, epoch, batch, callbacks)
         if ends:
+            self._passed.set()
             self.run.finish_writing()
             self._announced.end()
 
     def close(self) -> None:
         """No more steps will come."""
+        self._passed.set()
         self._announced.close()
 
     def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
@@ -154,12 +159,17 @@ class Snapshots:
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
         head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
 
+        if self._session.num_workers > 1 and not done:
+            self._passed.clear()
+
         def work() -> None:
             run.folder.lock()  # where it failed at the start of the fit
             folder = run.folder.aside(name)
             try:
                 snapshot.write(folder, snapshot.STATE, head, state.tree())
                 await_parts(folder, ranks, self._session)
+                # Another worker may still have to print a line of this step, which nobody would do again.
+                self._passed.wait()
                 numbered = run.folder.commit(name)
             except BaseException:
                 run.folder.give_up(name)
