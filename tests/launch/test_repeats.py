@@ -20,11 +20,19 @@ def test_marks_are_taken_out_wherever_the_pipe_cuts_them():
         assert fed(Repeats(), data, size) == b"a\nb\n\x1b[1mbold\x1b]0;title\x07\nc"
 
 
-def test_what_has_no_marks_passes_unchanged_the_first_time():
+def test_lines_are_told_by_their_number_whatever_is_in_them():
     repeats = Repeats()
-    assert fed(repeats, b"one\ntwo\nthr") == b"one\ntwo\nthr"
+    assert fed(repeats, b"one\n" + mark("at", 1, 0) + b"two\nthr") == b"one\ntwo\nthr"
     repeats.begin_again()
-    assert fed(repeats, b"ONE\nTWO\nthree\nfour\n") == b"three\nfour\n", "by their number, whatever is in them"
+    assert fed(repeats, b"ONE\nTWO\nthree\nfour\n") == b"three\nfour\n"
+
+
+def test_a_process_without_marks_is_shown_whatever_it_does_again():
+    repeats = Repeats()
+    fed(repeats, b"one\ntwo\n")
+    for _ in range(2):
+        repeats.begin_again()
+        assert fed(repeats, b"one\nthree\n") == b"one\nthree\n"
 
 
 def test_lines_of_steps_that_are_done_again_come_once():
@@ -56,7 +64,7 @@ def test_any_number_of_deaths_leaves_the_output_of_an_undisturbed_run():
 
         def output(begin, lines=lines, places=places):
             """What the script writes: its head, then the lines behind that step."""
-            written = b"head\nof the script\n"
+            written = b"head\nof the script\n" + mark("at", 1, 0)
             if begin is not None:
                 written += mark("from", *begin)
             place = begin
@@ -74,9 +82,9 @@ def test_any_number_of_deaths_leaves_the_output_of_an_undisturbed_run():
         repeats, shown, begin = Repeats(), b"", None
         for _ in range(draw.randrange(1, 6)):
             data = output(begin)
-            killed = data[: draw.randrange(len(data) + 1)]
-            killed = killed[: killed.rfind(b"\n") + 1]  # a write that was cut is dropped by whoever reads the pipe
-            shown += fed(repeats, killed, draw.choice([None, 1, 5]))
+            killed = data[: draw.randrange(40 if begin is None else 0, len(data) + 1)]  # not before the first mark
+            new = fed(repeats, killed, draw.choice([None, 1, 5]))
+            shown += new[: new.rfind(b"\n") + 1]  # the beginning of a line is dropped by whoever reads the pipe
             reached = killed.count(b"\n")
             # Snapshots are taken where the process has been: any place all of whose lines have been written.
             done = [place for place in places if sum(lines[p] for p in places if p <= place) + 2 <= reached]

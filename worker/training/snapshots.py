@@ -57,7 +57,7 @@ class Snapshots:
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
-        output_marks.at(self._fit, self._step)
+        output_marks.begin(self._fit, self._step)
         if engine.is_exact:
             self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
             self._announced.begin()
