@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from ..common.errors import JobError
+from ..common.function_file import leave
+from ..common.results import result_file
 from .job import Job
 from .process_plan import Plan
 from .runs.identity import Identity
@@ -19,10 +22,19 @@ def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
     try:
+        if job.function:
+            leave(job.job_dir, job.function)
         return Recorder(job, plan, Identity.of(os.getpid()), stoppable)
     except OSError as error:
-        job.job_dir.rmdir()
+        shutil.rmtree(job.job_dir, ignore_errors=True)
         raise JobError(
             f"cannot make {error.filename or job.run_dir} for the job's run: {error.strerror}",
             remedy="--runs names another folder for runs",
         ) from None
+
+
+def keep_result(job: Job, name: str) -> None:
+    """Move what a worker of this host has left of a function, if it has, to the run: the job's folder is removed."""
+    left = job.job_dir / result_file(name)
+    if left.exists():
+        shutil.move(left, job.run_dir / left.name)

@@ -31,7 +31,8 @@ class Job:
     process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with CURVE keys, for clusters that
     leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
     the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
-    processes may take to come. `config` is the text of a file that describes the job, for `run_dir`.
+    processes may take to come. `config` is the text of a file that describes the job, for `run_dir`, and `function`
+    what workers call instead of running a script (common/function_file.py).
     """
 
     command: tuple[str, ...]
@@ -50,6 +51,7 @@ class Job:
     start_timeout: float = 60.0
     grace_period: float = 30.0
     config: str = ""
+    function: bytes = b""
     seats: tuple[Seat, ...] = ()
     python: str = sys.executable
     workdir: Path = field(default_factory=Path.cwd)

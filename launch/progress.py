@@ -81,6 +81,11 @@ def _bytes(rate: float | None) -> str:
     return f"{rate / 10**power:.{1 if power else 0}f} {UNITS[power]}"
 
 
+NUMBERS: dict[str, Callable[[Row], str]] = {
+    "epoch": lambda row: _text(row.epoch),
+    "step": lambda row: _text(row.step),
+    "samples/s": lambda row: "" if row.speed is None else f"{row.speed:,.0f}",
+}
 # Columns that are there if they have something to show.
 MORE: dict[str, Callable[[Row], str]] = {
     "lag": lambda row: _text(row.lag),
@@ -100,16 +105,15 @@ def table(view: View) -> Table:
     for heading in ("process", "state"):
         out.add_column(heading)
     more = [heading for heading in MORE if any(MORE[heading](row) for row in view.rows)]
-    for heading in ("epoch", "step", "samples/s", *more):
+    columns = NUMBERS | {heading: MORE[heading] for heading in more}
+    for heading in columns:
         out.add_column(heading, justify="right")
     out.add_column("metric")
     for row in view.rows:
-        cells = [_text(row.epoch), _text(row.step), "" if row.speed is None else f"{row.speed:,.0f}"]
         out.add_row(
             Text(row.name, STYLES.get(row.name[0], "")),
             Text(row.state, STATE_STYLES.get(row.state, "")),
-            *cells,
-            *(MORE[heading](row) for heading in more),
+            *(column(row) for column in columns.values()),
             Text(row.metric),
         )
     return out

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import keep_result
 from .job import Job
 from .keeper import Keeper
 from .local_children import LocalChildren
@@ -133,6 +134,7 @@ class Runner:
             case Ended(name, code):
                 self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
+                keep_result(self._job, name)
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
                 for name in names:

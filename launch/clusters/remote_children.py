@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from ...common.curve import make_keys
 from ...common.job import lease
+from ...common.results import result_file
 from ..children import NOT_TOLD_YET, Ended, Failed, Lost, News, Started, Unusable
 from ..job import Job
 from ..keeper import Keeper
@@ -35,6 +36,7 @@ class RemoteChildren:
 
     def __init__(self, job: Job, plan: Plan, keeper: Keeper, selector: selectors.BaseSelector) -> None:
         self._plan, self._keeper, self._selector = plan, keeper, selector
+        self._run_dir = job.run_dir
         self._stations = Stations(job, plan, lease({**os.environ, **job.env}), _keys(job), keeper, selector)
         self._home = {spec.name: self._stations.all[spec.site] for spec in plan.specs}
         self._running: set[str] = set()
@@ -225,6 +227,12 @@ class RemoteChildren:
     def _on_output(self, station: Station, message: Message) -> None:
         self._inlets[message["name"], message["error"]].put(message["data"])
 
+    def _on_result(self, station: Station, message: Message) -> None:
+        """A piece of what a worker has left of a function."""
+        if message["name"] in self._home:
+            with open(self._run_dir / result_file(message["name"]), "ab", opener=_private) as file:
+                file.write(message["data"])
+
     def _on_closed(self, station: Station, message: Message) -> None:
         self._inlets[message["name"], message["error"]].end()
 
@@ -235,6 +243,10 @@ class RemoteChildren:
 
 def _ignore(station: Station, message: Message) -> None:
     """What needs no answer: a beat, or what the station itself has taken note of."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _keys(job: Job) -> dict[str, bytes]:
