@@ -8,10 +8,7 @@ from typing import Any
 from . import values
 from .errors import FileFormatError
 
-
-def result_file(name: str) -> str:
-    """The file that has the result of process `name` (w0), in the job's folder and then in the run's."""
-    return f"{name}.result"
+VALUE, ERROR = b"value\n", b"error\n"  # how a file begins
 
 
 @dataclass(frozen=True)
@@ -23,12 +20,12 @@ class Result:
 
     def encode(self) -> bytes:
         """As bytes. Raises ParameterError if the value cannot be returned."""
-        return values.encode((self.value, self.error))
+        return ERROR + self.error.encode("utf-8", "replace") if self.error else VALUE + values.encode(self.value)
 
     @staticmethod
     def decode(data: bytes) -> Result:
         """From bytes. Raises FileFormatError if there is no sense in them."""
-        found = values.decode(data)
-        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], str)):
+        kind, content = data[: len(VALUE)], data[len(VALUE) :]
+        if kind not in (VALUE, ERROR):
             raise FileFormatError("this is no result of a worker")
-        return Result(*found)
+        return Result(error=content.decode("utf-8", "replace")) if kind == ERROR else Result(values.decode(content))

@@ -31,7 +31,7 @@ class CellDisplay(PlainDisplay):
     def __init__(self, name: str) -> None:
         """`name` is that of the table among all outputs of the notebook: a job's id."""
         super().__init__()
-        self._name = name
+        self._name, self._publish = name, shell().display_pub.publish
         self._last: dict[str, str] | None = None
 
     def say(self, text: str) -> None:
@@ -40,17 +40,18 @@ class CellDisplay(PlainDisplay):
 
     def show(self, view: View) -> None:
         """Draw the table anew, if something has changed."""
-        from IPython.display import publish_display_data
-
         data = {"text/plain": _plain(view), "text/html": _table(view)}
         if data != self._last:
-            publish_display_data(data, transient={"display_id": self._name}, update=self._last is not None)
+            about = {"display_id": self._name}
+            self._publish(data=data, metadata={}, transient=about, update=self._last is not None)
             self._last = data
 
 
 def _plain(view: View) -> str:
-    row = next((row for row in view.rows if row.epoch is not None), None)
-    return progress_line(row, view.seconds) if row else f"{view.seconds:.0f} s: {view.waiting or 'starting'}"
+    if row := next((row for row in view.rows if row.epoch is not None), None):
+        return progress_line(row, view.seconds)
+    states = ", ".join(f"{row.name} {row.state}" for row in view.rows[:SHOWN])
+    return f"{view.seconds:.0f} s: {view.waiting or states}"
 
 
 def _table(view: View) -> str:

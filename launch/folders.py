@@ -6,8 +6,7 @@ import os
 import shutil
 
 from ..common.errors import JobError
-from ..common.function_file import leave
-from ..common.results import result_file
+from ..common.function_file import leave, result_file
 from .job import Job
 from .process_plan import Plan
 from .runs.identity import Identity

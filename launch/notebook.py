@@ -66,7 +66,7 @@ def run(
         for note in told:
             display.say(f"note: {note}")
     how = {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
-    return _end(job, chosen.run(job, plan, display, **how))
+    return _end(job, chosen.run(job, plan, display, report=False, **how))
 
 
 def _context(what: object, args: Sequence[object], options: Mapping[str, Any]) -> click.Context:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..common.errors import FileFormatError, JobError
-from ..common.results import Result, result_file
+from ..common.function_file import result_file
 from .report import hint
 from .runs.stored import Run
 from .runs.story import Story
 from .runs.words import duration
+
+if TYPE_CHECKING:
+    from ..common.results import Result
 
 TAIL = 65536  # bytes at the end of a log in which the traceback is looked for
 LINES = 100  # of it that are shown, at most
@@ -50,15 +53,19 @@ class JobFailed(JobError):
     """
 
     def __init__(self, text: str, *, code: int, process: str, host: str, traceback: str, folder: Path) -> None:
-        super().__init__(text, remedy=f"Its logs are in {folder}")
+        super().__init__(text)
         self.code, self.process, self.host, self.traceback, self.folder = code, process, host, traceback, folder
 
     def __str__(self) -> str:
-        return f"{super().__str__()}\n\n{self.traceback}" if self.traceback else super().__str__()
+        return "\n".join(filter(None, (self.text, f"logs: {self.folder}", self.traceback)))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the frames of the worker, not those of this process, and last what has happened."""
-        return [*_with_cells(self.traceback).splitlines(), f"{type(self).__name__}: {super().__str__()}"]
+        return [
+            *_with_cells(self.traceback).splitlines(),
+            f"{type(self).__name__}: {self.text}",
+            f"logs: {self.folder}",
+        ]
 
 
 def outcome(run: Run) -> Outcome:
@@ -76,15 +83,15 @@ def failure(run: Run) -> JobFailed:
     host = member.spec.host if member else ""
     traceback = _traceback(run, name) if name else ""
     last = traceback.rstrip().rpartition("\n")[2]
-    parts = [f"{member.spec.title} {text} (host {host})" if member else text]
-    parts += [str(run.end[key]) for key in ("reason", "remedy") if key in run.end]
-    parts += filter(None, [last if last not in "".join(parts) else "", hint([last])])
-    return JobFailed(
-        ": ".join(parts), code=run.code or 1, process=name, host=host, traceback=traceback, folder=run.folder
-    )
+    parts = [f"{member.spec.title} {text} (host {host})" if member else text, last or run.end.get("reason")]
+    parts += [run.end.get("remedy") or hint([last])]
+    said = ": ".join(filter(None, parts))
+    return JobFailed(said, code=run.code or 1, process=name, host=host, traceback=traceback, folder=run.folder)
 
 
 def _result(run: Run, name: str) -> Result:
+    from ..common.results import Result  # what `launch` has no use for
+
     path = run.folder / result_file(name)
     try:
         return Result.decode(path.read_bytes())
@@ -122,15 +129,14 @@ def _last_traceback(lines: list[str]) -> str:
     return "\n".join(lines[begin:][-LINES:]) + "\n"
 
 
-def _with_cells(traceback: str) -> str:
-    """The traceback with notebook cells called as the notebook does: `Cell In[3]`."""
+def _with_cells(text: str) -> str:
+    """The text with notebook cells called as the notebook does: `Cell In[3]`."""
     from .cell import shell
 
-    here = shell()
-    namer = getattr(getattr(here, "compile", None), "format_code_name", lambda _: None)
+    compiler = getattr(shell(), "compile", None)
 
     def named(found: re.Match[str]) -> str:
-        kind_and_name = namer(found[1])
-        return " ".join(kind_and_name) if kind_and_name and kind_and_name[0] == "Cell" else found[0]
+        said = compiler.format_code_name(found[1]) if compiler else None
+        return " ".join(said) if said and said[0] == "Cell" else found[0]
 
-    return re.sub(r'File "([^"\n]+)"', named, traceback)
+    return re.sub(r'File "([^"\n]+)"', named, text)

@@ -26,13 +26,15 @@ def run_job(
     quiet: bool = False,
     verbose: bool = False,
     dashboard: bool = False,
+    report: bool = True,
     own_process: bool = False,
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    `job.run_dir` stays. With `dashboard` a page shows it as long as the job runs. `own_process` says that this process
-    does nothing else: it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made,
-    or if the system has no room for its first processes.
+    `job.run_dir` stays. With `dashboard` a page shows it as long as the job runs. `report` False leaves it to the
+    caller to say why the job has failed. `own_process` says that this process does nothing else: it may then take in
+    orphans and end itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its
+    first processes.
     """
     with (
         Mailbox(own_process) as mailbox,
@@ -52,7 +54,7 @@ def run_job(
                 f"the system has no room for the job: {error}",
                 remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
             ) from None
-        code = runner.run(url)
+        code = runner.run(url, report)
         shutil.rmtree(job.job_dir, ignore_errors=True)
     return code
 

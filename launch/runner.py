@@ -79,8 +79,11 @@ class Runner:
         self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
-    def run(self, dashboard: str = "") -> int:
-        """Start, supervise, clear up and report; returns the exit code. `dashboard` is the URL of the page, if any."""
+    def run(self, dashboard: str = "", report: bool = True) -> int:
+        """Start, supervise, clear up and report; returns the exit code.
+
+        `dashboard` is the URL of the page, if any; `report` False says nothing of a failure.
+        """
         self._narration.headline()
         if dashboard:
             self._narration.say(f"dashboard: {dashboard}")
@@ -90,6 +93,7 @@ class Runner:
                 self._spawn_first()
             while not self._supervisor.over:
                 self._once()
+            self._show()
         except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
             self._record.broke(error, self._narration.seconds)
@@ -97,7 +101,8 @@ class Runner:
         finally:
             self._clear_up()
         self._record.end(self._supervisor.cause, self._narration.seconds)
-        self._narration.finish(self._supervisor.cause, self._output.display)
+        if report or self._supervisor.cause is None:
+            self._narration.finish(self._supervisor.cause, self._output.display)
         return self._supervisor.exit_code
 
     def _once(self) -> None:
@@ -234,6 +239,9 @@ class Runner:
             self._narration.waits(self._supervisor, now)
         if trouble := self._record.trouble:
             self._narration.say(trouble)
+        self._show()
+
+    def _show(self) -> None:
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))

@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...common.errors import JobError
-from ...common.function_file import leave
+from ...common.function_file import leave, result_file
 from ...common.mpi_roles import place
-from ...common.results import result_file
 from ..keeper import PATIENCE, Keeper
 from ..local_children import LocalChildren
 from ..orphans import Orphans

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from ...common.curve import make_keys
+from ...common.function_file import result_file
 from ...common.job import lease
-from ...common.results import result_file
 from ..children import NOT_TOLD_YET, Ended, Failed, Lost, News, Started, Unusable
 from ..job import Job
 from ..keeper import Keeper

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import JobError
-from .prometheus import CONTENT_TYPE, exposition
 from .stored import Run
 from .story import Story
 from .words import outcome, when
@@ -70,7 +69,9 @@ class Dashboard(ThreadingHTTPServer):
         with self._lock:
             self._story.update()
             if path == "metrics":
-                return CONTENT_TYPE, exposition(self._story).encode()
+                from .prometheus import CONTENT_TYPE, exposition
+
+                return CONTENT_TYPE, exposition(self._story)
             return "application/json", json.dumps(_data(self._story)).encode()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 
 from ...common.folded_traceback import folded
-from ...common.function_file import load
+from ...common.function_file import load, result_file
 from ...common.private_folder import given_folder
-from ...common.results import Result, result_file
+from ...common.results import Result
 
 
 def main() -> None:

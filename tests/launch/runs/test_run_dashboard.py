@@ -12,7 +12,6 @@ import pytest
 from pushgrad.common.errors import JobError
 from pushgrad.launch.runs.curves import MOST, Curve, Plots
 from pushgrad.launch.runs.dashboard import Dashboard, serving
-from pushgrad.launch.runs.prometheus import exposition
 from pushgrad.launch.runs.story import Story
 from pushgrad.launch.state import Cause
 
@@ -88,13 +87,16 @@ def test_it_listens_on_loopback_only(trained, tmp_path):
 
 
 def test_prometheus_text(make_run):
+    pytest.importorskip("prometheus_client", reason="needs prometheus-client")
+    from pushgrad.launch.runs.prometheus import exposition
+
     made = make_run("20260101-120000-1a2b3c")
     made.record.said({"event": "traffic", "role": "server", "rank": 0, "received": [1, 2], "sent": [3, 4]})
     made.record.said({**STEP, "rank": 0, "step": 3, "metric": "accuracy=0.5"})
     made.record.end(None, 12.5)
     story = Story(made.run)
     story.update()
-    lines = exposition(story).splitlines()
+    lines = exposition(story).decode().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         *(f'pushgrad_state{{state="{name}"}} {float(name == "done")}' for name in (
             "running", "done", "failed", "stopped", "lost", "unknown"
