@@ -24,11 +24,6 @@ NAME = "function"  # of the file in the job's folder
 SOURCES = 1 << 20  # characters of notebook cells that go with it, for tracebacks
 
 
-def result_file(name: str) -> str:
-    """The file for what comes of it on process `name` (w0), in the job's folder and then in the run's (results.py)."""
-    return f"{name}.result"
-
-
 def packed(function: Callable[..., Any], args: Sequence[object]) -> bytes:
     """What `load` reads: a line of JSON about this interpreter, then the function and its arguments.
 

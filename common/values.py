@@ -44,7 +44,7 @@ def _plain(value: Any, place: str) -> Any:
     if kind is dict:
         pairs = [[_plain(key, f"a key of {place}"), _plain(item, f"{place}[{key!r}]")] for key, item in value.items()]
         return {"dict": pairs}
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if getattr(dtype, "kind", "O") in KINDS and hasattr(value, "tobytes"):
         return {"array": [dtype.str, list(value.shape), value.tobytes()]}
     raise ParameterError(

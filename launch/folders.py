@@ -6,7 +6,7 @@ import os
 import shutil
 
 from ..common.errors import JobError
-from ..common.function_file import leave, result_file
+from ..common.function_file import leave
 from .job import Job
 from .process_plan import Plan
 from .runs.identity import Identity
@@ -32,8 +32,8 @@ def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
         ) from None
 
 
-def keep_result(job: Job, name: str) -> None:
-    """Move what a worker of this host has left of a function, if it has, to the run: the job's folder is removed."""
-    left = job.job_dir / result_file(name)
+def keep(job: Job, name: str) -> None:
+    """Move a file that a worker of this host has left, if it has, to the run: the job's folder is removed."""
+    left = job.job_dir / name
     if left.exists():
-        shutil.move(left, job.run_dir / left.name)
+        shutil.move(left, job.run_dir / name)

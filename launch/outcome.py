@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..common.errors import FileFormatError, JobError
-from ..common.function_file import result_file
+from ..common.left_files import result_file
 from .report import hint
 from .runs.stored import Run
 from .runs.story import Story

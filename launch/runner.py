@@ -12,10 +12,11 @@ import signal
 import time
 from collections.abc import Sequence
 
+from ..common.left_files import NETWORK, result_file
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Display, Row, View
 from .ending import FINISH_WAIT, Action
-from .folders import keep_result
+from .folders import keep
 from .job import Job
 from .keeper import Keeper
 from .local_children import LocalChildren
@@ -139,7 +140,8 @@ class Runner:
             case Ended(name, code):
                 self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
-                keep_result(self._job, name)
+                keep(self._job, result_file(name))
+                keep(self._job, NETWORK)  # of a training that was over in a moment
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
                 for name in names:
@@ -234,6 +236,7 @@ class Runner:
             return
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
+        keep(self._job, NETWORK)
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
             self._narration.waits(self._supervisor, now)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...common.errors import JobError
-from ...common.function_file import leave, result_file
+from ...common.function_file import leave
+from ...common.left_files import NETWORK, result_file
 from ...common.mpi_roles import place
 from ..keeper import PATIENCE, Keeper
 from ..local_children import LocalChildren
@@ -101,17 +102,21 @@ class Agent:
         if self._children is None:
             return
         self._children.tend()
+        self._send_left(NETWORK)
         self._tell_status()
         while (ended := self._children.next_news(self._whole)) is not None:
             self._tell_status()  # what it told the scheduler before its end comes before its end
-            self._send_result(ended.name)
+            self._send_left(NETWORK)
+            self._send_left(result_file(ended.name))
             self._link.send("ended", name=ended.name, code=ended.code)
 
-    def _send_result(self, name: str) -> None:
-        """What a worker has left of a function, piece by piece."""
-        with contextlib.suppress(FileNotFoundError), (self._folder / result_file(name)).open("rb") as file:
+    def _send_left(self, name: str) -> None:
+        """A file that a worker has left, piece by piece."""
+        path = self._folder / name
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            path.unlink()
             while data := file.read(PIECE):
-                self._link.send("result", name=name, data=data)
+                self._link.send("left", name=name, data=data, first=file.tell() == len(data))
 
     def _tell_status(self) -> None:
         with contextlib.suppress(BlockingIOError):

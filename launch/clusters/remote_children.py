@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from ...common.curve import make_keys
-from ...common.function_file import result_file
 from ...common.job import lease
+from ...common.left_files import NETWORK, result_file
 from ..children import NOT_TOLD_YET, Ended, Failed, Lost, News, Started, Unusable
 from ..job import Job
 from ..keeper import Keeper
@@ -227,10 +227,11 @@ class RemoteChildren:
     def _on_output(self, station: Station, message: Message) -> None:
         self._inlets[message["name"], message["error"]].put(message["data"])
 
-    def _on_result(self, station: Station, message: Message) -> None:
-        """A piece of what a worker has left of a function."""
-        if message["name"] in self._home:
-            with open(self._run_dir / result_file(message["name"]), "ab", opener=_private) as file:
+    def _on_left(self, station: Station, message: Message) -> None:
+        """A piece of a file that a worker has left."""
+        if message["name"] in {NETWORK, *map(result_file, self._home)}:
+            mode = "wb" if message["first"] else "ab"
+            with open(self._run_dir / message["name"], mode, opener=_private) as file:
                 file.write(message["data"])
 
     def _on_closed(self, station: Station, message: Message) -> None:

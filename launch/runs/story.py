@@ -8,12 +8,14 @@ from dataclasses import replace
 from ..display import Row, View
 from ..process_plan import ProcessSpec
 from ..state import Member
-from .curves import Plots
+from .curves import VALIDATION, Plots
 from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
 from .positions import Positions
 from .rates import Exchange
 from .stored import Run
 
+OF_VALIDATION = "Validation-"  # begins the name of a metric of evaluation data
+SPEED, LAG, LOAD = "samples/s", "lag in steps", "bytes/s received by servers"  # plots, after those of the metrics
 RECENT = 1000  # events that are kept
 
 
@@ -26,7 +28,8 @@ class Story:
         self.events: deque[Record] = deque(maxlen=RECENT)
         self.waiting, self._waiting_since = "", 0.0
         self._positions = Positions()
-        self.plots = Plots()
+        self.plots = Plots((SPEED, LAG, LOAD))
+        self._evaluated: dict[str, float] = {}
         self._exchange = Exchange()
         self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
         for process in read_json(run.folder / PLAN).get("processes", []):
@@ -66,7 +69,7 @@ class Story:
         if "received" in row:
             self._exchange.note(name, time, row["received"], row["sent"])
             if (rate := self._exchange.rates(overall=False).get(name)) is not None:
-                self.plots.add("bytes/s received by servers", name, seconds, rate[0])
+                self.plots.add(LOAD, name, seconds, rate[0])
         if "step" in row:
             if time > self._waiting_since:
                 self.waiting = ""
@@ -77,12 +80,17 @@ class Story:
 
     def _plot_worker(self, row: Record, name: str, seconds: float) -> None:
         for metric, value in row["metrics"].items():
-            if value is not None:
+            # Of the last evaluation all workers say the same, again and again.
+            evaluated = metric.removeprefix(OF_VALIDATION)
+            if value is not None and evaluated == metric:
                 self.plots.add(metric, name, seconds, value)
-        self.plots.add("samples/s", name, seconds, row["samples_per_second"])
+            elif value is not None and self._evaluated.get(metric) != value:
+                self._evaluated[metric] = value
+                self.plots.add(evaluated, VALIDATION, seconds, value)
+        self.plots.add(SPEED, name, seconds, row["samples_per_second"])
         lags = self._positions.lags()
         if len(lags) > 1:
-            self.plots.add("lag in steps", name, seconds, lags[name])
+            self.plots.add(LAG, name, seconds, lags[name])
 
     def view(self) -> View:
         """The processes as they are shown while the job runs. What has not ended in a run that has is lost."""

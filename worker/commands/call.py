@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from ...common.folded_traceback import folded
-from ...common.function_file import load, result_file
+from ...common.function_file import load
+from ...common.left_files import result_file
 from ...common.private_folder import given_folder
 from ...common.results import Result
 

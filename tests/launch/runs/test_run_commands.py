@@ -174,9 +174,10 @@ def test_a_real_run_whose_launch_is_killed(call, launch, script, gone_within):
 
 
 def test_run_in_a_notebook(call, script, tmp_path, monkeypatch):
-    from pushgrad import run
+    from pushgrad import JobFailed, run
 
     monkeypatch.chdir(tmp_path)
-    assert run(script("raise SystemExit(4)"), 4, log_dir=tmp_path / "runs") == 4
+    with pytest.raises(JobFailed):
+        run(script("raise SystemExit(4)"), 4, log_dir=tmp_path / "runs")
     said = json.loads(call(status, "--json"))
     assert (said["state"], said["code"], said["script"], said["end"]["process"]) == ("failed", 4, "train.py 4", "w0")
