@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from .display import PlainDisplay, Row, View, progress_line
-from .progress import NUMBERS
+from .display import PlainDisplay, View, progress_line
+from .progress import NUMBERS, Column
 
-COLUMNS: dict[str, Callable[[Row], str]] = {**NUMBERS, "metric": lambda row: row.metric}
+COLUMNS: dict[str, Column] = {**NUMBERS, "metric": lambda row: row.metric}
 SHOWN = 16  # processes in the table
 STYLE = "text-align:left;padding:.1em .8em;font-variant-numeric:tabular-nums"
 
