@@ -36,6 +36,7 @@ __all__ = [
     "Context",
     "Executor",
     "FeedForward",
+    "JobFailed",
     "PushgradError",
     "callback",
     "cpu",

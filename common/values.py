@@ -58,6 +58,8 @@ def _value(plain: Any) -> Any:
     if isinstance(plain, list):
         return [_value(item) for item in plain]
     if not isinstance(plain, dict):
+        if plain is not None and type(plain) not in (bool, int, float, str, bytes):
+            raise ValueError(f"a {type(plain).__name__}")
         return plain
     ((kind, content),) = plain.items()
     if kind == "int":
@@ -75,6 +77,6 @@ def _array(dtype: str, shape: list[int], data: bytes) -> Any:
     """A numpy array of its own, or a numpy number if it has no axes."""
     import numpy as np  # only where arrays come from workers: `launch` itself has no use for it
 
-    if np.dtype(dtype).kind not in KINDS:
-        raise ValueError(f"no array of {dtype}")
+    if np.dtype(dtype).kind not in KINDS or any(length < 0 for length in shape):
+        raise ValueError(f"no array of {dtype} and {shape}")
     return np.frombuffer(data, dtype).reshape(shape).copy()[()]

@@ -10,6 +10,7 @@ import subprocess
 import termios
 import threading
 
+import pytest
 from rich.console import Console
 
 from pushgrad.launch.display import PROGRESS_PERIOD, PlainDisplay, Row, TextWriter, View, progress_line
