@@ -20,6 +20,7 @@ from typing import Any
 
 from .errors import JobError
 
+CALL = "pushgrad.worker.commands.call"  # the module that calls it; its argument is the name, for people
 NAME = "function"  # of the file in the job's folder
 SOURCES = 1 << 20  # characters of notebook cells that go with it, for tracebacks
 
@@ -35,7 +36,7 @@ def packed(function: Callable[..., Any], args: Sequence[object]) -> bytes:
         _keeping_names(pickler)(stream).dump((function, tuple(args)))
     except Exception as error:  # whatever the objects that the function holds raise
         raise JobError(
-            f"{_name(function)} cannot be sent to workers: {type(error).__name__}: {error}",
+            f"{name_of(function)} cannot be sent to workers: {type(error).__name__}: {error}",
             remedy="Open files, locks and connections within the function instead of around it",
         ) from None
     return json.dumps(header).encode() + b"\n" + stream.getvalue()
@@ -53,6 +54,8 @@ def load(folder: Path) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     Raises JobError if the file is not this user's alone, or was written by another version of Python.
     """
     path = folder / NAME
+    if not path.exists():
+        raise JobError("there is no function to be called", remedy="Start the job by mx.run(function)")
     with path.open("rb") as file:
         about = os.fstat(file.fileno())
         if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
@@ -109,5 +112,7 @@ def _cloudpickle() -> Any:
     return cloudpickle
 
 
-def _name(function: object) -> str:
-    return str(getattr(function, "__qualname__", type(function).__name__))
+def name_of(function: object) -> str:
+    """What people call it; a partial is called as its function is."""
+    function = getattr(function, "func", function)
+    return str(getattr(function, "__name__", type(function).__name__))

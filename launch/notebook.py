@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..common.errors import JobError
-from ..common.function_file import packed
+from ..common.function_file import CALL, name_of, packed
 from . import cell, cli
 from .clusters.engine import Engine, engine
 from .display import Display, PlainDisplay
@@ -20,8 +20,6 @@ from .keywords import words
 from .outcome import Outcome, failure, outcome
 from .process_plan import Plan
 from .runs.stored import Run
-
-CALL = "pushgrad.worker.commands.call"  # what calls a function on a worker
 
 Setting = Mapping[str, object] | Sequence[str] | str
 
@@ -73,7 +71,7 @@ def _context(what: object, args: Sequence[object], options: Mapping[str, Any]) -
     """The command line that says the same."""
     line = words(cli.command, options)
     if callable(what):
-        line += ["--module", CALL]
+        line += ["--module", CALL, name_of(what)]
     elif isinstance(what, str | os.PathLike):
         line += ["--", os.fspath(what), *map(str, args)]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 from .files import Record
 
@@ -14,11 +14,11 @@ def is_run(about: Record) -> bool:
     """What run.json says of a run."""
     counts = [about.get(name) for name in ("workers", "servers")]
     command = about.get("command")
-    began = about.get("began")
+    began: Any = about.get("began")
     return _number(began) and abs(began) < LATEST and all(map(_whole, counts)) and isinstance(command, list)
 
 
-def is_process(process: object) -> bool:
+def is_process(process: object) -> TypeGuard[Record]:
     """A process in plan.json."""
     if not isinstance(process, dict):
         return False

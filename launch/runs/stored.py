@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.errors import JobError
+from ...common.function_file import CALL
 from ...common.suggestion import closest
 from .files import EVENTS, RUN, Record, last_line, read_json
 from .identity import Identity
@@ -79,6 +80,8 @@ class Run:
     def script(self) -> str:
         """What the workers run, without the interpreter, in one line that no terminal takes for commands."""
         command = [_printable(str(word)) for word in self.about["command"]]
+        if command[1:3] == ["-m", CALL]:
+            return f"mx.run({' '.join(command[3:])})"
         return shlex.join(command[1:] if len(command) > 1 and "python" in Path(command[0]).name else command)
 
     def fresh(self) -> Run:

@@ -15,6 +15,7 @@ import pytest
 from pushgrad import JobFailed, run
 from pushgrad.common.errors import JobError
 from pushgrad.launch import options
+from pushgrad.launch.runs.stored import Run
 
 FAKE = Path(__file__).with_name("fake_job.py")
 
@@ -127,6 +128,7 @@ def test_a_function_with_what_it_uses(function, capsys):
         return {"rank": int(os.environ["RANK"]), "sum": scale * n + more, "pid": os.getpid()}
 
     outcome = run(functools.partial(train, more=2), 10, workers=2)
+    assert Run.load(outcome.folder).script == "mx.run(train)"
     assert [value["rank"] for value in outcome.values] == [0, 1]
     assert len({os.getpid(), *(value["pid"] for value in outcome.values)}) == 3
     assert outcome.value["sum"].dtype == np.float32 and outcome.value["sum"].tolist() == [2.0, 12.0, 22.0]
