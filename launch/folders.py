@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
@@ -33,7 +34,11 @@ def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
 
 
 def keep(job: Job, name: str) -> None:
-    """Move a file that a worker of this host has left, if it has, to the run: the job's folder is removed."""
+    """Move a file that a worker of this host has left, if it has, to the run: the job's folder is removed.
+
+    A disk that is full costs the file, and never the job.
+    """
     left = job.job_dir / name
     if left.exists():
-        shutil.move(left, job.run_dir / name)
+        with contextlib.suppress(OSError):
+            shutil.move(left, job.run_dir / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -231,7 +232,8 @@ class RemoteChildren:
         """A piece of a file that a worker has left."""
         if message["name"] in {NETWORK, *map(result_file, self._home)}:
             mode = "wb" if message["first"] else "ab"
-            with open(self._run_dir / message["name"], mode, opener=_private) as file:
+            path = self._run_dir / message["name"]
+            with contextlib.suppress(OSError), open(path, mode, opener=_private) as file:  # a full disk costs no job
                 file.write(message["data"])
 
     def _on_closed(self, station: Station, message: Message) -> None:

@@ -82,7 +82,7 @@ class Dashboard(ThreadingHTTPServer):
             return "application/json", json.dumps(_data(self._story)).encode()
 
     def _picture(self) -> tuple[str, bytes] | None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             return SVG, (self._story.run.folder / NETWORK).read_bytes()
         return None
 
