@@ -199,6 +199,8 @@ def test_a_real_run_watched_and_stopped(call, launch, script):
     job = launch("--workers", 2, script(TRAINS.replace("    fake_job.join", ORDERLY + "    fake_job.join", 1)))
     job.wait_for("| ready", times=2)
     said = json.loads(call(status, job.job_id, "--json"))
+    while any("step" not in row for row in said["processes"][2:]):  # output and progress come by different ways
+        said = json.loads(call(status, job.job_id, "--json"))
     assert (said["state"], said["script"]) == ("running", "train.py")
     assert [(row["name"], row["state"], row.get("step")) for row in said["processes"]][2:] == [
         ("w0", "training", 5),
