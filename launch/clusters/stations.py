@@ -16,7 +16,7 @@ from ..process_plan import Plan
 from .agent import BEATS
 from .command import Command
 from .dialing import VARIABLE, Switchboard
-from .link import Message
+from .link import PIECE, Message
 from .station import Station
 
 UNHEARD = "nothing has been heard of it for {:.0f} s: it is down, or the way there is cut"
@@ -126,12 +126,15 @@ class Stations:
         return found
 
     def _tell_job(self) -> None:
-        places, generation = self.places(), self._job.generation
+        places, generation, function = self.places(), self._job.generation, self._job.function
+        pieces = [function[begin : begin + PIECE] for begin in range(0, len(function), PIECE)]
         for number, those in enumerate(places.values()):
             workers = sum(spec.role == "worker" and self.all[spec.site] in those for spec in self._plan.specs)
             for station in those:
                 if is_loopback(station.address) and len(places) > 1:
                     station.fail(f"it is {station.address}, where the others cannot reach it: name it as they do")
+                for piece in pieces if station is those[0] else ():
+                    station.send("function", data=piece)
                 station.send(
                     "job",
                     marks=list(self._job.marks),

@@ -107,19 +107,29 @@ class JobSession(Session):
             yield
 
     def progress(
-        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+        self,
+        *,
+        fit: int,
+        epoch: int,
+        step: int,
+        samples_per_second: float,
+        metric: Callable[[], str] = str,
+        at_once: bool = False,
     ) -> None:
-        """Tell the launcher how far we are, unless it was told within the last half second.
+        """Tell the launcher how far we are, unless it was told within the last half second and that is enough.
 
-        `samples_per_second` that are not a sensible number are reported as 0; 60 characters of `metric` are.
+        `samples_per_second` that are not a sensible number are reported as 0, and of `metric` the words for which 256
+        bytes have room.
         """
         now = time.monotonic()
-        if now - self._last_progress < PROGRESS_EVERY:
+        if now - self._last_progress < PROGRESS_EVERY and not at_once:
             return
         self._last_progress = now
         # The wire takes only finite numbers, and progress is never worth an error.
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
-        self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric()[:60]))
+        self.transport.post(
+            Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=_words(metric()))
+        )
 
     def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:
         """Tell the launcher from where the job would go on if a process died."""
@@ -223,6 +233,12 @@ def _mark_of(env: JobEnv) -> Path | None:
     """
     launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
     return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
+
+
+def _words(text: str) -> str:
+    """What a message has room for; half a number would be another one."""
+    short = cut(text, 256)
+    return text if short == text else short.rpartition(" ")[0]
 
 
 def _text(error: BaseException) -> str:
