@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import cluster_scripts
+import clusters_page
 import numpy as np
 import pytest
 
@@ -159,3 +160,14 @@ def test_srun_by_itself(slurm, tmp_path):
     assert few.returncode and "srun has started 2 (SLURM_STEP_NUM_TASKS), and PUSHGRAD_SERVERS is 1" in few.stderr
     apart = srun(slurm, tmp_path, SUM, "--nodes=2", "--ntasks=4", PUSHGRAD_SERVERS="1")
     assert apart.returncode and "`launch --cluster slurm train.py` starts them" in apart.stderr
+
+
+def test_the_lines_of_the_page(slurm, tmp_path):
+    (tmp_path / "train.py").write_text(clusters_page.TRAIN)
+    env = {**os.environ, **slurm.env, "PATH": clusters_page.programs(tmp_path / "bin"), "HOME": str(tmp_path)}
+    command = ["sh", "-ec", clusters_page.block("Slurm")]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # salloc, --submit, two jobs of an array, srun
+    assert done.stdout.count("of 4") == 4 + 4 + 4 and done.stdout.count("of 2") == 4
+    assert (tmp_path / "job.sh").read_text().count("#SBATCH --nodes=2") == 1
