@@ -171,3 +171,27 @@ def test_the_lines_of_the_page(slurm, tmp_path):
     # salloc, --submit, two jobs of an array, srun
     assert done.stdout.count("of 4") == 4 + 4 + 4 and done.stdout.count("of 2") == 4
     assert (tmp_path / "job.sh").read_text().count("#SBATCH --nodes=2") == 1
+
+
+# Waits in its first life, and trains in its second.
+SECOND_LIFE = f"""
+import os, signal
+mark = "begun-" + os.environ["RANK"]
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    print("ready", flush=True)
+    signal.pause()
+{cluster_scripts.SUM}
+"""
+
+
+def test_a_requeued_job_begins_again(start, slurm):
+    """As when a node fails; `launch --submit` follows it into its second life."""
+    job = start(SECOND_LIFE, options=["--submit", "-n", "2", "--slurm", "nodes=2"])
+    job.wait_for("ready", 2)
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    slurm.run("scontrol", "requeue", number)
+    job.wait_for(f"Slurm job {number}: PENDING", 2)
+    slurm.run("scontrol", "update", f"jobid={number}", "StartTime=now")  # Slurm waits for two minutes otherwise
+    assert job.finish() == 0, job.text
+    assert job.text.count("sum [2. 2.] of 2") == 2 and slurm.job(number)["Restarts"] == "1"
