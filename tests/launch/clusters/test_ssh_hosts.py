@@ -135,3 +135,15 @@ def test_sync_copies_the_folder(start, network, tmp_path, clean):
     assert job.finish() == 0, job.text
     assert sorted(job.lines) == [f"w{rank} | copied {there} 2" for rank in (0, 1)]
     assert clean(0)
+
+
+def test_a_worker_whose_disk_is_full(start, network, clean, tmp_path):
+    there = network.folder / "small"
+    there.mkdir()
+    text = f"import os, pushgrad as mx\nmx.rank()\nopen('{there}/out' + os.environ['RANK'], 'wb').write(bytes(99999))\n"
+    with network.hosts[1].full(there):
+        job = start(text + ENDLESS)
+        assert job.finish() == 1, job.text
+        assert "worker 1 exited with code 1 (host node2, pid" in job.text
+        assert any("No space left on device" in line for line in job.errors[-6:]), job.text
+        assert clean()
