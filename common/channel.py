@@ -6,20 +6,20 @@ Processes bind ROUTERs and connect DEALERs. A socket belongs to the thread that 
 from __future__ import annotations
 
 import errno
+import struct
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from .curve import Gatekeeper, Keys, secure_client, secure_server
 from .errors import JobError
-from .wire import HEADER_BYTES, MEMBERS, PAYLOAD_BYTES, TENSORS, Frame
+from .wire import HEADER_BYTES, PAYLOAD_BYTES, TENSORS, Frame
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 
 # Frames of a message that are kept: the longest valid ones have identity, header, and row ids and data of TENSORS
-# tensors or the contributions of MEMBERS workers. One more lets `decode` see that there were too many.
-FRAMES = max(2 * TENSORS, MEMBERS) + 3
+# tensors. One more lets `decode` see that there were too many.
+FRAMES = 2 * TENSORS + 3
 HANDSHAKE_MS = 5000  # a connection that has not completed ZeroMQ's handshake by then (a port scanner) is cut
 QUEUED_OUT = 8  # messages per peer inside ZeroMQ: what is queued there cannot be overtaken and costs memory
 _POLLIN = int(zmq.POLLIN)
@@ -189,7 +189,8 @@ class Watch:
         """
         connected = 0
         while readable(self.monitor):
-            event = int(parse_monitor_message(self.monitor.recv_multipart())["event"])
+            # pyzmq's own reader of events would have every process import asyncio.
+            event, _ = struct.unpack("=Hi", self.monitor.recv_multipart()[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 connected += 1
                 self.connected, self.failures = True, 0

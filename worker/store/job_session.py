@@ -38,7 +38,7 @@ class JobSession(Session):
     """
 
     def __init__(self, transport: Transport, welcome: Welcome) -> None:
-        super().__init__(welcome.rank, len(welcome.workers), True)
+        super().__init__(welcome.rank, welcome.workers, True)
         self.transport, self.num_servers = transport, len(welcome.servers)
         self._collectives = 0
         self._collecting = threading.Lock()
