@@ -150,7 +150,8 @@ class Stations:
             self._next_beat = now + self._lease / BEATS
             self.tell("beat")
         for station in self.all:
-            limit = self._lease if station.hello else self._job.start_timeout
+            # An agent learns the lease with the job, which it is told when the last host has come.
+            limit = self._lease if station.ready else self._job.start_timeout
             if station.silence(now) > limit:
                 station.fail(UNHEARD.format(limit))
 
