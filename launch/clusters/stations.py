@@ -6,9 +6,9 @@ import os
 import selectors
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
+from ... import __version__
 from ...common.address import is_loopback
 from ..job import Job
 from ..keeper import Keeper
@@ -76,7 +76,7 @@ class Stations:
         return said
 
     def _check(self, station: Station) -> None:
-        theirs, ours = station.hello or {}, version("pushgrad")
+        theirs, ours = station.hello or {}, __version__
         size = theirs["size"]
         if theirs["version"] != ours:
             station.fail(f"it has pushgrad {theirs['version']}, and this host {ours}: all hosts need the same")
@@ -153,7 +153,8 @@ class Stations:
             self._next_beat = now + self._lease / BEATS
             self.tell("beat")
         for station in self.all:
-            limit = self._lease if station.hello else self._job.start_timeout
+            # An agent learns the lease with the job, which it is told when the last host has come.
+            limit = self._lease if station.ready else self._job.start_timeout
             if station.silence(now) > limit:
                 station.fail(UNHEARD.format(limit))
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-import zmq
-
-from ...common.channel import Context
+from ...common.channel import context_for
 from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
@@ -38,7 +36,7 @@ class JobSession(Session):
     """
 
     def __init__(self, transport: Transport, welcome: Welcome) -> None:
-        super().__init__(welcome.rank, len(welcome.workers), True)
+        super().__init__(welcome.rank, welcome.workers, True)
         self.transport, self.num_servers = transport, len(welcome.servers)
         self._collectives = 0
         self._collecting = threading.Lock()
@@ -62,7 +60,7 @@ class JobSession(Session):
                 f"worker {env.rank} has been in this job already and left it: there is one script per job",
                 remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
             )
-        context: Context = zmq.Context(io_threads=2)
+        context = context_for(env.num_servers)
         with ExitStack() as undo:  # a script may catch the error and go on: nothing of a failed attempt may stay
             undo.callback(context.destroy, 0)  # also of connections to servers of which one could not be made
             link = Link(env, context)
