@@ -45,9 +45,9 @@ LAST_WORDS = 5.0  # seconds in which `launch` may take them
 class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
-    def __init__(self, link: Link, size: int | None = None) -> None:
-        """`size` is how many agents somebody has started together, if that is known."""
-        self._link, self._size = link, size
+    def __init__(self, link: Link, **known: Any) -> None:
+        """`known` is what whoever has started it knows: `size`, of agents that it has started together, or `address`."""
+        self._link, self._facts = link, {"size": None, **facts(), **known}
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None
         self._status = StatusReader()
@@ -65,7 +65,7 @@ class Agent:
     def run(self) -> None:
         """Do what `launch` says until it says that it is over, or is not heard of any more."""
         self._link.greet()
-        self._link.send("hello", **facts(), size=self._size, port=self._port.getsockname()[1])
+        self._link.send("hello", **self._facts, port=self._port.getsockname()[1])
         try:
             while not (self._leave or self._gone()):
                 self._once(TICK)
@@ -242,7 +242,7 @@ def main() -> None:
         signal.signal(signum, lambda *_: None)
     try:
         if VARIABLE in os.environ:
-            _run_by_dialing()
+            _run_by_dialing(sys.argv[1:])
         else:
             Agent(_over_standard_streams()).run()
     except Exception as error:  # `launch` is told, if it is there
@@ -251,21 +251,33 @@ def main() -> None:
 
 
 def _over_standard_streams() -> Link:
-    reading, writing = os.dup(0), os.dup(1)
+    reading, writing = _standard_input(), os.dup(1)
     os.dup2(2, 1)
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nowhere, 0)
-    os.close(nowhere)
     return Link(reading, writing)
 
 
-def _run_by_dialing() -> None:
-    here = place(os.environ)
-    if here is None:
+def _standard_input() -> int:
+    """Another descriptor of it; nobody else reads it from now on."""
+    reading = os.dup(0)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    return reading
+
+
+def _run_by_dialing(words: list[str]) -> None:
+    """`words` are its number and address, if the standard input is its leash; else MPI's variables have its rank."""
+    invitation = os.environ.pop(VARIABLE)  # the processes need not know how to become agents
+    known: dict[str, Any]
+    if words:
+        number, known, leash = int(words[0]), {"address": words[1]}, _standard_input()
+    elif (here := place(os.environ)) is not None:
+        number, known, leash = here.rank, {"size": here.size}, None
+    else:
         raise JobError("whoever has started this agent has not told it its rank", remedy="It must be an MPI's mpirun")
-    line = Line(here.rank, os.environ.pop(VARIABLE))  # the processes need not know how to become agents
+    line = Line(number, invitation, leash)
     try:
-        Agent(Link(line.socket.fileno(), line.socket.fileno()), here.size).run()
+        Agent(Link(line.socket.fileno(), line.socket.fileno()), **known).run()
     finally:
         line.close()
 

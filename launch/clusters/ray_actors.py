@@ -1,0 +1,138 @@
+"""`python -m pushgrad.launch.clusters.ray_actors`: has Ray make an actor for each process of a job, and waits for them.
+
+Each actor holds an agent (agent.py), which dials `launch`. An actor lives as long as this program, and an agent as long
+as its actor: whatever is killed takes what hangs on it with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .dialing import VARIABLE
+
+LAST_BYTES = 2000  # of what an agent has said of its failure
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What Ray is asked for: at `address`, a placement group of `bundles`, and in each of them an actor with an agent.
+
+    `agent` is the agent's argv, without number and address. There are `patience` seconds for Ray to have room. Ray
+    copies `working_dir` to every node, if it is given.
+    """
+
+    address: str
+    strategy: str
+    bundles: list[dict[str, float]]
+    agent: list[str]
+    patience: float
+    working_dir: str | None = None
+
+    def text(self) -> str:
+        """As this program's argument."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def parse(text: str) -> Asked:
+        """From the program's argument."""
+        return Asked(**json.loads(text))
+
+
+class Holder:
+    """The actor. Ray sends the class itself to the nodes: it needs nothing of ours there."""
+
+    def start(self, agent: Sequence[str], number: int, variable: str, invitation: str) -> None:
+        """Start the agent; its standard input ends when this process does. Raises OSError if it cannot be started."""
+        import ray
+
+        self._agent = subprocess.Popen(
+            [*agent, str(number), ray.util.get_node_ip_address()],
+            env={**os.environ, variable: invitation},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def wait(self) -> tuple[int, bytes]:
+        """The agent's exit code and what it has said of its failure."""
+        assert self._agent.stderr is not None
+        said = self._agent.stderr.read()
+        return self._agent.wait(), said[-LAST_BYTES:]
+
+
+def main(asked: Asked) -> None:
+    """Make the actors and wait until the last agent has ended. Exits with 1 and words if that cannot be."""
+    invitation = os.environ.pop(VARIABLE)
+    try:
+        _run(asked, invitation)
+    except Exception as error:  # of any of Ray's many kinds
+        words = " ".join(str(error).split())
+        sys.exit(f"Ray at {asked.address}: {words or type(error).__name__}")
+
+
+def _run(asked: Asked, invitation: str) -> None:
+    import ray
+
+    folder = {} if asked.working_dir is None else {"runtime_env": {"working_dir": asked.working_dir}}
+    ray.init(asked.address, log_to_driver=False, logging_level="ERROR", **folder)
+    # Whoever ends all processes of a job, as Ray does, means `launch`, which is to end this one when it has no more use
+    # for the actors.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    group = ray.util.placement_group(asked.bundles, strategy=asked.strategy)
+    if not group.wait(asked.patience):
+        sys.exit(_no_room(asked, ray.cluster_resources(), ray.available_resources()))
+    holders = [_holder(ray, group, place, bundle) for place, bundle in enumerate(asked.bundles)]
+    # As arguments: Ray shows everybody the environment that it is asked to make.
+    ray.get([each.start.remote(asked.agent, n, VARIABLE, invitation) for n, each in enumerate(holders)])
+    _wait(ray, {each.wait.remote(): number for number, each in enumerate(holders)})
+    ray.util.remove_placement_group(group)
+    ray.shutdown()
+
+
+def _holder(ray: Any, group: Any, place: int, bundle: dict[str, float]) -> Any:
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    return (
+        ray.remote(Holder)
+        .options(
+            num_cpus=bundle["CPU"],
+            num_gpus=bundle.get("GPU", 0),
+            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=place),
+        )
+        .remote()
+    )
+
+
+def _wait(ray: Any, waits: dict[Any, int]) -> None:
+    """Until all have ended. An agent that could not do its work ends everything; an actor that dies is missed by `launch`."""
+    while waits:
+        (done,), _ = ray.wait(list(waits), num_returns=1)
+        number = waits.pop(done)
+        try:
+            code, said = ray.get(done)
+        except ray.exceptions.RayError as error:
+            print(f"actor {number}: {error}", file=sys.stderr, flush=True)
+            continue
+        if code > 0:
+            sys.exit(said.decode("utf-8", "replace"))
+
+
+def _no_room(asked: Asked, total: dict[str, float], free: dict[str, float]) -> str:
+    needs = {what: sum(bundle.get(what, 0) for bundle in asked.bundles) for what in ("CPU", "GPU")}
+    rows = [
+        f"{number:g} {what} are needed, {free.get(what, 0):g} of {total.get(what, 0):g} are free"
+        for what, number in needs.items()
+        if number
+    ]
+    return f"Ray had no room for the job within {asked.patience:.0f} s ({asked.strategy}): {'; '.join(rows)}"
+
+
+if __name__ == "__main__":
+    main(Asked.parse(sys.argv[1]))
