@@ -46,7 +46,7 @@ class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
     def __init__(self, link: Link, **known: Any) -> None:
-        """`known` is what whoever has started it knows: `size`, of agents that it has started together, or `address`."""
+        """Whoever has started it may know better than we the `address`, or how many it has started (`size`)."""
         self._link, self._facts = link, {"size": None, **facts(), **known}
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None

@@ -55,6 +55,10 @@ class Ray(Engine):
                 "--gpus counts the GPUs of this host", remedy="`--ray gpus=1` gives each worker one of Ray's"
             )
         check_pairs("--ray", job.ray, SETTINGS)
+        if job.sync not in (None, job.workdir):
+            raise JobError(
+                "--workdir and --sync contradict each other", remedy="Ray itself says where it copies the folder"
+            )
         seat = Seat(Host(HOST), job.workers, job.servers)
         specs = members(job, [seat], HOST, {"MASTER_ADDR": HOST, "MASTER_PORT": FREE_PORT_THERE})
         asked = Asked(
@@ -76,15 +80,11 @@ class Ray(Engine):
         from .ray_jobs import entrypoint
 
         asked = Asked.parse(plan.starter[-1])
-        actors = zip(plan.specs, asked.bundles, strict=True)
         where = ["--address", job.address] if job.address.startswith("http") else []
         folder = ["--working-dir", str(job.sync)] if job.sync else []
         return [
             f"# a placement group, {asked.strategy}, with an actor for each process:",
-            *(
-                f"#   {spec.title}: {', '.join(f'{count:g} {what}' for what, count in each.items())}"
-                for spec, each in actors
-            ),
+            *(f"#   {spec.title}: {_words(each)}" for spec, each in zip(plan.specs, asked.bundles, strict=True)),
             *(f"# {name} is not handed on: Ray shows what it is asked to run" for name in job.env if is_secret(name)),
             shlex.join(["ray", "job", "submit", *where, *folder, "--", *entrypoint(job)]),
         ]
@@ -111,6 +111,10 @@ def _bundle(job: Job, spec: ProcessSpec) -> dict[str, float]:
         return {"CPU": _cpus(job, spec.role)}
     gpus = float(job.ray.get("gpus", 0))
     return {"CPU": _cpus(job, spec.role)} | ({"GPU": gpus} if gpus else {})
+
+
+def _words(bundle: dict[str, float]) -> str:
+    return ", ".join(f"{number:g} {what}" for what, number in bundle.items())
 
 
 def _cpus(job: Job, role: str) -> float:

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ def _run(asked: Asked, invitation: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     group = ray.util.placement_group(asked.bundles, strategy=asked.strategy)
     if not group.wait(asked.patience):
-        sys.exit(_no_room(asked, ray.cluster_resources(), ray.available_resources()))
+        raise RuntimeError(shortage(asked, ray.cluster_resources(), ray.available_resources()))
     holders = [_holder(ray, group, place, bundle) for place, bundle in enumerate(asked.bundles)]
     # As arguments: Ray shows everybody the environment that it is asked to make.
     ray.get([each.start.remote(asked.agent, n, VARIABLE, invitation) for n, each in enumerate(holders)])
@@ -111,7 +111,7 @@ def _holder(ray: Any, group: Any, place: int, bundle: dict[str, float]) -> Any:
 
 
 def _wait(ray: Any, waits: dict[Any, int]) -> None:
-    """Until all have ended. An agent that could not do its work ends everything; an actor that dies is missed by `launch`."""
+    """Until all have ended. An agent that cannot do its work ends them all; `launch` itself misses one that dies."""
     while waits:
         (done,), _ = ray.wait(list(waits), num_returns=1)
         number = waits.pop(done)
@@ -124,14 +124,15 @@ def _wait(ray: Any, waits: dict[Any, int]) -> None:
             sys.exit(said.decode("utf-8", "replace"))
 
 
-def _no_room(asked: Asked, total: dict[str, float], free: dict[str, float]) -> str:
+def shortage(asked: Asked, total: Mapping[str, float], free: Mapping[str, float]) -> str:
+    """Words for what Ray lacks: all that the cluster has, and what is free of it, by names of resources."""
     needs = {what: sum(bundle.get(what, 0) for bundle in asked.bundles) for what in ("CPU", "GPU")}
     rows = [
         f"{number:g} {what} are needed, {free.get(what, 0):g} of {total.get(what, 0):g} are free"
         for what, number in needs.items()
         if number
     ]
-    return f"Ray had no room for the job within {asked.patience:.0f} s ({asked.strategy}): {'; '.join(rows)}"
+    return f"there was no room for the job within {asked.patience:g} s ({asked.strategy}): {'; '.join(rows)}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import sys
 import time
@@ -48,12 +49,13 @@ def submit(job: Job, display: Display, quiet: bool = False) -> int:
         return INTERRUPTED
     if info.driver_exit_code is None and info.status != "SUCCEEDED":
         display.say(f"Ray job {name}: {info.status}: {info.message}")
-    return code if (code := info.driver_exit_code) and code > 0 else int(info.status != "SUCCEEDED") * EXIT_FAILURE
+    return exit_code(info)
 
 
 def _submitted(job: Job) -> tuple[Any, str]:
     from ray.job_submission import JobSubmissionClient
 
+    logging.getLogger("ray").setLevel(logging.WARNING)
     environment: dict[str, Any] = {"env_vars": {STOPPING: f"{job.grace_period + CLEARING_UP:.0f}"}}
     environment |= {"working_dir": str(job.sync)} if job.sync else {}
     try:
@@ -63,6 +65,14 @@ def _submitted(job: Job) -> tuple[Any, str]:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise JobError(f"Ray at {job.address}: {' '.join(str(error).split())}") from None
+
+
+def exit_code(info: Any) -> int:
+    """That of `launch` there; 128+n if signal n has ended it, and 1 of a job that has failed without one."""
+    if info.status == "SUCCEEDED":
+        return 0
+    code = int(info.driver_exit_code or EXIT_FAILURE)
+    return code if code > 0 else 128 - code
 
 
 def _followed(client: Any, name: str) -> Any:

@@ -1,0 +1,49 @@
+"""A Ray cluster of two nodes on this machine, and the interpreter that has Ray."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+CPUS = 3  # of each node
+CLUSTER = f"""
+import sys
+from ray.cluster_utils import Cluster
+head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True, "dashboard_port": 0}}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+cluster.add_node(num_cpus={CPUS})
+print(cluster.address, cluster.head_node.webui_url, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+class Cluster:
+    """The running cluster: its `address`, that of its Jobs (`jobs`), and `python`, which has Ray and pushgrad."""
+
+    def __init__(self, python, folder):
+        self.python, self.folder = python, folder
+        self._process = subprocess.Popen(
+            [python, "-c", CLUSTER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        words = self._process.stdout.readline().decode().split()
+        if not words:
+            raise AssertionError(self._process.communicate()[1].decode())
+        self.address, self.jobs = words[0], f"http://{words[1]}"
+
+    def close(self):
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    python = os.environ.get("PUSHGRAD_RAY")
+    if not python:
+        pytest.skip("needs an interpreter with ray[default] and pushgrad, named by PUSHGRAD_RAY (`make ray`)")
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: Ray's sockets are in it
+    cluster = Cluster(python, folder)
+    yield cluster
+    cluster.close()
+    shutil.rmtree(folder, ignore_errors=True)
