@@ -45,13 +45,17 @@ LAST_WORDS = 5.0  # seconds in which `launch` may take them
 class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
-    def __init__(self, link: Link, **known: Any) -> None:
-        """Whoever has started it may know better than we the `address`, or how many it has started (`size`)."""
-        self._link, self._facts = link, {"size": None, **facts(), **known}
+    def __init__(self, link: Link, leash: int | None = None, **known: Any) -> None:
+        """`leash` is a descriptor whose end is that of the agent, too. Whoever has started the agent may know its
+        `address` better than we do, or how many it has started (`size`).
+        """
+        self._link, self._leash, self._facts = link, leash, {"size": None, **facts(), **known}
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None
         self._status = StatusReader()
         self._selector.register(self._status.fd, selectors.EVENT_READ)
+        if leash is not None:
+            self._selector.register(leash, selectors.EVENT_READ)
         self._pipes: dict[IO[bytes], tuple[str, bool]] = {}
         self._room = WINDOW
         self._lease, self._held = 30.0, False
@@ -82,6 +86,10 @@ class Agent:
         for key, _ in self._selector.select(patience):
             if key.data is not None:
                 self._read(key.data)
+            elif key.fd == self._leash:
+                self._selector.unregister(self._leash)
+                self._link.send("refused", why="the process that held its agent has ended")
+                self._leave = True
         self._converse()
         self._report()
 
@@ -270,12 +278,12 @@ def _run_by_dialing(words: list[str]) -> None:
     invitation = os.environ.pop(VARIABLE)  # the processes need not know how to become agents
     known: dict[str, Any]
     if words:
-        number, known, leash = int(words[0]), {"address": words[1]}, _standard_input()
+        number, known = int(words[0]), {"address": words[1], "leash": _standard_input()}
     elif (here := place(os.environ)) is not None:
-        number, known, leash = here.rank, {"size": here.size}, None
+        number, known = here.rank, {"size": here.size}
     else:
         raise JobError("whoever has started this agent has not told it its rank", remedy="It must be an MPI's mpirun")
-    line = Line(number, invitation, leash)
+    line = Line(number, invitation)
     try:
         Agent(Link(line.socket.fileno(), line.socket.fileno()), **known).run()
     finally:

@@ -139,10 +139,10 @@ def own_addresses() -> tuple[str, ...]:
 class Line:
     """An agent's line to the `launch` that has written `invitation`, for agent `number`; `socket` is its near end.
 
-    It is hung up when the descriptor `leash` ends, if there is one. Raises JobError if `launch` cannot be reached.
+    Raises JobError if `launch` cannot be reached.
     """
 
-    def __init__(self, number: int, invitation: str, leash: int | None = None) -> None:
+    def __init__(self, number: int, invitation: str) -> None:
         found = Invitation.parse(invitation)
         address = _reachable(found.addresses, found.port)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -154,7 +154,7 @@ class Line:
         monitor: zmq.Socket[bytes] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         dealer.connect(tcp(address, found.port))
         self.socket, far = socket.socketpair()
-        self._thread = threading.Thread(target=_carry, args=(dealer, monitor, far, leash), daemon=True)
+        self._thread = threading.Thread(target=_carry, args=(dealer, monitor, far), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -174,16 +174,16 @@ def _reachable(addresses: Sequence[str], port: int) -> str:
     )
 
 
-def _carry(dealer: zmq.Socket[bytes], monitor: zmq.Socket[bytes], line: socket.socket, leash: int | None) -> None:
-    """Carry bytes until either side closes, or the leash does."""
+def _carry(dealer: zmq.Socket[bytes], monitor: zmq.Socket[bytes], line: socket.socket) -> None:
+    """Carry bytes until either side closes."""
     poller = zmq.Poller()
-    for readable in (dealer, monitor, line, *(() if leash is None else (leash,))):
+    for readable in (dealer, monitor, line):
         poller.register(readable, zmq.POLLIN)
     while True:
         for ready, _ in poller.poll():
             if ready is dealer:
                 _hand_over(line, dealer.recv())
-            elif ready == line.fileno() and (data := line.recv(PIECE)):
+            elif ready is not monitor and (data := line.recv(PIECE)):
                 dealer.send(data)
             else:
                 line.close()

@@ -1,8 +1,9 @@
 """`--cluster ray` without Ray: what is planned, what it is asked for, and what is made of its answers."""
 
 import os
+import select
 import shlex
-import socket
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from click.testing import CliRunner
 from pushgrad.common.errors import JobError
 from pushgrad.launch import cli
 from pushgrad.launch.clusters import ray_jobs
-from pushgrad.launch.clusters.dialing import Line, Switchboard
+from pushgrad.launch.clusters.agent import MODULE
+from pushgrad.launch.clusters.dialing import VARIABLE, Switchboard
+from pushgrad.launch.clusters.link import Link
 from pushgrad.launch.clusters.ray import Ray
 from pushgrad.launch.clusters.ray_actors import Asked, shortage
 from pushgrad.launch.given import Options
@@ -166,15 +169,23 @@ def test_what_is_missing_is_named():
     )
 
 
-def test_a_line_ends_with_its_leash():
-    """An actor holds its agent by the standard input; `launch` sees the line end."""
+def test_an_agent_ends_with_its_actor():
+    """The actor holds the agent by its standard input; the agent still says why it leaves."""
     board = Switchboard(1)
-    holding, leash = socket.socketpair()
-    line = Line(0, board.invitation.text(), leash.fileno())
-    line.socket.sendall(b"hello")
-    assert board.lines[0].recv(5) == b"hello"
-    holding.close()
-    assert line.socket.recv(1) == b""
-    line.close()
-    leash.close()
+    agent = subprocess.Popen(
+        [sys.executable, *MODULE, "0", "192.0.2.7"],
+        env={**os.environ, VARIABLE: board.invitation.text()},
+        stdin=subprocess.PIPE,
+    )
+    link, said = Link(board.lines[0].fileno(), board.lines[0].fileno(), greeted=False), []
+    while not link.ended and not any(message["do"] in ("refused", "bye") for message in said):
+        select.select([link.reading], [], [], 30)
+        said += link.receive()
+        if said and not agent.stdin.closed:
+            assert (said[0]["do"], said[0]["address"], said[0]["size"]) == ("hello", "192.0.2.7", None)
+            agent.stdin.close()
+    assert agent.wait(30) == 0
+    assert [message["why"] for message in said if message["do"] == "refused"] == [
+        "the process that held its agent has ended"
+    ]
     board.close()

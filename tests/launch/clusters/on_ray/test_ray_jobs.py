@@ -92,7 +92,7 @@ def test_an_actor_that_is_lost(start, left_behind):
     job.wait_for("| ready", 2)
     os.kill(actors()[3], signal.SIGKILL)
     assert job.finish() == 1, job.text
-    assert "worker 1 was lost: the actor of worker 1: the connection has ended" in job.text
+    assert "worker 1 was lost: the actor of worker 1: the process that held its agent has ended" in job.text
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
