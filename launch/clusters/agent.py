@@ -246,8 +246,9 @@ def _write_keys(folder: Path, files: dict[str, bytes]) -> None:
 
 def main() -> None:
     """Dial, or speak over standard input and output; what anything else prints goes to standard error."""
-    for signum in ENDING:  # not ignored: the processes that it starts would inherit that
+    for signum in ENDING:  # neither ignored nor blocked (as Ray does): the processes that it starts would inherit that
         signal.signal(signum, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
         if VARIABLE in os.environ:
             _run_by_dialing(sys.argv[1:])

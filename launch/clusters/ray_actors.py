@@ -11,6 +11,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 from .dialing import VARIABLE
 
 LAST_BYTES = 2000  # of what an agent has said of its failure
+LOOK = 1.0  # seconds between two looks at whether the node is still there
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,18 @@ class Holder:
         )
 
     def wait(self) -> tuple[int, bytes]:
-        """The agent's exit code and what it has said of its failure."""
-        assert self._agent.stderr is not None
-        said = self._agent.stderr.read()
-        return self._agent.wait(), said[-LAST_BYTES:]
+        """The agent's exit code and what it has said of its failure.
+
+        An actor without its raylet is out of Ray's sight, but does not end as long as it is busy: it lets go then.
+        """
+        assert self._agent.stdin is not None and self._agent.stderr is not None
+        raylet = os.getppid()
+        while True:
+            try:
+                return self._agent.wait(LOOK), self._agent.stderr.read()[-LAST_BYTES:]
+            except subprocess.TimeoutExpired:
+                if os.getppid() != raylet:
+                    self._agent.stdin.close()
 
 
 def main(asked: Asked) -> None:
@@ -80,13 +91,19 @@ def main(asked: Asked) -> None:
 def _run(asked: Asked, invitation: str) -> None:
     import ray
 
+    began = time.monotonic()
+    # Ray itself tries for minutes, and no signal interrupts it.
+    trying = threading.Timer(asked.patience, _give_up, [asked])
+    trying.daemon = True  # an error that Ray has words for ends us sooner
+    trying.start()
     folder = {} if asked.working_dir is None else {"runtime_env": {"working_dir": asked.working_dir}}
     ray.init(asked.address, log_to_driver=False, logging_level="ERROR", **folder)
+    trying.cancel()
     # Whoever ends all processes of a job, as Ray does, means `launch`, which is to end this one when it has no more use
     # for the actors.
     signal.signal(signal.SIGTERM, lambda *_: None)
     group = ray.util.placement_group(asked.bundles, strategy=asked.strategy)
-    if not group.wait(asked.patience):
+    if not group.wait(asked.patience - (time.monotonic() - began)):
         raise RuntimeError(shortage(asked, ray.cluster_resources(), ray.available_resources()))
     holders = [_holder(ray, group, place, bundle) for place, bundle in enumerate(asked.bundles)]
     # As arguments: Ray shows everybody the environment that it is asked to make.
@@ -94,6 +111,11 @@ def _run(asked: Asked, invitation: str) -> None:
     _wait(ray, {each.wait.remote(): number for number, each in enumerate(holders)})
     ray.util.remove_placement_group(group)
     ray.shutdown()
+
+
+def _give_up(asked: Asked) -> None:
+    print(f"Ray at {asked.address}: it is not to be reached within {asked.patience:g} s", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _holder(ray: Any, group: Any, place: int, bundle: dict[str, float]) -> Any:

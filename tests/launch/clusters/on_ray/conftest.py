@@ -1,5 +1,6 @@
 """A Ray cluster of two nodes on this machine, and the interpreter that has Ray."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,7 +16,11 @@ head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True,
 cluster = Cluster(initialize_head=True, head_node_args=head)
 cluster.add_node(num_cpus={CPUS})
 print(cluster.address, cluster.head_node.webui_url, flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    node = cluster.add_node(num_cpus={CPUS})
+    print("there", flush=True)
+    sys.stdin.readline()
+    node.kill_raylet()
 cluster.shutdown()
 """
 
@@ -32,6 +37,16 @@ class Cluster:
         if not words:
             raise AssertionError(self._process.communicate()[1].decode())
         self.address, self.jobs = words[0], f"http://{words[1]}"
+
+    @contextlib.contextmanager
+    def another_node(self):
+        """With a third node, which is lost in the end."""
+        self._process.stdin.write(b"add\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == b"there\n"
+        yield
+        self._process.stdin.write(b"lose\n")
+        self._process.stdin.flush()
 
     def close(self):
         self._process.communicate(timeout=60)
