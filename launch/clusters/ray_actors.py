@@ -84,8 +84,9 @@ def main(asked: Asked) -> None:
     try:
         _run(asked, invitation)
     except Exception as error:  # of any of Ray's many kinds
-        words = " ".join(str(error).split())
-        sys.exit(f"Ray at {asked.address}: {words or type(error).__name__}")
+        cause = getattr(error, "cause", None) or error  # of what an actor has raised, without its frames
+        words = " ".join(str(cause).split())
+        sys.exit(f"Ray at {asked.address}: {words or type(cause).__name__}")
 
 
 def _run(asked: Asked, invitation: str) -> None:

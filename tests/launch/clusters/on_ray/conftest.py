@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 
@@ -57,8 +56,8 @@ def ray():
     python = os.environ.get("PUSHGRAD_RAY")
     if not python:
         pytest.skip("needs an interpreter with ray[default] and pushgrad, named by PUSHGRAD_RAY (`make ray`)")
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: Ray's sockets are in it
-    cluster = Cluster(python, folder)
-    yield cluster
-    cluster.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    # Short: Ray's sockets are in it.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        cluster = Cluster(python, folder)
+        yield cluster
+        cluster.close()
