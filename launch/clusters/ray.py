@@ -37,7 +37,7 @@ SETTINGS = {
     "strategy": (re.compile("|".join(STRATEGIES)), " or ".join(STRATEGIES)),
 }
 SCHEDULER_CPUS = 0.01  # it hardly computes, and must not take the core of a worker
-PATIENCE = 0.8  # of the time in which an agent must report: Ray has words for what is missing, a silent agent none
+PATIENCE = 0.7  # of the time in which an agent must report: Ray has words for what is missing, a silent agent none
 
 
 class Ray(Engine):

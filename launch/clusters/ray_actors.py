@@ -90,9 +90,9 @@ def main(asked: Asked) -> None:
 
 
 def _run(asked: Asked, invitation: str) -> None:
-    import ray
-
     began = time.monotonic()
+    import ray  # takes seconds
+
     # Ray itself tries for minutes, and no signal interrupts it.
     trying = threading.Timer(asked.patience, _give_up, [asked])
     trying.daemon = True  # an error that Ray has words for ends us sooner

@@ -45,7 +45,7 @@ def test_the_program_that_makes_the_actors():
         *(sys.executable, "-P", "-m", "pushgrad.launch.clusters.ray_actors"),
         '{"address": "auto", "strategy": "PACK", '
         '"bundles": [{"CPU": 0.01}, {"CPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}], '
-        '"agent": ["/py", "-P", "-m", "pushgrad.launch.clusters.agent"], "patience": 80.0, "working_dir": null}',
+        '"agent": ["/py", "-P", "-m", "pushgrad.launch.clusters.agent"], "patience": 70.0, "working_dir": null}',
     )
     assert [(spec.name, spec.site, plan.sites[spec.site].name) for spec in plan.specs] == [
         ("sched", 0, "the actor of scheduler"),
@@ -164,7 +164,7 @@ def test_exit_codes(status, driver, expected):
 def test_what_is_missing_is_named():
     _, asked = planned(workers=2, ray=["gpus=1"], start_timeout=10)
     assert shortage(asked, {"CPU": 4.0, "node:a": 1.0}, {"CPU": 2.5}) == (
-        "there was no room for the job within 8 s (PACK): "
+        "there was no room for the job within 7 s (PACK): "
         "3.01 CPU are needed, 2.5 of 4 are free; 2 GPU are needed, 0 of 0 are free"
     )
 

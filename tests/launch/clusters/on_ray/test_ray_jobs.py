@@ -160,8 +160,8 @@ def test_ctrl_c_of_a_submitted_job(ray, start):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--ray", "cpus=50", "--start-timeout", "20"], "51.01 CPU are needed, 6 of 6 are free"),
-        (["--ray", "gpus=1", "--start-timeout", "20"], "1 GPU are needed, 0 of 0 are free"),
+        (["--ray", "cpus=50", "--start-timeout", "30"], "51.01 CPU are needed, 6 of 6 are free"),
+        (["--ray", "gpus=1", "--start-timeout", "30"], "1 GPU are needed, 0 of 0 are free"),
         (["--python", "/nowhere/python"], "No such file or directory: '/nowhere/python'"),
     ],
 )
@@ -177,4 +177,4 @@ def test_where_there_is_no_ray(start):
     assert "Ray at http://127.0.0.1:1: Failed to connect" in job.text and "Traceback" not in job.text
     job = start("", address="127.0.0.1:1", options=["--start-timeout", "10"])
     assert job.finish() == 1
-    assert "Ray at 127.0.0.1:1: it is not to be reached within 8 s" in job.text and "Traceback" not in job.text
+    assert "Ray at 127.0.0.1:1: it is not to be reached within 7 s" in job.text and "Traceback" not in job.text
