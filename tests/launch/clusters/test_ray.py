@@ -178,12 +178,13 @@ def test_an_agent_ends_with_its_actor():
         stdin=subprocess.PIPE,
     )
     link, said = Link(board.lines[0].fileno(), board.lines[0].fileno(), greeted=False), []
-    while not link.ended and not any(message["do"] in ("refused", "bye") for message in said):
-        select.select([link.reading], [], [], 30)
+    while agent.poll() is None and not any(message["do"] in ("refused", "bye") for message in said):
+        select.select([link.reading], [], [], 1)
         said += link.receive()
         if said and not agent.stdin.closed:
             assert (said[0]["do"], said[0]["address"], said[0]["size"]) == ("hello", "192.0.2.7", None)
             agent.stdin.close()
+    said += link.receive()
     assert agent.wait(30) == 0
     assert [message["why"] for message in said if message["do"] == "refused"] == [
         "the process that held its agent has ended"
