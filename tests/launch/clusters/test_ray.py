@@ -178,13 +178,12 @@ def test_an_agent_ends_with_its_actor():
         stdin=subprocess.PIPE,
     )
     link, said = Link(board.lines[0].fileno(), board.lines[0].fileno(), greeted=False), []
-    while agent.poll() is None and not any(message["do"] in ("refused", "bye") for message in said):
-        select.select([link.reading], [], [], 1)
+    while not any(message["do"] in ("refused", "bye") for message in said):
+        assert select.select([link.reading], [], [], 30)[0], "it said nothing more"
         said += link.receive()
         if said and not agent.stdin.closed:
             assert (said[0]["do"], said[0]["address"], said[0]["size"]) == ("hello", "192.0.2.7", None)
             agent.stdin.close()
-    said += link.receive()
     assert agent.wait(30) == 0
     assert [message["why"] for message in said if message["do"] == "refused"] == [
         "the process that held its agent has ended"
