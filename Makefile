@@ -14,7 +14,7 @@ LONG :=
 # The tests start hundreds of Pythons: without bytecode, each of them would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help mnist app test test-long test-huge test-engines ray lint format docs bench peers wheel-test clean
+.PHONY: help mnist app test test-long test-huge test-engines ray lint format docs site bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
@@ -24,7 +24,8 @@ help:
 	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm, Ray"
 	@echo "make ray     build .venv-ray, with which make test-engines starts jobs on Ray, too"
 	@echo "make lint    ruff, mypy --strict, import rules"
-	@echo "make docs    write docs/operators.md, the plot of docs/scale.md and the picture of docs/architecture.md"
+	@echo "make docs    write what is made from the code: docs/operators.md, the types of mx.sym, plots and pictures"
+	@echo "make site    build the documentation as a site: out/site"
 	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"
 
 $(VENV)/installed: pyproject.toml
@@ -90,8 +91,15 @@ bench: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/operators_page.py
+	$(BIN)/python docs/symbol_stubs.py
+	$(BIN)/python docs/concept_pictures.py
+	$(BIN)/python docs/benchmark_plots.py
 	$(BIN)/python docs/scale_plot.py
 	$(BIN)/python docs/rooms_picture.py
+
+# Strict: a link that leads nowhere is an error. Nothing is fetched.
+site: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # What the benchmarks compare with; kept apart, as their needs and ours differ.
 peers:

@@ -7,6 +7,7 @@ itself, as on a page of the repository, a picture goes by the system's preferenc
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -76,7 +77,7 @@ def symbol() -> Picture:
     picture = Picture("A symbol: a graph of operators and variables", 760, 190)
     middles = (70, 220, 380, 540, 690)
     names = ("data", "FullyConnected\nfc1", "Activation\nrelu", "FullyConnected\nfc2", "SoftmaxOutput\nsoftmax")
-    for left, right in zip(middles, middles[1:], strict=False):
+    for left, right in pairwise(middles):
         picture.arrow((left + 62, 60), (right - 66, 60))
     for x, name in zip(middles, names, strict=True):
         picture.box(x, 60, name, 124, 50, "warm" if name == "data" else "")

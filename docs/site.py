@@ -1,7 +1,7 @@
 """What MkDocs needs to know of this repository (mkdocs.yml names this file among its hooks; `make site`).
 
-The pages are written for anybody who reads them in the repository as well: they link to files outside of docs/, and have
-lists right below a line of text, as GitHub's Markdown allows. Both are translated here.
+The pages are also read in the repository: they link to files outside of docs/, and have lists right below a line of
+text, as GitHub's Markdown allows. Both are translated here.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def spaced(lines: list[str]) -> list[str]:
     for line in lines:
         before = found[-1] if found else ""
         fenced ^= line.lstrip().startswith("```")
-        starts = ITEM.match(line) and not in_list or line.startswith("|") and not before.startswith("|")
+        starts = (ITEM.match(line) and not in_list) or (line.startswith("|") and not before.startswith("|"))
         if not fenced and before.strip() and not before.startswith("#") and starts:
             found.append("")
         in_list = bool(ITEM.match(line)) or (in_list and bool(line.strip()))

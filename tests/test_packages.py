@@ -46,7 +46,7 @@ def in_package():
     """Files of the package, from the root."""
     files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     files += (ROOT / "worker" / "cuda" / "source").glob("*.cu*")
-    files.append(ROOT / "launch" / "runs" / "dashboard.html")
+    files += [ROOT / "launch" / "runs" / "dashboard.html", ROOT / "worker" / "symbols" / "sym.pyi"]
     return {str(path.relative_to(ROOT)) for path in files} | set(AT_THE_ROOT)
 
 

@@ -44,16 +44,9 @@ from .trainer import Trainer
 class FeedForward(Model):
     """A trainable network.
 
-    symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. batch_size: examples per
-    step over the whole job; by default 128, or all if there are fewer. `slices`: into how many parts each batch is cut
-    (see docs/training.md); with the same number, all numbers of workers that are a power of two and divide it give the
-    same bits. arg_params and aux_params: arrays to start from by name, each of its parameter's shape; the initializer
-    draws the others. allow_extra_params: parameters of another network among them are left out instead of refused.
-    fixed_param_names: names or patterns such as "conv*" of parameters that training leaves as they are.
-    compression_params: how gradients are compressed, see KVStore.set_gradient_compression. work_load_list: a number per
-    context, in proportion to which the batch is shared out. precision: that of convolutions and matrix products on
-    GPUs, "float32", "tf32", "float16" or "bfloat16"; weights and sums are always float32. All other keywords go to the
-    optimizer, e.g. learning_rate=0.1, momentum=0.9, wd=1e-4. Raises ParameterError if an option is wrong.
+    symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. num_epoch: up to which
+    epoch `fit` trains. All keywords that are none of the options go to the optimizer, e.g. learning_rate=0.1,
+    momentum=0.9, wd=1e-4. Raises ParameterError if an option is wrong.
     """
 
     symbol: Symbol
@@ -97,9 +90,7 @@ class FeedForward(Model):
         X (examples, ...) and y (examples, ...) are arrays, where a matrix X may have its examples last (see
         array_layout); or X is a DataIter, which begins anew, and y None. eval_data: (X, y) or a DataIter. eval_metric:
         what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
-        calls this with the same data, and the workers share each batch. snapshot: how often the training's state is
-        kept ("30s", "200steps", "auto", "off"), and resume: from where it goes on ("auto", a path, "off"); None leaves
-        both to the environment, see docs/snapshots.md. Raises DataError, ShapeError, GraphError or
+        calls this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
         ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
         DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """

@@ -96,8 +96,36 @@ FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAU
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 
 
+# What `help` says of each; those that MXNet has mean what they mean there.
+EXPLAINED = {
+    "batch_size": "examples per step over the whole job; None: 128, or all if there are fewer",
+    "optimizer": "a name or an object of mx.optimizer; all other keywords go to it: learning_rate=0.1, momentum=0.9",
+    "initializer": "what draws the first parameters, such as mx.init.Xavier(); None: Uniform(0.01), for recurrent layers Xavier",
+    "arg_params": "arrays by name to start from, each of its parameter's shape; the initializer draws the others",
+    "aux_params": "the same for auxiliary states, such as BatchNorm's averages",
+    "begin_epoch": "how many epochs count as done; training goes from the next one to num_epoch",
+    "array_layout": 'where a matrix has its examples: "rowmajor" on axis 0, "colmajor" on axis 1; "auto" goes by y',
+    "slices": "into how many parts each batch is cut, which decides the bits (docs/training.md); None: the job's threads",
+    "allow_extra_params": "leave out given parameters that the network does not have, instead of refusing them",
+    "fixed_param_names": 'names or patterns, such as "conv*", of parameters that training leaves as they are',
+    "compression_params": 'how gradients are compressed, such as {"type": "2bit", "threshold": 0.5}; see KVStore',
+    "work_load_list": "a number for each context, in proportion to which a batch is shared out; None: equal parts",
+    "precision": 'of products on GPUs: "float32", "tf32", "float16" or "bfloat16"; weights stay float32',
+    "eval_data": "(X, y) or a DataIter to evaluate on after each epoch",
+    "eval_metric": "what mx.metric.create takes: a name, a metric, a function, a list; None: the loss decides",
+    "epoch_end_callback": "called after each epoch, one or a list: mx.callback; False ends the training",
+    "batch_end_callback": "called after each batch, one or a list",
+    "kvstore": '"auto": dist_sync in a job, else local; or another name, or a store of mx.kv.create; None: no store',
+    "shuffle": "put the examples of arrays into another order in each epoch",
+    "verbose": "print a line for each epoch",
+    "snapshot": 'how often the state is kept: "30s", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
+    "resume": 'go on from a snapshot: "auto", a path, "off"; None: PUSHGRAD_RESUME decides',
+}
+
+
 def spelled_out(defaults: Mapping[str, Any], open_ended: bool = True) -> Callable[[Function], Function]:
-    """A decorator for functions that take `**options`: `help` and notebooks show each with its default, as if declared.
+    """A decorator for functions that take `**options`: `help` and notebooks show each with its default, as if declared,
+    and what it is for.
 
     `open_ended`: the function takes further keywords, shown as `**optimizer_params`.
     """
@@ -109,6 +137,10 @@ def spelled_out(defaults: Mapping[str, Any], open_ended: bool = True) -> Callabl
         options = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=value) for n, value in defaults.items()]
         last = [rest.replace(name="optimizer_params", annotation=rest.empty)] if open_ended else []
         function.__signature__ = declared.replace(parameters=[*first, *options, *last])  # type: ignore[attr-defined]
+        lines = [f"    {name} ({value!r}): {EXPLAINED[name]}" for name, value in defaults.items()]
+        function.__doc__ = "\n".join(
+            [inspect.cleandoc(function.__doc__ or ""), "", "Options, and their defaults:", "", *lines]
+        ).strip()
         return function
 
     return decorate
