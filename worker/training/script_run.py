@@ -104,10 +104,13 @@ class ScriptRun:
         return None
 
     def write(self, work: Callable[[], None]) -> None:
-        """Let a thread do `work`, which writes a snapshot."""
+        """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""
+        earlier = self._writer
 
         def guarded() -> None:
             try:
+                if earlier is not None:
+                    earlier.join()
                 work()
             except (OSError, PushgradError) as error:
                 self.warn(error)
