@@ -41,12 +41,9 @@ def unflatten(plain: Any, arrays: Mapping[str, Array]) -> Any:
 
 
 def copied(tree: Any, what: str) -> Any:
-    """The tree with copies of its arrays, and lists for tuples. Errors as of `flatten`.
-
-    Arrays that are marked read-only (`flags.writeable`) will not change, and are taken as they are.
-    """
+    """The tree with copies of its arrays, and lists for tuples. Errors as of `flatten`."""
     plain, arrays = flatten(tree, what)
-    return unflatten(plain, {name: array.copy() if array.flags.writeable else array for name, array in arrays.items()})
+    return unflatten(plain, {name: array.copy() for name, array in arrays.items()})
 
 
 def _plain(tree: Any, path: tuple[str, ...], what: str, arrays: dict[str, Array]) -> Any:

@@ -439,6 +439,7 @@ def test_a_snapshot_that_is_copied_during_the_next_step_has_the_same_bits(script
     options = {"num_epoch": 1, "batch_end_callback": at_step_4, "kvstore": "device", "compression_params": compression}
     for finishes in (finish, late):
         monkeypatch.setattr(Capture, "finish", finishes)
+        stepped.clear()
         folder = script(snapshot="3steps")
         monkeypatch.setenv("PUSHGRAD_SNAPSHOT_DIR", str(folder / str(len(made))))
         if finishes is late:
