@@ -7,15 +7,19 @@ alone has it writes itself, into the same folder, and rank 0 makes the snapshot 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ...common.errors import JobError
+from .. import output_marks
 from ..files import snapshot
 from ..files.state_tree import copied
 from ..store.session import Session
+from .announced import Announced
 from .capture import Capture, Held
 from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
@@ -40,17 +44,23 @@ class Snapshots:
                 run.folder.lock()
             except OSError as error:
                 run.warn(error)
-        self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
+        job = os.environ.get("PUSHGRAD_JOB_ID")
+        self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._capture = Capture(Held())  # the last one
+        self._announced = Announced(session)
 
-    def before_fit(self, engine: Engine) -> None:
-        """Have the engine prepare for what is to come, beside the first steps."""
+    def begin(self, engine: Engine, epoch: int, batch: int) -> None:
+        """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
+        output_marks.at(self._fit, self._step)
+        self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
         if self._session.rank == 0:
             self.run.write(engine.reserve)
-        if not engine.is_exact:
+        if engine.is_exact:
+            self._announced.begin()
+        else:
             self.say_once("updates are applied as they come: snapshots are taken at the ends of epochs alone")
 
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
@@ -59,9 +69,16 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        output_marks.at(self._fit, self._step)
+        ends = self._announced.ends  # read first: what follows must be this step's snapshot
+        if self._announced.snapshot:
+            self.run.finish_writing()
         due = self._due()
         if engine.is_exact and (self._agreed(due) if self._shared(engine) else due):
             self._take(setup, engine, epoch, batch, callbacks)
+        if ends:
+            self.run.finish_writing()
+            self._announced.end()
 
     def after_epoch(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take one that is due where updates are applied as they come: only now, when all workers have done as many
@@ -72,8 +89,13 @@ class Snapshots:
             self._capture.finish()  # on rank 0 from the servers, to which nobody pushes until then
             self._session.barrier()
 
+    def close(self) -> None:
+        """No more steps will come."""
+        self._announced.close()
+
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
+        output_marks.at(self._fit + 1, 0)
         if self._session.rank == 0:
             model = setup.model
             # Copied at once: the model is the script's again.
@@ -91,7 +113,8 @@ class Snapshots:
         """Whether a snapshot is to be taken now: never while one is being written."""
         self._asked = time.monotonic()
         elapsed = self._asked - self._last
-        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
+        announced, self._announced.snapshot = self._announced.snapshot, False
+        self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
     def _shared(self, engine: Engine) -> bool:
@@ -129,32 +152,39 @@ class Snapshots:
 
     def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
         """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
-        run, capture, blocked = self.run, self._capture, time.monotonic() - self._asked
+        capture, blocked = self._capture, time.monotonic() - self._asked
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
         head |= {"written": datetime.now(UTC).isoformat(timespec="seconds"), "parts": list(ranks)}
 
         def work() -> None:
-            # Now, as the result of the fit before this one may have been written meanwhile.
-            results = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
-            head.update(results=results, failed=run.failed)
             began = time.monotonic()
             capture.finish()
             copying, copied = time.monotonic() - began, time.thread_time()
-            run.folder.lock()  # where it failed at the start of the fit
-            folder = run.folder.aside(name)
-            try:
-                snapshot.write(folder, snapshot.STATE, head, state.tree())
-                await_parts(folder, ranks, self._session)
-                numbered = run.folder.commit(name)
-            except BaseException:
-                run.folder.give_up(name)
-                raise
-            if done:
-                run.results[self._fit] = numbered
-            run.folder.prune(run.id)
+            self._write(name, head, state)
             self._cost = blocked + capture.held + copying + time.thread_time() - copied
 
-        run.write(work)
+        self.run.write(work)
+
+    def _write(self, name: str, head: dict[str, Any], state: FitState) -> None:
+        run = self.run
+        # Now, as the result of the fit before this one may just have been written.
+        head["results"] = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
+        head["failed"] = run.failed
+        run.folder.lock()  # where it failed at the start of the fit
+        folder = run.folder.aside(name)
+        try:
+            snapshot.write(folder, snapshot.STATE, head, state.tree())
+            await_parts(folder, head["parts"], self._session)
+            numbered = run.folder.commit(name)
+        except BaseException:
+            run.folder.give_up(name)
+            raise
+        if head["done"]:
+            run.results[self._fit] = numbered
+            self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
+        else:
+            self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
+        run.folder.prune(run.id)
 
 
 def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:
