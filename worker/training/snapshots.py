@@ -37,13 +37,14 @@ class Snapshots:
     def __init__(
         self, run: ScriptRun, interval: Interval, fit: int, step: int, identity: Identity, session: Session
     ) -> None:
-        """Raises ParameterError if another training writes snapshots in the folder."""
+        """Raises ParameterError if another training writes snapshots in the folder, and what `heed` of `run` does."""
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
             try:
                 run.folder.lock()
             except OSError as error:
                 run.warn(error)
+        run.heed()
         job = os.environ.get("PUSHGRAD_JOB_ID")
         self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
@@ -66,10 +67,11 @@ class Snapshots:
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
 
-        Every worker calls it after every step. Raises what the engine and the callbacks do.
+        Every worker calls it after every step. Raises what the engine, the callbacks and `heed` of the run do.
         """
         self._step += 1
         output_marks.at(self._fit, self._step)
+        self.run.heed()
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
         if self._announced.snapshot:
             self.run.finish_writing()
@@ -103,6 +105,9 @@ class Snapshots:
             self._capture = Capture(Held(*arrays))
             state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, self._capture.arrays, {})
             self._begin(f"fit{self._fit}-end", state, range(0), done=True)
+            if self.run.stops:
+                self.run.finish_writing()
+                self.run.heed()
 
     def say_once(self, text: str) -> None:
         """Say it on rank 0, once in the script's run."""
