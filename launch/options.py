@@ -22,7 +22,7 @@ from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .runs.place import check_writable, runs_folder
-from .runs.snapshots import EVERY, RESUME, WHERE, settings
+from .runs.snapshots import EVERY, FAILURE, RESUME, WHERE, settings
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
@@ -75,7 +75,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
 
 def _snapshot_options(options: Options) -> dict[str, str]:
     """What options say of snapshots, as variables; the workers check them."""
-    given = {EVERY: options.snapshot, RESUME: options.resume}
+    given = {EVERY: options.snapshot, RESUME: options.resume, FAILURE: options.on_snapshot_failure}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -11,6 +11,7 @@ from .stored import runs
 
 FOLDER = "snapshots"  # of a run: a folder, or a link to the one in which the job goes on
 EVERY, WHERE, RESUME = "PUSHGRAD_SNAPSHOT", "PUSHGRAD_SNAPSHOT_DIR", "PUSHGRAD_RESUME"
+FAILURE = "PUSHGRAD_ON_SNAPSHOT_FAILURE"  # what to do when one cannot be written
 _ONE = re.compile(r"[0-9]{6,}-fit[0-9]+-.*")  # the name of one snapshot
 
 

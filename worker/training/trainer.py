@@ -99,7 +99,10 @@ class Trainer:
             if not self.session.is_distributed:  # else an error may be the servers', who have the states
                 stack.callback(self._give_back_optimizer_states)
             for epoch in epochs:
-                check_equal_batches(self.session, self._epoch(epoch, callbacks), epoch)
+                count = self._epoch(epoch, callbacks)
+                check_equal_batches(self.session, count, epoch)
+                if self._snapshots is not None:
+                    self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
                 self.model.begin_epoch = epoch + 1
                 proceed = self._end_of_epoch(epoch, callbacks)
                 self.iterator.reset()
