@@ -26,6 +26,8 @@ class Options:
     slurm: Sequence[str] = ()
     kubernetes: Sequence[str] = ()
     no_jobset: bool = False
+    address: str | None = None
+    ray: Sequence[str] = ()
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()
@@ -34,6 +36,7 @@ class Options:
     timeout: float | None = None
     start_timeout: float | None = None
     grace_period: float = 30.0
-    max_restarts: int = 0
+    max_restarts: int | None = None
     snapshot: str | None = None
     resume: str | None = None
+    on_snapshot_failure: str | None = None

@@ -11,7 +11,8 @@ from .display import Display, PlainDisplay
 from .job import Job
 from .output import Output
 from .process_plan import count
-from .report import report
+from .report import report, what_happened
+from .restarts import Restarts
 from .state import Cause
 from .status_reader import Event
 from .supervisor import Supervisor
@@ -37,11 +38,21 @@ class Narration:
         """The age of the job."""
         return time.monotonic() - self._begin
 
-    def headline(self) -> None:
-        """What is started, and where its logs are."""
+    def headline(self, dashboard: str = "") -> None:
+        """What is started, where its logs are, and the URL of its page, if it has one."""
         job = self._job
         counts = f"{count(job.workers, 'worker')}, {count(job.servers, 'server')}"
         self.say(f"job {job.job_id}: {counts}; logs in {job.run_dir}")
+        if dashboard:
+            self.say(f"dashboard: {dashboard}")
+
+    def restart(self, cause: Cause, restarts: Restarts) -> None:
+        """What has died, and where the job goes on."""
+        left = restarts.left(time.monotonic())
+        self.say(
+            f"{what_happened(cause, self.seconds)}; the job goes on {restarts.where}, as generation "
+            f"{restarts.generation}; {count(left, 'restart')} left"
+        )
 
     def say(self, text: str) -> None:
         """Say something, unless launch is to be quiet."""
@@ -77,12 +88,16 @@ class Narration:
             self.detail(" ".join(f"{name}={value}" for name, value in event.items()))
         return True
 
-    def finish(self, cause: Cause | None, display: Display) -> None:
-        """Show the outcome. It is written directly, as the thread that shows output has ended.
+    def finish(self, cause: Cause | None, display: Display, restarts: Restarts) -> None:
+        """Show the outcome, and how the job could still go on.
+
+        It is written directly, as the thread that shows output has ended.
 
         If it has not, as nobody reads the output, the outcome gets a moment: standard error may be another stream.
         """
         text = self._outcome(cause)
+        if cause is not None and restarts.place:
+            text += f"\n`launch --resume auto` with the same script goes on {restarts.where}"
         if text and self._output.blocked:
             attempt = threading.Thread(target=_guarded, args=(PlainDisplay(), text), daemon=True)
             attempt.start()

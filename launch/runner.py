@@ -1,4 +1,4 @@
-"""One run of a planned job: starts processes, hands events to the supervisor, and does what it decides.
+"""One generation of a planned job: starts processes, hands events to the supervisor, and does what it decides.
 
 Everything is decided and done in one thread. Signal handlers only leave a note and wake it through a pipe (it may be
 waiting in select); output.py has a thread of its own.
@@ -11,10 +11,13 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from ..common.left_files import NETWORK, result_file
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
-from .display import Display, Row, View
+from .display import Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import keep
 from .job import Job
 from .keeper import Keeper
 from .local_children import LocalChildren
@@ -23,8 +26,10 @@ from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
+from .restarts import Restarts
 from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
+from .state import Cause
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 
@@ -38,24 +43,36 @@ SIGNALS = {
 }
 
 
-class Runner:
-    """One run of a job, from the first process to the report."""
+@dataclass(frozen=True)
+class Stage:
+    """What all generations of a job share. `began` is when the first was started, on the monotonic clock."""
 
-    def __init__(
-        self,
-        job: Job,
-        plan: Plan,
-        display: Display,
-        mailbox: Mailbox,
-        record: Recorder,
-        quiet: bool,
-        verbose: bool,
-    ) -> None:
-        specs = plan.specs
-        self._record = record
-        self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
+    output: Output
+    narration: Narration
+    mailbox: Mailbox
+    record: Recorder
+    restarts: Restarts
+    began: float
+    quiet: bool = False
+
+
+class Runner:
+    """One generation of a job, from its first process to the end of its last."""
+
+    def __init__(self, job: Job, plan: Plan, stage: Stage) -> None:
+        specs, mailbox = plan.specs, stage.mailbox
+        self._job, self._specs, self._mailbox, self._quiet = job, specs, mailbox, stage.quiet
+        self._record, self._output, self._narration = stage.record, stage.output, stage.narration
+        self._restarts = stage.restarts
         self._supervisor = Supervisor(
-            specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
+            specs,
+            time.monotonic(),
+            job.timeout,
+            job.grace_period,
+            job.start_timeout,
+            plan.partial,
+            stage.restarts,
+            stage.began,
         )
         self._hurry = False
         self._next_view = 0.0
@@ -64,9 +81,8 @@ class Runner:
         self._selector.register(mailbox.wake.read, selectors.EVENT_READ)
         self._selector.register(self._status.fd, selectors.EVENT_READ)
         environ = inherited(os.environ)
-        # The keeper before any other process, so that none is ever unguarded; the output's thread after it, as
-        # starting a process forks.
-        keeper = Keeper(job.job_id, job.job_dir, environ)
+        # The keeper before any other process, so that none is ever unguarded.
+        keeper = Keeper(job.marks, job.job_dir, environ)
         self._children: Children
         if plan.sites:
             from .clusters.remote_children import RemoteChildren
@@ -74,30 +90,33 @@ class Runner:
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
             self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
-        self._output = Output(display, job.run_dir, job.separate_logs)
-        self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
-    def run(self, dashboard: str = "") -> int:
-        """Start, supervise, clear up and report; returns the exit code. `dashboard` is the URL of the page, if any."""
-        self._narration.headline()
-        if dashboard:
-            self._narration.say(f"dashboard: {dashboard}")
+    @property
+    def again(self) -> bool:
+        """Whether the job is to begin anew, as one of its processes has died."""
+        return self._supervisor.again
+
+    @property
+    def port(self) -> int | None:
+        """Where the scheduler listened, if it came so far."""
+        return self._supervisor.port
+
+    def run(self) -> Cause | None:
+        """Start, supervise and clear up; returns why the job has failed, None if it has not."""
         try:
             self._take_signals()
             if not self._supervisor.stopping:
                 self._spawn_first()
             while not self._supervisor.over:
                 self._once()
-        except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
+            self._show()
+        except BaseException:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
-            self._record.broke(error, self._narration.seconds)
             raise
         finally:
             self._clear_up()
-        self._record.end(self._supervisor.cause, self._narration.seconds)
-        self._narration.finish(self._supervisor.cause, self._output.display)
-        return self._supervisor.exit_code
+        return self._supervisor.cause
 
     def _once(self) -> None:
         """Wait for something to happen and deal with it."""
@@ -133,6 +152,8 @@ class Runner:
             case Ended(name, code):
                 self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
+                keep(self._job, result_file(name))
+                keep(self._job, NETWORK)  # of a training that was over in a moment
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
                 for name in names:
@@ -173,6 +194,8 @@ class Runner:
         for event in events:
             if self._narration.event(event):
                 self._record.said(event)
+            if event["event"] == "resumable" and self._restarts.told(event):
+                self._narration.say(f"a death ends this job: {self._restarts.obstacle}")
             self._obey(self._supervisor.status(event, time.monotonic()))
 
     def _obey(self, actions: list[Action]) -> None:
@@ -188,8 +211,9 @@ class Runner:
                 self._children.signal(SIGNALS[action], self._names(*roles))
 
     def _spawn_first(self) -> None:
-        """Start the scheduler, whose port the others need; all processes if it is elsewhere."""
-        if self._specs[0].role == "scheduler":
+        """Start the scheduler, whose port the others need; all processes if it is elsewhere, or has its port again."""
+        has_port = self._job.generation > 1 and self._specs[0].env["DMLC_PS_ROOT_PORT"] != "0"
+        if self._specs[0].role == "scheduler" and not has_port:
             self._spawn(self._specs[0])
         else:
             self._spawn_all(self._specs)
@@ -197,7 +221,8 @@ class Runner:
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
-        self._spawn_all([spec.with_port(port) for spec in self._specs[1:]])
+        members = self._supervisor.members
+        self._spawn_all([spec.with_port(port) for spec in self._specs[1:] if members[spec.name].pid is None])
 
     def _spawn_all(self, specs: Sequence[ProcessSpec]) -> None:
         for spec in specs:
@@ -227,11 +252,15 @@ class Runner:
             return
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
+        keep(self._job, NETWORK)
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
             self._narration.waits(self._supervisor, now)
         if trouble := self._record.trouble:
             self._narration.say(trouble)
+        self._show()
+
+    def _show(self) -> None:
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))
@@ -242,12 +271,8 @@ class Runner:
         return self._hurry
 
     def _clear_up(self) -> None:
-        # Processes first: only when they have ended do their pipes end, too. Then whatever is still to be shown; only
-        # a signal that comes after this point gives up a display that blocks.
-        left = self._children.clear_up(self._job.job_id, min(self._job.grace_period, FINISH_WAIT), self._impatient)
+        left = self._children.clear_up(self._job.marks, min(self._job.grace_period, FINISH_WAIT), self._impatient)
         for what in left:
             self._output.say(f"{what} cannot be ended from here and is left behind")
-        self._mailbox.received.clear()
-        self._output.close(lambda: bool(self._mailbox.received))
         self._selector.close()
         self._status.close()

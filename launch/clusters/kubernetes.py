@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...common.errors import JobError
-from ...common.suggestion import suggestion
 from ..config import is_secret
 from ..process_plan import Plan, ProcessSpec
 from .engine import Engine
 from .hosts import Host, Seat
 from .kubernetes_manifests import KEYS, SECRET_NAMES, manifests, pod_host
 from .members import members
+from .pairs import check_pairs
 from .yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ SETTINGS = {
 
 
 class Kubernetes(Engine):
-    """One pod per process. kubectl applies what --dry-run prints."""
+    """One pod per process."""
 
     takes = ("workdir", "kubernetes", "no_jobset")
     in_images = True
+    restarts = False
 
     def plan(self, job: Job) -> Plan:
         """The processes, each on a pod of its own; the ranks follow from the indices of pods."""
@@ -70,10 +71,10 @@ class Kubernetes(Engine):
         return [*first, *_documents(manifests(job, plan))]
 
     def run(self, job: Job, plan: Plan, display: Display, **how: bool) -> int:
-        """Have kubectl create everything, and follow it to its end."""
-        from .kubectl import run
+        """Create everything, and follow it to its end."""
+        from .kubernetes_run import run
 
-        return run(job, plan, display, quiet=how.get("quiet", False))
+        return run(job, plan, display, own_process=how.get("own_process", False), quiet=how.get("quiet", False))
 
 
 def _documents(objects: list[dict[str, object]]) -> list[str]:
@@ -83,17 +84,12 @@ def _documents(objects: list[dict[str, object]]) -> list[str]:
 def _in_a_pod(spec: ProcessSpec) -> ProcessSpec:
     env = dict(spec.env) | {"DMLC_PS_ROOT_PORT": PORT, "PUSHGRAD_KEYS": KEYS}
     del env["PUSHGRAD_LAUNCHED"]  # nobody tells the exit codes of others apart: they are those of processes alone
+    del env["PUSHGRAD_GENERATION"]  # and nobody starts all of them again
     return replace(spec, env=env)
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
     """Raise JobError if a setting is unknown, or its value not what Kubernetes would take."""
-    for key, value in settings.items():
-        if key not in SETTINGS:
-            hint = suggestion(key, list(SETTINGS), "there are")
-            raise JobError(f"--kubernetes {key}: there is no such setting{hint}")
-        pattern, expected = SETTINGS[key]
-        if not pattern.fullmatch(value):
-            raise JobError(f"--kubernetes {key}", expected=expected, got=repr(value))
+    check_pairs("--kubernetes", settings, SETTINGS)
     if "image" not in settings:
         raise JobError("--cluster kubernetes needs an image", remedy="--kubernetes image=registry/name:tag")

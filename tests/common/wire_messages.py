@@ -20,9 +20,9 @@ SAMPLES = [
     messages.Progress(fit=1, epoch=2, step=3, samples_per_second=4.5, metric="accuracy=0.5"),
     messages.Report(text="waits"),
     messages.Registered(lease=30.0),
-    messages.Welcome(rank=0, lease=30.0, workers=(("x", "h"), ("y", "h")), servers=(("tcp://h:1", "h"),)),
+    messages.Welcome(rank=0, lease=30.0, workers=2, servers=(("tcp://h:1", "h"),), marks=("x", "y")),
     messages.Ping(n=1),
-    messages.Gathered(n=3, workers=2, frames=(b"one", b"")),
+    messages.Gathered(n=3, sizes=(3, 0), frames=(b"one",)),
     messages.Left(),
     messages.Gone(rank=1),
     messages.Abort(role="worker", rank=None, host="h", reason="killed"),
@@ -50,6 +50,7 @@ SAMPLES = [
     messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
     messages.Traffic(received=(1, 1 << 40), sent=(0, 2)),
     messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
+    messages.Resumable(fit=1, epoch=2, batch=3, step=40),
 ]
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 
 import pytest
+from long_after import long_after
 
 TRAINS = """
 import os, signal, sys
@@ -45,6 +46,7 @@ def test_two_workers_and_two_servers_train_a_key(launch, script, left_behind, sc
     job = launch("--workers", 2, "--servers", 2, name, real=True)
     check_ended(job, left_behind, 0)
     assert sorted(job.lines) == ["w0 | 30.0 True", "w1 | 30.0 True"]
+    assert job.text.count("launch | a death ends this job: it uses mx.kv by itself") == 1
     assert list(scratch.iterdir()) == []
 
 
@@ -80,7 +82,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize("how", long_after(1, FAILURES))
 def test_a_worker_that_fails(launch, script, left_behind, how):
     action, code, text = FAILURES[how]
     job = launch(

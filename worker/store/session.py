@@ -54,13 +54,33 @@ class Session:
         self.gather(b"", "barrier")
 
     def progress(
-        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+        self,
+        *,
+        fit: int,
+        epoch: int,
+        step: int,
+        samples_per_second: float,
+        metric: Callable[[], str] = str,
+        at_once: bool = False,
     ) -> None:
-        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through.
+        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through, or if `at_once`.
 
         `metric` is called only for those lines, as on a GPU its value must be waited for. Outside of a job this does
         nothing.
         """
+
+    def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:
+        """Tell the launcher from where the job would go on if a process died; only rank 0 does.
+
+        `batch` batches of epoch `epoch` (from 1), or `step` steps of the fit, are done. Outside of a job this does
+        nothing.
+        """
+
+    def not_resumable(self, obstacle: str) -> None:
+        """Tell the launcher why the job could not go on if a process died; otherwise as `resumable`."""
+
+    def give_up(self, reason: str) -> None:
+        """Tell the others that this worker ends before its time, which ends the job. Outside of one there are none."""
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import output_marks
 from ..data.data_iter import DataIter
 from ..log import note
 from ..store.session import Session
@@ -41,17 +42,20 @@ def start(
     """Find where this fit of the script begins. Every worker of a job calls it for every fit.
 
     Raises FileFormatError if it is to go on from a snapshot and cannot, ParameterError if another training writes
-    snapshots in the same folder, OSError if nobody can.
+    snapshots in the same folder, JobError if nobody can and that is to end the training.
     """
     fit = script_run.next_fit()
     if options.interval is None and options.source is None:
         return Start()
     run = script_run.run_in(options.folder)
+    run.stops = options.stops
     identity = _identity(model, iterator, metric)
     found = run.found(options.source, fit, identity, session) if options.source else None
     state = FitState.of(found, session) if found else None
     # A training that had ended goes on if it is now to have more epochs.
     is_over = found is not None and state is not None and found.done and model.num_epoch <= state.num_epoch
+    if state is not None:
+        output_marks.go_on_from(*((fit + 1, 0) if is_over else (fit, state.step)))
     if found and session.rank == 0:
         note(f"fit {fit} {'has its result' if is_over else 'goes on'} from {found.path}")
     snapshots = None

@@ -10,12 +10,12 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError, PushgradError
+from ...common.errors import FileFormatError, JobError, PushgradError
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -43,7 +43,8 @@ def run_in(folder: Path) -> ScriptRun:
 
 class ScriptRun:
     """`results` are the names of the snapshots of fits that have ended, by their ordinal; `id` tells runs apart, and a
-    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written.
+    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written, and with `stops` the
+    first one ends the training.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,6 +53,8 @@ class ScriptRun:
         self.results: dict[int, str] = {}
         self.script = Path(sys.argv[0]).name
         self.failed = 0
+        self.stops = False
+        self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
@@ -76,38 +79,63 @@ class ScriptRun:
             chosen = self._choose(source, fit, identity) if session.rank == 0 else None
             said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
             if path := json.loads(said[0]):
+                if not Path(path).exists():
+                    raise FileFormatError(
+                        f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
+                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder",
+                    )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
         return self._going_on.of(fit, identity) if self._going_on else None
 
     def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
+        if source.job is not None:
+            return self._choose_own(source, fit, identity)
         names = [source.name] if source.name is not None else SnapshotFolder(source.folder).names()[::-1]
-        for name in names:
-            try:
-                found = snapshot.verify(source.folder / name)
-                if found.head["script"] != self.script:
-                    raise _other(found, "script", found.head["script"], self.script)
-                for result in found.head["results"].values():
-                    snapshot.verify(source.folder / result)
-                _GoingOn.at(found.path).of(fit, identity)
-            except FileFormatError as error:
-                note(f"snapshot refused: {error}")
-            else:
-                return found.path
+        found = self._first_good([source.folder / name for name in names], fit, identity)
+        if found is not None:
+            return found
         if names or source.required:
-            raise FileFormatError(
-                f"resume: no snapshot in {source.folder} can be used",
-                remedy="To begin the training anew all the same, leave resume out, or name another folder",
-            )
+            raise _unusable(source.folder)
         note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
         return None
 
+    def _choose_own(self, source: Source, fit: int, identity: Identity) -> Path | None:
+        """The latest snapshot that an earlier generation of this job has taken, else what that began from."""
+        paths = [source.folder / name for name in SnapshotFolder(source.folder).names()[::-1]]
+        own = [path for path in paths if _is_of(path, source.job)]
+        found = self._first_good(own, fit, identity)
+        if found is None and own:
+            raise _unusable(source.folder)
+        if found is None and source.before is not None:
+            return self._choose(source.before, fit, identity)
+        return found
+
+    def _first_good(self, paths: Sequence[Path], fit: int, identity: Identity) -> Path | None:
+        """The first of these snapshots from which the script can go on; those from which it cannot are named."""
+        for path in paths:
+            try:
+                found = snapshot.verify(path)
+                if found.head["script"] != self.script:
+                    raise _other(found, "script", found.head["script"], self.script)
+                for result in found.head["results"].values():
+                    snapshot.verify(path.parent / result)
+                _GoingOn.at(path).of(fit, identity)
+            except FileFormatError as error:
+                note(f"snapshot refused: {error}")
+            else:
+                return path
+        return None
+
     def write(self, work: Callable[[], None]) -> None:
-        """Let a thread do `work`, which writes a snapshot."""
+        """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""
+        earlier = self._writer
 
         def guarded() -> None:
             try:
+                if earlier is not None:
+                    earlier.join()
                 work()
             except (OSError, PushgradError) as error:
                 self.warn(error)
@@ -127,10 +155,20 @@ class ScriptRun:
             self._writer.join()
 
     def warn(self, error: Exception) -> None:
-        """Say and count that a snapshot could not be written: a training is worth more than that."""
+        """Say and count that a snapshot could not be written: by default a training is worth more than that."""
         self.failed += 1
-        what = f"snapshot not written ({self.failed} so far)"
-        note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+        self._failure = error
+        if not self.stops:
+            what = f"snapshot not written ({self.failed} so far)"
+            note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+
+    def heed(self) -> None:
+        """Raise JobError if a snapshot could not be written and the training is to end then."""
+        if self.stops and self._failure is not None:
+            raise JobError(
+                f"snapshot not written: {self._failure}; {self.folder.path} has what it had",
+                remedy="With PUSHGRAD_ON_SNAPSHOT_FAILURE=warn the training would go on",
+            ) from self._failure
 
 
 @dataclass(frozen=True)
@@ -171,6 +209,21 @@ class _GoingOn:
             if there.get(what) != value:
                 raise _other(found, what, there.get(what), value)
         return found
+
+
+def _is_of(path: Path, job: str | None) -> bool:
+    try:
+        return snapshot.read_head(path).get("job") == job
+    except FileFormatError as error:
+        note(f"snapshot refused: {error}")
+        return False
+
+
+def _unusable(folder: Path) -> FileFormatError:
+    return FileFormatError(
+        f"resume: no snapshot in {folder} can be used",
+        remedy="To begin the training anew all the same, leave resume out, or name another folder",
+    )
 
 
 def _other(found: Snapshot, what: str, there: object, here: object) -> FileFormatError:

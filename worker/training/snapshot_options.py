@@ -1,6 +1,7 @@
 """When snapshots are taken, where they are kept, and whether a training goes on from one: fit's options, or variables.
 
 PUSHGRAD_SNAPSHOT=30s|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
+PUSHGRAD_ON_SNAPSHOT_FAILURE=warn|stop
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.errors import ParameterError
+from ...common.job import generation
 from ..atomic_files import PathLike
 from ..files.snapshot_folder import split
 
@@ -40,6 +42,10 @@ class Interval:
             raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
         return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
 
+    def steps_left(self, step: int) -> int:
+        """How many steps after `step` the next snapshot may be due at the latest; many if steps do not decide."""
+        return 1 << 30 if self.steps is None else self.steps - step % self.steps
+
     def due(self, step: int, elapsed: float, cost: float) -> bool:
         """Whether a snapshot is wanted after `step` of the fit, `elapsed` seconds after the last one.
 
@@ -54,21 +60,28 @@ class Interval:
 class Source:
     """Where to go on from: the latest good snapshot of a folder, or the one with that `name` in it.
 
-    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so.
+    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so. With a `job`
+    that job has been restarted: only its own snapshots count, and `before`, from where it began, if there are none.
     """
 
     folder: Path
     name: str | None = None
     required: bool = False
+    job: str | None = None
+    before: Source | None = None
 
 
 @dataclass(frozen=True)
 class SnapshotOptions:
-    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning."""
+    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning.
+
+    `stops`: a training ends when a snapshot cannot be written; otherwise it goes on.
+    """
 
     interval: Interval | None
     folder: Path
     source: Source | None
+    stops: bool = False
 
     @staticmethod
     def of(snapshot: str | None, resume: PathLike | None, env: Mapping[str, str] | None = None) -> SnapshotOptions:
@@ -79,12 +92,28 @@ class SnapshotOptions:
         wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else os.fspath(resume)
         default = Path("snapshots", Path(sys.argv[0]).stem or "session")
         folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
-        if wanted in ("", "off"):
-            return SnapshotOptions(interval, folder, None)
-        if wanted == "auto":
-            return SnapshotOptions(interval, folder, Source(folder))
-        source = Source(*split(Path(wanted)), required=True)
-        if not (source.folder / (source.name or "")).is_dir():
-            raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
-        # Further snapshots must lie beside the results of earlier fits, which they name.
-        return SnapshotOptions(interval, source.folder, source)
+        source = _source(wanted, folder)
+        if source is not None:
+            # Further snapshots must lie beside the results of earlier fits, which they name.
+            folder = source.folder
+        if generation(env) > 1:
+            source = Source(folder, job=env.get("PUSHGRAD_JOB_ID"), before=source)
+        return SnapshotOptions(interval, folder, source, _stops(env))
+
+
+def _stops(env: Mapping[str, str]) -> bool:
+    name = "PUSHGRAD_ON_SNAPSHOT_FAILURE"
+    if (text := env.get(name) or "warn") not in ("warn", "stop"):
+        raise ParameterError(name, expected="warn or stop", got=repr(text))
+    return text == "stop"
+
+
+def _source(wanted: str, folder: Path) -> Source | None:
+    if wanted in ("", "off"):
+        return None
+    if wanted == "auto":
+        return Source(folder)
+    source = Source(*split(Path(wanted)), required=True)
+    if not (source.folder / (source.name or "")).is_dir():
+        raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
+    return source
