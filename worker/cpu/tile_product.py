@@ -2,6 +2,9 @@
 
 BLAS copies both factors into panels first. Where they already lie well, as Winograd's tiles do, that costs more than
 it brings, and a call for each of many small products costs as much again.
+
+B and C are given by panels of sixteen columns, each panel with rows that lie `ldb` and `ldc` floats apart: 16, or the
+length of a row of a plain matrix, whose panels are 16 floats apart.
 """
 
 from __future__ import annotations
@@ -9,59 +12,66 @@ from __future__ import annotations
 from ...common.jit import kernel
 from .vectors import WIDTH, register_tile
 
+COLUMNS = 16  # of a panel
 # As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32.
-ROWS = 6 if WIDTH == 8 else 12
-_write = [register_tile(rows, vectors, adds=False) for rows, vectors in ((ROWS, 2), (ROWS, 1), (1, 2), (1, 1))]
-_add = [register_tile(rows, vectors, adds=True) for rows, vectors in ((ROWS, 2), (ROWS, 1), (1, 2), (1, 1))]
-_write_wide, _write_narrow, _write_wide_line, _write_narrow_line = _write
-_add_wide, _add_narrow, _add_wide_line, _add_narrow_line = _add
+ROWS = 24 if WIDTH == 16 else 6
+_write, _write_line = (register_tile(rows, COLUMNS // WIDTH, adds=False) for rows in (ROWS, 1))
+_add, _add_line = (register_tile(rows, COLUMNS // WIDTH, adds=True) for rows in (ROWS, 1))
 
 
 @kernel
 def multiply(
-    a: int, down: int, right: int, b: int, ldb: int, c: int, ldc: int, rows: int, columns: int, depth: int
+    a: int,
+    strides: tuple[int, int],
+    b: int,
+    ldb: int,
+    c: int,
+    ldc: int,
+    apart: tuple[int, int],
+    shape: tuple[int, int, int],
 ) -> None:
-    """C = A B for addresses of float32: A (rows, depth) with strides `down`, `right`; B (depth, columns) and C by rows.
+    """C = A B for addresses of float32, A with strides in floats, B and C with panels that lie `apart` floats.
 
-    `columns` is rounded up to whole vectors, for which B and C must have room.
+    `shape` is (rows of A, panels, depth).
     """
-    for column in range(0, columns, 2 * WIDTH):
-        both, factor = columns - column > WIDTH, b + 4 * column
+    rows, panels, depth = shape
+    down, right = strides
+    for panel in range(panels):
+        factor, column = b + 4 * panel * apart[0], c + 4 * panel * apart[1]
         row = 0
         while row < rows:
-            left, out = a + 4 * row * down, c + 4 * (row * ldc + column)
+            left, out = a + 4 * row * down, column + 4 * row * ldc
             if row + ROWS > rows:
-                if both:
-                    _write_wide_line(left, down, right, factor, ldb, out, ldc, depth)
-                else:
-                    _write_narrow_line(left, down, right, factor, ldb, out, ldc, depth)
+                _write_line(left, down, right, factor, ldb, out, ldc, depth)
                 row += 1
                 continue
-            if both:
-                _write_wide(left, down, right, factor, ldb, out, ldc, depth)
-            else:
-                _write_narrow(left, down, right, factor, ldb, out, ldc, depth)
+            _write(left, down, right, factor, ldb, out, ldc, depth)
             # The last block may overlap the one before it, where it writes the same numbers again.
             row = rows if row + ROWS == rows else min(row + ROWS, rows - ROWS)
 
 
 @kernel
 def add_product(
-    a: int, down: int, right: int, b: int, ldb: int, c: int, ldc: int, rows: int, columns: int, depth: int
+    a: int,
+    strides: tuple[int, int],
+    b: int,
+    ldb: int,
+    c: int,
+    ldc: int,
+    apart: tuple[int, int],
+    shape: tuple[int, int, int],
 ) -> None:
     """As `multiply`, but C += A B, each number's chain going on from what is there."""
-    for column in range(0, columns, 2 * WIDTH):
-        both, factor = columns - column > WIDTH, b + 4 * column
+    rows, panels, depth = shape
+    down, right = strides
+    for panel in range(panels):
+        factor, column = b + 4 * panel * apart[0], c + 4 * panel * apart[1]
         row = 0
         while row < rows:
-            left, out = a + 4 * row * down, c + 4 * (row * ldc + column)
-            whole = row + ROWS <= rows
-            if whole and both:
-                _add_wide(left, down, right, factor, ldb, out, ldc, depth)
-            elif whole:
-                _add_narrow(left, down, right, factor, ldb, out, ldc, depth)
-            elif both:
-                _add_wide_line(left, down, right, factor, ldb, out, ldc, depth)
+            left, out = a + 4 * row * down, column + 4 * row * ldc
+            if row + ROWS > rows:
+                _add_line(left, down, right, factor, ldb, out, ldc, depth)
+                row += 1
             else:
-                _add_narrow_line(left, down, right, factor, ldb, out, ldc, depth)
-            row += ROWS if whole else 1
+                _add(left, down, right, factor, ldb, out, ldc, depth)
+                row += ROWS

@@ -95,7 +95,7 @@ def lines(function: Callable[..., tuple[Any, ...]], takes: int) -> Any:
     target, and `count`; it writes a line for each number that `function` returns. Source and target do not overlap.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def transform(context: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, signature: Any, args: Any) -> Any:
             source, apart, target, out, count = args
@@ -118,13 +118,14 @@ def register_tile(rows: int, vectors: int, adds: bool) -> Any:
     c, from row to row of C, depth). Where `adds` is true, C += A B.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(context: Any, a: Any, down: Any, right: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, signature: Any, args: Any) -> Any:
             a, down, right, b, ldb, c, ldc, depth = args
             a, b, c = (build.inttoptr(x, FLOAT.as_pointer()) for x in (a, b, c))
-            fma = cgutils.get_or_insert_function(
-                build.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{WIDTH}f32"
+            name = f"llvm.fma.v{WIDTH}f32"
+            fma = build.module.globals.get(name) or ir.Function(
+                build.module, ir.FunctionType(VECTOR, [VECTOR] * 3), name
             )
             out = [
                 [build.gep(c, [build.add(build.mul(ldc, INT(i)), INT(WIDTH * j))]) for j in range(vectors)]

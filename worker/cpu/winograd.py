@@ -88,8 +88,9 @@ class WinogradKernel:
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
         self.weight = aligned_zeros(self.tiles.weight_shape(self.filters, self.channels))
         tile_bytes = 4 * self.tiles.side**2 * (padded(self.channels) + padded(self.filters))
-        # Many channels: FEWEST_TILES all the same, even if the band then takes more than BAND_BYTES.
-        self.bands = list(cut(out[0], (self.down, self.across), max(16, BAND_BYTES // tile_bytes)))
+        # Every band reads the weight once. If that is not in the cache either, a band has more tiles than fit there.
+        fewest = FEWEST_TILES if self.weight.nbytes > BAND_BYTES else FEWEST_TILES // 6
+        self.bands = list(cut(out[0], (self.down, self.across), max(fewest, BAND_BYTES // tile_bytes)))
         windows = (self.tiles.out // 2) ** 2
         self.winner: Array | None = None
         if pooled:

@@ -23,41 +23,44 @@ from .winograd_transforms import (
 
 @kernel
 def weight_to_tiles(size: tuple[int, int], weight: Array, tiles: Array) -> None:
-    """G w G^T: weight (F, C, R, R) -> tiles (T^2, C + 1, F'), sixteen filters at a time."""
+    """G w G^T: weight (F, C, R, R) -> tiles (T^2, F' / 16, C + 1, 16), sixteen filters at a time."""
     filters, channels = weight.shape[:2]
     taps, side, flat, made = size[1], size[0] + size[1] - 1, weight.reshape(-1), tiles.ctypes.data
-    row, matrix, line = tiles.shape[2], tiles.shape[1] * tiles.shape[2], taps * LANES
+    _, panels, rows, _ = tiles.shape
+    matrix, line = panels * rows * LANES, taps * LANES
     taken, half = np.zeros(taps * line, np.float32), np.empty(side * line, np.float32)
-    for c in range(channels):
-        for first in range(0, filters, LANES):
-            taken[:] = 0  # for lanes behind the last filter
-            for lane in range(min(LANES, filters - first)):
-                source = flat[((first + lane) * channels + c) * taps * taps :]
+    for panel in range(panels):
+        lanes = min(LANES, filters - panel * LANES)
+        taken[:] = 0  # for lanes behind the last filter
+        for c in range(channels):
+            for lane in range(lanes):
+                source = flat[((panel * LANES + lane) * channels + c) * taps * taps :]
                 for k in range(taps * taps):
                     taken[LANES * k + lane] = source[k]
             # G along the columns, all at once, then along each of the rows.
             taps_to_tile(side, taken.ctypes.data, line, half.ctypes.data, line, line)
             for i in range(side):
-                place = made + 4 * (side * i * matrix + c * row + first)
+                place = made + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 taps_to_tile(side, half.ctypes.data + 4 * line * i, LANES, place, matrix, LANES)
 
 
 @kernel
 def tiles_to_weight(size: tuple[int, int], tiles: Array, weight: Array) -> None:
-    """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, C + 1, F') -> weight (F, C, R, R)."""
+    """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R)."""
     filters, channels = weight.shape[:2]
     taps, side, flat, given = size[1], size[0] + size[1] - 1, weight.reshape(-1), tiles.ctypes.data
-    row, matrix, line = tiles.shape[2], tiles.shape[1] * tiles.shape[2], taps * LANES
+    _, panels, rows, _ = tiles.shape
+    matrix, line = panels * rows * LANES, taps * LANES
     made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
-    for c in range(channels):
-        for first in range(0, filters, LANES):
+    for panel in range(panels):
+        for c in range(channels):
             # Along the rows first, as the adjoint takes the steps in reverse.
             for i in range(side):
-                place = given + 4 * (side * i * matrix + c * row + first)
+                place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 tile_to_taps(side, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
             tile_to_taps(side, half.ctypes.data, line, made.ctypes.data, line, line)
-            for lane in range(min(LANES, filters - first)):
-                target = flat[((first + lane) * channels + c) * taps * taps :]
+            for lane in range(min(LANES, filters - panel * LANES)):
+                target = flat[((panel * LANES + lane) * channels + c) * taps * taps :]
                 for k in range(taps * taps):
                     target[k] = made[LANES * k + lane]
 

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ...common.jit import kernel
 from ..array import Array, Shape
-from .plane_lanes import padded
+from .plane_lanes import LANES, padded
 from .tile_product import add_product, multiply
 
 
@@ -35,49 +37,51 @@ class Tiles(NamedTuple):
         return self.side**2, count, padded(planes)
 
     def weight_shape(self, filters: int, channels: int) -> Shape:
-        """The shape of the weight's tiles, which must be zeros before they are first written.
+        """The shape of the weight's tiles, by panels of sixteen filters.
 
         Each matrix has one row more than is read. Without it, matrices would often lie a power of two apart, and the
         numbers of a tile, which are written together, would compete for the same few lines of the cache.
         """
-        return self.side**2, channels + 1, padded(filters)
+        return self.side**2, padded(filters) // LANES, channels + 1, LANES
 
 
 @kernel
 def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
-    """Tiles (T^2, tiles, C') x weight (T^2, C + 1, F') -> out (T^2, tiles, F'); C' >= C."""
+    """Tiles (T^2, tiles, C') x weight (T^2, F' / 16, C + 1, 16) -> out (T^2, tiles, F')."""
     left, right, made = tiles.ctypes.data, weight.ctypes.data, out.ctypes.data
     count, inner, columns = out.shape[1], tiles.shape[2], out.shape[2]
-    rows = weight.shape[1]
+    _, panels, rows, _ = weight.shape
     for n in range(len(tiles)):
         a, b, c = left + 4 * n * count * inner, right + 4 * n * rows * columns, made + 4 * n * count * columns
-        multiply(a, inner, 1, b, columns, c, columns, count, columns, rows - 1)
+        multiply(a, (inner, 1), b, LANES, c, columns, (rows * LANES, LANES), (count, panels, rows - 1))
 
 
 @kernel
 def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
-    """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, C + 1, F').
+    """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
 
-    With `adds` they are added to what is there. The last row of each matrix is left alone.
+    With `adds` they are added to what is there. The last row of each panel is left alone.
     """
     left, right, made = tiles.ctypes.data, out_tiles.ctypes.data, total.ctypes.data
-    count, inner, columns = tiles.shape[1], tiles.shape[2], total.shape[2]
-    rows = total.shape[1]
+    count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
+    _, panels, rows, _ = total.shape
     for n in range(len(tiles)):
         a, b, c = left + 4 * n * count * inner, right + 4 * n * count * columns, made + 4 * n * rows * columns
+        apart, shape = (LANES, rows * LANES), (rows - 1, panels, count)
         if adds:
-            add_product(a, 1, inner, b, columns, c, columns, rows - 1, columns, count)
+            add_product(a, (1, inner), b, columns, c, LANES, apart, shape)
         else:
-            multiply(a, 1, inner, b, columns, c, columns, rows - 1, columns, count)
+            multiply(a, (1, inner), b, columns, c, LANES, apart, shape)
 
 
 @kernel
 def transpose_weight(weight: Array, transposed: Array) -> None:
-    """Weight's tiles (T^2, C + 1, F') -> (T^2, F + 1, C'), for the data's gradient; lanes beyond C are zeros."""
-    channels, filters = weight.shape[1] - 1, transposed.shape[1] - 1
+    """Weight's tiles (T^2, F' / 16, C + 1, 16) -> (T^2, C' / 16, F + 1, 16), for the data's gradient."""
+    channels, filters = weight.shape[2] - 1, transposed.shape[2] - 1
     for n in range(len(weight)):
-        for f in range(filters):
-            line = transposed[n, f]
-            for c in range(channels):
-                line[c] = weight[n, c, f]
-            line[channels:] = 0
+        for panel in range(transposed.shape[1]):
+            first = panel * LANES
+            for f in range(filters):
+                source, line = weight[n, f // LANES], transposed[n, panel, f]
+                for lane in range(LANES):
+                    line[lane] = source[first + lane, f % LANES] if first + lane < channels else np.float32(0)
