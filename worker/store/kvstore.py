@@ -18,7 +18,8 @@ from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
-from .keys import check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
+from .keeper import Keeper, Kept
+from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
@@ -71,8 +72,7 @@ class KVStore(StoreKind):
             for name, item in pairs(key, value):
                 info = self.keys[name]
                 total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
-                rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
-                self._push(info, self._own(info, total), info.n + 1, rate, priority)
+                self._push(info, self._own(info, total), info.n + 1, self._rate(info), priority)
 
     def pull(self, key: Any, out: Any = None, priority: int = 0) -> Any:
         """Fill `out` with the value after this worker's last push, and return it; without it, a new array. A list of
@@ -110,8 +110,7 @@ class KVStore(StoreKind):
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
             info = self.keys[name]
-            rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
-            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, rate, priority)
+            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, self._rate(info), priority)
 
     def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
         """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel, each once.
@@ -189,10 +188,46 @@ class KVStore(StoreKind):
         """
         return None
 
+    def _rate(self, info: KeyInfo) -> float:
+        """The learning rate of the key's next push."""
+        if self.keeper and not info.n:
+            self.keeper.first_push()
+        return self.optimizer.rate(info.before + info.n) if self.optimizer else 0.0
+
     def _new(self, key: Any) -> Array:
         """An array of the key's shape and dtype that is the caller's alone."""
         info = self.keys[key]
         return np.empty(info.shape, info.dtype)
+
+    def snapshot(self, step: int, extra: Any = None) -> bool:
+        """Keep the values, the optimizer's states and what else a loop of one's own goes on from, if that is due.
+
+        To be called by all workers after the same steps, for instance after every one; `step` is how many are done. It
+        costs next to nothing unless PUSHGRAD_SNAPSHOT (`launch --snapshot`) says that a snapshot is due, and then the
+        time for copying; True is returned then. `extra` is this worker's own state: dicts by names, lists, texts,
+        numbers and numpy arrays. See docs/snapshots.md for what is kept besides, and what is promised.
+
+        Raises ParameterError if `step` is not more than in the call before or `extra` is anything else, DataError if
+        workers call it with different steps; in a job RemoteError, PeerLost or JobError as of other methods.
+        """
+        return self._kept().snapshot(step, extra)
+
+    def restore(self) -> Kept | None:
+        """Go on from a snapshot if PUSHGRAD_RESUME (`launch --resume`) says so: step and extra as `snapshot` was given
+        them, or None if the loop is to begin at its beginning. Then pull: the values are those of the snapshot.
+
+        Every worker calls it, after `init` and `set_optimizer` and before the first push. With another number of
+        workers than then, those that are new get worker 0's `extra`.
+
+        Raises ParameterError if it comes too late, FileFormatError if there are snapshots and none can be used, for
+        instance as they are of other keys, shapes, or another optimizer or script.
+        """
+        return self._kept().restore()
+
+    def _kept(self) -> Keeper:
+        if self.keeper is None:
+            raise ParameterError("this key-value store keeps no snapshots", remedy="Make it by mx.kv.create")
+        return self.keeper
 
     @abstractmethod
     def close(self) -> None:
@@ -206,8 +241,8 @@ class KVStore(StoreKind):
         Every worker calls it. Raises ParameterError or RemoteError if the optimizer has no such state.
         """
         info = self.keys[key]
-        for name, value in states.items():
-            self._init_state(info, name, fitting(info, value))
+        if states:
+            self._give([(info, name, fitting(info, value)) for name, value in states.items()])
 
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
         """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...ps.update import all_finite
 from ..array import Array
 from .compression import Compressor
 from .flight import Leg
+from .keeper import Keeper
 from .keys import KeyInfo, KeyTable
 from .session import Session
 
@@ -36,14 +38,22 @@ class StoreKind(ABC):
         self.keys = KeyTable()
         self.compression_params: Any = None  # as `set_gradient_compression` was given them
         self._compressor: Compressor | None = None
+        self.keeper: Keeper | None = None  # who keeps snapshots of it, where a script asks for them
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a value is that of one step: not so where pushes are applied as they come."""
+        return self.type not in ("dist_async", "dist_ssp")
 
     @abstractmethod
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         """Give new keys their first values."""
 
     @abstractmethod
-    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
-        """Give the optimizer's state `name` of a key its first value."""
+    def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
+        """Give keys that nobody has pushed other values (part "weight"), and states of the optimizer, by their names,
+        first ones. In a job they are rank 0's.
+        """
 
     @abstractmethod
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:

@@ -106,7 +106,7 @@ class FitState:
         except (AttributeError, TypeError) as error:
             raise FileFormatError(f"{found.path} has not the state of a fit: {error}") from None
         if state.residuals:
-            state.residuals = _residuals(found, state.residuals, session)
+            state.residuals = residuals_of(found, state.residuals, session)
         return state
 
     def give(self, model: Model, iterator: DataIter) -> None:
@@ -129,7 +129,7 @@ class FitState:
             leaf.restore(state)
 
 
-def _residuals(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
+def residuals_of(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
     """The residuals of this worker; of fewer workers than there were, each takes over those of several.
 
     What compressed gradients have left out is to be added to later ones, by whichever worker.

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,21 @@ class ScriptRun:
         self.results: dict[int, str] = {}
         self.script = Path(sys.argv[0]).name
         self.failed = 0
+        self.loop: object = None  # the key-value store whose snapshots these are, besides those of fits
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
         self._named: set[str] = set()
+
+    def lock(self) -> None:
+        """Keep others from writing in the folder, if it can be written at all, else warn.
+
+        Raises ParameterError if another training does.
+        """
+        try:
+            self.folder.lock()
+        except OSError as error:
+            self.warn(error)
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
@@ -102,6 +114,14 @@ class ScriptRun:
             )
         note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
         return None
+
+    def circumstances(self, fit: int) -> dict[str, Any]:
+        """What the head of a snapshot of that fit says of everything around it."""
+        return {
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "results": {str(other): result for other, result in self.results.items() if other != fit},
+            "failed": self.failed,
+        }
 
     def write(self, work: Callable[[], None]) -> None:
         """Let a thread do `work`, which writes a snapshot."""

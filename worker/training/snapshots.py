@@ -8,9 +8,9 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +37,7 @@ class Snapshots:
         """Raises ParameterError if another training writes snapshots in the folder."""
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
-            try:
-                run.folder.lock()
-            except OSError as error:
-                run.warn(error)
+            run.lock()
         self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
@@ -118,27 +115,35 @@ class Snapshots:
     def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
         """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
         run, blocked = self.run, time.monotonic() - self._asked
-        written = datetime.now(UTC).isoformat(timespec="seconds")
-        results = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
-        head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
+        head |= {**run.circumstances(self._fit), "parts": list(ranks)}
 
         def work() -> None:
-            run.folder.lock()  # where it failed at the start of the fit
-            folder = run.folder.aside(name)
-            try:
-                snapshot.write(folder, snapshot.STATE, head, state.tree())
-                await_parts(folder, ranks, self._session)
-                numbered = run.folder.commit(name)
-            except BaseException:
-                run.folder.give_up(name)
-                raise
+            numbered = write_whole(run, name, head, state.tree(), ranks, self._session)
             if done:
                 run.results[self._fit] = numbered
             run.folder.prune(run.id)
             self._cost = blocked + time.thread_time()
 
         run.write(work)
+
+
+def write_whole(
+    run: ScriptRun, name: str, head: Mapping[str, Any], tree: Mapping[str, Any], ranks: Iterable[int], session: Session
+) -> str:
+    """Write a snapshot, which appears when the parts of these ranks are there as well; its name with the number.
+
+    Raises OSError if it cannot be written, and what `await_parts` does.
+    """
+    run.folder.lock()  # where it failed at the start
+    folder = run.folder.aside(name)
+    try:
+        snapshot.write(folder, snapshot.STATE, head, tree)
+        await_parts(folder, ranks, session)
+        return run.folder.commit(name)
+    except BaseException:
+        run.folder.give_up(name)
+        raise
 
 
 def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:

@@ -97,7 +97,7 @@ class HostEngine(Engine):
     @property
     def is_exact(self) -> bool:
         """Not so in dist_async and dist_ssp."""
-        return self.store.type not in ("dist_async", "dist_ssp")
+        return self.store.is_exact
 
     def settle(self) -> None:
         """Where updates are applied as they come, wait for all of them and fetch the final parameters."""
