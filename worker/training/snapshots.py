@@ -55,12 +55,22 @@ class Snapshots:
                 "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
             )
             return
-        residuals = engine.residuals()
-        due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
-        if shared:  # every worker has a part of it, and rank 0 says when
+        due = self._due()
+        if bool(engine.residuals()) and self._session.num_workers > 1:  # rank 0 says when, as all have a part of it
             due = self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
-        if not due:
-            return
+        if due:
+            self._take(setup, engine, epoch, batch, callbacks)
+
+    def at_stop(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot of a fit that stops there. Every worker calls it; arguments and errors as of `after_step`."""
+        if engine.is_exact:
+            self._asked = time.monotonic()
+            self._take(setup, engine, epoch, batch, callbacks)
+
+    def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Copy this worker's part of the state, and have it written."""
+        residuals = engine.residuals()
+        shared = bool(residuals) and self._session.num_workers > 1
         self._pending, self._last = False, self._asked
         self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
         kept = self._copied("residuals", residuals)

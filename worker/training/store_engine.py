@@ -6,12 +6,12 @@ in one process, or in shared memory, where a pull then copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, Rows
 from ..data.contract import batches
 from ..data.data_iter import DataBatch
 from ..execution.bound_arrays import Places
@@ -21,6 +21,7 @@ from ..store import kv
 from .engine import Engine, FitSetup
 from .feeding import by_name, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
+from .held_exchange import HeldExchange
 from .metrics.batch_metric import BatchMetric
 from .shared_states import SharedStates
 from .sparse_embeddings import find_lookups, shapes_without_tables, without_tables
@@ -58,10 +59,17 @@ class HostEngine(Engine):
         self._learned = {name: self._weights[name] for name in setup.learned}
         self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
         slices = self.executor.slices if self.executor else [(0, 0)]
-        self._exchange = Exchange(self.store, self._pulled, self._lookups, slices)
-        self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
+        self._exchange = self._make_exchange(slices)
+        self._step_number = 0  # pushes in this fit; the model's own count goes on from earlier fits
         self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
+
+    def _make_exchange(self, slices: Sequence[Rows]) -> Exchange:
+        bad = self._setup.bad_steps
+        if bad.leaves_out:
+            return HeldExchange(self.store, self._pulled, self._lookups, slices, self._states, bad)
+        self.store.must_be_finite = bad.policy == "error"
+        return Exchange(self.store, self._pulled, self._lookups, slices)
 
     def start(self) -> None:
         """Take rank 0's auxiliary states and parameters."""
@@ -163,18 +171,24 @@ class HostEngine(Engine):
                 self.store.pull(name, out=array)
 
     def _step(self, batch: DataBatch) -> None:
-        """One update of every parameter.
-
-        The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
-        `_batch_metric.end` waits for the sums, which travel in the second store.
-        """
+        """One update of every parameter, unless it is left out."""
         rate = self._setup.optimizer.rate(self._model.num_update)
-        self._step_number += 1
-        self._exchange.begin(self._step_number, rate)
+        self._exchange.begin(self._step_number + 1, rate)
         if self.executor is None:
             self._announce_zeros()
         else:
             self._compute(self.executor, batch)
+        if self._exchange.end():
+            self._step_number += 1
+            self._finish(batch)
+        self._model.num_update += 1
+
+    def _finish(self, batch: DataBatch) -> None:
+        """What follows when all gradients are on their way.
+
+        The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
+        `_batch_metric.end` waits for the sums, which travel in the second store.
+        """
         # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
@@ -182,7 +196,6 @@ class HostEngine(Engine):
         self._batch_metric.begin(inputs, self.executor.outputs if self.executor else [])
         self.store.wait()
         self._batch_metric.end()
-        self._model.num_update += 1
 
     def _announce_zeros(self) -> None:
         """Announce gradients of zero: the servers wait for every worker, with rows or without."""
