@@ -59,3 +59,14 @@ def test_a_step_is_left_out_or_ends_the_training(cupy_on_cpu, capsys, ctx, preci
         compare(stopped, train(X[:20], Y[:20], ctx, precision=precision))
         assert stopped.num_update == 2
         assert np.isnan(train(BAD, Y, ctx, on_nan="allow").arg_params["conv_weight"]).any()
+
+
+@pytest.mark.parametrize("cupy_on_cpu", [1], indirect=True)
+def test_what_overflows_in_float16_is_left_out_of_a_store_as_well(cupy_on_cpu, capsys):
+    """Compressed gradients go through a store. Times 2^16, they overflow 65504 here until the scale has been halved."""
+    coded = {"type": "bf16"}
+    large = np.float32(64) * X
+    plain = train(large, Y, mx.gpu(0), precision="float16", compression_params=coded)
+    found = train(large, Y, mx.gpu(0), precision="float16", compression_params=coded, on_nan="skip")
+    assert plain.skipped_steps == 0 < found.skipped_steps < 5
+    assert "step left out (1 so far): the gradient of key" in capsys.readouterr().err

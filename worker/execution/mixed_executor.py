@@ -93,6 +93,10 @@ class MixedExecutor(StepExecutor):
         self._gpus.count_over(whole)
         self._processor.count_over(whole)
 
+    def show_overflow(self) -> None:
+        """See StepExecutor.show_overflow: the processor's gradients do not overflow."""
+        self._gpus.show_overflow()
+
     def close(self) -> None:
         """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
         self._gpus.close()

@@ -66,6 +66,8 @@ class HostEngine(Engine):
 
     def _make_exchange(self, slices: Sequence[Rows]) -> Exchange:
         bad = self._setup.bad_steps
+        if bad.policy == "skip" and self.executor is not None:
+            self.executor.show_overflow()  # such a step is left out as well, by all workers
         if bad.leaves_out:
             return HeldExchange(self.store, self._pulled, self._lookups, slices, self._states, bad)
         self.store.must_be_finite = bad.policy == "error"

@@ -125,7 +125,8 @@ def fp16(gradients):
         net, num_epoch=1, batch_size=1, learning_rate=0.0, compression_params={"type": "fp16"},
         arg_params={"fc_weight": np.zeros((1, 1), np.float32)},
     )  # fmt: skip
-    model.fit(np.array(gradients, np.float32).reshape(-1, 1), kvstore="device", shuffle=False, on_nan="skip")
+    data = mx.io.NDArrayIter(np.array(gradients, np.float32).reshape(-1, 1), batch_size=1)
+    model.fit(data, kvstore="device", on_nan="skip")
     return model.skipped_steps
 
 

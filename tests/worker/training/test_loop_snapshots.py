@@ -1,14 +1,18 @@
 """Loops that push and pull by hand and keep snapshots, in one process; tests/job kills real jobs."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.common.errors import FileFormatError, ParameterError
+from pushgrad.common.errors import DataError, FileFormatError, ParameterError
 from pushgrad.worker.files import snapshot as files
+from pushgrad.worker.store.local_store import KVStoreLocal
+from pushgrad.worker.store.session import Session
 from pushgrad.worker.training import script_run
+from pushgrad.worker.training.loop_snapshots import LoopSnapshots
 from pushgrad.worker.training.snapshot_options import Interval
 from pushgrad.worker.training.turns import Turns
 
@@ -161,6 +165,34 @@ def test_what_is_called_wrongly_is_named(script):
         kv.restore()
     with pytest.raises(ParameterError, match="another key-value store of this script"):
         made().snapshot(1)
+
+
+class OneOfTwo(Session):
+    """Worker 0 of two; the other one says in collectives what is `changed` in what this one says."""
+
+    def __init__(self, **changed):
+        super().__init__(rank=0, num_workers=2)
+        self.changed, self.asked = changed, 0
+
+    def gather(self, payload, what="gather"):
+        self.asked += 1
+        return [payload, json.dumps({**json.loads(payload), **self.changed}).encode()]
+
+
+def test_workers_at_different_steps_are_told(script):
+    script(snapshot="10steps")
+    store = KVStoreLocal("local", OneOfTwo(step=11))
+    with pytest.raises(DataError, match=r"workers 0 and 1 call kv.snapshot with different steps.*got 11 \(rank 1\)"):
+        LoopSnapshots(store).snapshot(10, None)
+
+
+def test_a_snapshot_is_put_off_while_any_worker_writes(script):
+    folder = script(snapshot="10steps")
+    session = OneOfTwo(busy=True)
+    kept = LoopSnapshots(KVStoreLocal("local", session))
+    assert not any(kept.snapshot(step, None) for step in range(1, 30))
+    assert 2 <= session.asked <= 21, "not before the tenth step, and at most at each after it"
+    assert not list(folder.glob("0*"))
 
 
 def test_a_step_between_two_calls_counts(script):
