@@ -64,9 +64,8 @@ def test_a_step_is_left_out_or_ends_the_training(cupy_on_cpu, capsys, ctx, preci
 @pytest.mark.parametrize("cupy_on_cpu", [1], indirect=True)
 def test_what_overflows_in_float16_is_left_out_of_a_store_as_well(cupy_on_cpu, capsys):
     """Compressed gradients go through a store. Times 2^16, they overflow 65504 here until the scale has been halved."""
-    coded = {"type": "bf16"}
-    large = np.float32(64) * X
-    plain = train(large, Y, mx.gpu(0), precision="float16", compression_params=coded)
-    found = train(large, Y, mx.gpu(0), precision="float16", compression_params=coded, on_nan="skip")
+    options = {"precision": "float16", "kvstore": "device", "compression_params": {"type": "bf16"}}
+    plain = train(np.float32(64) * X, Y, mx.gpu(0), **options)
+    found = train(np.float32(64) * X, Y, mx.gpu(0), on_nan="skip", **options)
     assert plain.skipped_steps == 0 < found.skipped_steps < 5
     assert "step left out (1 so far): the gradient of key" in capsys.readouterr().err
