@@ -34,7 +34,7 @@ class Options:
     timeout: float | None = None
     start_timeout: float | None = None
     grace_period: float = 30.0
-    max_restarts: int = 0
+    max_restarts: int | None = None
     snapshot: str | None = None
     resume: str | None = None
     on_nan: str | None = None

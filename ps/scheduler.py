@@ -49,7 +49,7 @@ class Scheduler:
         self.claim.bound(self.listener.endpoint)
         self.status = StatusWriter(env.status_fd)
         name = secrets.token_hex(8)
-        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name)
+        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name, env.generation)
         self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
         # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
         # processes that end before, and a script may prepare its data for minutes before it joins.

@@ -27,8 +27,8 @@ if options["compression"]:
 np.random.seed(rank)
 first, mine = kv.restore() or (0, {"draws": [], "rank": rank})
 for step in range(first, options["steps"]):
-    if step == options["kill"] and rank == options["victim"]:
-        while options["after"] and not list(Path("snapshots/train").glob("0*")):
+    if step == options["kill"] and rank == options["victim"] and os.environ.get("PUSHGRAD_GENERATION", "1") == "1":
+        while options["after"] and not list(Path("kept").glob("0*")):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     draws = [np.random.default_rng((step, one)) for one in range(2)]
@@ -40,6 +40,7 @@ for step in range(first, options["steps"]):
     kv.row_sparse_push("rows", sum(rows for _, rows in some), ids)
     kv.pull("w")
     mine["draws"].append(np.random.random())
+    print("step", rank, step, flush=True)
     kv.snapshot(step + 1, extra=mine)
 bits = [kv.pull(key).tobytes() for key in ("w", "rows")]
 bits += [state.tobytes() for states in kv.states(["w", "rows"]) for state in states.values()]
@@ -51,15 +52,15 @@ print("end", rank, first, zlib.crc32(b"".join(bits)), mine["draws"], flush=True)
 def loop(launch, script):
     """Runs the loop; gives the exit code, the steps from which workers went on, the checksums and the draws by rank."""
 
-    def run(size=None, resume="off", snapshot="off", env=None, **options):
+    def run(size=None, resume="off", snapshot="off", restarts=0, **options):
         given = {"kind": "auto", "kill": None, "victim": 0, "after": True, "steps": 24, "compression": False, **options}
         command = [script(LOOP), json.dumps(given)]
-        env = {"OMP_NUM_THREADS": "1", "MXNET_KVSTORE_BIGARRAY_BOUND": "1000", **(env or {})}
+        env = {"OMP_NUM_THREADS": "1", "MXNET_KVSTORE_BIGARRAY_BOUND": "1000", "PUSHGRAD_SNAPSHOT_DIR": "kept"}
         if size is None:
             env |= {"PUSHGRAD_SNAPSHOT": snapshot, "PUSHGRAD_RESUME": resume}
             job = launch(argv=[sys.executable, *command], env=env)
         else:
-            kept = ["--snapshot", snapshot, "--resume", resume]
+            kept = ["--snapshot", snapshot, "--resume", resume, "--max-restarts", restarts]
             job = launch("--workers", size[0], "--servers", size[1], *kept, *command, real=True, env=env)
         code = job.finish()
         ends = [line.partition("end ")[2].split(" ", 3) for line in job.lines if "end " in line]
@@ -79,7 +80,7 @@ def test_a_killed_loop_goes_on_with_other_servers_and_in_one_process(loop):
     assert code == 0
     code, _, killed = loop((2, 2), snapshot="5steps", kill=17, victim=1)
     assert code == 137
-    assert "this script trains through mx.kv" not in killed.text, "it calls kv.restore"
+    assert "a death ends this job" not in killed.text, "it calls kv.restore"
     code, found, job = loop((2, 3), snapshot="5steps", resume="auto")
     assert code == 0, job.text
     assert found[0][0] == found[1][0] >= 5
@@ -100,9 +101,10 @@ def test_a_loop_without_restore_ends_with_its_job_and_says_so(launch, script):
         kv.init("w", np.zeros(2, np.float32))
         kv.push("w", np.ones(2, np.float32))
         """)
-    job = launch("--workers", 1, "--snapshot", "1s", name, real=True)
+    job = launch("--workers", 1, name, real=True)
     assert job.finish() == 0
-    assert job.text.count("if a process dies, the job ends: this script trains through mx.kv") == 1
+    said = "a death ends this job: its script trains through mx.kv and does not call kv.restore"
+    assert job.text.count(said) == 1, job.text
 
 
 CROSSED = """
@@ -119,10 +121,19 @@ for step in range(1, 9):
 
 
 def test_a_job_of_which_one_worker_calls_snapshot_ends_and_says_where_each_waits(launch, script):
-    job = launch("--workers", 2, "--snapshot", "0.001s", script(CROSSED), real=True)
+    job = launch("--workers", 2, "--snapshot", "0.001s", "--max-restarts", 0, script(CROSSED), real=True)
     assert job.finish() not in (0, 137)
     assert "kv.snapshot: step 1 of key-value store 1" in job.text
     assert "step 2 of key-value store 1" in job.text
+
+
+def test_launch_starts_a_loop_again_and_its_lines_come_once(loop):
+    _, expected, _ = loop((2, 2))
+    code, found, job = loop((2, 2), snapshot="5steps", kill=17, victim=1, restarts=1)
+    assert code == 0, job.text
+    assert {rank: one[1:] for rank, one in found.items()} == {rank: one[1:] for rank, one in expected.items()}
+    assert "of its loop over mx.kv, as generation 2" in job.text
+    assert [job.text.count(f"step {rank} {step}\n") for rank in range(2) for step in range(24)] == [1] * 48
 
 
 @pytest.mark.long

@@ -8,12 +8,12 @@ worker has besides (`extra`, random numbers, compression's residuals) it writes 
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
 from ...common.checks import whole_number
 from ...common.errors import DataError, FileFormatError, ParameterError
+from .. import output_marks
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.state_tree import copied
@@ -38,6 +38,7 @@ class LoopSnapshots:
         self._run: ScriptRun | None = None  # as soon as one of them has been called
         self._fit, self._step = 0, -1  # its ordinal in the script, and the step of the last call
         self._turns: Turns | None = None  # None if no snapshots are to be taken
+        self._said = False  # that a death ends the job
 
     def restore(self) -> Kept | None:
         """See `KVStore.restore`."""
@@ -45,10 +46,14 @@ class LoopSnapshots:
             raise ParameterError("kv.restore: keys have been pushed already", remedy="Call it before the first push")
         options = SnapshotOptions.of(None, None)
         run = self._begin(options)
-        if options.source is None:
-            return None
-        found = run.found(options.source, self._fit, self._identity(), self._session)
-        return self._go_on(found) if found else None
+        found = None
+        if options.source is not None:
+            found = run.found(options.source, self._fit, self._identity(), self._session)
+        kept = self._go_on(found) if found else None
+        if self._turns is not None:
+            output_marks.at(self._fit, kept.step if kept else 0)
+            self._session.resumable(fit=self._fit, epoch=0, batch=0, step=kept.step if kept else 0)
+        return kept
 
     def snapshot(self, step: int, extra: Any) -> bool:
         """See `KVStore.snapshot`."""
@@ -60,6 +65,7 @@ class LoopSnapshots:
         if self._step < 0:
             copied(extra, EXTRA)  # what cannot be kept is to be told at once, and not when a snapshot is due
         last, self._step = max(self._step, 0), step
+        output_marks.at(self._fit, step)
         if not self._turns.comes(last, step, self._session.num_workers > 1):
             return False
         writes = self._agree(self._turns)
@@ -68,15 +74,10 @@ class LoopSnapshots:
         return writes
 
     def first_push(self) -> None:
-        """Under `launch` with snapshots: say that this script takes no part in them, if it does not."""
-        if self._run is None and self._session.rank == 0 and "PUSHGRAD_LAUNCHED" in os.environ:
-            options = SnapshotOptions.of(None, None)
-            if options.interval is not None:
-                run = script_run.run_in(options.folder)
-                run.say_once(
-                    "if a process dies, the job ends: this script trains through mx.kv and does not call kv.restore, "
-                    "see docs/snapshots.md"
-                )
+        """Let `launch` say that the job cannot go on after a death, if the script does not go on from snapshots."""
+        if self._run is None and not self._said:
+            self._said = True
+            self._session.not_resumable("its script trains through mx.kv and does not call kv.restore")
 
     def _begin(self, options: SnapshotOptions) -> ScriptRun:
         """Take a place in the run of the script."""
@@ -136,17 +137,20 @@ class LoopSnapshots:
         if not store.is_exact:  # servers take pushes as they come: nobody may go on before rank 0 has it all
             store.barrier()
         mine = {"extra": extra, "random": random_state(), "residuals": store.residuals()}
-        name, head, tree = f"fit{self._fit}-step{self._step}", self._head(run), copied(mine, EXTRA)
+        fit, step = self._fit, self._step
+        name, head, tree = f"fit{fit}-step{step}", run.head(fit, self._identity()), copied(mine, EXTRA)
         if session.rank == 0:
             tree |= self._contents()
             tree["workers"] = session.num_workers
             others = range(1, session.num_workers)
-            head |= {**run.circumstances(self._fit), "parts": list(others)}
+            head |= {"step": step, "epoch": None, "batch": None, "done": False, "parts": list(others)}
+            head |= run.circumstances(fit)
             blocked = turns.blocked()
 
             def work() -> None:
                 write_whole(run, name, head, tree, others, session)
                 run.folder.prune(run.id)
+                session.resumable(fit=fit, epoch=0, batch=0, step=step)
                 turns.cost = blocked + time.thread_time()
         else:
 
@@ -156,10 +160,6 @@ class LoopSnapshots:
         run.write(work)
         if not store.is_exact:
             store.barrier()
-
-    def _head(self, run: ScriptRun) -> dict[str, Any]:
-        place = {"fit": self._fit, "step": self._step, "epoch": None, "batch": None, "done": False}
-        return {"run": run.id, "script": run.script, "identity": self._identity(), **place}
 
     def _contents(self) -> dict[str, Any]:
         """All that the store holds, by the keys' names: what `to-checkpoint` calls arg_params and optimizer_states."""
@@ -193,6 +193,7 @@ class LoopSnapshots:
             self._step = int(found.head["step"])
         except (KeyError, TypeError) as error:
             raise FileFormatError(f"{found.path} has not the state of a key-value store: {error}") from None
+        output_marks.go_on_from(self._fit, self._step)
         self._say(found, int(tree["workers"]))
         return Kept(self._step, own["extra"])
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...common.errors import JobError
+from .. import output_marks
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
@@ -38,11 +39,21 @@ class Snapshots:
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
             run.lock()
-        self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
+        self._head = run.head(fit, identity)
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
+
+    def begin(self, engine: Engine, epoch: int, batch: int) -> None:
+        """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
+        output_marks.at(self._fit, self._step)
+        if engine.is_exact:
+            self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+            return
+        text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
+        self.say_once(text)
+        self._session.not_resumable(text)
 
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
@@ -50,10 +61,8 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        output_marks.at(self._fit, self._step)
         if not engine.is_exact:
-            self.say_once(
-                "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
-            )
             return
         due = self._due()
         if bool(engine.residuals()) and self._session.num_workers > 1:  # rank 0 says when, as all have a part of it
@@ -85,6 +94,7 @@ class Snapshots:
 
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
+        output_marks.at(self._fit + 1, 0)
         if self._session.rank == 0:
             model = setup.model
             arrays = model.arg_params, model.aux_params, model.optimizer_states
@@ -133,6 +143,10 @@ class Snapshots:
             if done:
                 run.results[self._fit] = numbered
             run.folder.prune(run.id)
+            if done:
+                self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
+            else:
+                self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
             self._cost = blocked + time.thread_time()
 
         run.write(work)
