@@ -12,18 +12,20 @@ BAD[25, 0, 0, 0] = np.nan  # in the third of five batches
 GOOD = np.r_[0:20, 30:50]
 
 
-def network():
+def network(grad_scale):
     net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=4, name="conv")
     net = mx.sym.Activation(mx.sym.BatchNorm(net, fix_gamma=False, name="bn"), act_type="tanh", name="tanh")
     return mx.sym.SoftmaxOutput(
-        mx.sym.FullyConnected(mx.sym.Flatten(net, name="flat"), num_hidden=3, name="fc"), name="softmax"
+        mx.sym.FullyConnected(mx.sym.Flatten(net, name="flat"), num_hidden=3, name="fc"),
+        grad_scale=grad_scale,
+        name="softmax",
     )
 
 
-def train(data, labels, ctx, **options):
+def train(data, labels, ctx, grad_scale=1, **options):
     mx.random.seed(3)
     return mx.FeedForward.create(
-        network(), data, labels, ctx, batch_size=10, num_epoch=1, shuffle=False, learning_rate=0.1, momentum=0.9,
+        network(grad_scale), data, labels, ctx, batch_size=10, num_epoch=1, shuffle=False, learning_rate=0.1, momentum=0.9,
         initializer=mx.init.Xavier(), eval_metric="ce", **options
     )  # fmt: skip
 
@@ -63,9 +65,9 @@ def test_a_step_is_left_out_or_ends_the_training(cupy_on_cpu, capsys, ctx, preci
 
 @pytest.mark.parametrize("cupy_on_cpu", [1], indirect=True)
 def test_what_overflows_in_float16_is_left_out_of_a_store_as_well(cupy_on_cpu, capsys):
-    """Compressed gradients go through a store. Times 2^16, they overflow 65504 here until the scale has been halved."""
+    """Compressed gradients go through a store. 4 (p - 1) times 2^16 is above 65504, until the scale has been halved."""
     options = {"precision": "float16", "kvstore": "device", "compression_params": {"type": "bf16"}}
-    plain = train(np.float32(64) * X, Y, mx.gpu(0), **options)
-    found = train(np.float32(64) * X, Y, mx.gpu(0), on_nan="skip", **options)
+    plain = train(X, Y, mx.gpu(0), grad_scale=4, **options)
+    found = train(X, Y, mx.gpu(0), grad_scale=4, on_nan="skip", **options)
     assert plain.skipped_steps == 0 < found.skipped_steps < 5
     assert "step left out (1 so far): the gradient of key" in capsys.readouterr().err

@@ -18,13 +18,13 @@ from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
-from .keeper import Keeper, Kept
+from .keeper import Keepable
 from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
 
-class KVStore(StoreKind):
+class KVStore(Keepable, StoreKind):
     """Keys to arrays that all workers share.
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
@@ -198,36 +198,6 @@ class KVStore(StoreKind):
         """An array of the key's shape and dtype that is the caller's alone."""
         info = self.keys[key]
         return np.empty(info.shape, info.dtype)
-
-    def snapshot(self, step: int, extra: Any = None) -> bool:
-        """Keep the values, the optimizer's states and what else a loop of one's own goes on from, if that is due.
-
-        To be called by all workers after the same steps, for instance after every one; `step` is how many are done. It
-        costs next to nothing unless PUSHGRAD_SNAPSHOT (`launch --snapshot`) says that a snapshot is due, and then the
-        time for copying; True is returned then. `extra` is this worker's own state: dicts by names, lists, texts,
-        numbers and numpy arrays. See docs/snapshots.md for what is kept besides, and what is promised.
-
-        Raises ParameterError if `step` is not more than in the call before or `extra` is anything else, DataError if
-        workers call it with different steps; in a job RemoteError, PeerLost or JobError as of other methods.
-        """
-        return self._kept().snapshot(step, extra)
-
-    def restore(self) -> Kept | None:
-        """Go on from a snapshot if PUSHGRAD_RESUME (`launch --resume`) says so: step and extra as `snapshot` was given
-        them, or None if the loop is to begin at its beginning. Then pull: the values are those of the snapshot.
-
-        Every worker calls it, after `init` and `set_optimizer` and before the first push. With another number of
-        workers than then, those that are new get worker 0's `extra`.
-
-        Raises ParameterError if it comes too late, FileFormatError if there are snapshots and none can be used, for
-        instance as they are of other keys, shapes, or another optimizer or script.
-        """
-        return self._kept().restore()
-
-    def _kept(self) -> Keeper:
-        if self.keeper is None:
-            raise ParameterError("this key-value store keeps no snapshots", remedy="Make it by mx.kv.create")
-        return self.keeper
 
     @abstractmethod
     def close(self) -> None:

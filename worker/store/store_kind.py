@@ -14,7 +14,6 @@ from ..array import Array
 from .compression import Compressor
 from .finite import flaw
 from .flight import Leg
-from .keeper import Keeper
 from .keys import KeyInfo, KeyTable
 from .session import Session
 
@@ -36,7 +35,6 @@ class StoreKind(ABC):
         self.keys = KeyTable()
         self.compression_params: Any = None  # as `set_gradient_compression` was given them
         self._compressor: Compressor | None = None
-        self.keeper: Keeper | None = None  # who keeps snapshots of it, where a script asks for them
 
     @property
     def is_exact(self) -> bool:

@@ -1,4 +1,4 @@
-"""Snapshots of a loop that pushes and pulls by hand: `KVStore.snapshot` and `KVStore.restore`.
+"""Snapshots of a loop that pushes and pulls by hand: `Keepable.snapshot` and `Keepable.restore`.
 
 They have the same folders, files and options as those of a fit. Rank 0 writes what the store holds. Between the calls
 of `snapshot`, in dist_sync, no server can be at another step than rank 0: it would need rank 0's gradients. What each
@@ -38,10 +38,10 @@ class LoopSnapshots:
         self._run: ScriptRun | None = None  # as soon as one of them has been called
         self._fit, self._step = 0, -1  # its ordinal in the script, and the step of the last call
         self._turns: Turns | None = None  # None if no snapshots are to be taken
-        self._said = False  # that a death ends the job
+        self._said = False  # that a death ends the job, if it does
 
     def restore(self) -> Kept | None:
-        """See `KVStore.restore`."""
+        """See `Keepable.restore`."""
         if self._store.keys.pushed:
             raise ParameterError("kv.restore: keys have been pushed already", remedy="Call it before the first push")
         options = SnapshotOptions.of(None, None)
@@ -56,7 +56,7 @@ class LoopSnapshots:
         return kept
 
     def snapshot(self, step: int, extra: Any) -> bool:
-        """See `KVStore.snapshot`."""
+        """See `Keepable.snapshot`."""
         run = self._run or self._begin(SnapshotOptions.of(None, None))
         if whole_number("kv.snapshot: step", step, 0) <= self._step:
             raise ParameterError("kv.snapshot: step", expected=f"more than the {self._step} of before", got=step)
@@ -74,10 +74,14 @@ class LoopSnapshots:
         return writes
 
     def first_push(self) -> None:
-        """Let `launch` say that the job cannot go on after a death, if the script does not go on from snapshots."""
-        if self._run is None and not self._said:
+        """Let `launch` say that the job cannot go on after a death, if the script does not go on from snapshots.
+
+        It does if another store of it has been restored: this one may be for sums, which nothing depends on later.
+        """
+        if not self._said:
             self._said = True
-            self._session.not_resumable("its script trains through mx.kv and does not call kv.restore")
+            if script_run.run_in(SnapshotOptions.of(None, None).folder).loop is None:
+                self._session.not_resumable("its script trains through mx.kv and does not call kv.restore")
 
     def _begin(self, options: SnapshotOptions) -> ScriptRun:
         """Take a place in the run of the script."""

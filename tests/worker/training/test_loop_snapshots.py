@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, FileFormatError, ParameterError
+from pushgrad.worker.commands.snapshot import snapshot as command
 from pushgrad.worker.files import snapshot as files
 from pushgrad.worker.store.local_store import KVStoreLocal
 from pushgrad.worker.store.session import Session
@@ -97,6 +99,14 @@ def test_what_a_snapshot_of_a_loop_holds(script, capsys):
     assert found.tree["pushes"] == {"w": 10, "rows": 10}
     assert found.tree["arg_params"]["rows"].dtype == np.float64
     assert set(found.tree["optimizer_states"]["w"]) == {"mom"}
+    listed = CliRunner().invoke(command, ["list", str(folder)]).output
+    assert listed.splitlines()[-1].split()[0] == "000002-fit1-step10" and listed.split()[-2:] == ["10", "loop.py"]
+    made_of_it = CliRunner().invoke(command, ["to-checkpoint", str(folder), str(folder / "net")]).output
+    assert made_of_it == f"saved {folder}/net-0010.params\n"
+    np.testing.assert_array_equal(mx.nd.load(folder / "net-0010.params")["arg:w"], found.tree["arg_params"]["w"])
+    np.testing.assert_array_equal(
+        mx.nd.load(folder / "net-0010.states")["mom:w"], found.tree["optimizer_states"]["w"]["mom"]
+    )
 
 
 def test_snapshots_that_are_off_are_not_taken(script):
@@ -172,11 +182,29 @@ class OneOfTwo(Session):
 
     def __init__(self, **changed):
         super().__init__(rank=0, num_workers=2)
-        self.changed, self.asked = changed, 0
+        self.changed, self.asked, self.obstacles = changed, 0, []
+
+    def not_resumable(self, obstacle):
+        self.obstacles.append(obstacle)
 
     def gather(self, payload, what="gather"):
         self.asked += 1
         return [payload, json.dumps({**json.loads(payload), **self.changed}).encode()]
+
+
+@pytest.mark.parametrize("restores", [False, True])
+def test_a_store_for_sums_does_not_keep_a_loop_from_going_on(script, restores):
+    script(snapshot="10steps")
+    session = OneOfTwo()
+    weights, sums = KVStoreLocal("local", session), KVStoreLocal("local", session)
+    for kv in (weights, sums):
+        kv.keeper = LoopSnapshots(kv)
+        kv.init("w", np.zeros(2))
+    if restores:
+        weights.restore()
+    for _ in range(3):
+        sums.push("w", np.ones(2))
+    assert len(session.obstacles) == (not restores)
 
 
 def test_workers_at_different_steps_are_told(script):
