@@ -25,8 +25,8 @@ def network(grad_scale):
 def train(data, labels, ctx, grad_scale=1, **options):
     mx.random.seed(3)
     return mx.FeedForward.create(
-        network(grad_scale), data, labels, ctx, batch_size=10, num_epoch=1, shuffle=False, learning_rate=0.1, momentum=0.9,
-        initializer=mx.init.Xavier(), eval_metric="ce", **options
+        network(grad_scale), data, labels, ctx, batch_size=10, num_epoch=1, shuffle=False, learning_rate=0.1,
+        momentum=0.9, initializer=mx.init.Xavier(), eval_metric="ce", **options
     )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ def test_a_step_is_left_out_or_ends_the_training(cupy_on_cpu, capsys, ctx, preci
         assert np.isnan(train(BAD, Y, ctx, on_nan="allow").arg_params["conv_weight"]).any()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy stands in for the GPU, and warns of what overflows
 @pytest.mark.parametrize("cupy_on_cpu", [1], indirect=True)
 def test_what_overflows_in_float16_is_left_out_of_a_store_as_well(cupy_on_cpu, capsys):
     """Compressed gradients go through a store. 4 (p - 1) times 2^16 is above 65504, until the scale has been halved."""
