@@ -18,6 +18,7 @@ from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.state_tree import copied
 from ..log import note
+from ..store.contents import contents, give_back
 from ..store.keeper import Kept
 from ..store.kvstore import KVStore
 from . import script_run
@@ -135,59 +136,41 @@ class LoopSnapshots:
 
     def _take(self, run: ScriptRun, extra: Any) -> None:
         """Copy what this worker has to keep, and have it written."""
-        assert self._turns is not None
-        store, session, turns = self._store, self._session, self._turns
+        store, rank, fit = self._store, self._session.rank, self._fit
         run.finish_writing()
         if not store.is_exact:  # servers take pushes as they come: nobody may go on before rank 0 has it all
             store.barrier()
         mine = {"extra": extra, "random": random_state(), "residuals": store.residuals()}
-        fit, step = self._fit, self._step
-        name, head, tree = f"fit{fit}-step{step}", run.head(fit, self._identity()), copied(mine, EXTRA)
-        if session.rank == 0:
-            tree |= self._contents()
-            tree["workers"] = session.num_workers
-            others = range(1, session.num_workers)
-            head |= {"step": step, "epoch": None, "batch": None, "done": False, "parts": list(others)}
-            head |= run.circumstances(fit)
-            blocked = turns.blocked()
-
-            def work() -> None:
-                write_whole(run, name, head, tree, others, session)
-                run.folder.prune(run.id)
-                session.resumable(fit=fit, epoch=0, batch=0, step=step)
-                turns.cost = blocked + time.thread_time()
+        name, head, tree = f"fit{fit}-step{self._step}", run.head(fit, self._identity()), copied(mine, EXTRA)
+        if rank == 0:
+            self._write_whole(run, name, head, tree | contents(store))
         else:
-
-            def work() -> None:
-                snapshot.write(run.folder.aside(name), snapshot.part(session.rank), head, tree)
-
-        run.write(work)
+            run.write(lambda: snapshot.write(run.folder.aside(name), snapshot.part(rank), head, tree))
         if not store.is_exact:
             store.barrier()
 
-    def _contents(self) -> dict[str, Any]:
-        """All that the store holds, by the keys' names: what `to-checkpoint` calls arg_params and optimizer_states."""
-        infos = list(self._store.keys)
-        keys, names = [info.key for info in infos], [info.name for info in infos]
-        return {
-            "arg_params": dict(zip(names, self._store.pull(keys), strict=True)),
-            "optimizer_states": dict(zip(names, self._store.states(keys), strict=True)),
-            "pushes": {info.name: info.before + info.n for info in infos},
-        }
+    def _write_whole(self, run: ScriptRun, name: str, head: dict[str, Any], tree: dict[str, Any]) -> None:
+        """Have rank 0's part written, and the snapshot appear when those of the others are there."""
+        assert self._turns is not None
+        session, turns, fit, step = self._session, self._turns, self._fit, self._step
+        others, blocked = range(1, session.num_workers), turns.blocked()
+        head |= {"step": step, "epoch": None, "batch": None, "done": False, "parts": list(others)}
+        head |= run.circumstances(fit)
+        tree["workers"] = session.num_workers
+
+        def work() -> None:
+            write_whole(run, name, head, tree, others, session)
+            run.folder.prune(run.id)
+            session.resumable(fit=fit, epoch=0, batch=0, step=step)
+            turns.cost = blocked + time.thread_time()
+
+        run.write(work)
 
     def _go_on(self, found: Snapshot) -> Kept:
         """Give the store, and this worker, what the snapshot holds."""
         store, rank, tree = self._store, self._session.rank, found.tree
         try:
-            parts = [(info, "weight", tree["arg_params"][info.name]) for info in store.keys]
-            parts += [
-                (info, part, tree["optimizer_states"][info.name][part])
-                for info in store.keys
-                for part in store._state_names()
-            ]
-            store._give(parts)
-            for info in store.keys:
-                info.before = int(tree["pushes"][info.name])
+            give_back(store, tree)
             store.restore_residuals(residuals_of(found, tree["residuals"], self._session))
             own = tree
             if 0 < rank < tree["workers"]:
