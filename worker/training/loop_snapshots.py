@@ -52,7 +52,7 @@ class LoopSnapshots:
             found = run.found(options.source, self._fit, self._identity(), self._session)
         kept = self._go_on(found) if found else None
         if self._turns is not None:
-            output_marks.at(self._fit, kept.step if kept else 0)
+            output_marks.begin(self._fit, kept.step if kept else 0)
             self._session.resumable(fit=self._fit, epoch=0, batch=0, step=kept.step if kept else 0)
         return kept
 
@@ -159,7 +159,7 @@ class LoopSnapshots:
         tree["workers"] = session.num_workers
 
         def work() -> None:
-            write_whole(run, name, head, tree, others, session)
+            write_whole(run, name, head, tree, others, session, lambda: None)  # all have come to the same call
             run.folder.prune(run.id)
             session.resumable(fit=fit, epoch=0, batch=0, step=step)
             turns.cost = blocked + time.thread_time()

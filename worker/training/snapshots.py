@@ -7,8 +7,9 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .. import output_marks
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
+from .announced import Announced
 from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_state import Arrays, FitState
@@ -44,12 +46,15 @@ class Snapshots:
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
+        self._announced = Announced(session)
+        self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
-        output_marks.at(self._fit, self._step)
+        output_marks.begin(self._fit, self._step)
         if engine.is_exact:
             self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+            self._announced.begin()
             return
         text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
         self.say_once(text)
@@ -61,9 +66,25 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        self._passed.set()  # all have handed in their gradients of another step
         output_marks.at(self._fit, self._step)
         if not engine.is_exact:
             return
+        ends = self._announced.ends  # read first: what follows must be this step's snapshot
+        if self._announced.snapshot:
+            self.run.finish_writing()
+        self._take_if_due(setup, engine, epoch, batch, callbacks)
+        if ends:
+            self._passed.set()
+            self.run.finish_writing()
+            self._announced.end()
+
+    def close(self) -> None:
+        """No more steps will come."""
+        self._passed.set()
+        self._announced.close()
+
+    def _take_if_due(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         due = self._due()
         if bool(engine.residuals()) and self._session.num_workers > 1:  # rank 0 says when, as all have a part of it
             due = self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
@@ -75,6 +96,7 @@ class Snapshots:
         if engine.is_exact:
             self._asked = time.monotonic()
             self._take(setup, engine, epoch, batch, callbacks)
+            self._passed.set()  # all workers know that they stop here
 
     def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Copy this worker's part of the state, and have it written."""
@@ -111,7 +133,8 @@ class Snapshots:
         """Whether a snapshot is to be taken now: never while one is being written."""
         self._asked = time.monotonic()
         elapsed = self._asked - self._last
-        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
+        announced, self._announced.snapshot = self._announced.snapshot, False
+        self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
     def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
@@ -138,8 +161,11 @@ class Snapshots:
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
         head |= {**run.circumstances(self._fit), "parts": list(ranks)}
 
+        if self._session.num_workers > 1 and not done:
+            self._passed.clear()
+
         def work() -> None:
-            numbered = write_whole(run, name, head, state.tree(), ranks, self._session)
+            numbered = write_whole(run, name, head, state.tree(), ranks, self._session, self._passed.wait)
             if done:
                 run.results[self._fit] = numbered
             run.folder.prune(run.id)
@@ -153,9 +179,18 @@ class Snapshots:
 
 
 def write_whole(
-    run: ScriptRun, name: str, head: Mapping[str, Any], tree: Mapping[str, Any], ranks: Iterable[int], session: Session
+    run: ScriptRun,
+    name: str,
+    head: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    ranks: Iterable[int],
+    session: Session,
+    passed: Callable[[], object],
 ) -> str:
     """Write a snapshot, which appears when the parts of these ranks are there as well; its name with the number.
+
+    `passed` returns when all workers have done all there is to do up to its step: nobody would do again what another
+    worker still has to print of it.
 
     Raises OSError if it cannot be written, and what `await_parts` does.
     """
@@ -164,6 +199,7 @@ def write_whole(
     try:
         snapshot.write(folder, snapshot.STATE, head, tree)
         await_parts(folder, ranks, session)
+        passed()
         return run.folder.commit(name)
     except BaseException:
         run.folder.give_up(name)
