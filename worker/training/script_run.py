@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +57,21 @@ class ScriptRun:
         self.failed = 0
         self.stops = False
         self._failure: Exception | None = None
+        self.loop: object = None  # the key-value store whose snapshots these are, besides those of fits
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
         self._named: set[str] = set()
+
+    def lock(self) -> None:
+        """Keep others from writing in the folder, if it can be written at all, else warn.
+
+        Raises ParameterError if another training does.
+        """
+        try:
+            self.folder.lock()
+        except OSError as error:
+            self.warn(error)
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
@@ -127,6 +140,19 @@ class ScriptRun:
             else:
                 return path
         return None
+
+    def head(self, fit: int, identity: Identity) -> dict[str, Any]:
+        """What the head of each file of a snapshot of that fit begins with."""
+        job = os.environ.get("PUSHGRAD_JOB_ID")
+        return {"run": self.id, "job": job, "script": self.script, "fit": fit, "identity": identity}
+
+    def circumstances(self, fit: int) -> dict[str, Any]:
+        """What the head of a snapshot of that fit says of everything around it."""
+        return {
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "results": {str(other): result for other, result in self.results.items() if other != fit},
+            "failed": self.failed,
+        }
 
     def write(self, work: Callable[[], None]) -> None:
         """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""

@@ -51,9 +51,11 @@ class Interval:
 
         `cost` is what that one took, in seconds.
         """
-        if self.steps is not None:
-            return step % self.steps == 0
-        return elapsed >= (self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost))
+        return step % self.steps == 0 if self.steps is not None else elapsed >= self.pause(cost)
+
+    def pause(self, cost: float) -> float:
+        """Seconds between two snapshots, where steps do not decide; each costs `cost` of them."""
+        return self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ alone has it writes itself, into the same folder, and rank 0 makes the snapshot 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +40,9 @@ class Snapshots:
         """Raises ParameterError if another training writes snapshots in the folder, and what `heed` of `run` does."""
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
-            try:
-                run.folder.lock()
-            except OSError as error:
-                run.warn(error)
+            run.lock()
         run.heed()
-        job = os.environ.get("PUSHGRAD_JOB_ID")
-        self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
+        self._head = run.head(fit, identity)
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
@@ -102,6 +96,13 @@ class Snapshots:
         """No more steps will come."""
         self._passed.set()
         self._announced.close()
+
+    def at_stop(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot of a fit that stops there. Every worker calls it; arguments and errors as of `after_step`."""
+        self._passed.set()  # all workers know that they stop here
+        self._asked = time.monotonic()
+        self._take(setup, engine, epoch, batch, callbacks)
+        self._passed.set()
 
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
@@ -184,7 +185,7 @@ class Snapshots:
         """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
         capture, blocked = self._capture, time.monotonic() - self._asked
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
-        head |= {"written": datetime.now(UTC).isoformat(timespec="seconds"), "parts": list(ranks)}
+        head["parts"] = list(ranks)
         if self._session.num_workers > 1 and not done:
             self._passed.clear()
 
@@ -198,27 +199,40 @@ class Snapshots:
         self.run.write(work)
 
     def _write(self, name: str, head: dict[str, Any], state: FitState) -> None:
-        run = self.run
-        # Now, as the result of the fit before this one may just have been written.
-        head["results"] = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
-        head["failed"] = run.failed
-        run.folder.lock()  # where it failed at the start of the fit
-        folder = run.folder.aside(name)
-        try:
-            snapshot.write(folder, snapshot.STATE, head, state.tree())
-            await_parts(folder, head["parts"], self._session)
-            # Another worker may still have to print a line of this step, which nobody would do again.
-            self._passed.wait()
-            numbered = run.folder.commit(name)
-        except BaseException:
-            run.folder.give_up(name)
-            raise
+        # Another worker may still have to print a line of this step, which nobody would do again.
+        numbered = write_whole(self.run, name, head, state.tree(), self._session, self._passed.wait)
         if head["done"]:
-            run.results[self._fit] = numbered
+            self.run.results[self._fit] = numbered
             self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
         else:
             self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
-        run.folder.prune(run.id)
+        self.run.folder.prune(self.run.id)
+
+
+def write_whole(
+    run: ScriptRun,
+    name: str,
+    head: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    session: Session,
+    passed: Callable[[], object],
+) -> str:
+    """Write a snapshot, which appears when the parts of other workers, `head["parts"]`, are there; its numbered name.
+
+    `passed` returns when all workers have done all there is to do up to its step. Raises OSError if it cannot be
+    written, and what `await_parts` does.
+    """
+    run.folder.lock()  # where it failed at the start
+    folder = run.folder.aside(name)
+    try:
+        # Of now, as the result of the fit before this one may just have been written.
+        snapshot.write(folder, snapshot.STATE, {**head, **run.circumstances(head["fit"])}, tree)
+        await_parts(folder, head["parts"], session)
+        passed()
+        return run.folder.commit(name)
+    except BaseException:
+        run.folder.give_up(name)
+        raise
 
 
 def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:
