@@ -38,7 +38,7 @@ def train(x, pick, compression=None, **options):
 
 all, code = slice(None), {"type": "2bit", "threshold": 0.01}
 found = {
-    "without": train(X, good), "skip": train(bad, all), 
+    "without": train(X, good), "skip": train(bad, all),
     "stop": train(bad, all, on_nan="stop", snapshot="3steps"),  # its last step is kept already, or being written
     "before": train(X, slice(0, 24)),
 }
