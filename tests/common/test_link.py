@@ -10,6 +10,7 @@ from pushgrad.common.codec import decode, encode
 from pushgrad.common.job import JobEnv
 from pushgrad.common.link import Link
 from pushgrad.common.messages import Error, Hello, Leave, Left, Ping, Registered, Welcome
+from pushgrad.common.network import Network
 
 LEASE = 20.0
 
@@ -71,8 +72,8 @@ def root():
 def joined(root):
     """A link that has joined, its clock, and its identity."""
     env = JobEnv("worker", "127.0.0.1", root.port, num_workers=1, num_servers=1, insecure=True)
-    context, clock = zmq.Context(), Clock()
-    link = Link(env, context, clock=clock)
+    network, clock = Network(), Clock()
+    link = Link(env, network, clock=clock)
     joining = threading.Thread(target=link.join)
     joining.start()
     identity = root.hear(Hello)
@@ -81,7 +82,7 @@ def joined(root):
     joining.join(10)
     yield link, clock, identity
     link.close()
-    context.term()
+    network.close()
 
 
 def test_leave_is_said_again_on_a_new_connection(root, joined):
@@ -101,7 +102,7 @@ def test_a_standstill_of_this_process_is_not_counted_twice(root, joined):
     link.check()
     clock.now += 10 * LEASE
     root.say(identity, Ping(n=1))
-    assert link.socket.poll(10_000)
+    assert link.connection.socket.poll(10_000)
     assert link.receive() == []
     link.check()
     clock.now += LEASE / 3
@@ -122,6 +123,6 @@ def test_another_scheduler_at_the_same_place_deals_no_rank_again(root, joined):
     identity, *frames = root.socket.recv_multipart()
     assert decode(frames).scheduler == "first"
     root.say(identity, Error(code="restarted", text="knows nothing"))
-    assert link.socket.poll(10_000)
+    assert link.connection.socket.poll(10_000)
     with pytest.raises(SystemExit, match="is another one than at the start"):
         link.receive()
