@@ -72,7 +72,8 @@ class Link:
         self._scheduler: str | None = None  # the name of the one that has let us in
         self._heard = self._looked = clock()  # when the scheduler last said something, and when we last looked
         self._next_hello, self._deadline = self._looked, self._looked + env.start_timeout
-        self._asked: int | None = None  # to leave, on which connection: what was said on an earlier one is lost
+        # On which connection we said hello and asked to leave: what was said on an earlier one may be lost.
+        self._greeted, self._asked = 0, -1
         self._early: list[Message] = []  # what came together with the welcome, for the first `receive` after `join`
 
     def sockets(self) -> list[Socket]:
@@ -95,12 +96,12 @@ class Link:
         self._early = self.receive()
         self.check()
         now = self.clock()
-        if self.welcome is None and not self.registered:
+        if not self.registered:  # also with the welcome in hand: the answer to the hello before it may have been lost
             if now >= self._deadline:
                 raise self._no_answer()
             if now >= self._next_hello:
-                self._next_hello = now + (HELLO_AGAIN if self.send(self.hello) else 0.05)  # soon, if it was not sent
-        return self.welcome
+                self._next_hello = now + (HELLO_AGAIN if self._greet() else 0.05)  # soon, if it was not sent
+        return self.welcome if self.registered else None
 
     def _no_answer(self) -> JobError:
         name = self.env.root_uri
@@ -122,10 +123,7 @@ class Link:
         Raises PeerLost on `abort` and if the scheduler is another one, JobError if it refuses us. What is no valid
         message is dropped.
         """
-        # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
-        # lasting ones (welcome, gone, stop), and everything here may be received twice.
-        if self.watch.drain() and self.registered:
-            self.send(self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler))
+        self.watch.drain()
         found, self._early = self._early, []
         while (frames := self.connection.receive()) is not None:
             self._heard = self.clock()
@@ -134,7 +132,18 @@ class Link:
                 self._check_version()
             elif not self._handled(item):
                 found.append(item)
+        # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
+        # lasting ones (welcome, gone, stop), and everything here may be received twice. Asked for last: that we are
+        # registered may be among what has come by the old connection.
+        if self.registered and self.watch.connections != self._greeted:
+            self._greet()
         return found
+
+    def _greet(self) -> bool:
+        hello = self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler)
+        if sent := self.send(hello):
+            self._greeted = max(1, self.watch.connections)  # what is said before there is any goes with the first
+        return sent
 
     def _check_version(self) -> None:
         """JobError if what answers our hello speaks another version: nothing that it says can ever be read."""

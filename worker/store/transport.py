@@ -177,7 +177,7 @@ class Transport(threading.Thread):
             line.read()  # before writing: answers let further requests leave
         for message in self.link.receive():
             self._heed(message)
-        self.link.check()
+        self._check_scheduler()
         self._report()
         self._forget_failed()
         for line in self.lines:
@@ -234,10 +234,22 @@ class Transport(threading.Thread):
             while self._letters and self.link.send(self._letters[0]):
                 self._letters.popleft()
 
+    def _check_scheduler(self) -> None:
+        try:
+            self.link.check()
+        except PeerLost:
+            # The answer may have been lost with the connection of a scheduler that has ended since: the work is done.
+            if not self._asked_to_leave:
+                raise
+            self._part()
+
+    def _part(self) -> None:
+        self._said_goodbye = True
+        self._left.land()
+
     def _heed(self, message: Message) -> None:
         if isinstance(message, Left):
-            self._said_goodbye = True
-            self._left.land()
+            self._part()
         elif isinstance(message, Gathered | Error):
             self._collected(message)
 
