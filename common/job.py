@@ -23,7 +23,8 @@ class JobEnv:
 
     `rank` is DMLC_WORKER_ID or DMLC_SERVER_ID if it is set, otherwise None, and the scheduler chooses one. `job_dir` is
     a directory of mode 0700 that all processes of one host share, for ipc sockets; `launch` sets it. `lease` is how
-    long a process may give no sign of life. `status_fd` is the pipe on which the scheduler reports to `launch`.
+    long a process may give no sign of life. `generation` counts how often `launch` has started the job's processes.
+    `status_fd` is the pipe on which the scheduler reports to `launch`.
     """
 
     role: str
@@ -40,6 +41,7 @@ class JobEnv:
     insecure: bool = False
     lease: float = 30.0
     start_timeout: float = 60.0
+    generation: int = 1
     status_fd: int | None = None
 
     @property
@@ -74,8 +76,14 @@ class JobEnv:
             insecure=env.get("PUSHGRAD_INSECURE") == "1",
             lease=lease(env),
             start_timeout=start_timeout(env),
+            generation=generation(env),
             status_fd=_number(env, "PUSHGRAD_STATUS_FD", low=0) if env.get("PUSHGRAD_STATUS_FD") else None,
         )
+
+
+def generation(env: Mapping[str, str]) -> int:
+    """How often the processes of this job have been started, 1 outside of `launch`. JobError if it is no number."""
+    return _number(env, "PUSHGRAD_GENERATION", low=1) if env.get("PUSHGRAD_GENERATION") else 1
 
 
 def start_timeout(env: Mapping[str, str]) -> float:

@@ -64,6 +64,7 @@ class Link:
             endpoint=endpoint,
             workers=env.num_workers,
             servers=env.num_servers,
+            generation=env.generation,
         )
         self.pulse: Pulse | None = None
         self.welcome: Welcome | None = None

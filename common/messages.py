@@ -46,8 +46,9 @@ def mark_of(incarnation: str) -> str:
 class Hello(Message):
     """A process asks to join. `rank` is the one that it must have, None for any; `endpoint` is where a server listens.
 
-    `job`, `workers` and `servers` must be the scheduler's own. Repeating it is harmless and answered like the first.
-    `scheduler` is the one that has welcomed this process, None before: another one must not deal it a rank again.
+    `job`, `generation`, `workers` and `servers` must be the scheduler's own. Repeating it is harmless and answered like
+    the first. `scheduler` is the one that has welcomed this process, None before: another one must not deal it a rank
+    again.
     """
 
     op: ClassVar[str] = "hello"
@@ -61,6 +62,7 @@ class Hello(Message):
     workers: int = checked(integer(1, MEMBERS))
     servers: int = checked(integer(1, MEMBERS))
     scheduler: str | None = checked(optional(NAME), default=None)
+    generation: int = checked(integer(1), default=1)
 
 
 @message
@@ -108,6 +110,23 @@ class Progress(Message):
     step: int = checked(COUNT)
     samples_per_second: float = checked(number())
     metric: str = checked(SHORT)
+
+
+@message
+@dataclass(frozen=True, kw_only=True)
+class Resumable(Message):
+    """Worker 0 says from where the job would go on if a process died now; not answered, and true until the next one.
+
+    That is after `step` steps of fit `fit` of the script: `batch` batches of epoch `epoch` (from 1) are done. With an
+    `obstacle` it could not go on, and that says why.
+    """
+
+    op: ClassVar[str] = "resumable"
+    fit: int = checked(COUNT, default=0)
+    epoch: int = checked(COUNT, default=0)
+    batch: int = checked(COUNT, default=0)
+    step: int = checked(COUNT, default=0)
+    obstacle: str = checked(SHORT, default="")
 
 
 @message

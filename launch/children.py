@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -97,9 +97,10 @@ class Children(Protocol):
         """Do what is to be done now and then."""
         ...
 
-    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
+    def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job: TERM, and KILL after `patience` seconds or as soon as `hurry` says so.
 
-        Returns words for each thing that cannot be ended from here. Nothing can be called after it.
+        `marks` are settings that the environments of its processes have. Returns words for each thing that cannot be
+        ended from here. Nothing can be called after it.
         """
         ...

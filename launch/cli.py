@@ -130,7 +130,10 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     help="Time that the workers have to end in order when the job is stopped.",
 )
 @click.option(
-    "--max-restarts", type=int, metavar="N", default=0, show_default=True, help="Not supported yet: must be 0."
+    "--max-restarts",
+    type=int,
+    metavar="N",
+    help="How often the job may begin again after a death.  [default: 3 where snapshots let it go on, else 0]",
 )
 @click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
 @click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")

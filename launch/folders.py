@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ..common.errors import JobError
 from .job import Job
 from .process_plan import Plan
 from .runs.identity import Identity
 from .runs.record import Recorder
+from .runs.snapshots import FOLDER, WHERE
 
 
 def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
@@ -19,7 +21,11 @@ def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:
     except OSError as error:
         raise JobError(f"cannot make the folder {error.filename} for the job: {error.strerror}") from None
     try:
-        return Recorder(job, plan, Identity.of(os.getpid()), stoppable)
+        record = Recorder(job, plan, Identity.of(os.getpid()), stoppable)
+        kept = job.run_dir / FOLDER
+        if Path(job.snapshots.get(WHERE, kept)) != kept:
+            kept.symlink_to(job.snapshots[WHERE])
+        return record
     except OSError as error:
         job.job_dir.rmdir()
         raise JobError(

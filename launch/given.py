@@ -34,6 +34,6 @@ class Options:
     timeout: float | None = None
     start_timeout: float | None = None
     grace_period: float = 30.0
-    max_restarts: int = 0
+    max_restarts: int | None = None
     snapshot: str | None = None
     resume: str | None = None

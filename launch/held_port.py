@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ..common.errors import JobError
-from .process_plan import FREE_PORT, ProcessSpec
+from .process_plan import FREE_PORT, Plan, ProcessSpec
 
 
 @contextlib.contextmanager
-def held_port(specs: Sequence[ProcessSpec]) -> Iterator[list[ProcessSpec]]:
-    """The processes with a port in place of FREE_PORT in their environments, held for as long as the context lasts.
+def held_port(specs: Sequence[ProcessSpec]) -> Iterator[Callable[[Plan], Plan]]:
+    """What puts a port in place of FREE_PORT in the environments of a plan's processes: `specs`, or later generations
+    of them. It is held for as long as the context lasts.
 
     Raises JobError if the system has no port, or no file descriptor, left.
     """
     if not any(FREE_PORT in spec.env.values() for spec in specs):
-        yield list(specs)
+        yield lambda plan: plan
         return
     with _bound() as holder:
         port = str(holder.getsockname()[1])
-        yield [replace(spec, env=_filled(spec, port)) for spec in specs]
+        yield lambda plan: replace(plan, specs=tuple(replace(spec, env=_filled(spec, port)) for spec in plan.specs))
 
 
 def _bound() -> socket.socket:

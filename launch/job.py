@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,10 @@ class Job:
     process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with CURVE keys, for clusters that
     leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
     the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
-    processes may take to come. `config` is the text of a file that describes the job, for `run_dir`.
+    processes may take to come. `max_restarts` is how often the processes may be started again after a death, None if
+    nobody has said it; `generation` counts these starts. `snapshots` are variables that tell workers of snapshots;
+    these stay after a success if `keeps_snapshots`. `config` is the text of a file that describes the job, for
+    `run_dir`.
     """
 
     command: tuple[str, ...]
@@ -49,6 +52,10 @@ class Job:
     timeout: float | None = None
     start_timeout: float = 60.0
     grace_period: float = 30.0
+    max_restarts: int | None = None
+    generation: int = 1
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    keeps_snapshots: bool = True
     config: str = ""
     seats: tuple[Seat, ...] = ()
     python: str = sys.executable
@@ -61,3 +68,14 @@ class Job:
     arguments: tuple[str, ...] = ()
     nodes: Nodes | None = None
     surroundings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What the environment of each process of this generation has, and no other process's."""
+        return (f"PUSHGRAD_JOB_ID={self.job_id}", f"PUSHGRAD_GENERATION={self.generation}")
+
+    def again(self) -> Job:
+        """The job's next generation. It has a folder of its own: something of the one before may still hold the old."""
+        generation = self.generation + 1
+        folder = self.job_dir.with_name(f"pushgrad-{self.job_id}-{generation}")
+        return replace(self, generation=generation, job_dir=folder)

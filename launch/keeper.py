@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .processes import end_all, members
@@ -24,9 +25,10 @@ PATIENCE = 1.5  # seconds between TERM and KILL: nothing may be left 5 s after t
 class Keeper:
     """The launcher's end of the pipe. The keeper has its own session, so signals to the launcher's group miss it."""
 
-    def __init__(self, job_id: str, job_dir: Path, environ: dict[str, str]) -> None:
+    def __init__(self, marks: Sequence[str], job_dir: Path, environ: dict[str, str]) -> None:
+        """`marks` as for `members`."""
         read, self._write = os.pipe()  # not inheritable: if a worker had the write end, the pipe would never close
-        argv = [sys.executable, "-P", "-m", "pushgrad.launch.keeper", job_id, str(job_dir)]
+        argv = [sys.executable, "-P", "-m", "pushgrad.launch.keeper", str(job_dir), *marks]
         try:
             self._process = subprocess.Popen(
                 argv,
@@ -71,13 +73,13 @@ def guarded(lines: bytes) -> set[int]:
     return leaders
 
 
-def main(job_id: str, job_dir: str) -> None:
+def main(job_dir: str, *marks: str) -> None:
     """Wait for the pipe on standard input to close, then end what is left of the job and clear its directory."""
     # A signal that ends the launcher may have been sent to its keeper, too, which is needed most just then.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
     leaders = guarded(sys.stdin.buffer.read())
-    end_all(lambda: members(leaders, job_id), PATIENCE)
+    end_all(lambda: members(leaders, marks), PATIENCE)
     shutil.rmtree(job_dir, ignore_errors=True)  # sockets, mapped files
 
 

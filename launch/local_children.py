@@ -11,7 +11,7 @@ import os
 import selectors
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
 from .children import Ended
@@ -49,6 +49,8 @@ class LocalChildren:
     def start(self, spec: ProcessSpec, status: StatusReader) -> tuple[int, IO[bytes], IO[bytes]]:
         """Start a process; returns its pid, output and error pipes. The scheduler inherits the status pipe.
 
+        It is told which pipe its output is, as it may say there what only `launch` understands (repeats.py).
+
         Standard input is /dev/null: no process of a job can own the terminal. A session of its own keeps the terminal's
         Ctrl-C from it: it would get the signal twice. Raises OSError if it cannot be started.
         """
@@ -56,17 +58,24 @@ class LocalChildren:
         fds: tuple[int, ...] = ()
         if spec.role == "scheduler":
             extra, fds = {"PUSHGRAD_STATUS_FD": str(status.write_fd)}, (status.write_fd,)
-        child = subprocess.Popen(
-            spec.argv,
-            env={**self._environ, **spec.env, **extra},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-            pass_fds=fds,
-        )
-        assert child.stdout is not None and child.stderr is not None
+        output, write_end = os.pipe()
+        try:
+            child = subprocess.Popen(
+                spec.argv,
+                env={**self._environ, **spec.env, **extra, "PUSHGRAD_OUTPUT": str(os.fstat(write_end).st_ino)},
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                pass_fds=fds,
+            )
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(write_end)
+        assert child.stderr is not None
         # If the launcher is killed before this line, the keeper finds the process by its environment (processes.py).
         self._keeper.watch(child.pid)
         self._orphans.know(child.pid)
@@ -75,7 +84,7 @@ class LocalChildren:
         with contextlib.suppress(OSError):  # too old a system, or too many files
             self._handles[spec.name] = os.pidfd_open(child.pid)
             self._selector.register(self._handles[spec.name], selectors.EVENT_READ)
-        return child.pid, child.stdout, child.stderr
+        return child.pid, os.fdopen(output, "rb", buffering=0), child.stderr
 
     def _pids(self, names: Iterable[str]) -> dict[str, int]:
         """The pids of those of `names` that have not ended."""
@@ -147,7 +156,7 @@ class LocalChildren:
         groups = [child.pid for name, child in self._running.items() if name in wanted]
         signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
 
-    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
+    def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job, including what its processes have started and left behind, and the keeper.
 
         `patience` is the time in seconds between TERM and KILL; once `hurry` says so, KILL follows at once. The keeper
@@ -157,7 +166,7 @@ class LocalChildren:
 
         def find() -> list[int]:
             self.tend()
-            return members(self._leaders, job_id)
+            return members(self._leaders, marks)
 
         left = end_all(find, patience, hurry)
         self._look()

@@ -11,7 +11,8 @@ from .display import Display, PlainDisplay
 from .job import Job
 from .output import Output
 from .process_plan import count
-from .report import report
+from .report import report, what_happened
+from .restarts import Restarts
 from .state import Cause
 from .status_reader import Event
 from .supervisor import Supervisor
@@ -37,11 +38,21 @@ class Narration:
         """The age of the job."""
         return time.monotonic() - self._begin
 
-    def headline(self) -> None:
-        """What is started, and where its logs are."""
+    def headline(self, dashboard: str = "") -> None:
+        """What is started, where its logs are, and the URL of its page, if it has one."""
         job = self._job
         counts = f"{count(job.workers, 'worker')}, {count(job.servers, 'server')}"
         self.say(f"job {job.job_id}: {counts}; logs in {job.run_dir}")
+        if dashboard:
+            self.say(f"dashboard: {dashboard}")
+
+    def restart(self, cause: Cause, restarts: Restarts) -> None:
+        """What has died, and where the job goes on."""
+        left = restarts.left(time.monotonic())
+        self.say(
+            f"{what_happened(cause, self.seconds)}; the job goes on {restarts.where}, as generation "
+            f"{restarts.generation}; {count(left, 'restart')} left"
+        )
 
     def say(self, text: str) -> None:
         """Say something, unless launch is to be quiet."""

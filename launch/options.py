@@ -22,6 +22,7 @@ from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .runs.place import check_writable, runs_folder
+from .runs.snapshots import EVERY, RESUME, WHERE, settings
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
@@ -37,23 +38,29 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     environ = os.environ if environ is None else environ
     _check_platform()
     check_folder()
-    _check_restarts(options.max_restarts)
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env) | _snapshots(options)
+    env = parse_env(options.env) | _snapshot_options(options)
     in_images = engine(options.cluster).in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
     places = _places(options.runs, environ)
+    command = _command(options, python)
+    workdir = Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd())
+    asked = {**environ, **env}
+    kept = settings(asked, places["run_dir"], command, workdir) if engine(options.cluster).restarts else {}
     job = Job(
-        command=_command(options, python),
+        command=command,
         python=python,
         env=env,
+        snapshots=kept,
+        keeps_snapshots=any(asked.get(name) for name in (EVERY, WHERE, RESUME)),
         timeout=None if options.timeout is None else _seconds("--timeout", options.timeout),
         start_timeout=_start_timeout(options.start_timeout, env, PATIENT if in_images else environ),
         grace_period=_seconds("--grace-period", options.grace_period, zero=True),
+        max_restarts=_restarts(options.max_restarts, kept.get(EVERY) == "off"),
         separate_logs=options.separate_logs,
-        workdir=Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd()),
+        workdir=workdir,
         sync=sync,
         mpirun=_words("--mpirun", options.mpirun or "mpirun"),
         surroundings=environ if options.cluster == "env" else {},
@@ -66,9 +73,9 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
-def _snapshots(options: Options) -> dict[str, str]:
-    """The variables by which every process learns of snapshots; the workers check them."""
-    given = {"PUSHGRAD_SNAPSHOT": options.snapshot, "PUSHGRAD_RESUME": options.resume}
+def _snapshot_options(options: Options) -> dict[str, str]:
+    """What options say of snapshots, as variables; the workers check them."""
+    given = {EVERY: options.snapshot, RESUME: options.resume}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -141,13 +148,10 @@ def _check_platform() -> None:
         )
 
 
-def _check_restarts(max_restarts: int) -> None:
-    if max_restarts != 0:
-        raise JobError(
-            f"--max-restarts {max_restarts}: dead processes cannot be replaced yet",
-            expected="0",
-            remedy="Leave the option out; a failed job continues from its last checkpoint with begin_epoch",
-        )
+def _restarts(given: int | None, without_snapshots: bool) -> int | None:
+    if given is not None and given < 0:
+        raise JobError("--max-restarts", expected="0 or more", got=given)
+    return 0 if given is None and without_snapshots else given
 
 
 def _words(option: str, text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ display, selector and logs belong to it alone until it has ended.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import selectors
@@ -20,6 +21,7 @@ from typing import IO
 from .display import Display, PlainDisplay, View
 from .lines import PIECE
 from .process_log import ProcessLog, Source
+from .repeats import Repeats
 from .wake import Wake
 
 PAUSE_WAIT = 1.0  # seconds that `pause` waits for a display
@@ -34,6 +36,8 @@ class Output:
     def __init__(self, display: Display, log_dir: Path, separate: bool = False) -> None:
         self._display, self._log_dir, self._separate = display, log_dir, separate
         self._logs: dict[tuple[str, bool], ProcessLog] = {}  # the same log for output and errors, unless `separate`
+        self._repeats: dict[str, Repeats] = {}
+        self._ended: dict[str, Source] = {}  # outputs that have ended within a line, which may come again
         self._selector = selectors.DefaultSelector()
         self._jobs: deque[Callable[[], None]] = deque()  # in order, from other threads; a deque needs no lock
         self._view: View | None = None  # only the newest: a slow display skips views and keeps up with the lines
@@ -67,15 +71,37 @@ class Output:
         self._post(lambda: self._guard(self._display.resume))
 
     def attach(self, name: str, out: IO[bytes], err: IO[bytes]) -> None:
-        """Read a process's pipes of output and errors to their ends, then close them."""
-        for_err = ProcessLog(self.log_path(name))
-        for_out = ProcessLog(self._log_dir / f"{name}.out.log") if self._separate else for_err
-        self._logs |= {(name, False): for_out, (name, True): for_err}
-        self._post(lambda: self._register(out, Source(name, False, for_out)))
-        self._post(lambda: self._register(err, Source(name, True, for_err)))
+        """Read a process's pipes of output and errors to their ends, then close them.
 
-    def _register(self, pipe: IO[bytes], source: Source) -> None:
+        A process that has been started again goes on writing where the one before has ended: what it writes a second
+        time is neither shown nor logged.
+        """
+        if (name, True) not in self._logs:
+            log = ProcessLog(self.log_path(name))
+            out_log = ProcessLog(self._log_dir / f"{name}.out.log") if self._separate else log
+            self._logs |= {(name, False): out_log, (name, True): log}
+            self._repeats[name] = Repeats()
+        for_out, for_err = self._logs[name, False], self._logs[name, True]
+        self._post(lambda: self._begin(out, Source(name, False, for_out, self._repeats[name])))
+        self._post(lambda: self._begin(err, Source(name, True, for_err)))
+
+    def _begin(self, pipe: IO[bytes], source: Source) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None and (key.data.name, key.data.is_error) == (source.name, source.is_error):
+                self._read_rest(key)
+        if not source.is_error:
+            if (before := self._ended.pop(source.name, None)) is not None:
+                self._unfinished.discard(before)
+            self._repeats[source.name].begin_again()
         self._selector.register(pipe, selectors.EVENT_READ, source)
+
+    def _read_rest(self, key: selectors.SelectorKey) -> None:
+        """Read what is left of the process that `key`'s successor replaces; something may still hold its pipe open."""
+        os.set_blocking(key.fd, False)
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(key.fd, PIECE):
+                self._take(key.data, key.data.feed(data, time.monotonic()))
+        self._end(key)
 
     def log_path(self, name: str) -> Path:
         """The log file of a process; that of its errors if there are two."""
@@ -121,6 +147,8 @@ class Output:
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 self._end(key)
+        for source in self._ended.values():
+            self._take(source, source.finish())
         self._guard(self._display.close)
         self._selector.close()
 
@@ -146,7 +174,11 @@ class Output:
         return read
 
     def _end(self, key: selectors.SelectorKey) -> None:
-        self._take(key.data, key.data.finish())
+        source = key.data
+        if source.unfinished and not source.is_error and self._closing is None:
+            self._ended[source.name] = source
+        else:
+            self._take(source, source.finish())
         self._selector.unregister(key.fileobj)
         key.fileobj.close()  # type: ignore[union-attr]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from .lines import PIECE, LineBuffer, shown
+from .repeats import Repeats
 
 TAIL_LINES = 20  # of output and of errors that are kept for the report
 TAIL_WIDTH = 2000  # bytes of a line that are kept for the report
@@ -73,10 +74,14 @@ class ProcessLog(LogFile):
 
 
 class Source:
-    """One pipe of one process. What has no newline yet is held back for a moment only, see `due`."""
+    """One pipe of one process. What has no newline yet is held back for a moment only, see `due`.
 
-    def __init__(self, name: str, is_error: bool, log: ProcessLog) -> None:
+    `repeats` drops what the process writes again after a restart.
+    """
+
+    def __init__(self, name: str, is_error: bool, log: ProcessLog, repeats: Repeats | None = None) -> None:
         self.name, self.is_error, self.log, self._buffer = name, is_error, log, LineBuffer()
+        self._repeats = repeats
         self._unlogged = b""
         self._log_due = self._show_due = math.inf
         self._next_show = 0.0
@@ -89,6 +94,8 @@ class Source:
 
     def feed(self, data: bytes, now: float) -> list[bytes]:
         """Take what was read, and log what is whole; returns the lines to show."""
+        if self._repeats is not None:
+            data = self._repeats.feed(data)
         lines = self._lines(self._buffer.feed(data))
         if not self._unlogged and not self._buffer.rest:  # by far the most frequent case: whole lines
             self.log.write(data)
@@ -117,6 +124,11 @@ class Source:
             return []
         self._shown = text
         return [text + b"\n"]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is text without a newline."""
+        return bool(self._buffer.rest)
 
     def finish(self) -> list[bytes]:
         """Log the rest, at the end of the pipe; returns the lines to show."""

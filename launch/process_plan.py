@@ -35,6 +35,8 @@ OWNED = frozenset(
         "LOCAL_RANK",
         "LOCAL_WORLD_SIZE",
         "PUSHGRAD_JOB_ID",
+        "PUSHGRAD_GENERATION",
+        "PUSHGRAD_OUTPUT",
         "PUSHGRAD_JOB_DIR",
         "PUSHGRAD_KEYS",
         "PUSHGRAD_STATUS_FD",

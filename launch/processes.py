@@ -1,8 +1,8 @@
 """Finding and ending the processes of a job, even those whose parent is gone.
 
-A process belongs to a job if it is in the session or process group of one of the job's processes, if it carries the
-job's id in its environment, or if it descends from one that does. The second also finds a child that was started in the
-instant before its launcher died, and grandchildren that made sessions of their own; the others find those that have
+A process belongs to a job if it is in the session or process group of one of the job's processes, if its environment
+has the job's id and generation, or if it descends from one that does. The second also finds a child that was started in
+the instant before its launcher died, and grandchildren that made sessions of their own; the others find those that have
 cleared their environment. Whoever has done all of that and lost its parent is found by orphans.py.
 """
 
@@ -37,9 +37,12 @@ def stat(pid: int) -> Stat:
     return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
 
 
-def members(leaders: Iterable[int], job_id: str) -> list[int]:
-    """The pids of the living processes of a job, ours excepted. `leaders` were started as leaders of their sessions."""
-    wanted, mark = set(leaders), b"PUSHGRAD_JOB_ID=" + os.fsencode(job_id)
+def members(leaders: Iterable[int], marks: Iterable[str]) -> list[int]:
+    """The pids of the living processes of a job, ours excepted. `leaders` were started as leaders of their sessions.
+
+    `marks` are settings that the environments of all others have.
+    """
+    wanted, marked = set(leaders), {os.fsencode(mark) for mark in marks}
     seen: dict[int, Stat] = {}
     found: set[int] = set()
     for entry in PROC.iterdir():
@@ -47,7 +50,7 @@ def members(leaders: Iterable[int], job_id: str) -> list[int]:
             with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
                 pid = int(entry.name)
                 seen[pid] = item = stat(pid)
-                if {item.group, item.session} & wanted or _carries(entry, mark):
+                if {item.group, item.session} & wanted or _carries(entry, marked):
                     found.add(pid)
     fresh = found
     while fresh := {pid for pid, item in seen.items() if item.parent in fresh} - found:
@@ -67,9 +70,9 @@ def in_sessions(leaders: Iterable[int]) -> dict[int, list[int]]:
     return found
 
 
-def _carries(entry: Path, mark: bytes) -> bool:
+def _carries(entry: Path, marks: set[bytes]) -> bool:
     with contextlib.suppress(OSError):  # another user's, which we could not end either
-        return mark in (entry / "environ").read_bytes().split(b"\0")
+        return marks <= set((entry / "environ").read_bytes().split(b"\0"))
     return False
 
 

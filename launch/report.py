@@ -31,17 +31,21 @@ def report(cause: Cause, seconds: float, errors: Sequence[str], output: Sequence
     `errors` and `output` are the last lines of standard error and output of the process to blame, `log` its log file;
     without such a process, `log` is the folder of all logs.
     """
-    if cause.member is None:
-        lines = [f"{cause.text}, after {seconds:.1f} s"]
-    else:
-        spec = cause.member.spec
-        pid = f", pid {cause.member.pid}" if cause.member.pid else ""
-        lines = _quoted(spec.name, errors, output)
-        reason = f": {cause.reason}" if cause.reason else ""
-        lines.append(f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}")
+    lines = [] if cause.member is None else _quoted(cause.member.spec.name, errors, output)
+    lines.append(what_happened(cause, seconds))
     if remedy := cause.remedy or hint(errors) or _limit([*lines, *errors]):
         lines.append(remedy)
     return [*lines, f"{'logs' if cause.member is None else 'log'}: {log}"]
+
+
+def what_happened(cause: Cause, seconds: float) -> str:
+    """The cause in a line, `seconds` after the job's start."""
+    if cause.member is None:
+        return f"{cause.text}, after {seconds:.1f} s"
+    spec = cause.member.spec
+    pid = f", pid {cause.member.pid}" if cause.member.pid else ""
+    reason = f": {cause.reason}" if cause.reason else ""
+    return f"{spec.title} {cause.text} (host {spec.host}{pid}, after {seconds:.1f} s){reason}"
 
 
 def hint(errors: Sequence[str]) -> str:

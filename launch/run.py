@@ -5,17 +5,26 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
 
 from ..common.errors import JobError
 from .display import Display
 from .folders import make_folders
 from .held_port import held_port
 from .job import Job
+from .narration import Narration
+from .output import Output
 from .process_plan import Plan
-from .runner import Runner
+from .restarts import Restarts
+from .runner import Runner, Stage
+from .runs.record import Recorder
+from .runs.snapshots import FOLDER
 from .signals import Mailbox
+from .state import Cause
 from .surroundings import check_files
+
+Planner = Callable[[Job], Plan]
 
 
 def run_job(
@@ -23,6 +32,7 @@ def run_job(
     plan: Plan,
     display: Display,
     *,
+    planner: Planner | None = None,
     quiet: bool = False,
     verbose: bool = False,
     dashboard: bool = False,
@@ -30,31 +40,71 @@ def run_job(
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
-    `job.run_dir` stays. With `dashboard` a page shows it as long as the job runs. `own_process` says that this process
-    does nothing else: it may then take in orphans and end itself. Raises JobError if the job's folders cannot be made,
-    or if the system has no room for its first processes.
+    `planner` plans further generations of the job; without it there are none. `job.run_dir` stays. With `dashboard` a
+    page shows it as long as the job runs. `own_process` says that this process does nothing else: it may then take in
+    orphans and end itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its
+    first processes.
     """
     with (
         Mailbox(own_process) as mailbox,
-        held_port(plan.specs) as ready,
+        held_port(plan.specs) as filled,
         contextlib.ExitStack() as stack,
     ):  # the mailbox first: now a signal ends what is begun
         check_files(len(plan.specs), remote=bool(plan.sites))
-        plan = replace(plan, specs=tuple(ready))
         record = make_folders(job, plan, signal.SIGTERM in mailbox.noted)
-        try:
+        with _room(job, record):
             url = stack.enter_context(_dashboard(job)) if dashboard else ""
-            runner = Runner(job, plan, display, mailbox, record, quiet, verbose)
-        except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+            output = Output(display, job.run_dir, job.separate_logs)
+        narration = Narration(job, output, quiet, verbose)
+        restarts = Restarts(job.max_restarts, possible=planner is not None)
+        stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet)
+        narration.headline(url)
+        try:
+            cause = _generations(job, lambda job: filled(planner(job) if planner else plan), stage)
+        except BaseException as error:
+            record.broke(error, narration.seconds)
+            raise
+        finally:
+            # Whatever is still to be shown. Only a signal that comes after this point gives up a display that blocks.
+            mailbox.received.clear()
+            output.close(lambda: bool(mailbox.received))
+        if cause is None and not job.keeps_snapshots:
+            shutil.rmtree(job.run_dir / FOLDER, ignore_errors=True)
+        record.end(cause, narration.seconds)
+        narration.finish(cause, output.display)
+    return 0 if cause is None else cause.code
+
+
+def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
+    """Run the job, and again as long as a process of it dies and it may; returns why it has failed in the end."""
+    while True:
+        with _room(job, stage.record):
+            runner = Runner(job, planner(job), stage)
+        try:
+            cause = runner.run()
+        finally:
             shutil.rmtree(job.job_dir, ignore_errors=True)
-            record.broke(error, 0.0)
-            raise JobError(
-                f"the system has no room for the job: {error}",
-                remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
-            ) from None
-        code = runner.run(url)
+        if cause is None or not runner.again:
+            return cause
+        stage.narration.restart(cause, stage.restarts)
+        stage.record.restart(cause, stage.restarts)
+        job = job.again()
+        with _room(job, stage.record):
+            job.job_dir.mkdir(mode=0o700)
+
+
+@contextlib.contextmanager
+def _room(job: Job, record: Recorder) -> Iterator[None]:
+    """Around what needs files, processes or threads: JobError if the system has no room for them."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         shutil.rmtree(job.job_dir, ignore_errors=True)
-    return code
+        record.broke(error, 0.0)
+        raise JobError(
+            f"the system has no room for the job: {error}",
+            remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
+        ) from None
 
 
 def _dashboard(job: Job) -> contextlib.AbstractContextManager[str]:

@@ -1,4 +1,4 @@
-"""One run of a planned job: starts processes, hands events to the supervisor, and does what it decides.
+"""One generation of a planned job: starts processes, hands events to the supervisor, and does what it decides.
 
 Everything is decided and done in one thread. Signal handlers only leave a note and wake it through a pipe (it may be
 waiting in select); output.py has a thread of its own.
@@ -11,9 +11,10 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
-from .display import Display, Row, View
+from .display import Row, View
 from .ending import FINISH_WAIT, Action
 from .job import Job
 from .keeper import Keeper
@@ -23,8 +24,10 @@ from .orphans import Orphans
 from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
+from .restarts import Restarts
 from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
+from .state import Cause
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 
@@ -38,24 +41,36 @@ SIGNALS = {
 }
 
 
-class Runner:
-    """One run of a job, from the first process to the report."""
+@dataclass(frozen=True)
+class Stage:
+    """What all generations of a job share. `began` is when the first was started, on the monotonic clock."""
 
-    def __init__(
-        self,
-        job: Job,
-        plan: Plan,
-        display: Display,
-        mailbox: Mailbox,
-        record: Recorder,
-        quiet: bool,
-        verbose: bool,
-    ) -> None:
-        specs = plan.specs
-        self._record = record
-        self._job, self._specs, self._display, self._mailbox, self._quiet = job, specs, display, mailbox, quiet
+    output: Output
+    narration: Narration
+    mailbox: Mailbox
+    record: Recorder
+    restarts: Restarts
+    began: float
+    quiet: bool = False
+
+
+class Runner:
+    """One generation of a job, from its first process to the end of its last."""
+
+    def __init__(self, job: Job, plan: Plan, stage: Stage) -> None:
+        specs, mailbox = plan.specs, stage.mailbox
+        self._job, self._specs, self._mailbox, self._quiet = job, specs, mailbox, stage.quiet
+        self._record, self._output, self._narration = stage.record, stage.output, stage.narration
+        self._restarts = stage.restarts
         self._supervisor = Supervisor(
-            specs, time.monotonic(), job.timeout, job.grace_period, job.start_timeout, plan.partial
+            specs,
+            time.monotonic(),
+            job.timeout,
+            job.grace_period,
+            job.start_timeout,
+            plan.partial,
+            stage.restarts,
+            stage.began,
         )
         self._hurry = False
         self._next_view = 0.0
@@ -64,9 +79,8 @@ class Runner:
         self._selector.register(mailbox.wake.read, selectors.EVENT_READ)
         self._selector.register(self._status.fd, selectors.EVENT_READ)
         environ = inherited(os.environ)
-        # The keeper before any other process, so that none is ever unguarded; the output's thread after it, as
-        # starting a process forks.
-        keeper = Keeper(job.job_id, job.job_dir, environ)
+        # The keeper before any other process, so that none is ever unguarded.
+        keeper = Keeper(job.marks, job.job_dir, environ)
         self._children: Children
         if plan.sites:
             from .clusters.remote_children import RemoteChildren
@@ -74,30 +88,27 @@ class Runner:
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
             self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
-        self._output = Output(display, job.run_dir, job.separate_logs)
-        self._narration = Narration(job, self._output, quiet, verbose)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
-    def run(self, dashboard: str = "") -> int:
-        """Start, supervise, clear up and report; returns the exit code. `dashboard` is the URL of the page, if any."""
-        self._narration.headline()
-        if dashboard:
-            self._narration.say(f"dashboard: {dashboard}")
+    @property
+    def again(self) -> bool:
+        """Whether the job is to begin anew, as one of its processes has died."""
+        return self._supervisor.again
+
+    def run(self) -> Cause | None:
+        """Start, supervise and clear up; returns why the job has failed, None if it has not."""
         try:
             self._take_signals()
             if not self._supervisor.stopping:
                 self._spawn_first()
             while not self._supervisor.over:
                 self._once()
-        except BaseException as error:  # of our own: nothing may be left behind, and no grace is due
+        except BaseException:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
-            self._record.broke(error, self._narration.seconds)
             raise
         finally:
             self._clear_up()
-        self._record.end(self._supervisor.cause, self._narration.seconds)
-        self._narration.finish(self._supervisor.cause, self._output.display)
-        return self._supervisor.exit_code
+        return self._supervisor.cause
 
     def _once(self) -> None:
         """Wait for something to happen and deal with it."""
@@ -173,6 +184,8 @@ class Runner:
         for event in events:
             if self._narration.event(event):
                 self._record.said(event)
+            if event["event"] == "resumable" and self._restarts.told(event):
+                self._narration.say(f"a death ends this job: {self._restarts.obstacle}")
             self._obey(self._supervisor.status(event, time.monotonic()))
 
     def _obey(self, actions: list[Action]) -> None:
@@ -242,12 +255,8 @@ class Runner:
         return self._hurry
 
     def _clear_up(self) -> None:
-        # Processes first: only when they have ended do their pipes end, too. Then whatever is still to be shown; only
-        # a signal that comes after this point gives up a display that blocks.
-        left = self._children.clear_up(self._job.job_id, min(self._job.grace_period, FINISH_WAIT), self._impatient)
+        left = self._children.clear_up(self._job.marks, min(self._job.grace_period, FINISH_WAIT), self._impatient)
         for what in left:
             self._output.say(f"{what} cannot be ended from here and is left behind")
-        self._mailbox.received.clear()
-        self._output.close(lambda: bool(self._mailbox.received))
         self._selector.close()
         self._status.close()

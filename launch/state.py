@@ -57,7 +57,8 @@ class Member:
 class Cause:
     """Why the job failed: the exit code of `launch`, what happened, and the process to blame, if any.
 
-    `reason` is what the scheduler said about it, `remedy` what the user can do.
+    `reason` is what the scheduler said about it, `remedy` what the user can do. `died` says that the process did not
+    end by itself: a signal killed it, or nothing was heard of it any more.
     """
 
     code: int
@@ -65,6 +66,7 @@ class Cause:
     member: Member | None = None
     reason: str = ""
     remedy: str = ""
+    died: bool = False
 
 
 def signal_name(code: int) -> str | None:
@@ -88,9 +90,8 @@ def exit_cause(member: Member, reason: str = "") -> Cause:
     reason = "" if reason == exit_reason(code) else reason  # it would say the same twice
     name = signal_name(code)
     remedy = "Killed from outside: by hand, by a limit, or for lack of memory (see `dmesg`)" if code == -9 else ""
-    return Cause(
-        shell_code(code), f"was killed by {name}" if name else f"exited with code {code}", member, reason, remedy
-    )
+    text = f"was killed by {name}" if name else f"exited with code {code}"
+    return Cause(shell_code(code), text, member, reason, remedy, died=code < 0)
 
 
 def early_exit(member: Member, when: str, reason: str = "", remedy: str = "") -> Cause:

@@ -15,6 +15,7 @@ from ..common.errors import EXIT_FAILURE
 from .ending import FINISH_WAIT, Action, Ending
 from .evidence import Evidence
 from .process_plan import ProcessSpec
+from .restarts import Restarts
 from .state import Cause, Member, early_exit
 from .status_reader import Event
 
@@ -30,6 +31,9 @@ class Supervisor:
     well. In a `partial` job the others' processes are elsewhere. A process that exits with 75 gave up because of a
     peer, and a server that ends with 0 too early may have lost the scheduler: they are blamed only if nothing else
     turns up within PEER_WAIT.
+
+    A process that died costs one of `restarts`, if there are some: everything is killed at once, and `again` says that
+    the job is then to be started anew. `began` is when its first generation was started, from where `timeout` counts.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class Supervisor:
         grace: float,
         start_timeout: float,
         partial: bool = False,
+        restarts: Restarts | None = None,
+        began: float | None = None,
     ) -> None:
         self.members = {spec.name: Member(spec) for spec in specs}
         self.cause: Cause | None = None
@@ -51,10 +57,12 @@ class Supervisor:
         self._evidence = Evidence(list(self.members.values()))
         self._timers: dict[str, float] = {}  # name -> time at which `_expired` is due
         self._partial = partial
+        self._restarts = restarts or Restarts(0)
+        self.again = False
         if "sched" in self.members:
             self._timers["start"] = now + start_timeout
         if timeout is not None:
-            self._timers["job"] = now + timeout
+            self._timers["job"] = (now if began is None else began) + timeout
 
     @property
     def stopping(self) -> bool:
@@ -66,11 +74,6 @@ class Supervisor:
         """Whether no process is running any more and none is to be started, or those that run cannot be ended."""
         ended = not any(member.running for member in self.members.values())
         return self._ending.given_up or (ended and (self.stopping or self._finishing))
-
-    @property
-    def exit_code(self) -> int:
-        """What `launch` exits with."""
-        return 0 if self.cause is None else self.cause.code
 
     @property
     def workers(self) -> list[Member]:
@@ -119,7 +122,8 @@ class Supervisor:
             return self._workers_left(now)
         if not gone or self._finishing:
             return []
-        return self._fail(Cause(EXIT_FAILURE, f"was lost: {why}", gone[-1]), now)  # workers come last, and say more
+        # Workers come last, and say more.
+        return self._fail(Cause(EXIT_FAILURE, f"was lost: {why}", gone[-1], died=True), now)
 
     def _workers_left(self, now: float) -> list[Action]:
         return [] if any(worker.running for worker in self.workers) else self._ending.workers_gone(now)
@@ -134,7 +138,7 @@ class Supervisor:
         if kind == "waiting":
             self.waiting = str(event.get("text", ""))
             return []
-        if kind == "traffic":  # it is no news of a worker, for which the job may still be waiting
+        if kind in ("traffic", "resumable"):  # no news of a worker, for which the job may still be waiting
             return []
         member = self._find(event)
         return [] if member is None else self._told(kind, member, event, now)
@@ -154,6 +158,7 @@ class Supervisor:
             member.progress = event
         elif kind == "aborted" and self._evidence.suspect is None and not self.stopping:
             self._evidence.suspect, self._evidence.accusation = member, str(event.get("reason", ""))
+            self._evidence.silent = event.get("silent") is True
             return self._await_cause(now)
         return []
 
@@ -227,9 +232,12 @@ class Supervisor:
 
         Only SIGINT does: batch systems may send SIGTERM several times and still mean an orderly end.
         """
+        how = "interrupted (Ctrl-C)" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
+        if self.again:  # everything is being killed already
+            self.again, self.cause = False, Cause(128 + signum, how)
+            return []
         if self.stopping:
             return self._ending.kill(now) if signum == signal.SIGINT else []
-        how = "interrupted (Ctrl-C)" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
         self.cause = Cause(128 + signum, how)
         return self._stop(now, interrupt=signum == signal.SIGINT, dump=signum == signal.SIGQUIT)
 
@@ -260,6 +268,9 @@ class Supervisor:
         if self.stopping:
             return []
         self.cause = cause
+        if cause.died and self._restarts.take(now):
+            self.again, self._timers = True, {}
+            return self._ending.kill(now)
         return self._stop(now)
 
     def _stop(self, now: float, **how: Any) -> list[Action]:

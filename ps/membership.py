@@ -88,7 +88,7 @@ class Membership:
         for member in self.roster.present():
             if now - member.heard > self.lease:
                 member.left = True  # so that the end of the job does not wait for its answer
-                return self._lost(member, f"no sign of life for {self.lease:g} s", now)
+                return self._lost(member, f"no sign of life for {self.lease:g} s", now, silent=True)
         return self._look_at_waits(now)
 
     def _look_at_waits(self, now: float) -> list[Action]:
@@ -214,10 +214,12 @@ class Membership:
     def _fail(self, member: Member, message: Fail, now: float) -> list[Action]:
         return self._lost(member, message.reason, now)
 
-    def _lost(self, member: Member, reason: str, now: float) -> list[Action]:
-        return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now)
+    def _lost(self, member: Member, reason: str, now: float, silent: bool = False) -> list[Action]:
+        return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now, silent)
 
-    def _abort(self, role: str, rank: int | None, host: str, reason: str, now: float) -> list[Action]:
+    def _abort(
+        self, role: str, rank: int | None, host: str, reason: str, now: float, silent: bool = False
+    ) -> list[Action]:
         """Tell everyone, and stay until everyone has confirmed by `leave` or ABORT_NOTICE has passed.
 
         A message sent just before the end may be lost, and its receiver could then only report a lost scheduler.
@@ -226,8 +228,8 @@ class Membership:
         self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
         self.unaware = {item.identity for item in self.roster.present()}
         self.end = End(EXIT_FAILURE, self.bad_news.sentence)
-        tell = Tell("aborted", {"role": role, "rank": rank, "host": host, "reason": reason})
-        return [tell, *(Send(identity, self.bad_news) for identity in self.unaware)]
+        about = {"role": role, "rank": rank, "host": host, "reason": reason} | ({"silent": True} if silent else {})
+        return [Tell("aborted", about), *(Send(identity, self.bad_news) for identity in self.unaware)]
 
     def _after_abort(self, identity: bytes, message: Message) -> list[Action]:
         if isinstance(message, Leave):

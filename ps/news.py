@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from ..common.codec import Message
-from ..common.messages import Ping, Progress, Report, Stalled, Standing, Traffic
+from ..common.messages import Ping, Progress, Report, Resumable, Stalled, Standing, Traffic
 from .actions import Action, Tell
 from .collectives import Collectives
 from .roster import Member, Roster
@@ -19,7 +19,7 @@ class News:
     """Of the processes in `roster`. Times and `lease` are in seconds."""
 
     # A ping is a sign of life alone.
-    KINDS: tuple[type[Message], ...] = (Ping, Progress, Report, Standing, Stalled, Traffic)
+    KINDS: tuple[type[Message], ...] = (Ping, Progress, Report, Resumable, Standing, Stalled, Traffic)
 
     def __init__(self, roster: Roster, lease: float) -> None:
         self.roster, self.lease, self.waits = roster, lease, Waits()
@@ -27,9 +27,9 @@ class News:
 
     def take(self, member: Member, message: Message, now: float) -> list[Action]:
         """Note a message of one of KINDS; what the display is to be told."""
-        if isinstance(message, Progress):
+        if isinstance(message, Progress | Resumable):
             said = {item.name: getattr(message, item.name) for item in fields(message) if item.name != "frames"}
-            return [Tell("progress", {"rank": member.rank, **said})]
+            return [Tell(message.op, {"rank": member.rank, **said})]
         if isinstance(message, Report):
             absent = self.waits.absent(member.rank or 0) if member.role == "server" else set()
             return [self._line(f"{member.role} {member.rank}: {message.text}", absent, now)]

@@ -35,11 +35,14 @@ class Member:
 class Roster:
     """The members of job `job`, which has `workers` workers and `servers` servers.
 
-    `host` is the scheduler's own, `name` what tells it from one that is started later for the same job.
+    `host` is the scheduler's own, `name` what tells it from one that is started later for the same job. `generation`
+    counts how often `launch` has started the job's processes.
     """
 
-    def __init__(self, job: str, workers: int, servers: int, host: str = "", name: str | None = None) -> None:
-        self.job, self.host, self.name = job, host, name
+    def __init__(
+        self, job: str, workers: int, servers: int, host: str = "", name: str | None = None, generation: int = 1
+    ) -> None:
+        self.job, self.host, self.name, self.generation = job, host, name, generation
         self.wanted = {"worker": workers, "server": servers}
         self.members: dict[bytes, Member] = {}
         self._said = ""
@@ -58,6 +61,14 @@ class Roster:
     def _check_job(self, hello: Hello) -> None:
         if hello.job != self.job:
             raise WireError("job", "job id (PUSHGRAD_JOB_ID)", expected=repr(self.job), got=repr(hello.job))
+        if hello.generation != self.generation:
+            ended = min(hello.generation, self.generation)
+            raise WireError(
+                "generation",
+                f"{hello.role} on {hello.host}, pid {hello.pid}, is of generation {hello.generation} of this job, of "
+                f"which this is generation {self.generation}: generation {ended} has ended",
+                remedy="A process had died, and `launch` has started all of them again: end this one",
+            )
         if hello.scheduler is not None and hello.scheduler != self.name:
             raise WireError(
                 "restarted",

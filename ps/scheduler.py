@@ -47,7 +47,7 @@ class Scheduler:
     ) -> None:
         self.listener, self.status, self.clock = listener, status, clock
         name = secrets.token_hex(8)
-        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name)
+        roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name, env.generation)
         self.membership = Membership(roster, env.lease, env.start_timeout, clock())
         # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
         # processes that end before, and a script may prepare its data for minutes before it joins.

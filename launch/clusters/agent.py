@@ -58,7 +58,7 @@ class Agent:
         self._next_beat = 0.0
         self._whole = self._leave = self._hurry = False
         self._patience = PATIENCE
-        self._job_id = ""
+        self._marks: list[str] = []
         self._folder: Path | None = None
         self._port = held_port()
 
@@ -140,17 +140,17 @@ class Agent:
     # What `launch` may say, by `do`.
 
     def _do_job(self, message: Message) -> None:
-        self._job_id, self._lease = message["id"], message["lease"]
+        self._marks, self._lease = message["marks"], message["lease"]
         os.chdir(message["workdir"])
         # Agents on one host share the folder, as the processes there share memory; one makes and removes it.
-        folder = short_temp_folder() / f"pushgrad-{self._job_id}-{message['place']}"
+        folder = short_temp_folder() / f"pushgrad-{message['folder']}"
         if message["first"]:
             folder.mkdir(mode=0o700)
             self._folder = folder
             _write_keys(folder / "keys", message["keys"])
         environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder), "PUSHGRAD_KEYS": str(folder / "keys")}
         environ |= thread_defaults(message["workers"], environ)
-        keeper = Keeper(self._job_id, folder, environ)
+        keeper = Keeper(self._marks, folder, environ)
         self._children = LocalChildren(environ, keeper, Orphans(True), self._selector)
         self._link.send("ready")
 
@@ -210,7 +210,7 @@ class Agent:
     def _end(self) -> None:
         """End what is left, tell the rest, and leave nothing."""
         patience = self._patience if self._leave else PATIENCE
-        left = [] if self._children is None else self._children.clear_up(self._job_id, patience, self._hurried)
+        left = [] if self._children is None else self._children.clear_up(self._marks, patience, self._hurried)
         end = time.monotonic() + DRAIN
         while self._pipes and not self._link.ended and time.monotonic() < end:
             self._once(0.05)

@@ -49,13 +49,14 @@ class Engine(ABC):
 
     `takes` are those of SPECIAL that it has a use for, and `needs` those of them that it cannot do without. `here` says
     that the processes run on this host, in the environment of `launch`, and `in_images` that this host's interpreter
-    and folders mean nothing where they run.
+    and folders mean nothing where they run. `restarts` says that it can start a job again of which a process has died.
     """
 
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     here: bool = False
     in_images: bool = False
+    restarts: bool = True
 
     def hosts(self, options: Options, environ: Mapping[str, str]) -> tuple[Host, ...]:
         """The hosts to which workers and servers are dealt; () if there is one, or somebody else deals.
@@ -79,7 +80,7 @@ class Engine(ABC):
         """Run the plan to its end and return the exit code of `launch`; `how` as for `run_job`."""
         from ..run import run_job
 
-        return run_job(job, plan, display, **how)
+        return run_job(job, plan, display, planner=self.plan if self.restarts else None, **how)
 
 
 def engine(name: str) -> Engine:

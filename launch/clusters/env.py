@@ -25,6 +25,7 @@ class Env(Engine):
 
     takes = ("workers_per_host", "servers_per_host")
     here = True
+    restarts = False  # other nodes' launches would not know
 
     def plan(self, job: Job) -> Plan:
         """The processes of this node. The job's surroundings are in the job already (options.py)."""

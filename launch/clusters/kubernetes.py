@@ -45,6 +45,7 @@ class Kubernetes(Engine):
 
     takes = ("workdir", "kubernetes", "no_jobset")
     in_images = True
+    restarts = False
 
     def plan(self, job: Job) -> Plan:
         """The processes, each on a pod of its own; the ranks follow from the indices of pods."""
@@ -83,6 +84,7 @@ def _documents(objects: list[dict[str, object]]) -> list[str]:
 def _in_a_pod(spec: ProcessSpec) -> ProcessSpec:
     env = dict(spec.env) | {"DMLC_PS_ROOT_PORT": PORT, "PUSHGRAD_KEYS": KEYS}
     del env["PUSHGRAD_LAUNCHED"]  # nobody tells the exit codes of others apart: they are those of processes alone
+    del env["PUSHGRAD_GENERATION"]  # and nobody starts all of them again
     return replace(spec, env=env)
 
 

@@ -56,12 +56,14 @@ def _common(job: Job, role: str, root: str) -> dict[str, str]:
     return {
         **job.defaults,
         **job.env,
+        **job.snapshots,
         "DMLC_ROLE": role,
         "DMLC_PS_ROOT_URI": root,
         "DMLC_PS_ROOT_PORT": CHOSEN_PORT,
         "DMLC_NUM_WORKER": str(job.workers),
         "DMLC_NUM_SERVER": str(job.servers),
         "PUSHGRAD_JOB_ID": job.job_id,
+        "PUSHGRAD_GENERATION": str(job.generation),
         "PUSHGRAD_LAUNCHED": "1",
         "PUSHGRAD_START_TIMEOUT": f"{job.start_timeout:g}",
     }

@@ -7,7 +7,7 @@ import selectors
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any
 
 from ...common.curve import make_keys
@@ -93,7 +93,7 @@ class RemoteChildren:
         """Keep up the connections."""
         self._stations.tend()
 
-    def clear_up(self, job_id: str, patience: float, hurry: Callable[[], bool]) -> list[str]:
+    def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """Have every agent end what is left on its host, and wait for that and for the rest of the output."""
         self._stations.tell("end", patience=patience)
         limit = time.monotonic() + patience + KILL_WAIT + DRAIN + LAST_WORDS

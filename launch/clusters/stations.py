@@ -126,7 +126,7 @@ class Stations:
         return found
 
     def _tell_job(self) -> None:
-        places = self.places()
+        places, generation = self.places(), self._job.generation
         for number, those in enumerate(places.values()):
             workers = sum(spec.role == "worker" and self.all[spec.site] in those for spec in self._plan.specs)
             for station in those:
@@ -134,12 +134,12 @@ class Stations:
                     station.fail(f"it is {station.address}, where the others cannot reach it: name it as they do")
                 station.send(
                     "job",
-                    id=self._job.job_id,
+                    marks=list(self._job.marks),
+                    folder=f"{self._job.job_id}-{number}" + (f"-{generation}" if generation > 1 else ""),
                     lease=self._lease,
                     workdir=str(self._job.workdir),
                     keys=self._keys,
                     workers=workers,
-                    place=number,
                     first=station is those[0],
                 )
 

@@ -130,11 +130,13 @@ def _print(story: Any) -> None:
     from rich.console import Console
 
     from ..progress import table
-    from .words import outcome, when
+    from .words import outcome, restarted, when
 
     run = story.run
     click.echo(f"run {run.id}: {outcome(run)}")
     click.echo(f"script {run.script}, begun {when(run)}; files in {run.folder}")
+    if story.restart:
+        click.echo(restarted(story.restart))
     # Into a pipe or a file as wide as it is: rich would cut it at 80 characters.
     width = None if sys.stdout.isatty() else 160
     Console(highlight=False, markup=False, width=width).print(table(story.view()))
@@ -143,7 +145,9 @@ def _print(story: Any) -> None:
 def _status(story: Any) -> dict[str, Any]:
     view = story.view()
     rows = [{key: value for key, value in vars(row).items() if value not in (None, "")} for row in view.rows]
-    return {**_summary(story.run), "waiting": view.waiting, "end": story.run.end, "processes": rows}
+    generation, left = story.restart.get("generation", 1), story.restart.get("left")
+    about = {**_summary(story.run), "generation": generation, "restarts_left": left}
+    return {**about, "waiting": view.waiting, "end": story.run.end, "processes": rows}
 
 
 @click.command()

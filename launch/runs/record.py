@@ -11,6 +11,7 @@ from ..config import is_secret
 from ..job import Job
 from ..process_log import LogFile
 from ..process_plan import PREFIXES, Plan, ProcessSpec
+from ..restarts import Restarts
 from ..state import Cause
 from ..status_reader import Event
 from .files import CONFIG, EVENTS, METRICS, PLAN, RUN, line, write_json
@@ -77,6 +78,13 @@ class Recorder:
         self._held.pop(who, None)
         self._next[who] = now + max(self._least, min(30.0, (now - self._began) / 500))
         self._metrics.write(line(row))
+
+    def restart(self, cause: Cause, restarts: Restarts) -> None:
+        """Write down that a new generation begins, and why."""
+        blamed = {"process": cause.member.spec.name} if cause.member else {}
+        left = restarts.left(time.monotonic())
+        about = {"generation": restarts.generation, "left": left, **blamed, "text": cause.text, "reason": cause.reason}
+        self.note("restart", **about, **restarts.place)
 
     def end(self, cause: Cause | None, seconds: float) -> None:
         """Write down how the job has ended."""

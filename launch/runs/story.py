@@ -25,6 +25,7 @@ class Story:
         self.members: dict[str, Member] = {}
         self.events: deque[Record] = deque(maxlen=RECENT)
         self.waiting, self._waiting_since = "", 0.0
+        self.restart: Record = {}  # the last, if there was one
         self._positions = Positions()
         self.plots = Plots()
         self._exchange = Exchange()
@@ -47,9 +48,12 @@ class Story:
         kind = event["event"]
         if kind == "waiting":
             self.waiting, self._waiting_since = str(event.get("text")), event["time"]
-        if member is None:
+        if kind == "restart":
+            self.restart = event
+            self.members = {name: Member(old.spec) for name, old in self.members.items()}
+        elif member is None:
             return
-        if kind == "started":
+        elif kind == "started":
             member.pid, member.spec = event["pid"], replace(member.spec, host=event["host"])
         elif kind in ("listening", "arrived", "joined"):
             member.joined, member.left, self.waiting = True, False, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .files import Record
 from .stored import Run
 
 
@@ -37,3 +38,11 @@ def outcome(run: Run) -> str:
     who = f"{end['process']} " if "process" in end else ""
     why = "".join(f". {end[key]}" for key in ("reason", "remedy") if key in end)
     return f"{state} with code {run.code} after {took}: {who}{end.get('text', '')}{why}"
+
+
+def restarted(event: Record) -> str:
+    """The last restart of a run."""
+    who = f"{event['process']} " if "process" in event else ""
+    begun = time.strftime("%H:%M:%S", time.localtime(event["time"]))
+    left = event["left"]
+    return f"generation {event['generation']} since {begun}: {who}{event['text']}; restarts left: {left}"

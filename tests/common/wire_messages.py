@@ -50,6 +50,7 @@ SAMPLES = [
     messages.Standing(where="step 2", waits=True, collective=True, fits=(1,), pending=((1, "w"),)),
     messages.Traffic(received=(1, 1 << 40), sent=(0, 2)),
     messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
+    messages.Resumable(fit=1, epoch=2, batch=3, step=40),
 ]
 
 

@@ -138,7 +138,7 @@ options["num_epoch"] = 9000
 print("pid", os.getpid(), flush=True)
 mx.FeedForward.create(net, X, y, epoch_end_callback=mx.callback.do_checkpoint("net"), **options)
 """
-    job = launch("--workers", 1, script(SETUP + text), real=True)
+    job = launch("--workers", 1, "--max-restarts", 0, script(SETUP + text), real=True)
     job.wait_for("net-0003.params")
     os.kill(int(job.lines[0].split("pid ")[1]), signal.SIGKILL)
     assert job.finish() == 137, job.text

@@ -71,12 +71,12 @@ def train(launch, script):
     def run(workers=None, servers=1, kill=None, fits=1, norm=True, compression=None, snapshot="3steps", resume="off"):
         options = {"kill": kill, "fits": fits, "norm": norm, "compression": compression}
         command = [script(TRAINS), json.dumps(options)]
-        env = {"OMP_NUM_THREADS": "1"}
+        env = {"OMP_NUM_THREADS": "1", "PUSHGRAD_SNAPSHOT_DIR": "snapshots"}
         if workers is None:
             env |= {"PUSHGRAD_SNAPSHOT": snapshot, "PUSHGRAD_RESUME": resume}
             job = launch(argv=[sys.executable, *command], env=env)
             return job.finish(), job.lines
-        kept = ["--snapshot", snapshot, "--resume", resume]
+        kept = ["--snapshot", snapshot, "--resume", resume, "--max-restarts", 0]
         job = launch("--workers", workers, "--servers", servers, *kept, *command, real=True, env=env)
         code = job.finish()
         assert code in (0, 137), job.text
@@ -174,8 +174,8 @@ def test_a_killed_job_goes_on_with_other_workers_and_servers(train):
 def test_a_job_of_which_another_process_is_killed(launch, script, train, gone_within, whom):
     _, expected = train(2, 2, snapshot="off")
     command = [script(TRAINS), json.dumps({"kill": None, "fits": 1, "norm": True, "compression": None})]
-    env = {"PUSHGRAD_SNAPSHOT": "0.02s", "OMP_NUM_THREADS": "1"}
-    job = launch("--verbose", "--workers", 2, "--servers", 2, *command, real=True, env=env)
+    env = {"PUSHGRAD_SNAPSHOT": "0.02s", "PUSHGRAD_SNAPSHOT_DIR": "snapshots", "OMP_NUM_THREADS": "1"}
+    job = launch("--verbose", "--workers", 2, "--servers", 2, "--max-restarts", 0, *command, real=True, env=env)
     job.wait_for("Batch [6]", times=2)
     if whom == "launch":
         job.send(signal.SIGKILL)

@@ -23,7 +23,7 @@ def test_dry_run_starts_nothing(launch, script, scratch):
         (["--workers", "5000", "train.py"], "--workers: expected 1 to 4096, got 5000"),
         (["-n", "2", "--ranks", "2", "train.py"], "--ranks: expected ranks of the job's workers, 0 to 1, got 2"),
         (["--config", "absent.toml", "train.py"], "--config absent.toml: No such file or directory"),
-        (["--max-restarts", "1", "train.py"], "dead processes cannot be replaced yet"),
+        (["--max-restarts", "-1", "train.py"], "--max-restarts: expected 0 or more, got -1"),
         (["absent.py"], "there is no script absent.py"),
         (["--gpus", "0", "--workers", "2", "train.py"], "more workers than GPUs"),
         (["--log-dir", "train.py", "train.py"], "is a file"),

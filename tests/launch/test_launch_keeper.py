@@ -37,8 +37,8 @@ def test_book():
 def test_members_by_group_and_by_job():
     child, marked, other = start(PAUSE), start(PAUSE, f"{JOB}-x"), start(PAUSE, f"{JOB}-xy")
     try:
-        assert members([child.pid], f"{JOB}-x") == sorted([child.pid, marked.pid])
-        assert members([], f"{JOB}-none") == []
+        assert members([child.pid], [f"PUSHGRAD_JOB_ID={JOB}-x"]) == sorted([child.pid, marked.pid])
+        assert members([], [f"PUSHGRAD_JOB_ID={JOB}-none"]) == []
     finally:
         for process in (child, marked, other):
             process.kill()
@@ -49,13 +49,13 @@ def test_the_dead_do_not_count():
     child = start(PAUSE, f"{JOB}-dead")
     child.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert members([child.pid], f"{JOB}-dead") == []
+    assert members([child.pid], [f"PUSHGRAD_JOB_ID={JOB}-dead"]) == []
     child.wait()
 
 
 def test_end_all():
     gentle, stubborn, stranger = start(PAUSE, f"{JOB}-end"), start(STUBBORN, f"{JOB}-end"), start(PAUSE)
-    assert end_all(lambda: members([], f"{JOB}-end"), patience=0.2) == []
+    assert end_all(lambda: members([], [f"PUSHGRAD_JOB_ID={JOB}-end"]), patience=0.2) == []
     assert (gentle.wait(), stubborn.wait()) == (-signal.SIGTERM, -signal.SIGKILL)
     assert stranger.poll() is None
     stranger.kill()
@@ -64,5 +64,5 @@ def test_end_all():
 
 def test_end_all_in_a_hurry():
     stubborn = start(STUBBORN, f"{JOB}-hurry")
-    end_all(lambda: members([stubborn.pid], f"{JOB}-hurry"), patience=1000.0, hurry=lambda: True)
+    end_all(lambda: members([stubborn.pid], [f"PUSHGRAD_JOB_ID={JOB}-hurry"]), patience=1000.0, hurry=lambda: True)
     assert stubborn.wait() == -signal.SIGKILL

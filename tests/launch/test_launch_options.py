@@ -45,9 +45,15 @@ def test_threads_are_shared_out_and_never_overridden(train):
 
 
 def test_snapshots_are_told_to_every_process(train):
-    assert make_job(train, environ={}).env == {}
+    job = make_job(train, environ={})
+    kept = {"PUSHGRAD_SNAPSHOT": "auto", "PUSHGRAD_RESUME": "off", "PUSHGRAD_SNAPSHOT_DIR": f"{job.run_dir}/snapshots"}
+    assert job.env == {} and job.snapshots == kept and job.max_restarts is None and not job.keeps_snapshots
     job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
-    assert job.env == {"PUSHGRAD_SNAPSHOT": "30s", "PUSHGRAD_RESUME": "auto", "A": "1"}
+    assert job.snapshots["PUSHGRAD_SNAPSHOT"] == "30s" and job.snapshots["PUSHGRAD_RESUME"] == "auto"
+    assert job.keeps_snapshots
+    job = make_job(train, environ={"PUSHGRAD_SNAPSHOT": "off", "PUSHGRAD_SNAPSHOT_DIR": "kept"})
+    assert job.snapshots["PUSHGRAD_SNAPSHOT_DIR"] == str(Path.cwd() / "kept") and job.max_restarts == 0
+    assert make_job(train, cluster="env", environ={"DMLC_ROLE": "worker"}).snapshots == {}
 
 
 def test_two_jobs_have_two_names(train):
@@ -68,7 +74,7 @@ def test_two_jobs_have_two_names(train):
         ({"timeout": 0.0}, ["--timeout", "above 0"]),
         ({"timeout": float("nan")}, ["--timeout", "nan"]),
         ({"grace_period": -1.0}, ["--grace-period", "0 or more"]),
-        ({"max_restarts": 3}, ["--max-restarts 3", "cannot be replaced yet"]),
+        ({"max_restarts": -1}, ["--max-restarts", "0 or more"]),
         ({"env": ["NAME"]}, ["--env", "NAME=VALUE"]),
         ({"env": ["=value"]}, ["--env", "NAME=VALUE"]),
         ({"env": ["DMLC_ROLE=server"]}, ["--env DMLC_ROLE", "Leave it out"]),

@@ -13,7 +13,7 @@ from pushgrad.launch.clusters.local import Local
 from pushgrad.launch.dry_run import by_hand, heading
 from pushgrad.launch.held_port import held_port
 from pushgrad.launch.job import Job
-from pushgrad.launch.process_plan import FREE_PORT, OWNED, inherited
+from pushgrad.launch.process_plan import FREE_PORT, OWNED, Plan, inherited
 
 JOB = Job(
     command=("python", "train.py", "a b"),
@@ -76,7 +76,8 @@ def test_another_job_is_forgotten():
 
 def test_torch_s_scripts_find_each_other(specs):
     assert {(spec.env["MASTER_ADDR"], spec.env["MASTER_PORT"]) for spec in specs[3:]} == {("127.0.0.1", FREE_PORT)}
-    with held_port(specs) as ready:
+    with held_port(specs) as filled:
+        ready = filled(Plan(specs)).specs
         (port,) = {int(spec.env["MASTER_PORT"]) for spec in ready[3:]}
         assert ready[0].env == specs[0].env
         with socket.socket() as listener:  # as torch's TCPStore does, with or without a launcher

@@ -66,14 +66,14 @@ def test_all_well():
         assert story.exits(f"w{rank}", 0) == []
     assert story.exits("ps0", 0) == [] and not story.supervisor.over
     assert story.exits("sched", 0) == [] and story.supervisor.over
-    assert story.supervisor.exit_code == 0
+    assert story.supervisor.cause is None
 
 
 def test_servers_may_end_before_a_worker_that_has_left():
     story = Story(workers=1).running()
     story.says("left", rank=0)
     assert story.exits("ps0", 0) == [] and story.exits("sched", 0) == []
-    assert story.exits("w0", 0) == [] and story.supervisor.over and story.supervisor.exit_code == 0
+    assert story.exits("w0", 0) == [] and story.supervisor.over and story.supervisor.cause is None
 
 
 def test_lingering_servers_get_time_then_term():
@@ -81,7 +81,7 @@ def test_lingering_servers_get_time_then_term():
     story.says("left", rank=0)
     assert story.exits("w0", 0) == []
     assert story.later(FINISH_WAIT - 0.1) == [] and story.later(0.2) == REST
-    assert story.end().exit_code == 0
+    assert story.end().cause is None
 
 
 def test_a_server_that_fails_at_the_very_end_is_an_error():
@@ -95,7 +95,7 @@ def test_a_server_that_fails_at_the_very_end_is_an_error():
 def test_workers_that_never_join():
     story = Story().running(joined=False)
     assert story.exits("w0", 0) == [] and story.exits("w1", 0) == REST
-    assert story.end().exit_code == 0
+    assert story.end().cause is None
 
 
 @pytest.mark.parametrize("code, shown", [(1, 1), (3, 3), (-9, 137), (-15, 143), (255, 255)])
@@ -168,7 +168,7 @@ def test_all_gave_up():
     story = Story(workers=1).running()
     for name in ("w0", "ps0"):
         assert story.exits(name, 75) == []
-    assert story.exits("sched", 75) == REST and story.supervisor.over and story.supervisor.exit_code == 1
+    assert story.exits("sched", 75) == REST and story.supervisor.over and story.supervisor.cause.code == 1
 
 
 def test_the_scheduler_knows_who_was_first():
@@ -261,7 +261,7 @@ def test_the_scheduler_never_listens():
 
 def test_the_scheduler_fails_before_the_others_start():
     story = Story()
-    assert story.exits("sched", 2) == REST and story.supervisor.over and story.supervisor.exit_code == 2
+    assert story.exits("sched", 2) == REST and story.supervisor.over and story.supervisor.cause.code == 2
 
 
 def test_a_late_word_of_the_scheduler_starts_nothing():

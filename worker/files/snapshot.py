@@ -27,7 +27,7 @@ from .state_tree import flatten, unflatten
 FORMAT = "pushgrad snapshot"
 # The major version grows when older programs cannot read it, the minor one when they can: they ignore what they do not
 # know, and newer programs have defaults for what older ones did not write.
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 STATE = "state"  # the stem of the files that every snapshot has
 HEAD = ("run", "script", "fit", "step", "epoch", "batch", "done", "written", "identity", "parts", "results")  # of STATE
 _REMEDY = "Use an older snapshot, or begin anew without --resume"

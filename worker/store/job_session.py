@@ -17,7 +17,7 @@ from typing import NoReturn
 from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
-from ...common.messages import Fail, Progress, Welcome
+from ...common.messages import Fail, Progress, Resumable, Welcome
 from ...common.network import Network
 from ...common.wire import cut
 from .exit_code import ExitCode
@@ -118,6 +118,16 @@ class JobSession(Session):
         # The wire takes only finite numbers, and progress is never worth an error.
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
         self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric()[:60]))
+
+    def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:
+        """Tell the launcher from where the job would go on if a process died."""
+        if self.rank == 0:
+            self.transport.post(Resumable(fit=fit, epoch=epoch, batch=batch, step=step))
+
+    def not_resumable(self, obstacle: str) -> None:
+        """Tell the launcher why the job could not go on if a process died."""
+        if self.rank == 0:
+            self.transport.post(Resumable(obstacle=cut(obstacle, 256)))
 
     @contextmanager
     def saying(self) -> Iterator[None]:

@@ -47,6 +47,13 @@ def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     return KVStoreDist(kind, session, name.staleness if isinstance(name, KVStore) else staleness)
 
 
+def for_a_fit(name: str | KVStore) -> KVStore:
+    """The same for a fit of FeedForward."""
+    store = create(name)
+    store.of_a_fit = True
+    return store
+
+
 def is_local(name: object) -> bool:
     """Whether `name` (any case) asks for a store of this process alone, or for none."""
     return name is None or (isinstance(name, str) and ALIASES.get(name.lower(), name.lower()) in LOCAL)

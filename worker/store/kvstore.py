@@ -59,6 +59,8 @@ class KVStore(StoreKind):
         (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
         cannot be kept, DataError if another worker initialises something else.
         """
+        if not self.of_a_fit:
+            self.session.not_resumable("it uses mx.kv by itself, and where its own loop stands is in no snapshot")
         found = [(name, np.asarray(to_numpy(lone(name, array)), order="C")) for name, array in pairs(key, value)]
         items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
         self._init(items, lr_mult, wd_mult)

@@ -62,6 +62,16 @@ class Session:
         nothing.
         """
 
+    def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:
+        """Tell the launcher from where the job would go on if a process died; only rank 0 does.
+
+        `batch` batches of epoch `epoch` (from 1), or `step` steps of the fit, are done. Outside of a job this does
+        nothing.
+        """
+
+    def not_resumable(self, obstacle: str) -> None:
+        """Tell the launcher why the job could not go on if a process died; otherwise as `resumable`."""
+
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
         """While inside, leaving the process early is an error that names `what`. Outside of a job it is not one."""

@@ -27,6 +27,7 @@ class StoreKind(ABC):
 
     is_distributed = False
     must_be_finite = True  # whether a push of NaN or infinity is refused
+    of_a_fit = False  # whether a fit uses it, which takes care of what a death costs
     staleness = 0  # by how many steps a worker may be ahead of the slowest, in dist_ssp
 
     def __init__(self, kind: str, session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import output_marks
 from ..data.data_iter import DataIter
 from ..log import note
 from ..store.session import Session
@@ -52,6 +53,8 @@ def start(
     state = FitState.of(found, session) if found else None
     # A training that had ended goes on if it is now to have more epochs.
     is_over = found is not None and state is not None and found.done and model.num_epoch <= state.num_epoch
+    if state is not None:
+        output_marks.go_on_from(*((fit + 1, 0) if is_over else (fit, state.step)))
     if found and session.rank == 0:
         note(f"fit {fit} {'has its result' if is_over else 'goes on'} from {found.path}")
     snapshots = None

@@ -10,7 +10,7 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,25 +82,42 @@ class ScriptRun:
 
     def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
+        if source.job is not None:
+            return self._choose_own(source, fit, identity)
         names = [source.name] if source.name is not None else SnapshotFolder(source.folder).names()[::-1]
-        for name in names:
+        found = self._first_good([source.folder / name for name in names], fit, identity)
+        if found is not None:
+            return found
+        if names or source.required:
+            raise _unusable(source.folder)
+        note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
+        return None
+
+    def _choose_own(self, source: Source, fit: int, identity: Identity) -> Path | None:
+        """The latest snapshot that an earlier generation of this job has taken, else what that began from."""
+        paths = [source.folder / name for name in SnapshotFolder(source.folder).names()[::-1]]
+        own = [path for path in paths if _is_of(path, source.job)]
+        found = self._first_good(own, fit, identity)
+        if found is None and own:
+            raise _unusable(source.folder)
+        if found is None and source.before is not None:
+            return self._choose(source.before, fit, identity)
+        return found
+
+    def _first_good(self, paths: Sequence[Path], fit: int, identity: Identity) -> Path | None:
+        """The first of these snapshots from which the script can go on; those from which it cannot are named."""
+        for path in paths:
             try:
-                found = snapshot.verify(source.folder / name)
+                found = snapshot.verify(path)
                 if found.head["script"] != self.script:
                     raise _other(found, "script", found.head["script"], self.script)
                 for result in found.head["results"].values():
-                    snapshot.verify(source.folder / result)
-                _GoingOn.at(found.path).of(fit, identity)
+                    snapshot.verify(path.parent / result)
+                _GoingOn.at(path).of(fit, identity)
             except FileFormatError as error:
                 note(f"snapshot refused: {error}")
             else:
-                return found.path
-        if names or source.required:
-            raise FileFormatError(
-                f"resume: no snapshot in {source.folder} can be used",
-                remedy="To begin the training anew all the same, leave resume out, or name another folder",
-            )
-        note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
+                return path
         return None
 
     def write(self, work: Callable[[], None]) -> None:
@@ -171,6 +188,21 @@ class _GoingOn:
             if there.get(what) != value:
                 raise _other(found, what, there.get(what), value)
         return found
+
+
+def _is_of(path: Path, job: str | None) -> bool:
+    try:
+        return snapshot.read_head(path).get("job") == job
+    except FileFormatError as error:
+        note(f"snapshot refused: {error}")
+        return False
+
+
+def _unusable(folder: Path) -> FileFormatError:
+    return FileFormatError(
+        f"resume: no snapshot in {folder} can be used",
+        remedy="To begin the training anew all the same, leave resume out, or name another folder",
+    )
 
 
 def _other(found: Snapshot, what: str, there: object, here: object) -> FileFormatError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.errors import ParameterError
+from ...common.job import generation
 from ..atomic_files import PathLike
 from ..files.snapshot_folder import split
 
@@ -54,12 +55,15 @@ class Interval:
 class Source:
     """Where to go on from: the latest good snapshot of a folder, or the one with that `name` in it.
 
-    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so.
+    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so. With a `job`
+    that job has been restarted: only its own snapshots count, and `before`, from where it began, if there are none.
     """
 
     folder: Path
     name: str | None = None
     required: bool = False
+    job: str | None = None
+    before: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,21 @@ class SnapshotOptions:
         wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else os.fspath(resume)
         default = Path("snapshots", Path(sys.argv[0]).stem or "session")
         folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
-        if wanted in ("", "off"):
-            return SnapshotOptions(interval, folder, None)
-        if wanted == "auto":
-            return SnapshotOptions(interval, folder, Source(folder))
-        source = Source(*split(Path(wanted)), required=True)
-        if not (source.folder / (source.name or "")).is_dir():
-            raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
-        # Further snapshots must lie beside the results of earlier fits, which they name.
-        return SnapshotOptions(interval, source.folder, source)
+        source = _source(wanted, folder)
+        if source is not None:
+            # Further snapshots must lie beside the results of earlier fits, which they name.
+            folder = source.folder
+        if generation(env) > 1:
+            source = Source(folder, job=env.get("PUSHGRAD_JOB_ID"), before=source)
+        return SnapshotOptions(interval, folder, source)
+
+
+def _source(wanted: str, folder: Path) -> Source | None:
+    if wanted in ("", "off"):
+        return None
+    if wanted == "auto":
+        return Source(folder)
+    source = Source(*split(Path(wanted)), required=True)
+    if not (source.folder / (source.name or "")).is_dir():
+        raise ParameterError("resume: there is no such folder", got=repr(wanted), remedy='"auto" takes the latest')
+    return source

@@ -7,14 +7,17 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...common.errors import JobError
+from .. import output_marks
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
@@ -41,11 +44,22 @@ class Snapshots:
                 run.folder.lock()
             except OSError as error:
                 run.warn(error)
-        self._head = {"run": run.id, "script": run.script, "fit": fit, "identity": identity}
+        job = os.environ.get("PUSHGRAD_JOB_ID")
+        self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
+
+    def begin(self, engine: Engine, epoch: int, batch: int) -> None:
+        """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
+        output_marks.at(self._fit, self._step)
+        if engine.is_exact:
+            self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+            return
+        text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
+        self.say_once(text)
+        self._session.not_resumable(text)
 
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
@@ -53,10 +67,8 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        output_marks.at(self._fit, self._step)
         if not engine.is_exact:
-            self.say_once(
-                "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
-            )
             return
         residuals = engine.residuals()
         due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
@@ -78,6 +90,7 @@ class Snapshots:
 
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
+        output_marks.at(self._fit + 1, 0)
         if self._session.rank == 0:
             model = setup.model
             arrays = model.arg_params, model.aux_params, model.optimizer_states
@@ -136,6 +149,10 @@ class Snapshots:
             if done:
                 run.results[self._fit] = numbered
             run.folder.prune(run.id)
+            if done:
+                self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
+            else:
+                self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
             self._cost = blocked + time.thread_time()
 
         run.write(work)

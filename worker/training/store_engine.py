@@ -42,13 +42,13 @@ class HostEngine(Engine):
         self._parameters, session = setup.parameters, setup.session
         self._lookups = find_lookups(self._model.symbol, setup.names.data, set(setup.learned))
         self._tables = {lookup.weight for lookup in self._lookups}
-        self.store = kv.create(setup.kind)
+        self.store = kv.for_a_fit(setup.kind)
         self.fit = self.store.fit
         self.executor: StepExecutor | None = None
         if setup.compression_params is not None:
             self.store.set_gradient_compression(setup.compression_params)
             self.store.restore_residuals(setup.residuals)
-        self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
+        self._sums = kv.for_a_fit("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)
             # In this order: the executor is bound to arrays that the store has once keys have been initialised.

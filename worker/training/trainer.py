@@ -91,6 +91,8 @@ class Trainer:
         with ExitStack() as stack:
             stack.callback(self.engine.close)
             self.engine.start()
+            if self._snapshots is not None:
+                self._snapshots.begin(self.engine, epochs.start, self._resumed.batch if self._resumed else 0)
             # Called before `close`, as an ExitStack goes backwards: closing frees the arrays that they copy.
             stack.callback(self._give_back_weights)
             if not self.session.is_distributed:  # else an error may be the servers', who have the states

@@ -1,0 +1,60 @@
+"""Where a job keeps its snapshots, and where those of the same script's earlier jobs are."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .stored import runs
+
+FOLDER = "snapshots"  # of a run: a folder, or a link to the one in which the job goes on
+EVERY, WHERE, RESUME = "PUSHGRAD_SNAPSHOT", "PUSHGRAD_SNAPSHOT_DIR", "PUSHGRAD_RESUME"
+_ONE = re.compile(r"[0-9]{6,}-fit[0-9]+-.*")  # the name of one snapshot
+
+
+def settings(given: Mapping[str, str], run_dir: Path, command: Sequence[str], workdir: Path) -> dict[str, str]:
+    """The variables by which a job's workers learn of snapshots. `given` is what options and variables say already.
+
+    Snapshots are taken unless that is switched off, and kept in the job's run unless a folder is given. With
+    PUSHGRAD_RESUME=auto they are kept where the latest ones of the same script are.
+    """
+    found = {EVERY: given.get(EVERY) or "auto", RESUME: given.get(RESUME) or "off"}
+    resume = found[RESUME]
+    if given.get(WHERE):
+        folder = Path(given[WHERE])
+    elif resume not in ("auto", "off"):
+        folder = Path(resume).parent if _ONE.fullmatch(Path(resume).name) else Path(resume)
+    else:
+        before = _latest(run_dir.parent, command, workdir) if resume == "auto" else None
+        folder = before or run_dir / FOLDER
+    return {**found, WHERE: str(workdir / folder)}
+
+
+def _latest(folder: Path, command: Sequence[str], workdir: Path) -> Path | None:
+    """The folder with the latest snapshots of this script, by a job that has ended or by `python train.py`.
+
+    Those of jobs with the same arguments come first.
+    """
+    script = _script(command)
+    found = [(False, workdir / FOLDER / Path(script).stem)]
+    for run in runs(folder):
+        words = [str(word) for word in run.about.get("command", [])]
+        if _script(words) == script and run.about.get("folder") == str(workdir) and run.state != "running":
+            found.append((words == list(command), run.folder / FOLDER))
+    dated = [(same, age, kept.resolve()) for same, kept in found if (age := max(_times(kept), default=0.0))]
+    return max(dated)[2] if dated else None
+
+
+def _script(command: Sequence[str]) -> str:
+    """What a command runs: its first word after the interpreter that is no option."""
+    return next((word for word in command[1:] if not word.startswith("-")), command[0] if command else "")
+
+
+def _times(folder: Path) -> Iterator[float]:
+    """When the snapshots in a folder were written."""
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            if _ONE.fullmatch(entry.name):
+                yield entry.stat().st_mtime

@@ -1,0 +1,109 @@
+"""Jobs whose processes are killed go on by themselves, with the bits and the lines of one that nobody disturbed."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+# Three fits, or fewer, of a network with what has a state of its own: BatchNorm, Dropout, momentum, a shuffle, early
+# stopping. Every worker prints, rank 1 with a mind of its own.
+TRAINS = """
+import json, sys, time, zlib
+import numpy as np
+import pushgrad as mx
+
+fits, pause = json.loads(sys.argv[1])
+
+class Told:
+    all_ranks = True
+    steps = 0
+
+    def batch_end(self, param):
+        self.steps += 1
+        time.sleep(pause)
+        if mx.rank() and self.steps % 4 == 1:
+            print(f"worker {mx.rank()}, step {self.steps}")
+
+    def state(self):
+        return {"steps": self.steps}
+
+    def restore(self, state):
+        self.steps = state["steps"]
+
+def network():
+    s = mx.symbol
+    layer = s.BatchNorm(s.Convolution(s.Variable("data"), kernel=(3, 3), num_filter=4))
+    layer = s.FullyConnected(s.Flatten(s.Activation(layer, act_type="relu")), num_hidden=8)
+    layer = s.Dropout(s.Activation(layer, act_type="tanh"), p=0.4)
+    return s.SoftmaxOutput(s.FullyConnected(layer, num_hidden=3), name="softmax")
+
+print("the script begins")
+mx.random.seed(3)
+draw = np.random.default_rng(5)
+X, y = draw.random((120, 1, 6, 6), np.float32), draw.integers(0, 3, 120).astype(np.float32)
+for fit in range(1, fits + 1):
+    print(f"fit {fit} of {fits}")
+    model = mx.FeedForward.create(
+        network(), mx.io.NDArrayIter(X, y, 12, True, "roll_over"), num_epoch=3, slices=4, learning_rate=0.05,
+        momentum=0.9, wd=1e-4, initializer=mx.init.Uniform(0.2), eval_data=(X[:30], y[:30]),
+        batch_end_callback=[mx.callback.log_train_metric(2), Told()],
+        epoch_end_callback=mx.callback.EarlyStopping(patience=2, restore_best=True),
+    )
+    arrays = [model.arg_params[name] for name in sorted(model.arg_params)] + [*model.aux_params.values()]
+    arrays += [slots[state] for _, slots in sorted(model.optimizer_states.items()) for state in sorted(slots)]
+    print("end of fit", fit, model.num_update, zlib.crc32(b"".join(a.tobytes() for a in arrays)), flush=True)
+"""
+
+
+@pytest.fixture
+def start(launch, script):
+    """Starts the training with 2 workers; its processes are known by --verbose."""
+
+    def run(*options, fits=2, pause=0.0, servers=1, **env):
+        command = [script(TRAINS), json.dumps([fits, pause])]
+        env = {"OMP_NUM_THREADS": "1", **env}
+        return launch("--verbose", "--workers", 2, "--servers", servers, *options, *command, real=True, env=env)
+
+    return run
+
+
+def lines_of(job):
+    """What each worker printed; between workers there is no order."""
+    return {name: [line for line in job.lines if line.startswith(name)] for name in ("w0", "w1")}
+
+
+def kill(job, *names, signum=signal.SIGKILL):
+    for name in names:
+        os.kill(int(re.findall(rf"\b{name} is pid (\d+)", job.text)[-1]), signum)
+
+
+@pytest.fixture
+def undisturbed(start):
+    """The lines of a job of so many fits and servers that nobody disturbs."""
+
+    def run(**options):
+        job = start("--snapshot", "off", **options)
+        assert job.finish() == 0, job.text
+        return lines_of(job)
+
+    return run
+
+
+def test_killed_processes_cost_nothing_but_time(start, undisturbed, left_behind):
+    expected = undisturbed()
+    job = start("--snapshot", "3steps", "--max-restarts", 9)
+    job.wait_for("[1] Validation-accuracy")
+    kill(job, "w1")
+    job.wait_for("as generation 2; 8 restarts left")
+    job.wait_for("fit 2 of 2", times=2)  # once for each worker: lines come once
+    job.wait_for("w0 | [2] Validation-accuracy", times=2)
+    kill(job, "ps0", "w0")
+    job.wait_for("as generation 3; 7 restarts left")
+    job.wait_for("sched is pid", times=3)
+    kill(job, "sched")
+    assert job.finish() == 0, job.text
+    assert lines_of(job) == expected
+    assert job.text.count("the job goes on") == 3 and left_behind(job.job_id) == []
+    assert not list(job.runs.glob("*/snapshots/.*.new"))

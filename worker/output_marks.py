@@ -1,0 +1,73 @@
+"""Marks on a worker's standard output that tell `launch` between which steps lines are written (launch/repeats.py).
+
+Only when standard output is `launch`'s own pipe, which its inode shows: in a file or another program's input they would
+be in the way. A mark is written just before the first line after a step, so that steps without lines cost nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+Place = tuple[int, int]  # fit, and how many of its steps are done
+
+_writers: dict[int, _Marked] = {}  # by the id of the stream, which they keep alive
+
+
+def at(fit: int, step: int) -> None:
+    """What has been written belongs to steps up to this one of that fit, counted from 1, and what follows does not."""
+    if (stream := _marked()) is not None:
+        stream.place = (fit, step)
+
+
+def go_on_from(fit: int, step: int) -> None:
+    """What follows was written after that step when the job was there before."""
+    if (stream := _marked()) is not None:
+        stream.go_on((fit, step))
+
+
+class _Marked:
+    """Takes the place of a stream's `write`."""
+
+    def __init__(self) -> None:
+        self.stream = sys.stdout
+        self.place: Place | None = None  # still to be marked
+        self._write = self.stream.write
+        self._at_start = True  # of a line
+        self.stream.write = self.write  # type: ignore[method-assign]
+
+    def write(self, text: str) -> int:
+        """Write text, after a mark if one is due: not within a line."""
+        if self.place is not None and self._at_start and text:
+            place, self.place = self.place, None
+            self._write(_mark("at", place))
+        written = self._write(text)
+        self._at_start = text.endswith("\n") if text else self._at_start
+        return written
+
+    def go_on(self, place: Place) -> None:
+        """Mark where the lines that follow belong."""
+        self.place = place  # `launch` may not have met it: nothing need have been written after that step
+        self._write(_mark("from", place))
+        self.stream.flush()
+
+
+def _mark(kind: str, place: Place) -> str:
+    return f"\x1b]pushgrad;{kind};{place[0]};{place[1]}\x07"
+
+
+def _marked() -> _Marked | None:
+    """The present standard output with its marks; None if it is not `launch`'s pipe."""
+    stream = sys.stdout
+    if stream is None:
+        return None
+    if id(stream) not in _writers and _is_ours():
+        _writers[id(stream)] = _Marked()
+    return _writers.get(id(stream))
+
+
+def _is_ours() -> bool:
+    with suppress(OSError, ValueError, AttributeError):  # not a file, such as a stream of pytest's or a notebook's
+        return str(os.fstat(sys.stdout.fileno()).st_ino) == os.environ.get("PUSHGRAD_OUTPUT")
+    return False
