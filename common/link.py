@@ -170,7 +170,7 @@ class Link:
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
             raise PeerLost(item.sentence)
-        if isinstance(item, Error) and item.code == "restarted":
+        if isinstance(item, Error) and self.welcome is not None and item.code in ("restarted", "generation"):
             raise PeerLost(f"the scheduler at {self.root} is another one than at the start: {remote(item)}")
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)

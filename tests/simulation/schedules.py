@@ -1,7 +1,7 @@
 """Schedules: what a job does and what befalls it, as a seed has it, and what must be true of how it ends.
 
-Gradients are powers of two, each of one worker's one step, and the optimizer adds them up: so a value tells which pushes
-it is made of, and how often each.
+Gradients are powers of two, each of one step of one worker, and the optimizer adds them up: so a value tells which
+pushes it is made of, and how often each.
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ from simulated_job import LEASE, START_TIMEOUT, Job, World, simulated
 import pushgrad as mx
 
 STEPS = 5
-# Seconds from a fault to the last process's end: a death is noticed within a lease and told for two seconds; who does not
-# hear of it misses the scheduler after another lease.
+# Seconds from a fault to the last process's end: a death is noticed within a lease and told for two seconds; who does
+# not hear of it misses the scheduler after another lease.
 GRACE = 2 * LEASE + 2.5
 KEYS = {"a": (3,), "b": (2, 4)}  # with a bound of 6 elements, b is cut over the servers
 
@@ -50,40 +50,50 @@ class Plan:
         self.as_fit_does, self.barriers = random.random() < 0.5, random.random() < 0.3
         self.pulls_every = 1 if self.as_fit_does else random.choice((1, 1, 2, 5))
         self.pace = [random.choice((0.0, 0.01, 0.2)) for _ in range(self.workers)]
-        self.finished = []
+        self.restarts = 3 if self.mode == "dist_sync" and random.random() < 0.5 else 0
+        self.snapshot = 0, [np.zeros(shape) for shape in KEYS.values()]
+        self.finished = set()
 
     def script(self, worker, store):
         """What every worker runs; Broken if a value is not what it must be."""
         worker.transport.shares_memory = self.shares_memory
         kv = store(self.mode, self.staleness)
         kv.set_optimizer(mx.optimizer.SGD(1.0))
-        kv.init(list(KEYS), [np.zeros(shape) for shape in KEYS.values()])
+        done, values = self.snapshot
+        kv.init(list(KEYS), values)
         values = [np.full(shape, np.nan) for shape in KEYS.values()]
-        gradients = [kv.empty(key) for key in KEYS] if self.as_fit_does else [np.empty(shape) for shape in KEYS.values()]
-        for n in range(1, STEPS + 1):
+        gradients = (
+            [kv.empty(key) for key in KEYS] if self.as_fit_does else [np.empty(shape) for shape in KEYS.values()]
+        )
+        for n in range(done + 1, STEPS + 1):
             worker.sleep(self.pace[kv.rank] * worker.world.random.random())
             for array in gradients:  # written anew where the last step's lay
                 array[:] = gradient(kv.rank, n)
             if self.as_fit_does:
-                self.fit_step(kv, n, gradients, values)
+                self.fit_step(kv, n - done, gradients, values)
             else:
                 kv.push(list(KEYS), gradients)
             if n % self.pulls_every == 0:
                 kv.pull(list(KEYS), values)
                 self.check(kv, n, values)
+                self.save(kv, n, values)
             if self.barriers:
                 kv.barrier()
         kv.pull(list(KEYS), values)
         self.check(kv, STEPS, values)
         kv.close()
-        self.finished.append(kv.rank)
+        self.finished.add(kv.rank)
+
+    def save(self, kv, n, values):
+        """What a snapshot has."""
+        if kv.rank == 0 and n > self.snapshot[0]:
+            self.snapshot = n, [value.copy() for value in values]
 
     def fit_step(self, kv, n, gradients, values):
         for priority, key in enumerate(KEYS):
             kv.push_gradient(key, gradients[priority], n, 1.0, -priority)
             kv.pull_weight(key, values[priority], -priority)
         kv.wait()
-        self.check(kv, n, values)
 
     def check(self, kv, n, values):
         for value in np.concatenate([array.ravel() for array in values]):
@@ -104,12 +114,15 @@ class Schedule:
         random = self.world.random
         self.plan = Plan(random)
         self.job = Job(self.world, self.plan.workers, self.plan.servers, self.plan.script)
+        self.restarting = False
+        if self.plan.restarts:
+            self.world.ended = self._launch_again
         self.deadly = ""  # the process that a fault has ended or cut off for good
         self.until = self.world.now  # when the last fault is over
         span = random.choice((0.1, 0.3, 1.0))
         for _ in range(random.choice((0, 2, 6, 15))):
             self._later(random.random() * span, self._harmless)
-        if random.random() < 0.3:
+        for _ in range(random.randint(0, 2) if self.plan.restarts else random.choice((0, 0, 0, 1))):
             self._later(random.random() * span, self._deadly)
 
     def _later(self, seconds, fault):
@@ -149,15 +162,34 @@ class Schedule:
             return
         process = random.choice(self._alive())
         self.deadly = process.name
-        kind = random.choice(("killed", "loses its host", "stands still for long", "is killed and started anew"))
+        kind = random.choice(("is killed", "loses its host", "stands still for long", "is replaced"))
         self._note(f"{process.name} {kind}")
         if kind == "stands still for long":
             process.stop(LEASE * (1.5 + 2 * random.random()))
             self._note("it may go on then", process.stopped_until - self.world.now)
             return
         process.kill(kind == "loses its host")
-        if kind == "is killed and started anew":
-            self._later(random.random() * 2, lambda: self.job.restart(process))
+        if kind == "is replaced" and not self.plan.restarts:
+            self._later(random.random() * 2, lambda: self.job.replace(process))
+
+    def _launch_again(self, process):
+        """As `launch` does when a process has died. Another host's may be out of its reach, and live on."""
+        if process.generation < self.world.generation or process.ended == "well" or self.restarting:
+            return
+        random = self.world.random
+        spared = random.choice(self._alive()) if self._alive() and random.random() < 0.4 else None
+
+        def again():
+            self.restarting = True  # the deaths of the others are no reason
+            self.job.start_anew(spared)
+            self.restarting = False
+            text = f", but for {spared.name}" if spared else ""
+            self._note(f"all processes are killed{text}, and started again from step {self.plan.snapshot[0]}")
+
+        if self.plan.restarts:
+            self.plan.restarts -= 1
+            self.restarting = True
+            self._later(0.3 * random.random(), again)
 
     def run(self):
         """Broken if an invariant does not hold."""
@@ -173,7 +205,8 @@ class Schedule:
                 raise error
             if process.ended not in ("well", "killed"):
                 self._check_reason(process)
-        if not self.deadly and sorted(self.plan.finished) != list(range(self.plan.workers)):
+        must_finish = not self.deadly or self.plan.restarts or self.world.generation > 1
+        if must_finish and self.plan.finished != set(range(self.plan.workers)):
             raise Broken(f"only workers {self.plan.finished} have finished")
 
     def _check_reason(self, process):
@@ -184,6 +217,10 @@ class Schedule:
         is_late = "did not come" in text or "no answer" in text
         if process.when > self.until + GRACE + START_TIMEOUT * is_late:
             raise Broken(f"{process.name} ends {process.when - self.until:.1f} s after the last fault")
+        if process.generation < self.world.generation:
+            return  # what it says is of no interest to anybody
+        if self.world.generation > 1:
+            raise Broken(f"{process.name} of generation {process.generation} fails: {text}")
         # A scheduler that stood still misses those who have given it up. And who stands still has lost the scheduler.
         named = {self.deadly, self.deadly.rpartition(" ")[0] or self.deadly, "scheduler"}
         if not (is_late or any(f"{name} " in text for name in named) or self.deadly == "scheduler"):
@@ -193,5 +230,8 @@ class Schedule:
         """What befell the job, and how its processes ended."""
         plan = self.plan
         what = f"{plan.workers} workers, {plan.servers} servers, {plan.mode} {plan.staleness}"
-        ends = [f"{process.name}: {process.ended} at {(process.when or 0) - 100:.3f} s" for process in self.world.processes]
+        ends = [
+            f"{process.name} ({process.generation}): {process.ended} at {(process.when or 0) - 100:.3f} s"
+            for process in self.world.processes
+        ]
         return "\n".join([what, *self.text, *ends])

@@ -1,7 +1,7 @@
 """A job whose processes are the product's own classes, in one process, under a virtual clock.
 
-The scheduler, servers, links and transports take turns as events of a `World` have them do. A worker's script runs in a
-thread of its own, but never beside anything else: it has the baton until it waits, and gets it back when that is over.
+The scheduler, servers, links and transports take turns as events of a `World` have them do. A worker's script runs on a
+stack of its own (a greenlet) until it waits, and goes on when that is over.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import threading
 from types import SimpleNamespace
 from unittest import mock
 
+from greenlet import greenlet
 from simulated_network import Listener, Network
 
 from pushgrad.common.errors import PeerLost
@@ -35,6 +36,7 @@ class World:
         self.random = random.Random(seed)
         self.now, self._events, self._count = 100.0, [], 0
         self.listeners, self.lines, self.processes, self.alive = {}, [], [], 0
+        self.generation, self.ended = 1, lambda process: None  # whoever wants to know of ends
         self.pace = self.random.choice((0.0005, 0.002, 0.02))  # seconds that a message takes
         self.room = self.random.choice((1, 2, 8))  # messages under way in one direction between a worker and a server
         self.copies = self.random.random() < 0.5  # else frames are read when they arrive, as ZeroMQ's without copies
@@ -64,7 +66,7 @@ class Process:
     """One process: takes turns until it has `ended`, which says how; `code` is its exit code."""
 
     def __init__(self, world, name):
-        self.world, self.name, self.lines = world, name, []
+        self.world, self.name, self.lines, self.generation = world, name, [], world.generation
         self.ended, self.code, self.when = "", None, None
         self.stopped_until = self._turn_at = 0.0
         world.processes.append(self)
@@ -104,6 +106,7 @@ class Process:
     def _note_end(self, text, code):
         self.ended, self.code, self.when = text, code, self.world.now
         self.world.alive -= 1
+        self.world.ended(self)
 
     def give_back(self, linger):
         for line in self.lines:
@@ -158,8 +161,8 @@ class SchedulerProcess(Process):
 class Member(Process):
     """A server or worker: joins, then takes turns of its own kind."""
 
-    def __init__(self, world, env, role, rank, endpoint=None, name=None):
-        super().__init__(world, name or f"{role} {rank}")
+    def __init__(self, world, env, role, rank, endpoint=None):
+        super().__init__(world, f"{role} {rank}")
         self.network = Network(world, self)
         incarnation = f"{world.random.getrandbits(64):x}"
         self.link = Link(env(role, rank), self.network, endpoint, world.clock, incarnation)
@@ -173,9 +176,9 @@ class Member(Process):
 
 
 class ServerProcess(Member):
-    def __init__(self, world, env, rank, name=None):
-        self.listener = Listener(world, self, f"tcp://server-{rank}-{len(world.processes)}")
-        super().__init__(world, env, "server", rank, self.listener.endpoint, name)
+    def __init__(self, world, env, rank):
+        self.listener = Listener(world, self, f"tcp://server-{rank}")
+        super().__init__(world, env, "server", rank, self.listener.endpoint)
 
     def begin(self, welcome):
         self.server = Server(self.listener, self.link, welcome, self.world.clock)
@@ -200,8 +203,8 @@ class ServerProcess(Member):
 class WorkerProcess(Member):
     """`script(process, store)` is what the user's script does; `store` makes a key-value store."""
 
-    def __init__(self, world, env, rank, script, name=None):
-        super().__init__(world, env, "worker", rank, name=name)
+    def __init__(self, world, env, rank, script):
+        super().__init__(world, env, "worker", rank)
         self.script = script
         self.thread = None
 
@@ -266,16 +269,14 @@ class Killed(BaseException):
 
 
 class Script:
-    """A thread that has the baton from `resume` until it pauses or is over; `text` is then what it failed of."""
+    """A greenlet that runs from `resume` until it pauses or is over; `text` is then what it failed of."""
 
     running = None
 
     def __init__(self, owner, body):
         self.owner, self.body = owner, body
-        self._go, self._back = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._back.acquire()
-        self.over = self.killed = self.started = False
+        self._greenlet = greenlet(self._run)
+        self.over = self.killed = False
         self.text, self.error = "", None
 
     def resume(self):
@@ -284,33 +285,26 @@ class Script:
         if self.owner.world.now < self.owner.stopped_until and not self.killed:
             self.owner.world.at(self.owner.stopped_until, self.resume)
             return
-        Script.running = self
-        if self.started:
-            self._go.release()
-        else:
-            self.started = True
-            threading.Thread(target=self._run, name=f"script of {self.owner.name}", daemon=True).start()
-        self._back.acquire()
-        Script.running = None
+        before, Script.running = Script.running, self
+        self._greenlet.switch()
+        Script.running = before
         if self.over:
             self.owner.wake()
 
     def pause(self):
-        if self.killed:
-            raise Killed
-        self._back.release()
-        self._go.acquire()
+        if not self.killed:
+            self._greenlet.parent.switch()
         if self.killed:
             raise Killed
 
     def kill(self):
         self.killed = True
-        while self.started and not self.over:
-            self.resume()
+        self.resume()
 
     def _run(self):
         try:
-            self.body()
+            if not self.killed:
+                self.body()
         except Killed:
             pass
         except PeerLost as lost:
@@ -318,11 +312,10 @@ class Script:
         except BaseException as error:
             self.text, self.error = f"{type(error).__name__}: {error}", error
         self.over = True
-        self._back.release()
 
 
 class Condition:
-    """In place of threading's: who waits gives the baton away."""
+    """In place of threading's: whoever waits makes room for what else happens."""
 
     def __init__(self):
         self.waiting = []
@@ -361,9 +354,11 @@ class Event:
 
 @contextlib.contextmanager
 def simulated():
-    """Within, scripts wait by handing on the baton, and what processes say on standard error is not shown."""
+    """Within, scripts wait as greenlets do, and what processes say on standard error is not shown."""
     names = {"Lock": threading.Lock, "get_ident": threading.get_ident, "enumerate": threading.enumerate}
-    threads = SimpleNamespace(**names, Condition=Condition, Event=Event, main_thread=lambda: SimpleNamespace(ident=None))
+    threads = SimpleNamespace(
+        **names, Condition=Condition, Event=Event, main_thread=lambda: SimpleNamespace(ident=None)
+    )
     with contextlib.ExitStack() as patches:
         for module in (flight, transport, standing):
             patches.enter_context(mock.patch.object(module, "threading", threads))
@@ -380,22 +375,32 @@ class Job:
         self.world, self.script = world, script
         self.fields = {"num_workers": workers, "num_servers": servers, "lease": LEASE, "start_timeout": START_TIMEOUT}
         self.root = self.env("scheduler").root
-        self.start_scheduler()
-        self.servers = [ServerProcess(world, self.env, rank) for rank in range(servers)]
-        self.workers = [WorkerProcess(world, self.env, rank, script) for rank in range(workers)]
+        self.start()
 
     def env(self, role, rank=None):
-        return JobEnv(role, "127.0.0.1", 9091, rank=rank, insecure=True, **self.fields)
+        generation = self.world.generation
+        return JobEnv(role, "127.0.0.1", 9091, rank=rank, insecure=True, generation=generation, **self.fields)
 
-    def start_scheduler(self):
-        return SchedulerProcess(self.world, self.env, self.root)
+    def start(self):
+        SchedulerProcess(self.world, self.env, self.root)
+        for rank in range(self.fields["num_servers"]):
+            ServerProcess(self.world, self.env, rank)
+        for rank in range(self.fields["num_workers"]):
+            WorkerProcess(self.world, self.env, rank, self.script)
 
-    def restart(self, process):
-        """Start another process in the place of one that has ended."""
-        name = f"another {process.name}"
+    def start_anew(self, spared):
+        """A new generation of all processes. Those of the old one are killed, but for `spared`: it is out of reach."""
+        self.world.generation += 1
+        for process in self.world.processes:
+            if process is not spared:
+                process.kill(silently=False)
+        self.start()
+
+    def replace(self, process):
+        """Start another process in the place of one that has been killed, as nobody should."""
         if isinstance(process, SchedulerProcess):
-            self.start_scheduler().name = name
+            SchedulerProcess(self.world, self.env, self.root)
         elif isinstance(process, ServerProcess):
-            ServerProcess(self.world, self.env, process.link.env.rank, name)
+            ServerProcess(self.world, self.env, process.link.env.rank)
         else:
-            WorkerProcess(self.world, self.env, process.link.env.rank, self.script, name)
+            WorkerProcess(self.world, self.env, process.link.env.rank, self.script)
