@@ -32,9 +32,9 @@ class Job:
     leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
     the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
     processes may take to come. `max_restarts` is how often the processes may be started again after a death, None if
-    nobody has said it; `generation` counts these starts. `snapshots` are variables that tell workers of snapshots;
-    these stay after a success if `keeps_snapshots`. `config` is the text of a file that describes the job, for
-    `run_dir`.
+    nobody has said it; `generation` counts these starts, and `root_port` is the port of the last one's scheduler.
+    `snapshots` are variables that tell workers of snapshots; these stay after a success if `keeps_snapshots`. `config`
+    is the text of a file that describes the job, for `run_dir`.
     """
 
     command: tuple[str, ...]
@@ -54,6 +54,7 @@ class Job:
     grace_period: float = 30.0
     max_restarts: int | None = None
     generation: int = 1
+    root_port: int | None = None
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keeps_snapshots: bool = True
     config: str = ""
@@ -74,8 +75,11 @@ class Job:
         """What the environment of each process of this generation has, and no other process's."""
         return (f"PUSHGRAD_JOB_ID={self.job_id}", f"PUSHGRAD_GENERATION={self.generation}")
 
-    def again(self) -> Job:
-        """The job's next generation. It has a folder of its own: something of the one before may still hold the old."""
+    def again(self, port: int | None) -> Job:
+        """The job's next generation, whose scheduler may have the `port` of the one before.
+
+        It has a folder of its own: something of the one before may still hold the old.
+        """
         generation = self.generation + 1
         folder = self.job_dir.with_name(f"pushgrad-{self.job_id}-{generation}")
-        return replace(self, generation=generation, job_dir=folder)
+        return replace(self, generation=generation, job_dir=folder, root_port=port)

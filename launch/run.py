@@ -71,7 +71,7 @@ def run_job(
         if cause is None and not job.keeps_snapshots:
             shutil.rmtree(job.run_dir / FOLDER, ignore_errors=True)
         record.end(cause, narration.seconds)
-        narration.finish(cause, output.display)
+        narration.finish(cause, output.display, restarts)
     return 0 if cause is None else cause.code
 
 
@@ -88,7 +88,7 @@ def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
             return cause
         stage.narration.restart(cause, stage.restarts)
         stage.record.restart(cause, stage.restarts)
-        job = job.again()
+        job = job.again(runner.port)
         with _room(job, stage.record):
             job.job_dir.mkdir(mode=0o700)
 

@@ -95,6 +95,11 @@ class Runner:
         """Whether the job is to begin anew, as one of its processes has died."""
         return self._supervisor.again
 
+    @property
+    def port(self) -> int | None:
+        """Where the scheduler listened, if it came so far."""
+        return self._supervisor.port
+
     def run(self) -> Cause | None:
         """Start, supervise and clear up; returns why the job has failed, None if it has not."""
         try:
@@ -201,8 +206,9 @@ class Runner:
                 self._children.signal(SIGNALS[action], self._names(*roles))
 
     def _spawn_first(self) -> None:
-        """Start the scheduler, whose port the others need; all processes if it is elsewhere."""
-        if self._specs[0].role == "scheduler":
+        """Start the scheduler, whose port the others need; all processes if it is elsewhere, or has its port again."""
+        has_port = self._job.generation > 1 and self._specs[0].env["DMLC_PS_ROOT_PORT"] != "0"
+        if self._specs[0].role == "scheduler" and not has_port:
             self._spawn(self._specs[0])
         else:
             self._spawn_all(self._specs)
@@ -210,7 +216,8 @@ class Runner:
     def _start_rest(self) -> None:
         port = self._supervisor.port
         assert port is not None
-        self._spawn_all([spec.with_port(port) for spec in self._specs[1:]])
+        members = self._supervisor.members
+        self._spawn_all([spec.with_port(port) for spec in self._specs[1:] if members[spec.name].pid is None])
 
     def _spawn_all(self, specs: Sequence[ProcessSpec]) -> None:
         for spec in specs:

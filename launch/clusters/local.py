@@ -27,6 +27,8 @@ class Local(Engine):
         here = {"DMLC_NODE_HOST": LOOPBACK, "PUSHGRAD_JOB_DIR": str(job.job_dir)}
         if job.keys is not None:
             here["PUSHGRAD_KEYS"] = str(job.keys)
+        if job.root_port is not None:  # all can be started at once
+            here["DMLC_PS_ROOT_PORT"] = str(job.root_port)
         return Plan(tuple(replace(spec, env={**spec.env, **here}) for spec in specs))
 
     def describe(self, job: Job, plan: Plan) -> list[str]:

@@ -18,9 +18,11 @@ def settings(given: Mapping[str, str], run_dir: Path, command: Sequence[str], wo
     """The variables by which a job's workers learn of snapshots. `given` is what options and variables say already.
 
     Snapshots are taken unless that is switched off, and kept in the job's run unless a folder is given. With
-    PUSHGRAD_RESUME=auto they are kept where the latest ones of the same script are.
+    PUSHGRAD_RESUME=auto they are kept where the latest ones of the same script are; a job that Slurm has put into its
+    queue again goes on so by itself.
     """
-    found = {EVERY: given.get(EVERY) or "auto", RESUME: given.get(RESUME) or "off"}
+    requeued = given.get("SLURM_RESTART_COUNT", "0") != "0"
+    found = {EVERY: given.get(EVERY) or "auto", RESUME: given.get(RESUME) or ("auto" if requeued else "off")}
     resume = found[RESUME]
     if given.get(WHERE):
         folder = Path(given[WHERE])

@@ -129,6 +129,11 @@ class JobSession(Session):
         if self.rank == 0:
             self.transport.post(Resumable(obstacle=cut(obstacle, 256)))
 
+    def give_up(self, reason: str) -> None:
+        """Tell the others that this worker ends before its time, and wait a moment until they know."""
+        self._over = True
+        self.transport.fail(reason, FAILURE_NEWS)
+
     @contextmanager
     def saying(self) -> Iterator[None]:
         """Around everything that may learn of a lost peer: say so on standard error, once."""

@@ -72,6 +72,9 @@ class Session:
     def not_resumable(self, obstacle: str) -> None:
         """Tell the launcher why the job could not go on if a process died; otherwise as `resumable`."""
 
+    def give_up(self, reason: str) -> None:
+        """Tell the others that this worker ends before its time, which ends the job. Outside of one there are none."""
+
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
         """While inside, leaving the process early is an error that names `what`. Outside of a job it is not one."""

@@ -8,6 +8,7 @@ it writes itself, into the same folder, and rank 0 makes the snapshot appear onc
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from .. import output_marks
 from ..array import Array
 from ..files import snapshot
 from ..store.session import Session
+from .announced import Announced
 from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_state import Arrays, FitState
@@ -50,12 +52,15 @@ class Snapshots:
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
         self._copies: dict[str, dict[str, Array]] = {}
+        self._announced = Announced(session)
+        self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
-        output_marks.at(self._fit, self._step)
+        output_marks.begin(self._fit, self._step)
         if engine.is_exact:
             self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+            self._announced.begin()
             return
         text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
         self.say_once(text)
@@ -67,9 +72,26 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine and the callbacks do.
         """
         self._step += 1
+        self._passed.set()  # all have handed in their gradients of another step
         output_marks.at(self._fit, self._step)
         if not engine.is_exact:
             return
+        ends = self._announced.ends  # read first: what follows must be this step's snapshot
+        if self._announced.snapshot:
+            self.run.finish_writing()
+        self._take(setup, engine, epoch, batch, callbacks)
+        if ends:
+            self._passed.set()
+            self.run.finish_writing()
+            self._announced.end()
+
+    def close(self) -> None:
+        """No more steps will come."""
+        self._passed.set()
+        self._announced.close()
+
+    def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot, if one is due."""
         residuals = engine.residuals()
         due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
         if shared:  # every worker has a part of it, and rank 0 says when
@@ -107,7 +129,8 @@ class Snapshots:
         """Whether a snapshot is to be taken now: never while one is being written."""
         self._asked = time.monotonic()
         elapsed = self._asked - self._last
-        self._pending = self._pending or self._interval.due(self._step, elapsed, self._cost)
+        announced, self._announced.snapshot = self._announced.snapshot, False
+        self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
     def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
@@ -136,12 +159,17 @@ class Snapshots:
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
         head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
 
+        if self._session.num_workers > 1 and not done:
+            self._passed.clear()
+
         def work() -> None:
             run.folder.lock()  # where it failed at the start of the fit
             folder = run.folder.aside(name)
             try:
                 snapshot.write(folder, snapshot.STATE, head, state.tree())
                 await_parts(folder, ranks, self._session)
+                # Another worker may still have to print a line of this step, which nobody would do again.
+                self._passed.wait()
                 numbered = run.folder.commit(name)
             except BaseException:
                 run.folder.give_up(name)

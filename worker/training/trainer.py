@@ -92,6 +92,7 @@ class Trainer:
             stack.callback(self.engine.close)
             self.engine.start()
             if self._snapshots is not None:
+                stack.callback(self._snapshots.close)
                 self._snapshots.begin(self.engine, epochs.start, self._resumed.batch if self._resumed else 0)
             # Called before `close`, as an ExitStack goes backwards: closing frees the arrays that they copy.
             stack.callback(self._give_back_weights)
