@@ -252,9 +252,8 @@ def main():
         assert line == expected, f"seed {options.seed + jobs}: {line} is not {expected}"
         jobs, faults, restarts = jobs + 1, faults + more, restarts + again
     assert left_outside() <= before, f"files are left: {left_outside() - before}"
-    print(
-        f"{jobs} jobs, {faults} faults, {restarts} restarts, {time.monotonic() - begun:.0f} s: the same bits, nothing left behind"
-    )
+    seconds = time.monotonic() - begun
+    print(f"{jobs} jobs, {faults} faults, {restarts} restarts, {seconds:.0f} s: the same bits, nothing left behind")
 
 
 if __name__ == "__main__":
