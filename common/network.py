@@ -48,10 +48,10 @@ class Connection:
 
 
 class Network:
-    """ZeroMQ, in a context of its own."""
+    """ZeroMQ, in a context of this network's own."""
 
-    def __init__(self, io_threads: int = 1) -> None:
-        self.context: Context = zmq.Context(io_threads=io_threads)
+    def __init__(self, context: Context) -> None:
+        self.context = context
 
     def connect(
         self,

@@ -151,7 +151,9 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
     launch --workers 2 --gpus 0,1 train.py --lr 0.1
     """
-    job, told = _planned(context)
+    from .progress import choose_display
+
+    job, told = planned(context)
     cluster = engine(context.params["cluster"])
     plan = cluster.plan(job)
     if dry_run:
@@ -159,7 +161,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
         click.echo("\n".join([*heading(job, told), *cluster.describe(job, plan)]))
         return 0
-    display = _display(context, job)
+    display = filtered(choose_display(live=not quiet), context, job)
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
@@ -167,7 +169,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
     return cluster.run(job, plan, display, own_process=True, **how)
 
 
-def _planned(context: click.Context) -> tuple[Job, list[str]]:
+def planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
     from .arguments import arguments
     from .given import Options
@@ -200,12 +202,11 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 
-def _display(context: click.Context, job: Job) -> Display:
+def filtered(display: Display, context: click.Context, job: Job) -> Display:
+    """The display with what the options leave out or add to its lines."""
     from .filters import OnlyRanks, Timestamps
     from .options import parse_ranks
-    from .progress import choose_display
 
-    display: Display = choose_display(live=not context.params["quiet"])
     if context.params["timestamps"]:
         display = Timestamps(display)
     if context.params["ranks"] is not None:

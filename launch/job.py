@@ -34,7 +34,8 @@ class Job:
     processes may take to come. `max_restarts` is how often the processes may be started again after a death, None if
     nobody has said it; `generation` counts these starts, and `root_port` is the port of the last one's scheduler.
     `snapshots` are variables that tell workers of snapshots; these stay after a success if `keeps_snapshots`. `config`
-    is the text of a file that describes the job, for `run_dir`.
+    is the text of a file that describes the job, for `run_dir`, and `function` what workers call instead of running a
+    script (common/function_file.py).
     """
 
     command: tuple[str, ...]
@@ -58,6 +59,7 @@ class Job:
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keeps_snapshots: bool = True
     config: str = ""
+    function: bytes = b""
     seats: tuple[Seat, ...] = ()
     python: str = sys.executable
     workdir: Path = field(default_factory=Path.cwd)

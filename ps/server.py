@@ -17,7 +17,7 @@ import zmq
 
 from ..common.address import data_endpoint
 from ..common.channel import QUEUED_OUT
-from ..common.codec import Message, decode
+from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
@@ -48,10 +48,10 @@ class Server:
     ) -> None:
         self.listener, self.link, self.clock = listener, link, clock
         self.rank = welcome.rank
-        self.service = Service(link.env.job_id, [mark for mark, _ in welcome.workers])
-        self.replies = [Replies(self.service) for _ in welcome.workers]
-        self.traffic = Counter(len(welcome.workers))
-        self.identities: list[bytes | None] = [None] * len(welcome.workers)
+        self.service = Service(link.env.job_id, welcome.marks)
+        self.replies = [Replies(self.service) for _ in welcome.marks]
+        self.traffic = Counter(len(welcome.marks))
+        self.identities: list[bytes | None] = [None] * len(welcome.marks)
         self.patience = link.lease / 3
         self.next_look, self.next_word = clock() + self.patience, clock() + STALL
         self.blocked = False  # whether a worker could not take all that there is for it
@@ -86,7 +86,7 @@ class Server:
             message = decode(frames)
             replies = self.service.handle(message, self.clock())
         except WireError as error:
-            self.listener.send(identity, refusal(error, **_request(message)))
+            self.listener.send(identity, encode(refusal(error, **_request(message))))
             return
         assert isinstance(message, FromWorker)
         # Only now: `handle` has checked that the sender is the worker that it claims to be. A worker that reconnects
@@ -122,7 +122,7 @@ class Server:
 
     def _send(self, rank: int, identity: bytes, message: Message) -> bool:
         # Copied whatever the size: weights are updated in place, and the next update may come while ZeroMQ still sends.
-        sent = self.listener.send(identity, message, copy_below=1 << 62)
+        sent = self.listener.send(identity, encode(message), copy_below=1 << 62)
         if sent:
             self.traffic.gave(rank, message)
         return sent
@@ -159,7 +159,7 @@ def run(env: JobEnv) -> int:
     the scheduler is lost.
     """
     keep_freed_memory()  # before the first large message
-    network = Network(io_threads=2)
+    network = Network(zmq.Context(io_threads=2))
     endpoint, variable = data_endpoint(env, secrets.token_hex(4), os.environ.get("PUSHGRAD_TRANSPORT"))
     limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
     listener = Listener(network.context, endpoint, variable, keys_for(env, endpoint), env.num_workers, **limits)

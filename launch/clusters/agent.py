@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...common.errors import JobError
+from ...common.function_file import leave
+from ...common.left_files import NETWORK, result_file
 from ...common.mpi_roles import place
 from ..keeper import PATIENCE, Keeper
 from ..local_children import LocalChildren
@@ -59,7 +61,8 @@ class Agent:
         self._whole = self._leave = self._hurry = False
         self._patience = PATIENCE
         self._marks: list[str] = []
-        self._folder: Path | None = None
+        self._folder, self._owns_folder = Path(), False
+        self._function = b""
         self._port = held_port()
 
     def run(self) -> None:
@@ -99,10 +102,21 @@ class Agent:
         if self._children is None:
             return
         self._children.tend()
+        self._send_left(NETWORK)
         self._tell_status()
         while (ended := self._children.next_news(self._whole)) is not None:
             self._tell_status()  # what it told the scheduler before its end comes before its end
+            self._send_left(NETWORK)
+            self._send_left(result_file(ended.name))
             self._link.send("ended", name=ended.name, code=ended.code)
+
+    def _send_left(self, name: str) -> None:
+        """A file that a worker has left, piece by piece."""
+        path = self._folder / name
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            path.unlink()
+            while data := file.read(PIECE):
+                self._link.send("left", name=name, data=data, first=file.tell() == len(data))
 
     def _tell_status(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -143,16 +157,22 @@ class Agent:
         self._marks, self._lease = message["marks"], message["lease"]
         os.chdir(message["workdir"])
         # Agents on one host share the folder, as the processes there share memory; one makes and removes it.
-        folder = short_temp_folder() / f"pushgrad-{message['folder']}"
+        self._folder = folder = short_temp_folder() / f"pushgrad-{message['folder']}"
         if message["first"]:
             folder.mkdir(mode=0o700)
-            self._folder = folder
+            self._owns_folder = True
             _write_keys(folder / "keys", message["keys"])
+            if self._function:
+                leave(folder, self._function)
         environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder), "PUSHGRAD_KEYS": str(folder / "keys")}
         environ |= thread_defaults(message["workers"], environ)
         keeper = Keeper(self._marks, folder, environ)
         self._children = LocalChildren(environ, keeper, Orphans(True), self._selector)
         self._link.send("ready")
+
+    def _do_function(self, message: Message) -> None:
+        """A piece of it; the job comes after the last one."""
+        self._function += message["data"]
 
     def _do_start(self, message: Message) -> None:
         assert self._children is not None
@@ -216,7 +236,7 @@ class Agent:
             self._once(0.05)
         for pipe in list(self._pipes):
             self._close(pipe)
-        if self._folder is not None:
+        if self._owns_folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._link.send("bye", left=left)
         end = time.monotonic() + LAST_WORDS

@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 class Kubernetes(Engine):
-    """One pod per process. kubectl applies what --dry-run prints."""
+    """One pod per process."""
 
     takes = ("workdir", "kubernetes", "no_jobset")
     in_images = True
@@ -71,10 +71,10 @@ class Kubernetes(Engine):
         return [*first, *_documents(manifests(job, plan))]
 
     def run(self, job: Job, plan: Plan, display: Display, **how: bool) -> int:
-        """Have kubectl create everything, and follow it to its end."""
-        from .kubectl import run
+        """Create everything, and follow it to its end."""
+        from .kubernetes_run import run
 
-        return run(job, plan, display, quiet=how.get("quiet", False))
+        return run(job, plan, display, own_process=how.get("own_process", False), quiet=how.get("quiet", False))
 
 
 def _documents(objects: list[dict[str, object]]) -> list[str]:

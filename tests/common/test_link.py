@@ -72,13 +72,13 @@ def root():
 def joined(root):
     """A link that has joined, its clock, and its identity."""
     env = JobEnv("worker", "127.0.0.1", root.port, num_workers=1, num_servers=1, insecure=True)
-    network, clock = Network(), Clock()
+    network, clock = Network(zmq.Context()), Clock()
     link = Link(env, network, clock=clock)
     joining = threading.Thread(target=link.join)
     joining.start()
     identity = root.hear(Hello)
     root.say(identity, Registered(lease=LEASE, scheduler="first"))
-    root.say(identity, Welcome(rank=0, lease=LEASE, workers=(("x", "h"),), servers=(("ipc://s", "h"),)))
+    root.say(identity, Welcome(rank=0, lease=LEASE, workers=1, servers=(("ipc://s", "h"),)))
     joining.join(10)
     yield link, clock, identity
     link.close()
@@ -155,7 +155,7 @@ class Line:
 
 
 REGISTERED = Registered(lease=LEASE, scheduler="first")
-WELCOME = Welcome(rank=0, lease=LEASE, workers=(("x", "h"),), servers=(("ipc://s", "h"),))
+WELCOME = Welcome(rank=0, lease=LEASE, workers=1, servers=(("ipc://s", "h"),))
 
 
 @pytest.fixture

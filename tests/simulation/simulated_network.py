@@ -217,11 +217,11 @@ class Listener:
     def receive(self):
         return self.inbox.popleft() if self.inbox else None
 
-    def send(self, identity, message, copy_below=0):
+    def send(self, identity, frames, copy_below=0):
         pipe = self.routes.get(identity)
         if pipe is None or (pipe.line.queued and len(pipe.down.flying) >= pipe.line.queued):
             return False
-        pipe.down.put([bytes(frame) for frame in encode(message)])
+        pipe.down.put([bytes(frame) for frame in frames])
         return True
 
     def tend(self, held, now):
