@@ -47,13 +47,17 @@ LAST_WORDS = 5.0  # seconds in which `launch` may take them
 class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
-    def __init__(self, link: Link, size: int | None = None) -> None:
-        """`size` is how many agents somebody has started together, if that is known."""
-        self._link, self._size = link, size
+    def __init__(self, link: Link, leash: int | None = None, **known: Any) -> None:
+        """`leash` is a descriptor whose end is that of the agent, too. Whoever has started the agent may know its
+        `address` better than we do, or how many it has started (`size`).
+        """
+        self._link, self._leash, self._facts = link, leash, {"size": None, **facts(), **known}
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None
         self._status = StatusReader()
         self._selector.register(self._status.fd, selectors.EVENT_READ)
+        if leash is not None:
+            self._selector.register(leash, selectors.EVENT_READ)
         self._pipes: dict[IO[bytes], tuple[str, bool]] = {}
         self._room = WINDOW
         self._lease, self._held = 30.0, False
@@ -68,7 +72,7 @@ class Agent:
     def run(self) -> None:
         """Do what `launch` says until it says that it is over, or is not heard of any more."""
         self._link.greet()
-        self._link.send("hello", **facts(), size=self._size, port=self._port.getsockname()[1])
+        self._link.send("hello", **self._facts, port=self._port.getsockname()[1])
         try:
             while not (self._leave or self._gone()):
                 self._once(TICK)
@@ -85,6 +89,10 @@ class Agent:
         for key, _ in self._selector.select(patience):
             if key.data is not None:
                 self._read(key.data)
+            elif key.fd == self._leash:
+                self._selector.unregister(self._leash)
+                self._link.send("refused", why="the process that held its agent has ended")
+                self._leave = True
         self._converse()
         self._report()
 
@@ -258,11 +266,12 @@ def _write_keys(folder: Path, files: dict[str, bytes]) -> None:
 
 def main() -> None:
     """Dial, or speak over standard input and output; what anything else prints goes to standard error."""
-    for signum in ENDING:  # not ignored: the processes that it starts would inherit that
+    for signum in ENDING:  # neither ignored nor blocked (as Ray does): the processes that it starts would inherit that
         signal.signal(signum, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
         if VARIABLE in os.environ:
-            _run_by_dialing()
+            _run_by_dialing(sys.argv[1:])
         else:
             Agent(_over_standard_streams()).run()
     except Exception as error:  # `launch` is told, if it is there
@@ -271,21 +280,33 @@ def main() -> None:
 
 
 def _over_standard_streams() -> Link:
-    reading, writing = os.dup(0), os.dup(1)
+    reading, writing = _standard_input(), os.dup(1)
     os.dup2(2, 1)
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nowhere, 0)
-    os.close(nowhere)
     return Link(reading, writing)
 
 
-def _run_by_dialing() -> None:
-    here = place(os.environ)
-    if here is None:
+def _standard_input() -> int:
+    """Another descriptor of it; nobody else reads it from now on."""
+    reading = os.dup(0)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    return reading
+
+
+def _run_by_dialing(words: list[str]) -> None:
+    """`words` are its number and address, if the standard input is its leash; else MPI's variables have its rank."""
+    invitation = os.environ.pop(VARIABLE)  # the processes need not know how to become agents
+    known: dict[str, Any]
+    if words:
+        number, known = int(words[0]), {"address": words[1], "leash": _standard_input()}
+    elif (here := place(os.environ)) is not None:
+        number, known = here.rank, {"size": here.size}
+    else:
         raise JobError("whoever has started this agent has not told it its rank", remedy="It must be an MPI's mpirun")
-    line = Line(here.rank, os.environ.pop(VARIABLE))  # the processes need not know how to become agents
+    line = Line(number, invitation)
     try:
-        Agent(Link(line.socket.fileno(), line.socket.fileno()), here.size).run()
+        Agent(Link(line.socket.fileno(), line.socket.fileno()), **known).run()
     finally:
         line.close()
 
