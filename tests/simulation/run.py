@@ -17,14 +17,20 @@ from schedules import Broken, Schedule
 CHUNK = 100
 
 
-def failure(seed):
-    """What is wrong with a schedule, and how to see it again; None if nothing is."""
+def story(seed):
+    """What happens in a schedule, and what is wrong with it, None if nothing is."""
     schedule = Schedule(seed)
     try:
         schedule.run()
     except Broken as error:
-        return f"seed {seed}: {error}\n{schedule.story()}\nagain by: python tests/simulation/run.py --seed {seed}"
-    return None
+        return schedule.story(), str(error)
+    return schedule.story(), None
+
+
+def failure(seed):
+    """What is wrong with a schedule, and how to see it again; None if nothing is."""
+    text, wrong = story(seed)
+    return wrong and f"seed {seed}: {wrong}\n{text}\nagain by: python tests/simulation/run.py --seed {seed}"
 
 
 def failures(seeds):
@@ -39,15 +45,9 @@ def main():
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     if options.seed is not None:
-        text = failure(options.seed)
-        if text is None:
-            schedule = Schedule(options.seed)
-            schedule.run()
-            text = schedule.story()
-            print(text)
-            return 0
-        print(text)
-        return 1
+        text, wrong = story(options.seed)
+        print(text if wrong is None else f"{text}\n{wrong}")
+        return int(wrong is not None)
     begun, found = time.monotonic(), 0
     end = options.first + options.schedules
     chunks = [range(low, min(low + CHUNK, end)) for low in range(options.first, end, CHUNK)]
