@@ -88,12 +88,16 @@ class Narration:
             self.detail(" ".join(f"{name}={value}" for name, value in event.items()))
         return True
 
-    def finish(self, cause: Cause | None, display: Display) -> None:
-        """Show the outcome. It is written directly, as the thread that shows output has ended.
+    def finish(self, cause: Cause | None, display: Display, restarts: Restarts) -> None:
+        """Show the outcome, and how the job could still go on.
+
+        It is written directly, as the thread that shows output has ended.
 
         If it has not, as nobody reads the output, the outcome gets a moment: standard error may be another stream.
         """
         text = self._outcome(cause)
+        if cause is not None and restarts.place:
+            text += f"\n`launch --resume auto` with the same script goes on {restarts.where}"
         if text and self._output.blocked:
             attempt = threading.Thread(target=_guarded, args=(PlainDisplay(), text), daemon=True)
             attempt.start()

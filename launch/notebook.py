@@ -22,12 +22,16 @@ def run(
     timeout: float | None = None,
     start_timeout: float | None = None,
     grace_period: float = 30.0,
+    max_restarts: int | None = None,
+    snapshot: str | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> int:
     """Run `script` with `args` as a job, as `launch` does, and return its exit code, 0 only if every worker's is 0.
 
     `workers` defaults to the number of `gpus`, or 1; `gpus` is a list such as [0, 1] or the text "0,1", "0-3"
-    or "all". Times are in seconds. Output goes to sys.stdout and sys.stderr, line by line after the name of its
-    process. Raises JobError naming the option that cannot be met.
+    or "all". Times are in seconds. `max_restarts`, `snapshot` and `resume` are those of `launch`. Output goes to
+    sys.stdout and sys.stderr, line by line after the name of its process. Raises JobError naming the option that cannot
+    be met.
     """
     options = Options(
         os.fspath(script),
@@ -40,6 +44,9 @@ def run(
         timeout=timeout,
         start_timeout=start_timeout,
         grace_period=grace_period,
+        max_restarts=max_restarts,
+        snapshot=snapshot,
+        resume=None if resume is None else os.fspath(resume),
     )
     job = make_job(options)
     local = engine("local")

@@ -47,7 +47,8 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     places = _places(options.runs, environ)
     command = _command(options, python)
     workdir = Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd())
-    asked = {**environ, **env}
+    # Within a worker of another job, the variables around are about that one's snapshots.
+    asked = env if environ.get("PUSHGRAD_JOB_ID") else {**environ, **env}
     kept = settings(asked, places["run_dir"], command, workdir) if engine(options.cluster).restarts else {}
     job = Job(
         command=command,

@@ -7,7 +7,8 @@ A worker says on its standard output where in the training it stands, by marks t
 
 So it is known for each step with how many lines it had ended, and a process that goes on from a snapshot of it is known
 to write the lines from there on. Those that have been shown are dropped, whatever is in them: the time in a line may be
-another one.
+another one. Nothing is dropped of a process that has not come to its first mark, or that writes none: what it does when
+it is started again is its own business.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Repeats:
         self._lines: list[int] = []  # how many lines the job had written up to there
 
     def begin_again(self) -> None:
-        """The process has been started anew: it begins with its first line."""
-        self._line, self._rest = 0, b""
+        """The process has been started anew: it begins with its first line, as far as it marks its lines at all."""
+        self._line, self._rest = (0 if self._places else self._shown), b""
 
     def feed(self, data: bytes) -> bytes:
         """Take what the process has written; returns what is to be shown of it."""

@@ -71,7 +71,7 @@ def run_job(
         if cause is None and not job.keeps_snapshots:
             shutil.rmtree(job.run_dir / FOLDER, ignore_errors=True)
         record.end(cause, narration.seconds)
-        narration.finish(cause, output.display)
+        narration.finish(cause, output.display, restarts)
     return 0 if cause is None else cause.code
 
 

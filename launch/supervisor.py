@@ -159,7 +159,7 @@ class Supervisor:
         elif kind == "aborted" and self._evidence.suspect is None and not self.stopping:
             self._evidence.suspect, self._evidence.accusation = member, str(event.get("reason", ""))
             self._evidence.silent = event.get("silent") is True
-            return self._await_cause(now)
+            return self._settle(now) if self._evidence.silent else self._await_cause(now)
         return []
 
     def _missing(self, now: float) -> list[Action]:

@@ -15,6 +15,13 @@ Place = tuple[int, int]  # fit, and how many of its steps are done
 _writers: dict[int, _Marked] = {}  # by the id of the stream, which they keep alive
 
 
+def begin(fit: int, step: int) -> None:
+    """As `at`, and marked at once: `launch` must know of a process that it marks its lines."""
+    if (stream := _marked()) is not None:
+        stream.place = (fit, step)
+        stream.write("")
+
+
 def at(fit: int, step: int) -> None:
     """What has been written belongs to steps up to this one of that fit, counted from 1, and what follows does not."""
     if (stream := _marked()) is not None:
@@ -39,7 +46,7 @@ class _Marked:
 
     def write(self, text: str) -> int:
         """Write text, after a mark if one is due: not within a line."""
-        if self.place is not None and self._at_start and text:
+        if self.place is not None and self._at_start:
             place, self.place = self.place, None
             self._write(_mark("at", place))
         written = self._write(text)

@@ -45,6 +45,7 @@ def test_two_workers_and_two_servers_train_a_key(launch, script, left_behind, sc
     job = launch("--workers", 2, "--servers", 2, name, real=True)
     check_ended(job, left_behind, 0)
     assert sorted(job.lines) == ["w0 | 30.0 True", "w1 | 30.0 True"]
+    assert job.text.count("launch | a death ends this job: it uses mx.kv by itself") == 1
     assert list(scratch.iterdir()) == []
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import re
 import signal
+import threading
 
 import pytest
 
@@ -127,3 +129,43 @@ def test_the_state_is_kept_when_sigterm_or_sigusr1_announces_the_end(start, undi
     assert f"fit1-step{steps[2]}" in again.text
     # The second begins where the first has ended, after the lines that every script prints at its beginning.
     assert lines_of(job)["w0"] + lines_of(again)["w0"][2:] == expected["w0"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", ["w1", "ps0", "sched"])
+def test_a_process_that_stands_still_for_longer_than_its_lease(start, undisturbed, left_behind, name):
+    expected = undisturbed(fits=1)
+    job = start("--snapshot", "2steps", "--env", "PUSHGRAD_LEASE=3", fits=1, pause=0.02)
+    job.wait_for("w0 | Batch [6]")
+    kill(job, name, signum=signal.SIGSTOP)
+    assert job.finish() == 0, job.text
+    assert lines_of(job) == expected
+    assert "no sign of life" in job.text and job.text.count("the job goes on") == 1
+    assert left_behind(job.job_id) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(10))
+def test_jobs_whose_processes_are_killed_at_seeded_moments(start, undisturbed, left_behind, seed):
+    """Six kills in each: of any process, or two; while it trains, writes snapshots (as often as it can), or starts."""
+    draw = random.Random(seed)
+    expected = undisturbed(fits=3, servers=2)
+    job = start("--snapshot", "0.01s", "--max-restarts", 99, fits=3, servers=2, pause=0.05)
+    kills = 0
+    for generation in range(1, 7):
+        names = draw.sample(["w0", "w1", "ps0", "ps1", "sched"], draw.choice([1, 1, 1, 2]))
+        for name in names:
+            job.wait_for(f"{name} is pid", times=generation)
+        if generation == 1 or draw.random() < 0.7:
+            job.wait_for("event=resumable", times=job.text.count("event=resumable") + draw.randrange(1, 6))
+        threading.Event().wait(0.3 * draw.random())
+        try:
+            kill(job, *names)
+        except ProcessLookupError:
+            break  # it has ended meanwhile
+        kills += 1
+    assert job.finish() == 0, job.text
+    assert lines_of(job) == expected
+    assert kills >= 5 and job.text.count("the job goes on") >= kills and left_behind(job.job_id) == []

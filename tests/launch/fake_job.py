@@ -10,13 +10,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 _link = None
 
 
 def _connect():
     address = (os.environ["DMLC_PS_ROOT_URI"], int(os.environ["DMLC_PS_ROOT_PORT"]))
-    return socket.create_connection(address).makefile("rw")
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):  # after a restart all processes are started at once
+            return socket.create_connection(address).makefile("rw")
+        time.sleep(0.01)
 
 
 def tell(event, **fields):
@@ -67,7 +71,7 @@ def _scheduler():
 
     if os.environ.get("FAKE_SILENT"):
         signal.pause()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", int(os.environ["DMLC_PS_ROOT_PORT"])))
     print(json.dumps({"event": "listening", "port": listener.getsockname()[1]}), file=status, flush=True)
     while True:
         link = listener.accept()[0].makefile("rw")

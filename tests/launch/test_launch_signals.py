@@ -126,7 +126,7 @@ def _keeper_of(job):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"pushgrad.launch.keeper" in words and job.job_id.encode() in words:
+            if b"pushgrad.launch.keeper" in words and f"PUSHGRAD_JOB_ID={job.job_id}".encode() in words:
                 return int(entry.name)
     raise AssertionError("no keeper")
 

@@ -122,6 +122,11 @@ def test_wanted_ranks_are_given_and_the_others_fill_the_gaps():
     ("changes", "code", "text"),
     [
         ({"job": "other"}, "job", "job id (PUSHGRAD_JOB_ID): expected 'j', got 'other'"),
+        (
+            {"generation": 2},
+            "generation",
+            "is of generation 2 of this job, of which this is generation 1: generation 1 has",
+        ),
         ({"workers": 5}, "numbers", "DMLC_NUM_WORKER: expected 2 as the scheduler has it, got 5"),
         ({"servers": 5}, "numbers", "DMLC_NUM_SERVER: expected 1"),
         ({"rank": 7}, "rank", "worker rank: expected 0 to 1, got 7"),

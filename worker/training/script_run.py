@@ -80,6 +80,11 @@ class ScriptRun:
             chosen = self._choose(source, fit, identity) if session.rank == 0 else None
             said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
             if path := json.loads(said[0]):
+                if not Path(path).exists():
+                    raise FileFormatError(
+                        f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
+                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder that they share",
+                    )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
         verified, self._verified = self._verified, None  # read once: it may be large

@@ -8,6 +8,7 @@ alone has it writes itself, into the same folder, and rank 0 makes the snapshot 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -52,10 +53,11 @@ class Snapshots:
         self._pending = False  # one is due, but the last one is still being written
         self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
+        self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
-        output_marks.at(self._fit, self._step)
+        output_marks.begin(self._fit, self._step)
         self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
         if self._session.rank == 0:
             self.run.write(engine.reserve)
@@ -70,6 +72,7 @@ class Snapshots:
         Every worker calls it after every step. Raises what the engine, the callbacks and `heed` of the run do.
         """
         self._step += 1
+        self._passed.set()  # all have handed in their gradients of another step
         output_marks.at(self._fit, self._step)
         self.run.heed()
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
@@ -79,6 +82,7 @@ class Snapshots:
         if engine.is_exact and (self._agreed(due) if self._shared(engine) else due):
             self._take(setup, engine, epoch, batch, callbacks)
         if ends:
+            self._passed.set()
             self.run.finish_writing()
             self._announced.end()
 
@@ -93,6 +97,7 @@ class Snapshots:
 
     def close(self) -> None:
         """No more steps will come."""
+        self._passed.set()
         self._announced.close()
 
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
@@ -160,6 +165,8 @@ class Snapshots:
         capture, blocked = self._capture, time.monotonic() - self._asked
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
         head |= {"written": datetime.now(UTC).isoformat(timespec="seconds"), "parts": list(ranks)}
+        if self._session.num_workers > 1 and not done:
+            self._passed.clear()
 
         def work() -> None:
             began = time.monotonic()
@@ -180,6 +187,8 @@ class Snapshots:
         try:
             snapshot.write(folder, snapshot.STATE, head, state.tree())
             await_parts(folder, head["parts"], self._session)
+            # Another worker may still have to print a line of this step, which nobody would do again.
+            self._passed.wait()
             numbered = run.folder.commit(name)
         except BaseException:
             run.folder.give_up(name)

@@ -111,6 +111,28 @@ def test_an_agent_that_is_killed(start, gone_within, left_behind):
     assert gone_within(job.job_id, 10)
 
 
+def test_a_lost_host_is_reached_again(start, left_behind):
+    """The job begins anew behind a new agent; what the old one may have left behind has another generation."""
+    text = """
+        import os, signal, fake_job
+        fake_job.join()
+        print("ready", os.environ["PUSHGRAD_GENERATION"], flush=True)
+        if os.environ["PUSHGRAD_GENERATION"] == "1":
+            signal.pause()
+        fake_job.leave()
+    """
+    job = start(text, "--max-restarts", 1)
+    job.wait_for("| ready 1", 2)
+    worker = left_behind(job.job_id)[-1]
+    with open(f"/proc/{worker}/stat") as file:
+        agent = int(file.read().rpartition(")")[2].split()[1])
+    os.kill(agent, signal.SIGKILL)
+    assert job.finish() == 0, job.text
+    assert sorted(job.lines) == ["w0 | ready 1", "w0 | ready 2", "w1 | ready 1", "w1 | ready 2"]
+    assert "worker 1 was lost: there: the connection has ended" in job.text and "0 restarts left" in job.text
+    assert left_behind(job.job_id) == []
+
+
 def test_hosts_that_cannot_be_used(start):
     job = start("", hosts="broken\nthere")
     assert job.finish() == 1, job.text
