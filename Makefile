@@ -14,14 +14,15 @@ LONG :=
 # The tests start hundreds of Pythons: without bytecode, each of them would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help mnist app test test-long test-huge test-engines lint format docs bench peers wheel-test clean
+.PHONY: help mnist app test test-long test-huge test-engines ray lint format docs bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
 	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is on pictures"
 	@echo "make test    run the tests, but for those that take many seconds each; these are make test-long"
 	@echo "make test-huge  those that need the memory of a large machine"
-	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm"
+	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm, Ray"
+	@echo "make ray     build .venv-ray, with which make test-engines starts jobs on Ray, too"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make docs    write docs/operators.md, the plot of docs/scale.md and the picture of docs/architecture.md"
 	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"
@@ -57,7 +58,14 @@ test-huge: $(VENV)/installed
 
 # Each is skipped with a reason where what it starts jobs with is not installed.
 test-engines: $(VENV)/installed
-	$(BIN)/python -m pytest $(CORES) -m engines
+	PUSHGRAD_RAY=$(wildcard $(CURDIR)/.venv-ray/bin/python) $(BIN)/python -m pytest $(CORES) -m engines
+
+# Apart from ours: Ray brings a great deal along.
+ray: .venv-ray/installed
+.venv-ray/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --editable '.[ray]'
+	touch $@
 
 # A clone may have any name, so the type checkers find the package through a link of the right one.
 $(VENV)/typing/pushgrad: $(VENV)/installed

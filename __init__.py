@@ -43,6 +43,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "rank": (".worker.store.joining", "rank"),
     "num_workers": (".worker.store.joining", "num_workers"),
     "run": (".launch.notebook", "run"),
+    "JobFailed": (".launch.outcome", "JobFailed"),
     "PushgradError": (".common.errors", "PushgradError"),
 }
 

@@ -2,6 +2,7 @@
 
 from .common.errors import PushgradError
 from .launch.notebook import run
+from .launch.outcome import JobFailed
 from .ps import optimizer as optimizer
 from .worker import models as models
 from .worker import random as random
@@ -36,6 +37,7 @@ __all__ = [
     "Context",
     "Executor",
     "FeedForward",
+    "JobFailed",
     "PushgradError",
     "callback",
     "cpu",

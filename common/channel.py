@@ -6,23 +6,25 @@ Processes bind ROUTERs and connect DEALERs. A socket belongs to the thread that 
 from __future__ import annotations
 
 import errno
+import struct
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from .curve import Gatekeeper, Keys, secure_client, secure_server
 from .errors import JobError
-from .wire import HEADER_BYTES, MEMBERS, PAYLOAD_BYTES, TENSORS, Frame
+from .open_files import allow_connections
+from .wire import HEADER_BYTES, PAYLOAD_BYTES, TENSORS, Frame
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 
 # Frames of a message that are kept: the longest valid ones have identity, header, and row ids and data of TENSORS
-# tensors or the contributions of MEMBERS workers. One more lets `decode` see that there were too many.
-FRAMES = max(2 * TENSORS, MEMBERS) + 3
+# tensors. One more lets `decode` see that there were too many.
+FRAMES = 2 * TENSORS + 3
 HANDSHAKE_MS = 5000  # a connection that has not completed ZeroMQ's handshake by then (a port scanner) is cut
+DEFAULT_SOCKETS = 1023  # ZeroMQ's own bound for a context
 QUEUED_OUT = 8  # messages per peer inside ZeroMQ: what is queued there cannot be overtaken and costs memory
-_POLLIN = int(zmq.POLLIN)
+_POLLIN, _SNDMORE, _NOBLOCK = int(zmq.POLLIN), int(zmq.SNDMORE), int(zmq.NOBLOCK)  # quicker than zmq's own enums
 FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
@@ -118,6 +120,17 @@ def notice_loss(socket: Socket, seconds: float) -> None:
     socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, int(seconds / 3))  # for a silent connection
 
 
+def context_for(peers: int) -> Context:
+    """A context, with two threads, for watched connections to that many peers; ZeroMQ's default is enough for 340.
+
+    Raises JobError if this process may not have so many files open.
+    """
+    allow_connections(peers)
+    context: Context = zmq.Context(io_threads=2)
+    context.set(zmq.MAX_SOCKETS, DEFAULT_SOCKETS + 3 * peers)  # its own and the two ends of its monitor
+    return context
+
+
 def readable(socket: Socket) -> bool:
     """Whether a message can be received now. Asking is much cheaper than the exception of a read that would block."""
     return bool(socket.getsockopt(zmq.EVENTS) & _POLLIN)  # type: ignore[operator]
@@ -132,7 +145,7 @@ def receive(socket: Socket, limit: int = FRAMES) -> list[Frame] | None:
     if not readable(socket):
         return None
     try:
-        first = socket.recv(zmq.NOBLOCK, copy=False)
+        first = socket.recv(_NOBLOCK, copy=False)
     except zmq.Again:  # the sender has gone since we asked
         return None
     frames: list[Frame] = [first.buffer]
@@ -155,11 +168,11 @@ def send(socket: Socket, frames: list[Frame], copy_below: int = 1 << 16) -> bool
     try:
         last = len(frames) - 1
         for index, frame in enumerate(frames):
-            more = zmq.SNDMORE if index < last else 0
+            more = _SNDMORE if index < last else 0
             size = len(frame) if isinstance(frame, bytes) else frame.nbytes
             # Only the first frame asks whether there is room. Once it is in, the rest must follow: giving up between
             # two frames would leave half a message in the socket, and the next one would be taken for its end.
-            socket.send(frame, more | (zmq.NOBLOCK if index == 0 else 0), copy=size < copy_below)
+            socket.send(frame, more | (_NOBLOCK if index == 0 else 0), copy=size < copy_below)
     except zmq.Again:
         return False
     except zmq.ZMQError as error:
@@ -189,7 +202,8 @@ class Watch:
         """
         connected = 0
         while readable(self.monitor):
-            event = int(parse_monitor_message(self.monitor.recv_multipart())["event"])
+            # pyzmq's own reader of events would have every process import asyncio.
+            event, _ = struct.unpack("=Hi", self.monitor.recv_multipart()[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 connected += 1
                 self.connected, self.failures = True, 0

@@ -167,7 +167,7 @@ class Link:
         return False
 
     def _welcomed(self, item: Welcome) -> None:
-        places = len(item.workers if self.env.role == "worker" else item.servers)
+        places = item.workers if self.env.role == "worker" else len(item.servers)
         if item.rank < places:
             self.welcome = self.welcome or item
         else:

@@ -6,7 +6,9 @@ A field's `checked` names what its value from the wire must pass; nothing else o
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 from .codec import Message, checked, message
@@ -15,6 +17,7 @@ from .wire import (
     MEMBERS,
     PAYLOAD_BYTES,
     TEXT_BYTES,
+    Frame,
     choice,
     flag,
     integer,
@@ -209,17 +212,18 @@ class Registered(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Welcome(Message):
-    """The job is complete. In rank order: (mark, host) of the workers, (endpoint, host) of the servers.
+    """The job is complete: it has `workers` workers; `servers` are (endpoint, host) of the servers in rank order.
 
-    A mark (`mark_of`) is what a server knows a worker's incarnation by: the incarnation itself proves who a process is,
-    so only the process and those to whom it proves that ever have it.
+    `marks`, for servers alone, are what a server knows the workers' incarnations by (`mark_of`): the incarnation itself
+    proves who a process is, so only the process and those to whom it proves that ever have it.
     """
 
     op: ClassVar[str] = "welcome"
     rank: int = checked(RANK)
     lease: float = checked(LEASE)
-    workers: tuple[tuple[str, str], ...] = checked(sequence(record(NAME, SHORT), MEMBERS, 1))
+    workers: int = checked(integer(1, MEMBERS))
     servers: tuple[tuple[str, str], ...] = checked(sequence(record(SHORT, SHORT), MEMBERS, 1))
+    marks: tuple[str, ...] = checked(sequence(NAME, MEMBERS), default=())
 
 
 @message
@@ -234,15 +238,34 @@ class Ping(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gathered(Message):
-    """All contributions to the n-th collective, one frame per worker in rank order."""
+    """All contributions to the n-th collective, joined in rank order; `sizes` are the bytes of each.
+
+    Joined, because every worker gets those of all: a frame for each would be a million frames for 1 000 workers.
+    """
 
     op: ClassVar[str] = "gathered"
     n: int = checked(integer(1))
-    workers: int = checked(integer(1, MEMBERS))
+    sizes: tuple[int, ...] = checked(sequence(integer(0, PAYLOAD_BYTES), MEMBERS, 1))
+
+    @classmethod
+    def of(cls, n: int, parts: Sequence[Frame]) -> Gathered:
+        """The message for parts in rank order."""
+        joined = b"".join(parts)
+        starts = range(0, len(joined), PAYLOAD_BYTES)
+        frames = tuple(memoryview(joined)[start : start + PAYLOAD_BYTES] for start in starts)
+        return cls(n=n, sizes=tuple(memoryview(part).nbytes for part in parts), frames=frames)
+
+    def parts(self) -> tuple[Frame, ...]:
+        """The contributions in rank order."""
+        joined = memoryview(self.frames[0] if len(self.frames) == 1 else b"".join(self.frames))
+        ends = accumulate(self.sizes)
+        return tuple(joined[end - size : end] for size, end in zip(self.sizes, ends, strict=True))
 
     def frame_sizes(self) -> tuple[tuple[int, int], ...]:
-        """One frame of up to PAYLOAD_BYTES bytes for each worker."""
-        return ((0, PAYLOAD_BYTES),) * self.workers
+        """Frames of PAYLOAD_BYTES bytes, and one with the rest; none if all parts are empty."""
+        whole, rest = divmod(sum(self.sizes), PAYLOAD_BYTES)
+        sizes = [PAYLOAD_BYTES] * whole + [rest] * (rest > 0)
+        return tuple((size, size) for size in sizes)
 
 
 @message
@@ -256,7 +279,7 @@ class Left(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Gone(Message):
-    """Worker `rank` has left in order; steps and collectives that still need it fail."""
+    """To servers: worker `rank` has left in order; steps that still need it fail."""
 
     op: ClassVar[str] = "gone"
     rank: int = checked(RANK)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 # Options that do not make the job another.
 SHOWING = ("config", "dashboard", "dry_run", "quiet", "verbose", "timestamps", "ranks")
-NOT_INSIDE = ("config", "dry_run", "submit", "slurm")  # options that do not concern a launch within a batch job
+# Options that do not concern a launch within a batch job.
+NOT_INSIDE = ("config", "dry_run", "submit", "slurm", "address", "sync")
 
 EPILOG = """Every option before SCRIPT belongs to launch, everything after it to the script. An option may also be set
 by a variable (LAUNCH_WORKERS=2 for --workers 2) or in the file of --config; the option counts before the variable,
@@ -73,7 +75,11 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--workdir", metavar="DIR", help="Folder on the hosts in which processes run.  [default: this one's path]"
 )
-@click.option("--sync", is_flag=True, help="Copy the script's folder to the hosts first, into --workdir, by rsync.")
+@click.option(
+    "--sync",
+    is_flag=True,
+    help="Copy the script's folder to the hosts first, into --workdir, by rsync; Ray has a way of its own.",
+)
 @click.option("--mpirun", metavar="COMMAND", help="The command with its options, in quotes.  [default: mpirun]")
 @click.option("--submit", is_flag=True, help="Have Slurm start the job when it has room, and follow its output.")
 @click.option(
@@ -87,6 +93,19 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     help="For Kubernetes, each once: image, namespace, name, queue, cpu, memory, gpus (per worker), user.",
 )
 @click.option("--no-jobset", is_flag=True, help="Kubernetes' own Jobs and a Service, where JobSet is not installed.")
+@click.option(
+    "--address",
+    metavar="RAY",
+    help="Where Ray is: auto (here), host:port, ray://host:port, or http://host:port to submit the job there.  "
+    "[default: RAY_ADDRESS, or auto]",
+)
+@click.option(
+    "--ray",
+    type=config.Words(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For Ray, each once: cpus and gpus (of each worker), server-cpus, strategy (of the placement group).",
+)
 @click.option("--python", metavar="PATH", help="The Python with pushgrad there.  [default: the path of this one]")
 @click.option(
     "--gpus",
@@ -156,7 +175,9 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
     launch --workers 2 --gpus 0,1 train.py --lr 0.1
     """
-    job, told = _planned(context)
+    from .progress import choose_display
+
+    job, told = planned(context)
     cluster = engine(context.params["cluster"])
     plan = cluster.plan(job)
     if dry_run:
@@ -164,7 +185,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
         click.echo("\n".join([*heading(job, told), *cluster.describe(job, plan)]))
         return 0
-    display = _display(context, job)
+    display = filtered(choose_display(live=not quiet), context, job)
     for note in told:
         if not quiet:
             display.say(f"note: {note}")
@@ -172,7 +193,7 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
     return cluster.run(job, plan, display, own_process=True, **how)
 
 
-def _planned(context: click.Context) -> tuple[Job, list[str]]:
+def planned(context: click.Context) -> tuple[Job, list[str]]:
     """The job that the options describe, with its configuration, and what the user should know of it beforehand."""
     from .arguments import arguments
     from .given import Options
@@ -201,16 +222,16 @@ def _planned(context: click.Context) -> tuple[Job, list[str]]:
     text = config.written(context, settings, job.env)
     misspelled = config.misspelled(os.environ, context.command.params)
     told = notes(job, os.environ) if options["cluster"] == "local" else []
-    inside = arguments(context, {**context.params, **options}, NOT_INSIDE)
+    there = {"script": Path(options["script"]).name} if job.sync else {}
+    inside = arguments(context, {**context.params, **options, **there}, NOT_INSIDE)
     return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 
-def _display(context: click.Context, job: Job) -> Display:
+def filtered(display: Display, context: click.Context, job: Job) -> Display:
+    """The display with what the options leave out or add to its lines."""
     from .filters import OnlyRanks, Timestamps
     from .options import parse_ranks
-    from .progress import choose_display
 
-    display: Display = choose_display(live=not context.params["quiet"])
     if context.params["timestamps"]:
         display = Timestamps(display)
     if context.params["ranks"] is not None:

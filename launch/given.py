@@ -26,6 +26,8 @@ class Options:
     slurm: Sequence[str] = ()
     kubernetes: Sequence[str] = ()
     no_jobset: bool = False
+    address: str | None = None
+    ray: Sequence[str] = ()
     python: str | None = None
     gpus: str | None = None
     env: Sequence[str] = ()

@@ -26,15 +26,16 @@ class Job:
     `sync` the folder here that is copied into it first; `mpirun` is a command with options. `nodes` and the environment
     `surroundings` are what somebody else has said who has started `launch` on several. `slurm` holds options of sbatch
     if the job is to be submitted: it starts `launch` anew, with `arguments`. `kubernetes` holds settings, and
-    `no_jobset` that there is no JobSet there. `hands` holds for each worker the GPUs that it is dealt (as
-    CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus. `env` is what the user adds to every
-    process, `defaults` what `env` may override. `keys` is a directory of mode 0700 with CURVE keys, for clusters that
-    leave the host. `job_dir` has a path short enough for sockets and lies on a local disk; `run_dir` is what stays of
-    the job, with one log file per process (with `separate_logs` two: output and errors). `start_timeout` is how long
-    processes may take to come. `max_restarts` is how often the processes may be started again after a death, None if
-    nobody has said it; `generation` counts these starts, and `root_port` is the port of the last one's scheduler.
-    `snapshots` are variables that tell workers of snapshots; these stay after a success if `keeps_snapshots`. `config`
-    is the text of a file that describes the job, for `run_dir`.
+    `no_jobset` that there is no JobSet there. `address` is where Ray is, and `ray` holds settings. `hands` holds for
+    each worker the GPUs that it is dealt (as CUDA_VISIBLE_DEVICES names them) and `cpu`; it is empty without --gpus.
+    `env` is what the user adds to every process, `defaults` what `env` may override. `keys` is a directory of mode 0700
+    with CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
+    disk; `run_dir` is what stays of the job, with one log file per process (with `separate_logs` two: output and
+    errors). `start_timeout` is how long processes may take to come. `max_restarts` is how often the processes may be
+    started again after a death, None if nobody has said it; `generation` counts these starts, and `root_port` is the
+    port of the last one's scheduler. `snapshots` are variables that tell workers of snapshots; these stay after a
+    success if `keeps_snapshots`. `config` is the text of a file that describes the job, for `run_dir`, and `function`
+    what workers call instead of running a script (common/function_file.py).
     """
 
     command: tuple[str, ...]
@@ -58,6 +59,7 @@ class Job:
     snapshots: Mapping[str, str] = field(default_factory=dict)
     keeps_snapshots: bool = True
     config: str = ""
+    function: bytes = b""
     seats: tuple[Seat, ...] = ()
     python: str = sys.executable
     workdir: Path = field(default_factory=Path.cwd)
@@ -66,6 +68,8 @@ class Job:
     slurm: Mapping[str, str] | None = None
     kubernetes: Mapping[str, str] = field(default_factory=dict)
     no_jobset: bool = False
+    address: str = "auto"
+    ray: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     nodes: Nodes | None = None
     surroundings: Mapping[str, str] = field(default_factory=dict)

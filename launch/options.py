@@ -68,6 +68,8 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
         slurm=pairs("--slurm", options.slurm) if options.submit else None,
         kubernetes={"name": f"pushgrad-{places['job_id']}", **pairs("--kubernetes", options.kubernetes)},
         no_jobset=options.no_jobset,
+        address=options.address or environ.get("RAY_ADDRESS") or "auto",
+        ray=pairs("--ray", options.ray),
         **together,
         **places,
     )

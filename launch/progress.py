@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .display import Display, PlainDisplay, Row, View, Writer, complaint, writer
@@ -55,7 +55,7 @@ class LiveDisplay:
 
     def show(self, view: View) -> None:
         """Draw the table again, with the state of the job as it is now."""
-        self._live.update(table(view), refresh=True)
+        self._live.update(table(view, self._console.width), refresh=True)
 
     def pause(self) -> None:
         """Remove the table until `resume`."""
@@ -81,16 +81,25 @@ def _bytes(rate: float | None) -> str:
     return f"{rate / 10**power:.{1 if power else 0}f} {UNITS[power]}"
 
 
+Column = Callable[[Row], str]
+GAP, METRIC = 3, 16  # characters between two columns, and at least for metrics
+DISPENSABLE = ("out/s", "in/s", "lag", "samples/s", "step", "epoch")
+
+NUMBERS: dict[str, Column] = {
+    "epoch": lambda row: _text(row.epoch),
+    "step": lambda row: _text(row.step),
+    "samples/s": lambda row: "" if row.speed is None else f"{row.speed:,.0f}",
+}
 # Columns that are there if they have something to show.
-MORE: dict[str, Callable[[Row], str]] = {
+MORE: dict[str, Column] = {
     "lag": lambda row: _text(row.lag),
     "in/s": lambda row: _bytes(row.received),
     "out/s": lambda row: _bytes(row.sent),
 }
 
 
-def table(view: View) -> Table:
-    """The progress view as a table with one row per process."""
+def table(view: View, width: int) -> Table:
+    """The progress view as a table with one row per process; where `width` characters are too few, of fewer columns."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -98,21 +107,34 @@ def table(view: View) -> Table:
     caption = f"{view.seconds:.0f} s" + (f"   {view.waiting}" if view.waiting else "")
     out = Table(box=box.SIMPLE_HEAD, caption=Text(caption), caption_justify="left", pad_edge=False)
     for heading in ("process", "state"):
-        out.add_column(heading)
+        out.add_column(heading, no_wrap=True)
     more = [heading for heading in MORE if any(MORE[heading](row) for row in view.rows)]
-    for heading in ("epoch", "step", "samples/s", *more):
-        out.add_column(heading, justify="right")
+    columns = _fitting(NUMBERS | {heading: MORE[heading] for heading in more}, view, width)
+    for heading in columns:
+        out.add_column(heading, justify="right", no_wrap=True)
     out.add_column("metric")
     for row in view.rows:
-        cells = [_text(row.epoch), _text(row.step), "" if row.speed is None else f"{row.speed:,.0f}"]
         out.add_row(
             Text(row.name, STYLES.get(row.name[0], "")),
             Text(row.state, STATE_STYLES.get(row.state, "")),
-            *cells,
-            *(MORE[heading](row) for heading in more),
+            *(column(row) for column in columns.values()),
             Text(row.metric),
         )
     return out
+
+
+def _fitting(columns: Mapping[str, Column], view: View, width: int) -> dict[str, Column]:
+    """The columns for which there is room beside the others, those that can be missed best being left out first."""
+    fixed: dict[str, Column] = {"process": lambda row: row.name, "state": lambda row: row.state}
+
+    def taken(shown: Mapping[str, Column]) -> int:
+        return sum(GAP + max(map(len, (heading, *map(column, view.rows)))) for heading, column in shown.items())
+
+    left = dict(columns)
+    for heading in DISPENSABLE:
+        if taken({**fixed, **left}) + METRIC > width:
+            left.pop(heading, None)
+    return left
 
 
 def choose_display(live: bool = True) -> Display:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ..common.errors import JobError
+from ..common.function_file import leave
 from .display import Display
 from .folders import make_folders
 from .held_port import held_port
@@ -36,12 +37,14 @@ def run_job(
     quiet: bool = False,
     verbose: bool = False,
     dashboard: bool = False,
+    report: bool = True,
     own_process: bool = False,
 ) -> int:
     """Run the processes to their end and return the exit code of `launch`.
 
     `planner` plans further generations of the job; without it there are none. `job.run_dir` stays. With `dashboard` a
-    page shows it as long as the job runs. `own_process` says that this process does nothing else: it may then take in
+    page shows it as long as the job runs. `report` False leaves it to the caller to say why the job has failed.
+    `own_process` says that this process does nothing else: it may then take in
     orphans and end itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its
     first processes.
     """
@@ -71,7 +74,8 @@ def run_job(
         if cause is None and not job.keeps_snapshots:
             shutil.rmtree(job.run_dir / FOLDER, ignore_errors=True)
         record.end(cause, narration.seconds)
-        narration.finish(cause, output.display, restarts)
+        if report or cause is None:
+            narration.finish(cause, output.display, restarts)
     return 0 if cause is None else cause.code
 
 
@@ -91,6 +95,8 @@ def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
         job = job.again(runner.port)
         with _room(job, stage.record):
             job.job_dir.mkdir(mode=0o700)
+            if job.function:
+                leave(job.job_dir, job.function)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..common.left_files import NETWORK, result_file
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
 from .display import Row, View
 from .ending import FINISH_WAIT, Action
+from .folders import keep
 from .job import Job
 from .keeper import Keeper
 from .local_children import LocalChildren
@@ -108,6 +110,7 @@ class Runner:
                 self._spawn_first()
             while not self._supervisor.over:
                 self._once()
+            self._show()
         except BaseException:  # of our own: nothing may be left behind, and no grace is due
             self._hurry = True
             raise
@@ -149,6 +152,8 @@ class Runner:
             case Ended(name, code):
                 self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
+                keep(self._job, result_file(name))
+                keep(self._job, NETWORK)  # of a training that was over in a moment
                 self._obey(self._supervisor.exited(name, code, now))
             case Lost(names, why):
                 for name in names:
@@ -247,11 +252,15 @@ class Runner:
             return
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
+        keep(self._job, NETWORK)
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell
             self._narration.waits(self._supervisor, now)
         if trouble := self._record.trouble:
             self._narration.say(trouble)
+        self._show()
+
+    def _show(self) -> None:
         if not self._quiet:
             rows = [Row.of(member) for member in self._supervisor.members.values()]
             self._output.show(View(rows, self._narration.seconds, self._supervisor.waiting))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import sys
 
 from ..common.address import warning_of_names
 from ..common.errors import EXIT_FAILURE, JobError, PeerLost, PushgradError
 from ..common.job import JobEnv
+from ..common.open_files import allow_many_files
 
 
 def main() -> int:
@@ -28,7 +27,7 @@ def main() -> int:
                 remedy="Workers run the training script itself",
             )
         name = env.role if env.rank is None else f"{env.role} {env.rank}"
-        _allow_many_files()
+        allow_many_files()
         return _run(env)
     except PeerLost as lost:
         print(f"pushgrad {name}: {lost}", file=sys.stderr, flush=True)
@@ -48,13 +47,6 @@ def _run(env: JobEnv) -> int:
     else:
         from .server import run
     return run(env)
-
-
-def _allow_many_files() -> None:
-    """Raise the limit of open files as far as allowed: each connection is one, a stranger's as well as a worker's."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..common.messages import Gathered
 from ..common.wire import Frame, WireError
 
 
@@ -29,12 +30,12 @@ class Collectives:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.done = 0
-        self.result: tuple[Frame, ...] = ()
+        self.result: Gathered | None = None
         self.round: Round | None = None
         self.gone: set[int] = set()
         self.mixed_up: WireError | None = None  # workers took part for different purposes: nothing can follow
 
-    def contribute(self, rank: int, n: int, payload: Frame, now: float, purpose: str = "") -> tuple[Frame, ...] | None:
+    def contribute(self, rank: int, n: int, payload: Frame, now: float, purpose: str = "") -> Gathered | None:
         """Take `rank`'s part of round n at time `now`. Returns the result if the round is complete, else None.
 
         A part that comes again is ignored; of the last round, it is answered with the result. Raises WireError: `left`
@@ -52,20 +53,20 @@ class Collectives:
         self.round = self.round or Round(now)
         self.round.parts.setdefault(rank, payload)  # the first one counts; a repetition is the same bytes anyway
         self.round.purposes[rank] = purpose
-        if len({_kind(text) for text in self.round.purposes.values()}) > 1:
+        if _kind(purpose) != _kind(next(iter(self.round.purposes.values()))):
             self.mixed_up = _mixed_up(self.round.purposes)
             raise self.mixed_up
         if len(self.round.parts) < self.workers:
             return None
-        self.result = tuple(self.round.parts[index] for index in range(self.workers))
+        self.result = Gathered.of(n, [self.round.parts[index] for index in range(self.workers)])
         self.done, self.round = n, None
         return self.result
 
     @property
     def nbytes(self) -> int:
         """The bytes of the last result and of the parts that have come."""
-        parts = [*self.result, *(self.round.parts.values() if self.round else ())]
-        return sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+        parts = self.round.parts.values() if self.round else ()
+        return sum(memoryview(part).nbytes for part in parts) + sum(self.result.sizes if self.result else ())
 
     def missing(self, purpose: str) -> WireError:
         """The WireError for a collective of that purpose that can never be complete, as a worker has left."""

@@ -9,7 +9,6 @@ the socket is made anew. The others reconnect and say again what has not been an
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import socket as network
@@ -92,12 +91,11 @@ class Listener:
     def _hung_up(self) -> set[tuple[int, int]]:
         """File descriptors and inodes of accepted connections whose other end is closed."""
         here = _place(self.endpoint.partition("://")[2])
-        mine = [(fd, inode) for fd, inode in _sockets() if _accepted_at(fd) == here]
         poll = select.poll()
-        for fd, _ in mine:
-            poll.register(fd, select.POLLRDHUP)
-        gone = {fd for fd, events in poll.poll(0) if events & (select.POLLRDHUP | select.POLLHUP | select.POLLERR)}
-        return {(fd, inode) for fd, inode in mine if fd in gone}
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - there may be thousands, and all that counts is their numbers
+            poll.register(int(name), select.POLLRDHUP)
+        closed = [fd for fd, events in poll.poll(0) if events & (select.POLLRDHUP | select.POLLHUP | select.POLLERR)]
+        return {(fd, inode) for fd in closed for place, inode in [_accepted_at(fd)] if place == here}
 
     def _renew(self) -> None:
         self.socket.close(0)
@@ -118,27 +116,20 @@ def private_memory() -> int:
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGESIZE")
 
 
-def _sockets() -> list[tuple[int, int]]:
-    found = []
-    for entry in os.scandir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            kind, _, inode = str(Path(entry.path).readlink()).partition(":")
-            if kind == "socket":
-                found.append((int(entry.name), int(inode[1:-1])))
-    return found
-
-
 def _place(address: str) -> str:
     """What tells a listening socket from others: the path or the port."""
     return address if address.startswith("/") else address.rpartition(":")[2]
 
 
-def _accepted_at(fd: int) -> str | None:
-    """The path or port of our end of a socket. The file belongs to ZeroMQ's thread, which may close it meanwhile."""
+def _accepted_at(fd: int) -> tuple[str | None, int]:
+    """The path or port of our end of a socket, and its inode; (None, 0) if it is no socket, or none any more.
+
+    The file belongs to ZeroMQ's thread, which may close it meanwhile.
+    """
     try:
         # A copy of our own: closing it does not close the connection.
         with network.socket(fileno=os.dup(fd)) as probe:
-            name = probe.getsockname()
+            name, inode = probe.getsockname(), os.fstat(probe.fileno()).st_ino
     except OSError:
-        return None
-    return name if isinstance(name, str) else str(name[1])
+        return None, 0
+    return (name if isinstance(name, str) else str(name[1])), inode

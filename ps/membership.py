@@ -17,7 +17,6 @@ from ..common.messages import (
     Error,
     Fail,
     Gather,
-    Gathered,
     Gone,
     Hello,
     Leave,
@@ -37,6 +36,7 @@ from .refusal import refusal
 from .roster import Member, Roster, cannot_reach
 from .waits import told
 
+LOOK = 0.1  # seconds between two looks at all members: after each message, they would cost more than the message
 ABORT_NOTICE = 2.0  # seconds that the others have to confirm an abort before the scheduler ends anyway
 
 
@@ -48,6 +48,9 @@ class Membership:
         self.collectives = Collectives(roster.wanted["worker"])
         self.phase = "gathering"
         self.started = self.looked = now  # when waiting for processes began, and when `tick` was last called
+        self._next_look = now
+        self._marks: tuple[str, ...] = ()  # of the welcomes: see there
+        self._servers: tuple[tuple[str, str], ...] = ()
         self.news = News(roster, lease)
 
     def handle(self, identity: bytes, message: Message, now: float) -> list[Action]:
@@ -83,6 +86,9 @@ class Membership:
                 member.heard = min(now, member.heard + stood_still)  # not twice: what was read since counts by itself
         if self.phase == "aborted":
             return [self.end] if now > self.deadline or not self.unaware else []
+        if now < self._next_look:
+            return []
+        self._next_look = now + LOOK
         if self.phase == "gathering" and now - self.started > self.start_timeout:
             return self._abort(*self.roster.first_missing(), "", self.roster.late(self.start_timeout), now)
         for member in self.roster.present():
@@ -102,7 +108,8 @@ class Membership:
 
     def ping(self, n: int) -> list[Send]:
         """A ping with number `n` for everyone who is present."""
-        return [Send(member.identity, Ping(n=n)) for member in self.roster.present()]
+        ping = Ping(n=n)
+        return [Send(member.identity, ping) for member in self.roster.present()]
 
     # ---- joining
 
@@ -128,6 +135,7 @@ class Membership:
         # The process is known already and has lost its connection: it gets again whatever it may have missed.
         if self.phase != "gathering":
             answer.append(Send(identity, self._welcome(member)))
+        if self.phase != "gathering" and member.role == "server":
             answer += [Send(identity, Gone(rank=item.rank or 0)) for item in self.roster.of("worker") if item.left]
         if self.phase == "stopping":
             answer.append(Send(identity, Stop()))
@@ -136,6 +144,8 @@ class Membership:
     def _start(self) -> list[Action]:
         self.phase = "running"
         self.roster.give_ranks()
+        self._marks = tuple(mark_of(item.incarnation) for item in self.roster.of("worker"))
+        self._servers = tuple((item.endpoint or "", item.host) for item in self.roster.of("server"))
         actions: list[Action] = []
         for member in self.roster.ordered():
             fields = {"role": member.role, "rank": member.rank, "pid": member.pid, "host": member.host}
@@ -143,12 +153,12 @@ class Membership:
         return actions
 
     def _welcome(self, member: Member) -> Welcome:
-        workers, servers = self.roster.of("worker"), self.roster.of("server")
         return Welcome(
             rank=member.rank or 0,
             lease=self.lease,
-            workers=tuple((mark_of(item.incarnation), item.host) for item in workers),
-            servers=tuple((item.endpoint or "", item.host) for item in servers),
+            workers=self.roster.wanted["worker"],
+            servers=self._servers,
+            marks=self._marks if member.role == "server" else (),
         )
 
     # ---- running
@@ -165,9 +175,8 @@ class Membership:
             return [Send(item.identity, refusal(error, n=message.n)) for item in receivers]
         if result is None:
             return []
-        answer = Gathered(n=message.n, workers=len(result), frames=result)
         receivers = [member] if before == self.collectives.done else self.roster.of("worker")
-        return [Send(item.identity, answer) for item in receivers]
+        return [Send(item.identity, result) for item in receivers]
 
     def _news(self, member: Member, message: Message, now: float) -> list[Action]:
         return self.news.take(member, message, now)
@@ -195,11 +204,13 @@ class Membership:
         number = self.collectives.done + 1
         for rank, error in self.collectives.leave(member.rank):
             actions.append(Send(self.roster.of("worker")[rank].identity, refusal(error, n=number)))
-        actions += [Send(item.identity, Gone(rank=member.rank)) for item in self.roster.present()]
+        # Only servers need to know. Telling all workers takes as many messages as there are pairs of them.
+        servers, gone = [item for item in self.roster.of("server") if not item.left], Gone(rank=member.rank)
+        actions += [Send(item.identity, gone) for item in servers]
         # Servers stay until the last worker has left: the others may still pull from them.
-        if not any(item.role == "worker" for item in self.roster.present()):
+        if len(self.collectives.gone) == self.roster.wanted["worker"]:
             self.phase = "stopping"
-            actions += [Send(item.identity, Stop()) for item in self.roster.present()]
+            actions += [Send(item.identity, Stop()) for item in servers]
         return actions
 
     def _server_left(self, member: Member, now: float) -> list[Action]:

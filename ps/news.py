@@ -44,7 +44,7 @@ class News:
 
     def crossed(self, collectives: Collectives, now: float) -> dict[int, str]:
         """Where the workers stand that wait for each other, by rank; empty if none do."""
-        return self.waits.crossed(collectives.round.parts if collectives.round else None, now)
+        return self.waits.crossed(collectives.round.parts.keys() if collectives.round else None, now)
 
     def missing(self) -> list[Action]:
         """The line for those who have not come yet, if it has not been said."""

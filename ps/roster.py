@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..common.messages import Hello
@@ -45,6 +46,8 @@ class Roster:
         self.job, self.host, self.name, self.generation = job, host, name, generation
         self.wanted = {"worker": workers, "server": servers}
         self.members: dict[bytes, Member] = {}
+        self._peers: dict[str, list[Member]] = {role: [] for role in self.wanted}  # as they came, then by rank
+        self._taken: dict[tuple[str, int], Member] = {}  # by the ranks that were asked for
         self._said = ""
 
     def admit(self, identity: bytes, hello: Hello, now: float) -> Member:
@@ -56,6 +59,9 @@ class Roster:
         member = Member(identity, hello.role, hello.rank, hello.incarnation, hello.host, hello.pid, hello.endpoint, now)
         member.spoke = now
         self.members[identity] = member
+        self._peers[hello.role].append(member)
+        if hello.rank is not None:
+            self._taken[hello.role, hello.rank] = member
         return member
 
     def _check_job(self, hello: Hello) -> None:
@@ -86,15 +92,15 @@ class Roster:
     def _check_place(self, hello: Hello) -> None:
         # Both processes are named: the user must find out which of the two should not be there.
         name = f"{hello.host}, pid {hello.pid}"
-        peers = [item for item in self.members.values() if item.role == hello.role]
-        for item in peers:
-            if hello.rank is not None and item.rank == hello.rank:
-                if item.left:
-                    text = f"{hello.role} {hello.rank} has been in this job already and left it"
-                    raise WireError("rank", text, expected=f"only {item}", got=f"also {name}", remedy=ONE_SCRIPT)
-                raise WireError(
-                    "rank", f"{hello.role} rank {hello.rank} is taken", expected=f"only {item}", got=f"also {name}"
-                )
+        peers = self._peers[hello.role]
+        item = None if hello.rank is None else self._taken.get((hello.role, hello.rank))
+        if item is not None and item.left:
+            text = f"{hello.role} {hello.rank} has been in this job already and left it"
+            raise WireError("rank", text, expected=f"only {item}", got=f"also {name}", remedy=ONE_SCRIPT)
+        if item is not None:
+            raise WireError(
+                "rank", f"{hello.role} rank {hello.rank} is taken", expected=f"only {item}", got=f"also {name}"
+            )
         wanted = self.wanted[hello.role]
         if hello.rank is not None and hello.rank >= wanted:
             raise WireError("rank", f"{hello.role} rank", expected=f"0 to {wanted - 1}", got=hello.rank)
@@ -115,20 +121,21 @@ class Roster:
 
         Only when all are there: until then a latecomer may still ask for any rank.
         """
-        for role, wanted in self.wanted.items():
-            peers = [item for item in self.members.values() if item.role == role]
-            free = iter(sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None}))
+        for role, peers in self._peers.items():
+            free = (rank for rank in range(self.wanted[role]) if (role, rank) not in self._taken)
             for item in peers:
                 if item.rank is None:
                     item.rank = next(free)
+                    self._taken[role, item.rank] = item
+            peers.sort(key=lambda item: item.rank or 0)
 
-    def of(self, role: str) -> list[Member]:
+    def of(self, role: str) -> Sequence[Member]:
         """The members of a role in rank order (once ranks are given), including those who have left."""
-        return sorted((item for item in self.members.values() if item.role == role), key=lambda item: item.rank or 0)
+        return self._peers[role]
 
     def ordered(self) -> list[Member]:
         """All members: the servers, then the workers, each in rank order."""
-        return self.of("server") + self.of("worker")
+        return [*self.of("server"), *self.of("worker")]
 
     def present(self) -> list[Member]:
         """The members that have not left."""
@@ -137,8 +144,8 @@ class Roster:
     def first_missing(self) -> tuple[str, int | None]:
         """Role and rank of somebody who has not come yet; the rank is None where nobody has said which are taken."""
         for role, wanted in self.wanted.items():
-            ranks = [item.rank for item in self.members.values() if item.role == role]
-            if len(ranks) < wanted:
+            ranks = {item.rank for item in self._peers[role]}
+            if len(self._peers[role]) < wanted:
                 known = bool(ranks) and None not in ranks
                 return role, next(rank for rank in range(wanted) if rank not in ranks) if known else None
         return "scheduler", None  # all are there: it is its own fault
@@ -147,7 +154,7 @@ class Roster:
         """Say who has not come yet: ranks where they are known, numbers elsewhere."""
         parts = []
         for role, wanted in self.wanted.items():
-            peers = [item for item in self.members.values() if item.role == role]
+            peers = self._peers[role]
             if len(peers) < wanted:
                 absent = wanted - len(peers)
                 named = sorted(set(range(wanted)) - {item.rank for item in peers if item.rank is not None})

@@ -15,7 +15,7 @@ import time
 import zmq
 
 from ..common.channel import Context, receive, send
-from ..common.codec import decode, encode
+from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.errors import JobError
 from ..common.job import JobEnv
@@ -57,6 +57,7 @@ class Scheduler:
             self.membership.started = math.inf
         self.beat = min(env.lease / 5, 2.0)  # seconds between pings: several may be lost within a lease
         self.pings = 0
+        self._encoded: tuple[Message | None, list[Frame]] = (None, [])
         self.next_ping = time.monotonic()
 
     def run(self) -> int:
@@ -113,7 +114,7 @@ class Scheduler:
         # To both connections of a process: the first shows it that the scheduler lives, and a client without a pulse
         # answers there; the second is answered even while the process computes.
         for action in self.membership.ping(self.pings):
-            frames = encode(action.message)
+            frames = self._frames(action.message)
             send(self.listener.socket, [action.identity, *frames])
             send(self.listener.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
 
@@ -128,8 +129,14 @@ class Scheduler:
                 self.status.tell(action.event, **action.fields)
             else:
                 # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
-                send(self.listener.socket, [action.identity, *encode(action.message)])
+                send(self.listener.socket, [action.identity, *self._frames(action.message)])
         return None
+
+    def _frames(self, message: Message) -> list[Frame]:
+        """A message as it travels. What many get one after the other is encoded once."""
+        if message is not self._encoded[0]:
+            self._encoded = (message, encode(message))
+        return self._encoded[1]
 
 
 def _check_name(identity: bytes, hello: Hello) -> None:

@@ -59,10 +59,10 @@ class Server:
         """
         welcome = self.link.join()
         self.rank = welcome.rank
-        self.service = Service(self.link.env.job_id, [mark for mark, _ in welcome.workers])
-        self.replies = [Replies(self.service) for _ in welcome.workers]
-        self.traffic = Counter(len(welcome.workers))
-        self.identities: list[bytes | None] = [None] * len(welcome.workers)
+        self.service = Service(self.link.env.job_id, welcome.marks)
+        self.replies = [Replies(self.service) for _ in welcome.marks]
+        self.traffic = Counter(len(welcome.marks))
+        self.identities: list[bytes | None] = [None] * len(welcome.marks)
         self.patience = self.link.lease / 3
         self.next_look, self.next_word = time.monotonic() + self.patience, time.monotonic() + STALL
         try:

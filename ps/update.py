@@ -17,6 +17,7 @@ import numpy as np
 from ..common.slices import tree_reduce
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+SMALL = 1 << 14  # elements that numpy looks through as quickly as a compiled pass
 
 
 @cache
@@ -76,7 +77,10 @@ def all_finite(array: Array) -> bool:
     """Whether no element of a float array of any shape is NaN or infinite.
 
     It takes one fast pass if the array is float32 or float64 and contiguous: every gradient is looked at in every step.
+    Small ones are left to numpy: a worker whose arrays are all small need not spend its start on importing numba.
     """
+    if array.size <= SMALL:
+        return bool(np.isfinite(array).all())
     # Inf and NaN are the values whose exponent bits are all ones, so the greatest magnitude tells; see kernels.py.
     if array.dtype == np.float32 and array.flags.c_contiguous:
         return bool(kernels().largest_exponent_32(array.reshape(-1).view(np.uint32)) < 0x7F800000)

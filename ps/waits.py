@@ -5,15 +5,15 @@ From both the scheduler sees what none of them can: workers that wait for each o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from ..common.messages import PENDING, Stalled, Standing
 from .roster import Member
 
 FRESH = 3.0  # seconds for which a server's word counts; it repeats it every second
 SURE = 2.0  # seconds that workers must be found waiting for each other: what has been said may be on its way
-
-Step = tuple[int, str, int, tuple[int, ...], tuple[int, ...]]
 
 
 class Waits:
@@ -41,7 +41,7 @@ class Waits:
         found = self._stalled.get(server)
         return {rank for step in found[0].steps for rank in step[4]} if found else set()
 
-    def crossed(self, present: Collection[int] | None, now: float) -> dict[int, str]:
+    def crossed(self, present: AbstractSet[int] | None, now: float) -> dict[int, str]:
         """Where the workers stand that wait for each other, by rank, once that is certain; empty if none do.
 
         `present` are the ranks that wait in the collective under way, None without one.
@@ -53,29 +53,29 @@ class Waits:
             return {}
         return {rank: self._standing[rank][0].where for rank in sorted(stuck)}
 
-    def _circle(self, present: Collection[int] | None, now: float) -> set[int]:
+    def _circle(self, present: AbstractSet[int] | None, now: float) -> set[int]:
         """The workers of which each can only go on when another of them does."""
-        steps = [step for said, when in self._stalled.values() if now - when < FRESH for step in said.steps]
         stuck = {rank for rank, (said, _) in self._standing.items() if said.waits}
         while True:
-            free = {rank for rank in stuck if not self._needs(rank, stuck, present, steps)}
-            if not free:
+            needing = self._needing(stuck, present, now)
+            if needing == stuck:
                 return stuck
-            stuck -= free
+            stuck = needing
 
-    def _needs(self, rank: int, others: set[int], present: Collection[int] | None, steps: Iterable[Step]) -> bool:
-        """Whether everything that `rank` waits for needs one of `others`."""
-        said = self._standing[rank][0]
-        if said.collective and (present is None or rank not in present or others <= set(present)):
-            return False
-        return all(
-            any(
-                rank in waiting and self._has_not_pushed(absent, others, fit, key)
-                for f, key, _, waiting, absent in steps
-                if f == fit
-            )
-            for fit in said.fits
-        )
+    def _needing(self, stuck: set[int], present: AbstractSet[int] | None, now: float) -> set[int]:
+        """Those of `stuck` of whom everything that they wait for needs one of `stuck`."""
+        collective = present if present is not None and not stuck <= present else frozenset()
+        steps: defaultdict[int, set[int]] = defaultdict(set)  # by fit: who waits for a step that needs one of `stuck`
+        for said, when in self._stalled.values():
+            for fit, key, _, waiting, absent in said.steps if now - when < FRESH else ():
+                if self._has_not_pushed(absent, stuck, fit, key):
+                    steps[fit].update(waiting)
+        found = set()
+        for rank in stuck:
+            place = self._standing[rank][0]
+            if (not place.collective or rank in collective) and all(rank in steps[fit] for fit in place.fits):
+                found.add(rank)
+        return found
 
     def _has_not_pushed(self, absent: Iterable[int], others: set[int], fit: int, key: str) -> bool:
         """Whether one of `others` is absent and has no push of that key on its way."""

@@ -10,7 +10,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BY_MODULE = {"PIL": "pillow", "zmq": "pyzmq", "cudnn": "nvidia-cudnn-frontend"} | dict.fromkeys(
+BY_MODULE = {
+    "PIL": "pillow",
+    "zmq": "pyzmq",
+    "cudnn": "nvidia-cudnn-frontend",
+    "prometheus_client": "prometheus-client",
+} | dict.fromkeys(
     ("cupy", "cupyx", "cuda"), "cupy-cuda13x"
 )  # the distributions that are not called as the module is; cupy[ctk] brings `cuda`
 

@@ -1,6 +1,7 @@
 """Nothing that is read or received is ever run: no pickle, eval, exec or shell in the product (docs/security.md)."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ FILES = [
 # pickletools only takes a stream apart; multiprocessing sends pickles; the others make pickles or run them.
 MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "multiprocessing"}
 NAMES = {"eval", "exec", "compile", "__import__"}
+# A function that the user hands to a job of their own is code, as a training script is (docs/security.md).
+ALLOWED = [re.compile(r"common/function_file\.py:\d+: import cloudpickle")]
 METHODS = {
     ("os", "system"), ("os", "popen"), ("subprocess", "getoutput"), ("subprocess", "getstatusoutput"),
     ("asyncio", "create_subprocess_shell"), ("yaml", "load"), ("pty", "spawn"), ("code", "interact"),
@@ -53,7 +56,8 @@ def dangers(source):
 def test_the_product_runs_nothing_that_it_is_given():
     assert len(FILES) > 300
     found = [f"{path.relative_to(ROOT)}:{danger}" for path in FILES for danger in dangers(path.read_text())]
-    assert found == []
+    assert [danger for danger in found if not any(rule.fullmatch(danger) for rule in ALLOWED)] == []
+    assert len(found) == len(ALLOWED), "at one place each"
 
 
 @pytest.mark.parametrize(

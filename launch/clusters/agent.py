@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...common.errors import JobError
+from ...common.function_file import leave
+from ...common.left_files import NETWORK, result_file
 from ...common.mpi_roles import place
 from ..keeper import PATIENCE, Keeper
 from ..local_children import LocalChildren
@@ -45,13 +47,17 @@ LAST_WORDS = 5.0  # seconds in which `launch` may take them
 class Agent:
     """One job's processes on this host. `run` returns when they have ended and `launch` knows it, or is gone."""
 
-    def __init__(self, link: Link, size: int | None = None) -> None:
-        """`size` is how many agents somebody has started together, if that is known."""
-        self._link, self._size = link, size
+    def __init__(self, link: Link, leash: int | None = None, **known: Any) -> None:
+        """`leash` is a descriptor whose end is that of the agent, too. Whoever has started the agent may know its
+        `address` better than we do, or how many it has started (`size`).
+        """
+        self._link, self._leash, self._facts = link, leash, {"size": None, **facts(), **known}
         self._selector = selectors.DefaultSelector()
         self._children: LocalChildren | None = None
         self._status = StatusReader()
         self._selector.register(self._status.fd, selectors.EVENT_READ)
+        if leash is not None:
+            self._selector.register(leash, selectors.EVENT_READ)
         self._pipes: dict[IO[bytes], tuple[str, bool]] = {}
         self._room = WINDOW
         self._lease, self._held = 30.0, False
@@ -59,13 +65,14 @@ class Agent:
         self._whole = self._leave = self._hurry = False
         self._patience = PATIENCE
         self._marks: list[str] = []
-        self._folder: Path | None = None
+        self._folder, self._owns_folder = Path(), False
+        self._function = b""
         self._port = held_port()
 
     def run(self) -> None:
         """Do what `launch` says until it says that it is over, or is not heard of any more."""
         self._link.greet()
-        self._link.send("hello", **facts(), size=self._size, port=self._port.getsockname()[1])
+        self._link.send("hello", **self._facts, port=self._port.getsockname()[1])
         try:
             while not (self._leave or self._gone()):
                 self._once(TICK)
@@ -82,6 +89,10 @@ class Agent:
         for key, _ in self._selector.select(patience):
             if key.data is not None:
                 self._read(key.data)
+            elif key.fd == self._leash:
+                self._selector.unregister(self._leash)
+                self._link.send("refused", why="the process that held its agent has ended")
+                self._leave = True
         self._converse()
         self._report()
 
@@ -99,10 +110,21 @@ class Agent:
         if self._children is None:
             return
         self._children.tend()
+        self._send_left(NETWORK)
         self._tell_status()
         while (ended := self._children.next_news(self._whole)) is not None:
             self._tell_status()  # what it told the scheduler before its end comes before its end
+            self._send_left(NETWORK)
+            self._send_left(result_file(ended.name))
             self._link.send("ended", name=ended.name, code=ended.code)
+
+    def _send_left(self, name: str) -> None:
+        """A file that a worker has left, piece by piece."""
+        path = self._folder / name
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            path.unlink()
+            while data := file.read(PIECE):
+                self._link.send("left", name=name, data=data, first=file.tell() == len(data))
 
     def _tell_status(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -143,16 +165,22 @@ class Agent:
         self._marks, self._lease = message["marks"], message["lease"]
         os.chdir(message["workdir"])
         # Agents on one host share the folder, as the processes there share memory; one makes and removes it.
-        folder = short_temp_folder() / f"pushgrad-{message['folder']}"
+        self._folder = folder = short_temp_folder() / f"pushgrad-{message['folder']}"
         if message["first"]:
             folder.mkdir(mode=0o700)
-            self._folder = folder
+            self._owns_folder = True
             _write_keys(folder / "keys", message["keys"])
+            if self._function:
+                leave(folder, self._function)
         environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder), "PUSHGRAD_KEYS": str(folder / "keys")}
         environ |= thread_defaults(message["workers"], environ)
         keeper = Keeper(self._marks, folder, environ)
         self._children = LocalChildren(environ, keeper, Orphans(True), self._selector)
         self._link.send("ready")
+
+    def _do_function(self, message: Message) -> None:
+        """A piece of it; the job comes after the last one."""
+        self._function += message["data"]
 
     def _do_start(self, message: Message) -> None:
         assert self._children is not None
@@ -216,7 +244,7 @@ class Agent:
             self._once(0.05)
         for pipe in list(self._pipes):
             self._close(pipe)
-        if self._folder is not None:
+        if self._owns_folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._link.send("bye", left=left)
         end = time.monotonic() + LAST_WORDS
@@ -238,11 +266,12 @@ def _write_keys(folder: Path, files: dict[str, bytes]) -> None:
 
 def main() -> None:
     """Dial, or speak over standard input and output; what anything else prints goes to standard error."""
-    for signum in ENDING:  # not ignored: the processes that it starts would inherit that
+    for signum in ENDING:  # neither ignored nor blocked (as Ray does): the processes that it starts would inherit that
         signal.signal(signum, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
         if VARIABLE in os.environ:
-            _run_by_dialing()
+            _run_by_dialing(sys.argv[1:])
         else:
             Agent(_over_standard_streams()).run()
     except Exception as error:  # `launch` is told, if it is there
@@ -251,21 +280,33 @@ def main() -> None:
 
 
 def _over_standard_streams() -> Link:
-    reading, writing = os.dup(0), os.dup(1)
+    reading, writing = _standard_input(), os.dup(1)
     os.dup2(2, 1)
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nowhere, 0)
-    os.close(nowhere)
     return Link(reading, writing)
 
 
-def _run_by_dialing() -> None:
-    here = place(os.environ)
-    if here is None:
+def _standard_input() -> int:
+    """Another descriptor of it; nobody else reads it from now on."""
+    reading = os.dup(0)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    return reading
+
+
+def _run_by_dialing(words: list[str]) -> None:
+    """`words` are its number and address, if the standard input is its leash; else MPI's variables have its rank."""
+    invitation = os.environ.pop(VARIABLE)  # the processes need not know how to become agents
+    known: dict[str, Any]
+    if words:
+        number, known = int(words[0]), {"address": words[1], "leash": _standard_input()}
+    elif (here := place(os.environ)) is not None:
+        number, known = here.rank, {"size": here.size}
+    else:
         raise JobError("whoever has started this agent has not told it its rank", remedy="It must be an MPI's mpirun")
-    line = Line(here.rank, os.environ.pop(VARIABLE))  # the processes need not know how to become agents
+    line = Line(number, invitation)
     try:
-        Agent(Link(line.socket.fileno(), line.socket.fileno()), here.size).run()
+        Agent(Link(line.socket.fileno(), line.socket.fileno()), **known).run()
     finally:
         line.close()
 

@@ -26,6 +26,7 @@ ENGINES = {
     "mpi": ("mpi", "Mpi"),
     "slurm": ("slurm", "Slurm"),
     "kubernetes": ("kubernetes", "Kubernetes"),
+    "ray": ("ray", "Ray"),
     "env": ("env", "Env"),
 }
 
@@ -41,6 +42,8 @@ SPECIAL = (
     "slurm",
     "kubernetes",
     "no_jobset",
+    "address",
+    "ray",
 )
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...common.errors import JobError
-from ...common.suggestion import suggestion
 from ..config import is_secret
 from ..process_plan import Plan, ProcessSpec
 from .engine import Engine
 from .hosts import Host, Seat
 from .kubernetes_manifests import KEYS, SECRET_NAMES, manifests, pod_host
 from .members import members
+from .pairs import check_pairs
 from .yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 class Kubernetes(Engine):
-    """One pod per process. kubectl applies what --dry-run prints."""
+    """One pod per process."""
 
     takes = ("workdir", "kubernetes", "no_jobset")
     in_images = True
@@ -71,10 +71,10 @@ class Kubernetes(Engine):
         return [*first, *_documents(manifests(job, plan))]
 
     def run(self, job: Job, plan: Plan, display: Display, **how: bool) -> int:
-        """Have kubectl create everything, and follow it to its end."""
-        from .kubectl import run
+        """Create everything, and follow it to its end."""
+        from .kubernetes_run import run
 
-        return run(job, plan, display, quiet=how.get("quiet", False))
+        return run(job, plan, display, own_process=how.get("own_process", False), quiet=how.get("quiet", False))
 
 
 def _documents(objects: list[dict[str, object]]) -> list[str]:
@@ -90,12 +90,6 @@ def _in_a_pod(spec: ProcessSpec) -> ProcessSpec:
 
 def check_settings(settings: Mapping[str, str]) -> None:
     """Raise JobError if a setting is unknown, or its value not what Kubernetes would take."""
-    for key, value in settings.items():
-        if key not in SETTINGS:
-            hint = suggestion(key, list(SETTINGS), "there are")
-            raise JobError(f"--kubernetes {key}: there is no such setting{hint}")
-        pattern, expected = SETTINGS[key]
-        if not pattern.fullmatch(value):
-            raise JobError(f"--kubernetes {key}", expected=expected, got=repr(value))
+    check_pairs("--kubernetes", settings, SETTINGS)
     if "image" not in settings:
         raise JobError("--cluster kubernetes needs an image", remedy="--kubernetes image=registry/name:tag")

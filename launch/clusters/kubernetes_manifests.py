@@ -37,10 +37,14 @@ def manifests(job: Job, plan: Plan) -> list[Manifest]:
     if job.no_jobset:
         service = _object(job, "v1", "Service", job.kubernetes["name"], _service(job))
         return [service, *(_object(job, "batch/v1", "Job", _job_name(job, role), spec) for role, spec in jobs.items())]
-    replicated = [{"name": role, "replicas": 1, "template": {"spec": spec}} for role, spec in jobs.items()]
+    replicated = [{"name": role, "replicas": 1, "template": _template(job, spec)} for role, spec in jobs.items()]
     network = {"enableDNSHostnames": True, "publishNotReadyAddresses": True}
     spec = {"network": network, "failurePolicy": {"maxRestarts": 0}, "replicatedJobs": replicated}
     return [_object(job, "jobset.x-k8s.io/v1alpha2", "JobSet", job.kubernetes["name"], spec)]
+
+
+def _template(job: Job, spec: Manifest) -> Manifest:
+    return {"metadata": {"labels": _labels(job)}, "spec": spec}
 
 
 def secret(job: Job, keys: Mapping[str, bytes]) -> Manifest:

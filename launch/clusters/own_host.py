@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ... import __version__
 from ...common.address import route_to
 from ...common.errors import JobError
 from ..surroundings import short_temp_folder
@@ -20,7 +20,7 @@ def facts() -> dict[str, Any]:
     """Version and host, the address at which others reach it, and `where`, equal for agents that share a host."""
     temporary = short_temp_folder().stat()
     return {
-        "version": version("pushgrad"),
+        "version": __version__,
         "host": socket.gethostname(),
         "address": _address(),
         # Equal for agents that share a host and its folder for temporary files.

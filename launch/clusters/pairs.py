@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...common.errors import JobError
+from ...common.suggestion import suggestion
 
 KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
@@ -24,3 +25,13 @@ def pairs(option: str, settings: Sequence[str]) -> dict[str, str]:
             raise JobError(f"{option} {key}", expected="a value without line breaks", got=repr(value))
         found[key] = value
     return found
+
+
+def check_pairs(option: str, settings: Mapping[str, str], known: Mapping[str, tuple[re.Pattern[str], str]]) -> None:
+    """Raise JobError unless each setting is one of `known`, which has for each the form of its value, also in words."""
+    for key, value in settings.items():
+        if key not in known:
+            raise JobError(f"{option} {key}: there is no such setting{suggestion(key, list(known), 'there are')}")
+        pattern, expected = known[key]
+        if not pattern.fullmatch(value):
+            raise JobError(f"{option} {key}", expected=expected, got=repr(value))

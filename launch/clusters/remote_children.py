@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -12,6 +13,7 @@ from typing import IO, Any
 
 from ...common.curve import make_keys
 from ...common.job import lease
+from ...common.left_files import NETWORK, result_file
 from ..children import NOT_TOLD_YET, Ended, Failed, Lost, News, Started, Unusable
 from ..job import Job
 from ..keeper import Keeper
@@ -35,6 +37,7 @@ class RemoteChildren:
 
     def __init__(self, job: Job, plan: Plan, keeper: Keeper, selector: selectors.BaseSelector) -> None:
         self._plan, self._keeper, self._selector = plan, keeper, selector
+        self._run_dir = job.run_dir
         self._stations = Stations(job, plan, lease({**os.environ, **job.env}), _keys(job), keeper, selector)
         self._home = {spec.name: self._stations.all[spec.site] for spec in plan.specs}
         self._running: set[str] = set()
@@ -225,6 +228,14 @@ class RemoteChildren:
     def _on_output(self, station: Station, message: Message) -> None:
         self._inlets[message["name"], message["error"]].put(message["data"])
 
+    def _on_left(self, station: Station, message: Message) -> None:
+        """A piece of a file that a worker has left."""
+        if message["name"] in {NETWORK, *map(result_file, self._home)}:
+            mode = "wb" if message["first"] else "ab"
+            path = self._run_dir / message["name"]
+            with contextlib.suppress(OSError), open(path, mode, opener=_private) as file:  # a full disk costs no job
+                file.write(message["data"])
+
     def _on_closed(self, station: Station, message: Message) -> None:
         self._inlets[message["name"], message["error"]].end()
 
@@ -235,6 +246,10 @@ class RemoteChildren:
 
 def _ignore(station: Station, message: Message) -> None:
     """What needs no answer: a beat, or what the station itself has taken note of."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _keys(job: Job) -> dict[str, bytes]:

@@ -94,6 +94,7 @@ class Station:
                 self.ready = True
             case "refused":
                 self.fail(message["why"])
+                self.over = True  # it clears up by itself
             case "bye":
                 self.over, self.left = True, message["left"]
 

@@ -6,9 +6,9 @@ import os
 import selectors
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
+from ... import __version__
 from ...common.address import is_loopback
 from ..job import Job
 from ..keeper import Keeper
@@ -16,7 +16,7 @@ from ..process_plan import Plan
 from .agent import BEATS
 from .command import Command
 from .dialing import VARIABLE, Switchboard
-from .link import Message
+from .link import PIECE, Message
 from .station import Station
 
 UNHEARD = "nothing has been heard of it for {:.0f} s: it is down, or the way there is cut"
@@ -76,7 +76,7 @@ class Stations:
         return said
 
     def _check(self, station: Station) -> None:
-        theirs, ours = station.hello or {}, version("pushgrad")
+        theirs, ours = station.hello or {}, __version__
         size = theirs["size"]
         if theirs["version"] != ours:
             station.fail(f"it has pushgrad {theirs['version']}, and this host {ours}: all hosts need the same")
@@ -126,12 +126,15 @@ class Stations:
         return found
 
     def _tell_job(self) -> None:
-        places, generation = self.places(), self._job.generation
+        places, generation, function = self.places(), self._job.generation, self._job.function
+        pieces = [function[begin : begin + PIECE] for begin in range(0, len(function), PIECE)]
         for number, those in enumerate(places.values()):
             workers = sum(spec.role == "worker" and self.all[spec.site] in those for spec in self._plan.specs)
             for station in those:
                 if is_loopback(station.address) and len(places) > 1:
                     station.fail(f"it is {station.address}, where the others cannot reach it: name it as they do")
+                for piece in pieces if station is those[0] else ():
+                    station.send("function", data=piece)
                 station.send(
                     "job",
                     marks=list(self._job.marks),
@@ -150,7 +153,8 @@ class Stations:
             self._next_beat = now + self._lease / BEATS
             self.tell("beat")
         for station in self.all:
-            limit = self._lease if station.hello else self._job.start_timeout
+            # An agent learns the lease with the job, which it is told when the last host has come.
+            limit = self._lease if station.ready else self._job.start_timeout
             if station.silence(now) > limit:
                 station.fail(UNHEARD.format(limit))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from .place import VARIABLE, runs_folder
 from .stored import LATEST, Run, find
 from .stored import runs as all_runs
 
+NARROW = 72  # columns of a terminal
 AGAIN = 1.0  # seconds between two looks at a run that is under way
 
 _where = click.option(
@@ -56,11 +58,15 @@ def runs(folder: str | None, as_json: bool) -> None:
 
 
 def _print_columns(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Text in columns; the last one is as long as it is."""
+    """Text in columns. A terminal cuts lines at its edge, and a narrow one does without the second column."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if room is not None and room < NARROW:
+        headings, *rows = ((row[0], *row[2:]) for row in (headings, *rows))
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)][:-1]
     for row in (headings, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        click.echo("  ".join([*cells, row[-1]]))
+        line = "  ".join([*cells, row[-1]])
+        click.echo(line if room is None or len(line) <= room else f"{line[: room - 1]}…")
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -122,7 +128,7 @@ def _live(story: Any) -> None:
     from ..progress import table
 
     with Live(console=Console(highlight=False, markup=False), auto_refresh=False, transient=True) as live:
-        _again(story, True, lambda: live.update(table(story.view()), refresh=True))
+        _again(story, True, lambda: live.update(table(story.view(), live.console.width), refresh=True))
     _print(story)
 
 
@@ -139,7 +145,8 @@ def _print(story: Any) -> None:
         click.echo(restarted(story.restart))
     # Into a pipe or a file as wide as it is: rich would cut it at 80 characters.
     width = None if sys.stdout.isatty() else 160
-    Console(highlight=False, markup=False, width=width).print(table(story.view()))
+    console = Console(highlight=False, markup=False, width=width)
+    console.print(table(story.view(), console.width))
 
 
 def _status(story: Any) -> dict[str, Any]:

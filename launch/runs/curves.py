@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+VALIDATION = "validation"  # what is of no process, but of the data that all of them are evaluated with
 MOST = 600  # points of a curve: more of them cannot be told apart on a screen
 
 
@@ -31,9 +34,10 @@ class Curve:
 
 
 class Plots:
-    """Curves by title and process."""
+    """Curves by title and process; those of the titles `last` come after the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: Sequence[str] = ()) -> None:
+        self._last = last
         self._curves: dict[str, dict[str, Curve]] = {}
 
     def add(self, title: str, name: str, seconds: float, value: float) -> None:
@@ -41,12 +45,11 @@ class Plots:
         self._curves.setdefault(title, {}).setdefault(name, Curve()).add(seconds, value)
 
     def shown(self, most: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
-        """The points by title and process, of the first `most` processes in each plot."""
-        return {
-            title: {name: curves[name].points for name in sorted(curves, key=_rank)[:most]}
-            for title, curves in self._curves.items()
-        }
+        """The points by title and process, of the first `most` processes in each plot, and of VALIDATION."""
+        titles = sorted(self._curves, key=lambda title: self._last.index(title) if title in self._last else -1)
+        return {title: {name: curve.points for name, curve in _first(self._curves[title], most)} for title in titles}
 
 
-def _rank(name: str) -> tuple[int, str]:
-    return len(name), name  # w2 before w10
+def _first(curves: dict[str, Curve], most: int) -> list[tuple[str, Curve]]:
+    names = sorted(curves.keys() - {VALIDATION}, key=lambda name: (len(name), name))[:most]  # w2 before w10
+    return [(name, curves[name]) for name in [VALIDATION, *names] if name in curves]

@@ -1,7 +1,7 @@
 """One page about a run, for this host's browser: live while the job runs, and afterwards.
 
-It is served on the loopback interface only, below a path that nobody else can know. There are three things to get and
-no files, so no path leads anywhere else.
+It is served on the loopback interface only, below a path that nobody else can know. There are four things to get, and
+no path leads anywhere else.
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import JobError
-from .prometheus import CONTENT_TYPE, exposition
+from ...common.left_files import NETWORK
 from .stored import Run
 from .story import Story
 from .words import outcome, when
 
 HOST = "127.0.0.1"
-CURVES = 8  # in one plot: more colours cannot be told apart
+CURVES = 8  # processes in one plot: more colours cannot be told apart
 EVENTS = 200
 PATIENCE = 10.0  # seconds that a browser has for its request
+SVG = "image/svg+xml"
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     # Nothing from elsewhere, and nothing of ours in somebody else's frame.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+
+# A worker has made it: what it may hold besides a picture is not run.
+IN_PICTURES = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
 class Dashboard(ThreadingHTTPServer):
@@ -65,13 +69,22 @@ class Dashboard(ThreadingHTTPServer):
         """The type and the bytes of what is below the secret; None if there is no such thing."""
         if path == "":
             return "text/html; charset=utf-8", files(__package__).joinpath("dashboard.html").read_bytes()
-        if path not in ("data", "metrics"):
+        if path not in ("data", "metrics", NETWORK):
             return None
+        if path == NETWORK:
+            return self._picture()
         with self._lock:
             self._story.update()
             if path == "metrics":
-                return CONTENT_TYPE, exposition(self._story).encode()
+                from .prometheus import exposition
+
+                return "text/plain; version=0.0.4; charset=utf-8", exposition(self._story)
             return "application/json", json.dumps(_data(self._story)).encode()
+
+    def _picture(self) -> tuple[str, bytes] | None:
+        with contextlib.suppress(OSError):
+            return SVG, (self._story.run.folder / NETWORK).read_bytes()
+        return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tell of an error, but not of a browser that has gone away."""
@@ -89,9 +102,19 @@ def _data(story: Story) -> dict[str, Any]:
         "began": when(run),
         "waiting": view.waiting,
         "rows": [vars(row) for row in view.rows],
+        "curves": CURVES,
         "plots": story.plots.shown(CURVES),
         "events": list(story.events)[-EVENTS:],
+        "network": _written(run.folder / NETWORK),
     }
+
+
+def _written(path: Path) -> float | None:
+    """When a file was, None if there is none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)
-        for name, value in {**HEADERS, "Content-Type": content_type, "Content-Length": str(len(body))}.items():
+        security = IN_PICTURES if content_type == SVG else {}
+        sizes = {"Content-Type": content_type, "Content-Length": str(len(body))}
+        for name, value in {**HEADERS, **security, **sizes}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

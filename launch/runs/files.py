@@ -73,8 +73,8 @@ class Growing:
 
 
 def last_line(path: Path) -> Record:
-    """The last object in a file of lines, without reading all of it; {} if there is none."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    """The last object in a file of lines, without reading all of it; {} if there is none that can be read."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
         for data in reversed(file.read().splitlines()):
             if value := parse(data):

@@ -1,13 +1,16 @@
-"""A run in the text format of Prometheus (version 0.0.4)."""
+"""A run as metrics for Prometheus; the package prometheus-client writes their text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from ..display import Row
 from .story import Story
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = ("running", "done", "failed", "stopped", "lost", "unknown")
 
 # Gauges of each process: name, help, and the value in its row.
@@ -20,33 +23,37 @@ GAUGES: tuple[tuple[str, str, Callable[[Row], float | None]], ...] = (
     ("sent_bytes_per_second", "Gradients and values that the process sends.", lambda row: row.sent),
 )
 
-Samples = Iterable[tuple[dict[str, str], float | None]]
 
-
-def exposition(story: Story) -> str:
+def exposition(story: Story) -> bytes:
     """The text. Values that nobody has said yet are left out."""
-    view, state = story.view(), story.run.state
-    lines = _family("state", "1 for the state of the run.", [({"state": name}, name == state) for name in STATES])
-    lines += _family("seconds", "Age of the run.", [({}, view.seconds)])
-    for name, about, value in GAUGES:
-        lines += _family(name, about, [({"process": row.name}, value(row)) for row in view.rows])
-    said = [
-        ({"process": name, "metric": metric}, value)
-        for name, member in story.members.items()
-        for metric, value in member.progress.get("metrics", {}).items()
-    ]
-    return "".join(line + "\n" for line in lines + _family("metric", "Training metrics of the epoch so far.", said))
+    registry = CollectorRegistry()
+    registry.register(_Run(story))
+    return generate_latest(registry)
 
 
-def _family(name: str, about: str, samples: Samples) -> list[str]:
-    lines = [f"pushgrad_{name}{_labels(labels)} {float(value)!r}" for labels, value in samples if value is not None]
-    return [f"# HELP pushgrad_{name} {about}", f"# TYPE pushgrad_{name} gauge", *lines] if lines else []
+class _Run(Collector):
+    def __init__(self, story: Story) -> None:
+        self._story = story
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        view, state = self._story.view(), self._story.run.state
+        yield _gauge("state", "1 for the state of the run.", ["state"], [([name], name == state) for name in STATES])
+        yield _gauge("seconds", "Age of the run.", [], [([], view.seconds)])
+        for name, about, value in GAUGES:
+            yield _gauge(name, about, ["process"], [([row.name], value(row)) for row in view.rows])
+        said = [
+            ([name, metric], value)
+            for name, member in self._story.members.items()
+            for metric, value in member.progress.get("metrics", {}).items()
+        ]
+        yield _gauge("metric", "Training metrics of the epoch so far.", ["process", "metric"], said)
 
 
-def _labels(labels: dict[str, str]) -> str:
-    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-    return f"{{{inner}}}" if inner else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+def _gauge(
+    name: str, about: str, labels: list[str], samples: Iterable[tuple[list[str], float | None]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"pushgrad_{name}", about, labels=labels)
+    for values, value in samples:
+        if value is not None:
+            family.add_metric(values, float(value))
+    return family

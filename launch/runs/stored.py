@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.errors import JobError
-from ...common.suggestion import suggestion
+from ...common.function_file import CALL
+from ...common.suggestion import closest
 from .files import EVENTS, RUN, Record, last_line, read_json
 from .identity import Identity
+from .sense import is_end, is_run
 
 LATEST = "latest"
 
@@ -27,10 +29,10 @@ class Run:
     def load(cls, folder: Path) -> Run | None:
         """The run in a folder; None if there is none."""
         about = read_json(folder / RUN)
-        if about.get("id") != folder.name or not isinstance(about.get("began"), int | float):
+        if about.get("id") != folder.name or not is_run(about):
             return None
         last = last_line(folder / EVENTS)
-        return cls(folder, about, last if last.get("event") == "ended" else {})
+        return cls(folder, about, last if is_end(last) else {})
 
     @property
     def id(self) -> str:
@@ -76,13 +78,19 @@ class Run:
 
     @property
     def script(self) -> str:
-        """What the workers run, without the interpreter."""
-        command = [str(word) for word in self.about.get("command", [])]
+        """What the workers run, without the interpreter, in one line that no terminal takes for commands."""
+        command = [_printable(str(word)) for word in self.about["command"]]
+        if command[1:3] == ["-m", CALL]:
+            return f"mx.run({' '.join(command[3:])})"
         return shlex.join(command[1:] if len(command) > 1 and "python" in Path(command[0]).name else command)
 
     def fresh(self) -> Run:
         """The same run as it is now."""
         return Run.load(self.folder) or self
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def runs(folder: Path) -> list[Run]:
@@ -115,8 +123,9 @@ def find(folder: Path, name: str) -> Run:
         return fits[0]
     if fits:
         raise JobError(f"{name!r} may be {_few([run.id for run in fits])}", remedy="Write more of it")
-    ids = [run.id for run in known]
-    raise JobError(f"there is no run {name!r} in {folder}{suggestion(name, ids, 'the latest are') or ''}")
+    meant = closest(name, [run.id for run in known])
+    end = f". Did you mean {meant}?" if meant else f"; the latest is {known[-1].id}"
+    raise JobError(f"there is no run {name!r} in {folder}{end}")
 
 
 def _few(ids: list[str]) -> str:

@@ -8,12 +8,15 @@ from dataclasses import replace
 from ..display import Row, View
 from ..process_plan import ProcessSpec
 from ..state import Member
-from .curves import Plots
+from .curves import VALIDATION, Plots
 from .files import EVENTS, METRICS, PLAN, Growing, Record, read_json
 from .positions import Positions
 from .rates import Exchange
+from .sense import is_event, is_position, is_process, is_traffic
 from .stored import Run
 
+OF_VALIDATION = "Validation-"  # begins the name of a metric of evaluation data
+SPEED, LAG, LOAD = "samples/s", "lag in steps", "bytes/s received by servers"  # plots, after those of the metrics
 RECENT = 1000  # events that are kept
 
 
@@ -27,17 +30,18 @@ class Story:
         self.waiting, self._waiting_since = "", 0.0
         self.restart: Record = {}  # the last, if there was one
         self._positions = Positions()
-        self.plots = Plots()
+        self.plots = Plots((SPEED, LAG, LOAD))
+        self._evaluated: dict[str, float] = {}
         self._exchange = Exchange()
         self._events, self._metrics = Growing(run.folder / EVENTS), Growing(run.folder / METRICS)
-        for process in read_json(run.folder / PLAN).get("processes", []):
+        for process in filter(is_process, _listed(read_json(run.folder / PLAN).get("processes"))):
             spec = ProcessSpec(process["role"], process["rank"], (), {}, process["host"])
             self.members[spec.name] = Member(spec)
 
     def update(self) -> None:
         """Read what has been written since."""
         self.run = self.run.fresh()
-        for event in self._events.objects():
+        for event in filter(is_event, self._events.objects()):
             self.events.append(event)
             self._happened(event, self.members.get(str(event.get("process"))))
         for row in self._metrics.objects():
@@ -54,7 +58,7 @@ class Story:
         elif member is None:
             return
         elif kind == "started":
-            member.pid, member.spec = event["pid"], replace(member.spec, host=event["host"])
+            member.pid, member.spec = event["pid"], replace(member.spec, host=str(event.get("host")))
         elif kind in ("listening", "arrived", "joined"):
             member.joined, member.left, self.waiting = True, False, ""
         elif kind == "left":
@@ -65,28 +69,32 @@ class Story:
             member.lost = True
 
     def _measured(self, row: Record, member: Member) -> None:
-        name, time = member.spec.name, row["time"]
-        seconds = time - self.run.began
-        if "received" in row:
+        name, time = member.spec.name, row.get("time", 0.0)
+        if is_traffic(row):
             self._exchange.note(name, time, row["received"], row["sent"])
             if (rate := self._exchange.rates(overall=False).get(name)) is not None:
-                self.plots.add("bytes/s received by servers", name, seconds, rate[0])
-        if "step" in row:
+                self.plots.add(LOAD, name, time - self.run.began, rate[0])
+        if is_position(row):
             if time > self._waiting_since:
                 self.waiting = ""
             self._positions.note(name, time, row["fit"], row["epoch"], row["step"])
-            self._plot_worker(row, name, seconds)
+            self._plot_worker(row, name, time - self.run.began)
             said = ", ".join(f"{key}={value:g}" for key, value in row["metrics"].items() if value is not None)
             member.progress = {**row, "metric": said}
 
     def _plot_worker(self, row: Record, name: str, seconds: float) -> None:
         for metric, value in row["metrics"].items():
-            if value is not None:
+            # Of the last evaluation all workers say the same, again and again.
+            evaluated = metric.removeprefix(OF_VALIDATION)
+            if value is not None and evaluated == metric:
                 self.plots.add(metric, name, seconds, value)
-        self.plots.add("samples/s", name, seconds, row["samples_per_second"])
+            elif value is not None and self._evaluated.get(metric) != value:
+                self._evaluated[metric] = value
+                self.plots.add(evaluated, VALIDATION, seconds, value)
+        self.plots.add(SPEED, name, seconds, row["samples_per_second"])
         lags = self._positions.lags()
         if len(lags) > 1:
-            self.plots.add("lag in steps", name, seconds, lags[name])
+            self.plots.add(LAG, name, seconds, lags[name])
 
     def view(self) -> View:
         """The processes as they are shown while the job runs. What has not ended in a run that has is lost."""
@@ -100,3 +108,7 @@ class Story:
             lag = lags.get(name) if member.running and len(lags) > 1 else None
             rows.append(replace(Row.of(member), lag=lag, received=received, sent=sent))
         return View(rows, self.run.seconds or 0.0, self.waiting if under_way else "")
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -28,7 +28,7 @@ def header(sample, **changes):
 @pytest.mark.parametrize(
     ("sample", "changes", "code", "text"),
     [
-        (SAMPLES[0], {"v": 1}, "version", "protocol version: expected 2, got 1"),
+        (SAMPLES[0], {"v": 1}, "version", "protocol version: expected 3, got 1"),
         (SAMPLES[0], {"v": True}, "version", "protocol version"),
         (SAMPLES[0], {"op": "explode"}, "unknown_op", "'explode'"),
         (SAMPLES[0], {"op": ["hello"]}, "unknown_op", "message op"),
@@ -81,7 +81,7 @@ def test_frames_must_have_the_size_that_the_header_says(frames, text):
         msgpack.packb([1, 2]),
         msgpack.packb({1: 2}),
         msgpack.packb({"v": msgpack.ExtType(5, b"x")}),
-        msgpack.packb({"v": 2}) + b"\x00",
+        msgpack.packb({"v": 3}) + b"\x00",
         b"\xdf\xff\xff\xff\xff",  # a map that claims four billion entries
         b"\xdb\xff\xff\xff\xff",  # a text that claims four gigabytes
         b"\xc6\xff\xff\xff\xff",

@@ -77,7 +77,7 @@ def joined(root):
     joining.start()
     identity = root.hear(Hello)
     root.say(identity, Registered(lease=LEASE, scheduler="first"))
-    root.say(identity, Welcome(rank=0, lease=LEASE, workers=(("x", "h"),), servers=(("ipc://s", "h"),)))
+    root.say(identity, Welcome(rank=0, lease=LEASE, workers=1, servers=(("ipc://s", "h"),)))
     joining.join(10)
     yield link, clock, identity
     link.close()

@@ -60,10 +60,22 @@ def test_all_ranks_have_the_numbers_of_one_process(launch, script, capsys, tmp_p
     name, workers = script(SETUP), 3
     job = launch("--workers", workers, name, real=True)
     assert job.finish() == 0, job.text
+    (folder,) = job.runs.iterdir()
+    assert (folder / "network.svg").read_text().startswith("<svg")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    last = {row["process"]: row["metrics"] for row in rows if "step" in row}
     lines = {line.split("found ")[1] for line in job.lines if "found" in line}
     assert len(lines) == 1 and job.text.count("found ") == workers
     runpy.run_path(str(tmp_path / name))
     alone, shared = json.loads(capsys.readouterr().out.split("found ")[1]), json.loads(lines.pop())
+    # Of each worker's last report, which is of the second fit; the later evaluations have no room in it.
+    told = dict(shared["True"][1][-len(shared["True"][2]) :])
+    assert [name for name in last["w0"] if name.startswith("Validation-")][:2] == [
+        "Validation-accuracy",
+        "Validation-f1",
+    ]
+    for worker in range(workers):
+        assert last[f"w{worker}"]["Validation-accuracy"] == pytest.approx(told["accuracy"], rel=1e-3)
     for key, (train, evaluation, score, shares, parts) in alone.items():
         assert close([train, evaluation, score, shares, parts], shared[key])
         # Whatever the batch size, and whoever computes which rows.

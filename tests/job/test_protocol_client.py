@@ -16,7 +16,7 @@ CLIENT = """
         return dealer
 
     def say(dealer, op, *frames, **fields):
-        dealer.send_multipart([msgpack.packb({"v": 2, "op": op, **fields}), *frames])
+        dealer.send_multipart([msgpack.packb({"v": 3, "op": op, **fields}), *frames])
 
     def hear(wanted, timeout=20_000):
         while True:
@@ -75,4 +75,4 @@ def test_a_client_written_from_the_protocol_page_trains_a_key(new_job):
         momentum = 0.5 * momentum - 0.25 * (1 + 2)
         weight += momentum
     for rank in range(2):
-        assert job.out(f"worker{rank}").splitlines() == [str([weight] * 6), "[b'0', b'1']"]
+        assert job.out(f"worker{rank}").splitlines() == [str([weight] * 6), "[b'01']"]

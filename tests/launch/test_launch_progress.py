@@ -10,6 +10,7 @@ import subprocess
 import termios
 import threading
 
+import pytest
 from rich.console import Console
 
 from pushgrad.launch.display import PROGRESS_PERIOD, PlainDisplay, Row, TextWriter, View, progress_line
@@ -55,12 +56,23 @@ class Terminal:
 
 def test_table():
     console = Console(width=100, file=open(os.devnull, "w"), record=True)  # noqa: SIM115
-    console.print(table(VIEW))
+    console.print(table(VIEW, console.width))
     text = console.export_text()
     console.file.close()
     row = next(line for line in text.splitlines() if "w0" in line)
     assert row.split() == ["w0", "training", "3", "1200", "5,310", "accuracy=0.93"]
     assert "42 s   barrier waits for worker 1" in text
+
+
+@pytest.mark.parametrize(
+    "width, shown", [(100, "epoch step samples/s lag in/s out/s"), (64, "epoch step samples/s"), (40, "")]
+)
+def test_a_narrow_table_has_fewer_columns(width, shown):
+    row = Row("w0", "training", 3, 1200, 5310.0, "accuracy=0.93", lag=1, received=1e6, sent=2e6)
+    console = Console(width=width, file=io.StringIO())
+    console.print(table(View([row], 42.4), width))
+    lines = console.file.getvalue().splitlines()
+    assert lines[1].split() == ["process", "state", *shown.split(), "metric"] and "…" not in "".join(lines)
 
 
 def test_a_row_from_junk():

@@ -98,7 +98,8 @@ class Peers:
             self.replies = Replies(self.service)
             known = {
                 "lease": 20.0,
-                "workers": ((mark_of(message.incarnation), "h"),),
+                "workers": 1,
+                "marks": (mark_of(message.incarnation),),
                 "servers": ((self.endpoint, "h"),),
             }
             self.say(self.scheduler, identity, Registered(lease=20.0), version=False)
@@ -107,8 +108,8 @@ class Peers:
                 self.say(self.scheduler, identity, Stop())
         elif isinstance(message, Gather):
             n, part = message.n, message.frames[0]
-            self.say(self.scheduler, identity, Gathered(n=n, workers=2, frames=(part, b"x")))
-            self.say(self.scheduler, identity, Gathered(n=n, workers=1, frames=(part,)))
+            self.say(self.scheduler, identity, Gathered.of(n, [part, b"x"]))
+            self.say(self.scheduler, identity, Gathered.of(n, [part]))
         elif isinstance(message, Leave):
             self.say(self.scheduler, identity, Left())
 
@@ -163,7 +164,7 @@ def test_another_version_is_said_at_once(peers):
     found.scheduler.send_multipart([identity, b"\x82\xa1v\x63\xa2op\xa5hello"])
     assert process.wait(30) == 1
     told = found.job.err("worker0")
-    assert "speaks another version of the protocol: expected 2, got 99. Install the same version" in told
+    assert "speaks another version of the protocol: expected 3, got 99. Install the same version" in told
 
 
 def test_an_endpoint_that_is_none(peers):

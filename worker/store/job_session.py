@@ -14,9 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-import zmq
-
-from ...common.channel import Context
+from ...common.channel import context_for
 from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
@@ -38,7 +36,7 @@ class JobSession(Session):
     """
 
     def __init__(self, transport: Transport, welcome: Welcome) -> None:
-        super().__init__(welcome.rank, len(welcome.workers), True)
+        super().__init__(welcome.rank, welcome.workers, True)
         self.transport, self.num_servers = transport, len(welcome.servers)
         self._collectives = 0
         self._collecting = threading.Lock()
@@ -62,7 +60,7 @@ class JobSession(Session):
                 f"worker {env.rank} has been in this job already and left it: there is one script per job",
                 remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
             )
-        context: Context = zmq.Context(io_threads=2)
+        context = context_for(env.num_servers)
         with ExitStack() as undo:  # a script may catch the error and go on: nothing of a failed attempt may stay
             undo.callback(context.destroy, 0)  # also of connections to servers of which one could not be made
             link = Link(env, context)
@@ -107,19 +105,29 @@ class JobSession(Session):
             yield
 
     def progress(
-        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+        self,
+        *,
+        fit: int,
+        epoch: int,
+        step: int,
+        samples_per_second: float,
+        metric: Callable[[], str] = str,
+        at_once: bool = False,
     ) -> None:
-        """Tell the launcher how far we are, unless it was told within the last half second.
+        """Tell the launcher how far we are, unless it was told within the last half second and that is enough.
 
-        `samples_per_second` that are not a sensible number are reported as 0; 60 characters of `metric` are.
+        `samples_per_second` that are not a sensible number are reported as 0, and of `metric` the words for which 256
+        bytes have room.
         """
         now = time.monotonic()
-        if now - self._last_progress < PROGRESS_EVERY:
+        if now - self._last_progress < PROGRESS_EVERY and not at_once:
             return
         self._last_progress = now
         # The wire takes only finite numbers, and progress is never worth an error.
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
-        self.transport.post(Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=metric()[:60]))
+        self.transport.post(
+            Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=_words(metric()))
+        )
 
     def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:
         """Tell the launcher from where the job would go on if a process died."""
@@ -223,6 +231,12 @@ def _mark_of(env: JobEnv) -> Path | None:
     """
     launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
     return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
+
+
+def _words(text: str) -> str:
+    """What a message has room for; half a number would be another one."""
+    short = cut(text, 256)
+    return text if short == text else short.rpartition(" ")[0]
 
 
 def _text(error: BaseException) -> str:

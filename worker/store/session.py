@@ -54,9 +54,16 @@ class Session:
         self.gather(b"", "barrier")
 
     def progress(
-        self, *, fit: int, epoch: int, step: int, samples_per_second: float, metric: Callable[[], str] = str
+        self,
+        *,
+        fit: int,
+        epoch: int,
+        step: int,
+        samples_per_second: float,
+        metric: Callable[[], str] = str,
+        at_once: bool = False,
     ) -> None:
-        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through.
+        """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through, or if `at_once`.
 
         `metric` is called only for those lines, as on a GPU its value must be waited for. Outside of a job this does
         nothing.

@@ -36,7 +36,7 @@ class Transport(threading.Thread):
 
     def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
         super().__init__(name="pushgrad-transport", daemon=True)
-        self.link, self.context, self.workers = link, context, len(welcome.workers)
+        self.link, self.context, self.workers = link, context, welcome.workers
         on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
         self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
         env = replace(link.env, lease=link.lease)  # the scheduler's lease, as everywhere
@@ -227,8 +227,8 @@ class Transport(threading.Thread):
             self._collected(message)
 
     def _collected(self, message: Gathered | Error) -> None:
-        if isinstance(message, Gathered) and message.workers != self.workers:
-            self.link.hearing.drop(WireError("malformed", "gathered", expected=self.workers, got=message.workers))
+        if isinstance(message, Gathered) and len(message.sizes) != self.workers:
+            self.link.hearing.drop(WireError("malformed", "gathered", expected=self.workers, got=len(message.sizes)))
             return
         with self._lock:
             if self._collective is None or self._collective[0].n != message.n:
@@ -236,7 +236,7 @@ class Transport(threading.Thread):
             _, flight, result = self._collective
             self._collective = None
         if isinstance(message, Gathered):
-            result.append(message.frames)
+            result.append(message.parts())
             flight.land()
         else:
             flight.fail(remote(message))

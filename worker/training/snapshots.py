@@ -94,6 +94,7 @@ class Snapshots:
             self._take(setup, engine, epoch, batch, callbacks)
             self._capture.finish()  # on rank 0 from the servers, to which nobody pushes until then
             self._session.barrier()
+            self._passed.set()
 
     def close(self) -> None:
         """No more steps will come."""

@@ -7,6 +7,7 @@ gathered at its end, depends on what all ranks were given alike, never on what r
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from ...common.errors import DataError
@@ -22,6 +23,7 @@ from .fit_events import BatchEnd, EpochEnd
 from .fit_state import FitState
 from .metrics.base import Metric, current_values, named
 from .model import Model
+from .network_picture import leave_picture
 from .pairing import Pairing
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
@@ -51,8 +53,8 @@ class Trainer:
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
-        inputs = input_shapes(model.symbol, iterator, names, shares.global_batch)
-        self.parameters = Parameters.prepare(model, names, inputs)
+        self._inputs = input_shapes(model.symbol, iterator, names, shares.global_batch)
+        self.parameters = Parameters.prepare(model, names, self._inputs)
         optimizer, placement = model.make_optimizer(shares.global_batch), model.placement()
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
         pairing.check_names(metric)
@@ -74,6 +76,7 @@ class Trainer:
         self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
         self._spare = SpareExecutor()
+        self._validation: dict[str, float] = {}  # of the last epoch that was evaluated
         self._compared = False  # whether the ranks' evaluation data have been
         self._steps = 0  # since this object was made; the model's own count goes on from earlier fits
         self._started = time.perf_counter()
@@ -86,6 +89,7 @@ class Trainer:
         """
         first = self.session.rank == 0
         callbacks.before_fit(self.model, first)
+        leave_picture(self.model.symbol, self._inputs, self.session)
         if self._resumed is not None:
             callbacks.restore(self._resumed.callbacks)
         with ExitStack() as stack:
@@ -104,7 +108,7 @@ class Trainer:
                 if self._snapshots is not None:
                     self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
                 self.model.begin_epoch = epoch + 1
-                proceed = self._end_of_epoch(epoch, callbacks)
+                proceed = self._end_of_epoch(epoch, count, callbacks)
                 self.iterator.reset()
                 if not proceed:
                     break
@@ -128,7 +132,7 @@ class Trainer:
                 self._resumed.give_metric(self.metric)
         for count, _ in enumerate(self.engine.epoch(), count + 1):  # noqa: B020  # the count at the end is wanted
             self._steps += 1
-            self._report(epoch, count)
+            self._report(epoch, count, lambda: current_values(self.metric))
             callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
             if self._snapshots is not None:
                 self._snapshots.after_step(self._setup, self.engine, epoch, count, callbacks)
@@ -136,8 +140,11 @@ class Trainer:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
         return count
 
-    def _report(self, epoch: int, count: int) -> None:
-        """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began."""
+    def _report(self, epoch: int, count: int, train: Callable[[], dict[str, float]], evaluated: bool = False) -> None:
+        """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began.
+
+        `train` says what the metric is so far, and is seldom asked: on GPUs its value must be waited for.
+        """
         examples = self._steps * self.shares.global_batch
         speed = examples / max(time.perf_counter() - self._started, 1e-9)  # a clock may not have moved
         self.session.progress(
@@ -145,14 +152,20 @@ class Trainer:
             epoch=epoch + 1,
             step=count,
             samples_per_second=speed,
-            metric=lambda: _brief(self.metric),  # seldom asked for: on GPUs its value must be waited for
+            metric=lambda: _brief(train() | {f"Validation-{name}": it for name, it in self._validation.items()}),
+            at_once=evaluated,
         )
 
-    def _end_of_epoch(self, epoch: int, callbacks: FitCallbacks) -> bool:
-        """Evaluate, log, call back; whether to go on: not if a callback of any worker has returned False."""
+    def _end_of_epoch(self, epoch: int, count: int, callbacks: FitCallbacks) -> bool:
+        """Evaluate, log, call back; whether to go on: not if a callback of any worker has returned False.
+
+        The epoch had `count` batches.
+        """
         # Read before the evaluation, which resets the metric if the user passed one object for both.
         train = current_values(self.metric)
-        validation = self._validate(callbacks)
+        validation = self._validation = self._validate(callbacks)
+        if validation:
+            self._report(epoch, count, lambda: train, evaluated=True)
         if callbacks.verbose and self.session.rank == 0:
             for kind, values in (("Train", train), ("Validation", validation)):
                 for name, value in values.items():
@@ -205,5 +218,5 @@ def _engine(setup: FitSetup) -> Engine:
     return HostEngine(setup)
 
 
-def _brief(metric: Metric) -> str:
-    return " ".join(f"{name}={value:.4g}" for name, value in current_values(metric).items())
+def _brief(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:.4g}" for name, value in values.items())

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..array import Shape
+from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node
 from ..graphs.shape_inference import infer_partial
 from ..ops.operator import PartialShape
 from ..ops.shapes import known
-from ..symbols.symbol import Symbol
 from .table import held_variables
 
 # fill colours by kind of operator, pale enough for dark text
@@ -66,7 +66,7 @@ class Drawing:
     arrows: list[Arrow]
 
 
-def draw(symbol: Symbol, shape: Mapping[str, Shape] | None, hide_weights: bool) -> Drawing:
+def draw(symbol: Graph, shape: Mapping[str, Shape] | None, hide_weights: bool) -> Drawing:
     """The drawing of a network. `shape` gives shapes of inputs by name, such as {"data": (1, 3, 224, 224)}.
 
     Arrows are labelled with the shapes that follow from those, the number of rows left out. `hide_weights` leaves out

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...common.errors import ParameterError
 from ..array import Shape
 from ..atomic_files import PathLike, write_atomically
-from ..symbols.symbol import Symbol
+from ..graphs.graph import Graph
 from .drawing import Arrow, Box, Drawing, draw
 from .layers import arrange
 
@@ -30,7 +30,7 @@ _HEAD = (
 
 
 def plot_network(
-    symbol: Symbol, shape: Mapping[str, Shape] | None = None, title: str = "network", hide_weights: bool = True
+    symbol: Graph, shape: Mapping[str, Shape] | None = None, title: str = "network", hide_weights: bool = True
 ) -> NetworkPlot:
     """A picture of the graph, which a notebook shows; elsewhere use `.save("net.svg")` or `.source`.
 

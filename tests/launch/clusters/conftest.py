@@ -54,6 +54,7 @@ class Host(Namespace):
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         for interface in ("lo", "eth0"):
             self.run("ip", "link", "set", interface, "up")
+        self.run("mount", "--bind", folder / "hosts", "/etc/hosts")
         switch.run("ip", "link", "set", self.port, "master", "br0", "up")
 
     def start_sshd(self):
@@ -81,6 +82,16 @@ class Host(Namespace):
         finally:
             self.sshd.communicate()
             self.start_sshd()
+
+    @contextlib.contextmanager
+    def full(self, folder):
+        """While inside, the folder has room for one small file: Python would look for another than a full one."""
+        self.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder)
+        try:
+            self.run("dd", "if=/dev/zero", f"of={folder}/everything", "bs=4k", "count=3")
+            yield
+        finally:
+            self.run("umount", "--lazy", folder)
 
     def pythons(self):
         """What runs there of a job. What has ended is never collected: the first process of the namespace is a cat."""
@@ -112,6 +123,8 @@ class Network:
         self.switch = Namespace("switch")
         self.switch.run("ip", "link", "add", "br0", "type", "bridge")
         self.switch.run("ip", "link", "set", "br0", "up")
+        names = [f"10.78.0.{number} node{number}\n" for number in (1, 2, 3, 9)]
+        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{''.join(names)}")
         self.hosts = [Host(number, self.switch, folder) for number in (1, 2, 3)]
         self.here = Host(9, self.switch, folder)
         for name in ("hostkey", "key", "wrongkey"):

@@ -3,9 +3,13 @@
 import os
 import re
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
+
+FAKE = Path(__file__).parents[1] / "fake_job.py"
 
 # As OpenSSH, it takes options, then `--`, a host and a command for the shell there.
 SSH = """#!/bin/sh
@@ -177,3 +181,33 @@ def test_ctrl_z_stops_the_job_for_longer_than_a_lease(start, left_behind):
     job.send(signal.SIGTERM)
     assert job.finish() == 143, job.text
     assert left_behind(job.job_id) == []
+
+
+def test_a_function_goes_there_and_its_values_come_back_in_pieces(start, scratch):
+    pytest.importorskip("cloudpickle", reason="needs cloudpickle")
+    text = f"""
+        import functools, os, sys
+        from pushgrad import run, JobFailed
+        from pushgrad.launch import options
+        options.Job = functools.partial(options.Job, role_command=(sys.executable, {str(FAKE)!r}))
+        held = "x" * 300_000
+
+        def train(fails):
+            if fails and os.environ["RANK"] == "1":
+                raise ValueError("no data")
+            return int(os.environ["RANK"]), held
+
+        there = {{"cluster": "ssh", "hostfile": "hosts", "servers": 1}}
+        outcome = run(train, False, **there)
+        assert outcome.values == [(0, held), (1, held)]
+        print(oct((outcome.folder / "w1.result").stat().st_mode & 0o777))
+        try:
+            run(train, True, **there)
+        except JobFailed as error:
+            print(error.process, error.code, error.traceback.splitlines()[-1])
+    """
+    started = start(text, argv=[sys.executable, "train.py"], hosts="one\ntwo")
+    assert started.finish() == 0, started.text
+    told = [line for line in started.lines if " | " not in line]
+    assert told == ["0o600", "w1 1 ValueError: no data"]
+    assert list(scratch.iterdir()) == [], "nothing is left there"

@@ -116,6 +116,22 @@ def test_launched_twice_as_by_torchrun(launch, script):
         assert finished(jobs) == ["w0 | rank 0 of 2", "w1 | rank 1 of 2"]
 
 
+@pytest.mark.long
+def test_a_node_that_comes_late_and_one_that_never_comes(launch, script):
+    command = [sys.executable, "-m", "pushgrad.launch", "--cluster", "env", "--start-timeout", "60", script(SAY)]
+    with socket.socket() as port:
+        port.bind(("", 0))
+        env = {**TORCHRUN, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": str(port.getsockname()[1])}
+        first = launch(argv=command, env={**env, "RANK": "0", "PUSHGRAD_LEASE": "3"})
+        first.wait_for("the job waits for worker 1 to come")
+        second = launch(argv=command, env={**env, "RANK": "1", "PUSHGRAD_LEASE": "3"})
+        assert finished([first, second]) == ["w0 | rank 0 of 2", "w1 | rank 1 of 2"]
+        command[command.index("60")] = "6"
+        alone = launch(argv=command, env={**env, "RANK": "0"})
+        assert alone.finish() == 1
+        assert "worker 1 did not come within 6 s of the start" in alone.text, alone.text
+
+
 def test_a_tracker_that_runs_one_command_for_all_roles(launch, script):
     with socket.socket() as port:
         port.bind(("", 0))

@@ -1,8 +1,10 @@
 """`launch --cluster ssh` with real sshds on three hosts."""
 
 import os
+import shutil
 import sys
 import textwrap
+import time
 
 import cluster_scripts
 import numpy as np
@@ -135,3 +137,91 @@ def test_sync_copies_the_folder(start, network, tmp_path, clean):
     assert job.finish() == 0, job.text
     assert sorted(job.lines) == [f"w{rank} | copied {there} 2" for rank in (0, 1)]
     assert clean(0)
+
+
+def test_a_worker_whose_disk_is_full(start, network, clean, tmp_path):
+    there = network.folder / "small"
+    there.mkdir()
+    text = f"import os, pushgrad as mx\nmx.rank()\nopen('{there}/out' + os.environ['RANK'], 'wb').write(bytes(99999))\n"
+    with network.hosts[1].full(there):
+        job = start(text + ENDLESS)
+        assert job.finish() == 1, job.text
+        assert "worker 1 exited with code 1 (host node2, pid" in job.text
+        assert any("No space left on device" in line for line in job.errors[-6:]), job.text
+        assert clean()
+
+
+def test_a_host_that_comes_late(start, network, clean):
+    network.cut(network.hosts[1])
+    job = start(cluster_scripts.SUM)
+    # The first try to connect is lost; ssh's kernel repeats it.
+    wait_until(lambda: "SYN-SENT" in network.here.run("ss", "-tn", "dst", network.hosts[1].address))
+    network.cut(network.hosts[1], "up")
+    assert job.finish() == 0, job.text
+    assert [line.partition("| ")[2] for line in job.lines] == ["sum [3. 3.] of 3"] * 3
+    assert clean()
+
+
+def test_a_host_that_never_comes(start, network, clean):
+    network.cut(network.hosts[2])
+    try:
+        job = start(cluster_scripts.SUM)
+        assert job.finish() == 1, job.text
+        assert "1 of 3 hosts cannot be used: node3: " in job.errors[-2], job.text
+        assert not job.lines and clean()
+    finally:
+        network.cut(network.hosts[2], "up")
+
+
+def test_two_hosts_of_one_name(start, network, clean):
+    network.hosts[2].run("hostname", "node2")
+    try:
+        job = start(cluster_scripts.SUM)
+        assert job.finish() == 0, job.text
+        assert [line.partition("| ")[2] for line in job.lines] == ["sum [3. 3.] of 3"] * 3
+        assert clean()
+    finally:
+        network.hosts[2].run("hostname", "node3")
+
+
+@pytest.mark.skipif(not shutil.which("faketime"), reason="needs faketime")
+def test_clocks_apart(start, clean, tmp_path):
+    """An hour ahead on one host, a day behind on another: agents, scheduler, server and workers."""
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\ncase $(hostname) in node1) shift_by=-1d;; node2) shift_by=+1h;; *) shift_by=+0;; esac\n"
+        f'export FAKETIME_DONT_FAKE_MONOTONIC=1\nexec faketime -f "$shift_by" {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    job = start("import time\n" + cluster_scripts.SUM + "print('time', time.time())\n", options=["--python", python])
+    assert job.finish() == 0, job.text
+    times = [float(line.rpartition(" ")[2]) for line in sorted(job.lines) if "| time" in line]
+    assert [round((when - times[2]) / 3600) for when in times] == [-24, 1, 0]
+    assert clean()
+
+
+def test_hosts_that_have_only_ipv6(start, network, clean):
+    hosts = (*network.hosts, network.here)
+    old = {host: host.address for host in hosts}
+    for host in hosts:
+        host.address = f"fd00:78::{host.address.rpartition('.')[2]}"
+        host.run("ip", "address", "flush", "dev", "eth0")
+        host.run("ip", "address", "add", f"{host.address}/64", "dev", "eth0", "nodad")
+    network.knows()
+    try:
+        job = start(cluster_scripts.SUM)
+        assert job.finish() == 0, job.text
+        assert [line.partition("| ")[2] for line in job.lines] == ["sum [3. 3.] of 3"] * 3
+        assert clean()
+    finally:
+        for host in hosts:
+            host.run("ip", "address", "flush", "dev", "eth0")
+            host.address = old[host]
+            host.run("ip", "address", "add", f"{host.address}/24", "dev", "eth0")
+
+
+def wait_until(ready, seconds=30):
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -87,6 +87,63 @@ def test_status_of_a_lost_run(call, make_run, gone):
     assert [line.split() for line in text.splitlines() if line.startswith(" w0")] == [["w0", "lost"]]
 
 
+FAILED, RUNS = "failed with code 3", "running for"
+
+
+@pytest.mark.parametrize(
+    "name, text, told",
+    [
+        ("run.json", '{"id": "2026', None),
+        ("run.json", '{"id": "ID", "began": 1e30, "workers": 2, "servers": 1, "command": []}', None),
+        ("run.json", '{"id": "ID", "began": 1, "workers": "2", "servers": 1, "command": []}', None),
+        ("run.json", '{"id": "ID", "began": 1, "workers": 2, "servers": 1, "command": "train.py"}', None),
+        ("plan.json", '{"processes": [3, {"name": "w0"}, {"role": "x", "rank": 0, "host": "a"}]}', FAILED),
+        ("plan.json", '{"processes": "w0"}', FAILED),
+        ("events.jsonl", '3\n{}\n{"time": 1, "event": "started", "process": "w0"}\n{"event": "ended"}\n{"ti', RUNS),
+        ("metrics.jsonl", '{"process": "w0", "time": 1, "step": "x"}\n{"process": "w1", "time": NaN, "step": 3}\n'
+         '{"process": "ps0", "time": 1, "received": 3, "sent": []}\n{"process": "ps0", "received": [1]}\n', FAILED),
+    ],
+)  # fmt: skip
+def test_files_that_make_no_sense_are_passed_over(call, trained, make_run, name, text, told):
+    trained.record.end(Cause(3, "exited with code 3"), 2.0)
+    (trained.folder / name).write_text(text.replace("ID", trained.folder.name))
+    if told is None:
+        assert call(runs).startswith("There are no runs in ")
+        with pytest.raises(JobError, match="there are no runs in"):
+            call(status)
+    else:
+        assert told in call(status) and json.loads(call(status, "--json"))["id"] == trained.folder.name
+        assert len(call(runs).splitlines()) == 2
+
+
+def test_names_that_are_none(call, make_run):
+    for number in range(1, 51):
+        make_run(f"20260101-120000-{number:06}").record.close()
+    with pytest.raises(JobError, match=r"there is no run 'x' in .*; the latest is 20260101-120000-000050$"):
+        call(status, "x")
+    with pytest.raises(JobError, match=r"Did you mean 20260101-120000-000017\?"):
+        call(status, "20260101-120000000017")
+    with pytest.raises(JobError, match=r"'00001' may be .*000017, .*000018, .*000019 or one of 7 others"):
+        call(stop, "00001")
+
+
+def test_a_terminal_is_told_what_it_has_room_for(make_run, monkeypatch, capsys):
+    made = make_run()
+    about = json.loads((made.folder / "run.json").read_text())
+    about["command"] = ["python", "a\x1b[2Jb\nc.py", "x" * 100]
+    (made.folder / "run.json").write_text(json.dumps(about))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    for columns, heading in (
+        (40, "run                     state    code  "),
+        (100, "run                     began"),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        runs.main(["--runs", str(made.folder.parent)], standalone_mode=False)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith(heading) and max(map(len, lines)) <= columns and len(lines) == 2
+    assert r"'a\x1b[2Jb\nc.py' xxx" in lines[1] and lines[1].endswith("…")
+
+
 def test_logs(call, make_run):
     made = make_run()
     made.record.end(None, 1.0)
@@ -142,6 +199,8 @@ def test_a_real_run_watched_and_stopped(call, launch, script):
     job = launch("--workers", 2, script(TRAINS.replace("    fake_job.join", ORDERLY + "    fake_job.join", 1)))
     job.wait_for("| ready", times=2)
     said = json.loads(call(status, job.job_id, "--json"))
+    while any("step" not in row for row in said["processes"][2:]):  # output and progress come by different ways
+        said = json.loads(call(status, job.job_id, "--json"))
     assert (said["state"], said["script"]) == ("running", "train.py")
     assert [(row["name"], row["state"], row.get("step")) for row in said["processes"]][2:] == [
         ("w0", "training", 5),
@@ -174,9 +233,10 @@ def test_a_real_run_whose_launch_is_killed(call, launch, script, gone_within):
 
 
 def test_run_in_a_notebook(call, script, tmp_path, monkeypatch):
-    from pushgrad import run
+    from pushgrad import JobFailed, run
 
     monkeypatch.chdir(tmp_path)
-    assert run(script("raise SystemExit(4)"), 4, log_dir=tmp_path / "runs") == 4
+    with pytest.raises(JobFailed):
+        run(script("raise SystemExit(4)"), 4, log_dir=tmp_path / "runs")
     said = json.loads(call(status, "--json"))
     assert (said["state"], said["code"], said["script"], said["end"]["process"]) == ("failed", 4, "train.py 4", "w0")

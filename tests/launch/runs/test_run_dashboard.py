@@ -12,11 +12,11 @@ import pytest
 from pushgrad.common.errors import JobError
 from pushgrad.launch.runs.curves import MOST, Curve, Plots
 from pushgrad.launch.runs.dashboard import Dashboard, serving
-from pushgrad.launch.runs.prometheus import exposition
 from pushgrad.launch.runs.story import Story
 from pushgrad.launch.state import Cause
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="40"><script>alert(1)</script><rect/></svg>'
 STEP = {"event": "progress", "fit": 0, "epoch": 1, "samples_per_second": 1234.5}
 
 
@@ -59,11 +59,44 @@ def test_what_is_served(trained):
             "lag in steps": {"w1": [10]},
         }
         assert ask(url, "", "HEAD")[2] == b""
-        status, headers, text = ask(url, "metrics?x=1")
-        assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        assert b'pushgrad_step{process="w1"} 20.0\n' in text
         trained.record.end(Cause(143, "ended by SIGTERM"), 3.0)
         assert json.loads(ask(url, "data")[2])["state"] == "stopped", "it is what the files say now"
+
+
+def test_metrics_are_served(trained):
+    pytest.importorskip("prometheus_client", reason="needs prometheus-client")
+    with serving(trained.folder) as url:
+        _, headers, text = ask(url, "metrics?x=1")
+        assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert b'pushgrad_step{process="w1"} 20.0\n' in text
+
+
+def test_validation_beside_training(trained):
+    for step, (train, validation) in enumerate([(0.6, 0.4), (0.7, 0.4), (0.8, 0.45)]):
+        for rank in (0, 1):
+            trained.record._next.clear()  # all of it is written
+            text = f"accuracy={train} Validation-accuracy={validation} Validation-rmse=2"
+            trained.record.said({**STEP, "rank": rank, "step": 40 + step, "metric": text})
+    story = Story(trained.run)
+    story.update()
+    plots = {
+        title: {name: [y for _, y in curve] for name, curve in some.items()}
+        for title, some in story.plots.shown(1).items()
+    }
+    assert plots["accuracy"] == {"validation": [0.4, 0.45], "w0": [0.5, 0.6, 0.7, 0.8]}
+    assert plots["rmse"] == {"validation": [2.0]}
+    assert list(plots) == ["accuracy", "rmse", "samples/s", "lag in steps"], "learning curves first"
+
+
+def test_the_network(trained):
+    with serving(trained.folder) as url:
+        assert ask(url, "network.svg")[0] == 404 and json.loads(ask(url, "data")[2])["network"] is None
+        (trained.folder / "network.svg").write_bytes(SVG)
+        status, headers, picture = ask(url, "network.svg?1")
+        assert (status, headers["Content-Type"], picture) == (200, "image/svg+xml", SVG)
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "script-src" not in policy and policy.endswith("sandbox")
+        assert json.loads(ask(url, "data")[2])["network"] > 0
 
 
 def test_who_gets_nothing(trained):
@@ -88,13 +121,16 @@ def test_it_listens_on_loopback_only(trained, tmp_path):
 
 
 def test_prometheus_text(make_run):
+    pytest.importorskip("prometheus_client", reason="needs prometheus-client")
+    from pushgrad.launch.runs.prometheus import exposition
+
     made = make_run("20260101-120000-1a2b3c")
     made.record.said({"event": "traffic", "role": "server", "rank": 0, "received": [1, 2], "sent": [3, 4]})
     made.record.said({**STEP, "rank": 0, "step": 3, "metric": "accuracy=0.5"})
     made.record.end(None, 12.5)
     story = Story(made.run)
     story.update()
-    lines = exposition(story).splitlines()
+    lines = exposition(story).decode().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         *(f'pushgrad_state{{state="{name}"}} {float(name == "done")}' for name in (
             "running", "done", "failed", "stopped", "lost", "unknown"
@@ -103,7 +139,7 @@ def test_prometheus_text(make_run):
         'pushgrad_epoch{process="w0"} 1.0',
         'pushgrad_step{process="w0"} 3.0',
         'pushgrad_samples_per_second{process="w0"} 1234.5',
-        'pushgrad_metric{process="w0",metric="accuracy"} 0.5',
+        'pushgrad_metric{metric="accuracy",process="w0"} 0.5',
     ]  # fmt: skip
     assert lines[0] == "# HELP pushgrad_state 1 for the state of the run."
     assert lines[1] == "# TYPE pushgrad_state gauge"
@@ -166,11 +202,17 @@ def test_the_page_in_a_browser(trained):
         page.goto(url)
         page.get_by_role("cell", name="w1", exact=True).first.wait_for()
         assert page.locator("#state").text_content() == "running"
-        assert page.locator("figcaption").all_text_contents() == [
-            *("accuracy w0w1", "samples/s w0w1", "lag in steps w1")
-        ]
+        assert page.locator("figcaption").all_text_contents() == [*("accuracyw0w1", "samples/sw0w1", "lag in stepsw1")]
         assert page.locator("polyline").count() == 5, "one for each worker in each plot"
         assert page.locator("#waiting").text_content() == nasty and page.locator("img").count() == 0
+        assert page.locator("#drawn").is_hidden()
+        (trained.folder / "network.svg").write_bytes(SVG)
+        picture = page.get_by_alt_text("the network")
+        picture.wait_for()
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1000
+        page.set_viewport_size({"width": 360, "height": 700})
+        page.locator("svg[viewBox^='0 0 328 ']").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, "only parts of it are scrolled"
         row = page.locator("#rows tr").nth(3)
         assert row.locator("td").all_text_contents() == [
             "w1",

@@ -53,6 +53,24 @@ def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
     job.succeed()
 
 
+def test_progress_is_told_now_and_then_or_at_once(new_job):
+    job = new_job(1, 1)
+    said = "' '.join(f'metric{n}={n / 7}' for n in range(20))"
+    job.start(
+        code(
+            "told = dict(fit=1, epoch=1, samples_per_second=4.0)\n"
+            "session.progress(step=1, **told)\nsession.progress(step=2, **told)\n"
+            f"session.progress(step=3, **told, metric=lambda: {said}, at_once=True)"
+        )
+    )
+    assert job.event("progress")["step"] == 1
+    second = job.event("progress")
+    words = second["metric"].split()
+    assert second["step"] == 3 and words == [f"metric{n}={n / 7}" for n in range(len(words))], "whole numbers only"
+    assert 200 < len(second["metric"]) <= 256
+    job.succeed()
+
+
 def test_an_uncaught_exception_ends_the_job_at_once_and_is_named(new_job):
     job = new_job(2, 1, lease=60)
     job.start(code("if session.rank == 1:\n    raise ValueError('no such luck')\nsession.barrier()"))

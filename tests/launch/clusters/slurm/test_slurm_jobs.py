@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import cluster_scripts
+import clusters_page
 import numpy as np
 import pytest
 
@@ -159,3 +160,38 @@ def test_srun_by_itself(slurm, tmp_path):
     assert few.returncode and "srun has started 2 (SLURM_STEP_NUM_TASKS), and PUSHGRAD_SERVERS is 1" in few.stderr
     apart = srun(slurm, tmp_path, SUM, "--nodes=2", "--ntasks=4", PUSHGRAD_SERVERS="1")
     assert apart.returncode and "`launch --cluster slurm train.py` starts them" in apart.stderr
+
+
+def test_the_lines_of_the_page(slurm, tmp_path):
+    (tmp_path / "train.py").write_text(clusters_page.TRAIN)
+    env = {**os.environ, **slurm.env, "PATH": clusters_page.programs(tmp_path / "bin"), "HOME": str(tmp_path)}
+    command = ["sh", "-ec", clusters_page.block("Slurm")]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # salloc, --submit, two jobs of an array, srun
+    assert done.stdout.count("of 4") == 4 + 4 and done.stdout.count("of 2") == 4 + 2
+    assert (tmp_path / "job.sh").read_text().count("#SBATCH --nodes=2") == 1
+
+
+# Waits in its first life, and trains in its second.
+SECOND_LIFE = f"""
+import os, signal
+mark = "begun-" + os.environ["RANK"]
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    print("ready", flush=True)
+    signal.pause()
+{cluster_scripts.SUM}
+"""
+
+
+def test_a_requeued_job_begins_again(start, slurm):
+    """As when a node fails; `launch --submit` follows it into its second life."""
+    job = start(SECOND_LIFE, options=["--submit", "-n", "2", "--slurm", "nodes=2"])
+    job.wait_for("ready", 2)
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    slurm.run("scontrol", "requeue", number)
+    job.wait_for(f"Slurm job {number}: PENDING", 2)
+    slurm.run("scontrol", "update", f"jobid={number}", "StartTime=now")  # Slurm waits for two minutes otherwise
+    assert job.finish() == 0, job.text
+    assert job.text.count("sum [2. 2.] of 2") == 2 and slurm.job(number)["Restarts"] == "1"

@@ -1,0 +1,89 @@
+"""Submitting `launch` as a job of Ray's, and following it: its output, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...common.errors import EXIT_FAILURE, JobError
+from ..config import is_secret
+
+if TYPE_CHECKING:
+    from ..display import Display
+    from ..job import Job
+
+PERIOD = 1.0  # seconds between two looks at a job whose output has ended
+INTERRUPTED = 130
+# Ray kills a job 3 s after it has told it to end, unless this says otherwise. `launch` ends within a grace period.
+STOPPING, CLEARING_UP = "RAY_JOB_STOP_WAIT_TIME_S", 15
+
+
+def entrypoint(job: Job) -> tuple[str, ...]:
+    """The command that Ray runs on the cluster: the same `launch`, which finds Ray around it."""
+    folder = () if job.sync else ("env", "-C", str(job.workdir))  # what is copied is where Ray starts it
+    return (*folder, job.python, "-P", "-m", "pushgrad.launch", *job.arguments)
+
+
+def submit(job: Job, display: Display, quiet: bool = False) -> int:
+    """Submit the job, follow it to its end and return its exit code. Ctrl-C stops it.
+
+    Raises JobError in Ray's words if it cannot be reached or refuses the job.
+    """
+    if hidden := [name for name in job.env if is_secret(name)]:
+        raise JobError(
+            f"--env {hidden[0]}: Ray shows everybody what it is asked to run",
+            remedy="Set it where the nodes of the cluster are started",
+        )
+    client, name = _submitted(job)
+    if not quiet:
+        display.say(f"Ray job {name} is submitted")
+    try:
+        info = _followed(client, name)
+    except KeyboardInterrupt:
+        client.stop_job(name)
+        _followed(client, name)
+        return INTERRUPTED
+    if info.driver_exit_code is None and info.status != "SUCCEEDED":
+        display.say(f"Ray job {name}: {info.status}: {info.message}")
+    return exit_code(info)
+
+
+def _submitted(job: Job) -> tuple[Any, str]:
+    from ray.job_submission import JobSubmissionClient
+
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    environment: dict[str, Any] = {"env_vars": {STOPPING: f"{job.grace_period + CLEARING_UP:.0f}"}}
+    environment |= {"working_dir": str(job.sync)} if job.sync else {}
+    try:
+        client = JobSubmissionClient(job.address)
+        return client, client.submit_job(
+            entrypoint=shlex.join(entrypoint(job)), submission_id=f"pushgrad-{job.job_id}", runtime_env=environment
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise JobError(f"Ray at {job.address}: {' '.join(str(error).split())}") from None
+
+
+def exit_code(info: Any) -> int:
+    """That of `launch` there; 128+n if signal n has ended it, and 1 of a job that has failed without one."""
+    if info.status == "SUCCEEDED":
+        return 0
+    code = int(info.driver_exit_code or EXIT_FAILURE)
+    return code if code > 0 else 128 - code
+
+
+def _followed(client: Any, name: str) -> Any:
+    """Show the job's output; returns what Ray knows of it when it has ended."""
+    asyncio.run(_show(client, name))
+    while not (info := client.get_job_info(name)).status.is_terminal():
+        time.sleep(PERIOD)
+    return info
+
+
+async def _show(client: Any, name: str) -> None:
+    async for text in client.tail_job_logs(name):
+        sys.stdout.write(text)
+        sys.stdout.flush()
