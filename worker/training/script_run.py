@@ -83,7 +83,7 @@ class ScriptRun:
                 if not Path(path).exists():
                     raise FileFormatError(
                         f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
-                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder they share",
+                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder",
                     )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)

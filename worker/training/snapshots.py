@@ -30,6 +30,7 @@ from .snapshot_options import Interval
 
 PATIENCE = 60.0  # seconds that rank 0 waits for the parts of other workers
 LOOK = 0.05  # seconds between two looks for them
+ASK_AGAIN = 0.5  # seconds between two questions to rank 0 whether a snapshot is due
 
 
 class Snapshots:
@@ -53,6 +54,8 @@ class Snapshots:
         self._pending = False  # one is due, but the last one is still being written
         self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
+        self._next = 0  # the step after which rank 0 is to be asked again
+        self._looked = step, self._last  # the step after which it was asked last, and when
         self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
@@ -78,10 +81,11 @@ class Snapshots:
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
         if self._announced.snapshot:
             self.run.finish_writing()
-        due = self._due()
-        if engine.is_exact and (self._agreed(due) if self._shared(engine) else due):
+        due = self._due()  # elsewhere it stays due until the epoch ends
+        wanted = engine.is_exact and self._wanted(engine, due)
+        if wanted:
             self._take(setup, engine, epoch, batch, callbacks)
-        if ends:
+        if ends and (wanted or self._session.rank > 0):
             self._passed.set()
             self.run.finish_writing()
             self._announced.end()
@@ -127,6 +131,22 @@ class Snapshots:
         announced, self._announced.snapshot = self._announced.snapshot, False
         self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
+
+    def _wanted(self, engine: Engine, due: bool) -> bool:
+        """Whether to take one now that is `due` on this worker. Where every worker has a part of it they ask rank 0, which costs a round trip:
+        at steps that it names, about every ASK_AGAIN seconds.
+        """
+        if not self._shared(engine):
+            return due
+        if self._step < self._next:
+            return False
+        steps, seconds = self._step - self._looked[0], self._asked - self._looked[1]
+        self._looked = self._step, self._asked
+        pace = max(1, int(steps * ASK_AGAIN / max(seconds, 1e-3)))
+        after = self._step + min(pace, self._interval.steps_left(self._step))
+        said = self._session.gather(f"{int(due)} {after}".encode(), "snapshot")[0]
+        answer, self._next = map(int, said.split())
+        return bool(answer)
 
     def _shared(self, engine: Engine) -> bool:
         """Whether every worker has a part of a snapshot, so that rank 0 must say when."""
