@@ -133,8 +133,10 @@ class Snapshots:
         return self._pending and not self.run.writing
 
     def _wanted(self, engine: Engine, due: bool) -> bool:
-        """Whether to take one now that is `due` on this worker. Where every worker has a part of it they ask rank 0, which costs a round trip:
-        at steps that it names, about every ASK_AGAIN seconds.
+        """Whether to take one now; `due` is what this worker thinks of it.
+
+        Where every worker has a part of it they ask rank 0, which costs a round trip: at steps that it names, about
+        every ASK_AGAIN seconds.
         """
         if not self._shared(engine):
             return due
