@@ -61,6 +61,7 @@ class ScriptRun:
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
+        self._verified: Snapshot | None = None  # what was read when the snapshot was chosen
         self._named: set[str] = set()
 
     def lock(self) -> None:
@@ -99,7 +100,8 @@ class ScriptRun:
                     )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
-        return self._going_on.of(fit, identity) if self._going_on else None
+        verified, self._verified = self._verified, None  # read once: it may be large
+        return self._going_on.of(fit, identity, verified) if self._going_on else None
 
     def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
@@ -134,10 +136,11 @@ class ScriptRun:
                     raise _other(found, "script", found.head["script"], self.script)
                 for result in found.head["results"].values():
                     snapshot.verify(path.parent / result)
-                _GoingOn.at(path).of(fit, identity)
+                _GoingOn.at(path).of(fit, identity, found)
             except FileFormatError as error:
                 note(f"snapshot refused: {error}")
             else:
+                self._verified = found
                 return path
         return None
 
@@ -219,8 +222,8 @@ class _GoingOn:
             results[head["fit"]] = path.name
         return _GoingOn(path, head["run"], head["fit"], results, not head["done"])
 
-    def of(self, fit: int, identity: Identity) -> Snapshot | None:
-        """The snapshot of that fit; None if it is a later one.
+    def of(self, fit: int, identity: Identity, verified: Snapshot | None) -> Snapshot | None:
+        """The snapshot of that fit, which is not read again if it is `verified`; None if the fit is a later one.
 
         Raises FileFormatError if it is of another fit than this, or cannot be read.
         """
@@ -229,7 +232,8 @@ class _GoingOn:
             if fit < self.fit:
                 note(f"{self.path} has no result of fit {fit}, which is trained again")
             return None
-        found = snapshot.read(self.path.parent / name)
+        path = self.path.parent / name
+        found = verified if verified is not None and verified.path == path else snapshot.read(path)
         there = found.head["identity"]
         for what, value in json.loads(json.dumps(identity)).items():
             if there.get(what) != value:

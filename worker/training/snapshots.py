@@ -75,7 +75,8 @@ class Snapshots:
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
         if self._announced.snapshot:
             self.run.finish_writing()
-        wanted = engine.is_exact and self._wanted(engine)
+        due = self._due()  # elsewhere it stays due until the epoch ends
+        wanted = engine.is_exact and self._wanted(engine, due)
         if wanted:
             self._take(setup, engine, epoch, batch, callbacks)
         if ends and (wanted or self._session.rank > 0):
@@ -91,6 +92,7 @@ class Snapshots:
             self._take(setup, engine, epoch, batch, callbacks)
             self._capture.finish()  # on rank 0 from the servers, to which nobody pushes until then
             self._session.barrier()
+            self._passed.set()
 
     def close(self) -> None:
         """No more steps will come."""
@@ -131,11 +133,12 @@ class Snapshots:
         self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
-    def _wanted(self, engine: Engine) -> bool:
-        """Whether to take one now. Where every worker has a part of it they ask rank 0, which costs a round trip:
-        at steps that it names, about every ASK_AGAIN seconds.
+    def _wanted(self, engine: Engine, due: bool) -> bool:
+        """Whether to take one now; `due` is what this worker thinks of it.
+
+        Where every worker has a part of it they ask rank 0, which costs a round trip: at steps that it names, about
+        every ASK_AGAIN seconds.
         """
-        due = self._due()
         if not self._shared(engine):
             return due
         if self._step < self._next:
