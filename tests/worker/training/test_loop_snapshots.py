@@ -15,8 +15,6 @@ from pushgrad.worker.store.local_store import KVStoreLocal
 from pushgrad.worker.store.session import Session
 from pushgrad.worker.training import script_run
 from pushgrad.worker.training.loop_snapshots import LoopSnapshots
-from pushgrad.worker.training.snapshot_options import Interval
-from pushgrad.worker.training.turns import Turns
 
 write_in_a_thread = script_run.ScriptRun.write
 
@@ -242,28 +240,3 @@ def test_a_step_between_two_calls_counts(script):
     script(snapshot="10steps")
     kv = made()
     assert [kv.snapshot(step) for step in (3, 9, 14, 19, 20, 41)] == [False, False, True, False, True, True]
-
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-
-def test_workers_seldom_ask_whether_a_snapshot_is_due(monkeypatch):
-    """Steps of 1 ms and a snapshot every second: 20 of them come in time, and questions are few."""
-    clock = Clock()
-    monkeypatch.setattr("pushgrad.worker.training.turns.time", clock)
-    turns, asked, taken = Turns(Interval(seconds=1.0)), 0, []
-    for step in range(1, 20_001):
-        clock.now += 0.001
-        if turns.comes(step - 1, step, together=True):
-            due, calls = turns.due(), turns.next()
-            turns.settle(due, put_off=False, calls=calls)
-            asked += 1
-            taken += [clock.now] if due else []
-    assert len(taken) >= 18
-    assert max(np.diff(taken)) < 1.1
-    assert asked < 400
