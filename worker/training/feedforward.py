@@ -18,6 +18,7 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .bad_numbers import policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
@@ -97,6 +98,7 @@ class FeedForward(Model):
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
         snapshots = SnapshotOptions.of(chosen["snapshot"], chosen["resume"])
+        on_nan = policy(chosen["on_nan"])
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         measured = chosen_metric(self.symbol, eval_metric)
@@ -115,7 +117,7 @@ class FeedForward(Model):
             else:
                 # None is MXNet's for updates without a store: here, where one process has its own.
                 kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
-                self._train(session, iterator, measured, kind, callbacks, notes, begin)
+                self._train(session, iterator, measured, kind, callbacks, notes, begin, on_nan)
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
@@ -218,6 +220,7 @@ class FeedForward(Model):
         callbacks: FitCallbacks,
         notes: list[str],
         begin: Start,
+        on_nan: str,
     ) -> None:
         """Agree with the other ranks, log how training starts, then run the epochs."""
         slices = self.slices
@@ -231,7 +234,7 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        trainer = Trainer(self, iterator, shares, session, kind, measured, begin.state, begin.snapshots)
+        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots)
         # What is said at the start has been said by whoever began the training.
         if callbacks.verbose and session.rank == 0 and begin.state is None:
             notes += [trainer.parameters.note] if trainer.parameters.note else []

@@ -55,6 +55,7 @@ class CallOptions(TypedDict, total=False):
     verbose: bool
     snapshot: str | None
     resume: PathLike | None
+    on_nan: str | None
 
 
 class FitOptions(CallOptions, total=False):
@@ -91,6 +92,7 @@ CALL_DEFAULTS: CallOptions = {
     "verbose": True,
     "snapshot": None,
     "resume": None,
+    "on_nan": None,
 }
 FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
@@ -105,7 +107,7 @@ EXPLAINED = {
     "aux_params": "the same for auxiliary states, such as BatchNorm's averages",
     "begin_epoch": "how many epochs count as done; training goes from the next one to num_epoch",
     "array_layout": 'where a matrix has its examples: "rowmajor" on axis 0, "colmajor" on axis 1; "auto" goes by y',
-    "slices": "into how many parts each batch is cut, which decides the bits (docs/training.md); None: the job's threads",
+    "slices": "into how many parts each batch is cut, which decides the bits; None: the threads of the job",
     "allow_extra_params": "leave out given parameters that the network does not have, instead of refusing them",
     "fixed_param_names": 'names or patterns, such as "conv*", of parameters that training leaves as they are',
     "compression_params": 'how gradients are compressed, such as {"type": "2bit", "threshold": 0.5}; see KVStore',
@@ -120,6 +122,7 @@ EXPLAINED = {
     "verbose": "print a line for each epoch",
     "snapshot": 'how often the state is kept: "30s", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
     "resume": 'go on from a snapshot: "auto", a path, "off"; None: PUSHGRAD_RESUME decides',
+    "on_nan": 'if a gradient has NaN or infinity: "error", "skip", "stop", "allow"; None: PUSHGRAD_ON_NAN or "error"',
 }
 
 
