@@ -127,6 +127,13 @@ class DataIter:
     def __iter__(self) -> Iterator[DataBatch]:
         return self
 
+    def __repr__(self) -> str:
+        # A subclass may not have set them yet, as in the middle of its own constructor.
+        arrays = [*getattr(self, "provide_data", ()), *getattr(self, "provide_label", ())]
+        part = f", part {self.part_index} of {self.num_parts}" if self.num_parts > 1 else ""
+        shown = ", ".join(f"{name} {tuple(shape)}" for name, shape in arrays) or "without arrays"
+        return f"<{type(self).__name__} {shown}{part}>"
+
     def __next__(self) -> DataBatch:
         return self.next()
 

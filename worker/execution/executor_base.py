@@ -34,6 +34,10 @@ class StepExecutor(ABC):
         self.slices: list[Rows] = [(0, self.rows)]
         self._example_axes: list[ExampleAxis | None] | None = None
 
+    def __repr__(self) -> str:
+        outputs = zip(self.symbol.list_outputs(), self.outputs, strict=True)
+        return f"<{type(self).__name__} {', '.join(f'{name} {array.shape}' for name, array in outputs)}>"
+
     def forward(self, is_train: bool = False, **inputs: Any) -> list[Array]:
         """Copy `inputs` into the arguments of those names and compute the outputs, which are also returned.
 

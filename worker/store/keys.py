@@ -77,6 +77,9 @@ class KeyTable:
         self._infos: dict[str, KeyInfo] = {}
         self._type: type | None = None
 
+    def __len__(self) -> int:
+        return len(self._infos)
+
     def new(self, key: Key, value: Array, row_sparse: bool = False) -> KeyInfo:
         """Note a key that is to be initialised with `value`, whose shape and dtype become the key's.
 

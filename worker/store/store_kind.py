@@ -36,6 +36,11 @@ class StoreKind(ABC):
         self.compression_params: Any = None  # as `set_gradient_compression` was given them
         self._compressor: Compressor | None = None
 
+    def __repr__(self) -> str:
+        place = f"worker {self.session.rank} of {self.session.num_workers}"
+        updates = self.optimizer.name if self.optimizer else "keeps sums"
+        return f"<KVStore {self.type}: {place}, {len(self.keys)} keys, {updates}>"
+
     @property
     def is_exact(self) -> bool:
         """Whether a value is that of one step: not so where pushes are applied as they come."""

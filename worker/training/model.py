@@ -61,6 +61,11 @@ class Model:
         # Made for its errors alone: a wrong name or parameter is told here and not after the data have been read.
         self.make_optimizer(1)
 
+    def __repr__(self) -> str:
+        numbers = sum(array.size for array in self.arg_params.values())
+        so_far = f"{numbers} parameters after {self.begin_epoch} epochs" if numbers else "no parameters yet"
+        return f"<{type(self).__name__} {', '.join(self.symbol.list_outputs())}: {so_far}>"
+
     def settle_names(self) -> None:
         """Sort parameters and states by the prefixes of their names, which these lose: see `by_kind`."""
         self.arg_params, self.aux_params = by_kind(self.arg_params, self.aux_params)

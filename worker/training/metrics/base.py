@@ -121,6 +121,10 @@ class Metric:
         self.settle()
         self.total, self.batches = state["total"], state["batches"]
 
+    def __repr__(self) -> str:
+        counted = f"{self.total / self.batches:.6g} over {self.batches} batches" if self.batches else "no batches yet"
+        return f"<{type(self).__name__} {self.name}: {counted}>"
+
     def leaves(self) -> list[Metric]:
         """The single metrics that it consists of: itself, or a composite's members."""
         return [self]
@@ -187,6 +191,9 @@ class CompositeMetric(Metric):
     def __init__(self, metrics: Sequence[Metric], name: str = "composite") -> None:
         self.metrics = [leaf for metric in metrics for leaf in metric.leaves()]
         super().__init__(name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.metrics}>"
 
     def leaves(self) -> list[Metric]:
         """The members."""
