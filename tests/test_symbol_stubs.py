@@ -2,6 +2,8 @@
 
 import ast
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,30 @@ def test_what_a_required_parameter_may_follow(declared):
     """`expand_dims(x, 1)` by position, as at run time."""
     assert [argument.arg for argument in declared[0]["expand_dims"].args] == ["data", "axis"]
     assert mx.sym.expand_dims(mx.sym.Variable("x"), 1).attr("axis") == "1"
+
+
+SCRIPT = """
+import pushgrad as mx
+
+data = mx.sym.Variable("data")
+conv = mx.sym.Convolution(data, kernel=(5, 5), num_filter=20, name="c")
+net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Activation(conv, act_type="tanh")), num_hidden=10)
+model = mx.FeedForward(mx.sym.SoftmaxOutput(net), num_epoch=1, learning_rate=0.1)
+reveal_type(mx.sym.expand_dims(net, 1))
+mx.sym.Convolution(data, kernel=5, num_filter=20, strid=2)
+mx.sym.Convolutoin(data)
+"""
+
+
+@pytest.mark.long
+def test_a_type_checker_reads_a_script(tmp_path):
+    """mypy reads all of the package once; what it says is about the last three lines."""
+    (tmp_path / "pushgrad").symlink_to(DOCS.parent)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "mypy", "--config-file", "pushgrad/pyproject.toml", "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    said = [line for line in done.stdout.splitlines() if line.startswith("script.py")]
+    assert [line.split(":")[1] for line in said] == ["8", "9", "10"], done.stdout
+    assert 'Revealed type is "pushgrad.worker.symbols.symbol.Symbol"' in said[0]
+    assert 'Unexpected keyword argument "strid" for "Convolution"' in said[1]
+    assert 'has no attribute "Convolutoin"' in said[2]

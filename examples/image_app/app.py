@@ -1,4 +1,4 @@
-# A page that names what is on a photograph. Start it with: shiny run examples/image_app/app.py
+# A page that says what is in a picture. Start it with: shiny run examples/image_app/app.py
 
 import asyncio
 import base64

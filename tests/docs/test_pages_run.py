@@ -4,10 +4,22 @@ import pytest
 from pages import ROOT, assert_alike, run_page
 
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "quickstart.md", DOCS / "kvstore.md", *DOCS.glob("tutorials/*.md"), *DOCS.glob("how-to/*.md")]
+LONG = ("pictures.md", "fine-tuning.md")  # convolutions: kernels that few other tests compile
+PAGES = [
+    ROOT / "README.md",
+    DOCS / "quickstart.md",
+    DOCS / "kvstore.md",
+    *DOCS.glob("tutorials/*.md"),
+    *DOCS.glob("how-to/*.md"),
+]
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(DOCS))) for path in sorted(PAGES)])
+def marked(path):
+    marks = [pytest.mark.long] if path.name in LONG else []
+    return pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks)
+
+
+@pytest.mark.parametrize("path", map(marked, sorted(PAGES)))
 def test_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(path)
