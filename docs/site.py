@@ -14,6 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from pushgrad.worker.training.options import CREATE_DEFAULTS, EXPLAINED
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)")
@@ -28,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for path in sorted((ROOT / "examples").glob("*.py")):
         text = f"# {path.name}\n\n```python\n{path.read_text()}```\n"
         files.append(File.generated(config, f"examples/{path.name}.md", content=text))
-    for name in ("examples/notebook.ipynb", "examples/image_app/WORDNET-LICENSE.txt"):
+    for name in ("examples/notebook.ipynb", "examples/quickstart.ipynb", "examples/image_app/WORDNET-LICENSE.txt"):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     for file in files.documentation_pages():
         if file.src_uri.startswith(("examples/", "benchmarks/")):
@@ -42,8 +44,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     folder = (PurePosixPath("docs") / source if inside else source).parent
     # In the page rather than beside it, so that they follow the theme that the reader has chosen.
     markdown = PICTURE.sub(lambda link: drawn(ROOT / folder / link[1]), markdown)
+    markdown = markdown.replace("<!-- options -->", options())
     text = LINK.sub(lambda link: relinked(link[1], folder, source), markdown)
     return "\n".join(spaced(text.splitlines()))
+
+
+def options() -> str:
+    """A table of FeedForward's options: their names, defaults, and what `help` says of them."""
+    rows = [f"| `{name}` | `{value!r}` | {EXPLAINED[name]} |" for name, value in CREATE_DEFAULTS.items()]
+    return "\n".join(["| option | default | |", "|---|---|---|", *rows])
 
 
 def drawn(path: Path) -> str:
