@@ -169,7 +169,9 @@ POOLING = Pooling(kernel=(2, 2), stride=(2, 2), pool_type="max")
 
 
 @forms
-@pytest.mark.parametrize("members", [[], ["relu"], ["tanh", POOLING], [POOLING]], ids=str)
+@pytest.mark.parametrize(
+    "members", [[], ["relu"], ["tanh", POOLING], [POOLING]], ids=["", "relu", "tanh-pooled", "pooled"]
+)
 @pytest.mark.parametrize("pad", [(0, 0), (1, 1), (2, 1)])
 @pytest.mark.parametrize("plane", [(8, 8), (9, 13), (14, 7)])
 def test_it_computes_what_the_plain_operators_do(cut, monkeypatch, form, plane, pad, members):
