@@ -19,7 +19,7 @@ def marked(path):
     return pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks)
 
 
-@pytest.mark.parametrize("path", map(marked, sorted(PAGES)))
+@pytest.mark.parametrize("path", [marked(path) for path in sorted(PAGES)])
 def test_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(path)
