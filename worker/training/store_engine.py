@@ -60,7 +60,7 @@ class HostEngine(Engine):
         slices = self.executor.slices if self.executor else [(0, 0)]
         self._exchange = Exchange(self.store, self._pulled, self._lookups, slices)
         self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
-        self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
+        self._batch_metric = BatchMetric(setup.measured, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def start(self) -> None:
