@@ -60,7 +60,6 @@ __all__ = [
     "mobilenet",
     "mobilenet_v2",
     "names",
-    "picture_shape",
     "resnet",
     "vgg",
 ]
