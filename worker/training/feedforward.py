@@ -48,7 +48,8 @@ class FeedForward(Model):
     step over the whole job; by default 128, or all if there are fewer. `slices`: into how many parts each batch is cut
     (see docs/training.md); with the same number, all numbers of workers that are a power of two and divide it give the
     same bits. arg_params and aux_params: arrays to start from by name, each of its parameter's shape; the initializer
-    draws the others. allow_extra_params: parameters of another network among them are left out instead of refused.
+    draws the others: by default Xavier, ("gaussian", "in", 2) if the network has rectifiers such as relu and MXNet's
+    ("uniform", "avg", 3) otherwise; mx.init.Uniform(0.01) is R's. allow_extra_params: parameters of another network among them are left out instead of refused.
     fixed_param_names: names or patterns such as "conv*" of parameters that training leaves as they are.
     compression_params: how gradients are compressed, see KVStore.set_gradient_compression. work_load_list: a number per
     context, in proportion to which the batch is shared out. precision: that of convolutions and matrix products on

@@ -40,8 +40,8 @@ class Model:
         self.num_epoch = whole_number("num_epoch", num_epoch, 0)
         self.begin_epoch = whole_number("begin_epoch", chosen["begin_epoch"], 0)
         self.array_layout = check_layout(chosen["array_layout"])
-        self.initializer = chosen_initializer(chosen["initializer"])
-        # Recurrent layers hardly learn from weights as small as those of the default, which is R's.
+        self.initializer = chosen_initializer(chosen["initializer"], symbol)
+        # The default goes by the rectifiers around them, and the gates of recurrent layers are none.
         self.recurrent_initializer = self.initializer if chosen["initializer"] is not None else Xavier()
         self.allow_extra_params: bool = chosen["allow_extra_params"]
         self.fixed_param_names = check_names(chosen["fixed_param_names"])
