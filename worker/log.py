@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 
@@ -18,3 +19,9 @@ def log_line(text: str) -> None:
 def note(text: str) -> None:
     """Print one line on standard error: about the training, whose own lines are those of the log."""
     print(f"pushgrad: {text}", file=sys.stderr, flush=True)
+
+
+@functools.cache
+def note_once(text: str) -> None:
+    """Print it as `note` does, unless this process has done so before."""
+    note(text)

@@ -84,7 +84,8 @@ def to_checkpoint(path: Path, prefix: str, epoch: int | None) -> None:
     FeedForward.load reads it. It holds no position within the epoch: a training that loads it begins that epoch anew.
     """
     tree = files.verify(_one(path)).tree
-    numbers = {"step": tree["num_update"], "training": tree["training"]}
+    lowered = {"rate_factor": factor} if (factor := tree.get("rate_factor", 1.0)) != 1 else {}
+    numbers = {"step": tree["num_update"], "training": tree["training"], **lowered}
     state = checkpoint.TrainingState(tree["optimizer_states"], numbers)
     number = tree["begin_epoch"] if epoch is None else epoch
     saved = checkpoint.save(

@@ -54,7 +54,7 @@ class CallOptions(TypedDict, total=False):
     shuffle: bool
     verbose: bool
     snapshot: str | None
-    resume: PathLike | None
+    resume: PathLike | bool | None
 
 
 class FitOptions(CallOptions, total=False):

@@ -168,7 +168,7 @@ class HostEngine(Engine):
         The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
         `_batch_metric.end` waits for the sums, which travel in the second store.
         """
-        rate = self._setup.optimizer.rate(self._model.num_update)
+        rate = self._setup.rate(self._model.num_update)
         self._step_number += 1
         self._exchange.begin(self._step_number, rate)
         if self.executor is None:
