@@ -45,9 +45,7 @@ def test_a_fit_leaves_what_its_lines_say(capsys, tmp_path):
         "epoch,seconds,learning_rate,train_accuracy,train_cross-entropy,validation_accuracy,validation_cross-entropy"
     )
     columns = list(found.columns().values())
-    assert [[float(cell) for cell in row.split(",")] for row in rows] == [
-        list(row) for row in zip(*columns, strict=True)
-    ]
+    assert [tuple(map(float, row.split(","))) for row in rows] == list(zip(*columns, strict=True))
     model.num_epoch = 4
     model.fit(X, Y, verbose=False)
     assert found.epoch == [1, 2, 3, 4]
