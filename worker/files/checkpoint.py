@@ -3,7 +3,7 @@
     prefix-symbol.json    prefix-0001.params (arg:fc1_weight, aux:bn_moving_mean)    prefix-0001.states
 
 The states file is an array file, too: `mom:fc1_weight` is the state named mom of the parameter fc1_weight, and there
-are numbers such as `step`. The params file is renamed into place last, so where it is, the other two are as well.
+are whole numbers such as `step`. The params file is renamed into place last, so where it is, the other two are as well.
 prefix-0001.sha256 has the checksums of params and states (checksums.py).
 """
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainingState:
-    """What a training needs besides its parameters to go on: optimizer states, and numbers such as `step`.
+    """What a training needs besides its parameters to go on: optimizer states, and whole numbers such as `step`.
+
+    One number is no whole one: `rate_factor`, by which the learning rate has been multiplied.
 
     `slots` holds, by parameter and by state name, arrays of the parameter's shape: {"fc1_weight": {"mom": array}}.
     """
@@ -192,7 +194,7 @@ def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
 def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState:
     """The training state in a states file. Raises FileFormatError if it cannot be read or does not fit.
 
-    An array must be a single number, or a state of one of `arg_params` with that parameter's shape.
+    An array must be a whole number, the rate factor, or a state of one of `arg_params` with that parameter's shape.
     """
     arrays = ndfile.load(path)
     state = TrainingState()
@@ -200,7 +202,9 @@ def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState
         slot, colon, parameter = name.partition(":")
         if colon and parameter in arg_params and value.shape == arg_params[parameter].shape:
             state.slots.setdefault(parameter, {})[slot] = value
-        elif name and not colon and value.shape == (1,) and value.dtype.kind in "iuf":
+        elif (
+            name and not colon and value.shape == (1,) and value.dtype.kind in ("f" if name == "rate_factor" else "iu")
+        ):
             state.numbers[name] = value[0].item()
         else:
             raise FileFormatError(

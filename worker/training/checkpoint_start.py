@@ -29,7 +29,8 @@ def go_on_from_checkpoint(model: Model, iterator: DataIter, prefix: PathLike | N
         return
     names = InputNames.match(model.symbol, iterator)
     found = checkpoint.load(prefix, epoch, model.symbol, inputs=[*names.data, *names.label])
-    model.go_on_from(found, epoch)
+    model.go_on_from(found)
+    model.begin_epoch = epoch
     begin_at(iterator, epoch)
     if session.rank == 0:
         note(f"the training goes on from {checkpoint.paths(prefix, epoch)[1]}")

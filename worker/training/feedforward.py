@@ -199,7 +199,7 @@ class FeedForward(Model):
         )
         given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, **given)
-        model.go_on_from(found, epoch)
+        model.go_on_from(found)
         return model
 
     def _callbacks(self, eval_data: Any, eval_metric: Any, measured: Metric, chosen: CallOptions) -> FitCallbacks:

@@ -100,9 +100,9 @@ class Model:
         lowered = {"rate_factor": self.rate_factor} if self.rate_factor != 1 else {}
         return TrainingState(self.optimizer_states, numbers | lowered)
 
-    def go_on_from(self, found: Checkpoint, epoch: int) -> None:
-        """Have what a checkpoint holds, that of the training's first `epoch` epochs."""
-        self.arg_params, self.aux_params, self.begin_epoch = found.arg_params, found.aux_params, epoch
+    def go_on_from(self, found: Checkpoint) -> None:
+        """Have what a checkpoint holds; which epoch it is of, its file's name says."""
+        self.arg_params, self.aux_params = found.arg_params, found.aux_params
         if found.state is not None:  # there was a .states file
             self.optimizer_states = found.state.slots
             self.num_update = found.state.numbers.get("step", 0)

@@ -94,7 +94,8 @@ class SnapshotOptions:
             # Further snapshots must lie beside the results of earlier fits, which they name.
             folder = source.folder
         if generation(env) > 1:
-            source = Source(folder, job=env.get("PUSHGRAD_JOB_ID"), before=source)
+            or_checkpoint = source is not None and source.or_checkpoint
+            source = Source(folder, or_checkpoint=or_checkpoint, job=env.get("PUSHGRAD_JOB_ID"), before=source)
         return SnapshotOptions(interval, folder, source)
 
 

@@ -5,44 +5,49 @@ import pytest
 
 import pushgrad as mx
 
-I = mx.init
+init = mx.init
 OWN = "own"  # the initializer of one variable, whatever its name ends in
 
 CASES = [
     (
-        I.Uniform(),
+        init.Uniform(),
         "w_weight",
         (3, 4),
         [-0.010001678, 0.0584522709, 0.0431168824, 0.0696789995, 0.0349434614, -0.0289257616],
     ),
-    (I.Xavier(), "w_weight", (3, 4), [-0.132282197, 0.773089886, 0.570263982, 0.921574593, 0.462162375, -0.382572174]),
-    (I.Bilinear(), OWN, (1, 1, 3, 3), [0.0625, 0.1875, 0.1875, 0.1875, 0.5625, 0.5625, 0.1875, 0.5625, 0.5625]),
     (
-        I.Bilinear(),
+        init.Xavier(),
+        "w_weight",
+        (3, 4),
+        [-0.132282197, 0.773089886, 0.570263982, 0.921574593, 0.462162375, -0.382572174],
+    ),
+    (init.Bilinear(), OWN, (1, 1, 3, 3), [0.0625, 0.1875, 0.1875, 0.1875, 0.5625, 0.5625, 0.1875, 0.5625, 0.5625]),
+    (
+        init.Bilinear(),
         OWN,
         (2, 1, 4, 4),
         [0.0625, 0.1875, 0.1875, 0.0625, 0.1875, 0.5625, 0.5625, 0.1875, 0.1875, 0.5625, 0.5625, 0.1875],
     ),
-    (I.LSTMBias(2.0), OWN, (8,), [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]),
-    (I.Constant(2.5), "w_weight", (2,), [2.5, 2.5]),
-    (I.One(), "w_weight", (2,), [1.0, 1.0]),
-    (I.Zero(), "w_weight", (2,), [0.0, 0.0]),
+    (init.LSTMBias(2.0), OWN, (8,), [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]),
+    (init.Constant(2.5), "w_weight", (2,), [2.5, 2.5]),
+    (init.One(), "w_weight", (2,), [1.0, 1.0]),
+    (init.Zero(), "w_weight", (2,), [0.0, 0.0]),
 ]
 NORMAL = [
-    (I.Normal(), (3, 4), [0.00802840013, -0.00839981716, -0.0100169498, 0.00722779986, 0.00663243653, 0.0154861622]),
+    (init.Normal(), (3, 4), [0.00802840013, -0.00839981716, -0.0100169498, 0.00722779986, 0.00663243653, 0.0154861622]),
     (
-        I.Xavier("gaussian", "in", 2),
+        init.Xavier("gaussian", "in", 2),
         (3, 4),
         [0.567693591, -0.593956769, -0.708305359, 0.511082649, 0.468984067, 1.0950371],
     ),
     (
-        I.Xavier("gaussian", "out", 2),
+        init.Xavier("gaussian", "out", 2),
         (2, 3, 2, 2),
         [0.401419997, -0.419990867, -0.500847518, 0.361389995, 0.331621826, 0.774308145],
     ),
-    (I.MSRAPrelu(), (3, 4), [0.588769794, -0.616007984, -0.734601855, 0.530057073, 0.486395568, 1.1356914]),
+    (init.MSRAPrelu(), (3, 4), [0.588769794, -0.616007984, -0.734601855, 0.530057073, 0.486395568, 1.1356914]),
     (
-        I.MSRAPrelu("in", 0),
+        init.MSRAPrelu("in", 0),
         (2, 3, 2, 2),
         [0.327758074, -0.342921108, -0.408940315, 0.295073718, 0.270768106, 0.63221997],
     ),
@@ -71,4 +76,4 @@ def test_normal_values_are_those_of_2016_of_which_mxnet_now_has_every_other(init
 
 def test_orthogonal_rows():
     """Up to what two builds of LAPACK differ by."""
-    np.testing.assert_allclose(I.Orthogonal()("w_weight", (2, 3)).ravel(), ORTHOGONAL, rtol=1e-6)
+    np.testing.assert_allclose(init.Orthogonal()("w_weight", (2, 3)).ravel(), ORTHOGONAL, rtol=1e-6)
