@@ -22,7 +22,7 @@ from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .runs.place import check_writable, runs_folder
-from .runs.snapshots import EVERY, RESUME, WHERE, settings
+from .runs.snapshots import EVERY, FAILURE, RESUME, WHERE, settings
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
@@ -39,7 +39,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_platform()
     check_folder()
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env) | _snapshot_options(options)
+    env = parse_env(options.env) | _fit_options(options)
     in_images = engine(options.cluster).in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
@@ -47,7 +47,8 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     places = _places(options.runs, environ)
     command = _command(options, python)
     workdir = Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd())
-    asked = {**environ, **env}
+    # Within a worker of another job, the variables around are about that one's snapshots.
+    asked = env if environ.get("PUSHGRAD_JOB_ID") else {**environ, **env}
     kept = settings(asked, places["run_dir"], command, workdir) if engine(options.cluster).restarts else {}
     job = Job(
         command=command,
@@ -75,9 +76,14 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
-def _snapshot_options(options: Options) -> dict[str, str]:
-    """What options say of snapshots, as variables; the workers check them."""
-    given = {EVERY: options.snapshot, RESUME: options.resume}
+def _fit_options(options: Options) -> dict[str, str]:
+    """What options say of every fit of the script, as variables; the workers check them."""
+    given = {
+        EVERY: options.snapshot,
+        RESUME: options.resume,
+        FAILURE: options.on_snapshot_failure,
+        "PUSHGRAD_ON_NAN": options.on_nan,
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 

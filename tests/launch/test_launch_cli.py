@@ -56,6 +56,8 @@ def test_help_is_quick_and_complete(launch):
         "--max-restarts",
         "--snapshot",
         "--resume",
+        "--on-snapshot-failure",
+        "--on-nan",
         "--start-timeout",
         "--config",
         "--timestamps",

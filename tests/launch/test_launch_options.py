@@ -44,6 +44,10 @@ def test_threads_are_shared_out_and_never_overridden(train):
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
 
 
+def test_options_of_fits_are_told_to_every_process(train):
+    assert make_job(train, on_nan="skip", env=["A=1"], environ={}).env == {"PUSHGRAD_ON_NAN": "skip", "A": "1"}
+
+
 def test_snapshots_are_told_to_every_process(train):
     job = make_job(train, environ={})
     kept = {"PUSHGRAD_SNAPSHOT": "auto", "PUSHGRAD_RESUME": "off", "PUSHGRAD_SNAPSHOT_DIR": f"{job.run_dir}/snapshots"}
@@ -51,8 +55,13 @@ def test_snapshots_are_told_to_every_process(train):
     job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
     assert job.snapshots["PUSHGRAD_SNAPSHOT"] == "30s" and job.snapshots["PUSHGRAD_RESUME"] == "auto"
     assert job.keeps_snapshots
+    job = make_job(train, on_snapshot_failure="stop", environ={})
+    assert job.env == {"PUSHGRAD_ON_SNAPSHOT_FAILURE": "stop"} and not job.keeps_snapshots
     job = make_job(train, environ={"PUSHGRAD_SNAPSHOT": "off", "PUSHGRAD_SNAPSHOT_DIR": "kept"})
     assert job.snapshots["PUSHGRAD_SNAPSHOT_DIR"] == str(Path.cwd() / "kept") and job.max_restarts == 0
+    inside = {"PUSHGRAD_JOB_ID": "another", "PUSHGRAD_SNAPSHOT_DIR": "its", "PUSHGRAD_RESUME": "/its"}
+    job = make_job(train, environ=inside)
+    assert job.snapshots == kept | {"PUSHGRAD_SNAPSHOT_DIR": f"{job.run_dir}/snapshots"} and not job.keeps_snapshots
     assert make_job(train, cluster="env", environ={"DMLC_ROLE": "worker"}).snapshots == {}
 
 

@@ -27,6 +27,8 @@ from .ownership import check
 if TYPE_CHECKING:
     from ..symbols.symbol import Symbol
 
+_KINDS = {"rate_factor": "f"}  # of the numbers in a states file that are no whole ones
+
 
 @dataclass
 class TrainingState:
@@ -202,9 +204,7 @@ def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState
         slot, colon, parameter = name.partition(":")
         if colon and parameter in arg_params and value.shape == arg_params[parameter].shape:
             state.slots.setdefault(parameter, {})[slot] = value
-        elif (
-            name and not colon and value.shape == (1,) and value.dtype.kind in ("f" if name == "rate_factor" else "iu")
-        ):
+        elif name and not colon and value.shape == (1,) and value.dtype.kind in _KINDS.get(name, "iu"):
             state.numbers[name] = value[0].item()
         else:
             raise FileFormatError(

@@ -19,6 +19,8 @@ from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
+from .bad_numbers import BadSteps
+from .capture import Capture
 from .feeding import InputNames
 from .metrics.base import Metric
 from .model import Model
@@ -45,6 +47,7 @@ class FitSetup:
     optimizer: Optimizer
     placement: Placement
     pairing: Pairing
+    bad_steps: BadSteps
     residuals: Mapping[str, Array] = field(default_factory=dict)
     own_state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,7 +100,8 @@ class Engine(ABC):
         """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
         The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
-        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit.
+        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit;
+        Stopped before a step that the fit is to stop at.
         """
 
     @abstractmethod
@@ -115,6 +119,17 @@ class Engine(ABC):
     def residuals(self) -> Mapping[str, Array]:
         """What this worker's compressed gradients have left out so far, by parameter; the next step changes them."""
         return {}
+
+    def reserve(self) -> None:  # noqa: B027
+        """Get memory for captures, on another thread, before there is one."""
+
+    @abstractmethod
+    def capture(self, whole: bool) -> Capture:
+        """Begin, between two steps, to keep all arrays as they are now; if not `whole`, the residuals alone.
+
+        The arrays of the last capture may be overwritten. Their copies go on while the next step is computed, until the
+        caller has another thread call `finish`.
+        """
 
     def own_state(self) -> Mapping[str, Any]:
         """What else the engine keeps from step to step, as dicts by names and numbers. It may wait for GPUs."""

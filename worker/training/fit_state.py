@@ -18,6 +18,7 @@ from ..files.snapshot import Snapshot
 from ..files.state_tree import copied
 from ..graphs import json_text
 from ..store.session import Session
+from .capture import Arrays, Held
 from .engine import FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_checks import go_on_at
@@ -25,8 +26,7 @@ from .history import History
 from .metrics.base import Metric
 from .model import Model
 
-_OF_MODEL = ("optimizer_states", "num_update", "begin_epoch", "training", "rate_factor")
-Arrays = Mapping[str, Array]
+_OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training", "rate_factor")
 
 
 @dataclass
@@ -59,6 +59,7 @@ class FitState:
     history: Mapping[str, Any] = field(default_factory=lambda: History().state())
     residuals: Arrays = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
+    skipped_steps: int = 0
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
 
     @staticmethod
@@ -68,19 +69,19 @@ class FitState:
         step: int,
         epoch: int,
         batch: int,
-        weights: Arrays,
-        states: Arrays,
-        optimizer_states: Mapping[str, Arrays],
-        residuals: Arrays,
+        arrays: Held,
         engine: Mapping[str, Any],
     ) -> FitState:
-        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does."""
+        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does.
+
+        The arrays themselves may be filled later.
+        """
         model = setup.model
         return FitState(
             symbol=json_text.dumps(model.symbol),
-            arg_params=weights,
-            aux_params=states,
-            optimizer_states=optimizer_states,
+            arg_params=arrays.weights,
+            aux_params=arrays.states,
+            optimizer_states=arrays.optimizer_states,
             num_update=model.num_update,
             begin_epoch=model.begin_epoch,
             num_epoch=model.num_epoch,
@@ -95,8 +96,9 @@ class FitState:
             callbacks=callbacks.state(),
             rate_factor=model.rate_factor,
             history=copied(model.history.state(), "history"),
-            residuals=residuals,
+            residuals=arrays.residuals,
             engine=engine,
+            skipped_steps=model.skipped_steps,
         )
 
     def tree(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class FitState:
         except (AttributeError, TypeError) as error:
             raise FileFormatError(f"{found.path} has not the state of a fit: {error}") from None
         if state.residuals:
-            state.residuals = _residuals(found, state.residuals, session)
+            state.residuals = residuals_of(found, state.residuals, session)
         return state
 
     def give(self, model: Model, iterator: DataIter) -> None:
@@ -136,7 +138,7 @@ class FitState:
             leaf.restore(state)
 
 
-def _residuals(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
+def residuals_of(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
     """The residuals of this worker; of fewer workers than there were, each takes over those of several.
 
     What compressed gradients have left out is to be added to later ones, by whichever worker.

@@ -7,8 +7,9 @@ while earlier layers are still being computed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from ...ps.row_sparse import RowGradient
 from ..array import Array
 from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
@@ -34,13 +35,15 @@ class Exchange:
         weights: Mapping[str, Array],
         lookups: Sequence[Lookup] = (),
         slices: Sequence[tuple[int, int]] = (),
+        before: Callable[[str], None] = lambda key: None,
     ) -> None:
         """`weights`: the arrays, each of its parameter's shape, that take the new values, in the order of the layers.
 
         The gradients of `lookups`, whose rows are fetched before each step, are announced under the names of their
-        inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others.
+        inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others. `before` is
+        called with the key, on any thread, before its gradient is handed to the store.
         """
-        self._store, self._weights = store, weights
+        self._store, self._weights, self._before = store, weights, before
         self._lookups, self._slices = {lookup.rows: lookup for lookup in lookups}, slices
         # The next step's forward begins with the first layers, so their weights overtake what is still waiting.
         self._priority = {name: -index for index, name in enumerate(weights)}
@@ -64,6 +67,7 @@ class Exchange:
         if name in self._lookups:
             self._announce_rows(self._lookups[name], gradient)
             return
+        self._before(name)
         if not self._store.is_distributed:
             # Without the lock: the update happens here, and threads that announce different keys update side by side.
             with recorder.span("update", name):
@@ -77,11 +81,18 @@ class Exchange:
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
+    def end(self) -> bool:
+        """Note that all gradients of the step have been announced; whether they have been handed in."""
+        return True
+
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
         with recorder.span("push", lookup.weight):
-            by_rows = lookup.gradient(gradient, self._slices)  # sorts and adds up rows: too long to hold the lock
-            with self._lock:
-                self._store.push_row_gradient(lookup.weight, by_rows, self._n, self._rate)
+            self._push_rows(lookup.weight, lookup.gradient(gradient, self._slices))
+
+    def _push_rows(self, key: str, gradient: RowGradient) -> None:
+        self._before(key)
+        with self._lock:
+            self._store.push_row_gradient(key, gradient, self._n, self._rate)
 
     def _send(self) -> None:
         """Hand the bundle to the store. The lock is held."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError, PushgradError
+from ...common.errors import FileFormatError, JobError, PushgradError
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -43,7 +45,8 @@ def run_in(folder: Path) -> ScriptRun:
 
 class ScriptRun:
     """`results` are the names of the snapshots of fits that have ended, by their ordinal; `id` tells runs apart, and a
-    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written.
+    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written, and with `stops` the
+    first one ends the training.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,10 +55,24 @@ class ScriptRun:
         self.results: dict[int, str] = {}
         self.script = Path(sys.argv[0]).name
         self.failed = 0
+        self.stops = False
+        self._failure: Exception | None = None
+        self.loop: object = None  # the key-value store whose snapshots these are, besides those of fits
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
+        self._verified: Snapshot | None = None  # what was read when the snapshot was chosen
         self._named: set[str] = set()
+
+    def lock(self) -> None:
+        """Keep others from writing in the folder, if it can be written at all, else warn.
+
+        Raises ParameterError if another training does.
+        """
+        try:
+            self.folder.lock()
+        except OSError as error:
+            self.warn(error)
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
@@ -76,9 +93,15 @@ class ScriptRun:
             chosen = self._choose(source, fit, identity) if session.rank == 0 else None
             said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
             if path := json.loads(said[0]):
+                if not Path(path).exists():
+                    raise FileFormatError(
+                        f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
+                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder",
+                    )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
-        return self._going_on.of(fit, identity) if self._going_on else None
+        verified, self._verified = self._verified, None  # read once: it may be large
+        return self._going_on.of(fit, identity, verified) if self._going_on else None
 
     def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
@@ -114,18 +137,35 @@ class ScriptRun:
                     raise _other(found, "script", found.head["script"], self.script)
                 for result in found.head["results"].values():
                     snapshot.verify(path.parent / result)
-                _GoingOn.at(path).of(fit, identity)
+                _GoingOn.at(path).of(fit, identity, found)
             except FileFormatError as error:
                 note(f"snapshot refused: {error}")
             else:
+                self._verified = found
                 return path
         return None
 
+    def head(self, fit: int, identity: Identity) -> dict[str, Any]:
+        """What the head of each file of a snapshot of that fit begins with."""
+        job = os.environ.get("PUSHGRAD_JOB_ID")
+        return {"run": self.id, "job": job, "script": self.script, "fit": fit, "identity": identity}
+
+    def circumstances(self, fit: int) -> dict[str, Any]:
+        """What the head of a snapshot of that fit says of everything around it."""
+        return {
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "results": {str(other): result for other, result in self.results.items() if other != fit},
+            "failed": self.failed,
+        }
+
     def write(self, work: Callable[[], None]) -> None:
-        """Let a thread do `work`, which writes a snapshot."""
+        """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""
+        earlier = self._writer
 
         def guarded() -> None:
             try:
+                if earlier is not None:
+                    earlier.join()
                 work()
             except (OSError, PushgradError) as error:
                 self.warn(error)
@@ -145,10 +185,20 @@ class ScriptRun:
             self._writer.join()
 
     def warn(self, error: Exception) -> None:
-        """Say and count that a snapshot could not be written: a training is worth more than that."""
+        """Say and count that a snapshot could not be written: by default a training is worth more than that."""
         self.failed += 1
-        what = f"snapshot not written ({self.failed} so far)"
-        note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+        self._failure = error
+        if not self.stops:
+            what = f"snapshot not written ({self.failed} so far)"
+            note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+
+    def heed(self) -> None:
+        """Raise JobError if a snapshot could not be written and the training is to end then."""
+        if self.stops and self._failure is not None:
+            raise JobError(
+                f"snapshot not written: {self._failure}; {self.folder.path} has what it had",
+                remedy="With PUSHGRAD_ON_SNAPSHOT_FAILURE=warn the training would go on",
+            ) from self._failure
 
 
 @dataclass(frozen=True)
@@ -173,8 +223,8 @@ class _GoingOn:
             results[head["fit"]] = path.name
         return _GoingOn(path, head["run"], head["fit"], results, not head["done"])
 
-    def of(self, fit: int, identity: Identity) -> Snapshot | None:
-        """The snapshot of that fit; None if it is a later one.
+    def of(self, fit: int, identity: Identity, verified: Snapshot | None) -> Snapshot | None:
+        """The snapshot of that fit, which is not read again if it is `verified`; None if the fit is a later one.
 
         Raises FileFormatError if it is of another fit than this, or cannot be read.
         """
@@ -183,7 +233,8 @@ class _GoingOn:
             if fit < self.fit:
                 note(f"{self.path} has no result of fit {fit}, which is trained again")
             return None
-        found = snapshot.read(self.path.parent / name)
+        path = self.path.parent / name
+        found = verified if verified is not None and verified.path == path else snapshot.read(path)
         there = found.head["identity"]
         for what, value in json.loads(json.dumps(identity)).items():
             if there.get(what) != value:

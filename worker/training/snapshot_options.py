@@ -1,6 +1,7 @@
 """When snapshots are taken, where they are kept, and whether a training goes on from one: fit's options, or variables.
 
 PUSHGRAD_SNAPSHOT=30s|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
+PUSHGRAD_ON_SNAPSHOT_FAILURE=warn|stop
 """
 
 from __future__ import annotations
@@ -41,14 +42,9 @@ class Interval:
             raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
         return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
 
-    def due(self, step: int, elapsed: float, cost: float) -> bool:
-        """Whether a snapshot is wanted after `step` of the fit, `elapsed` seconds after the last one.
-
-        `cost` is what that one took, in seconds.
-        """
-        if self.steps is not None:
-            return step % self.steps == 0
-        return elapsed >= (self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost))
+    def pause(self, cost: float) -> float:
+        """Seconds between two snapshots, where steps do not decide; each costs `cost` of them."""
+        return self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost)
 
 
 @dataclass(frozen=True)
@@ -70,11 +66,15 @@ class Source:
 
 @dataclass(frozen=True)
 class SnapshotOptions:
-    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning."""
+    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning.
+
+    `stops`: a training ends when a snapshot cannot be written; otherwise it goes on.
+    """
 
     interval: Interval | None
     folder: Path
     source: Source | None
+    stops: bool = False
 
     @staticmethod
     def of(
@@ -96,7 +96,14 @@ class SnapshotOptions:
         if generation(env) > 1:
             or_checkpoint = source is not None and source.or_checkpoint
             source = Source(folder, or_checkpoint=or_checkpoint, job=env.get("PUSHGRAD_JOB_ID"), before=source)
-        return SnapshotOptions(interval, folder, source)
+        return SnapshotOptions(interval, folder, source, _stops(env))
+
+
+def _stops(env: Mapping[str, str]) -> bool:
+    name = "PUSHGRAD_ON_SNAPSHOT_FAILURE"
+    if (text := env.get(name) or "warn") not in ("warn", "stop"):
+        raise ParameterError(name, expected="warn or stop", got=repr(text))
+    return text == "stop"
 
 
 def _as_text(resume: PathLike | bool) -> str:
