@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, cast
 
 from ..atomic_files import PathLike
 from ..data.data_iter import DataIter
@@ -13,6 +14,9 @@ from ..store.session import Session
 from .feeding import InputNames
 from .fit_checks import begin_at
 from .model import Model
+
+if TYPE_CHECKING:
+    from ..symbols.symbol import Symbol
 
 
 def go_on_from_checkpoint(model: Model, iterator: DataIter, prefix: PathLike | None, session: Session) -> None:
@@ -25,10 +29,11 @@ def go_on_from_checkpoint(model: Model, iterator: DataIter, prefix: PathLike | N
     epoch = json.loads(session.gather(json.dumps(chosen).encode(), "resume from a checkpoint")[0])
     if prefix is None or epoch is None or epoch <= model.begin_epoch:
         if session.rank == 0:
-            note("resume: there is neither snapshot nor checkpoint yet: the training begins at its beginning")
+            note(f"resume: there is neither snapshot nor later checkpoint: epoch {model.begin_epoch + 1} is the first")
         return
     names = InputNames.match(model.symbol, iterator)
-    found = checkpoint.load(prefix, epoch, model.symbol, inputs=[*names.data, *names.label])
+    symbol = cast("Symbol", model.symbol)  # what FeedForward, whose fit this is, insists on
+    found = checkpoint.load(prefix, epoch, symbol, inputs=[*names.data, *names.label])
     model.go_on_from(found)
     model.begin_epoch = epoch
     begin_at(iterator, epoch)

@@ -523,26 +523,19 @@ def test_callbacks_that_lower_the_rate_and_write_files_go_on(script, capsys, mon
     assert len(list(tmp_path.glob("best-*.params"))) == 1
 
 
-def test_resume_true_keeps_snapshots_and_goes_on_from_them(script, capsys, monkeypatch):
-    monkeypatch.setattr(snapshots.Interval, "due", lambda *_: True)
-
-    def begin():
-        script()
-        monkeypatch.delenv("PUSHGRAD_SNAPSHOT")
-        monkeypatch.delenv("PUSHGRAD_RESUME")
-
+def test_resume_true_goes_on_from_the_last_snapshot(script, capsys):
     script()
     whole = train()
     capsys.readouterr()
-    begin()
+    script()
     with pytest.raises(Killed):
-        train(kill=8, resume=True)
-    assert "neither snapshot nor checkpoint yet: the training begins at its beginning" in capsys.readouterr().err
-    begin()
-    model = train(resume=True)
+        train(kill=8, resume=True, snapshot="3steps")
+    assert "there is neither snapshot nor later checkpoint: epoch 1 is the first" in capsys.readouterr().err
+    script()
+    model = train(resume=True, snapshot="3steps")
     assert bits(model) == bits(whole)
     assert "fit 1 goes on from" in capsys.readouterr().err
-    begin()
+    script()
     assert bits(train(resume=True)) == bits(whole)
     assert "fit 1 has its result" in capsys.readouterr().err
 

@@ -71,7 +71,7 @@ def test_the_values_of_mxnet(initializer, name, shape, expected):
 @pytest.mark.parametrize(("initializer", "shape", "expected"), NORMAL, ids=lambda it: str(it)[:30])
 def test_normal_values_are_those_of_2016_of_which_mxnet_now_has_every_other(initializer, shape, expected):
     """They come in pairs, and MXNet 1.9.1 throws the second of each away."""
-    np.testing.assert_array_equal(initializer("w_weight", shape).ravel()[::2], np.float32(expected))
+    np.testing.assert_array_equal(initializer("w_weight", shape).ravel()[:12:2], np.float32(expected))
 
 
 def test_orthogonal_rows():
