@@ -5,6 +5,7 @@ Whoever watches a training on a terminal gets four digits instead: see `brief`.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +42,9 @@ def log_line(text: str) -> None:
 def note(text: str) -> None:
     """Print one line on standard error: about the training, whose own lines are those of the log."""
     print(f"pushgrad: {text}", file=sys.stderr, flush=True)
+
+
+@functools.cache
+def note_once(text: str) -> None:
+    """Print it as `note` does, unless this process has done so before."""
+    note(text)

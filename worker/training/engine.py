@@ -64,6 +64,10 @@ class FitSetup:
         """Names of the parameters that training changes."""
         return [name for name in self.parameters.arguments if name not in self.parameters.fixed]
 
+    def rate(self, step: int) -> float:
+        """The learning rate of update `step` of the model, counted from 0."""
+        return self.optimizer.rate(step) * self.model.rate_factor
+
     @property
     def compression_params(self) -> Any:
         """How gradients are compressed: as the model says, or else as the store that was given; None for not at all."""

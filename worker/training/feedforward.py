@@ -11,7 +11,8 @@ from ...common.errors import ParameterError
 from .. import random
 from ..data.data_iter import DataIter
 from ..files import checkpoint
-from ..log import brief
+from ..files.latest_checkpoint import chosen_epoch
+from ..log import brief, note_once
 from ..store.joining import current_session, serve_if_role
 from ..store.kv import is_local
 from ..store.kvstore import KVStore
@@ -51,7 +52,8 @@ class FeedForward(Model):
     step over the whole job; by default 128, or all if there are fewer. `slices`: into how many parts each batch is cut
     (see docs/training.md); with the same number, all numbers of workers that are a power of two and divide it give the
     same bits. arg_params and aux_params: arrays to start from by name, each of its parameter's shape; the initializer
-    draws the others. allow_extra_params: parameters of another network among them are left out instead of refused.
+    draws the others, by default Xavier("gaussian", "in", 2) in a network with rectifiers such as relu, else MXNet's
+    Xavier(); R's is mx.init.Uniform(0.01). allow_extra_params: parameters of another network are left out, not refused.
     fixed_param_names: names or patterns such as "conv*" of parameters that training leaves as they are.
     compression_params: how gradients are compressed, see KVStore.set_gradient_compression. work_load_list: a number per
     context, in proportion to which the batch is shared out. precision: that of convolutions and matrix products on
@@ -102,12 +104,13 @@ class FeedForward(Model):
         what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
         calls this with the same data, and the workers share each batch. snapshot: how often the training's state is
         kept ("30s", "200steps", "auto", "off"), and resume: from where it goes on ("auto", a path, "off"); None leaves
-        both to the environment, see docs/snapshots.md. on_nan: what to do about gradients that are NaN or infinite,
-        "error", "skip" the step, "stop" or "allow"; by default PUSHGRAD_ON_NAN or "error", see docs/training.md.
-        verbose: False for silence, "r" for the lines of R's mx.model alone; True adds a progress bar on a terminal, and
-        numbers have four digits there. Raises DataError, ShapeError, GraphError or ParameterError if data, network and
-        options do not fit together, FileFormatError if arg_params do not fit, DeviceError if a context cannot be used,
-        and in a job JobError, RemoteError or PeerLost.
+        both to the environment, see docs/snapshots.md. resume=True goes on from the last snapshot, else from the latest
+        checkpoint of a do_checkpoint among the callbacks, else begins; and snapshots are taken. on_nan: what to do
+        about gradients that are NaN or infinite, "error", "skip" the step, "stop" or "allow"; by default
+        PUSHGRAD_ON_NAN or "error", see docs/training.md. verbose: False for silence, "r" for the lines of R's mx.model
+        alone; True adds a progress bar on a terminal, and numbers have four digits there. Raises DataError, ShapeError,
+        GraphError or ParameterError if data, network and options do not fit together, FileFormatError if arg_params do
+        not fit, DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
@@ -125,9 +128,10 @@ class FeedForward(Model):
             begin = start(self, iterator, measured, callbacks, snapshots, session)
             if begin.state is not None:
                 begin.state.give(self, iterator)
-            if begin.state is not None and begin.is_over:
-                callbacks.restore(begin.state.callbacks)
-                begin.state.give_metric(measured)
+            if begin.is_over:
+                if begin.state is not None:
+                    callbacks.restore(begin.state.callbacks)
+                    begin.state.give_metric(measured)
             else:
                 # None is MXNet's for updates without a store: here, where one process has its own.
                 kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
@@ -175,16 +179,13 @@ class FeedForward(Model):
         """
         if current_session().rank == 0:
             epoch = self.begin_epoch if epoch is None else epoch
-            state = checkpoint.TrainingState(
-                self.optimizer_states, {"step": self.num_update, "training": self.training}
-            )
-            checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, state)
+            checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, self.training_state())
 
     @classmethod
     def load(
         cls,
         prefix: str,
-        epoch: int,
+        epoch: int | str | None = None,
         ctx: Any = None,
         allow_extra_params: bool = False,
         pooling_convention: str | None = None,
@@ -192,21 +193,19 @@ class FeedForward(Model):
     ) -> FeedForward:
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
-        With `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention`
-        says how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises
-        FileFormatError if a file is missing, damaged or belongs to another network. Without the .states file momentum
-        and learning rate schedule begin anew.
+        `epoch` None or "latest" is the highest one whose files are as their checksums say; others are named. With
+        `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention` says
+        how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises FileFormatError if a
+        file is missing, damaged or belongs to another network. Without the .states file momentum and learning rate
+        schedule begin anew.
         """
+        epoch = chosen_epoch(prefix, epoch)
         found = checkpoint.load(
             prefix, epoch, allow_extra_params=allow_extra_params, pooling_convention=pooling_convention
         )
         given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, **given)
-        model.arg_params, model.aux_params = found.arg_params, found.aux_params
-        if found.state is not None:  # there was a .states file
-            model.optimizer_states = found.state.slots
-            model.num_update = found.state.numbers.get("step", 0)
-            model.training = found.state.numbers.get("training", 0)
+        model.go_on_from(found)
         return model
 
     def _callbacks(self, eval_data: Any, eval_metric: Any, measured: Metric, chosen: CallOptions) -> FitCallbacks:
@@ -255,4 +254,6 @@ class FeedForward(Model):
             if callbacks.verbose and session.rank == 0 and begin.state is None:
                 notes += [trainer.parameters.note] if trainer.parameters.note else []
                 announce(self.ctx, shares, session, notes)
+                if rate := self.unchosen_rate():
+                    note_once(f"learning rate {rate:g}, the optimizer's default: learning_rate=... chooses another")
             trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)

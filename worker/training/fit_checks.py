@@ -7,21 +7,23 @@ from typing import Any
 
 from ...common.errors import DataError, ParameterError
 from ..context import as_list
+from ..graphs.graph import Graph
 from ..log import is_brief, log_line
 from ..store.session import Session
 from .agreement import Shares
 from .initializers import initializer
+from .initializers.default import default_initializer
 
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
 
-def chosen_initializer(given: Any) -> Any:
+def chosen_initializer(given: Any, symbol: Graph) -> Any:
     """What draws initial values: `given` if it can be called with name and shape, else `mx.init.create(given)`.
 
-    None is Uniform(0.01), as in R. Raises ParameterError if it is not an initializer.
+    None is what `default_initializer` chooses for `symbol`. Raises ParameterError if it is not an initializer.
     """
     if given is None:
-        return initializer.Uniform(0.01)
+        return default_initializer(symbol)
     # A class can be called as well, but would take name and shape for its options: `create` refuses it.
     return given if callable(given) and not isinstance(given, type) else initializer.create(given)
 

@@ -54,7 +54,7 @@ class CallOptions(TypedDict, total=False):
     shuffle: bool
     verbose: bool | str
     snapshot: str | None
-    resume: PathLike | None
+    resume: PathLike | bool | None
     on_nan: str | None
 
 

@@ -190,7 +190,7 @@ class HostEngine(Engine):
 
     def _step(self, batch: DataBatch) -> None:
         """One update of every parameter, unless it is left out."""
-        rate = self._setup.optimizer.rate(self._model.num_update)
+        rate = self._setup.rate(self._model.num_update)
         self._exchange.begin(self._step_number + 1, rate)
         if self.executor is None:
             self._announce_zeros()

@@ -127,6 +127,7 @@ class Trainer:
     def _epochs(self, epochs: range, callbacks: FitCallbacks) -> bool:
         """Train for those epochs; whether the training was stopped in the midst of one."""
         for epoch in epochs:
+            began = time.perf_counter()
             try:
                 count = self._epoch(epoch, callbacks)
             except Stopped:
@@ -137,7 +138,7 @@ class Trainer:
             if self._snapshots is not None:
                 self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
             self.model.begin_epoch = epoch + 1
-            proceed = self._end_of_epoch(epoch, count, callbacks)
+            proceed = self._end_of_epoch(epoch, count, began, callbacks)
             self.iterator.reset()
             if not proceed:
                 break
@@ -188,10 +189,10 @@ class Trainer:
             at_once=evaluated,
         )
 
-    def _end_of_epoch(self, epoch: int, count: int, callbacks: FitCallbacks) -> bool:
+    def _end_of_epoch(self, epoch: int, count: int, began: float, callbacks: FitCallbacks) -> bool:
         """Evaluate, log, call back; whether to go on: not if a callback of any worker has returned False.
 
-        The epoch had `count` batches.
+        The epoch had `count` batches and `began` at that time of time.perf_counter.
         """
         # Read before the evaluation, which resets the metric if the user passed one object for both.
         train = current_values(self.metric)
@@ -204,13 +205,16 @@ class Trainer:
             for kind, values in (("Train", train), ("Validation", validation)):
                 for name, value in values.items():
                     log_line(f"[{epoch + 1}] {kind}-{name}={r_number(value)}")
+        measured = callbacks.evaluation_metric if validation else self.metric
+        maximize = named(measured, [leaf.maximize for leaf in measured.leaves()])
+        rate = self._setup.rate(self.model.num_update - 1)
+        seconds = time.perf_counter() - began
+        end = EpochEnd(epoch + 1, train, validation, self.model, maximize, rate, seconds)
+        self.model.history.add(end)
         if not callbacks.has_epoch_callbacks:  # the same on all ranks, so none waits in the gather below alone
             return True
         self._give_back_weights()
         self._give_back_optimizer_states()
-        measured = callbacks.evaluation_metric if validation else self.metric
-        maximize = named(measured, [leaf.maximize for leaf in measured.leaves()])
-        end = EpochEnd(epoch + 1, train, validation, self.model, maximize)
         proceed = callbacks.after_epoch(end, self.session.rank == 0)
         verdicts = self.session.gather(b"1" if proceed else b"0", f"callbacks at the end of epoch {epoch + 1}")
         return all(verdict == b"1" for verdict in verdicts)
