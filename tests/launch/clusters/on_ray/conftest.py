@@ -31,14 +31,17 @@ def patiently(*arguments):
             time.sleep(0.1)
 get_node, services.get_node = services.get_node, patiently
 head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True, "dashboard_port": 0}}
+head["dashboard_agent_listen_port"] = 0  # which submits jobs; else another cluster on this host might have its port
 cluster = Cluster(initialize_head=True, head_node_args=head)
-cluster.add_node(wait=False, num_cpus={CPUS})
-cluster.wait_for_nodes({PATIENCE})
+def add_node(**resources):
+    node = cluster.add_node(wait=False, **resources)
+    cluster._wait_for_node(node, {PATIENCE})
+    return node
+add_node(num_cpus={CPUS})
 print(cluster.address, cluster.head_node.webui_url, flush=True)
 for line in sys.stdin:
     cpus, gpus = map(int, line.split())
-    node = cluster.add_node(wait=False, num_cpus=cpus, num_gpus=gpus)
-    cluster.wait_for_nodes({PATIENCE})
+    node = add_node(num_cpus=cpus, num_gpus=gpus)
     print("there", flush=True)
     sys.stdin.readline()
     node.kill_raylet()
