@@ -40,7 +40,6 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 mnist: $(VENV)/installed
-	$(BIN)/python -m pushgrad.worker.commands.warm
 	mkdir -p out
 	$(BIN)/python examples/mnist.py --data examples/data/mnist --num-epochs 10 --submission out/submission.csv --picture out/mnist.png
 

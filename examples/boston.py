@@ -30,6 +30,7 @@ def fit(metric):
         num_epoch=50,
         learning_rate=2e-6,
         momentum=0.9,
+        initializer=mx.init.Uniform(0.01),  # R's default
         eval_metric=metric,
     )
 

@@ -25,6 +25,7 @@ model = mx.mlp(
     num_epoch=20,
     learning_rate=0.07,
     momentum=0.9,
+    initializer=mx.init.Uniform(0.01),  # R's default
     eval_metric="accuracy",
 )
 

@@ -1,9 +1,10 @@
 """The stream of random numbers behind initial parameters: MXNet's CPU generator of 2016, draw for draw.
 
 It is a Mersenne twister (std::mt19937) read through libstdc++'s uniform_real_distribution<float> and
-normal_distribution<float>. Equal seeds and equal calls give equal bits on every machine. Shuffling, and what is random
-inside a training step (Dropout), use counter-based generators keyed by `current_seed()` instead, since a shared stream
-would make their numbers depend on who draws first.
+normal_distribution<float>; MXNet 1.9.1 has the same uniform values, and every other one of the normal values. Equal
+seeds and equal calls give equal bits on every machine. Shuffling, and what is random inside a training step (Dropout),
+use counter-based generators keyed by `current_seed()` instead, since a shared stream would make their numbers depend on
+who draws first.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def _exchange(router: zmq.Socket[bytes], lines: dict[bytes, socket.socket]) -> N
                     _hand_over(lines[number], data)
                 continue
             number = numbers[ready]
-            data = lines[number].recv(PIECE)
+            data = _said(lines[number])
             if data and number in known:  # nothing is said to an agent before it has said something
                 router.send_multipart([number, data])
             elif not data:
@@ -114,6 +114,14 @@ def _exchange(router: zmq.Socket[bytes], lines: dict[bytes, socket.socket]) -> N
                 poller.unregister(lines[number])
                 lines[number].close()
     router.close()
+
+
+def _said(line: socket.socket) -> bytes:
+    """What the near side has said; b"" if it has gone, be it (a reset) without having read all that it was told."""
+    try:
+        return line.recv(PIECE)
+    except ConnectionResetError:
+        return b""
 
 
 def _hand_over(line: socket.socket, data: bytes) -> None:
@@ -183,7 +191,7 @@ def _carry(dealer: zmq.Socket[bytes], monitor: zmq.Socket[bytes], line: socket.s
         for ready, _ in poller.poll():
             if ready is dealer:
                 _hand_over(line, dealer.recv())
-            elif ready is not monitor and (data := line.recv(PIECE)):
+            elif ready is not monitor and (data := _said(line)):
                 dealer.send(data)
             else:
                 line.close()

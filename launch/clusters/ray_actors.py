@@ -21,6 +21,10 @@ from .dialing import VARIABLE
 
 LAST_BYTES = 2000  # of what an agent has said of its failure
 LOOK = 1.0  # seconds between two looks at whether the node is still there
+# Ray kills the children of an actor when that ends, as when its node is lost. A child's child hears of it by its input,
+# and can still say so.
+BESIDE = ("sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & wait $!', "sh")
+SIGNALLED = 128  # a shell's code from which on it was a signal
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,11 @@ class Holder:
     """The actor. Ray sends the class itself to the nodes: it needs nothing of ours there."""
 
     def start(self, agent: Sequence[str], number: int, variable: str, invitation: str) -> None:
-        """Start the agent; its standard input ends when this process does. Raises OSError if it cannot be started."""
+        """Start the agent; its standard input ends when this process does."""
         import ray
 
         self._agent = subprocess.Popen(
-            [*agent, str(number), ray.util.get_node_ip_address()],
+            [*BESIDE, *agent, str(number), ray.util.get_node_ip_address()],
             env={**os.environ, variable: invitation},
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -143,7 +147,7 @@ def _wait(ray: Any, waits: dict[Any, int]) -> None:
         except ray.exceptions.RayError as error:
             print(f"actor {number}: {error}", file=sys.stderr, flush=True)
             continue
-        if code > 0:
+        if 0 < code < SIGNALLED:
             sys.exit(said.decode("utf-8", "replace"))
 
 

@@ -129,6 +129,8 @@ class RemoteChildren:
         for station in self._stations.all:
             if (station.failure or station.over) and station not in self._missed:
                 self._miss(station)
+        if not self._scheduler.there:  # nobody is left to be asked. That it is lost may be why others have ended
+            self._release(self._number)
         for (name, _), inlet in self._inlets.items():
             if shown := inlet.push():
                 self._home[name].send("shown", bytes=shown)
@@ -144,10 +146,8 @@ class RemoteChildren:
                 self._start(spec)
 
     def _miss(self, station: Station) -> None:
-        """Its agent has gone: what ran there is lost, and what the scheduler there would have said is not to be had."""
+        """Its agent has gone: what ran there is lost."""
         self._missed.add(station)
-        if station is self._scheduler:
-            self._release(self._number)
         names = tuple(name for name in self._home if name in self._running and self._home[name] is station)
         self._running -= set(names)
         if names:
@@ -207,7 +207,7 @@ class RemoteChildren:
         """What the process told the scheduler before comes by another way if that is on another host: ask for it."""
         self._running.discard(message["name"])
         ended = Ended(message["name"], message["code"])
-        if station is self._scheduler or not self._scheduler.there:
+        if station is self._scheduler:
             self._news.append(ended)
             return
         self._number += 1

@@ -25,7 +25,8 @@ def test_sonar_to_the_last_digit(gpus, capsys):
     mx.random.seed(0)
     model = mx.mlp(
         RArrayIter(X[train], y[train], batch_size=15), None, hidden_node=10, out_node=2, out_activation="softmax",
-        num_epoch=20, learning_rate=0.07, momentum=0.9, eval_metric="accuracy", ctx=mx.gpu(0),
+        num_epoch=20, learning_rate=0.07, momentum=0.9, initializer=mx.init.Uniform(0.01), eval_metric="accuracy",
+        ctx=mx.gpu(0),
     )  # fmt: skip
     lines = [line for line in capsys.readouterr().out.splitlines() if "Train-accuracy" in line]
     assert lines == (ARTICLE / "sonar-accuracy.txt").read_text().splitlines()

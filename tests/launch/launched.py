@@ -11,7 +11,7 @@ from pathlib import Path
 
 # The stand-ins beside this file, then whatever these tests themselves are run with.
 PATH = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-LIMIT = 60.0  # seconds; a test that needs more has hung
+LIMIT = 110.0  # seconds; a test that needs more has hung, as pytest itself would soon say without the job's output
 
 
 class Launched:
@@ -85,7 +85,10 @@ class Launched:
 
     def finish(self):
         """Wait for the end; returns the exit code."""
-        code = self.process.wait(LIMIT)
+        try:
+            code = self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it has not ended:\n{self.text}") from None
         for thread in self._threads:
             thread.join(LIMIT)
         self.seconds = time.monotonic() - self.begin

@@ -87,6 +87,7 @@ def to_checkpoint(path: Path, prefix: str, epoch: int | None) -> None:
     found = files.verify(_one(path))
     tree = {"symbol": None, "aux_params": {}, "begin_epoch": found.head["step"], **found.tree}
     numbers = {"step": tree.get("num_update", found.head["step"]), "training": tree.get("training", 0)}
+    numbers |= {"rate_factor": factor} if (factor := tree.get("rate_factor", 1.0)) != 1 else {}
     state = checkpoint.TrainingState(tree["optimizer_states"], numbers)
     number = tree["begin_epoch"] if epoch is None else epoch
     symbol = None if tree["symbol"] is None else sym.load_json(tree["symbol"])

@@ -27,16 +27,20 @@ from .ownership import check
 if TYPE_CHECKING:
     from ..symbols.symbol import Symbol
 
+_KINDS = {"rate_factor": "f"}  # of the numbers in a states file that are no whole ones
+
 
 @dataclass
 class TrainingState:
     """What a training needs besides its parameters to go on: optimizer states, and whole numbers such as `step`.
 
+    One number is no whole one: `rate_factor`, by which the learning rate has been multiplied.
+
     `slots` holds, by parameter and by state name, arrays of the parameter's shape: {"fc1_weight": {"mom": array}}.
     """
 
     slots: dict[str, dict[str, Array]] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,7 +91,7 @@ def save(
         text = symbol.tojson()
         write_atomically(graph_path, lambda stream: stream.write(text.encode()))
     sums = {path: checksums.checksum(write) for path, write in contents.items()}
-    with checksums.saving(_sums_path(params_path), [params_path, states_path], sums):
+    with checksums.saving(sums_path(params_path), [params_path, states_path], sums):
         if state is not None:
             write_atomically(states_path, contents[states_path])
         # After the states: a reader looks for this file, and finds the others complete once it is there.
@@ -115,7 +119,7 @@ def load(
     whole number of 0 or more.
     """
     _, params_path, states_path = paths(prefix, epoch)
-    checksums.check(_sums_path(params_path), [params_path, states_path])
+    checksums.check(sums_path(params_path), [params_path, states_path])
     symbol, arg_params, aux_params = _parts(prefix, epoch, symbol, pooling_convention)
     if allow_extra_params:
         _leave_out(arg_params, symbol.list_arguments(), params_path)
@@ -133,11 +137,11 @@ def load_parts(
     Raises FileFormatError if a file is missing, damaged, or not a model's, ParameterError for a wrong `epoch`.
     """
     params_path = paths(prefix, epoch)[1]
-    checksums.check(_sums_path(params_path), [params_path])
+    checksums.check(sums_path(params_path), [params_path])
     return _parts(prefix, epoch, symbol, pooling_convention)
 
 
-def _sums_path(params_path: Path) -> Path:
+def sums_path(params_path: Path) -> Path:
     """The path of the checksums of an epoch."""
     return params_path.with_suffix(".sha256")
 
@@ -192,7 +196,7 @@ def load_params(path: PathLike) -> tuple[dict[str, Array], dict[str, Array]]:
 def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState:
     """The training state in a states file. Raises FileFormatError if it cannot be read or does not fit.
 
-    An array must be a whole number, or a state of one of `arg_params` with that parameter's shape.
+    An array must be a whole number, the rate factor, or a state of one of `arg_params` with that parameter's shape.
     """
     arrays = ndfile.load(path)
     state = TrainingState()
@@ -200,8 +204,8 @@ def load_state(path: PathLike, arg_params: Mapping[str, Array]) -> TrainingState
         slot, colon, parameter = name.partition(":")
         if colon and parameter in arg_params and value.shape == arg_params[parameter].shape:
             state.slots.setdefault(parameter, {})[slot] = value
-        elif name and not colon and value.shape == (1,) and value.dtype.kind in "iu":
-            state.numbers[name] = int(value[0])
+        elif name and not colon and value.shape == (1,) and value.dtype.kind in _KINDS.get(name, "iu"):
+            state.numbers[name] = value[0].item()
         else:
             raise FileFormatError(
                 f"{path}: {name!r} of shape {value.shape} is no optimizer state of this network",
@@ -222,9 +226,9 @@ def _load_symbol(path: Path) -> Symbol:
 
 
 def _flat(state: TrainingState) -> dict[str, Array]:
-    """A training state as the arrays of a states file; whole numbers become int64 arrays of shape (1,)."""
+    """A training state as the arrays of a states file; numbers become int64 or float64 arrays of shape (1,)."""
     arrays = {f"{slot}:{name}": value for name, slots in state.slots.items() for slot, value in slots.items()}
-    return arrays | {name: np.array([number], np.int64) for name, number in state.numbers.items()}
+    return arrays | {name: np.array([number]) for name, number in state.numbers.items()}
 
 
 def _what_there_is(prefix: PathLike) -> str:

@@ -27,11 +27,15 @@ from ..array import Array
 from ..log import log_line, r_number
 from .early_stopping import EarlyStopping
 from .fit_events import BatchEnd, EpochEnd
+from .history import CSVLogger, History
 from .metrics.base import Metric, current_values
+from .reduce_on_plateau import ReduceLROnPlateau
+from .save_best import SaveBest
+from .trackers import MLflow, TensorBoard, WandB
 
 __all__ = [
-    "BatchEnd", "EarlyStopping", "EpochEnd", "Logger", "ProgressBar", "Speedometer", "do_checkpoint",
-    "log_train_metric",
+    "BatchEnd", "CSVLogger", "EarlyStopping", "EpochEnd", "History", "Logger", "MLflow", "ProgressBar",
+    "ReduceLROnPlateau", "SaveBest", "Speedometer", "TensorBoard", "WandB", "do_checkpoint", "log_train_metric",
 ]  # fmt: skip
 
 

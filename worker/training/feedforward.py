@@ -11,6 +11,8 @@ from ...common.errors import ParameterError
 from .. import random
 from ..data.data_iter import DataIter
 from ..files import checkpoint
+from ..files.latest_checkpoint import chosen_epoch
+from ..log import brief, note_once
 from ..store.joining import current_session, serve_if_role
 from ..store.kv import is_local
 from ..store.kvstore import KVStore
@@ -22,7 +24,7 @@ from .bad_numbers import policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
-from .fit_checks import announce, begin_at, check_epochs_left
+from .fit_checks import announce, begin_at, check_epochs_left, check_verbose
 from .metrics.base import Metric, current_values
 from .model import Model
 from .option_names import check_fit_options
@@ -37,6 +39,7 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
+from .progress_bar import is_wanted
 from .resuming import Start, say_what_differs, start
 from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
@@ -111,9 +114,10 @@ class FeedForward(Model):
             begin = start(self, iterator, measured, callbacks, snapshots, session)
             if begin.state is not None:
                 begin.state.give(self, iterator)
-            if begin.state is not None and begin.is_over:
-                callbacks.restore(begin.state.callbacks)
-                begin.state.give_metric(measured)
+            if begin.is_over:
+                if begin.state is not None:
+                    callbacks.restore(begin.state.callbacks)
+                    begin.state.give_metric(measured)
             else:
                 # None is MXNet's for updates without a store: here, where one process has its own.
                 kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
@@ -161,16 +165,13 @@ class FeedForward(Model):
         """
         if current_session().rank == 0:
             epoch = self.begin_epoch if epoch is None else epoch
-            state = checkpoint.TrainingState(
-                self.optimizer_states, {"step": self.num_update, "training": self.training}
-            )
-            checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, state)
+            checkpoint.save(prefix, epoch, self.symbol, self.arg_params, self.aux_params, self.training_state())
 
     @classmethod
     def load(
         cls,
         prefix: str,
-        epoch: int,
+        epoch: int | str | None = None,
         ctx: Any = None,
         allow_extra_params: bool = False,
         pooling_convention: str | None = None,
@@ -178,21 +179,19 @@ class FeedForward(Model):
     ) -> FeedForward:
         """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
 
-        With `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention`
-        says how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises
-        FileFormatError if a file is missing, damaged or belongs to another network. Without the .states file momentum
-        and learning rate schedule begin anew.
+        `epoch` None or "latest" is the highest one whose files are as their checksums say; others are named. With
+        `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention` says
+        how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises FileFormatError if a
+        file is missing, damaged or belongs to another network. Without the .states file momentum and learning rate
+        schedule begin anew.
         """
+        epoch = chosen_epoch(prefix, epoch)
         found = checkpoint.load(
             prefix, epoch, allow_extra_params=allow_extra_params, pooling_convention=pooling_convention
         )
         given = {"begin_epoch": epoch, "num_epoch": epoch, "allow_extra_params": allow_extra_params, **options}
         model = cls(found.symbol, ctx, **given)
-        model.arg_params, model.aux_params = found.arg_params, found.aux_params
-        if found.state is not None:  # there was a .states file
-            model.optimizer_states = found.state.slots
-            model.num_update = found.state.numbers.get("step", 0)
-            model.training = found.state.numbers.get("training", 0)
+        model.go_on_from(found)
         return model
 
     def _callbacks(self, eval_data: Any, eval_metric: Any, measured: Metric, chosen: CallOptions) -> FitCallbacks:
@@ -208,7 +207,7 @@ class FeedForward(Model):
             else measured,
             callback_list(chosen["epoch_end_callback"], "epoch_end_callback"),
             callback_list(chosen["batch_end_callback"], "batch_end_callback"),
-            chosen["verbose"],
+            check_verbose(chosen["verbose"]),
         )
 
     def _train(
@@ -234,9 +233,13 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots)
-        # What is said at the start has been said by whoever began the training.
-        if callbacks.verbose and session.rank == 0 and begin.state is None:
-            notes += [trainer.parameters.note] if trainer.parameters.note else []
-            announce(self.ctx, shares, session, notes)
-        trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)
+        bar = is_wanted(callbacks, session)
+        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots, bar)
+        with brief(bar):
+            # What is said at the start has been said by whoever began the training.
+            if callbacks.verbose and session.rank == 0 and begin.state is None:
+                notes += [trainer.parameters.note] if trainer.parameters.note else []
+                announce(self.ctx, shares, session, notes)
+                if rate := self.unchosen_rate():
+                    note_once(f"learning rate {rate:g}, the optimizer's default: learning_rate=... chooses another")
+            trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..atomic_files import PathLike
 from ..data.data_iter import DataIter
 from ..files.state_tree import copied
 from .callback_list import methods
@@ -28,7 +29,7 @@ class FitCallbacks:
     evaluation_metric: Metric
     epoch_end: list[Any]
     batch_end: list[Any]
-    verbose: bool = True
+    verbose: bool | str = True
 
     @property
     def has_epoch_callbacks(self) -> bool:
@@ -72,6 +73,12 @@ class FitCallbacks:
             elif not methods(callback):
                 proceed &= callback(param.epoch, model.symbol, model.arg_params, model.aux_params) is not False
         return proceed
+
+    @property
+    def checkpoint_prefix(self) -> PathLike | None:
+        """That of the first callback which saves checkpoints, as do_checkpoint does; None if none does."""
+        saving = (one for one in (*self.epoch_end, *self.batch_end) if hasattr(one, "checkpoint"))
+        return next((one.prefix for one in saving if hasattr(one, "prefix")), None)
 
     def state(self) -> dict[str, Any]:
         """What `state` returns of those callbacks that have it, by class; `EarlyStopping.2` is the second of one class.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class EpochEnd(NamedTuple):
     """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data.
 
     `train` holds means over batches, `validation` values over all examples; `maximize` says of which more is better.
+    `learning_rate` is that of the epoch's last step; the epoch took so many `seconds`, with its evaluation.
     """
 
     epoch: int
@@ -32,3 +34,5 @@ class EpochEnd(NamedTuple):
     validation: Mapping[str, float]
     model: Any = None
     maximize: Mapping[str, bool] = MappingProxyType({})
+    learning_rate: float = math.nan
+    seconds: float = math.nan

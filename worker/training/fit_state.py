@@ -15,16 +15,18 @@ from ..array import Array
 from ..data.data_iter import DataIter
 from ..files import snapshot
 from ..files.snapshot import Snapshot
+from ..files.state_tree import copied
 from ..graphs import json_text
 from ..store.session import Session
 from .capture import Arrays, Held
 from .engine import FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_checks import go_on_at
+from .history import History
 from .metrics.base import Metric
 from .model import Model
 
-_OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training")
+_OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training", "rate_factor")
 
 
 @dataclass
@@ -33,8 +35,8 @@ class FitState:
 
     `batch` batches of epoch `epoch` (from 0) are done; `step` counts those of all epochs of this fit. `slices` is the
     number over the whole job, `order` the seed of the iterator's shuffle. `residuals` are what this worker's compressed
-    gradients have left out, and `engine` is its `own_state`. `metrics` and `callbacks` are what their `state` methods
-    returned.
+    gradients have left out, and `engine` is its `own_state`. `metrics`, `callbacks` and `history` are what their
+    `state` methods returned.
     """
 
     symbol: str
@@ -53,6 +55,8 @@ class FitState:
     order: int | None
     metrics: list[Any]
     callbacks: Mapping[str, Any]
+    rate_factor: float = 1.0
+    history: Mapping[str, Any] = field(default_factory=lambda: History().state())
     residuals: Arrays = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     skipped_steps: int = 0
@@ -90,6 +94,8 @@ class FitState:
             order=getattr(setup.iterator, "seed", None),
             metrics=[leaf.state() for leaf in setup.metric.leaves()],
             callbacks=callbacks.state(),
+            rate_factor=model.rate_factor,
+            history=copied(model.history.state(), "history"),
             residuals=arrays.residuals,
             engine=engine,
             skipped_steps=model.skipped_steps,
@@ -119,6 +125,7 @@ class FitState:
         model.arg_params, model.aux_params = dict(self.arg_params), dict(self.aux_params)
         for name in _OF_MODEL:
             setattr(model, name, getattr(self, name))
+        model.history = History.of(self.history)
         if self.order is not None and hasattr(iterator, "reseed"):
             iterator.reseed(self.order)
         go_on_at(iterator, self.epoch, self.batch)

@@ -13,10 +13,12 @@ from ...common.errors import ParameterError
 from ...ps import optimizer
 from ..array import Array
 from ..devices.placement import Placement
+from ..files.checkpoint import Checkpoint, TrainingState
 from ..graphs.graph import Graph
 from .array_layout import check_layout
 from .fit_checks import check_names, check_precision, chosen_initializer
 from .given_parameters import by_kind
+from .history import History
 from .initializers.by_shape import Xavier
 from .option_names import check_model_options
 from .options import MODEL_DEFAULTS
@@ -29,7 +31,8 @@ class Model:
     `arg_params` and `aux_params` are host arrays by name, each of its argument's or state's shape; `optimizer_states`
     are the optimizer's arrays by parameter, then by state, each of its parameter's shape; `num_update` counts the steps
     of all trainings, which learning rate schedules and random numbers go by, and `skipped_steps` those of them that
-    were left out.
+    were left out. `rate_factor` is what ReduceLROnPlateau has multiplied the learning rate by so far. `history` has the
+    results of the epochs.
     """
 
     def __init__(self, symbol: Graph, ctx: Any, num_epoch: int, options: Mapping[str, Any]) -> None:
@@ -41,8 +44,8 @@ class Model:
         self.num_epoch = whole_number("num_epoch", num_epoch, 0)
         self.begin_epoch = whole_number("begin_epoch", chosen["begin_epoch"], 0)
         self.array_layout = check_layout(chosen["array_layout"])
-        self.initializer = chosen_initializer(chosen["initializer"])
-        # Recurrent layers hardly learn from weights as small as those of the default, which is R's.
+        self.initializer = chosen_initializer(chosen["initializer"], symbol)
+        # The default goes by the rectifiers around them, and the gates of recurrent layers are none.
         self.recurrent_initializer = self.initializer if chosen["initializer"] is not None else Xavier()
         self.allow_extra_params: bool = chosen["allow_extra_params"]
         self.fixed_param_names = check_names(chosen["fixed_param_names"])
@@ -53,6 +56,8 @@ class Model:
         self.optimizer_states: dict[str, dict[str, Array]] = {}
         self.num_update = 0
         self.skipped_steps = 0
+        self.rate_factor = 1.0
+        self.history = History()
         self.training = 0  # which training since the seed was set: a key of its random numbers
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}
@@ -88,6 +93,28 @@ class Model:
                 )
             return self._optimizer
         return optimizer.create(self._optimizer, **{"rescale_grad": 1.0 / global_batch, **self._optimizer_params})
+
+    def unchosen_rate(self) -> float | None:
+        """The learning rate if it is the optimizer's default; None if it or a schedule was given, or there is none."""
+        parameters = self.optimizer_parameters()
+        if "learning_rate" not in parameters or self._optimizer_params.keys() & {"learning_rate", "lr_scheduler"}:
+            return None
+        return float(self.make_optimizer(1).learning_rate)
+
+    def training_state(self) -> TrainingState:
+        """What a checkpoint holds besides the parameters."""
+        numbers = {"step": self.num_update, "training": self.training}
+        lowered = {"rate_factor": self.rate_factor} if self.rate_factor != 1 else {}
+        return TrainingState(self.optimizer_states, numbers | lowered)
+
+    def go_on_from(self, found: Checkpoint) -> None:
+        """Have what a checkpoint holds; which epoch it is of, its file's name says."""
+        self.arg_params, self.aux_params = found.arg_params, found.aux_params
+        if found.state is not None:  # there was a .states file
+            self.optimizer_states = found.state.slots
+            self.num_update = found.state.numbers.get("step", 0)
+            self.training = found.state.numbers.get("training", 0)
+            self.rate_factor = found.state.numbers.get("rate_factor", 1.0)
 
     def placement(self) -> Placement:
         """The devices that this model computes on, and their shares.

@@ -52,9 +52,9 @@ class CallOptions(TypedDict, total=False):
     batch_end_callback: Any
     kvstore: str | KVStore | None
     shuffle: bool
-    verbose: bool
+    verbose: bool | str
     snapshot: str | None
-    resume: PathLike | None
+    resume: PathLike | bool | None
     on_nan: str | None
 
 
@@ -102,7 +102,7 @@ CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 EXPLAINED = {
     "batch_size": "examples per step over the whole job; None: 128, or all if there are fewer",
     "optimizer": "a name or an object of mx.optimizer; all other keywords go to it: learning_rate=0.1, momentum=0.9",
-    "initializer": "what draws the first weights, such as mx.init.Xavier(); None: Uniform(0.01), Xavier in RNN layers",
+    "initializer": "what draws the first weights; None: mx.init.Xavier, in its form for rectifiers where there are such",
     "arg_params": "arrays by name to start from, each of its parameter's shape; the initializer draws the others",
     "aux_params": "the same for auxiliary states, such as BatchNorm's averages",
     "begin_epoch": "how many epochs count as done; training goes from the next one to num_epoch",
@@ -119,9 +119,9 @@ EXPLAINED = {
     "batch_end_callback": "called after each batch, one or a list",
     "kvstore": '"auto": dist_sync in a job, else local; or another name, or a store of mx.kv.create; None: no store',
     "shuffle": "put the examples of arrays into another order in each epoch",
-    "verbose": "print a line for each epoch",
+    "verbose": "False: print nothing; " r": lines as in R alone; True: on a terminal a bar as well, and four digits",
     "snapshot": 'how often the state is kept: "30s", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
-    "resume": 'go on from a snapshot: "auto", a path, "off"; None: PUSHGRAD_RESUME decides',
+    "resume": 'go on from a snapshot: "auto", a path, "off"; True: or else a checkpoint; None: as PUSHGRAD_RESUME says',
     "on_nan": 'if a gradient has NaN or infinity: "error", "skip", "stop", "allow"; None: PUSHGRAD_ON_NAN or "error"',
 }
 

@@ -10,6 +10,7 @@ from ..log import note
 from ..store.session import Session
 from . import script_run
 from .agreement import fingerprint
+from .checkpoint_start import go_on_from_checkpoint
 from .fit_callbacks import FitCallbacks
 from .fit_state import FitState
 from .metrics.base import Metric
@@ -21,7 +22,8 @@ from .snapshots import Snapshots
 
 @dataclass(frozen=True)
 class Start:
-    """`state` is where the fit goes on, None if it begins; `is_over` tells that it has ended and `state` is its result.
+    """`state` is where the fit goes on, None if it begins; `is_over` tells that it has ended, with the result `state`,
+    or, if that is None, with what the model has from a checkpoint.
 
     `snapshots` takes those of this fit, None if there are to be none.
     """
@@ -41,8 +43,8 @@ def start(
 ) -> Start:
     """Find where this fit of the script begins. Every worker of a job calls it for every fit.
 
-    Raises FileFormatError if it is to go on from a snapshot and cannot, ParameterError if another training writes
-    snapshots in the same folder, JobError if nobody can and that is to end the training.
+    Raises FileFormatError if it is to go on from a snapshot or a checkpoint and cannot, ParameterError if another
+    training writes snapshots in the same folder, JobError if nobody can and that is to end the training.
     """
     fit = script_run.next_fit()
     if options.interval is None and options.source is None:
@@ -54,6 +56,9 @@ def start(
     state = FitState.of(found, session) if found else None
     # A training that had ended goes on if it is now to have more epochs.
     is_over = found is not None and state is not None and found.done and model.num_epoch <= state.num_epoch
+    if state is None and options.source is not None and options.source.or_checkpoint:
+        go_on_from_checkpoint(model, iterator, callbacks.checkpoint_prefix, session)
+        is_over = model.begin_epoch >= model.num_epoch
     if state is not None:
         output_marks.go_on_from(*((fit + 1, 0) if is_over else (fit, state.step)))
     if found and session.rank == 0:

@@ -113,7 +113,8 @@ class ScriptRun:
             return found
         if names or source.required:
             raise _unusable(source.folder)
-        note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
+        if not source.or_checkpoint:
+            note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
         return None
 
     def _choose_own(self, source: Source, fit: int, identity: Identity) -> Path | None:

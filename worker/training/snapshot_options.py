@@ -51,13 +51,15 @@ class Interval:
 class Source:
     """Where to go on from: the latest good snapshot of a folder, or the one with that `name` in it.
 
-    `required`: without any the training must not begin; otherwise it begins at its beginning, and says so. With a `job`
-    that job has been restarted: only its own snapshots count, and `before`, from where it began, if there are none.
+    `or_checkpoint`: without any it goes on from the latest checkpoint, if there is one. `required`: without any the
+    training must not begin; otherwise it begins at its beginning, and says so. With a `job` that job has been
+    restarted: only its own snapshots count, and `before`, from where it began, if there are none.
     """
 
     folder: Path
     name: str | None = None
     required: bool = False
+    or_checkpoint: bool = False
     job: str | None = None
     before: Source | None = None
 
@@ -75,20 +77,25 @@ class SnapshotOptions:
     stops: bool = False
 
     @staticmethod
-    def of(snapshot: str | None, resume: PathLike | None, env: Mapping[str, str] | None = None) -> SnapshotOptions:
+    def of(
+        snapshot: str | None, resume: PathLike | bool | None, env: Mapping[str, str] | None = None
+    ) -> SnapshotOptions:
         """The options of a fit; each that is None is the environment's. Raises ParameterError if one makes no sense."""
         env = os.environ if env is None else env
         where = "PUSHGRAD_SNAPSHOT" if snapshot is None else "fit: snapshot"
-        interval = Interval.parse(env.get("PUSHGRAD_SNAPSHOT", "") if snapshot is None else snapshot, where)
-        wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else os.fspath(resume)
+        # What is to go on must have been kept: with resume=True snapshots are taken unless that is said otherwise.
+        unsaid = env.get("PUSHGRAD_SNAPSHOT", "auto" if resume is True else "")
+        interval = Interval.parse(unsaid if snapshot is None else snapshot, where)
+        wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else _as_text(resume)
         default = Path("snapshots", Path(sys.argv[0]).stem or "session")
         folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
-        source = _source(wanted, folder)
+        source = Source(folder, or_checkpoint=True) if resume is True else _source(wanted, folder)
         if source is not None:
             # Further snapshots must lie beside the results of earlier fits, which they name.
             folder = source.folder
         if generation(env) > 1:
-            source = Source(folder, job=env.get("PUSHGRAD_JOB_ID"), before=source)
+            or_checkpoint = source is not None and source.or_checkpoint
+            source = Source(folder, or_checkpoint=or_checkpoint, job=env.get("PUSHGRAD_JOB_ID"), before=source)
         return SnapshotOptions(interval, folder, source, _stops(env))
 
 
@@ -97,6 +104,10 @@ def _stops(env: Mapping[str, str]) -> bool:
     if (text := env.get(name) or "warn") not in ("warn", "stop"):
         raise ParameterError(name, expected="warn or stop", got=repr(text))
     return text == "stop"
+
+
+def _as_text(resume: PathLike | bool) -> str:
+    return ("auto" if resume else "off") if isinstance(resume, bool) else os.fspath(resume)
 
 
 def _source(wanted: str, folder: Path) -> Source | None:

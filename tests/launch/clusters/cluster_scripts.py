@@ -12,6 +12,15 @@ mx.random.seed(3)
 model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
 np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
 """
+# The same training, by a job that something interrupts: in the first of its lives it comes to step 7 and no further.
+INTERRUPTED = """
+import os, signal
+def halt(param):
+    if param.epoch == 1 and param.nbatch == 3 and not os.path.exists("halted"):
+        open("halted", "w").close()
+        print("halted", flush=True)
+        signal.pause()
+""" + TRAIN.replace("slices=4)", "slices=4, batch_end_callback=halt)")
 # One step through the store.
 SUM = """
 import sys

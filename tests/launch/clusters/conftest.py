@@ -3,10 +3,13 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import cluster_scripts
 import pytest
 
 SSHD = "/usr/sbin/sshd"
@@ -164,3 +167,30 @@ def network(tmp_path_factory):
     made = Network(tmp_path_factory.mktemp("net"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def port():
+    """One that is free: on a loopback address it tells jobs apart, and nobody listens there."""
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        yield str(taken.getsockname()[1])
+
+
+@pytest.fixture
+def tracked(script, tmp_path, port):
+    """Runs a script by a tracker like dmlc's, with two workers and a server; returns how it ended."""
+
+    def run(cluster, text, **env):
+        numbers = ["--cluster", cluster, "--num-workers", "2", "--num-servers", "1"]
+        command = [
+            sys.executable,
+            script(cluster_scripts.TRACKER, "dmlc-submit"),
+            *numbers,
+            sys.executable,
+            script(text),
+        ]
+        env = {**os.environ, "TRACKER_PORT": port, **env}
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=110, check=False)
+
+    return run

@@ -1,11 +1,10 @@
 """docs/clusters.md: its blocks, run as they are in the surroundings that they are for.
 
-Those for Slurm are run in slurm/test_slurm_jobs.py.
+Those for Slurm are run in slurm/test_slurm_jobs.py, and those for Ray in on_ray/test_ray_jobs.py.
 """
 
 import re
 import shutil
-import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -70,14 +69,6 @@ def test_on_one_machine(shell, tmp_path):
 @pytest.mark.long
 def test_by_hand(shell):
     assert ranks(shell(block("By hand")), 2)
-
-
-@pytest.fixture
-def port():
-    """One that is free: on a loopback address it tells jobs apart, and nobody listens there."""
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        yield str(taken.getsockname()[1])
 
 
 @pytest.mark.long

@@ -70,6 +70,19 @@ def test_a_worker_s_code(mpirun, launch, script, left_behind):
     assert left_behind(job.job_id) == []
 
 
+def test_a_killed_worker(mpirun, launch, script, left_behind, tmp_path, expected):
+    """mpirun is started anew for the next generation, which goes on from the last snapshot."""
+    options = ["--mpirun", mpirun, "--workers", 2, "--snapshot", "2steps", "--verbose"]
+    job = launch("--cluster", "mpi", *options, script(cluster_scripts.INTERRUPTED), "restarted", real=True)
+    job.wait_for("w0 | halted")
+    os.kill(int(re.search(r"\bw1 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    assert job.finish() == 0, job.text
+    assert re.search(r"worker 1 was killed by SIGKILL .*; the job goes on .* as generation 2", job.text), job.text
+    for rank in (0, 1):
+        assert same_bits(tmp_path / f"restarted-{rank}.npz", expected)
+    assert left_behind(job.job_id) == []
+
+
 WAIT = """
 import signal, pushgrad as mx
 mx.rank()
@@ -106,6 +119,16 @@ def test_mpirun_by_itself(mpirun, script, tmp_path, expected):
         "rank 1 of 2 local 1",
     ]
     assert same_bits(tmp_path / "alone-1.npz", expected)
+
+
+@pytest.mark.skipif(not shutil.which("mpirun.openmpi"), reason="no Open MPI")
+def test_a_tracker_that_uses_mpirun(tracked, tmp_path):
+    """It gives the role; the rank among all of an mpirun's processes, which says roles otherwise, does not count."""
+    (tmp_path / "mpirun").symlink_to(shutil.which("mpirun.openmpi"))
+    settings = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    settings |= {"OMPI_MCA_rmaps_base_oversubscribe": "1", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = tracked("mpi", cluster_scripts.SUM, **settings)
+    assert done.returncode == 0 and done.stdout.count("sum [2. 2.] of 2") == 2, done.stdout + done.stderr
 
 
 def test_processes_that_do_not_know_of_each_other(launch, script):

@@ -59,3 +59,16 @@ def test_a_path_is_where_it_goes_on_from_and_where_the_next_ones_are_kept(tmp_pa
     )
     with pytest.raises(ParameterError, match="resume: there is no such folder"):
         SnapshotOptions.of(None, Path(tmp_path / "nowhere"), {})
+
+
+def test_resume_true_keeps_what_it_is_to_go_on_from(tmp_path):
+    options = SnapshotOptions.of(None, True, {})
+    assert options.interval == Interval()
+    assert options.source == Source(options.folder, or_checkpoint=True)
+    assert SnapshotOptions.of("7steps", True, {}).interval == Interval(steps=7)
+    assert SnapshotOptions.of("off", True, {}).interval is None
+    assert SnapshotOptions.of(None, True, {"PUSHGRAD_SNAPSHOT": "off"}).interval is None
+    assert SnapshotOptions.of(None, False, {"PUSHGRAD_RESUME": "auto"}).source is None
+    again = SnapshotOptions.of(None, True, {"PUSHGRAD_JOB_ID": "j", "PUSHGRAD_GENERATION": "2"})
+    assert again.source.or_checkpoint
+    assert again.source.before == options.source

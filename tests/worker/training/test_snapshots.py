@@ -496,3 +496,72 @@ def test_a_part_that_does_not_come_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(snapshots, "PATIENCE", 0.01)
     with pytest.raises(JobError, match=r"worker 2 has not written its part within 0\.01 s.* All hosts must see"):
         snapshots.await_parts(tmp_path, [1, 2], Session())
+
+
+def test_callbacks_that_lower_the_rate_and_write_files_go_on(script, capsys, monkeypatch, tmp_path):
+    """After the death the rate, the history and the lines of the file are those of the undisturbed training."""
+    logged, histories = [], []
+
+    def make(**options):
+        callbacks = [
+            mx.callback.ReduceLROnPlateau("still", patience=0),
+            mx.callback.CSVLogger(tmp_path / "log.csv"),
+            mx.callback.SaveBest(tmp_path / "best", "accuracy", maximize=True),
+        ]
+        metrics = ["accuracy", mx.metric.custom("still", lambda label, pred: 1.0)]
+        model = train(callbacks=callbacks, eval_metric=metrics, num_epoch=4, **options)
+        rows = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]
+        logged.append([[epoch, *rest] for epoch, _seconds, *rest in rows])
+        histories.append({name: it for name, it in model.history.columns().items() if name != "seconds"})
+        return model
+
+    # The snapshot of step 14 is older than the end of epoch 3, whose lines are there already when the process dies.
+    interrupted(script, capsys, kill=20, snapshot="7steps", make=make)
+    assert logged[0] == logged[1]
+    assert histories[0] == histories[1]
+    assert histories[0]["learning_rate"] == pytest.approx([0.05, 0.05, 0.005, 0.0005])
+    assert len(list(tmp_path.glob("best-*.params"))) == 1
+
+
+def test_resume_true_goes_on_from_the_last_snapshot(script, capsys):
+    script()
+    whole = train()
+    capsys.readouterr()
+    script()
+    with pytest.raises(Killed):
+        train(kill=8, resume=True, snapshot="3steps")
+    assert "there is neither snapshot nor later checkpoint: epoch 1 is the first" in capsys.readouterr().err
+    script()
+    model = train(resume=True, snapshot="3steps")
+    assert bits(model) == bits(whole)
+    assert "fit 1 goes on from" in capsys.readouterr().err
+    script()
+    assert bits(train(resume=True)) == bits(whole)
+    assert "fit 1 has its result" in capsys.readouterr().err
+
+
+def test_resume_true_goes_on_from_the_latest_checkpoint(script, capsys):
+    def run(**options):
+        return train(callbacks=[mx.callback.do_checkpoint("net")], **options)
+
+    script()
+    whole = run()
+    for epoch in (1, 2, 3):
+        os.remove(f"net-{epoch:04d}.params")
+    script()
+    with pytest.raises(Killed):
+        run(kill=14, snapshot="off", resume=True)  # in the midst of epoch 3
+    capsys.readouterr()
+    script()
+    model = run(snapshot="off", resume=True)
+    out, err = capsys.readouterr()
+    assert "the training goes on from net-0002.params" in err
+    assert [line[:3] for line in out.splitlines() if line.startswith("[")] == ["[3]", "[3]"]
+    assert bits(model) == bits(whole)
+    script()
+    again = run(snapshot="off", resume=True)  # nothing is left to do
+    out, err = capsys.readouterr()
+    assert (out, bits(again)) == ("", bits(whole))
+    script()
+    with pytest.raises(FileFormatError, match="belongs to another network"):
+        run(snapshot="off", resume=True, hidden=9, num_epoch=4)

@@ -97,7 +97,7 @@ class CudaEngine(Engine):
         """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
-            rate = self._setup.optimizer.rate(self._model.num_update)
+            rate = self._setup.rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
                 self._keep_states()

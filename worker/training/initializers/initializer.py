@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Uniform(Initializer):
-    """Uniform in [-scale, scale). The default is MXNet's in Python; R and FeedForward use a scale of 0.01."""
+    """Uniform in [-scale, scale). The default is MXNet's in Python; R has a scale of 0.01."""
 
     def __init__(self, scale: float = 0.07) -> None:
         self.scale = positive("Uniform: scale", scale)

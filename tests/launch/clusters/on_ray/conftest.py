@@ -4,19 +4,44 @@ import contextlib
 import os
 import subprocess
 import tempfile
+from pathlib import Path
 
 import pytest
 
 CPUS = 3  # of each node
+PATIENCE = 120  # seconds in which a node must start; Ray itself would give it 30
+# Actors are as urgent as the other tests, and none are started before somebody asks for them.
+SETTINGS = {
+    "RAY_worker_niceness": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_gcs_server_port_wait_time_s": str(PATIENCE),
+}
 CLUSTER = f"""
-import sys
+import sys, time
+from ray._private import services
 from ray.cluster_utils import Cluster
+def patiently(*arguments):
+    limit = time.monotonic() + {PATIENCE}
+    while True:
+        try:
+            return get_node(*arguments)
+        except RuntimeError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.1)
+get_node, services.get_node = services.get_node, patiently
 head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True, "dashboard_port": 0}}
+head["dashboard_agent_listen_port"] = 0  # which submits jobs; else another cluster on this host might have its port
 cluster = Cluster(initialize_head=True, head_node_args=head)
-cluster.add_node(num_cpus={CPUS})
+def add_node(**resources):
+    node = cluster.add_node(wait=False, **resources)
+    cluster._wait_for_node(node, {PATIENCE})
+    return node
+add_node(num_cpus={CPUS})
 print(cluster.address, cluster.head_node.webui_url, flush=True)
 for line in sys.stdin:
-    node = cluster.add_node(num_cpus={CPUS})
+    cpus, gpus = map(int, line.split())
+    node = add_node(num_cpus=cpus, num_gpus=gpus)
     print("there", flush=True)
     sys.stdin.readline()
     node.kill_raylet()
@@ -25,13 +50,17 @@ cluster.shutdown()
 
 
 class Cluster:
-    """The running cluster: its `address`, that of its Jobs (`jobs`), and `python`, which has Ray and pushgrad."""
+    """The running cluster: its `address`, that of its Jobs (`jobs`), and `python`, which has Ray and pushgrad.
+
+    In `env` the commands of both are found.
+    """
 
     def __init__(self, python, folder):
-        self.python, self.folder = python, folder
+        self.python = python
+        self.env = {"PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
         self._process = subprocess.Popen(
             [python, "-c", CLUSTER, folder],
-            env={**os.environ, "RAY_worker_niceness": "0"},  # 15 unless told: other tests would get all cores
+            env={**os.environ, **self.env, **SETTINGS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -42,13 +71,13 @@ class Cluster:
         self.address, self.jobs = words[0], f"http://{words[1]}"
 
     @contextlib.contextmanager
-    def another_node(self):
-        """With a third node, which is lost in the end."""
-        self._process.stdin.write(b"add\n")
+    def another_node(self, cpus=CPUS, gpus=0):
+        """With a third node, which is lost in the end. Nobody looks whether it has so many CPUs and GPUs."""
+        self._process.stdin.write(f"{cpus} {gpus}\n".encode())
         self._process.stdin.flush()
         assert self._process.stdout.readline() == b"there\n"
         yield
-        self._process.stdin.write(b"lose\n")
+        self._process.stdin.write(b"\n")
         self._process.stdin.flush()
 
     def close(self):

@@ -9,10 +9,11 @@ import textwrap
 from pathlib import Path
 
 import cluster_scripts
+import clusters_page
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(400)]
 
 TRAIN = f"""{cluster_scripts.TRAIN}\
 seen = [os.environ.get(name, "") for name in ("RAY_RAYLET_PID", "LOCAL_RANK", "OMP_NUM_THREADS", "API_TOKEN")]
@@ -96,6 +97,22 @@ def test_an_actor_that_is_lost(start, left_behind):
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
+def test_a_lost_actor_is_replaced(start, launch, script, left_behind, tmp_path, ray):
+    """By one of the next generation, which goes on from the last snapshot."""
+    job = start(cluster_scripts.INTERRUPTED, "restarted", options=["-n", "2", "--snapshot", "2steps", "--verbose"])
+    job.wait_for("w0 | halted")
+    os.kill(actors()[3], signal.SIGKILL)
+    assert job.finish() == 0, job.text
+    assert re.search(r"worker 1 was lost: .*; the job goes on .* as generation 2; 2 restarts left", job.text), job.text
+    assert left_behind(job.job_id) == [] and actors() == {}
+    trained = [ray.python, "-m", "pushgrad.launch", "-n", "2", "--snapshot", "off", script(cluster_scripts.TRAIN)]
+    undisturbed = launch(argv=[*trained, "undisturbed"])
+    assert undisturbed.finish() == 0, undisturbed.text
+    expected = arrays(tmp_path, "undisturbed", 1)[0]
+    for found in arrays(tmp_path, "restarted", 2):
+        assert all((found[name] == expected[name]).all() for name in expected)
+
+
 def test_a_node_that_is_lost(ray, start, left_behind):
     with ray.another_node():
         job = start(WAIT, options=["-n", "2", "--ray", "strategy=SPREAD"])
@@ -128,8 +145,8 @@ def test_the_lines_of_a_dry_run_submit_the_job(ray, start, tmp_path):
     argv = shlex.split(shown.lines[-1])
     assert argv[:4] == ["ray", "job", "submit", "--"]
     done = subprocess.run(
-        [str(Path(ray.python).with_name("ray")), *argv[1:]],
-        env={**os.environ, "RAY_ADDRESS": ray.jobs},
+        argv,
+        env={**os.environ, **ray.env, "RAY_ADDRESS": ray.jobs},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -137,6 +154,25 @@ def test_the_lines_of_a_dry_run_submit_the_job(ray, start, tmp_path):
     )
     assert done.returncode == 1 and "entrypoint command failed with exit code 3" in done.stdout + done.stderr
     assert "w0 | sum [2. 2.] of 2" in done.stdout
+
+
+def test_the_lines_of_the_page(ray, tmp_path):
+    (tmp_path / "train.py").write_text(clusters_page.TRAIN)
+    text = clusters_page.block("Ray").replace("http://head:8265", ray.jobs)
+    where = {"RAY_ADDRESS": ray.address, "RAY_API_SERVER_ADDRESS": ray.jobs}  # as on a node; the second for `ray job`
+    with ray.another_node(cpus=4 * 8 + 3, gpus=4):
+        done = subprocess.run(
+            ["sh", "-ec", text],
+            env={**os.environ, **ray.env, **where},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=350,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rank in range(4):
+        assert done.stdout.count(f"w{rank} | rank {rank} of 4\n") == 4
+    assert "#   worker 3: 1 CPU\n" in done.stdout
 
 
 def test_submitting_with_the_script_s_folder(ray, start, tmp_path):
@@ -162,7 +198,7 @@ def test_ctrl_c_of_a_submitted_job(ray, start):
     [
         (["--ray", "cpus=50", "--start-timeout", "30"], "51.01 CPU are needed, 6 of 6 are free"),
         (["--ray", "gpus=1", "--start-timeout", "30"], "1 GPU are needed, 0 of 0 are free"),
-        (["--python", "/nowhere/python"], "No such file or directory: '/nowhere/python'"),
+        (["--python", "/nowhere/python"], "/nowhere/python: not found"),
     ],
 )
 def test_what_ray_cannot_do(start, options, told):

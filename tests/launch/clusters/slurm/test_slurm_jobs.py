@@ -13,7 +13,7 @@ import clusters_page
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(400)]
 
 TRAIN = f"""{cluster_scripts.TRAIN}\
 seen = [os.environ.get(name, "") for name in ("SLURMD_NODENAME", "LOCAL_RANK", "SLURM_CPUS_ON_NODE", "API_TOKEN")]
@@ -162,6 +162,12 @@ def test_srun_by_itself(slurm, tmp_path):
     assert apart.returncode and "`launch --cluster slurm train.py` starts them" in apart.stderr
 
 
+def test_a_tracker_that_uses_srun(slurm, tracked):
+    """It gives the role, and the scheduler the ranks."""
+    done = tracked("slurm", cluster_scripts.SUM, **slurm.env)
+    assert done.returncode == 0 and done.stdout.count("sum [2. 2.] of 2") == 2, done.stdout + done.stderr
+
+
 def test_the_lines_of_the_page(slurm, tmp_path):
     (tmp_path / "train.py").write_text(clusters_page.TRAIN)
     env = {**os.environ, **slurm.env, "PATH": clusters_page.programs(tmp_path / "bin"), "HOME": str(tmp_path)}
@@ -173,25 +179,39 @@ def test_the_lines_of_the_page(slurm, tmp_path):
     assert (tmp_path / "job.sh").read_text().count("#SBATCH --nodes=2") == 1
 
 
-# Waits in its first life, and trains in its second.
-SECOND_LIFE = f"""
-import os, signal
-mark = "begun-" + os.environ["RANK"]
-if not os.path.exists(mark):
-    open(mark, "w").close()
-    print("ready", flush=True)
-    signal.pause()
-{cluster_scripts.SUM}
-"""
+@pytest.fixture
+def has_same_bits(launch, script, tmp_path):
+    """Whether what two workers have written under a name is what they write if nothing interrupts them."""
+
+    def compare(name):
+        job = launch("-n", "2", "--snapshot", "off", script(cluster_scripts.TRAIN), "undisturbed", real=True)
+        assert job.finish() == 0, job.text
+        expected = arrays(tmp_path, "undisturbed", 1)[0]
+        return all((found[key] == expected[key]).all() for found in arrays(tmp_path, name, 2) for key in expected)
+
+    return compare
 
 
-def test_a_requeued_job_begins_again(start, slurm):
-    """As when a node fails; `launch --submit` follows it into its second life."""
-    job = start(SECOND_LIFE, options=["--submit", "-n", "2", "--slurm", "nodes=2"])
-    job.wait_for("ready", 2)
+def test_a_killed_worker_costs_a_restart(start, has_same_bits, left_behind):
+    """The allocation stays, and srun starts new agents in it."""
+    around = ["salloc", "--quiet", "--nodes=2", "--ntasks=2"]
+    job = start(cluster_scripts.INTERRUPTED, "restarted", options=["--snapshot", "2steps", "--verbose"], around=around)
+    job.wait_for("w0 | halted")
+    os.kill(int(re.search(r"\bw1 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    assert job.finish() == 0, job.text
+    assert re.search(r"worker 1 was killed by SIGKILL .*; the job goes on .* as generation 2", job.text), job.text
+    assert left_behind(job.job_id) == [] and has_same_bits("restarted")
+
+
+def test_a_requeued_job_goes_on(start, slurm, has_same_bits):
+    """As when a node fails: from its last snapshot, and `launch --submit` follows it into its second life."""
+    options = ["--submit", "-n", "2", "--snapshot", "2steps", "--slurm", "nodes=2"]
+    job = start(cluster_scripts.INTERRUPTED, "requeued", options=options)
+    job.wait_for("w0 | halted")
     number = re.search(r"Slurm job (\d+): ", job.text)[1]
     slurm.run("scontrol", "requeue", number)
     job.wait_for(f"Slurm job {number}: PENDING", 2)
     slurm.run("scontrol", "update", f"jobid={number}", "StartTime=now")  # Slurm waits for two minutes otherwise
     assert job.finish() == 0, job.text
-    assert job.text.count("sum [2. 2.] of 2") == 2 and slurm.job(number)["Restarts"] == "1"
+    assert slurm.job(number)["Restarts"] == "1" and re.search("fit 1 goes on from .*fit1-step", job.text), job.text
+    assert has_same_bits("requeued")
