@@ -102,7 +102,7 @@ CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}
 EXPLAINED = {
     "batch_size": "examples per step over the whole job; None: 128, or all if there are fewer",
     "optimizer": "a name or an object of mx.optimizer; all other keywords go to it: learning_rate=0.1, momentum=0.9",
-    "initializer": "what draws the first weights; None: mx.init.Xavier, in its form for rectifiers where there are such",
+    "initializer": "what draws the first weights; None: mx.init.Xavier, for relu in its form for rectifiers",
     "arg_params": "arrays by name to start from, each of its parameter's shape; the initializer draws the others",
     "aux_params": "the same for auxiliary states, such as BatchNorm's averages",
     "begin_epoch": "how many epochs count as done; training goes from the next one to num_epoch",
