@@ -73,7 +73,7 @@ class KVStore(StoreKind):
             for name, item in pairs(key, value):
                 info = self.keys[name]
                 total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
-                rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
+                rate = self._rate(info)
                 self._push(info, self._own(info, total), info.n + 1, rate, priority)
 
     def pull(self, key: Any, out: Any = None, priority: int = 0) -> Any:
@@ -112,7 +112,7 @@ class KVStore(StoreKind):
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
             info = self.keys[name]
-            rate = self.optimizer.rate(info.n) if self.optimizer else 0.0
+            rate = self._rate(info)
             self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, rate, priority)
 
     def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
@@ -190,6 +190,10 @@ class KVStore(StoreKind):
         read.
         """
         return None
+
+    def _rate(self, info: KeyInfo) -> float:
+        """The learning rate of the next push of a key."""
+        return self.optimizer.rate(self.optimizer.begin_num_update + info.n) if self.optimizer else 0.0
 
     def _new(self, key: Any) -> Array:
         """An array of the key's shape and dtype that is the caller's alone."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, AddScaled
+from pushgrad.ps.optimizer import SGD, AddScaled, Step
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span, handles
 
 LAYOUT = [
@@ -33,7 +33,7 @@ def on_host(optimizer, weight, gradient, *states, rate):
     for span in LAYOUT:
         here = slice(span.begin, span.begin + span.length)
         parts = {name: state[here] for name, state in states.items()}
-        optimizer.apply(gradient[None, here].copy(), weight[here], parts, rate * span.lr_mult, span.wd_mult)
+        optimizer.apply(gradient[None, here].copy(), weight[here], parts, Step(rate * span.lr_mult, span.wd_mult))
 
 
 def made(bench, optimizer, sent):
