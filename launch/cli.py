@@ -156,6 +156,11 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 )
 @click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
 @click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")
+@click.option(
+    "--on-snapshot-failure",
+    type=click.Choice(["warn", "stop"]),
+    help="What to do when one cannot be written.  [default: warn]",
+)
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
 @click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")

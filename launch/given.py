@@ -39,3 +39,4 @@ class Options:
     max_restarts: int | None = None
     snapshot: str | None = None
     resume: str | None = None
+    on_snapshot_failure: str | None = None

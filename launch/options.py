@@ -22,7 +22,7 @@ from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .runs.place import check_writable, runs_folder
-from .runs.snapshots import EVERY, RESUME, WHERE, settings
+from .runs.snapshots import EVERY, FAILURE, RESUME, WHERE, settings
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team
@@ -47,7 +47,8 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     places = _places(options.runs, environ)
     command = _command(options, python)
     workdir = Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd())
-    asked = {**environ, **env}
+    # Within a worker of another job, the variables around are about that one's snapshots.
+    asked = env if environ.get("PUSHGRAD_JOB_ID") else {**environ, **env}
     kept = settings(asked, places["run_dir"], command, workdir) if engine(options.cluster).restarts else {}
     job = Job(
         command=command,
@@ -77,7 +78,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
 
 def _snapshot_options(options: Options) -> dict[str, str]:
     """What options say of snapshots, as variables; the workers check them."""
-    given = {EVERY: options.snapshot, RESUME: options.resume}
+    given = {EVERY: options.snapshot, RESUME: options.resume, FAILURE: options.on_snapshot_failure}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -44,9 +44,8 @@ def run_job(
 
     `planner` plans further generations of the job; without it there are none. `job.run_dir` stays. With `dashboard` a
     page shows it as long as the job runs. `report` False leaves it to the caller to say why the job has failed.
-    `own_process` says that this process does nothing else: it may then take in
-    orphans and end itself. Raises JobError if the job's folders cannot be made, or if the system has no room for its
-    first processes.
+    `own_process` says that this process does nothing else: it may then take in orphans and end itself. Raises JobError
+    if the job's folders cannot be made, or if the system has no room for its first processes.
     """
     with (
         Mailbox(own_process) as mailbox,

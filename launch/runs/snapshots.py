@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ...common.function_file import CALL
 from .stored import runs
 
 FOLDER = "snapshots"  # of a run: a folder, or a link to the one in which the job goes on
 EVERY, WHERE, RESUME = "PUSHGRAD_SNAPSHOT", "PUSHGRAD_SNAPSHOT_DIR", "PUSHGRAD_RESUME"
+FAILURE = "PUSHGRAD_ON_SNAPSHOT_FAILURE"  # what to do when one cannot be written
 _ONE = re.compile(r"[0-9]{6,}-fit[0-9]+-.*")  # the name of one snapshot
 
 
@@ -50,8 +52,9 @@ def _latest(folder: Path, command: Sequence[str], workdir: Path) -> Path | None:
 
 
 def _script(command: Sequence[str]) -> str:
-    """What a command runs: its first word after the interpreter that is no option."""
-    return next((word for word in command[1:] if not word.startswith("-")), command[0] if command else "")
+    """What a command runs: its first word after the interpreter that is no option; for `mx.run`, the function."""
+    words = [word for word in command[1:] if not word.startswith("-")] or [*command, ""]
+    return words[1] if words[0] == CALL and len(words) > 1 else words[0]
 
 
 def _times(folder: Path) -> Iterator[float]:

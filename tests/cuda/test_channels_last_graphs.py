@@ -139,6 +139,7 @@ def test_a_step(is_real, device, precision, tolerance):
         assert difference <= tolerance * np.linalg.norm(expected[name]), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 1e-5), ("float16", 0.03), ("bfloat16", 0.2)])
 def test_a_step_with_arrays_in_host_memory(is_real, precision, tolerance):
     """As in jobs: gradients come back at their own size, one after the other."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long_after import long_after
 
 TRAINS = """
 import json, sys
@@ -65,13 +66,16 @@ def on_processor():
 
 @pytest.mark.parametrize(
     ("contexts", "transport"),
-    [
-        ([[GPU], [GPU]], "shared"),
-        ([[GPU], [GPU]], "ipc"),
-        ([[GPU], [CPU]], "ipc"),
-        ([[GPU, OTHER]], "shared"),
-        ([[GPU, CPU], [OTHER]], "shared"),
-    ],
+    long_after(
+        1,
+        [
+            ([[GPU], [GPU]], "shared"),
+            ([[GPU], [GPU]], "ipc"),
+            ([[GPU], [CPU]], "ipc"),
+            ([[GPU, OTHER]], "shared"),
+            ([[GPU, CPU], [OTHER]], "shared"),
+        ],
+    ),
     ids=["two", "two-ipc", "mixed", "both-in-one", "mixed-in-one"],
 )
 def test_as_on_the_processor(train, on_processor, contexts, transport):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from long_after import long_after
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = Path(__file__).parent / "article"
@@ -30,7 +31,7 @@ def values(lines, metric):
     return [float(match[2]) for match in found]
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "launched"])
+@pytest.fixture(params=long_after(1, [False, True]), ids=["alone", "launched"])
 def under_launch(request):
     return request.param
 
@@ -54,5 +55,6 @@ def test_boston_to_six_digits(under_launch):
     assert lines[-1] == "test rmse 7.8005"
 
 
+@pytest.mark.long
 def test_one_worker_prints_what_a_local_run_prints():
     assert run("sonar.py", under_launch=True) == run("sonar.py", under_launch=False)

@@ -202,6 +202,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page, give, im
         assert button.bounding_box()["height"] >= 40
 
 
+@pytest.mark.long
 def test_a_page_without_networks_says_how_to_get_one(browser, tmp_path):
     server = Server(tmp_path)
     try:

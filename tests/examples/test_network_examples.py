@@ -36,6 +36,7 @@ def test_fine_tuning_keeps_the_fixed_layers_on_every_number_of_workers():
     assert tuned > max(0.4, scratch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("network", ["resnet-20", "inception-bn"])
 def test_averages_of_batch_normalisation_are_the_same_on_all_workers(network):
     options = ("--network", network, "--limit", 40, "--num-epochs", 1, "--batch-size", 10, "--checksum")
@@ -55,6 +56,7 @@ def test_a_language_model_learns():
     assert len("\n".join(lines[2:])) == 20 + 80
 
 
+@pytest.mark.long
 def test_workers_share_a_language_model():
     options = ("--num-epochs", 1, "--limit", 9000, "--num-hidden", 24, "--seq-len", 16, "--num-layers", 2)
     alone, shared = run("char_lstm.py", *options), run("char_lstm.py", *options, workers=2)

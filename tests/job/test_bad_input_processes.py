@@ -3,6 +3,7 @@
 import textwrap
 
 import pytest
+from long_after import long_after
 
 SETUP = """
 import os, sys
@@ -52,7 +53,7 @@ DIFFERENT = {
 }
 
 
-@pytest.mark.parametrize("what", DIFFERENT)
+@pytest.mark.parametrize("what", long_after(1, DIFFERENT))
 def test_ranks_that_bring_different_things(failing, what):
     lines, told = DIFFERENT[what]
     for line in errors_of(failing(lines)):
@@ -60,6 +61,7 @@ def test_ranks_that_bring_different_things(failing, what):
         assert "All workers must run the same script on the same data" in line
 
 
+@pytest.mark.long
 def test_all_ranks_that_differ_are_named(failing):
     for line in errors_of(failing("X[0, 0] = (1, 1, 5, 7)[rank]", workers=4)):
         assert "ranks 0 and 2, 3 train on different things: data checksum" in line
@@ -73,6 +75,7 @@ def test_a_gradient_that_is_not_a_number_on_one_worker(failing):
     assert "launch | worker 1 exited with code 1" in job.text
 
 
+@pytest.mark.long
 def test_a_metric_that_is_not_a_number_ends_nothing(launch, script):
     """The root mean squared logarithmic error of labels below -1."""
     lines = """
@@ -92,6 +95,7 @@ def test_a_label_that_is_no_class_on_one_worker(failing):
     assert "launch | worker 1 exited with code 1" in job.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("store", "told"),
     [
@@ -104,6 +108,7 @@ def test_a_store_that_does_not_belong_in_a_job(failing, store, told):
     assert all(told in line for line in errors_of(failing(f"options['kvstore'] = '{store}'")))
 
 
+@pytest.mark.long
 def test_workers_with_different_learning_rates(failing):
     job = failing("options['learning_rate'] = 0.1 * (rank + 1)")
     told = "step 1: workers disagree on the learning rate: expected 0."
@@ -116,6 +121,7 @@ def test_workers_with_different_optimizers(failing):
     assert "('momentum', 0.5)" in job.text
 
 
+@pytest.mark.long
 def test_a_worker_that_trains_fewer_epochs(failing):
     """It comes to its end in order, and the others cannot go on."""
     job = failing("options['num_epoch'] -= rank\nif rank: sys.stdout = open(os.devnull, 'w')")

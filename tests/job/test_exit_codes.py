@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from long_after import long_after
 
 JOINS = """
 import os, signal, sys, threading
@@ -32,7 +33,9 @@ def test_a_75_without_a_job_is_75_at_once(launch, script):
     assert "worker 0 exited with code 75" in job.errors[-2]
 
 
-@pytest.mark.parametrize("action", ["sys.exit(3)", "exit(3)", "sys.exit('no more')", "raise ValueError('labels')"])
+@pytest.mark.parametrize(
+    "action", long_after(1, ["sys.exit(3)", "exit(3)", "sys.exit('no more')", "raise ValueError('labels')"])
+)
 def test_by_hand_a_failing_worker_ends_every_role_with_an_error(new_job, action):
     job = new_job(workers=2, servers=1).start(JOINS + f"if kv.rank == 1: {action}\nsteps()\n")
     codes = job.wait(30)

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from long_after import long_after
 
 import pushgrad as mx
 
@@ -37,6 +38,7 @@ def output(launch, script):
     return run
 
 
+@pytest.mark.long
 def test_metrics_are_those_of_the_global_batch(output):
     text = """
 def wrong(label, pred):
@@ -96,6 +98,7 @@ it = Part(X[mine.reshape(-1)], y[mine.reshape(-1)], batch_size=8) if sys.argv[1:
     assert len(digests) == 1
 
 
+@pytest.mark.long
 def test_a_callback_on_rank_0_ends_the_training_of_all(output):
     lines = output(
         """
@@ -119,7 +122,7 @@ print("digest", digest(model))
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("kind", ["dist_async", "dist_ssp"])
+@pytest.mark.parametrize("kind", long_after(0, ["dist_async", "dist_ssp"]))
 def test_ranks_end_with_equal_parameters_where_updates_are_applied_as_they_come(output, kind):
     lines = output(
         f"""

@@ -60,7 +60,10 @@ for fit in range(1, options["fits"] + 1):
     arrays = [model.arg_params[name] for name in sorted(model.arg_params)] + [*model.aux_params.values()]
     arrays += [slots[state] for _, slots in sorted(model.optimizer_states.items()) for state in sorted(slots)]
     if mx.rank() == 0:
-        print("end of fit", fit, model.num_update, zlib.crc32(b"".join(a.tobytes() for a in arrays)), flush=True)
+        # In one write, as lines of the log are: launch sees to it that nothing is buffered, and a kill between two
+        # writes would leave half a line.
+        end = f"end of fit {fit} {model.num_update} {zlib.crc32(b''.join(a.tobytes() for a in arrays))}\\n"
+        print(end, end="", flush=True)
 """
 
 

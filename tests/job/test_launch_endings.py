@@ -5,6 +5,7 @@ import re
 import signal
 
 import pytest
+from long_after import long_after
 
 TRAINS = """
 import os, signal, sys
@@ -81,7 +82,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize("how", long_after(1, FAILURES))
 def test_a_worker_that_fails(launch, script, left_behind, how):
     action, code, text = FAILURES[how]
     job = launch(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from long_after import long_after
 
 STEP = """
 import os, sys
@@ -18,7 +19,7 @@ open(f"rank{kv.rank}", "w").write(f"{weight[0]} {sys.argv[1:]} {os.environ['COLO
 """
 
 
-@pytest.mark.parametrize("shell", [["sh"], ["bash", "--norc", "-i"]], ids=["a script", "pasted"])
+@pytest.mark.parametrize("shell", long_after(1, [["sh"], ["bash", "--norc", "-i"]]), ids=["a script", "pasted"])
 def test_the_lines_of_a_dry_run_run(launch, script, scratch, tmp_path, shell):
     name = script(STEP.replace("kv.num_servers", "os.environ['DMLC_NUM_SERVER']"))
     plan = launch("-n", 2, "-s", 2, "--env", "COLOUR=light 'blue'", "--dry-run", name, "a b", "$HOME", real=True)

@@ -81,6 +81,7 @@ def test_four_slices_give_the_same_bits_however_they_are_shared_out(train):
         assert same == metric
 
 
+@pytest.mark.long
 def test_two_runs_of_one_job_give_the_same_bits(train):
     first, second = train(2, 1), train(2, 1)
     assert same_bits(first[0], second[0])

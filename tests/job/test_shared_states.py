@@ -55,6 +55,7 @@ def test_averages_are_the_mean_over_workers(train):
     np.testing.assert_allclose(ranks[0]["bn_moving_mean"], mean, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_worker_without_rows_follows_the_others(train):
     """Two rows for three workers."""
     ranks = train(3, batch=2, steps=3)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from long_after import long_after
 
 SAVES = """
 import os, signal, sys
@@ -49,7 +50,7 @@ while not (os.path.exists("met0") and os.path.exists("met1")):
 """
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("signum, code", long_after(1, [(signal.SIGTERM, 143), (signal.SIGINT, 130)]))
 def test_workers_finish_their_step_and_save(launch, script, left_behind, signum, code):
     text = SAVES if signum == signal.SIGTERM else SAVES.replace('step()\nprint("saved', MEET + 'print("saved')
     job = launch("--workers", 2, "--grace-period", 60, script(text), real=True)
@@ -95,6 +96,7 @@ def fill_status_pipe(pid):
         os.close(fd)
 
 
+@pytest.mark.long
 def test_a_stopped_launcher_costs_nothing(launch, script, tmp_path):
     """Nobody reads what the scheduler reports, and it goes on all the same."""
     job = launch("--workers", 2, "--verbose", "--env", "PUSHGRAD_LEASE=1", script(LASTS), real=True)

@@ -89,6 +89,7 @@ def keys(tmp_path):
     return str(tmp_path / "keys")
 
 
+@pytest.mark.long
 def test_one_job_on_two_hosts(hosts, new_job, keys, tmp_path):
     one, two = hosts
     job = new_job(workers=2, servers=2, ipc=False, DMLC_PS_ROOT_URI=one.address, PUSHGRAD_KEYS=keys)
@@ -126,6 +127,7 @@ def named(tmp_path):
     return put
 
 
+@pytest.mark.long
 def test_a_server_whose_own_name_leads_back_to_it(hosts, new_job, keys, named):
     """Debian gives a host 127.0.1.1 for its own name: the others are told the address on the way to the scheduler."""
     one, two = hosts

@@ -56,6 +56,7 @@ def test_help_is_quick_and_complete(launch):
         "--max-restarts",
         "--snapshot",
         "--resume",
+        "--on-snapshot-failure",
         "--start-timeout",
         "--config",
         "--timestamps",

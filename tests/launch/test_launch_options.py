@@ -51,8 +51,13 @@ def test_snapshots_are_told_to_every_process(train):
     job = make_job(train, snapshot="30s", resume="auto", env=["PUSHGRAD_SNAPSHOT=9s", "A=1"], environ={})
     assert job.snapshots["PUSHGRAD_SNAPSHOT"] == "30s" and job.snapshots["PUSHGRAD_RESUME"] == "auto"
     assert job.keeps_snapshots
+    job = make_job(train, on_snapshot_failure="stop", environ={})
+    assert job.env == {"PUSHGRAD_ON_SNAPSHOT_FAILURE": "stop"} and not job.keeps_snapshots
     job = make_job(train, environ={"PUSHGRAD_SNAPSHOT": "off", "PUSHGRAD_SNAPSHOT_DIR": "kept"})
     assert job.snapshots["PUSHGRAD_SNAPSHOT_DIR"] == str(Path.cwd() / "kept") and job.max_restarts == 0
+    inside = {"PUSHGRAD_JOB_ID": "another", "PUSHGRAD_SNAPSHOT_DIR": "its", "PUSHGRAD_RESUME": "/its"}
+    job = make_job(train, environ=inside)
+    assert job.snapshots == kept | {"PUSHGRAD_SNAPSHOT_DIR": f"{job.run_dir}/snapshots"} and not job.keeps_snapshots
     assert make_job(train, cluster="env", environ={"DMLC_ROLE": "worker"}).snapshots == {}
 
 

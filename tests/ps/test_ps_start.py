@@ -5,6 +5,7 @@ import socket
 import sys
 
 import pytest
+from long_after import long_after
 
 from pushgrad.common.address import is_loopback, route_to
 from pushgrad.common.curve import make_keys
@@ -150,7 +151,7 @@ TRAIN = """
 """
 
 
-@pytest.mark.parametrize("encrypted", [True, False])
+@pytest.mark.parametrize("encrypted", long_after(1, [True, False]))
 def test_a_job_off_loopback(new_job, tmp_path, encrypted):
     make_keys(tmp_path / "keys")
     how = {"PUSHGRAD_KEYS": str(tmp_path / "keys")} if encrypted else {"PUSHGRAD_INSECURE": "1"}

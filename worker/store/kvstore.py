@@ -6,8 +6,9 @@ All of it is written once, in terms of a few methods of store_kind.py that the t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -250,10 +251,19 @@ class KVStore(StoreKind):
 
     def states(self, keys: Sequence[Any]) -> list[dict[str, Array]]:
         """The optimizer's states of keys after this worker's last push, by name: new arrays of each key's shape."""
-        infos, leg = [self.keys[key] for key in keys], self._leg()
-        found = [{name: np.empty(info.shape, info.dtype) for name in self._state_names()} for info in infos]
-        for info, arrays in zip(infos, found, strict=True):
-            for name, array in arrays.items():
-                self._pull(info, array, name, 0, leg)
-        self._wait_for(leg)  # once for all keys, so that they travel together
+        found = [{name: self._new(key) for name in self._state_names()} for key in keys]
+        # All are asked for before the first is waited for, so that they travel together.
+        for wait in [self.begin_parts(key, arrays) for key, arrays in zip(keys, found, strict=True)]:
+            wait()
         return found
+
+    def begin_parts(self, key: Any, out: Mapping[str, Array]) -> Callable[[], None]:
+        """Have the value ("weight") and the optimizer's states after this worker's last push written to `out`.
+
+        These are arrays of the key's shape, by name, filled when what this returns, a function, has been called and has
+        returned. A push of the key that comes later in the same thread changes nothing in them.
+        """
+        info, leg = self.keys[key], self._leg()
+        for part, array in out.items():
+            self._pull(info, array, part, 0, leg)
+        return partial(self._wait_for, leg)

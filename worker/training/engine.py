@@ -19,6 +19,7 @@ from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
+from .capture import Capture
 from .feeding import InputNames
 from .metrics.base import Metric
 from .model import Model
@@ -111,6 +112,17 @@ class Engine(ABC):
     def residuals(self) -> Mapping[str, Array]:
         """What this worker's compressed gradients have left out so far, by parameter; the next step changes them."""
         return {}
+
+    def reserve(self) -> None:  # noqa: B027
+        """Get memory for captures, on another thread, before there is one."""
+
+    @abstractmethod
+    def capture(self, whole: bool) -> Capture:
+        """Begin, between two steps, to keep all arrays as they are now; if not `whole`, the residuals alone.
+
+        The arrays of the last capture may be overwritten. Their copies go on while the next step is computed, until the
+        caller has another thread call `finish`.
+        """
 
     def own_state(self) -> Mapping[str, Any]:
         """What else the engine keeps from step to step, as dicts by names and numbers. It may wait for GPUs."""

@@ -17,6 +17,7 @@ from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..graphs import json_text
 from ..store.session import Session
+from .capture import Arrays, Held
 from .engine import FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_checks import go_on_at
@@ -24,7 +25,6 @@ from .metrics.base import Metric
 from .model import Model
 
 _OF_MODEL = ("optimizer_states", "num_update", "begin_epoch", "training")
-Arrays = Mapping[str, Array]
 
 
 @dataclass
@@ -64,19 +64,19 @@ class FitState:
         step: int,
         epoch: int,
         batch: int,
-        weights: Arrays,
-        states: Arrays,
-        optimizer_states: Mapping[str, Arrays],
-        residuals: Arrays,
+        arrays: Held,
         engine: Mapping[str, Any],
     ) -> FitState:
-        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does."""
+        """The state of a fit after `step` steps, with these arrays. Raises what the callbacks' `state` does.
+
+        The arrays themselves may be filled later.
+        """
         model = setup.model
         return FitState(
             symbol=json_text.dumps(model.symbol),
-            arg_params=weights,
-            aux_params=states,
-            optimizer_states=optimizer_states,
+            arg_params=arrays.weights,
+            aux_params=arrays.states,
+            optimizer_states=arrays.optimizer_states,
             num_update=model.num_update,
             begin_epoch=model.begin_epoch,
             num_epoch=model.num_epoch,
@@ -89,7 +89,7 @@ class FitState:
             order=getattr(setup.iterator, "seed", None),
             metrics=[leaf.state() for leaf in setup.metric.leaves()],
             callbacks=callbacks.state(),
-            residuals=residuals,
+            residuals=arrays.residuals,
             engine=engine,
         )
 

@@ -7,7 +7,7 @@ while earlier layers are still being computed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..array import Array
 from ..profiling.spans import recorder
@@ -34,13 +34,15 @@ class Exchange:
         weights: Mapping[str, Array],
         lookups: Sequence[Lookup] = (),
         slices: Sequence[tuple[int, int]] = (),
+        before: Callable[[str], None] = lambda key: None,
     ) -> None:
         """`weights`: the arrays, each of its parameter's shape, that take the new values, in the order of the layers.
 
         The gradients of `lookups`, whose rows are fetched before each step, are announced under the names of their
-        inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others.
+        inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others. `before` is
+        called with the key, on any thread, before its gradient is handed to the store.
         """
-        self._store, self._weights = store, weights
+        self._store, self._weights, self._before = store, weights, before
         self._lookups, self._slices = {lookup.rows: lookup for lookup in lookups}, slices
         # The next step's forward begins with the first layers, so their weights overtake what is still waiting.
         self._priority = {name: -index for index, name in enumerate(weights)}
@@ -64,6 +66,7 @@ class Exchange:
         if name in self._lookups:
             self._announce_rows(self._lookups[name], gradient)
             return
+        self._before(name)
         if not self._store.is_distributed:
             # Without the lock: the update happens here, and threads that announce different keys update side by side.
             with recorder.span("update", name):
@@ -78,6 +81,7 @@ class Exchange:
                 self._send()
 
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
+        self._before(lookup.weight)
         with recorder.span("push", lookup.weight):
             by_rows = lookup.gradient(gradient, self._slices)  # sorts and adds up rows: too long to hold the lock
             with self._lock:

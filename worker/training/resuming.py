@@ -42,12 +42,13 @@ def start(
     """Find where this fit of the script begins. Every worker of a job calls it for every fit.
 
     Raises FileFormatError if it is to go on from a snapshot and cannot, ParameterError if another training writes
-    snapshots in the same folder, OSError if nobody can.
+    snapshots in the same folder, JobError if nobody can and that is to end the training.
     """
     fit = script_run.next_fit()
     if options.interval is None and options.source is None:
         return Start()
     run = script_run.run_in(options.folder)
+    run.stops = options.stops
     identity = _identity(model, iterator, metric)
     found = run.found(options.source, fit, identity, session) if options.source else None
     state = FitState.of(found, session) if found else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import FileFormatError, PushgradError
+from ...common.errors import FileFormatError, JobError, PushgradError
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -43,7 +43,8 @@ def run_in(folder: Path) -> ScriptRun:
 
 class ScriptRun:
     """`results` are the names of the snapshots of fits that have ended, by their ordinal; `id` tells runs apart, and a
-    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written.
+    run that goes on from a snapshot keeps it. `failed` counts snapshots that could not be written, and with `stops` the
+    first one ends the training.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,6 +53,8 @@ class ScriptRun:
         self.results: dict[int, str] = {}
         self.script = Path(sys.argv[0]).name
         self.failed = 0
+        self.stops = False
+        self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
@@ -76,6 +79,11 @@ class ScriptRun:
             chosen = self._choose(source, fit, identity) if session.rank == 0 else None
             said = session.gather(json.dumps(chosen and str(chosen)).encode(), "resume")
             if path := json.loads(said[0]):
+                if not Path(path).exists():
+                    raise FileFormatError(
+                        f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
+                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder",
+                    )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
         return self._going_on.of(fit, identity) if self._going_on else None
@@ -121,10 +129,13 @@ class ScriptRun:
         return None
 
     def write(self, work: Callable[[], None]) -> None:
-        """Let a thread do `work`, which writes a snapshot."""
+        """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""
+        earlier = self._writer
 
         def guarded() -> None:
             try:
+                if earlier is not None:
+                    earlier.join()
                 work()
             except (OSError, PushgradError) as error:
                 self.warn(error)
@@ -144,10 +155,20 @@ class ScriptRun:
             self._writer.join()
 
     def warn(self, error: Exception) -> None:
-        """Say and count that a snapshot could not be written: a training is worth more than that."""
+        """Say and count that a snapshot could not be written: by default a training is worth more than that."""
         self.failed += 1
-        what = f"snapshot not written ({self.failed} so far)"
-        note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+        self._failure = error
+        if not self.stops:
+            what = f"snapshot not written ({self.failed} so far)"
+            note(f"{what}: {error}; the training goes on, and {self.folder.path} has what it had")
+
+    def heed(self) -> None:
+        """Raise JobError if a snapshot could not be written and the training is to end then."""
+        if self.stops and self._failure is not None:
+            raise JobError(
+                f"snapshot not written: {self._failure}; {self.folder.path} has what it had",
+                remedy="With PUSHGRAD_ON_SNAPSHOT_FAILURE=warn the training would go on",
+            ) from self._failure
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """When snapshots are taken, where they are kept, and whether a training goes on from one: fit's options, or variables.
 
 PUSHGRAD_SNAPSHOT=30s|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
+PUSHGRAD_ON_SNAPSHOT_FAILURE=warn|stop
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class Interval:
             raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
         return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
 
+    def steps_left(self, step: int) -> int:
+        """How many steps after `step` the next snapshot may be due at the latest; many if steps do not decide."""
+        return 1 << 30 if self.steps is None else self.steps - step % self.steps
+
     def due(self, step: int, elapsed: float, cost: float) -> bool:
         """Whether a snapshot is wanted after `step` of the fit, `elapsed` seconds after the last one.
 
@@ -68,11 +73,15 @@ class Source:
 
 @dataclass(frozen=True)
 class SnapshotOptions:
-    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning."""
+    """`interval` is None if none are taken, `source` is None if the training is to begin at its beginning.
+
+    `stops`: a training ends when a snapshot cannot be written; otherwise it goes on.
+    """
 
     interval: Interval | None
     folder: Path
     source: Source | None
+    stops: bool = False
 
     @staticmethod
     def of(snapshot: str | None, resume: PathLike | None, env: Mapping[str, str] | None = None) -> SnapshotOptions:
@@ -89,7 +98,14 @@ class SnapshotOptions:
             folder = source.folder
         if generation(env) > 1:
             source = Source(folder, job=env.get("PUSHGRAD_JOB_ID"), before=source)
-        return SnapshotOptions(interval, folder, source)
+        return SnapshotOptions(interval, folder, source, _stops(env))
+
+
+def _stops(env: Mapping[str, str]) -> bool:
+    name = "PUSHGRAD_ON_SNAPSHOT_FAILURE"
+    if (text := env.get(name) or "warn") not in ("warn", "stop"):
+        raise ParameterError(name, expected="warn or stop", got=repr(text))
+    return text == "stop"
 
 
 def _source(wanted: str, folder: Path) -> Source | None:

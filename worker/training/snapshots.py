@@ -1,8 +1,8 @@
-"""Takes the snapshots of one fit: decides when, copies its state at a step, and has a thread write it.
+"""Takes the snapshots of one fit: decides when, and has a thread copy its state at a step (capture.py) and write it.
 
 Rank 0 writes all that the workers of a job have in common, which is nearly everything: it has the weights, and fetches
-the optimizer's states from the servers between two steps, when no server can be at another. What one worker alone has
-it writes itself, into the same folder, and rank 0 makes the snapshot appear once all parts are there.
+the optimizer's states from the servers, which keep them until they have its gradients of the next step. What one worker
+alone has it writes itself, into the same folder, and rank 0 makes the snapshot appear once all parts are there.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...common.errors import JobError
 from .. import output_marks
-from ..array import Array
 from ..files import snapshot
+from ..files.state_tree import copied
 from ..store.session import Session
 from .announced import Announced
+from .capture import Capture, Held
 from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
-from .fit_state import Arrays, FitState
+from .fit_state import FitState
 from .script_run import Identity, ScriptRun
 from .snapshot_options import Interval
 
 PATIENCE = 60.0  # seconds that rank 0 waits for the parts of other workers
 LOOK = 0.05  # seconds between two looks for them
+ASK_AGAIN = 0.5  # seconds between two questions to rank 0 whether a snapshot is due
 
 
 class Snapshots:
@@ -39,86 +39,83 @@ class Snapshots:
     def __init__(
         self, run: ScriptRun, interval: Interval, fit: int, step: int, identity: Identity, session: Session
     ) -> None:
-        """Raises ParameterError if another training writes snapshots in the folder."""
+        """Raises ParameterError if another training writes snapshots in the folder, and what `heed` of `run` does."""
         self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
         if session.rank == 0:
             try:
                 run.folder.lock()
             except OSError as error:
                 run.warn(error)
+        run.heed()
         job = os.environ.get("PUSHGRAD_JOB_ID")
         self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
         self._last, self._cost = time.monotonic(), 0.0
         self._asked = self._last  # when it was last asked whether one is due
         self._pending = False  # one is due, but the last one is still being written
-        self._copies: dict[str, dict[str, Array]] = {}
+        self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
+        self._next = 0  # the step after which rank 0 is to be asked again
+        self._looked = step, self._last  # the step after which it was asked last, and when
         self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
         """The engine has started: `batch` batches of `epoch` (from 0) are done. `launch` is told what a death costs."""
         output_marks.begin(self._fit, self._step)
+        self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
+        if self._session.rank == 0:
+            self.run.write(engine.reserve)
         if engine.is_exact:
-            self._session.resumable(fit=self._fit, epoch=epoch + 1, batch=batch, step=self._step)
             self._announced.begin()
-            return
-        text = "updates are applied as they come: snapshots hold the results of fits, but nothing in between"
-        self.say_once(text)
-        self._session.not_resumable(text)
+        else:
+            self.say_once("updates are applied as they come: snapshots are taken at the ends of epochs alone")
 
     def after_step(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot if one is due. `batch` batches of `epoch` (from 0) are done.
 
-        Every worker calls it after every step. Raises what the engine and the callbacks do.
+        Every worker calls it after every step. Raises what the engine, the callbacks and `heed` of the run do.
         """
         self._step += 1
         self._passed.set()  # all have handed in their gradients of another step
         output_marks.at(self._fit, self._step)
-        if not engine.is_exact:
-            return
+        self.run.heed()
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
         if self._announced.snapshot:
             self.run.finish_writing()
-        self._take(setup, engine, epoch, batch, callbacks)
-        if ends:
+        wanted = engine.is_exact and self._wanted(engine)
+        if wanted:
+            self._take(setup, engine, epoch, batch, callbacks)
+        if ends and (wanted or self._session.rank > 0):
             self._passed.set()
             self.run.finish_writing()
             self._announced.end()
+
+    def after_epoch(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take one that is due where updates are applied as they come: only now, when all workers have done as many
+        steps and wait for each other, is there a state that all agree on.
+        """
+        if not engine.is_exact and self._agreed(self._pending and not self.run.writing):
+            self._take(setup, engine, epoch, batch, callbacks)
+            self._capture.finish()  # on rank 0 from the servers, to which nobody pushes until then
+            self._session.barrier()
 
     def close(self) -> None:
         """No more steps will come."""
         self._passed.set()
         self._announced.close()
 
-    def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
-        """Take a snapshot, if one is due."""
-        residuals = engine.residuals()
-        due, shared = self._due(), bool(residuals) and self._session.num_workers > 1
-        if shared:  # every worker has a part of it, and rank 0 says when
-            due = self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
-        if not due:
-            return
-        self._pending, self._last = False, self._asked
-        self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
-        kept = self._copied("residuals", residuals)
-        if self._session.rank == 0:
-            engine.look()
-            weights, states = self._copied("weights", engine.weights()), self._copied("states", engine.states())
-            arrays = weights, states, engine.optimizer_states(), kept, engine.own_state()
-            state = FitState.now(setup, callbacks, self._step, epoch, batch, *arrays)
-            self._begin(f"fit{self._fit}-step{self._step}", state, range(1, self._session.num_workers if shared else 1))
-        elif shared:
-            self._begin_part(f"fit{self._fit}-step{self._step}", kept)
-
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
         output_marks.at(self._fit + 1, 0)
         if self._session.rank == 0:
             model = setup.model
-            arrays = model.arg_params, model.aux_params, model.optimizer_states
-            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, *arrays, residuals={}, engine={})
-            self.run.finish_writing()
+            # Copied at once: the model is the script's again.
+            arrays = copied([model.arg_params, model.aux_params, model.optimizer_states], "model")
+            self._capture = Capture(Held(*arrays))
+            state = FitState.now(setup, callbacks, self._step, model.begin_epoch, 0, self._capture.arrays, {})
             self._begin(f"fit{self._fit}-end", state, range(0), done=True)
+            if self.run.stops:
+                self.run.finish_writing()
+                self.run.heed()
 
     def say_once(self, text: str) -> None:
         """Say it on rank 0, once in the script's run."""
@@ -133,57 +130,95 @@ class Snapshots:
         self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
         return self._pending and not self.run.writing
 
-    def _copied(self, kind: str, arrays: Arrays) -> dict[str, Array]:
-        """Copies of arrays that the next step changes. Their memory is used again for the next snapshot."""
-        kept = self._copies.setdefault(kind, {})
-        for name, array in arrays.items():
-            if name not in kept:
-                kept[name] = np.empty_like(array)
-            np.copyto(kept[name], array)
-        return kept
+    def _wanted(self, engine: Engine) -> bool:
+        """Whether to take one now. Where every worker has a part of it they ask rank 0, which costs a round trip:
+        at steps that it names, about every ASK_AGAIN seconds.
+        """
+        due = self._due()
+        if not self._shared(engine):
+            return due
+        if self._step < self._next:
+            return False
+        steps, seconds = self._step - self._looked[0], self._asked - self._looked[1]
+        self._looked = self._step, self._asked
+        pace = max(1, int(steps * ASK_AGAIN / max(seconds, 1e-3)))
+        after = self._step + min(pace, self._interval.steps_left(self._step))
+        said = self._session.gather(f"{int(due)} {after}".encode(), "snapshot")[0]
+        answer, self._next = map(int, said.split())
+        return bool(answer)
 
-    def _begin_part(self, name: str, residuals: Arrays) -> None:
+    def _shared(self, engine: Engine) -> bool:
+        """Whether every worker has a part of a snapshot, so that rank 0 must say when."""
+        return self._session.num_workers > 1 and bool(engine.residuals())
+
+    def _agreed(self, due: bool) -> bool:
+        """What rank 0 thinks of it."""
+        return self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
+
+    def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        first, shared = self._session.rank == 0, self._shared(engine)
+        self._pending, self._last = False, self._asked
+        self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
+        engine.look()
+        name = f"fit{self._fit}-step{self._step}"
+        if first:
+            own = engine.own_state()
+            self._capture = engine.capture(whole=True)
+            state = FitState.now(setup, callbacks, self._step, epoch, batch, self._capture.arrays, own)
+            self._begin(name, state, range(1, self._session.num_workers if shared else 1))
+        elif shared:
+            self._capture = engine.capture(whole=False)
+            self._begin_part(name, self._capture)
+
+    def _begin_part(self, name: str, capture: Capture) -> None:
         """Have written what another worker than rank 0 has alone."""
 
         def work() -> None:
-            folder = self.run.folder.aside(name)
-            snapshot.write(folder, snapshot.part(self._session.rank), self._head, {"residuals": residuals})
+            capture.finish()
+            tree = {"residuals": capture.arrays.residuals}
+            snapshot.write(self.run.folder.aside(name), snapshot.part(self._session.rank), self._head, tree)
 
         self.run.write(work)
 
     def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
         """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
-        run, blocked = self.run, time.monotonic() - self._asked
-        written = datetime.now(UTC).isoformat(timespec="seconds")
-        results = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
+        capture, blocked = self._capture, time.monotonic() - self._asked
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
-        head |= {"written": written, "parts": list(ranks), "results": results, "failed": run.failed}
-
+        head |= {"written": datetime.now(UTC).isoformat(timespec="seconds"), "parts": list(ranks)}
         if self._session.num_workers > 1 and not done:
             self._passed.clear()
 
         def work() -> None:
-            run.folder.lock()  # where it failed at the start of the fit
-            folder = run.folder.aside(name)
-            try:
-                snapshot.write(folder, snapshot.STATE, head, state.tree())
-                await_parts(folder, ranks, self._session)
-                # Another worker may still have to print a line of this step, which nobody would do again.
-                self._passed.wait()
-                numbered = run.folder.commit(name)
-            except BaseException:
-                run.folder.give_up(name)
-                raise
-            if done:
-                run.results[self._fit] = numbered
-            run.folder.prune(run.id)
-            if done:
-                self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
-            else:
-                self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
-            self._cost = blocked + time.thread_time()
+            began = time.monotonic()
+            capture.finish()
+            copying, copied = time.monotonic() - began, time.thread_time()
+            self._write(name, head, state)
+            self._cost = blocked + capture.held + copying + time.thread_time() - copied
 
-        run.write(work)
+        self.run.write(work)
+
+    def _write(self, name: str, head: dict[str, Any], state: FitState) -> None:
+        run = self.run
+        # Now, as the result of the fit before this one may just have been written.
+        head["results"] = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
+        head["failed"] = run.failed
+        run.folder.lock()  # where it failed at the start of the fit
+        folder = run.folder.aside(name)
+        try:
+            snapshot.write(folder, snapshot.STATE, head, state.tree())
+            await_parts(folder, head["parts"], self._session)
+            # Another worker may still have to print a line of this step, which nobody would do again.
+            self._passed.wait()
+            numbered = run.folder.commit(name)
+        except BaseException:
+            run.folder.give_up(name)
+            raise
+        if head["done"]:
+            run.results[self._fit] = numbered
+            self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
+        else:
+            self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
+        run.folder.prune(run.id)
 
 
 def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:

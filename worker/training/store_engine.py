@@ -18,6 +18,7 @@ from ..execution.bound_arrays import Places
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..store import kv
+from .capture import Capture, Copies
 from .engine import Engine, FitSetup
 from .feeding import by_name, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
@@ -45,6 +46,7 @@ class HostEngine(Engine):
         self.store = kv.for_a_fit(setup.kind)
         self.fit = self.store.fit
         self.executor: StepExecutor | None = None
+        self._copies: Copies | None = None
         if setup.compression_params is not None:
             self.store.set_gradient_compression(setup.compression_params)
             self.store.restore_residuals(setup.residuals)
@@ -58,7 +60,8 @@ class HostEngine(Engine):
         self._learned = {name: self._weights[name] for name in setup.learned}
         self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
         slices = self.executor.slices if self.executor else [(0, 0)]
-        self._exchange = Exchange(self.store, self._pulled, self._lookups, slices)
+        self._copies = Copies(self.store, self._weights, self._states, self._learned)
+        self._exchange = Exchange(self.store, self._pulled, self._lookups, slices, self._copies.before)
         self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
         self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
@@ -94,6 +97,17 @@ class HostEngine(Engine):
         """What this worker's compressed gradients have left out, by parameter, of its shape."""
         return self.store.residuals()
 
+    def reserve(self) -> None:
+        """Get memory for captures."""
+        assert self._copies is not None
+        self._copies.reserve()
+
+    def capture(self, whole: bool) -> Capture:
+        """Begin to copy; what lies in no array of this worker's, or is newer on the servers, is fetched from there."""
+        assert self._copies is not None
+        names = self._tables if self.is_exact else self._weights
+        return self._copies.capture([name for name in names if self.store.value(name) is None], whole)
+
     @property
     def is_exact(self) -> bool:
         """Not so in dist_async and dist_ssp."""
@@ -108,6 +122,8 @@ class HostEngine(Engine):
 
     def close(self) -> None:
         """Let go of the executor and free the keys in the stores."""
+        if self._copies is not None:
+            self._copies.close()
         # The executor first: its arrays may be in shared memory that belongs to the store.
         if self.executor is not None:
             self.executor.close()

@@ -105,6 +105,8 @@ class Trainer:
             for epoch in epochs:
                 count = self._epoch(epoch, callbacks)
                 check_equal_batches(self.session, count, epoch)
+                if self._snapshots is not None:
+                    self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
                 self.model.begin_epoch = epoch + 1
                 proceed = self._end_of_epoch(epoch, count, callbacks)
                 self.iterator.reset()

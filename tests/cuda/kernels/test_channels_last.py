@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fake_cudnn import FakeCudnn, halves, rounded
+from long_after import long_after
 
 from pushgrad.worker.cuda.kernels.add import AddKernel, add_to
 from pushgrad.worker.cuda.kernels.batch_norm import batch_norm_kernel
@@ -80,7 +81,7 @@ class LastBench:
             np.testing.assert_allclose(got, want, MATHS[self.math] * slack, MATHS[self.math] * slack)
 
 
-@pytest.fixture(params=MATHS)
+@pytest.fixture(params=long_after(1, ["float16", "bfloat16", "tf32"]))
 def last(bench, request):
     """A LastBench for each type of elements."""
     return LastBench(bench, request.param)

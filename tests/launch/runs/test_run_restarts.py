@@ -42,7 +42,7 @@ def test_a_job_that_begins_again_tells_so(launch, script, tmp_path, left_behind)
     assert "generation 3 since " in text and "w0 was killed by SIGKILL; restarts left: 1" in text
     told = json.loads(CliRunner().invoke(status, [*where, "--json"]).stdout)
     assert (told["generation"], told["restarts_left"]) == (3, 1)
-    assert {row["state"] for row in told["processes"]} == {"done"}
+    assert [row["state"] for row in told["processes"] if row["name"] == "w0"] == ["done"]
 
 
 def test_the_last_death_ends_the_job_and_says_how_it_could_go_on(launch, script, left_behind):
@@ -61,7 +61,8 @@ def made(runs, number, command, folder, snapshots=("000001-fit1-step5",)):
         (run / "snapshots" / name).mkdir(parents=True)
         os.utime(run / "snapshots" / name, (number, number))
     run.mkdir(parents=True, exist_ok=True)
-    (run / "run.json").write_text(json.dumps({"id": run.name, "began": number, "command": command, "folder": folder}))
+    about = {"id": run.name, "began": number, "command": command, "folder": folder, "workers": 1, "servers": 1}
+    (run / "run.json").write_text(json.dumps(about))
     return str(run / "snapshots")
 
 
@@ -86,6 +87,9 @@ def test_where_a_job_finds_the_snapshots_of_the_one_before(tmp_path):
     assert where(resume="/kept/000007-fit1-step9") == where(resume="/kept") == "/kept"
     assert where(PUSHGRAD_SNAPSHOT_DIR="mine") == str(tmp_path / "mine")
     assert where(resume=None, SLURM_RESTART_COUNT="1") == first
+    calls = [["python", "-m", "pushgrad.worker.commands.call", name] for name in ("one", "other")]
+    theirs = made(runs, 60, calls[0], here)
+    assert where(command=calls[0]) == theirs and where(command=calls[1]) == own, "of mx.run, by the function"
     alone = tmp_path / "snapshots" / "train" / "000003-fit1-end"
     alone.mkdir(parents=True)
     assert where(command=["python", "train.py"]) == str(alone.parent), "of `python train.py`, and the latest"

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pushgrad
 
 ROOT = Path(pushgrad.__file__).parent
@@ -50,6 +52,7 @@ def written():
         yield from (f"{module}.{name}" for name in re.findall(r"@kernel\ndef (\w+)", path.read_text()))
 
 
+@pytest.mark.long
 def test_every_kernel_is_compiled_and_kept():
     """In the cache of all tests: what others have compiled there does not count, what the command calls does."""
     stats, named = warm()

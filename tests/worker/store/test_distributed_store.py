@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from long_after import long_after
 
 from pushgrad.ps.optimizer import SGD
 from pushgrad.ps.store import Entry
@@ -48,7 +49,9 @@ def expected(workers):
     return [sums, states]
 
 
-@pytest.mark.parametrize(("workers", "servers", "ipc"), [(1, 1, True), (2, 1, True), (2, 3, False), (3, 2, True)])
+@pytest.mark.parametrize(
+    ("workers", "servers", "ipc"), long_after(2, [(1, 1, True), (2, 1, True), (2, 3, False), (3, 2, True)])
+)
 def test_training_has_the_bits_of_one_process(new_job, workers, servers, ipc):
     job = new_job(workers, servers, ipc=ipc).start(TRAIN)
     job.succeed()
@@ -77,6 +80,7 @@ CONFORMANCE = """
 """
 
 
+@pytest.mark.long
 def test_mxnet_s_conformance_test(new_job):
     job = new_job(3, 2).start(CONFORMANCE)
     job.succeed()
@@ -131,6 +135,7 @@ ASYNCHRONOUS = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["dist_async", "dist_ssp"])
 def test_asynchronous_modes_lose_nothing(new_job, kind):
     job = new_job(2, 1).start(ASYNCHRONOUS, kind)
@@ -271,7 +276,7 @@ REUSED = """
 """
 
 
-@pytest.mark.parametrize("ipc", [True, False])
+@pytest.mark.parametrize("ipc", long_after(1, [True, False]))
 def test_an_array_may_be_written_as_soon_as_push_returns(new_job, ipc):
     job = new_job(2, 1, ipc=ipc).start(REUSED)
     job.succeed()
@@ -306,7 +311,7 @@ LISTS = """
 """
 
 
-@pytest.mark.parametrize("ipc", [True, False], ids=["on-one-host", "tcp"])
+@pytest.mark.parametrize("ipc", long_after(1, [True, False]), ids=["on-one-host", "tcp"])
 def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(new_job, ipc):
     job = new_job(2, 2, ipc=ipc).start(LISTS)
     job.succeed()
@@ -354,14 +359,14 @@ TWO_THREADS = """
 """
 
 
-@pytest.mark.parametrize(("size", "ipc"), [(7, True), (200_000, True), (200_000, False)])
+@pytest.mark.parametrize(("size", "ipc"), long_after(1, [(7, True), (200_000, True), (200_000, False)]))
 def test_threads_with_keys_of_their_own_do_not_wait_for_each_other(new_job, size, ipc):
     job = new_job(2, 2, ipc=ipc).start(TWO_THREADS.format(size=size, steps=30))
     job.succeed(50)
     assert job.out("worker0") == job.out("worker1") == "done\n"
 
 
-@pytest.mark.parametrize(("size", "rows"), [((5,), False), ((300_000,), False), ((5, 3), True)])
+@pytest.mark.parametrize(("size", "rows"), long_after(1, [((5,), False), ((300_000,), False), ((5, 3), True)]))
 def test_a_pull_waits_for_its_own_key_alone(new_job, size, rows):
     job = new_job(2, 1)
     code = """

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from long_after import long_after
 
 import pushgrad as mx
 from pushgrad.ps.optimizer import SGD
@@ -117,7 +118,7 @@ def expected(workers):
     return sums + plain.weight.reshape(3, 2)[[2, 0]].tolist()
 
 
-@pytest.mark.parametrize(("workers", "servers", "ipc"), [(2, 1, True), (2, 3, False)])
+@pytest.mark.parametrize(("workers", "servers", "ipc"), long_after(1, [(2, 1, True), (2, 3, False)]))
 def test_a_job_has_the_bits_of_one_process(new_job, workers, servers, ipc):
     job = new_job(workers, servers, ipc=ipc).start(TRAIN)
     job.succeed()

@@ -50,6 +50,7 @@ def shared(new_shared_job):
     return found
 
 
+@pytest.mark.long
 def test_shared_memory_has_the_bits_of_the_wire(new_job, shared):
     in_place, wired = results(new_job(2, 2, PUSHGRAD_TRANSPORT="ipc"))
     assert not in_place

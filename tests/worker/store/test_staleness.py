@@ -8,6 +8,7 @@ import json
 import os
 
 import pytest
+from long_after import long_after
 
 STEPS = 8
 CASES = {
@@ -65,7 +66,7 @@ def seen(new_shared_job):
     return ask
 
 
-@pytest.mark.parametrize(("workers", "staleness"), [(2, 0), (2, 2), (3, 1), (3, 3)])
+@pytest.mark.parametrize(("workers", "staleness"), long_after(1, [(2, 0), (2, 2), (3, 1), (3, 3)]))
 def test_ssp_lets_a_worker_get_so_far_ahead_and_no_further(seen, workers, staleness):
     *others, slow = seen(workers, "dist_ssp", staleness)
     for each in others:
@@ -107,6 +108,7 @@ FREE = """
 """
 
 
+@pytest.mark.long
 def test_async_waits_for_nobody(new_job):
     job = new_job(3, 1)
     for rank in range(2):

@@ -47,6 +47,13 @@ def test_the_environment_decides_where_fit_does_not(tmp_path, monkeypatch):
     assert not there.source.required
 
 
+def test_what_a_failure_leads_to():
+    assert not SnapshotOptions.of(None, None, {}).stops
+    assert SnapshotOptions.of(None, None, {"PUSHGRAD_ON_SNAPSHOT_FAILURE": "stop"}).stops
+    with pytest.raises(ParameterError, match="PUSHGRAD_ON_SNAPSHOT_FAILURE: expected warn or stop, got 'halt'"):
+        SnapshotOptions.of(None, None, {"PUSHGRAD_ON_SNAPSHOT_FAILURE": "halt"})
+
+
 def test_a_path_is_where_it_goes_on_from_and_where_the_next_ones_are_kept(tmp_path):
     one = tmp_path / "kept" / "000002-fit1-step9"
     one.mkdir(parents=True)

@@ -15,6 +15,7 @@ from pushgrad.common.errors import FileFormatError, JobError, ParameterError
 from pushgrad.worker.files import snapshot
 from pushgrad.worker.store.session import Session
 from pushgrad.worker.training import script_run, snapshots
+from pushgrad.worker.training.capture import Capture
 from pushgrad.worker.training.fit_state import FitState
 from pushgrad.worker.training.resuming import say_what_differs
 
@@ -421,6 +422,52 @@ def test_the_training_goes_on_while_a_slow_disk_writes(script, monkeypatch):
     finish()
     assert steps[:2] == [3, 7], "that of step 6 is taken as soon as it can be"
     assert steps[-1] == 12
+
+
+@pytest.mark.parametrize("compression", [None, {"type": "2bit", "threshold": 0.01}], ids=["plain", "2bit"])
+def test_a_snapshot_that_is_copied_during_the_next_step_has_the_same_bits(script, monkeypatch, compression):
+    made, stepped, finish = [], threading.Event(), Capture.finish
+
+    def late(capture):
+        assert stepped.wait(30)
+        finish(capture)
+
+    def at_step_4(param):
+        if param.model.num_update == 4:
+            stepped.set()
+
+    options = {"num_epoch": 1, "batch_end_callback": at_step_4, "kvstore": "device", "compression_params": compression}
+    for finishes in (finish, late):
+        monkeypatch.setattr(Capture, "finish", finishes)
+        stepped.clear()
+        folder = script(snapshot="3steps")
+        monkeypatch.setenv("PUSHGRAD_SNAPSHOT_DIR", str(folder / str(len(made))))
+        if finishes is late:
+            monkeypatch.setattr(script_run.ScriptRun, "write", write_in_a_thread)
+        train(**options)
+        (run,) = script_run._runs.values()
+        run.finish_writing()
+        (path,) = run.folder.path.glob("*-step3")
+        made.append(json.loads((path / "state.json").read_text())["arrays"])
+    assert made[0] == made[1]
+    assert len(made[0]) > 10
+
+
+def test_the_result_of_a_fit_is_what_it_was_when_it_ended(script, monkeypatch):
+    released, write = threading.Event(), snapshot.write
+    monkeypatch.setattr(snapshot, "write", lambda *given: released.wait(30) and write(*given))
+    folder = script(snapshot="99steps")
+    monkeypatch.setattr(script_run.ScriptRun, "write", write_in_a_thread)
+    model = train(num_epoch=1)
+    expected = bits(model)
+    for array in model.arg_params.values():
+        array[...] = 0
+    released.set()
+    (run,) = script_run._runs.values()
+    run.finish_writing()
+    script(resume="auto")
+    assert bits(train(num_epoch=1)) == expected
+    assert folder.is_dir()
 
 
 def test_what_changes_the_bits_is_said(script, capsys):

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from long_after import long_after
 
 import pushgrad as mx
 from pushgrad.worker.training.sparse_embeddings import find_lookups
@@ -124,7 +125,7 @@ JOB = """
 """
 
 
-@pytest.mark.parametrize(("workers", "servers", "ipc"), [(2, 1, True), (4, 2, False)])
+@pytest.mark.parametrize(("workers", "servers", "ipc"), long_after(1, [(2, 1, True), (4, 2, False)]))
 def test_a_job_has_the_bits_of_one_process(new_job, workers, servers, ipc):
     X, y = words()
     script = JOB.replace("DATA", json.dumps([X.tolist(), y.tolist()]))

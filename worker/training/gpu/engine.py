@@ -21,6 +21,7 @@ from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
 from ...execution.gpu.replicas import BUCKET, WHOLE, Replicas
 from ...store.kv import fitting_kind
+from ..capture import Capture, Held
 from ..engine import Engine, FitSetup
 from ..feeding import input_shapes
 from ..sparse_embeddings import find_lookups
@@ -118,6 +119,10 @@ class CudaEngine(Engine):
         layout = self._replicas.weight_layout
         found = {state: self._fetch(layout, block) for state, block in self._states[0].items()}
         return {name: {state: arrays[name] for state, arrays in found.items()} for name in self._setup.learned}
+
+    def capture(self, whole: bool) -> Capture:
+        """Copy everything from the first GPU at once. Waits for it."""
+        return Capture(Held(self.weights(), self.states(), self.optimizer_states()) if whole else Held())
 
     def own_state(self) -> Mapping[str, Any]:
         """The scale of losses in float16, the same on all GPUs. Waits for the first."""
