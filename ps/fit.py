@@ -94,8 +94,8 @@ class Range(Entry):
     def update(self, optimizer: Optimizer | None, lr: float) -> None:
         """Make the next version from the gradients of all slots, only of the rows named if all came by rows.
 
-        Not so of an optimizer that is not lazy. Mixed with whole gradients, rows are expanded first: then every element has a gradient, and weight decay and
-        momentum act on all of them.
+        Mixed with whole gradients, or for an optimizer that is not lazy, rows are expanded first: then every element
+        has a gradient, and weight decay and momentum act on all of them.
         """
         if len(self._by_rows) == len(self.slots) and (optimizer is None or optimizer.lazy):
             by_rows, self._by_rows = self._by_rows, {}
@@ -103,7 +103,9 @@ class Range(Entry):
             return
         self.fill_slots()
         if optimizer is None:
-            in_slices(self.weight.size, lambda low, high: sum_rows(self.slots, self.weight[low:high], self.column + low))
+            in_slices(
+                self.weight.size, lambda low, high: sum_rows(self.slots, self.weight[low:high], self.column + low)
+            )
         else:
             self._apply(optimizer, self.step(optimizer, lr))
         self.updated(lr)

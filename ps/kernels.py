@@ -1,6 +1,7 @@
 """Compiled passes over gradients. Importing this module imports numba: `update` does so when first needed.
 
-`rows` is (workers, n'), `out` is flat, (n,); passes use the elements [column, column + n) of each row. `pairs` (workers - 1, 2) is the order of additions, from update.tree_pairs. Partial sums are left in `rows`.
+`rows` is (workers, n'), `out` is flat, (n,); passes use the elements [column, column + n) of each row. `pairs`
+(workers - 1, 2) is the order of additions, from update.tree_pairs. Partial sums are left in `rows`.
 The inner loops run over views that begin at 0, because the compiler vectorises only those.
 No fastmath: every operation rounds as numpy's does, so that the plain versions in `update` give the same bits. A fused
 multiply-add or another order of additions would not.

@@ -15,9 +15,9 @@ from ..common.errors import ParameterError
 from ..common.suggestion import suggestion
 from .optimizers.adam import Adam, Adamax, AdamW, Nadam
 from .optimizers.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
-from .optimizers.base import KNOWN, Optimizer, Step, register
+from .optimizers.base import KNOWN, Optimizer
 from .optimizers.langevin import SGLD
-from .optimizers.momentum import NAG, SGD, AddScaled, Signum
+from .optimizers.momentum import NAG, SGD, Signum
 from .optimizers.whole_keys import LAMB, LARS
 
 __all__ = [

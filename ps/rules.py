@@ -1,8 +1,8 @@
 """Compiled passes of the optimizers' updates, one per rule: sum and update in one pass over a range, block by block.
 
 Arguments are those of the passes in kernels.py: rows, column, pairs, weight, the states, then numbers of the weight's
-dtype: lr, wd, rescale and clip, then the rule's own. g is the rescaled, clipped sum with weight decay where the rule has
-it. The rules are said in words in ps/optimizers; worker/cuda/source/update.cu has each of them operation by operation.
+dtype: lr, wd, rescale and clip, then the rule's own. g is the rescaled, clipped sum with weight decay where the rule
+has it. ps/optimizers says the rules in words; worker/cuda/source/update.cu has them operation by operation.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def add_scaled(rows: Any, column: int, pairs: Any, weight: Any, rescale: Any) ->
 def nag(
     rows: Any, column: int, pairs: Any, weight: Any, mom: Any, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
 ) -> None:
-    """weight += momentum * (momentum * mom - lr * g) - lr * g; mom = momentum * mom - lr * g, with the new weight's g."""
+    """weight += momentum * (momentum * mom - lr * g) - lr * g; mom = momentum * mom - lr * g of the new weight."""
     for first in range(0, weight.size, BLOCK):
         last = min(first + BLOCK, weight.size)
         total, w, m = sum_block(rows, pairs, column + first, column + last), weight[first:last], mom[first:last]

@@ -24,9 +24,7 @@ class Entry:
     the key's name, and the weight begins at its element `lo`.
     """
 
-    def __init__(
-        self, weight: Array, lr_mult: float = 1.0, wd_mult: float = 1.0, key: str = "", lo: int = 0
-    ) -> None:
+    def __init__(self, weight: Array, lr_mult: float = 1.0, wd_mult: float = 1.0, key: str = "", lo: int = 0) -> None:
         self.weight, self.lr_mult, self.wd_mult, self.key, self.lo = weight, lr_mult, wd_mult, key, lo
         self.states: dict[str, Array] = {}
         self.version = 0

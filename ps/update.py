@@ -1,5 +1,5 @@
-"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py, rules.py), and the plain
-numpy versions that specify them bit for bit.
+"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py, rules.py), and the
+plain numpy versions that specify the sum and sgd bit for bit.
 
 `rows` is (workers, n), one gradient per worker in rank order; every compiled pass overwrites it with partial sums, so
 that summing needs no memory of its own. Scalars must already be of the weight's dtype: then numpy does not compute in

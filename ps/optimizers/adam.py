@@ -132,7 +132,7 @@ class Nadam(Moments):
     schedule_decay: float = number(0.004, 0.0)
 
     def _momentum(self, t: int) -> float:
-        return self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay))
+        return self.beta1 * (1.0 - 0.5 * math.pow(0.96, t * self.schedule_decay))
 
     def _product(self, t: int) -> float:
         product = 1.0

@@ -106,8 +106,8 @@ class Optimizer:
     def going_on(self, updates: int) -> Self:
         """The same optimizer for a training that has made `updates` updates already."""
         found = copy(self)
-        found.begin_num_update = updates
-        found.last_lr = self.rate(updates - 1) if updates else None
+        found.begin_num_update += updates
+        found.last_lr = self.rate(updates - 1) if updates else self.last_lr
         return found
 
     def apply(self, rows: Array, weight: Array, states: dict[str, Array], step: Step, column: int = 0) -> None:

@@ -36,5 +36,5 @@ class SGLD(Descent):
         return step.lr / 2, self.deviation(step.lr)
 
     def scalars(self, step: Step, scalar: Callable[[float], Any]) -> list[Any]:
-        """After the numbers of the weight's dtype, which noise: whole numbers for seed, key, update and first element."""
+        """After the numbers of the weight's dtype, the whole numbers for noise: seed, key, update, first element."""
         return [*super().scalars(step, scalar), int(self.seed), zlib.crc32(step.key.encode()), step.t, step.lo]

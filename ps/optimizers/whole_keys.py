@@ -87,9 +87,9 @@ class LAMB(Moments, WholeKey):
 class LARS(WholeKey):
     """SGD with a rate per layer (You et al., arXiv:1708.03888), as MXNet's.
 
-    lr becomes lr * eta * |w| / (|rescale_grad * grad| + wd * |w| + eps) if both norms are above 0, but not for keys whose
-    names end in gamma, beta or bias; the rest is sgd. With `momentum_correction`, momentum is multiplied by the rate's
-    change since the last update (Goyal et al., arXiv:1706.02677).
+    lr becomes lr * eta * |w| / (|rescale_grad * grad| + wd * |w| + eps) if both norms are above 0, but not for keys
+    whose names end in gamma, beta or bias; the rest is sgd. With `momentum_correction`, momentum is multiplied by the
+    rate's change since the last update (Goyal et al., arXiv:1706.02677).
     """
 
     name = "lars"

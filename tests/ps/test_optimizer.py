@@ -3,7 +3,8 @@ import pytest
 
 from pushgrad.common.errors import ParameterError
 from pushgrad.ps import optimizer as public
-from pushgrad.ps.optimizer import SGD, AddScaled, create, from_description
+from pushgrad.ps.optimizer import SGD, create, from_description
+from pushgrad.ps.optimizers.momentum import AddScaled
 
 
 def test_the_description_makes_an_equal_optimizer():

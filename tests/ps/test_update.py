@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pushgrad.common.slices import tree_reduce
-from pushgrad.ps.optimizer import SGD, Step, create
+from pushgrad.ps.optimizer import SGD, create
+from pushgrad.ps.optimizers.base import Step
 from pushgrad.ps.update import all_finite, plain_sgd, plain_sum, sum_rows, tree_pairs
 
 

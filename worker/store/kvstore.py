@@ -19,7 +19,7 @@ from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
-from .keys import check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
+from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 

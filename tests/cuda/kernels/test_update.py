@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, AddScaled, Step
+from pushgrad.ps.optimizers.base import Step
+from pushgrad.ps.optimizers.momentum import SGD, AddScaled
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span, handles
 
 LAYOUT = [

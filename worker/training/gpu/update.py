@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ....ps.optimizer import SGD, AddScaled, Optimizer
+from ....ps.optimizers.base import Optimizer
+from ....ps.optimizers.momentum import SGD, AddScaled
 from ...array import Array
 from ...cuda.device import Device
 from ...cuda.loss_scale import NOTHING, LossScale
