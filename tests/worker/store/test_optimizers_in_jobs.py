@@ -111,7 +111,7 @@ def test_a_key_that_is_cut_already_is_refused(new_job):
         try:
             kv.push("w", np.ones(1000, np.float32))
             kv.pull("w")
-        except mx.RemoteError as error:
+        except mx.PushgradError as error:
             print(error)
     """
     job = new_job(1, 2, MXNET_KVSTORE_BIGARRAY_BOUND="100").start(code)
