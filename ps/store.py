@@ -53,12 +53,12 @@ class Entry:
 
     def step(self, optimizer: Optimizer, lr: float) -> Step:
         """What the next update is told; `lr` is the step's rate before the key's own factor."""
-        last = optimizer.last_lr if self._last_lr is None else self._last_lr
         return Step(
-            lr=lr * self.lr_mult,
+            lr=lr,
+            lr_mult=self.lr_mult,
             wd_mult=self.wd_mult,
             t=optimizer.begin_num_update + self.version + 1,
-            last_lr=None if last is None else last * self.lr_mult,
+            last_lr=optimizer.last_lr if self._last_lr is None else self._last_lr,
             key=self.key,
             lo=self.lo,
         )

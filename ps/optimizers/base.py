@@ -33,17 +33,23 @@ def share(default: float) -> Any:
 class Step:
     """What an update of a key is told besides its arrays.
 
-    `lr` is already multiplied by the key's own factor, `wd_mult` is not yet part of the weight decay. `t` counts the
+    `lr_mult` and `wd_mult` are the key's own factors of the learning rate `lr` and of the weight decay. `t` counts the
     key's updates from 1, earlier trainings included. `last_lr` is the `lr` of the update before, None if there was
     none. `key` is the key's name, and the arrays begin at its element `lo`.
     """
 
     lr: float
+    lr_mult: float = 1.0
     wd_mult: float = 1.0
     t: int = 1
     last_lr: float | None = None
     key: str = ""
     lo: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The key's learning rate."""
+        return self.lr * self.lr_mult
 
 
 def register(cls: O) -> O:
@@ -170,7 +176,8 @@ class Descent(Optimizer):
         the same bits.
         """
         clip = math.inf if self.clip_gradient is None else self.clip_gradient
-        common = (step.lr * self.correction(step.t), self.wd * step.wd_mult, self.rescale_grad, clip)
+        rate = step.lr * self.correction(step.t) * step.lr_mult
+        common = (rate, self.wd * step.wd_mult, self.rescale_grad, clip)
         return [scalar(value) for value in (*common, *self.numbers(step, scalar))]
 
     def apply(self, rows: Array, weight: Array, states: dict[str, Array], step: Step, column: int = 0) -> None:

@@ -33,7 +33,7 @@ class SGLD(Descent):
 
     def numbers(self, step: Step, scalar: Callable[[float], Any]) -> Sequence[Any]:
         """Half the rate and the deviation."""
-        return step.lr / 2, self.deviation(step.lr)
+        return step.rate / 2, self.deviation(step.rate)
 
     def scalars(self, step: Step, scalar: Callable[[float], Any]) -> list[Any]:
         """After the numbers of the weight's dtype, the whole numbers for noise: seed, key, update, first element."""

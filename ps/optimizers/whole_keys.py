@@ -126,9 +126,9 @@ class LARS(WholeKey):
 
     def _rate(self, of_weight: float, of_gradient: float, step: Step) -> float:
         if step.key.endswith(("gamma", "beta", "bias")) or not (of_weight and of_gradient):
-            return step.lr
+            return step.rate
         decay = self.wd * step.wd_mult
-        return step.lr * self.eta * of_weight / (of_gradient * abs(self.rescale_grad) + decay * of_weight + self.eps)
+        return step.rate * self.eta * of_weight / (of_gradient * abs(self.rescale_grad) + decay * of_weight + self.eps)
 
     def _momentum(self, step: Step) -> float:
         if not (self.momentum_correction and step.last_lr):

@@ -52,7 +52,7 @@ def test_sgd_has_the_bits_of_the_plain_one(dtype, workers, options):
     for step in range(3):
         rows = rows_of(workers, 10_000, dtype, seed=10 + step)
         plain_sgd(rows.copy(), plain, mom, *numbers)
-        sgd.apply(rows, weight, states, Step(0.05 * 0.3, 0.5))
+        sgd.apply(rows, weight, states, Step(0.05, 0.3, 0.5))
     assert weight.dtype == dtype
     np.testing.assert_array_equal(weight, plain)
     if mom is not None:

@@ -11,7 +11,6 @@ from pushgrad.ps.optimizer import create
 from pushgrad.ps.store import Entry
 from pushgrad.worker.training.lr_scheduler import FactorScheduler
 
-
 OPTIMIZERS = [
     ("nag", {"momentum": 0.9}),
     ("adam", {}),
