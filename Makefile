@@ -10,11 +10,15 @@ PORT := 8000
 CORES := -n auto --dist worksteal
 # Which files `make test-long` runs; all, if this is empty.
 LONG :=
+# How long `make soak` disturbs jobs.
+SOAK := 1h
+# How many schedules `make simulate` tries.
+SCHEDULES := 100000
 
 # The tests start hundreds of Pythons: without bytecode, each of them would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help mnist app test test-long test-huge test-engines ray lint format docs bench peers wheel-test clean
+.PHONY: help mnist app test test-long test-huge test-engines simulate soak ray lint format docs bench peers wheel-test clean
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
@@ -23,6 +27,8 @@ help:
 	@echo "make test-huge  those that need the memory of a large machine"
 	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm, Ray"
 	@echo "make ray     build .venv-ray, with which make test-engines starts jobs on Ray, too"
+	@echo "make simulate  100 000 schedules of faults in simulated jobs; SCHEDULES=1000 makes it shorter"
+	@echo "make soak    an hour of small jobs whose processes are killed and connections cut; SOAK=60s makes it shorter"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make docs    write docs/operators.md, the plot of docs/scale.md and the picture of docs/architecture.md"
 	@echo "make bench   time the same work here and in what else is installed (see benchmarks/README.md)"
@@ -66,6 +72,12 @@ ray: .venv-ray/installed
 	$(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/pip install --quiet --editable '.[ray]'
 	touch $@
+
+simulate: $(VENV)/installed
+	$(BIN)/python tests/simulation/run.py --schedules $(SCHEDULES)
+
+soak: $(VENV)/installed
+	$(BIN)/python tests/soak.py --seconds $(SOAK)
 
 # A clone may have any name, so the type checkers find the package through a link of the right one.
 $(VENV)/typing/pushgrad: $(VENV)/installed

@@ -17,7 +17,7 @@ _FACE: dict[str, tuple[str, str | None]] = {
     "nd": (".worker.files.ndfile", None),
     "formats": (".worker.files.formats", None),
     "io": (".worker.data.io", None),
-    "kv": (".worker.store.kv", None),
+    "kv": (".worker.training.kv", None),
     "init": (".worker.training.initializers.initializer", None),
     "models": (".worker.models", None),
     "metric": (".worker.training.metrics.metric", None),

@@ -19,11 +19,11 @@ from .worker.graphs import naming as name
 from .worker.graphs.naming import AttrScope
 from .worker.ops import custom_prop as operator
 from .worker.profiling import profiler as profiler
-from .worker.store import kv as kv
 from .worker.store.joining import num_workers, rank
 from .worker.symbols import sym as sym
 from .worker.symbols import sym as symbol
 from .worker.training import callback as callback
+from .worker.training import kv as kv
 from .worker.training import lr_scheduler as lr_scheduler
 from .worker.training.feedforward import FeedForward
 from .worker.training.initializers import initializer as init

@@ -1,28 +1,27 @@
 """A server's or worker's connection to the scheduler: joining, signs of life, and news of the job's end.
 
-It owns one DEALER, used by the owner's thread only, and a `Pulse` with a thread of its own. Only `join` and `leave`
-block; otherwise the owner's loop polls `sockets()`, then calls `receive` and `check`. Tests replace the clock.
+It owns one Connection, used by the owner's thread only, and a `Pulse` with a thread of its own. Only `join` and `leave`
+block; otherwise the owner's loop polls `sockets()`, then calls `receive` and `check`. Tests replace clock and network.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import socket as network
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import zmq
-
 from .address import is_number, scheduler_endpoint
-from .channel import Context, Socket, Watch, dealer, receive, send
-from .codec import Message, encode
+from .channel import Socket
+from .codec import Message
 from .curve import keys_for
 from .errors import JobError, PeerLost, RemoteError
 from .hearing import Hearing
 from .job import JobEnv
 from .messages import Abort, Error, Hello, Leave, Left, Ping, Registered, Welcome
+from .network import Network
 from .pulse import Pulse
 from .wire import WireError, cut
 
@@ -39,7 +38,7 @@ class Link:
     def __init__(
         self,
         env: JobEnv,
-        context: Context,
+        network: Network,
         endpoint: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         incarnation: str | None = None,
@@ -49,19 +48,18 @@ class Link:
         self.identity = f"{env.role}-{self.incarnation}".encode()
         self.root = scheduler_endpoint(env)
         self.keys = keys_for(env, self.root)
-        self.socket: Socket = dealer(context, self.root, self.identity, self.keys)
+        self.network = network
         # With `immediate` a lost connection takes the messages that have come but not been read along with it: the last
         # one is often the `abort` or `left` of a scheduler that has just ended.
-        self.socket.immediate = False
-        self.watch = Watch(self.socket, self.root, self.keys is not None)
+        self.connection = network.connect(self.root, self.identity, self.keys, immediate=False)
+        self.watch = self.connection.watch
         self.hearing = Hearing(f"the scheduler at {self.root}")
-        self.socket.connect(self.root)
         self.hello = Hello(
             job=env.job_id,
             role=env.role,
             rank=env.rank,
             incarnation=self.incarnation,
-            host=cut(network.gethostname(), 255),
+            host=cut(socket.gethostname(), 255),
             pid=os.getpid(),
             endpoint=endpoint,
             workers=env.num_workers,
@@ -74,33 +72,37 @@ class Link:
         self.registered = False
         self._scheduler: str | None = None  # the name of the one that has let us in
         self._heard = self._looked = clock()  # when the scheduler last said something, and when we last looked
+        self._next_hello, self._deadline = self._looked, self._looked + env.start_timeout
+        # On which connection we said hello and asked to leave: what was said on an earlier one may be lost.
+        self._greeted, self._asked = 0, -1
         self._early: list[Message] = []  # what came together with the welcome, for the first `receive` after `join`
 
     def sockets(self) -> list[Socket]:
-        """The sockets that the owner polls for reading: the DEALER and the monitor of its connection."""
-        return [self.socket, self.watch.monitor]
+        """The sockets that the owner polls for reading."""
+        return self.connection.sockets()
 
     def join(self) -> Welcome:
         """Say hello until the scheduler answers, then wait for the welcome that comes when everyone is there.
 
-        Raises JobError if the scheduler refuses us or does not answer within `start_timeout` seconds (how long it then
-        waits for the others is its own business), and PeerLost if the job is aborted or the scheduler falls silent.
+        Raises JobError if the scheduler refuses us or does not answer within `start_timeout` seconds of this link's
+        making (how long it then waits for the others is its own business), and PeerLost if the job is aborted or the
+        scheduler falls silent.
         """
-        deadline = self.clock() + self.env.start_timeout
-        again = self.clock()
-        poller = zmq.Poller()
-        for item in self.sockets():
-            poller.register(item, zmq.POLLIN)
-        while self.welcome is None:
-            now = self.clock()
-            if now >= deadline and not self.registered:
+        while (welcome := self.try_to_join()) is None:
+            self.connection.poll(max(0.01, min(self._next_hello - self.clock(), 0.2)))
+        return welcome
+
+    def try_to_join(self) -> Welcome | None:
+        """One look of `join`, which waits for nothing: the welcome if it has come."""
+        self._early = self.receive()
+        self.check()
+        now = self.clock()
+        if not self.registered:  # also with the welcome in hand: the answer to the hello before it may have been lost
+            if now >= self._deadline:
                 raise self._no_answer()
-            if now >= again and not self.registered:
-                again = now + (HELLO_AGAIN if self.send(self.hello) else 0.05)  # soon, if it could not be sent
-            poller.poll(int(1000 * max(0.01, min(again - now, 0.2))))
-            self._early = self.receive()
-            self.check()
-        return self.welcome
+            if now >= self._next_hello:
+                self._next_hello = now + (HELLO_AGAIN if self._greet() else 0.05)  # soon, if it was not sent
+        return self.welcome if self.registered else None
 
     def _no_answer(self) -> JobError:
         name = self.env.root_uri
@@ -114,7 +116,7 @@ class Link:
 
     def send(self, message: Message) -> bool:
         """Queue a message for the scheduler without waiting; False if that is not possible."""
-        return send(self.socket, encode(message))
+        return self.connection.send(message)
 
     def receive(self) -> list[Message]:
         """All messages that have come from the scheduler, except those that concern the link itself.
@@ -122,19 +124,27 @@ class Link:
         Raises PeerLost on `abort` and if the scheduler is another one, JobError if it refuses us. What is no valid
         message is dropped.
         """
-        # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
-        # lasting ones (welcome, gone, stop), and everything here may be received twice.
-        if self.watch.drain() and self.registered:
-            self.send(self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler))
+        self.watch.drain()
         found, self._early = self._early, []
-        while (frames := receive(self.socket)) is not None:
+        while (frames := self.connection.receive()) is not None:
             self._heard = self.clock()
             item = self.hearing.understand(frames)
             if item is None:
                 self._check_version()
             elif not self._handled(item):
                 found.append(item)
+        # Connected anew: messages to us may have been lost with the old connection. The answer to a hello repeats the
+        # lasting ones (welcome, gone, stop), and everything here may be received twice. Asked for last: that we are
+        # registered may be among what has come by the old connection.
+        if self.registered and self.watch.connections != self._greeted:
+            self._greet()
         return found
+
+    def _greet(self) -> bool:
+        hello = self.hello if self.welcome is None else replace(self.hello, scheduler=self._scheduler)
+        if sent := self.send(hello):
+            self._greeted = max(1, self.watch.connections)  # what is said before there is any goes with the first
+        return sent
 
     def _check_version(self) -> None:
         """JobError if what answers our hello speaks another version: nothing that it says can ever be read."""
@@ -160,7 +170,7 @@ class Link:
         if isinstance(item, Abort):
             self.send(Leave())  # confirms it: the scheduler ends as soon as everyone knows
             raise PeerLost(item.sentence)
-        if isinstance(item, Error) and item.code == "restarted":
+        if isinstance(item, Error) and self.welcome is not None and item.code in ("restarted", "generation"):
             raise PeerLost(f"the scheduler at {self.root} is another one than at the start: {remote(item)}")
         if isinstance(item, Error) and self.welcome is None:
             raise refused(item)
@@ -180,7 +190,7 @@ class Link:
         if self.welcome is None:
             self._scheduler = item.scheduler
         if self.pulse is None:
-            self.pulse = Pulse(self.root, self.identity, self.keys)
+            self.pulse = self.network.pulse(self.root, self.identity, self.keys)
 
     def check(self) -> None:
         """Raise PeerLost if the scheduler has been silent for a lease. Call it often, and after `receive`.
@@ -202,19 +212,18 @@ class Link:
         Raises what `receive` raises. A scheduler that does not answer is not an error: the work is done.
         """
         deadline = self.clock() + self.lease / 2
-        asked: int | None = None  # on which connection, counted from the first: what was said on an earlier one is lost
-        while self.clock() < deadline:
-            if asked != self.watch.connections and self.send(Leave()):
-                asked = self.watch.connections
-            self.socket.poll(20)
-            if any(isinstance(item, Left) for item in self.receive()):
-                return
+        while not self.try_to_leave() and self.clock() < deadline:
+            self.connection.poll(0.02)
+
+    def try_to_leave(self) -> bool:
+        """One look of `leave`, which waits for nothing: whether the scheduler has let us go."""
+        if self._asked != self.watch.connections and self.send(Leave()):
+            self._asked = self.watch.connections
+        return any(isinstance(item, Left) for item in self.receive())
 
     def close(self, linger: float = 0.0) -> None:
-        """Close the sockets and end the pulse; messages that are not sent yet get `linger` seconds."""
-        self.socket.disable_monitor()
-        self.watch.monitor.close(0)
-        self.socket.close(int(1000 * linger))
+        """Close the connection and end the pulse; messages that are not sent yet get `linger` seconds."""
+        self.connection.close(linger)
         if self.pulse is not None:
             self.pulse.close()
 

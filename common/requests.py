@@ -104,13 +104,15 @@ class OfTensors(Message):
 class Init(FromWorker, OfTensors):
     """The first value of ranges (`part` "weight") or of one of their optimizer states. From rank 0 only.
 
-    Initialising a range again is acknowledged and changes nothing once a push has come. Answered by `ack` with n 0.
+    Initialising a range again is acknowledged and changes nothing once a push has come. With `restores`, weights take
+    the place of the first ones, once and before any push. Answered by `ack` with n 0.
     """
 
     op: ClassVar[str] = "init"
     part: str = checked(PART)
     lr_mult: float = checked(number(0.0))
     wd_mult: float = checked(number(0.0))
+    restores: bool | None = checked(optional(flag), default=None)
 
 
 @message

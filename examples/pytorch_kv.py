@@ -3,6 +3,7 @@
 python examples/pytorch_kv.py
 launch --workers 2 examples/pytorch_kv.py          the same numbers, each worker with half of every batch
 python examples/pytorch_kv.py --plain              torch.optim.SGD alone, for comparison
+launch --workers 2 --snapshot 5s --resume auto examples/pytorch_kv.py      goes on where it was, if it was killed
 
 Needs torch (pip install torch), which pushgrad itself does not.
 """
@@ -25,20 +26,29 @@ def network():
     return torch.nn.Sequential(*layers)
 
 
-def served(parameters, learning_rate, momentum):
-    """A function that has the servers update `parameters` (name -> tensor) with the gradients that backward left."""
-    kv = mx.kv.create("auto")
-    kv.set_optimizer(mx.optimizer.create("sgd", learning_rate=learning_rate, momentum=momentum))
-    # Detached tensors share the parameters' memory, so that pulling into them updates the network.
-    names, weights = list(parameters), [parameter.detach() for parameter in parameters.values()]
-    kv.init(names, weights)
-    kv.pull(names, out=weights)
+class Served:
+    """Has the servers update `parameters` (name -> tensor) with the gradients that backward left.
 
-    def step():
-        kv.push(names, [parameter.grad for parameter in parameters.values()])
-        kv.pull(names, out=weights)
+    `done` is how many steps there have been, also before a kill from which this goes on.
+    """
 
-    return step
+    def __init__(self, parameters, learning_rate, momentum):
+        self.kv = mx.kv.create("auto")
+        self.kv.set_optimizer(mx.optimizer.create("sgd", learning_rate=learning_rate, momentum=momentum))
+        self.names, self.parameters = list(parameters), list(parameters.values())
+        # Detached tensors share the parameters' memory, so that pulling into them updates the network.
+        self.weights = [parameter.detach() for parameter in self.parameters]
+        self.kv.init(self.names, self.weights)
+        self.done, _ = self.kv.restore() or (0, None)
+        self.kv.pull(self.names, out=self.weights)
+
+    def step(self):
+        self.kv.push(self.names, [parameter.grad for parameter in self.parameters])
+        self.kv.pull(self.names, out=self.weights)
+        self.done += 1
+        # The weights and momentum are on the servers. What else a script needs goes into `extra`, such as the state of
+        # torch's random numbers, torch.get_rng_state().numpy(), if it uses them.
+        self.kv.snapshot(self.done)
 
 
 @click.command()
@@ -53,19 +63,20 @@ def main(data, plain, steps, batch_size, learning_rate, momentum, save):
     """Train a small perceptron on handwritten digits."""
     digits = load(data)
     images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels).long()
-    net = network()
+    net, done = network(), 0
     if plain:
-        step = torch.optim.SGD(net.parameters(), lr=learning_rate, momentum=momentum).step
+        optimizer = torch.optim.SGD(net.parameters(), lr=learning_rate, momentum=momentum)
     else:
-        step = served(dict(net.named_parameters()), learning_rate, momentum)
+        optimizer = Served(dict(net.named_parameters()), learning_rate, momentum)
+        done = optimizer.done
     first, last = (batch_size * (mx.rank() + i) // mx.num_workers() for i in range(2))  # this worker's share
-    for n in range(steps):
+    for n in range(done, steps):
         here = torch.arange(n * batch_size + first, n * batch_size + last) % len(images)
         net.zero_grad()
         # A sum over the share, divided by the whole batch: the servers add up the workers' gradients.
         loss = torch.nn.functional.cross_entropy(net(images[here]), labels[here], reduction="sum") / batch_size
         loss.backward()
-        step()
+        optimizer.step()
     if mx.rank() == 0:
         right = net(torch.from_numpy(digits.test_images)).argmax(1) == torch.from_numpy(digits.test_labels)
         print(f"Test-accuracy={right.float().mean().item():.4f}")

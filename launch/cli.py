@@ -161,6 +161,11 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     type=click.Choice(["warn", "stop"]),
     help="What to do when one cannot be written.  [default: warn]",
 )
+@click.option(
+    "--on-nan",
+    type=click.Choice(("error", "skip", "stop", "allow")),
+    help="What fits do about gradients that are NaN or infinite; by default an error.",
+)
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
 @click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
 @click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")

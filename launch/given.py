@@ -40,3 +40,4 @@ class Options:
     snapshot: str | None = None
     resume: str | None = None
     on_snapshot_failure: str | None = None
+    on_nan: str | None = None

@@ -14,12 +14,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .processes import end_all, members
+from .processes import POLL, end_all, members
 
 PATIENCE = 1.5  # seconds between TERM and KILL: nothing may be left 5 s after the launcher's death
+# Seconds for a child that was started in a killed launcher's last instant: it has no marks before it runs its program.
+UNBORN = 1.0
+GOODBYE = b"end\n"  # the launcher's last line, unless it is killed: it starts nothing any more
 
 
 class Keeper:
@@ -60,6 +64,7 @@ class Keeper:
 
     def close(self, leave: bool = False) -> None:
         """Let the keeper clear up, and wait until it has; `leave` it alone if it will find what cannot be ended."""
+        self._tell(GOODBYE)
         os.close(self._write)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0 if leave else None)
@@ -78,8 +83,13 @@ def main(job_dir: str, *marks: str) -> None:
     # A signal that ends the launcher may have been sent to its keeper, too, which is needed most just then.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
-    leaders = guarded(sys.stdin.buffer.read())
+    said = sys.stdin.buffer.read()
+    leaders = guarded(said.removesuffix(GOODBYE))
+    end = time.monotonic() + (0.0 if said.endswith(GOODBYE) else UNBORN)
     end_all(lambda: members(leaders, marks), PATIENCE)
+    while time.monotonic() < end:
+        time.sleep(POLL)
+        end_all(lambda: members(leaders, marks), PATIENCE)
     shutil.rmtree(job_dir, ignore_errors=True)  # sockets, mapped files
 
 

@@ -39,7 +39,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     _check_platform()
     check_folder()
     check_options(options.cluster, engine(options.cluster), vars(options))
-    env = parse_env(options.env) | _snapshot_options(options)
+    env = parse_env(options.env) | _fit_options(options)
     in_images = engine(options.cluster).in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
@@ -76,9 +76,14 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     return job if python == sys.executable else replace(job, role_command=(python, *ROLE))
 
 
-def _snapshot_options(options: Options) -> dict[str, str]:
-    """What options say of snapshots, as variables; the workers check them."""
-    given = {EVERY: options.snapshot, RESUME: options.resume, FAILURE: options.on_snapshot_failure}
+def _fit_options(options: Options) -> dict[str, str]:
+    """What options say of every fit of the script, as variables; the workers check them."""
+    given = {
+        EVERY: options.snapshot,
+        RESUME: options.resume,
+        FAILURE: options.on_snapshot_failure,
+        "PUSHGRAD_ON_NAN": options.on_nan,
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -64,4 +64,6 @@ class Restarts:
             return "from its beginning, as there is no snapshot yet"
         if not place.get("step"):
             return f"from the beginning of fit {place['fit']}"
+        if not place.get("epoch"):
+            return f"from step {place['step']} of its loop over mx.kv"
         return f"from step {place['step']} of fit {place['fit']} (epoch {place['epoch']}, batch {place['batch']})"

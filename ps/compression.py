@@ -21,6 +21,10 @@ _SHIFTS = np.array([6, 4, 2, 0], np.uint8)  # the first number has the two highe
 _UP, _DOWN = 3, 2
 
 
+# Numbers of at least this magnitude are nearer to the next one, which these codings lack, than to their largest.
+INFINITE_FROM = {"fp16": 65520.0, "bf16": float(np.uint32(0x7F7F8000).view(np.float32))}
+
+
 def encode(coding: Coding, values: Array, residual: Array) -> Array:
     """The code of the flat float32 `values` (n,), as uint8 (coding.nbytes(n),).
 

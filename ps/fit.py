@@ -42,7 +42,8 @@ class Range(Entry):
         self.column = 0  # of the slots, where this range's gradients begin: not 0 in a segment, which has whole keys
         self.segment: str | None = None  # the nonce of the segment in which weight and slots lie
         self._by_rows: dict[int, RowGradient] = {}  # what came by rows for the version under way, by slot
-        self.given: dict[str, Array] = {}  # the states that `init` has set: a repetition must find the same array
+        # The parts that `init` has set after the range was there: a repetition must find the same array.
+        self.given: dict[str, Array] = {}
 
     @property
     def nbytes(self) -> int:
@@ -128,7 +129,7 @@ class Range(Entry):
             in_slices(self.weight.size, update)
 
     def give(self, part: str, values: Array) -> None:
-        """Set a state (n,) to its first value. A repetition changes nothing, also before the first push."""
+        """Set a state (n,), or the weight anew, before the first push. A repetition changes nothing."""
         target = self.part(part)
         # Another optimizer's states are other arrays, and get a first value of their own.
         if target is not None and self.given.get(part) is not target and not any(self.ledger.pushed):

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import zmq
 
-from ..common.channel import Context, bound, router
+from ..common.channel import Context, bound, receive, router, send
 from ..common.curve import Keys
+from ..common.wire import Frame
 from .memory import return_freed_memory
 
 LOOK, COUNT = 0.1, 2.0  # seconds between two looks at the memory, and at the connections
@@ -47,6 +48,19 @@ class Listener:
         self._next_look = self._next_count = self._clear_until = 0.0
         self._dead: set[tuple[int, int]] = set()
         self._vain = 0
+
+    def receive(self) -> tuple[bytes, list[Frame]] | None:
+        """Identity of the sender and frames of the next message, None if none has come."""
+        frames = receive(self.socket)
+        return None if frames is None else (bytes(frames[0]), frames[1:])
+
+    def send(self, identity: bytes, frames: list[Frame], copy_below: int = 1 << 16) -> bool:
+        """Send without waiting, as channel's `send`; False if the peer's queue is full or it is not connected."""
+        return send(self.socket, [identity, *frames], copy_below)
+
+    def close(self, linger: float) -> None:
+        """Stop listening; messages that are not sent yet get `linger` seconds."""
+        self.socket.close(int(1000 * linger))
 
     def tend(self, held: Callable[[], int], now: float) -> str | None:
         """Call it often. If peers hold too much, make the socket anew and return what was wrong, else None.

@@ -237,14 +237,14 @@ class Membership:
         """
         self.phase, self.deadline = "aborted", now + ABORT_NOTICE
         self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
-        self.unaware = {item.identity for item in self.roster.present()}
+        self.unaware = dict.fromkeys(item.identity for item in self.roster.present())  # in order
         self.end = End(EXIT_FAILURE, self.bad_news.sentence)
         about = {"role": role, "rank": rank, "host": host, "reason": reason} | ({"silent": True} if silent else {})
         return [Tell("aborted", about), *(Send(identity, self.bad_news) for identity in self.unaware)]
 
     def _after_abort(self, identity: bytes, message: Message) -> list[Action]:
         if isinstance(message, Leave):
-            self.unaware.discard(identity)
+            self.unaware.pop(identity, None)
             return []
         return [Send(identity, self.bad_news)]  # whatever it says, it may not have heard yet
 

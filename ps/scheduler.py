@@ -1,6 +1,6 @@
 """The scheduler's process: one ROUTER, one thread, around the `Membership` state machine.
 
-Everything that is decided is decided there; here are the socket, the clock and the pipe to the launcher.
+Everything that is decided is decided there; here are messages, the clock and the pipe to the launcher.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import secrets
 import socket as network
 import sys
 import time
+from collections.abc import Callable
 
 import zmq
 
-from ..common.channel import Context, receive, send
+from ..common.channel import Context
 from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.errors import JobError
@@ -36,21 +37,18 @@ LINGER = 1.0  # seconds that ZeroMQ has, when the scheduler ends, to send what i
 
 
 class Scheduler:
-    """Listens at the job's root address until the job is over.
+    """The scheduler of the job that `env` describes, at a listener that is bound. `turn` does what is due.
 
-    Raises JobError if it cannot listen there, or if keys are needed and missing.
+    `launch` learns what happens from `status`.
     """
 
-    def __init__(self, env: JobEnv) -> None:
-        self.context: Context = zmq.Context()
-        self.claim = Claim(env)
-        keys = keys_for(env, self.claim.endpoint)
-        self.listener = Listener(self.context, self.claim.endpoint, self.claim.variable, keys, env.num_workers)
-        self.claim.bound(self.listener.endpoint)
-        self.status = StatusWriter(env.status_fd)
+    def __init__(
+        self, env: JobEnv, listener: Listener, status: StatusWriter, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.listener, self.status, self.clock = listener, status, clock
         name = secrets.token_hex(8)
         roster = Roster(env.job_id, env.num_workers, env.num_servers, network.gethostname(), name, env.generation)
-        self.membership = Membership(roster, env.lease, env.start_timeout, time.monotonic())
+        self.membership = Membership(roster, env.lease, env.start_timeout, clock())
         # Under a launcher the start-up time limit runs from the first worker's arrival: the launcher itself notices
         # processes that end before, and a script may prepare its data for minutes before it joins.
         if env.status_fd is not None:
@@ -58,36 +56,24 @@ class Scheduler:
         self.beat = min(env.lease / 5, 2.0)  # seconds between pings: several may be lost within a lease
         self.pings = 0
         self._encoded: tuple[Message | None, list[Frame]] = (None, [])
-        self.next_ping = time.monotonic()
+        self.next_ping = clock()
 
-    def run(self) -> int:
-        """Serve until the job is over, and return the exit code."""
-        # `launch` starts the other processes when it reads this line, so the socket must be bound by now.
-        self.status.tell("listening", port=self.claim.port, host=self.claim.host)
-        try:
-            while True:
-                self.listener.socket.poll(max(0, int(1000 * min(LOOK, self.next_ping - time.monotonic()))))
-                end = self._round()
-                if end is not None:
-                    if end.text:
-                        print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
-                    return end.code
-        finally:
-            self.listener.socket.close(int(1000 * LINGER))
-            self.context.term()  # waits for what lingers, and ends the gatekeeper's thread
-            self.claim.give_up()
-            self.status.finish(LAUNCHER_WAIT)
+    @property
+    def rest(self) -> float:
+        """Seconds after which `turn` is due even if no message comes."""
+        return max(0.0, min(LOOK, self.next_ping - self.clock()))
 
-    def _round(self) -> End | None:
+    def turn(self) -> End | None:
+        """Take in what has come and do what is due by time, without waiting. The end, if the job is over."""
         for _ in range(1000):  # then look at the clock, however many messages there are
-            frames = receive(self.listener.socket)
-            if frames is None:
+            found = self.listener.receive()
+            if found is None:
                 break
-            end = self._carry_out(self._take(bytes(frames[0]), frames[1:]))
+            end = self._carry_out(self._take(*found))
             if end is not None:
                 return end
         self.status.flush()  # what the launcher had no room for when it was told
-        now = time.monotonic()
+        now = self.clock()
         if now >= self.next_ping:
             self.next_ping = now + self.beat
             self._ping()
@@ -97,7 +83,7 @@ class Scheduler:
         return self._carry_out(self.membership.tick(now))  # last: see Membership.tick
 
     def _take(self, identity: bytes, frames: list[Frame]) -> list[Action]:
-        now = time.monotonic()
+        now = self.clock()
         if identity.startswith(PREFIX):
             self.membership.heard(identity[len(PREFIX) :], now)
             return []
@@ -115,8 +101,8 @@ class Scheduler:
         # answers there; the second is answered even while the process computes.
         for action in self.membership.ping(self.pings):
             frames = self._frames(action.message)
-            send(self.listener.socket, [action.identity, *frames])
-            send(self.listener.socket, [PREFIX + action.identity, *frames])  # nobody there yet: no harm
+            self.listener.send(action.identity, frames)
+            self.listener.send(PREFIX + action.identity, frames)  # nobody there yet: no harm
 
     def _carry_out(self, actions: list[Action]) -> End | None:
         for action in actions:
@@ -129,7 +115,7 @@ class Scheduler:
                 self.status.tell(action.event, **action.fields)
             else:
                 # If it cannot be sent, the peer is not connected: it will say hello and is then told anew.
-                send(self.listener.socket, [action.identity, *self._frames(action.message)])
+                self.listener.send(action.identity, self._frames(action.message))
         return None
 
     def _frames(self, message: Message) -> list[Frame]:
@@ -149,10 +135,29 @@ def _check_name(identity: bytes, hello: Hello) -> None:
 def run(env: JobEnv) -> int:
     """Run the scheduler of the job and return its exit code.
 
-    Raises JobError if it cannot listen, or if port 0 is asked for and no launcher is there to learn the port.
+    Raises JobError if it cannot listen, if keys are needed and missing, or if port 0 is asked for and no launcher is
+    there to learn the port.
     """
     if env.root_port == 0 and env.status_fd is None:
         raise JobError(
             "DMLC_PS_ROOT_PORT", expected="a port", got=0, remedy="0 only works where PUSHGRAD_STATUS_FD tells the port"
         )
-    return Scheduler(env).run()
+    context: Context = zmq.Context()
+    claim = Claim(env)
+    listener = Listener(context, claim.endpoint, claim.variable, keys_for(env, claim.endpoint), env.num_workers)
+    claim.bound(listener.endpoint)
+    status = StatusWriter(env.status_fd)
+    scheduler = Scheduler(env, listener, status)
+    # `launch` starts the other processes when it reads this line, so the socket must be bound by now.
+    status.tell("listening", port=claim.port, host=claim.host)
+    try:
+        while (end := scheduler.turn()) is None:
+            listener.socket.poll(int(1000 * scheduler.rest))
+        if end.text:
+            print(f"pushgrad scheduler: {end.text}", file=sys.stderr, flush=True)
+        return end.code
+    finally:
+        listener.close(LINGER)
+        context.term()  # waits for what lingers, and ends the gatekeeper's thread
+        claim.give_up()
+        status.finish(LAUNCHER_WAIT)

@@ -11,16 +11,18 @@ import secrets
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import zmq
 
 from ..common.address import data_endpoint
-from ..common.channel import QUEUED_OUT, Context, receive, send
+from ..common.channel import QUEUED_OUT
 from ..common.codec import Message, decode, encode
 from ..common.curve import keys_for
 from ..common.job import JobEnv
 from ..common.link import Link
-from ..common.messages import Fail, Gone, Report, Stalled, Stop
+from ..common.messages import Fail, Gone, Report, Stalled, Stop, Welcome
+from ..common.network import Network
 from ..common.private_folder import remove_socket
 from ..common.requests import FromWorker, Pull, Push
 from ..common.wire import RANGE_ELEMENTS, TEXT_BYTES, Frame, WireError, cut
@@ -39,73 +41,41 @@ RETRY = 1  # milliseconds until a worker whose queue was full is tried again: a 
 
 
 class Server:
-    """Holds its share of the keys until the scheduler says stop. Raises JobError if it cannot listen or has no keys."""
+    """One server of the job, at a listener that is bound, after its link was welcomed. `turn` does what is due."""
 
-    def __init__(self, env: JobEnv) -> None:
-        keep_freed_memory()  # before the first large message
-        self.context: Context = zmq.Context(io_threads=2)
-        endpoint, variable = data_endpoint(env, secrets.token_hex(4), os.environ.get("PUSHGRAD_TRANSPORT"))
-        limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
-        keys = keys_for(env, endpoint)
-        self.listener = Listener(self.context, endpoint, variable, keys, env.num_workers, **limits)
-        self.link = Link(env, self.context, self.listener.endpoint)
-        # Importing numba takes long enough to be noticed: let it happen while the workers start.
-        threading.Thread(target=kernels, name="pushgrad-warm-up", daemon=True).start()
-
-    def run(self) -> int:
-        """Serve until the job is over, and return the exit code 0.
-
-        Raises PeerLost if the job is aborted or the scheduler is lost, JobError if the scheduler refuses this server.
-        """
-        welcome = self.link.join()
+    def __init__(
+        self, listener: Listener, link: Link, welcome: Welcome, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.listener, self.link, self.clock = listener, link, clock
         self.rank = welcome.rank
-        self.service = Service(self.link.env.job_id, welcome.marks)
+        self.service = Service(link.env.job_id, welcome.marks)
         self.replies = [Replies(self.service) for _ in welcome.marks]
         self.traffic = Counter(len(welcome.marks))
         self.identities: list[bytes | None] = [None] * len(welcome.marks)
-        self.patience = self.link.lease / 3
-        self.next_look, self.next_word = time.monotonic() + self.patience, time.monotonic() + STALL
-        try:
-            self._loop()
-        except Exception as error:  # not PeerLost, which is a SystemExit: the scheduler knows of that already
-            self.link.send(Fail(reason=cut(f"{type(error).__name__}: {error}", 1000)))
-            raise
-        finally:
-            # Half a second for the last acknowledgements, and for `leave` or `fail`.
-            self.listener.socket.close(500)
-            self.link.close(linger=0.5)
-            self.context.term()
-            remove_socket(self.listener.endpoint)
-        return 0
+        self.patience = link.lease / 3
+        self.next_look, self.next_word = clock() + self.patience, clock() + STALL
+        self.blocked = False  # whether a worker could not take all that there is for it
 
-    def _loop(self) -> None:
-        poller = self._poller()
-        blocked = False
-        while True:
-            poller.poll(RETRY if blocked else int(1000 * LOOK))
-            for _ in range(BUSY_ROUNDS):
-                frames = receive(self.listener.socket)
-                if frames is None:
-                    break
-                self._take(bytes(frames[0]), frames[1:])
-            if self._heed(self.link.receive()):
-                self.link.leave()
-                return
-            self.link.check()  # after `receive`, see there
-            blocked = self._flush_all()
-            self._report_waiting()
-            if self._tend():
-                poller = self._poller()
+    def turn(self) -> bool:
+        """Take in what has come, answer, and do what is due by time, without waiting. False once the job is over.
 
-    def _poller(self) -> zmq.Poller:
-        poller = zmq.Poller()
-        for item in (self.listener.socket, *self.link.sockets()):
-            poller.register(item, zmq.POLLIN)
-        return poller
+        Raises PeerLost if the job is aborted or the scheduler is lost, JobError if the scheduler refuses this server.
+        """
+        for _ in range(BUSY_ROUNDS):
+            found = self.listener.receive()
+            if found is None:
+                break
+            self._take(*found)
+        if self._heed(self.link.receive()):
+            return False
+        self.link.check()  # after `receive`, see there
+        self.blocked = not self._flush_all()
+        self._report_waiting()
+        return True
 
-    def _tend(self) -> bool:
-        """Whether peers held so much that the socket is another one now."""
-        wrong = self.listener.tend(lambda: self.service.nbytes, time.monotonic())
+    def tend(self) -> bool:
+        """Look after the listener. Whether peers held so much that its socket is another one now."""
+        wrong = self.listener.tend(lambda: self.service.nbytes, self.clock())
         if wrong:
             print(f"pushgrad server {self.rank}: {wrong}", file=sys.stderr, flush=True)
         return bool(wrong)
@@ -114,9 +84,9 @@ class Server:
         message: Message | None = None
         try:
             message = decode(frames)
-            replies = self.service.handle(message, time.monotonic())
+            replies = self.service.handle(message, self.clock())
         except WireError as error:
-            send(self.listener.socket, [identity, *encode(refusal(error, **_request(message)))])
+            self.listener.send(identity, encode(refusal(error, **_request(message))))
             return
         assert isinstance(message, FromWorker)
         # Only now: `handle` has checked that the sender is the worker that it claims to be. A worker that reconnects
@@ -152,13 +122,13 @@ class Server:
 
     def _send(self, rank: int, identity: bytes, message: Message) -> bool:
         # Copied whatever the size: weights are updated in place, and the next update may come while ZeroMQ still sends.
-        sent = send(self.listener.socket, [identity, *encode(message)], 1 << 62)
+        sent = self.listener.send(identity, encode(message), copy_below=1 << 62)
         if sent:
             self.traffic.gave(rank, message)
         return sent
 
     def _report_waiting(self) -> None:
-        now = time.monotonic()
+        now = self.clock()
         if now >= self.next_word:
             self.next_word = now + STALL
             if steps := self.service.stalled(now, STALL):
@@ -183,5 +153,45 @@ def _request(message: Message | None) -> dict[str, object]:
 
 
 def run(env: JobEnv) -> int:
-    """Run a server of the job and return its exit code. Raises what Server does."""
-    return Server(env).run()
+    """Run a server of the job until that is over, and return the exit code 0.
+
+    Raises JobError if it cannot listen, has no keys or is refused by the scheduler, PeerLost if the job is aborted or
+    the scheduler is lost.
+    """
+    keep_freed_memory()  # before the first large message
+    network = Network(zmq.Context(io_threads=2))
+    endpoint, variable = data_endpoint(env, secrets.token_hex(4), os.environ.get("PUSHGRAD_TRANSPORT"))
+    limits = {"queued": QUEUED_OUT, "frame_bytes": 8 * RANGE_ELEMENTS}  # a range of float64 is the longest frame
+    listener = Listener(network.context, endpoint, variable, keys_for(env, endpoint), env.num_workers, **limits)
+    link = Link(env, network, listener.endpoint)
+    # Importing numba takes long enough to be noticed: let it happen while the workers start.
+    threading.Thread(target=kernels, name="pushgrad-warm-up", daemon=True).start()
+    server = Server(listener, link, link.join())
+    try:
+        _serve(server)
+    except Exception as error:  # not PeerLost, which is a SystemExit: the scheduler knows of that already
+        link.send(Fail(reason=cut(f"{type(error).__name__}: {error}", 1000)))
+        raise
+    finally:
+        # Half a second for the last acknowledgements, and for `leave` or `fail`.
+        listener.close(0.5)
+        link.close(linger=0.5)
+        network.close()
+        remove_socket(listener.endpoint)
+    return 0
+
+
+def _serve(server: Server) -> None:
+    poller = _poller(server)
+    while server.turn():
+        if server.tend():
+            poller = _poller(server)
+        poller.poll(RETRY if server.blocked else int(1000 * LOOK))
+    server.link.leave()
+
+
+def _poller(server: Server) -> zmq.Poller:
+    poller = zmq.Poller()
+    for item in (server.listener.socket, *server.link.sockets()):
+        poller.register(item, zmq.POLLIN)
+    return poller

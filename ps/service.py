@@ -119,7 +119,7 @@ class Service:
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
         for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
             name, first = (tensor.key, tensor.lo), values(frame, tensor.dtype)
-            if message.part != "weight":
+            if message.part != "weight" or message.restores:
                 entry.give(message.part, first)
             elif name not in fit.store.entries:  # a repetition changes nothing, whatever it says
                 entry.weight[:] = first
@@ -129,7 +129,7 @@ class Service:
     def _initial(self, fit: Fit, message: Init, index: int) -> Range:
         """The range to be initialised; new ones are not in the store yet."""
         tensor = message.tensors[index]
-        if message.part != "weight":
+        if message.part != "weight" or message.restores:
             entry = fit.find(tensor)
             require_part(entry, message.part)
             return entry

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,23 +66,6 @@ class Api(Protocol):
     def close(self) -> None:
         """End all streams."""
         ...
-
-
-def connect() -> Api:
-    """The official client if it is installed, else kubectl. Raises JobError without either, or a configuration."""
-    with contextlib.suppress(ImportError):
-        from .kubernetes_client import Client
-
-        return Client()
-    if shutil.which("kubectl") is not None:
-        from .kubectl import Kubectl
-
-        return Kubectl()
-    raise JobError(
-        "--cluster kubernetes: neither the package kubernetes nor kubectl is here",
-        remedy="`pip install pushgrad[kubernetes]`, or install kubectl; --dry-run prints what `kubectl create -f` "
-        "takes, wherever it is",
-    )
 
 
 def refusal(code: int, body: bytes) -> JobError:

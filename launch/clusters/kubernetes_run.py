@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from ...common.curve import make_keys
 from ...common.errors import EXIT_FAILURE
-from .kubernetes_api import Api, Refused, Unreachable, connect
+from .kubernetes_api import Api, Refused, Unreachable
+from .kubernetes_connection import connect
 from .kubernetes_logs import Logs
 from .kubernetes_manifests import INSTANCE, SECRET_NAMES, manifests, secret
 from .kubernetes_objects import Objects, deletion, path

@@ -51,6 +51,9 @@ SAMPLES = [
     messages.Traffic(received=(1, 1 << 40), sent=(0, 2)),
     messages.Stalled(steps=((1, "w", 2, (0,), (1, 2)),)),
     messages.Resumable(fit=1, epoch=2, batch=3, step=40),
+    requests.Init(
+        **ME, part="weight", lr_mult=1.0, wd_mult=1.0, restores=True, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)
+    ),
 ]
 
 

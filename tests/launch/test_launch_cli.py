@@ -57,6 +57,7 @@ def test_help_is_quick_and_complete(launch):
         "--snapshot",
         "--resume",
         "--on-snapshot-failure",
+        "--on-nan",
         "--start-timeout",
         "--config",
         "--timestamps",

@@ -66,3 +66,27 @@ def test_end_all_in_a_hurry():
     stubborn = start(STUBBORN, f"{JOB}-hurry")
     end_all(lambda: members([stubborn.pid], [f"PUSHGRAD_JOB_ID={JOB}-hurry"]), patience=1000.0, hurry=lambda: True)
     assert stubborn.wait() == -signal.SIGKILL
+
+
+KEEPS = """
+import os, subprocess, sys
+from pushgrad.launch import keeper
+look, born = keeper.end_all, []
+
+def look_too_early(find, patience):
+    if born:
+        look(find, patience)
+    else:  # it was forked before the launcher's death, and only now has its environment
+        born.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env={sys.argv[1]: "1"}))
+
+keeper.end_all = look_too_early
+keeper.main(sys.argv[2], sys.argv[1] + "=1")
+print(born[0].poll())
+born[0].kill()
+"""
+
+
+def test_a_child_of_the_launcher_s_last_instant_is_found(tmp_path):
+    for last, code in ((b"", "-9"), (b"end\n", "None")):
+        command = [sys.executable, "-c", KEEPS, f"PUSHGRAD_TEST_{os.getpid()}", str(tmp_path)]
+        assert subprocess.run(command, input=last, stdout=subprocess.PIPE, timeout=60).stdout.decode().strip() == code

@@ -44,6 +44,10 @@ def test_threads_are_shared_out_and_never_overridden(train):
     assert job.defaults == {"PYTHONUNBUFFERED": "1", "NUMBA_NUM_THREADS": "1"}
 
 
+def test_options_of_fits_are_told_to_every_process(train):
+    assert make_job(train, on_nan="skip", env=["A=1"], environ={}).env == {"PUSHGRAD_ON_NAN": "skip", "A": "1"}
+
+
 def test_snapshots_are_told_to_every_process(train):
     job = make_job(train, environ={})
     kept = {"PUSHGRAD_SNAPSHOT": "auto", "PUSHGRAD_RESUME": "off", "PUSHGRAD_SNAPSHOT_DIR": f"{job.run_dir}/snapshots"}

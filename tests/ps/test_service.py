@@ -117,6 +117,22 @@ def test_only_worker_0_initialises(new_client, refused):
     assert refused(lambda: client.init(rank=1)).code == "rank"
 
 
+def test_values_of_a_snapshot_take_the_place_of_the_first_once_and_before_any_push(new_client, refused):
+    client = new_client()
+    assert refused(lambda: client.init(7.0, restores=True)).code == "unknown_key"
+    client.init(1.0)
+    assert client.init(7.0, restores=True) == [Acked(0, 1, 0, "weight", ("w", 0))]
+    assert client.weight()[0] == 7.0
+    client.init(1.0)  # the first one, said again
+    client.init(8.0, restores=True)
+    assert client.weight()[0] == 7.0
+    other = new_client()
+    other.init(1.0)
+    other.push(0, 1)
+    other.init(7.0, restores=True)  # late: a gradient for the first value has come
+    assert other.weight()[0] == 1.0
+
+
 def test_setup_is_harmless_twice_and_refused_when_different(new_client, refused):
     client = new_client(optimizer=SGD)
     client.init(1.0)

@@ -38,7 +38,7 @@ def list_(path: Path) -> None:
         except FileFormatError as error:
             table.add_row(folder.name, f"damaged: {error.text}")
             continue
-        place = ["ended", ""] if head["done"] else [f"{head['epoch']}", f"{head['batch']}"]
+        place = ["ended", ""] if head["done"] else [f"{head['epoch'] or ''}", f"{head['batch'] or ''}"]
         table.add_row(folder.name, head["written"], f"{head['fit']}", *place, f"{head['step']}", head["script"])
     Console().print(table)
 
@@ -82,14 +82,15 @@ def to_checkpoint(path: Path, prefix: str, epoch: int | None) -> None:
     """Make a checkpoint of the snapshot PATH: PREFIX-symbol.json, PREFIX-0003.params and PREFIX-0003.states.
 
     FeedForward.load reads it. It holds no position within the epoch: a training that loads it begins that epoch anew.
+    Of a loop over mx.kv there is no symbol, and its number is by default the step.
     """
-    tree = files.verify(_one(path)).tree
-    numbers = {"step": tree["num_update"], "training": tree["training"]}
+    found = files.verify(_one(path))
+    tree = {"symbol": None, "aux_params": {}, "begin_epoch": found.head["step"], **found.tree}
+    numbers = {"step": tree.get("num_update", found.head["step"]), "training": tree.get("training", 0)}
     state = checkpoint.TrainingState(tree["optimizer_states"], numbers)
     number = tree["begin_epoch"] if epoch is None else epoch
-    saved = checkpoint.save(
-        prefix, number, sym.load_json(tree["symbol"]), tree["arg_params"], tree["aux_params"], state
-    )
+    symbol = None if tree["symbol"] is None else sym.load_json(tree["symbol"])
+    saved = checkpoint.save(prefix, number, symbol, tree["arg_params"], tree["aux_params"], state)
     click.echo(f"saved {saved}")
 
 

@@ -69,13 +69,17 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     # Fusion allows the activation on either side of the pooling, as a monotone one commutes with a maximum.
     pooling = next((member for member in chain[1:] if member.op_name() == "Pooling"), None)
     act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
+    from .winograd import WinogradKernel, pays
+
     if pooling is None:
         from .convolution_columns import ColumnsKernel
-        from .winograd import WinogradKernel, pays
 
         if pays(op, data, out_shapes[0]):
             return WinogradKernel(op, data, out_shapes[0], act_type)
         return ColumnsKernel(op, data, out_shapes[0], act_type)
+    plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
+    if tuple(pooling.kernel) == (2, 2) and pays(op, data, plane):
+        return WinogradKernel(op, data, plane, act_type, pooled=True)
     # Pooling in the same pass only pays while a product is still in the cache when it is pooled.
     from .convolution import ConvolutionKernel, patches_fit
     from .convolution_pooled import PooledConvolutionKernel

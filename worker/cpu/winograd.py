@@ -1,13 +1,11 @@
-"""3x3 convolution of stride 1 by Winograd's algorithms for float32 on the CPU.
+"""3x3 and 5x5 convolution of stride 1 by Winograd's algorithms for float32 on the CPU, with 2x2 max-pooling or without.
 
 Instead of 9 multiplications a pixel, F(4x4, 3x3) takes 2.25, and F(2x2, 3x3) takes 4; the latter is for planes so small
-that much of the larger tiles would lie outside them.
+that much of the larger tiles would lie outside them. F(4x4, 5x5) takes 4 instead of 25.
 
-Forward is A^T [(G w G^T) (B^T d B)] A, the products being a GEMM of (filters, channels) x (channels, tiles) for each
-number of a tile; backward is its adjoint, step by step. A band of tiles stays in the cache between its three stages.
-Tiles of the data are made again in backward, as that is cheap beside the GEMMs.
-
-The modules winograd_2x2 and winograd_4x4 have the same functions, which go from planes to tiles and back, and multiply.
+Forward is A^T [(G w G^T) (B^T d B)] A, the products being those of matrices (tiles, channels) x (channels, filters) for
+each number of a tile; backward is its adjoint, step by step. A band of tiles stays in the cache between its three
+stages. Tiles of the data are made again in backward, as that is cheap beside the products.
 """
 
 from __future__ import annotations
@@ -17,82 +15,100 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
+from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
-from . import winograd_2x2, winograd_4x4
 from .elementwise import activate, multiply_by_slope
 from .gemm_bands import Band, cut
+from .plane_lanes import LANES, padded
 from .scratch import scratch
+from .winograd_pixels import (
+    add_tiles_to_image,
+    image_to_tiles,
+    plane_to_tiles,
+    tiles_to_plane,
+    tiles_to_weight,
+    weight_to_tiles,
+)
+from .winograd_pooled import pooled_to_tiles, tiles_to_pooled
+from .winograd_tiles import Tiles, multiply_tiles, multiply_transposed, transpose_weight
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-BAND_BYTES = 3 << 19  # of tiles on both sides of the GEMMs: 1.5 MiB
-FEWEST_LARGE_TILES = 36  # in a plane: with fewer, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = 96  # with fewer columns a GEMM loses speed
+BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
+FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
+FEWEST_TILES = 96  # so few in a slice do not make up for the weight's transform
 
 
 def pays(op: Any, data: Shape, out: Shape) -> bool:
-    """Whether this is a 3x3 convolution that is faster this way; data (n, C, H, W) and out (n, F, OH, OW) are shapes.
+    """Whether this is a convolution that is faster this way; data (n, C, H, W) and out (n, F, OH, OW) are shapes.
 
-    There must be enough tiles of 2x2 to make up for the transform of the weight, which does not depend on the batch,
-    and enough channels and filters for GEMMs.
+    There must be enough tiles to make up for the transform of the weight, which does not depend on the batch, and
+    enough channels and filters for products of matrices.
     """
-    return bool(
-        tuple(op.kernel) == (3, 3)
+    if not (
+        tuple(op.kernel) in ((3, 3), (5, 5))
         and tuple(op.stride or (1, 1)) == (1, 1)
         and tuple(op.dilate or (1, 1)) == (1, 1)
         and op.num_group == 1
         and min(data[1], out[1]) >= 8
-        and out[0] * -(-out[2] // 2) * -(-out[3] // 2) >= FEWEST_TILES
-    )
+    ):
+        return False
+    side = 2 if op.kernel[0] == 3 else 4
+    return bool(out[0] * -(-out[2] // side) * -(-out[3] // side) >= FEWEST_TILES)
 
 
-def form_for(out: Shape) -> Any:
-    """The module that makes the tiles of an output (n, F, OH, OW).
+def tiles_for(taps: int, out: Shape) -> Tiles:
+    """The tiles of an output (n, F, OH, OW).
 
-    The larger ones pay where a plane has enough of them, and they cover at most a fifth more than the plane.
+    The larger ones for 3x3 pay where a plane has enough of them, and they cover at most a fifth more than the plane.
     """
-    down, across = -(-out[2] // winograd_4x4.SIDE), -(-out[3] // winograd_4x4.SIDE)
-    covered = 16 * down * across
-    enough = down * across >= FEWEST_LARGE_TILES and covered < 1.2 * out[2] * out[3]
-    return winograd_4x4 if enough else winograd_2x2
+    down, across = -(-out[2] // 4), -(-out[3] // 4)
+    enough = down * across >= FEWEST_LARGE_TILES and 16 * down * across < 1.2 * out[2] * out[3]
+    return Tiles(4 if taps == 5 or enough else 2, taps)
 
 
 class WinogradKernel:
-    """Forward and backward of convolution -> activation, for one slice of the batch.
+    """Forward and backward of convolution -> max-pooling of 2x2, if `pooled` -> activation, for one slice of the batch.
 
-    data (n, C, H, W), weight (F, C, 3, 3), bias (F,) -> (n, F, OH, OW). Backward uses the weight's tiles of the last
-    forward, or those of a call of `arrange_weight` since.
+    data (n, C, H, W), weight (F, C, R, R), bias (F,) -> (n, F, OH, OW), or (n, F, OH // 2, OW // 2). Backward uses the
+    weight's tiles of the last forward, or those of a call of `arrange_weight` since.
     """
 
-    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+    def __init__(
+        self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None, pooled: bool = False
+    ) -> None:
+        """`out` is the shape before pooling."""
         self.act_type = act_type
         self.pad: Any = op.windows().pad
         self.channels, self.filters = data[1], out[1]
-        self.form = form_for(out)
-        self.down, self.across = -(-out[2] // self.form.SIDE), -(-out[3] // self.form.SIDE)
+        self.tiles = tiles_for(op.kernel[0], out)
+        self.size: Any = tuple(self.tiles)
+        self.down, self.across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
-        self.weight = aligned_zeros(self.form.weight_shape(self.filters, self.channels))
-        tile_bytes = 4 * self.form.NUMBERS * (self.channels + self.filters)
-        # Many channels: FEWEST_TILES all the same, even if the band then takes more than BAND_BYTES.
-        wanted = max(FEWEST_TILES, BAND_BYTES // tile_bytes)
-        self.bands = list(cut(out[0], (self.down, self.across), wanted))
+        self.weight = aligned_zeros(self.tiles.weight_shape(self.filters, self.channels))
+        tile_bytes = 4 * self.tiles.side**2 * (padded(self.channels) + padded(self.filters))
+        # Every band reads the weight once. If that is not in the cache either, a band has more tiles than fit there.
+        fewest = FEWEST_TILES if self.weight.nbytes > BAND_BYTES else FEWEST_TILES // 6
+        self.bands = list(cut(out[0], (self.down, self.across), max(fewest, BAND_BYTES // tile_bytes)))
+        windows = (self.tiles.out // 2) ** 2
+        self.winner: Array | None = None
+        if pooled:
+            shape = (out[0], self.down * self.across, padded(self.filters) // LANES, windows, LANES)
+            self.winner = aligned_empty(shape)
 
     def arrange_weight(self, weight: Array) -> None:
-        """Make the tiles of weight (F, C, 3, 3), for a backward without a forward before it."""
-        self.form.weight_to_tiles(weight, self.weight)
+        """Make the tiles of weight (F, C, R, R), for a backward without a forward before it."""
+        weight_to_tiles(self.size, weight, self.weight)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         data, out = inputs[0], outputs[0]
         self.arrange_weight(inputs[1])
         for band in self.bands:
-            tiles = self._data_tiles(data, band)
-            products = self._tiles("products", self.filters, band)
-            self.form.multiply(self.weight, tiles, products)
-            for image, start in self._images(band):
-                self.form.tiles_to_plane(products, out[image], start, (band.top, band.bottom))
+            tiles, products = self._data_tiles(data, band), self._tiles("products", self.filters, band)
+            multiply_tiles(tiles, self.weight, products)
+            self._write(products, out, band)
         if len(inputs) > 2:
             np.add(out, inputs[2][:, None, None], out=out)
         if self.act_type:
@@ -105,49 +121,56 @@ class WinogradKernel:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
         if len(inputs) > 2 and in_grads[2] is not None:
             np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
-        if in_grads[0] is not None:
-            in_grads[0].fill(0)  # tiles of the data overlap by two pixels, and are added up
         # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
         total = scratch("weight tiles", self.weight.shape)
+        transposed = scratch("transposed", self.tiles.weight_shape(self.channels, self.filters))
+        if in_grads[0] is not None:
+            in_grads[0].fill(0)  # tiles of the data overlap, and are added up
+            transpose_weight(self.weight, transposed)
         for number, band in enumerate(self.bands):
             products = self._tiles("products", self.filters, band)
-            for image, start in self._images(band):
-                self.form.plane_to_tiles(grad[image], products, start, (band.top, band.bottom))
+            self._read(grad, products, band)
             if in_grads[1] is not None:
-                self._add_weight_gradient(products, self._data_tiles(inputs[0], band), total, is_first=number == 0)
+                multiply_transposed(self._data_tiles(inputs[0], band), products, total, number > 0)
             if in_grads[0] is not None:
-                self._add_data_gradient(products, in_grads[0], band)
+                # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
+                tiles = self._tiles("tiles", self.channels, band)
+                multiply_tiles(products, transposed, tiles)
+                for image, start in self._images(band):
+                    target = in_grads[0][image]
+                    add_tiles_to_image(self.size, tiles, target, start, (band.top, band.bottom), self.pad)
         if in_grads[1] is not None:
-            self.form.tiles_to_weight(total, in_grads[1])
+            tiles_to_weight(self.size, total, in_grads[1])
 
     def _data_tiles(self, data: Array, band: Band) -> Array:
         """The tiles of a band of data (n, C, H, W), in scratch memory."""
         tiles = self._tiles("tiles", self.channels, band)
         for image, start in self._images(band):
-            self.form.image_to_tiles(data[image], tiles, start, (band.top, band.bottom), self.pad)
+            image_to_tiles(self.size, data[image], tiles, start, (band.top, band.bottom), self.pad)
         return tiles
 
-    def _add_weight_gradient(self, products: Array, tiles: Array, total: Array, is_first: bool) -> None:
-        """total (the weight's tiles) += those of this band; the first band writes."""
-        if is_first:
-            self.form.multiply_for_weight(products, tiles, total)
-            return
-        partial = scratch("partial", total.shape)
-        self.form.multiply_for_weight(products, tiles, partial)
-        np.add(total, partial, out=total)
-
-    def _add_data_gradient(self, products: Array, target: Array, band: Band) -> None:
-        """target (n, C, H, W) += the gradient from the tiles of this band's output."""
-        # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
-        tiles = self._tiles("tiles", self.channels, band)
-        self.form.multiply_for_data(self.weight, products, tiles)
+    def _write(self, products: Array, out: Array, band: Band) -> None:
+        """The band of `out` from its tiles, pooled or not."""
+        rows = (band.top, band.bottom)
         for image, start in self._images(band):
-            self.form.add_tiles_to_image(tiles, target[image], start, (band.top, band.bottom), self.pad)
+            if self.winner is None:
+                tiles_to_plane(self.size, products, out[image], start, rows)
+            else:
+                tiles_to_pooled(self.size, products, out[image], self.winner[image], start, rows, self.across)
+
+    def _read(self, grad: Array, products: Array, band: Band) -> None:
+        """The tiles of the output's gradient, pooled or not."""
+        rows = (band.top, band.bottom)
+        for image, start in self._images(band):
+            if self.winner is None:
+                plane_to_tiles(self.size, grad[image], products, start, rows)
+            else:
+                pooled_to_tiles(self.size, grad[image], self.winner[image], products, start, rows, self.across)
 
     def _tiles(self, name: str, planes: int, band: Band) -> Array:
         """Scratch for the tiles of a band of so many planes."""
         count = (band.last - band.first) * (band.bottom - band.top) * self.across
-        return scratch(name, self.form.tiles_shape(planes, count))
+        return scratch(name, self.tiles.tiles_shape(planes, count))
 
     def _images(self, band: Band) -> Iterator[tuple[int, int]]:
         """The images of a band, and the number of their first tile in it."""

@@ -35,12 +35,13 @@ class LossScale:
         self._good = device.zeros((1,), np.int32)
         step.set_scale(FIRST)
 
-    def unscale(self, gradient: Array) -> None:
-        """Divide a gradient, of any shape, by the scale in place; what has overflowed becomes zero.
+    def unscale(self, gradient: Array, shows_overflow: bool) -> None:
+        """Divide a gradient, of any shape, by the scale in place; what has overflowed becomes zero, or stays so.
 
-        For a parameter server, which knows of no scale, and whose update cannot be left out on one worker.
+        For a parameter server, which knows of no scale: if workers do not agree to leave a step out, it cannot be left
+        out on one of them.
         """
-        args = gradient, self._step.now, self.word, np.int64(gradient.size)
+        args = gradient, self._step.now, self.word, np.int64(gradient.size), np.int32(shows_overflow)
         self._module.over("scale_down", gradient.size, args)
 
     def state(self) -> dict[str, float]:
@@ -56,6 +57,10 @@ class LossScale:
         """The number of the step whose gradients overflowed even at the smallest scale, or None. Waits."""
         word = int(self.word.get()[0])  # type: ignore[attr-defined]
         return None if word == NOTHING else word >> 32
+
+    def forget(self) -> None:
+        """Queue that nothing was wrong, for whoever has seen it."""
+        self.word.fill(NOTHING)
 
     def adjust(self) -> None:
         """Halve or double the scale after a step, by what `word` says."""

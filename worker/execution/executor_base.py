@@ -69,6 +69,9 @@ class StepExecutor(ABC):
         of that batch; a step on the whole batch counts by itself.
         """
 
+    def show_overflow(self) -> None:  # noqa: B027
+        """Announce gradients as they are that overflow in float16, instead of with zeros where they do."""
+
     def close(self) -> None:  # noqa: B027
         """Let go of memory that others own; the executor must not be used afterwards."""
 

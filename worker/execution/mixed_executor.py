@@ -69,6 +69,7 @@ class MixedExecutor(StepExecutor):
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
         """One training step; a gradient is announced by the thread that delivers the second part of it."""
         sums = _TwoPartSums(self._binding.gradients, self._batched, announce)
+        self._hand_out_states()  # whoever trains may have changed them since the last step
         self._side_by_side(self._position(at), lambda part, there: part.forward_backward(sums.deliver, there))
         self._average_states()
 
@@ -91,6 +92,10 @@ class MixedExecutor(StepExecutor):
         """Tell both parts over what losses normalise: `whole` holds the global batch's labels, with all its rows."""
         self._gpus.count_over(whole)
         self._processor.count_over(whole)
+
+    def show_overflow(self) -> None:
+        """See StepExecutor.show_overflow: the processor's gradients do not overflow."""
+        self._gpus.show_overflow()
 
     def close(self) -> None:
         """Wait for the GPUs and let go of memory that others own; the executor must not be used afterwards."""
@@ -148,7 +153,12 @@ class MixedExecutor(StepExecutor):
         for name, state in self.aux_dict.items():
             mine, other = self._gpus.aux_dict[name], self._processor.aux_dict[name]
             state[...] = weight * mine + (1 - weight) * other
-            mine[...] = other[...] = state
+        self._hand_out_states()
+
+    def _hand_out_states(self) -> None:
+        """Let both parts begin with our states."""
+        for name, state in self.aux_dict.items():
+            self._gpus.aux_dict[name][...] = self._processor.aux_dict[name][...] = state
             self._gpus.changed(name)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.coding import KINDS, Coding
 from ...common.errors import ParameterError
-from ...ps.compression import decode, encode
+from ...ps.compression import INFINITE_FROM, decode, encode
 from ..array import Array
 from .keys import KeyInfo
 
@@ -48,6 +48,13 @@ class Compressor:
             self._plain += flat.nbytes
             self._coded += coded
         return found
+
+    def flaw(self, gradient: Array) -> str | None:
+        """ "a value too large for fp16" (or bf16) if `codes` would refuse the gradient for that, else None."""
+        bound = INFINITE_FROM.get(self.coding.kind)
+        if bound is None or not gradient.size or float(np.abs(gradient).max()) < bound:
+            return None
+        return f"a value too large for {self.coding.kind}"
 
     def residuals(self) -> dict[str, Array]:
         """The residual of each key that has been pushed, float32 and flat, by name; the next push changes it."""

@@ -8,7 +8,7 @@ What concerns no single key goes through server_calls.py. All of a store's pushe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -117,7 +117,7 @@ class KVStoreDist(KVStore):
 
         def send() -> None:
             for info, array in items:
-                self._submit(self._requests.init(info, array, lr_mult=lr_mult, wd_mult=wd_mult))
+                self._submit(self._requests.init(info, array, lr_mult, wd_mult))
             self.wait()
 
         self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
@@ -125,12 +125,13 @@ class KVStoreDist(KVStore):
         if self._mode == "sync" and self._transport.shares_memory:
             share(self._calls, [info for info, _ in items if not info.row_sparse])
 
-    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
+    def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
         def send() -> None:
-            self._submit(self._requests.init(info, value, part=name))
+            for info, part, value in parts:
+                self._submit(self._requests.give(info, part, value))
             self.wait()
 
-        self._calls.agree("init_states", f"{info.name} {name}", send)
+        self._calls.agree("init_states", "; ".join(f"{info.name} {part}" for info, part, _ in parts), send)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
 from ...common.link import Link
 from ...common.messages import Fail, Progress, Resumable, Welcome
+from ...common.network import Network
 from ...common.wire import cut
 from .exit_code import ExitCode
 from .session import Session
@@ -60,14 +61,14 @@ class JobSession(Session):
                 f"worker {env.rank} has been in this job already and left it: there is one script per job",
                 remedy="Start the second script with a `launch` of its own, or do the work of both in one script",
             )
-        context = context_for(env.num_servers)
+        network = Network(context_for(env.num_servers))
         with ExitStack() as undo:  # a script may catch the error and go on: nothing of a failed attempt may stay
-            undo.callback(context.destroy, 0)  # also of connections to servers of which one could not be made
-            link = Link(env, context)
+            undo.callback(network.destroy)  # also of connections to servers of which one could not be made
+            link = Link(env, network)
             undo.callback(link.close, linger=1.0)
             try:
                 welcome = link.join()
-                transport = Transport(link, context, welcome)
+                transport = Transport(link, network, welcome)
             except BaseException as error:
                 if isinstance(error, JobError) and link.welcome is not None:  # the others need not wait for a lease
                     link.send(Fail(reason=cut(str(error), 1000)))

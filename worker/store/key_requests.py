@@ -33,14 +33,18 @@ class KeyRequests:
         """The same for requests that `flight` counts; itself if that is None."""
         return self if flight is None else KeyRequests(flight, self._fit)
 
-    def init(
-        self, info: KeyInfo, value: Array, *, part: str = "weight", lr_mult: float = 1.0, wd_mult: float = 1.0
-    ) -> list[Placed]:
-        """First values of the key, or of the state `part` of its optimizer."""
+    def init(self, info: KeyInfo, value: Array, lr_mult: float, wd_mult: float) -> list[Placed]:
+        """First values of the key."""
+        return self._first(info, value, lr_mult=lr_mult, wd_mult=wd_mult)
+
+    def give(self, info: KeyInfo, part: str, value: Array) -> list[Placed]:
+        """First values of a state of the key's optimizer; of `part` "weight", others in place of the key's first."""
+        return self._first(info, value, part=part, restores=part == "weight")
+
+    def _first(self, info: KeyInfo, value: Array, **fields: Any) -> list[Placed]:
         flat = value.reshape(-1)
-        mults: dict[str, Any] = {"lr_mult": lr_mult, "wd_mult": wd_mult}
         return [
-            (server, InitRequest(self._flight, self._fit, tensor, flat[here], part=part, **mults))
+            (server, InitRequest(self._flight, self._fit, tensor, flat[here], **fields))
             for server, here, tensor in info.ranges
         ]
 

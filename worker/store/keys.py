@@ -5,7 +5,7 @@ Every function that takes a `KeyInfo` and an array names the key in its errors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,8 @@ Key = int | str
 
 @dataclass
 class KeyInfo:
-    """What a store knows of one initialised key. `name` is the key as text, `n` this worker's last push (0: none yet).
+    """What a store knows of one initialised key. `name` is the key as text, `n` this worker's last push (0: none yet);
+    `before` counts those up to the snapshot from which it went on.
 
     Of a key in memory shared with the servers, `value` is what they update and `gradient` where they read this worker's
     gradients, both of the key's shape; `lent` tells whether a caller has been given the latter. `row_sparse` keys are
@@ -36,6 +37,7 @@ class KeyInfo:
     shape: Shape
     dtype: np.dtype[Any]
     n: int = 0
+    before: int = 0
     parts: list[Part] = field(default_factory=list)
     value: Array | None = None
     gradient: Array | None = None
@@ -98,6 +100,10 @@ class KeyTable:
         if name not in self._infos:
             raise ParameterError(f"key {key!r} has not been initialised", remedy="Call init with its first value")
         return self._infos[name]
+
+    def __iter__(self) -> Iterator[KeyInfo]:
+        """In the order in which they were initialised."""
+        return iter(self._infos.values())
 
     @property
     def pushed(self) -> bool:

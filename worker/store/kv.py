@@ -1,4 +1,4 @@
-"""mx.kv: the key-value store. `create` gives the local one or the distributed one; both are a KVStore."""
+"""Stores by the names of their kinds: `create` gives the local one or the distributed one; both are a KVStore."""
 
 from __future__ import annotations
 
@@ -24,18 +24,7 @@ ALIASES = {
 
 
 def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
-    """A key-value store: "local" or "device" in this process, "dist_sync", "dist_async" or "dist_ssp" in a job; "auto"
-    is dist_sync in a job and local otherwise.
-
-    dist_sync: every worker's push n makes version n. dist_async: pushes are applied as they come. dist_ssp: as async,
-    but no worker gets more than `staleness` steps ahead of the slowest. All workers create the same stores in the
-    same order. MXNet's other names mean the same ("dist", "dist_device_sync"). A store in place of a name: another one
-    of its kind and staleness.
-
-    Raises ParameterError if the name is unknown or `staleness` is not a whole number of 0 or more, JobError if the name
-    does not fit the environment, and the errors of `current_session`; in a job DataError if workers create different
-    stores, RemoteError if a server refuses, PeerLost if the job ends.
-    """
+    """A key-value store as `mx.kv.create` makes it (worker/training/kv.py), but one that keeps no snapshots."""
     session = current_session(is_local(name))
     kind = fitting_kind(name, session)
     if kind in LOCAL:
@@ -45,13 +34,6 @@ def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     from .distributed_store import KVStoreDist
 
     return KVStoreDist(kind, session, name.staleness if isinstance(name, KVStore) else staleness)
-
-
-def for_a_fit(name: str | KVStore) -> KVStore:
-    """The same for a fit of FeedForward."""
-    store = create(name)
-    store.of_a_fit = True
-    return store
 
 
 def is_local(name: object) -> bool:

@@ -19,12 +19,13 @@ from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
+from .keeper import Keepable
 from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
 
-class KVStore(StoreKind):
+class KVStore(Keepable, StoreKind):
     """Keys to arrays that all workers share.
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
@@ -60,8 +61,6 @@ class KVStore(StoreKind):
         (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
         cannot be kept, DataError if another worker initialises something else.
         """
-        if not self.of_a_fit:
-            self.session.not_resumable("it uses mx.kv by itself, and where its own loop stands is in no snapshot")
         found = [(name, np.asarray(to_numpy(lone(name, array)), order="C")) for name, array in pairs(key, value)]
         items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
         self._init(items, lr_mult, wd_mult)
@@ -74,8 +73,7 @@ class KVStore(StoreKind):
             for name, item in pairs(key, value):
                 info = self.keys[name]
                 total = tree_reduce([fitting(info, one) for one in several(item)], np.add)
-                rate = self._rate(info)
-                self._push(info, self._own(info, total), info.n + 1, rate, priority)
+                self._push(info, self._own(info, total), info.n + 1, self._rate(info), priority)
 
     def pull(self, key: Any, out: Any = None, priority: int = 0) -> Any:
         """Fill `out` with the value after this worker's last push, and return it; without it, a new array. A list of
@@ -113,8 +111,7 @@ class KVStore(StoreKind):
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
             info = self.keys[name]
-            rate = self._rate(info)
-            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, rate, priority)
+            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, self._rate(info), priority)
 
     def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
         """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel, each once.
@@ -193,8 +190,10 @@ class KVStore(StoreKind):
         return None
 
     def _rate(self, info: KeyInfo) -> float:
-        """The learning rate of the next push of a key."""
-        return self.optimizer.rate(self.optimizer.begin_num_update + info.n) if self.optimizer else 0.0
+        """The learning rate of the key's next push."""
+        if self.keeper and not info.n:
+            self.keeper.first_push()
+        return self.optimizer.rate(self.optimizer.begin_num_update + info.before + info.n) if self.optimizer else 0.0
 
     def _new(self, key: Any) -> Array:
         """An array of the key's shape and dtype that is the caller's alone."""
@@ -213,8 +212,8 @@ class KVStore(StoreKind):
         Every worker calls it. Raises ParameterError or RemoteError if the optimizer has no such state.
         """
         info = self.keys[key]
-        for name, value in states.items():
-            self._init_state(info, name, fitting(info, value))
+        if states:
+            self._give([(info, name, fitting(info, value)) for name, value in states.items()])
 
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
         """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.

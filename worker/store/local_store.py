@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...common.coding import Coding
@@ -47,9 +49,13 @@ class KVStoreLocal(KVStore):
             weight[:] = array.reshape(-1)
             self._store.add(info.name, Entry(weight, lr_mult, wd_mult, info.name))
 
-    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
-        _known_state(self, name)
-        self._store.entries[info.name].states[name][:] = value.reshape(-1)
+    def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
+        for info, part, value in parts:
+            target = self._store.entries[info.name].part(part)
+            if target is None:
+                expected = " or ".join(self._state_names()) or "none without an optimizer"
+                raise ParameterError(f"optimizer state {part!r}", expected=expected)
+            target[:] = value.reshape(-1)
 
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
         self._check_push(info, array, n)
@@ -81,9 +87,3 @@ class KVStoreLocal(KVStore):
 
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         self._store.set_optimizer(optimizer)
-
-
-def _known_state(store: KVStore, name: str) -> None:
-    names = store._state_names()
-    if name not in names:
-        raise ParameterError(f"optimizer state {name!r}", expected=" or ".join(names) or "none without an optimizer")

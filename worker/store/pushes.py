@@ -15,11 +15,15 @@ from .requests import RangeQuestion, Sender, memory_of, put
 
 @dataclass(eq=False, kw_only=True)
 class InitRequest(RangeQuestion):
-    """First values: of the key itself (`part` "weight") or of a state of its optimizer, by the state's name."""
+    """First values: of the key itself (`part` "weight") or of a state of its optimizer, by the state's name.
+
+    `restores`: in place of those that the key has been given already.
+    """
 
     part: Final[str] = "weight"
     lr_mult: Final[float] = 1.0
     wd_mult: Final[float] = 1.0
+    restores: Final[bool] = False
 
     @property
     def nbytes(self) -> int:
@@ -27,8 +31,8 @@ class InitRequest(RangeQuestion):
         return self.array.nbytes
 
     def alike(self) -> Hashable:
-        """A message has one part and one pair of multipliers."""
-        return (InitRequest, self.fit, self.part, self.lr_mult, self.wd_mult)
+        """A message has one part, one pair of multipliers, and restores or does not."""
+        return (InitRequest, self.fit, self.part, self.lr_mult, self.wd_mult, self.restores)
 
     def message(self, sender: Sender, together: Sequence[Self]) -> Message:
         """An `init` with a data frame for each range."""
@@ -38,6 +42,7 @@ class InitRequest(RangeQuestion):
             part=self.part,
             lr_mult=self.lr_mult,
             wd_mult=self.wd_mult,
+            restores=self.restores or None,
             tensors=tuple(item.tensor for item in together),
             frames=tuple(memory_of(item.array) for item in together),
         )

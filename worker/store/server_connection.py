@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import zmq
 
-from ...common.channel import QUEUED_OUT, Context, Socket, Watch, dealer, notice_loss, receive, send
-from ...common.codec import encode
+from ...common.channel import QUEUED_OUT
 from ...common.curve import keys_for
 from ...common.errors import JobError
 from ...common.hearing import Hearing
 from ...common.job import JobEnv
+from ...common.network import Network
 from .outbox import Outbox
 
 
@@ -34,27 +34,25 @@ class Reach:
 
 
 class ServerLine:
-    """One server's socket, the watch on its connection, and the outbox of requests for it.
+    """One server's connection and the outbox of requests for it.
 
     `env` is the job's, whose `lease` bounds how long the server may be out of reach.
     """
 
-    def __init__(self, context: Context, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
+    def __init__(self, network: Network, env: JobEnv, endpoint: str, outbox: Outbox, identity: bytes) -> None:
         keys = keys_for(env, endpoint)
         self.outbox = outbox
-        # Few messages may queue inside ZeroMQ, where more urgent ones could not overtake them: they wait in `outbox`.
-        self.socket: Socket = dealer(context, endpoint, identity, keys, queued=QUEUED_OUT)
-        self.watch = Watch(self.socket, endpoint, keys is not None)
         self.hearing = Hearing(f"the server at {endpoint}")
-        notice_loss(self.socket, env.lease / 3)
         self.reach = Reach(env.lease / 2)
         try:
-            self.socket.connect(endpoint)
+            # Few messages may queue inside ZeroMQ, where urgent ones could not overtake them: they wait in `outbox`.
+            self.connection = network.connect(endpoint, identity, keys, lost_after=env.lease / 3, queued=QUEUED_OUT)
         except zmq.ZMQError as error:
             raise JobError(
                 f"a server cannot be reached at {endpoint!r}, where it says that it listens ({error.strerror})",
                 remedy="DMLC_NODE_HOST or DMLC_INTERFACE says at which address of its host a server listens",
             ) from None
+        self.watch = self.connection.watch
 
     def read(self) -> None:
         """Take all answers; if the connection is a new one, say again what is unanswered.
@@ -66,7 +64,7 @@ class ServerLine:
         first = self.watch.connections == 0
         if self.watch.drain() > first:
             self.outbox.again()
-        while (frames := receive(self.socket)) is not None:
+        while (frames := self.connection.receive()) is not None:
             message = self.hearing.understand(frames)
             if message is not None:
                 self.outbox.answer(message)
@@ -75,7 +73,7 @@ class ServerLine:
         """Send the most urgent requests until nothing is left or the socket's queue is full."""
         while self.outbox:
             requests = self.outbox.take()
-            if not send(self.socket, encode(self.outbox.message(requests))):
+            if not self.connection.send(self.outbox.message(requests)):
                 self.outbox.put_back(requests)
                 return
 
@@ -84,7 +82,5 @@ class ServerLine:
         return self.reach.is_overdue(self.watch.connected, now)
 
     def close(self) -> None:
-        """Give the sockets back."""
-        self.socket.disable_monitor()
-        self.watch.monitor.close(0)
-        self.socket.close(0)
+        """Give the connection back."""
+        self.connection.close()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from ...common.coding import Coding
 from ...common.errors import DataError, ParameterError
 from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient
-from ...ps.update import all_finite
 from ..array import Array
 from .compression import Compressor
+from .finite import flaw
 from .flight import Leg
 from .keys import KeyInfo, KeyTable
 from .session import Session
@@ -27,7 +26,6 @@ class StoreKind(ABC):
 
     is_distributed = False
     must_be_finite = True  # whether a push of NaN or infinity is refused
-    of_a_fit = False  # whether a fit uses it, which takes care of what a death costs
     staleness = 0  # by how many steps a worker may be ahead of the slowest, in dist_ssp
 
     def __init__(self, kind: str, session: Session) -> None:
@@ -38,13 +36,20 @@ class StoreKind(ABC):
         self.compression_params: Any = None  # as `set_gradient_compression` was given them
         self._compressor: Compressor | None = None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a value is that of one step: not so where pushes are applied as they come."""
+        return self.type not in ("dist_async", "dist_ssp")
+
     @abstractmethod
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
         """Give new keys their first values."""
 
     @abstractmethod
-    def _init_state(self, info: KeyInfo, name: str, value: Array) -> None:
-        """Give the optimizer's state `name` of a key its first value."""
+    def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
+        """Give keys that nobody has pushed other values (part "weight"), and states of the optimizer, by their names,
+        first ones. In a job they are rank 0's.
+        """
 
     @abstractmethod
     def _push(self, info: KeyInfo, array: Array, n: int, lr: float, priority: int) -> None:
@@ -80,6 +85,12 @@ class StoreKind(ABC):
     def _wait_for(self, leg: Leg | None) -> None:  # noqa: B027
         """Block until the pulls of `leg` are done: not for what other threads push and pull of other keys."""
 
+    def flaw(self, gradient: Array) -> str | None:
+        """What a float gradient of any shape has that must not be pushed: "NaN", "an infinite value" or, with
+        compression, one that is too large for it; None if it has nothing of the kind.
+        """
+        return flaw(gradient) or (self._compressor.flaw(gradient) if self._compressor else None)
+
     def _own(self, info: KeyInfo, total: Array) -> Array:
         """`total` in memory that the caller does not write, so that the push may go on when this returns."""
         return total
@@ -99,9 +110,8 @@ class StoreKind(ABC):
         if array.dtype.kind != "f":
             if self.optimizer is not None:
                 raise ParameterError(f"key {info.key!r}: an optimizer needs float values", got=array.dtype)
-        elif self.must_be_finite and not all_finite(array):
-            kind = "NaN" if np.isnan(array).any() else "an infinite value"
+        elif self.must_be_finite and (found := flaw(array)):
             raise DataError(
-                f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {kind}",
+                f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {found}",
                 remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
             )

@@ -15,11 +15,12 @@ from dataclasses import replace
 
 import zmq
 
-from ...common.channel import Context, Socket
+from ...common.channel import Socket
 from ...common.codec import Message
 from ...common.errors import JobError, PeerLost
 from ...common.link import Link, remote
 from ...common.messages import Error, Fail, Gather, Gathered, Leave, Left, Unreachable, Welcome
+from ...common.network import Network
 from ...common.wire import Frame, WireError, cut
 from .bell import Bell
 from .flight import Flight
@@ -32,17 +33,20 @@ POLL_IN, POLL_BOTH = int(zmq.POLLIN), int(zmq.POLLIN | zmq.POLLOUT)
 
 
 class Transport(threading.Thread):
-    """Runs from the welcome to the orderly leave, or until the job is lost. `failure` is then why, else None."""
+    """Runs from the welcome to the orderly leave, or until the job is lost. `failure` is then why, else None.
 
-    def __init__(self, link: Link, context: Context, welcome: Welcome) -> None:
+    `bell` wakes the thread.
+    """
+
+    def __init__(self, link: Link, network: Network, welcome: Welcome, bell: Bell | None = None) -> None:
         super().__init__(name="pushgrad-transport", daemon=True)
-        self.link, self.context, self.workers = link, context, welcome.workers
+        self.link, self.network, self.workers = link, network, welcome.workers
         on_one_host = all(endpoint.startswith("ipc://") for endpoint, _ in welcome.servers)
         self.shares_memory = on_one_host and os.environ.get("PUSHGRAD_TRANSPORT") != "ipc"
         env = replace(link.env, lease=link.lease)  # the scheduler's lease, as everywhere
         self.lines = [
             ServerLine(
-                context,
+                network,
                 env,
                 endpoint,
                 Outbox(link.env.job_id, welcome.rank, link.incarnation),
@@ -58,7 +62,7 @@ class Transport(threading.Thread):
         self._letters: deque[Message] = deque()  # to the scheduler
         self._collective: tuple[Gather, Flight, list[tuple[Frame, ...]]] | None = None
         self._left, self._over = Flight(), threading.Event()  # the scheduler let us go; the thread is done
-        self._bell = Bell()
+        self._bell = bell or Bell()
         self._pid = os.getpid()
         self._stopping = False
         self._asked_to_leave = self._said_goodbye = False
@@ -140,44 +144,55 @@ class Transport(threading.Thread):
     # ---- this thread
 
     def run(self) -> None:
-        """Poll until the end; whatever goes wrong is handed to everyone who waits."""
+        """Poll and turn until the end; whatever goes wrong is handed to everyone who waits."""
         try:
             poller = zmq.Poller()
             for item in self._readable():
                 poller.register(item, zmq.POLLIN)
-            while self._round(poller):
-                pass
+            while self.turn():
+                for line in self.lines:
+                    # Without something to send, a socket that takes messages would end every poll at once.
+                    poller.modify(line.connection.socket, POLL_BOTH if line.outbox else POLL_IN)
+                poller.poll(int(1000 * self.rest))
+            self.end(None)
         except BaseException as error:
-            self._end(error)
-        finally:
-            self._close()
-            self._over.set()
+            self.end(error)
 
     def _readable(self) -> list[Socket | int]:
         sockets: list[Socket | int] = [self._bell.fd, *self.link.sockets()]
         for line in self.lines:
-            sockets += [line.socket, line.watch.monitor]
+            sockets += line.connection.sockets()
         return sockets
 
-    def _round(self, poller: zmq.Poller) -> bool:
-        for line in self.lines:
-            # Without something to send, a socket that takes messages would end every poll at once.
-            poller.modify(line.socket, POLL_BOTH if line.outbox else POLL_IN)
-        # Milliseconds. Whether the scheduler takes letters is not polled for, so look again soon while some are left.
-        poller.poll(20 if self._letters else 200)
+    @property
+    def rest(self) -> float:
+        """Seconds after which `turn` is due even if nobody rings and no message comes."""
+        return 0.02 if self._letters else 0.2  # whether the scheduler takes letters is not polled for
+
+    def turn(self) -> bool:
+        """Take in and send what can be, without waiting. False once the scheduler has let this worker go."""
         self._bell.hush()  # before the look: no ringing is lost
         self._take_in()
         for line in self.lines:
             line.read()  # before writing: answers let further requests leave
         for message in self.link.receive():
             self._heed(message)
-        self.link.check()
+        self._check_scheduler()
         self._report()
         self._forget_failed()
         for line in self.lines:
             line.write()
         self._send_letters()
         return not self._said_goodbye
+
+    def end(self, error: BaseException | None) -> None:
+        """Nothing will be sent or received any more; `error`, if that is why, is handed to everyone who waits."""
+        try:
+            if error is not None:
+                self._give_up(error)
+        finally:
+            self._close()
+            self._over.set()
 
     def _report(self) -> None:
         """Tell the scheduler which servers cannot be reached and where this worker's threads stand."""
@@ -219,10 +234,22 @@ class Transport(threading.Thread):
             while self._letters and self.link.send(self._letters[0]):
                 self._letters.popleft()
 
+    def _check_scheduler(self) -> None:
+        try:
+            self.link.check()
+        except PeerLost:
+            # The answer may have been lost with the connection of a scheduler that has ended since: the work is done.
+            if not self._asked_to_leave:
+                raise
+            self._part()
+
+    def _part(self) -> None:
+        self._said_goodbye = True
+        self._left.land()
+
     def _heed(self, message: Message) -> None:
         if isinstance(message, Left):
-            self._said_goodbye = True
-            self._left.land()
+            self._part()
         elif isinstance(message, Gathered | Error):
             self._collected(message)
 
@@ -241,7 +268,7 @@ class Transport(threading.Thread):
         else:
             flight.fail(remote(message))
 
-    def _end(self, error: BaseException) -> None:
+    def _give_up(self, error: BaseException) -> None:
         if not isinstance(error, PeerLost):  # then the scheduler has said so, or is itself the one that is lost
             self.link.send(Fail(reason=cut(f"{type(error).__name__}: {error}", 1000)))
         with self._lock:  # both at once: whoever submits is either refused or among the flights that fail
@@ -254,4 +281,4 @@ class Transport(threading.Thread):
         for line in self.lines:
             line.close()
         self.link.close(linger=1.0)
-        self.context.term()
+        self.network.close()

@@ -19,6 +19,7 @@ from ..graphs.optional_inputs import zero_states
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares
+from .bad_numbers import BadSteps
 from .capture import Capture
 from .feeding import InputNames
 from .metrics.base import Metric
@@ -46,6 +47,7 @@ class FitSetup:
     optimizer: Optimizer
     placement: Placement
     pairing: Pairing
+    bad_steps: BadSteps
     residuals: Mapping[str, Array] = field(default_factory=dict)
     own_state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,7 +101,8 @@ class Engine(ABC):
         """Train on the iterator's next epoch; yields once for every step that has been carried out or queued.
 
         The model's `num_update` counts them, and the metric is up to date whenever it is asked. Raises DataError if a
-        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit.
+        batch is not what the iterator says or a gradient is NaN or infinite, ShapeError if a batch does not fit;
+        Stopped before a step that the fit is to stop at.
         """
 
     @abstractmethod

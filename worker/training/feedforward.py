@@ -18,6 +18,7 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
+from .bad_numbers import policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
@@ -99,13 +100,16 @@ class FeedForward(Model):
         what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
         calls this with the same data, and the workers share each batch. snapshot: how often the training's state is
         kept ("30s", "200steps", "auto", "off"), and resume: from where it goes on ("auto", a path, "off"); None leaves
-        both to the environment, see docs/snapshots.md. Raises DataError, ShapeError, GraphError or
-        ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
-        DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
+        both to the environment, see docs/snapshots.md. on_nan: what to do about gradients that are NaN or infinite,
+        "error", "skip" the step, "stop" or "allow"; by default PUSHGRAD_ON_NAN or "error", see docs/training.md.
+        Raises DataError, ShapeError, GraphError or ParameterError if data, network and options do not fit together,
+        FileFormatError if arg_params do not fit, DeviceError if a context cannot be used, and in a job JobError,
+        RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
         snapshots = SnapshotOptions.of(chosen["snapshot"], chosen["resume"])
+        on_nan = policy(chosen["on_nan"])
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         measured = chosen_metric(self.symbol, eval_metric)
@@ -124,7 +128,7 @@ class FeedForward(Model):
             else:
                 # None is MXNet's for updates without a store: here, where one process has its own.
                 kind = "local" if chosen["kvstore"] is None else chosen["kvstore"]
-                self._train(session, iterator, measured, kind, callbacks, notes, begin)
+                self._train(session, iterator, measured, kind, callbacks, notes, begin, on_nan)
         return self
 
     def predict(self, X: Any, batch_size: int | None = None, array_layout: str | None = None) -> Any:
@@ -227,6 +231,7 @@ class FeedForward(Model):
         callbacks: FitCallbacks,
         notes: list[str],
         begin: Start,
+        on_nan: str,
     ) -> None:
         """Agree with the other ranks, log how training starts, then run the epochs."""
         slices = self.slices
@@ -240,7 +245,7 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        trainer = Trainer(self, iterator, shares, session, kind, measured, begin.state, begin.snapshots)
+        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots)
         # What is said at the start has been said by whoever began the training.
         if callbacks.verbose and session.rank == 0 and begin.state is None:
             notes += [trainer.parameters.note] if trainer.parameters.note else []

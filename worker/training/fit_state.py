@@ -24,7 +24,7 @@ from .fit_checks import go_on_at
 from .metrics.base import Metric
 from .model import Model
 
-_OF_MODEL = ("optimizer_states", "num_update", "begin_epoch", "training")
+_OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training")
 
 
 @dataclass
@@ -55,6 +55,7 @@ class FitState:
     callbacks: Mapping[str, Any]
     residuals: Arrays = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
+    skipped_steps: int = 0
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
 
     @staticmethod
@@ -91,6 +92,7 @@ class FitState:
             callbacks=callbacks.state(),
             residuals=arrays.residuals,
             engine=engine,
+            skipped_steps=model.skipped_steps,
         )
 
     def tree(self) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class FitState:
         except (AttributeError, TypeError) as error:
             raise FileFormatError(f"{found.path} has not the state of a fit: {error}") from None
         if state.residuals:
-            state.residuals = _residuals(found, state.residuals, session)
+            state.residuals = residuals_of(found, state.residuals, session)
         return state
 
     def give(self, model: Model, iterator: DataIter) -> None:
@@ -129,7 +131,7 @@ class FitState:
             leaf.restore(state)
 
 
-def _residuals(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
+def residuals_of(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
     """The residuals of this worker; of fewer workers than there were, each takes over those of several.
 
     What compressed gradients have left out is to be added to later ones, by whichever worker.

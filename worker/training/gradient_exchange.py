@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from ...ps.row_sparse import RowGradient
 from ..array import Array
 from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
@@ -80,12 +81,18 @@ class Exchange:
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
+    def end(self) -> bool:
+        """Note that all gradients of the step have been announced; whether they have been handed in."""
+        return True
+
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:
-        self._before(lookup.weight)
         with recorder.span("push", lookup.weight):
-            by_rows = lookup.gradient(gradient, self._slices)  # sorts and adds up rows: too long to hold the lock
-            with self._lock:
-                self._store.push_row_gradient(lookup.weight, by_rows, self._n, self._rate)
+            self._push_rows(lookup.weight, lookup.gradient(gradient, self._slices))
+
+    def _push_rows(self, key: str, gradient: RowGradient) -> None:
+        self._before(key)
+        with self._lock:
+            self._store.push_row_gradient(key, gradient, self._n, self._rate)
 
     def _send(self) -> None:
         """Hand the bundle to the store. The lock is held."""

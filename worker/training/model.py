@@ -28,7 +28,8 @@ class Model:
 
     `arg_params` and `aux_params` are host arrays by name, each of its argument's or state's shape; `optimizer_states`
     are the optimizer's arrays by parameter, then by state, each of its parameter's shape; `num_update` counts the steps
-    of all trainings, which learning rate schedules and random numbers go by.
+    of all trainings, which learning rate schedules and random numbers go by, and `skipped_steps` those of them that
+    were left out.
     """
 
     def __init__(self, symbol: Graph, ctx: Any, num_epoch: int, options: Mapping[str, Any]) -> None:
@@ -51,6 +52,7 @@ class Model:
         self.precision = check_precision(chosen["precision"])
         self.optimizer_states: dict[str, dict[str, Array]] = {}
         self.num_update = 0
+        self.skipped_steps = 0
         self.training = 0  # which training since the seed was set: a key of its random numbers
         self._optimizer = chosen["optimizer"]
         self._optimizer_params = {name: value for name, value in options.items() if name not in MODEL_DEFAULTS}

@@ -55,6 +55,7 @@ class CallOptions(TypedDict, total=False):
     verbose: bool
     snapshot: str | None
     resume: PathLike | None
+    on_nan: str | None
 
 
 class FitOptions(CallOptions, total=False):
@@ -91,6 +92,7 @@ CALL_DEFAULTS: CallOptions = {
     "verbose": True,
     "snapshot": None,
     "resume": None,
+    "on_nan": None,
 }
 FIT_DEFAULTS: FitOptions = {"eval_data": None, "eval_metric": None, **CALL_DEFAULTS}
 CREATE_DEFAULTS: CreateOptions = {**MODEL_DEFAULTS, **FIT_DEFAULTS}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +57,22 @@ class ScriptRun:
         self.failed = 0
         self.stops = False
         self._failure: Exception | None = None
+        self.loop: object = None  # the key-value store whose snapshots these are, besides those of fits
         self._writer: threading.Thread | None = None
         self._going_on: _GoingOn | None = None
         self._sought = False
+        self._verified: Snapshot | None = None  # what was read when the snapshot was chosen
         self._named: set[str] = set()
+
+    def lock(self) -> None:
+        """Keep others from writing in the folder, if it can be written at all, else warn.
+
+        Raises ParameterError if another training does.
+        """
+        try:
+            self.folder.lock()
+        except OSError as error:
+            self.warn(error)
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
@@ -86,7 +100,8 @@ class ScriptRun:
                     )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
-        return self._going_on.of(fit, identity) if self._going_on else None
+        verified, self._verified = self._verified, None  # read once: it may be large
+        return self._going_on.of(fit, identity, verified) if self._going_on else None
 
     def _choose(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The snapshot to go on from; None if there are none at all, which is said."""
@@ -121,12 +136,26 @@ class ScriptRun:
                     raise _other(found, "script", found.head["script"], self.script)
                 for result in found.head["results"].values():
                     snapshot.verify(path.parent / result)
-                _GoingOn.at(path).of(fit, identity)
+                _GoingOn.at(path).of(fit, identity, found)
             except FileFormatError as error:
                 note(f"snapshot refused: {error}")
             else:
+                self._verified = found
                 return path
         return None
+
+    def head(self, fit: int, identity: Identity) -> dict[str, Any]:
+        """What the head of each file of a snapshot of that fit begins with."""
+        job = os.environ.get("PUSHGRAD_JOB_ID")
+        return {"run": self.id, "job": job, "script": self.script, "fit": fit, "identity": identity}
+
+    def circumstances(self, fit: int) -> dict[str, Any]:
+        """What the head of a snapshot of that fit says of everything around it."""
+        return {
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "results": {str(other): result for other, result in self.results.items() if other != fit},
+            "failed": self.failed,
+        }
 
     def write(self, work: Callable[[], None]) -> None:
         """Let a thread do `work`, which writes a snapshot, when what it was given before is done."""
@@ -193,8 +222,8 @@ class _GoingOn:
             results[head["fit"]] = path.name
         return _GoingOn(path, head["run"], head["fit"], results, not head["done"])
 
-    def of(self, fit: int, identity: Identity) -> Snapshot | None:
-        """The snapshot of that fit; None if it is a later one.
+    def of(self, fit: int, identity: Identity, verified: Snapshot | None) -> Snapshot | None:
+        """The snapshot of that fit, which is not read again if it is `verified`; None if the fit is a later one.
 
         Raises FileFormatError if it is of another fit than this, or cannot be read.
         """
@@ -203,7 +232,8 @@ class _GoingOn:
             if fit < self.fit:
                 note(f"{self.path} has no result of fit {fit}, which is trained again")
             return None
-        found = snapshot.read(self.path.parent / name)
+        path = self.path.parent / name
+        found = verified if verified is not None and verified.path == path else snapshot.read(path)
         there = found.head["identity"]
         for what, value in json.loads(json.dumps(identity)).items():
             if there.get(what) != value:

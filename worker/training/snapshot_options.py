@@ -42,18 +42,9 @@ class Interval:
             raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
         return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
 
-    def steps_left(self, step: int) -> int:
-        """How many steps after `step` the next snapshot may be due at the latest; many if steps do not decide."""
-        return 1 << 30 if self.steps is None else self.steps - step % self.steps
-
-    def due(self, step: int, elapsed: float, cost: float) -> bool:
-        """Whether a snapshot is wanted after `step` of the fit, `elapsed` seconds after the last one.
-
-        `cost` is what that one took, in seconds.
-        """
-        if self.steps is not None:
-            return step % self.steps == 0
-        return elapsed >= (self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost))
+    def pause(self, cost: float) -> float:
+        """Seconds between two snapshots, where steps do not decide; each costs `cost` of them."""
+        return self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ alone has it writes itself, into the same folder, and rank 0 makes the snapshot 
 
 from __future__ import annotations
 
-import os
+import json
 import threading
 import time
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,11 @@ from .fit_callbacks import FitCallbacks
 from .fit_state import FitState
 from .script_run import Identity, ScriptRun
 from .snapshot_options import Interval
+from .turns import Turns
 
 PATIENCE = 60.0  # seconds that rank 0 waits for the parts of other workers
 LOOK = 0.05  # seconds between two looks for them
-ASK_AGAIN = 0.5  # seconds between two questions to rank 0 whether a snapshot is due
+ASK_AGAIN = 0.5  # seconds between two questions to rank 0 at most: a signal may ask for a snapshot meanwhile
 
 
 class Snapshots:
@@ -40,22 +40,14 @@ class Snapshots:
         self, run: ScriptRun, interval: Interval, fit: int, step: int, identity: Identity, session: Session
     ) -> None:
         """Raises ParameterError if another training writes snapshots in the folder, and what `heed` of `run` does."""
-        self.run, self._interval, self._fit, self._step, self._session = run, interval, fit, step, session
+        self.run, self._fit, self._step, self._session = run, fit, step, session
         if session.rank == 0:
-            try:
-                run.folder.lock()
-            except OSError as error:
-                run.warn(error)
+            run.lock()
         run.heed()
-        job = os.environ.get("PUSHGRAD_JOB_ID")
-        self._head: dict[str, Any] = {"run": run.id, "job": job, "script": run.script, "fit": fit, "identity": identity}
-        self._last, self._cost = time.monotonic(), 0.0
-        self._asked = self._last  # when it was last asked whether one is due
-        self._pending = False  # one is due, but the last one is still being written
+        self._head = run.head(fit, identity)
+        self._turns = Turns(interval, ASK_AGAIN)
         self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
-        self._next = 0  # the step after which rank 0 is to be asked again
-        self._looked = step, self._last  # the step after which it was asked last, and when
         self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
 
     def begin(self, engine: Engine, epoch: int, batch: int) -> None:
@@ -80,8 +72,12 @@ class Snapshots:
         self.run.heed()
         ends = self._announced.ends  # read first: what follows must be this step's snapshot
         if self._announced.snapshot:
+            self._announced.snapshot = False
+            self._turns.hurry()
             self.run.finish_writing()
-        wanted = engine.is_exact and self._wanted(engine)
+        shared = self._shared(engine)
+        comes = self._turns.comes(self._step - 1, self._step, shared)
+        wanted = comes and engine.is_exact and self._wanted(shared)  # elsewhere it stays due until the epoch ends
         if wanted:
             self._take(setup, engine, epoch, batch, callbacks)
         if ends and (wanted or self._session.rank > 0):
@@ -93,15 +89,23 @@ class Snapshots:
         """Take one that is due where updates are applied as they come: only now, when all workers have done as many
         steps and wait for each other, is there a state that all agree on.
         """
-        if not engine.is_exact and self._agreed(self._pending and not self.run.writing):
+        if not engine.is_exact and self._wanted(shared=True):
             self._take(setup, engine, epoch, batch, callbacks)
             self._capture.finish()  # on rank 0 from the servers, to which nobody pushes until then
             self._session.barrier()
+            self._passed.set()
 
     def close(self) -> None:
         """No more steps will come."""
         self._passed.set()
         self._announced.close()
+
+    def at_stop(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
+        """Take a snapshot of a fit that stops there. Every worker calls it; arguments and errors as of `after_step`."""
+        self._passed.set()  # all workers know that they stop here
+        self._turns.settle(taken=True)
+        self._take(setup, engine, epoch, batch, callbacks)
+        self._passed.set()
 
     def after_fit(self, setup: FitSetup, callbacks: FitCallbacks) -> None:
         """Have the result of the fit written: what the model has, which a callback may have changed at its end."""
@@ -122,42 +126,22 @@ class Snapshots:
         if self._session.rank == 0:
             self.run.say_once(text)
 
-    def _due(self) -> bool:
-        """Whether a snapshot is to be taken now: never while one is being written."""
-        self._asked = time.monotonic()
-        elapsed = self._asked - self._last
-        announced, self._announced.snapshot = self._announced.snapshot, False
-        self._pending = self._pending or announced or self._interval.due(self._step, elapsed, self._cost)
-        return self._pending and not self.run.writing
-
-    def _wanted(self, engine: Engine) -> bool:
-        """Whether to take one now. Where every worker has a part of it they ask rank 0, which costs a round trip:
-        at steps that it names, about every ASK_AGAIN seconds.
-        """
-        due = self._due()
-        if not self._shared(engine):
-            return due
-        if self._step < self._next:
-            return False
-        steps, seconds = self._step - self._looked[0], self._asked - self._looked[1]
-        self._looked = self._step, self._asked
-        pace = max(1, int(steps * ASK_AGAIN / max(seconds, 1e-3)))
-        after = self._step + min(pace, self._interval.steps_left(self._step))
-        said = self._session.gather(f"{int(due)} {after}".encode(), "snapshot")[0]
-        answer, self._next = map(int, said.split())
-        return bool(answer)
+    def _wanted(self, shared: bool) -> bool:
+        """Whether to take one now: never while one is being written. With `shared` rank 0 says so, to all workers."""
+        due = self._turns.due()
+        said = [due and not self.run.writing, due, self._turns.next()]
+        if shared:
+            said = json.loads(self._session.gather(json.dumps(said).encode(), "snapshot")[0])
+        taken, due, calls = bool(said[0]), bool(said[1]), int(said[2])
+        self._turns.settle(taken, due and not taken, calls)
+        return taken
 
     def _shared(self, engine: Engine) -> bool:
         """Whether every worker has a part of a snapshot, so that rank 0 must say when."""
         return self._session.num_workers > 1 and bool(engine.residuals())
 
-    def _agreed(self, due: bool) -> bool:
-        """What rank 0 thinks of it."""
-        return self._session.gather(b"1" if due else b"0", "snapshot")[0] == b"1"
-
     def _take(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         first, shared = self._session.rank == 0, self._shared(engine)
-        self._pending, self._last = False, self._asked
         self.run.finish_writing()  # on rank 0 it has ended; on others the copies may still be read
         engine.look()
         name = f"fit{self._fit}-step{self._step}"
@@ -182,9 +166,9 @@ class Snapshots:
 
     def _begin(self, name: str, state: FitState, ranks: range, done: bool = False) -> None:
         """Have the state written, as a snapshot that appears when the parts of `ranks` are there as well."""
-        capture, blocked = self._capture, time.monotonic() - self._asked
+        capture, blocked = self._capture, self._turns.blocked()
         head = {**self._head, "step": state.step, "epoch": state.epoch + 1, "batch": state.batch, "done": done}
-        head |= {"written": datetime.now(UTC).isoformat(timespec="seconds"), "parts": list(ranks)}
+        head["parts"] = list(ranks)
         if self._session.num_workers > 1 and not done:
             self._passed.clear()
 
@@ -193,32 +177,45 @@ class Snapshots:
             capture.finish()
             copying, copied = time.monotonic() - began, time.thread_time()
             self._write(name, head, state)
-            self._cost = blocked + capture.held + copying + time.thread_time() - copied
+            self._turns.cost = blocked + capture.held + copying + time.thread_time() - copied
 
         self.run.write(work)
 
     def _write(self, name: str, head: dict[str, Any], state: FitState) -> None:
-        run = self.run
-        # Now, as the result of the fit before this one may just have been written.
-        head["results"] = {str(fit): result for fit, result in run.results.items() if fit != self._fit}
-        head["failed"] = run.failed
-        run.folder.lock()  # where it failed at the start of the fit
-        folder = run.folder.aside(name)
-        try:
-            snapshot.write(folder, snapshot.STATE, head, state.tree())
-            await_parts(folder, head["parts"], self._session)
-            # Another worker may still have to print a line of this step, which nobody would do again.
-            self._passed.wait()
-            numbered = run.folder.commit(name)
-        except BaseException:
-            run.folder.give_up(name)
-            raise
+        # Another worker may still have to print a line of this step, which nobody would do again.
+        numbered = write_whole(self.run, name, head, state.tree(), self._session, self._passed.wait)
         if head["done"]:
-            run.results[self._fit] = numbered
+            self.run.results[self._fit] = numbered
             self._session.resumable(fit=self._fit + 1, epoch=1, batch=0, step=0)
         else:
             self._session.resumable(fit=self._fit, epoch=state.epoch + 1, batch=state.batch, step=state.step)
-        run.folder.prune(run.id)
+        self.run.folder.prune(self.run.id)
+
+
+def write_whole(
+    run: ScriptRun,
+    name: str,
+    head: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    session: Session,
+    passed: Callable[[], object],
+) -> str:
+    """Write a snapshot, which appears when the parts of other workers, `head["parts"]`, are there; its numbered name.
+
+    `passed` returns when all workers have done all there is to do up to its step. Raises OSError if it cannot be
+    written, and what `await_parts` does.
+    """
+    run.folder.lock()  # where it failed at the start
+    folder = run.folder.aside(name)
+    try:
+        # Of now, as the result of the fit before this one may just have been written.
+        snapshot.write(folder, snapshot.STATE, {**head, **run.circumstances(head["fit"])}, tree)
+        await_parts(folder, head["parts"], session)
+        passed()
+        return run.folder.commit(name)
+    except BaseException:
+        run.folder.give_up(name)
+        raise
 
 
 def await_parts(folder: Path, ranks: Iterable[int], session: Session) -> None:

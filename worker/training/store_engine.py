@@ -6,12 +6,12 @@ in one process, or in shared memory, where a pull then copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, Rows
 from ..data.contract import batches
 from ..data.data_iter import DataBatch
 from ..execution.bound_arrays import Places
@@ -22,6 +22,7 @@ from .capture import Capture, Copies
 from .engine import Engine, FitSetup
 from .feeding import by_name, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
+from .held_exchange import HeldExchange
 from .metrics.batch_metric import BatchMetric
 from .shared_states import SharedStates
 from .sparse_embeddings import find_lookups, shapes_without_tables, without_tables
@@ -43,14 +44,14 @@ class HostEngine(Engine):
         self._parameters, session = setup.parameters, setup.session
         self._lookups = find_lookups(self._model.symbol, setup.names.data, set(setup.learned))
         self._tables = {lookup.weight for lookup in self._lookups}
-        self.store = kv.for_a_fit(setup.kind)
+        self.store = kv.create(setup.kind)
         self.fit = self.store.fit
         self.executor: StepExecutor | None = None
         self._copies: Copies | None = None
         if setup.compression_params is not None:
             self.store.set_gradient_compression(setup.compression_params)
             self.store.restore_residuals(setup.residuals)
-        self._sums = kv.for_a_fit("dist_sync") if session.num_workers > 1 else None
+        self._sums = kv.create("dist_sync") if session.num_workers > 1 else None
         with ExitStack() as stack:
             stack.callback(self.close)
             # In this order: the executor is bound to arrays that the store has once keys have been initialised.
@@ -61,10 +62,19 @@ class HostEngine(Engine):
         self._pulled = {n: array for n, array in self._learned.items() if n not in self._tables}
         slices = self.executor.slices if self.executor else [(0, 0)]
         self._copies = Copies(self.store, self._weights, self._states, self._learned)
-        self._exchange = Exchange(self.store, self._pulled, self._lookups, slices, self._copies.before)
-        self._step_number = 0  # of this fit; the model's own count goes on from earlier fits
+        self._exchange = self._make_exchange(slices, self._copies.before)
+        self._step_number = 0  # pushes in this fit; the model's own count goes on from earlier fits
         self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
+
+    def _make_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
+        bad = self._setup.bad_steps
+        if bad.policy == "skip" and self.executor is not None:
+            self.executor.show_overflow()  # such a step is left out as well, by all workers
+        if bad.leaves_out:
+            return HeldExchange(self.store, self._pulled, self._lookups, slices, self._states, bad, before)
+        self.store.must_be_finite = bad.policy == "error"
+        return Exchange(self.store, self._pulled, self._lookups, slices, before)
 
     def start(self) -> None:
         """Take rank 0's auxiliary states and parameters."""
@@ -111,7 +121,7 @@ class HostEngine(Engine):
     @property
     def is_exact(self) -> bool:
         """Not so in dist_async and dist_ssp."""
-        return self.store.type not in ("dist_async", "dist_ssp")
+        return self.store.is_exact
 
     def settle(self) -> None:
         """Where updates are applied as they come, wait for all of them and fetch the final parameters."""
@@ -179,18 +189,24 @@ class HostEngine(Engine):
                 self.store.pull(name, out=array)
 
     def _step(self, batch: DataBatch) -> None:
-        """One update of every parameter.
-
-        The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
-        `_batch_metric.end` waits for the sums, which travel in the second store.
-        """
+        """One update of every parameter, unless it is left out."""
         rate = self._setup.optimizer.rate(self._model.num_update)
-        self._step_number += 1
-        self._exchange.begin(self._step_number, rate)
+        self._exchange.begin(self._step_number + 1, rate)
         if self.executor is None:
             self._announce_zeros()
         else:
             self._compute(self.executor, batch)
+        if self._exchange.end():
+            self._step_number += 1
+            self._finish(batch)
+        self._model.num_update += 1
+
+    def _finish(self, batch: DataBatch) -> None:
+        """What follows when all gradients are on their way.
+
+        The exchange of weights goes on while metrics and states are handed in; the first `wait` ends it, and
+        `_batch_metric.end` waits for the sums, which travel in the second store.
+        """
         # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
@@ -198,7 +214,6 @@ class HostEngine(Engine):
         self._batch_metric.begin(inputs, self.executor.outputs if self.executor else [])
         self.store.wait()
         self._batch_metric.end()
-        self._model.num_update += 1
 
     def _announce_zeros(self) -> None:
         """Announce gradients of zero: the servers wait for every worker, with rows or without."""

@@ -16,6 +16,7 @@ from ..log import log_line, r_number
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from .agreement import Shares, agree_on_evaluation, check_equal_batches
+from .bad_numbers import BadSteps, Stopped
 from .engine import Engine, FitSetup
 from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
@@ -42,11 +43,12 @@ class Trainer:
         session: Session,
         kind: str | KVStore,
         metric: Metric,
+        on_nan: str,
         resumed: FitState | None = None,
         snapshots: Snapshots | None = None,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
-        `metric` the training's.
+        `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. Raises
         what `InputNames.match`, `Parameters.prepare` and the engines do.
@@ -70,6 +72,7 @@ class Trainer:
             optimizer,
             placement,
             pairing,
+            BadSteps(on_nan, model, session),
             resumed.residuals if resumed else {},
             resumed.engine if resumed else {},
         )
@@ -78,6 +81,7 @@ class Trainer:
         self._spare = SpareExecutor()
         self._validation: dict[str, float] = {}  # of the last epoch that was evaluated
         self._compared = False  # whether the ranks' evaluation data have been
+        self._batch = 0  # how many of the epoch are done
         self._steps = 0  # since this object was made; the model's own count goes on from earlier fits
         self._started = time.perf_counter()
 
@@ -102,22 +106,33 @@ class Trainer:
             stack.callback(self._give_back_weights)
             if not self.session.is_distributed:  # else an error may be the servers', who have the states
                 stack.callback(self._give_back_optimizer_states)
-            for epoch in epochs:
-                count = self._epoch(epoch, callbacks)
-                check_equal_batches(self.session, count, epoch)
-                if self._snapshots is not None:
-                    self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
-                self.model.begin_epoch = epoch + 1
-                proceed = self._end_of_epoch(epoch, count, callbacks)
-                self.iterator.reset()
-                if not proceed:
-                    break
+            stopped = self._epochs(epochs, callbacks)
             self.engine.settle()
             if self.session.is_distributed:
                 self._give_back_optimizer_states()
         callbacks.after_fit(self.model, first)
-        if self._snapshots is not None:
+        # Of a fit that was stopped there is a snapshot of where that was, so that it can go on from there.
+        if self._snapshots is not None and not stopped:
             self._snapshots.after_fit(self._setup, callbacks)
+
+    def _epochs(self, epochs: range, callbacks: FitCallbacks) -> bool:
+        """Train for those epochs; whether the training was stopped in the midst of one."""
+        for epoch in epochs:
+            try:
+                count = self._epoch(epoch, callbacks)
+            except Stopped:
+                if self._snapshots is not None:
+                    self._snapshots.at_stop(self._setup, self.engine, epoch, self._batch, callbacks)
+                return True
+            check_equal_batches(self.session, count, epoch)
+            if self._snapshots is not None:
+                self._snapshots.after_epoch(self._setup, self.engine, epoch, count, callbacks)
+            self.model.begin_epoch = epoch + 1
+            proceed = self._end_of_epoch(epoch, count, callbacks)
+            self.iterator.reset()
+            if not proceed:
+                break
+        return False
 
     def _epoch(self, epoch: int, callbacks: FitCallbacks) -> int:
         """Train on the iterator's next epoch, with batch callbacks after each step; how many batches it had.
@@ -125,20 +140,21 @@ class Trainer:
         Of the epoch in which it goes on from a snapshot, some batches are done.
         """
         self.metric.reset()
-        count = 0
+        self._batch = 0
         if self._resumed is not None and self._resumed.epoch == epoch:
-            count = self._resumed.batch
-            if count:
+            self._batch = self._resumed.batch
+            if self._batch:
                 self._resumed.give_metric(self.metric)
-        for count, _ in enumerate(self.engine.epoch(), count + 1):  # noqa: B020  # the count at the end is wanted
+        for _ in self.engine.epoch():
             self._steps += 1
-            self._report(epoch, count, lambda: current_values(self.metric))
-            callbacks.after_batch(BatchEnd(epoch + 1, count, self.metric, self.model), self.session.rank == 0)
+            self._batch += 1
+            self._report(epoch, self._batch, lambda: current_values(self.metric))
+            callbacks.after_batch(BatchEnd(epoch + 1, self._batch, self.metric, self.model), self.session.rank == 0)
             if self._snapshots is not None:
-                self._snapshots.after_step(self._setup, self.engine, epoch, count, callbacks)
-        if not count:
+                self._snapshots.after_step(self._setup, self.engine, epoch, self._batch, callbacks)
+        if not self._batch:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
-        return count
+        return self._batch
 
     def _report(self, epoch: int, count: int, train: Callable[[], dict[str, float]], evaluated: bool = False) -> None:
         """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began.

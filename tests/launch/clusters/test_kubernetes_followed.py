@@ -12,7 +12,7 @@ import pytest
 from kubernetes_server import ApiServer
 
 from pushgrad.common.errors import JobError
-from pushgrad.launch.clusters import kubernetes_api, kubernetes_logs, kubernetes_run
+from pushgrad.launch.clusters import kubernetes_connection, kubernetes_logs, kubernetes_run
 from pushgrad.launch.clusters.kubectl import Kubectl
 from pushgrad.launch.clusters.kubernetes import Kubernetes
 from pushgrad.launch.clusters.kubernetes_api import Refused, Unreachable
@@ -325,8 +325,8 @@ def test_nobody_is_there(server, way):
 
 def test_without_any_way(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "pushgrad.launch.clusters.kubernetes_client", None)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(
         JobError, match=r"neither the package .* nor kubectl is here. `pip install pushgrad\[kubernetes\]`"
     ):
-        kubernetes_api.connect()
+        kubernetes_connection.connect()

@@ -18,12 +18,12 @@ TRAIN = """
     from pushgrad.worker.store import transport
 
     class Detour(transport.ServerLine):  # through the proxy of the test
-        def __init__(self, context, env, endpoint, outbox, identity):
+        def __init__(self, network, env, endpoint, outbox, identity):
             host, _, port = endpoint.rpartition(":")
             with open(f"server_port.{os.getpid()}", "w") as file:
                 file.write(port)
             os.replace(file.name, "server_port")  # whole at once: the proxy reads it meanwhile
-            super().__init__(context, env, f"{host}:{sys.argv[1]}", outbox, identity)
+            super().__init__(network, env, f"{host}:{sys.argv[1]}", outbox, identity)
 
     transport.ServerLine = Detour
     kv = mx.kv.create("dist_sync")

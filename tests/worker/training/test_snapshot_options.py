@@ -23,15 +23,11 @@ def test_what_is_no_interval_is_named(text):
         SnapshotOptions.of(text, None, {})
 
 
-def test_due():
-    assert [step for step in range(1, 8) if Interval(steps=3).due(step, 0.0, 0.0)] == [3, 6]
-    assert not Interval(seconds=2).due(1, 1.9, 0.0)
-    assert Interval(seconds=2).due(1, 2.0, 0.0)
+def test_pauses():
+    assert Interval(seconds=2).pause(0.5) == 2
     # at most a hundredth of the time, and not more often than every 10 s
-    assert not Interval().due(1, 9.9, 0.001)
-    assert Interval().due(1, 10.0, 0.001)
-    assert not Interval().due(1, 49.0, 0.5)
-    assert Interval().due(1, 50.0, 0.5)
+    assert Interval().pause(0.001) == 10
+    assert Interval().pause(0.5) == 50
 
 
 def test_the_environment_decides_where_fit_does_not(tmp_path, monkeypatch):

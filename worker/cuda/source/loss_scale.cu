@@ -11,14 +11,15 @@ extern "C" __global__ void scale_up(float* gradient, const Now* now, long long c
     if (i < count) gradient[i] *= now->scale;
 }
 
-// Takes the scale out of a gradient again; zero where it was too large for 16 bits.
-extern "C" __global__ void scale_down(float* gradient, const Now* now, unsigned long long* word, long long count) {
+// Takes the scale out of a gradient again. What was too large for 16 bits becomes zero, unless it is to be seen.
+extern "C" __global__ void scale_down(float* gradient, const Now* now, unsigned long long* word, long long count,
+                                      int seen) {
     long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
     if (i >= count) return;
     if (is_finite(gradient[i])) {
         gradient[i] /= now->scale;
     } else {
-        gradient[i] = 0;
+        if (!seen) gradient[i] = 0;
         atomicMin(word, (unsigned long long)now->number << 32);
     }
 }

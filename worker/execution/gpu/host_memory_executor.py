@@ -104,6 +104,10 @@ class HostedExecutor(StepExecutor):
         super().copy_params_from(arg_params, aux_params, allow_extra_params)
         self._stale = True
 
+    def show_overflow(self) -> None:
+        """See StepExecutor.show_overflow."""
+        self._replicas.shows_overflow = True
+
     def changed(self, name: str) -> None:
         """Take note that the host's argument or state `name` has changed: the GPUs get it with the next step."""
         if name not in self._replicas.batched:  # what the batch cuts is copied in every step anyway

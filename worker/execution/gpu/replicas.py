@@ -51,6 +51,7 @@ class Replicas:
         together. Raises GraphError if the rows cannot be computed apart, ParameterError if a GPU would get no row,
         DeviceError if a GPU fails or has too little memory, and what binding a graph raises.
         """
+        self.shows_overflow = False  # whether gradients in float16 that overflow are left so by `unscale`
         self.devices = [Device.get(index) for index in placement.gpus]
         self.parts = rows_by_load(rows, placement.gpu_loads()) if rows else [(0, 0)] * len(self.devices)
         probe = Binding.allocate(symbol, grad_req, None, shapes, zeros=_shape_only)  # all rows, but no memory
@@ -130,7 +131,7 @@ class Replicas:
             assert replica.loss_scale is not None
             with device.active():
                 for name in bucket.names:
-                    replica.loss_scale.unscale(replica.binding.gradients[name])
+                    replica.loss_scale.unscale(replica.binding.gradients[name], self.shows_overflow)
                 # Once per step, after its last bucket: on several GPUs that is the empty one.
                 if bucket.first == 0 and (self.collective is None or not bucket.names):
                     replica.loss_scale.adjust()
@@ -144,7 +145,13 @@ class Replicas:
             yield
 
     def look_at_scale(self) -> None:
-        """Raise DataError if gradients are NaN or infinite even at the smallest scale. Waits for the first GPU."""
+        """Raise DataError if gradients are NaN or infinite even at the smallest scale. Waits for the first GPU.
+
+        Not if overflow is shown: then others see it as well.
+        """
+        if self.shows_overflow:
+            self._forget_overflow()
+            return
         scale = self.replicas[0].loss_scale
         with self.devices[0].active():
             step = scale.failed_step() if scale else None
@@ -153,6 +160,12 @@ class Replicas:
                 f"a gradient of step {step + 1} is NaN or infinite",
                 remedy="Lower the learning rate, or look for bad values in the data",
             )
+
+    def _forget_overflow(self) -> None:
+        for device, replica in zip(self.devices, self.replicas, strict=True):
+            if replica.loss_scale:
+                with device.active():
+                    replica.loss_scale.forget()
 
     def look(self) -> None:
         """Raise DataError for the first wrong value that kernels have found. Waits for GPUs that look for any."""

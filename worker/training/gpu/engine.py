@@ -22,6 +22,7 @@ from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
 from ...execution.gpu.replicas import BUCKET, WHOLE, Replicas
 from ...store.kv import fitting_kind
+from ..bad_numbers import REMEDY
 from ..capture import Capture, Held
 from ..engine import Engine, FitSetup
 from ..feeding import input_shapes
@@ -41,6 +42,7 @@ class CudaEngine(Engine):
     def __init__(self, setup: FitSetup) -> None:
         """Bind and copy everything to the GPUs. Raises ParameterError, GraphError, ShapeError or DeviceError."""
         self._setup, self._model, shares = setup, setup.model, setup.shares
+        self._bad = setup.bad_steps
         # No store is made, but the name is checked and the ordinal taken as if one were.
         fitting_kind(setup.kind, setup.session)
         self.fit = setup.session.next_fit()
@@ -64,10 +66,14 @@ class CudaEngine(Engine):
         self._optimizer = setup.optimizer_going_on()
         self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
+        self._before: list[Array] = []  # of each GPU, its auxiliary states before the step under way
         self._updates = [self._update(index) for index in range(len(replicas.devices))]
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
             _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
             _send(device, replicas.state_layout, states, setup.parameters.states)
+            if self._bad.leaves_out:
+                with device.active():
+                    self._before.append(states.copy())
         for device, scale in zip(replicas.devices, self._loss_scales(), strict=False):
             if setup.own_state:
                 with device.active():
@@ -88,18 +94,21 @@ class CudaEngine(Engine):
     def epoch(self) -> Iterator[None]:
         """Queue a step for each batch of the iterator's next epoch; yields when it is queued, not when it is done.
 
-        Raises DataError up to LOOK_EVERY steps after the one at fault, or at the end of the epoch.
+        Raises DataError up to LOOK_EVERY steps after the one at fault, or at the end of the epoch. Where a step may be
+        left out, the host waits for each.
         """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
             rate = self._rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
+                self._keep_states()
                 # A recorded step has no arguments: what changes from step to step it reads from memory set here.
                 self._replicas.set_now(self._model.num_update, number, rate, counts)
                 self._recorded_step.run()
             # Outside of `alone`: now and then it waits for the GPUs, and takes their locks itself for that.
-            self._measures.count(number)
+            if not self._bad.leaves_out or self._is_good():
+                self._measures.count(number)
             self._model.num_update += 1
             if self._model.num_update % LOOK_EVERY == 0:
                 self.look()
@@ -185,6 +194,7 @@ class CudaEngine(Engine):
                 replicas.gradients[index],
                 states,
                 replicas.replicas[index].loss_scale,
+                self._bad.policy == "allow",
             )
         kept = {name: self._setup.kept_states(name) for name in self._setup.learned}
         for state, block in states.items():
@@ -203,8 +213,35 @@ class CudaEngine(Engine):
             step, key = found  # counted over all fits; the message counts from 1 in this one
             raise DataError(
                 f"the gradient of {self._setup.learned[key]} at step {step - self._first_step + 1} is NaN or infinite",
-                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
+                remedy=REMEDY,
             )
+
+    def _keep_states(self) -> None:
+        """Queue copies of the auxiliary states, where the step may be left out."""
+        for device, states, before in zip(self._replicas.devices, self._replicas.states, self._before, strict=False):
+            with device.active():
+                before[...] = states
+
+    def _is_good(self) -> bool:
+        """Whether the step that was queued last has made its update; otherwise it is made as if it had not been.
+
+        Waits for the GPUs. Raises what `BadSteps.found` does.
+        """
+        skips, replicas = self._bad.policy == "skip", self._replicas
+        with replicas.alone(), replicas.devices[0].active():
+            found = self._updates[0].look(any_scale=skips)
+        if found is None:
+            return True
+        self._measures.settle()  # the batches before: this one is not counted
+        with replicas.alone():
+            for device, states, before, update in zip(
+                replicas.devices, replicas.states, self._before, self._updates, strict=True
+            ):
+                with device.active():
+                    states[...] = before
+                    update.forget()
+        self._bad.found(self._setup.learned[found[1]], "NaN or an infinite value")
+        return False
 
     def _fetch(self, layout: Layout, block: Array) -> dict[str, Array]:
         """A block of the first GPU as host arrays by name, views of one copy. Waits for it."""

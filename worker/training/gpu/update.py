@@ -56,8 +56,9 @@ class FlatUpdate:
     is read from `step.now`. A key's number is its place in `layout`.
 
     As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
-    weights can be inspected as they were; `look` tells which. With a `loss_scale` above 1 only that step is left out.
-    To be made and used while the device is active.
+    weights can be inspected as they were; `look` tells which, and `forget` lets it go on. With a `loss_scale` above 1
+    only that step is left out. With `allows` gradients are not looked at, unless there is a scale to be adjusted. To be
+    made and used while the device is active.
     """
 
     def __init__(
@@ -69,13 +70,16 @@ class FlatUpdate:
         gradient: Array,
         states: Mapping[str, Array],
         loss_scale: LossScale | None = None,
+        allows: bool = False,
     ) -> None:
+        self._allows = allows
         self._module = device.module("update")
         chunks = np.array(list(_chunks(layout, getattr(optimizer, "wd", 0.0))), _CHUNKS)
         self._count = len(chunks)
         self._chunks = device.xp.asarray(chunks.view(np.uint8))
         self._loss_scale = loss_scale
         self._word = loss_scale.word if loss_scale else device.xp.full((1,), NOTHING, np.uint64)
+        self._found = device.xp.full((1,), NOTHING, np.uint64)  # the word before the scale was adjusted
         self._gradient = gradient
         self._kernel, self._args = _kernel(optimizer, weight, states)
 
@@ -84,16 +88,28 @@ class FlatUpdate:
         if self._count:
             common = self._chunks, step.now, self._word, self._gradient
             # Two launches: no element may be updated before all gradients have been looked at.
-            self._module.launch("find_non_finite", (self._count,), common)
+            if not self._allows or self._loss_scale:
+                self._module.launch("find_non_finite", (self._count,), common)
             self._module.launch(self._kernel, (self._count,), (*common, *self._args))
         if self._loss_scale:
+            self._found[...] = self._word
             self._loss_scale.adjust()
+            if self._allows:
+                self.forget()
 
-    def look(self) -> tuple[int, int] | None:
-        """The step and the key's number whose gradient first held NaN or infinity, or None. Waits for the device."""
+    def look(self, any_scale: bool = False) -> tuple[int, int] | None:
+        """The step and the key's number whose gradient first held NaN or infinity, or None. Waits for the device.
+
+        With `any_scale`, also those of the last step that a smaller scale of the loss may mend.
+        """
         # The kernel's atomicMin over step << 32 | key leaves the earliest step, and of its keys the first.
-        word = int(self._word.get()[0])  # type: ignore[union-attr]
+        found: Any = self._found if any_scale and self._loss_scale else self._word
+        word = int(found.get()[0])
         return None if word == NOTHING else (word >> 32, word & 0xFFFFFFFF)
+
+    def forget(self) -> None:
+        """Queue that the next step is made whatever was found."""
+        self._word.fill(NOTHING)
 
 
 def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, int, int, float, int]]:

@@ -1,0 +1,107 @@
+"""What snapshots cost a training: the time of each step, whether one was being made meanwhile, and what held steps up.
+
+Arguments: the network (lenet, or 102mb: layers of 102 MB in all), steps, steps between two snapshots, MNIST's folder,
+the file for the answer. The 102 MB are trained in batches that take half a second each.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from data import digits
+
+import pushgrad as mx
+from pushgrad.worker.training import script_run
+from pushgrad.worker.training.snapshots import Snapshots
+
+STEP = 0.5  # seconds
+EPOCH = 20  # steps
+WIDTH = 2520  # of four layers: 102 MB
+
+
+def wide():
+    s = mx.symbol
+    layer = s.Variable("data")
+    for number in range(4):
+        layer = s.Activation(s.FullyConnected(layer, num_hidden=WIDTH, name=f"fc{number}"), act_type="relu")
+    return s.SoftmaxOutput(s.FullyConnected(layer, num_hidden=10, name="out"), name="softmax")
+
+
+class Steps:
+    """When each step ended, and whether a snapshot was being made then."""
+
+    all_ranks = True
+
+    def __init__(self):
+        self.ended, self.busy = [], []
+
+    def batch_end(self, param):
+        self.ended.append(time.perf_counter())
+        self.busy.append(any(run.writing for run in script_run._runs.values()))
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+    def seconds(self):
+        """Of each step but the first, and whether a snapshot was made in it or in part of it."""
+        return [
+            (after - before, was or busy)
+            for before, after, was, busy in zip(self.ended, self.ended[1:], self.busy, self.busy[1:], strict=False)
+        ]
+
+
+def train(symbol, X, y, batch, steps, snapshot):
+    found = Steps()
+    rows = batch * min(EPOCH, steps)
+    X, y, epochs = X[:rows], y[:rows], steps // min(EPOCH, steps)
+    model = mx.FeedForward.create(
+        symbol, X, y, num_epoch=epochs, batch_size=batch, learning_rate=0.001, momentum=0.9, snapshot=snapshot,
+        initializer=mx.init.Uniform(0.02), batch_end_callback=found, verbose=False,
+    )  # fmt: skip
+    return model, found.seconds()
+
+
+def batch_for(symbol, X, y):
+    """How many examples take STEP seconds."""
+    _, seconds = train(symbol, X, y, 64, 8, "off")
+    return max(8, round(64 * STEP / float(np.median([took for took, _ in seconds]))))
+
+
+def noting(take, taken):
+    """`take` of Snapshots, which notes the seconds that it took, and what is still being copied then."""
+
+    def noted(self, *given):
+        began = time.perf_counter()
+        take(self, *given)
+        taken.append((time.perf_counter() - began, self._capture, self))
+
+    return noted
+
+
+network, steps, every, folder, answer = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], Path(sys.argv[5])
+if network == "lenet":
+    symbol, batch = mx.models.get("lenet"), 100
+    X, y = digits(folder, 6000)
+else:
+    symbol, noise = wide(), np.random.default_rng(0)
+    X, y = noise.random((4096, WIDTH), np.float32), noise.integers(0, 10, 4096).astype(np.float32)
+    batch = batch_for(symbol, X, y)
+taken = []
+Snapshots._take = noting(Snapshots._take, taken)
+model, seconds = train(symbol, X, y, batch, steps, f"{every}steps")
+if mx.rank() == 0:
+    for run in script_run._runs.values():
+        run.finish_writing()
+    found = {
+        "bytes": sum(array.nbytes for array in model.arg_params.values()),
+        "batch": batch,
+        "seconds": seconds,
+        "held": [began + capture.held for began, capture, _ in taken],
+        "reckoned": taken[-1][2]._cost,
+    }
+    answer.write_text(json.dumps(found))

@@ -1,0 +1,181 @@
+"""What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; servers; torchrun beside us.
+
+.venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 10 minutes
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from statistics import mean, median
+
+import click
+from report import clock, processor
+from rich.console import Console
+from rich.table import Table
+from runner import ROOT
+
+PEERS = Path(__file__).with_name("peers")
+LAUNCH = (sys.executable, "-m", "pushgrad.launch")
+JOB = (*LAUNCH, "--workers", "2", "--servers", "2")
+LEAST, SHARE = 10.0, 100  # "auto" of --snapshot: so many seconds, and so many times what a snapshot costs
+PATIENCE = 600
+PARTS = ("costs", "restoring", "kills")
+
+
+def run(command, folder, environ=None):
+    """Run a command in a folder and give back what it wrote to `answer` there, if it did."""
+    environ = {**os.environ, "PUSHGRAD_RUNS": str(folder / "runs"), **(environ or {})}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stderr[-2000:]}")
+    answer = folder / "answer"
+    return json.loads(answer.read_text()) if answer.exists() else None
+
+
+def cost(network, command, steps, every, data):
+    """What a snapshot costs, in seconds, as steps tell: how much longer they take than the median of undisturbed ones.
+
+    From it follows the share of the time at the interval that `auto` chooses, and the work that a kill loses there.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given = [PEERS / "pushgrad_snapshots.py", network, str(steps), str(every), data, folder / "answer"]
+        found = run([*command, *given], folder, {"PUSHGRAD_SNAPSHOT_DIR": str(folder / "kept")})
+    usual = median(took for took, busy in found["seconds"] if not busy)
+    disturbed = [took for took, busy in found["seconds"] if busy]
+    snapshots = len(found["held"])
+    seconds = max(0.0, sum(took - usual for took in disturbed)) / snapshots
+    interval = max(LEAST, SHARE * found["reckoned"])
+    return {
+        "network": network,
+        "processes": "job" if command == JOB else "one",
+        "megabytes": found["bytes"] / 1e6,
+        "step": usual,
+        "snapshots": snapshots,
+        "cost": seconds,
+        "reckoned": found["reckoned"],
+        "interval": interval,
+        "share": seconds / interval,
+        "held": median(found["held"]),
+        "held_per_100mb": median(found["held"]) * 1e8 / found["bytes"],
+        "writing": sum(disturbed) / snapshots,
+        **lost(interval, sum(disturbed) / snapshots),
+    }
+
+
+def lost(interval, writing, kills=100):
+    """Seconds of work that kills at that many moments lose: since the step of the last snapshot that was complete."""
+    draw = random.Random(0)
+    ages = [writing + draw.uniform(0, interval) for _ in range(kills)]
+    return {"lost_mean": mean(ages), "lost_most": max(ages)}
+
+
+def restoring(servers):
+    """Seconds from a snapshot of 100 MB, with as much momentum, to servers that have it all."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keep = [PEERS / "pushgrad_restoring.py", "keep", folder / "answer"]
+        restore = [PEERS / "pushgrad_restoring.py", "restore", folder / "answer"]
+        environ = {"PUSHGRAD_SNAPSHOT_DIR": str(folder / "kept")}
+        run([sys.executable, *keep], folder, environ)
+        command = [*LAUNCH, "--workers", "1", "--servers", str(servers), "--resume", "auto"]
+        spent = run([*command, *restore], folder, environ)
+    return {"servers": servers, "reading": spent["found"], "handing": spent["_publish"], "seconds": sum(spent.values())}
+
+
+def killed(command, script, data):
+    """Seconds from a worker's kill to the first step that had not been done before it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run([*command, PEERS / script, data, folder], folder, {"OMP_NUM_THREADS": "1"})
+        return float((folder / "new").read_text()) - float((folder / "killed").read_text())
+
+
+def all_costs(quick, data):
+    """`cost` of LeNet and of 102 MB, in one process and in a job."""
+    sizes = {"lenet": (600, 300) if quick else (6000, 1000), "102mb": (12, 6) if quick else (120, 12)}
+    for network, (steps, every) in sizes.items():
+        for command in ((sys.executable,), JOB):
+            yield cost(network, command, steps, every, data)
+
+
+def kills(rounds, data, torch):
+    """`killed` of both, in turns, as machines drift."""
+    found = {"pushgrad": [], "torchrun": []}
+    torchrun = (torch, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3")
+    for _ in range(rounds):
+        found["pushgrad"].append(killed((*JOB, "--snapshot", "20steps"), "pushgrad_killed.py", data))
+        if torch.exists():
+            found["torchrun"].append(killed(torchrun, "torch_killed.py", data))
+    return found
+
+
+def costs_table(rows):
+    table = Table(
+        "network", "processes", "step", "held up, per 100 MB", "costs", "as reckoned", "every", "share", "lost"
+    )
+    for row in rows:
+        table.add_row(
+            row["network"],
+            row["processes"],
+            clock(row["step"]),
+            f"{clock(row['held'])}, {clock(row['held_per_100mb'])}",
+            clock(row["cost"]),
+            clock(row["reckoned"]),
+            clock(row["interval"]),
+            f"{row['share']:.2%}",
+            f"{clock(row['lost_mean'])}, at most {clock(row['lost_most'])}",
+        )
+    table.title = "snapshots (at most 1 % of the time, 5 ms per 100 MB)"
+    return table
+
+
+def restoring_table(rows):
+    table = Table("servers", "reading and checking", "handing to servers", "together", title="100 MB (at most 0.5 s)")
+    for row in rows:
+        table.add_row(f"{row['servers']}", *(clock(row[name]) for name in ("reading", "handing", "seconds")))
+    return table
+
+
+def kills_table(found):
+    table = Table("", "kill -9 to the next new step (median)", title="LeNet, 2 workers (ours + 2 servers)")
+    for label, seconds in found.items():
+        table.add_row(label, clock(median(seconds)) if seconds else "not measured")
+    return table
+
+
+@click.command()
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="Only this; all by default."
+)
+@click.option("--rounds", default=5, show_default=True, help="Kills of each program.")
+@click.option("--quick", is_flag=True, help="Little work: shows that it runs, not how fast.")
+@click.option("--data", type=click.Path(exists=True, file_okay=False), default=ROOT / "examples" / "data" / "mnist")
+@click.option("--torch", default=ROOT / ".venv-torch" / "bin" / "python", help="A Python that has torch.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures, too.")
+def main(parts, rounds, quick, data, torch, json_file):
+    """Print what snapshots cost, how long they take to restore, and how long a death holds a job up."""
+    console, rounds, report = Console(), 1 if quick else rounds, {}
+    data, torch = str(Path(data).absolute()), Path(torch).absolute()
+    if "costs" in parts:
+        report["costs"] = list(all_costs(quick, data))
+        console.print(costs_table(report["costs"]))
+    if "restoring" in parts:
+        report["restoring"] = [restoring(servers) for servers in (1, 2, 3, 5)]
+        console.print(restoring_table(report["restoring"]))
+    if "kills" in parts:
+        report["kills"] = kills(rounds, data, torch)
+        console.print(kills_table(report["kills"]))
+    if json_file:
+        head = {"date": date.today().isoformat(), "processor": processor(), "quick": quick}
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps({**head, **report}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Winograd's tiles to max-pooled planes and back, while a tile is in the first-level cache, for windows of 2 x 2.
+
+Windows lie side by side, and tiles are 2 or 4 pixels wide, so no window is cut. As in bias_and_pooling.py a NaN is
+larger than any number, and the first of equal ones wins. `winner` (tiles, F' / 16, windows of a tile, 16) keeps the
+place of each maximum in its window, 0 to 3, as a float. Other names are those of winograd_pixels.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.jit import kernel
+from ..array import Array
+from .plane_lanes import LANES, read_row, write_row
+from .vectors import lines
+from .winograd_transforms import outputs_to_tile, tile_to_outputs
+
+
+def _larger_of_two(left: Any, right: Any) -> tuple[Any, ...]:
+    wins = right.beats(left)
+    return wins.choose(right, left), wins.choose(1, 0)
+
+
+def _larger_of_rows(top: Any, top_place: Any, bottom: Any, bottom_place: Any) -> tuple[Any, ...]:
+    wins = bottom.beats(top)
+    return wins.choose(bottom, top), wins.choose(bottom_place + 2, top_place)
+
+
+def _to_top(grad: Any, place: Any) -> tuple[Any, ...]:
+    return place.equals(0).choose(grad, 0), place.equals(1).choose(grad, 0)
+
+
+def _to_bottom(grad: Any, place: Any) -> tuple[Any, ...]:
+    return place.equals(2).choose(grad, 0), place.equals(3).choose(grad, 0)
+
+
+_pool_across, _pool_down = lines(_larger_of_two, 2), lines(_larger_of_rows, 4)
+_unpool_top, _unpool_bottom = lines(_to_top, 2), lines(_to_bottom, 2)
+
+
+@kernel
+def tiles_to_pooled(
+    size: tuple[int, int], tiles: Array, pooled: Array, winner: Array, start: int, rows: tuple[int, int], across: int
+) -> None:
+    """A^T m A, then each window's maximum: tiles (T^2, tiles, F') -> pooled (F, PH, PW) and winner, of an image."""
+    filters, height = pooled.shape[:2]
+    out, side, windows = size[0], size[0] + size[1] - 1, size[0] // 2
+    line, matrix, given = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
+    patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
+    pairs, best = np.empty(4 * LANES, np.float32), np.empty(2 * LANES, np.float32)
+    strip = np.empty((windows, across * windows * LANES), np.float32)
+    for first in range(0, filters, LANES):
+        for row in range(rows[0], rows[1]):
+            for t in range(across):
+                place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
+                for i in range(side):
+                    source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
+                    tile_to_outputs(side, source, matrix, column, LANES, LANES)
+                tile_to_outputs(side, half.ctypes.data, line, patch.ctypes.data, line, line)
+                kept = winner[row * across + t, first // LANES]
+                for y in range(windows):
+                    for x in range(windows):
+                        pixel = patch.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
+                        _pool_across(pixel, LANES, pairs.ctypes.data, LANES, LANES)
+                        _pool_across(pixel + 4 * line, LANES, pairs.ctypes.data + 8 * LANES, LANES, LANES)
+                        _pool_down(pairs.ctypes.data, LANES, best.ctypes.data, LANES, LANES)
+                        for lane in range(LANES):
+                            strip[y, (t * windows + x) * LANES + lane] = best[lane]
+                            kept[y * windows + x, lane] = best[LANES + lane]
+            for y in range(min(windows, height - windows * row)):
+                write_row(strip[y], pooled, first, windows * row + y)
+
+
+@kernel
+def pooled_to_tiles(
+    size: tuple[int, int], pooled: Array, winner: Array, tiles: Array, start: int, rows: tuple[int, int], across: int
+) -> None:
+    """The adjoint of `tiles_to_pooled`: the gradient pooled (F, PH, PW) -> tiles (T^2, tiles, F')."""
+    filters, height = pooled.shape[:2]
+    out, side, windows = size[0], size[0] + size[1] - 1, size[0] // 2
+    line, matrix, made = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
+    patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
+    # Windows that the plane's edge cuts are not pooled: their gradient stays zero.
+    strip = np.zeros((windows, across * windows * LANES), np.float32)
+    for first in range(0, filters, LANES):
+        for row in range(rows[0], rows[1]):
+            for y in range(windows):
+                if windows * row + y < height:
+                    read_row(pooled, first, windows * row + y, strip[y])
+                else:
+                    strip[y] = 0
+            for t in range(across):
+                kept = winner[row * across + t, first // LANES]
+                for y in range(windows):
+                    for x in range(windows):
+                        grad = strip.ctypes.data + 4 * (y * strip.shape[1] + (t * windows + x) * LANES)
+                        apart = (kept.ctypes.data + 4 * (y * windows + x) * LANES - grad) // 4
+                        pixel = patch.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
+                        _unpool_top(grad, apart, pixel, LANES, LANES)
+                        _unpool_bottom(grad, apart, pixel + 4 * line, LANES, LANES)
+                place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
+                outputs_to_tile(side, patch.ctypes.data, line, half.ctypes.data, line, line)
+                for i in range(side):
+                    column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
+                    outputs_to_tile(side, column, LANES, target, matrix, LANES)
