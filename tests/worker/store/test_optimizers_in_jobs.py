@@ -99,6 +99,7 @@ def test_a_job_has_the_bits_of_one_process(new_job, workers, servers):
         assert json.loads(job.out(f"worker{rank}")) == expected(workers)
 
 
+@pytest.mark.long
 def test_a_key_that_is_cut_already_is_refused(new_job):
     code = """
         import numpy as np
