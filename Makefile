@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make mnist   build .venv, install, and train LeNet on the embedded digits (out/mnist.png)"
-	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is on pictures"
+	@echo "make app     fetch a network that knows ImageNet's 1000 classes, and open a web page that names what is in pictures"
 	@echo "make test    run the tests, but for those that take many seconds each; these are make test-long"
 	@echo "make test-huge  those that need the memory of a large machine"
 	@echo "make test-engines  those that start jobs through what clusters have: sshd, mpirun, Slurm, Ray"
@@ -39,7 +39,6 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 mnist: $(VENV)/installed
-	$(BIN)/python -m pushgrad.worker.commands.warm
 	mkdir -p out
 	$(BIN)/python examples/mnist.py --data examples/data/mnist --num-epochs 10 --submission out/submission.csv --picture out/mnist.png
 

@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from . import compiling
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _naming = threading.Lock()
@@ -66,6 +68,7 @@ def kernel(function: F) -> F:
     """
     import numba
 
+    compiling.listen()
     folder = cache_folder()
     with _cached_in(folder):
         compiled: Any = numba.njit(nogil=True, cache=folder is not None, error_model="numpy")(function)

@@ -105,7 +105,10 @@ class Fail(Message):
 @message
 @dataclass(frozen=True, kw_only=True)
 class Progress(Message):
-    """How far a worker has come, for the display. Not answered and not repeated: the next one replaces it."""
+    """How far a worker has come, for the display. Not answered and not repeated: the next one replaces it.
+
+    `epochs`, `steps` of this epoch and `seconds_left` until the last epoch's end are 0 if they are not known.
+    """
 
     op: ClassVar[str] = "progress"
     fit: int = checked(COUNT)
@@ -113,6 +116,9 @@ class Progress(Message):
     step: int = checked(COUNT)
     samples_per_second: float = checked(number())
     metric: str = checked(SHORT)
+    epochs: int = checked(COUNT, default=0)
+    steps: int = checked(COUNT, default=0)
+    seconds_left: float = checked(number(), default=0.0)
 
 
 @message

@@ -21,11 +21,11 @@ def main() -> None:
         jobs = [ExchangeModel(workers, 1, PARAMETERS, parse_rate(link), 1e-4).enough_servers() for workers in WORKERS]
         servers.plot(WORKERS, [job.servers for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
         seconds.plot(WORKERS, [job.seconds for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
-    servers.set(title="servers that a job needs", xlabel="workers", xscale="log", yscale="log")
-    seconds.set(title="seconds of a step's exchange with so many", xlabel="workers", xscale="log", yscale="log")
+    servers.set(title="Servers that a job needs", xlabel="workers", ylabel="servers", xscale="log", yscale="log")
+    seconds.set(title="A step's exchange with so many", xlabel="workers", ylabel="seconds", xscale="log", yscale="log")
     for axes in (servers, seconds):
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, title="100 M parameters, links of")
+    servers.legend(frameon=False, title="100 M parameters, links of")
     figure.savefig(Path(__file__).parent / "images" / "scale.png", dpi=110)
 
 

@@ -7,6 +7,7 @@ python examples/mnist.py --data FOLDER      MNIST's idx files, or train.csv and 
 """
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -57,6 +58,13 @@ def contexts(_context, _option, text):
     return [mx.gpu(int(index)) for index in indices] or None
 
 
+def drawable(_context, _option, path):
+    """The path of a picture, or None; BadParameter if it could not be drawn, which should not show after a training."""
+    if path and not find_spec("matplotlib"):
+        raise click.BadParameter("needs matplotlib: pip install matplotlib")
+    return path
+
+
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False), default=EMBEDDED, show_default=True)
 @click.option("--network", type=click.Choice(["lenet", "mlp"]), default="lenet", show_default=True)
@@ -80,7 +88,9 @@ def contexts(_context, _option, text):
 @click.option("--seed", default=0, show_default=True)
 @click.option("--save", metavar="PREFIX", help="Write PREFIX-symbol.json and PREFIX-0001.params after each epoch.")
 @click.option("--submission", metavar="FILE", help="Write predictions of the test digits as Kaggle wants them.")
-@click.option("--picture", metavar="FILE", help="Draw the learning curve and some test digits as PNG.")
+@click.option(
+    "--picture", metavar="FILE", callback=drawable, help="Draw the learning curve and some test digits as PNG."
+)
 def main(data, network, num_epochs, batch_size, learning_rate, momentum, wd, scale, ctx, slices, limit, seed, save,
          submission, picture):  # fmt: skip
     """Train on MNIST, or on the 6 000 digits that come with the examples."""

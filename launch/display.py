@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
+from ..common.clock import clock
 from .lines import shown
 from .state import Member
 
@@ -25,7 +26,8 @@ PROGRESS_PERIOD = 10.0  # seconds between two progress lines where there is no t
 class Row:
     """One process in the progress view. Epochs count from 1; `speed` is in samples per second.
 
-    `lag` is by how many steps it is behind the first worker; `received` and `sent` are in bytes per second.
+    `lag` is by how many steps it is behind the first worker; `received` and `sent` are in bytes per second. There are
+    `epochs` in all, with `steps` in the present one, and they end in `seconds_left`; None where that is not known.
     """
 
     name: str
@@ -35,6 +37,9 @@ class Row:
     speed: float | None = None
     metric: str = ""
     lag: int | None = None
+    epochs: int | None = None
+    steps: int | None = None
+    seconds_left: float | None = None
     received: float | None = None
     sent: float | None = None
 
@@ -42,15 +47,28 @@ class Row:
     def of(member: Member) -> Row:
         """A row from the last progress event of a process; fields of a wrong type count as absent."""
         said = member.progress
-        epoch, step, speed = (said.get(name) for name in ("epoch", "step", "samples_per_second"))
+        epoch, step, epochs, steps = (_whole(said.get(name)) for name in ("epoch", "step", "epochs", "steps"))
+        speed, left = (_number(said.get(name)) for name in ("samples_per_second", "seconds_left"))
         return Row(
             name=member.spec.name,
             state=member.state,
-            epoch=epoch if isinstance(epoch, int) else None,
-            step=step if isinstance(step, int) else None,
-            speed=float(speed) if isinstance(speed, int | float) else None,
+            epoch=epoch,
+            step=step,
+            speed=speed,
             metric=str(said.get("metric") or ""),
+            epochs=epochs or None,
+            steps=steps or None,
+            seconds_left=left or None,
         )
+
+    @property
+    def share(self) -> float | None:
+        """How much of the training is done, from 0 to 1; None if that is not known."""
+        if self.epoch is None or self.epochs is None or self.step is None:
+            return None
+        if self.steps is None:
+            return None if self.epoch < 2 else min(1.0, (self.epoch - 1) / self.epochs)
+        return min(1.0, (self.epoch - 1 + self.step / self.steps) / self.epochs)
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,14 @@ class View:
     rows: Sequence[Row]
     seconds: float
     waiting: str = ""
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 class Writer(Protocol):
@@ -201,13 +227,23 @@ def complaint(out: Writer | None, err: Writer | None) -> str:
     return ""
 
 
+def of(total: int | None) -> str:
+    """`/10` behind a number of which there are ten; nothing if the total is not known."""
+    return "" if total is None else f"/{total}"
+
+
 def progress_line(row: Row, seconds: float) -> str:
-    """A line such as `42 s: w0 epoch 3, step 1200, 5310 samples/s, accuracy=0.93`; `seconds` is the job's age."""
-    parts = [f"epoch {row.epoch}"]
+    """A line such as `42 s: w0 epoch 3/9, step 120/600, 531 samples/s, accuracy=0.9, 1:05 left`.
+
+    `seconds` is the job's age.
+    """
+    parts = [f"epoch {row.epoch}{of(row.epochs)}"]
     if row.step is not None:
-        parts.append(f"step {row.step}")
+        parts.append(f"step {row.step}{of(row.steps)}")
     if row.speed is not None:
         parts.append(f"{row.speed:.0f} samples/s")
     if row.metric:
         parts.append(row.metric)
+    if row.seconds_left is not None:
+        parts.append(f"{clock(row.seconds_left)} left")
     return f"{seconds:.0f} s: {row.name} {', '.join(parts)}"

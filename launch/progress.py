@@ -7,16 +7,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .display import Display, PlainDisplay, Row, View, Writer, complaint, writer
+from ..common.clock import clock
+from .display import Display, PlainDisplay, Row, View, Writer, complaint, of, writer
 from .lines import shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
+    from rich.text import Text
 
 STYLES = {"w": "cyan", "p": "magenta", "s": "yellow", "l": "bold"}
 UNITS = {0: "B", 3: "kB", 6: "MB", 9: "GB"}
-STATE_STYLES = {"training": "green", "done": "green", "left": "green", "starting": "dim", "waiting": "dim"}
+STATE_STYLES = {
+    **dict.fromkeys(("training", "serving", "listening", "done", "left"), "green"),
+    **dict.fromkeys(("starting", "waiting"), "dim"),
+}
 
 
 class LiveDisplay:
@@ -33,6 +37,7 @@ class LiveDisplay:
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
+        self._last: View | None = None
         self._live.start()
 
     def lines(self, name: str, is_error: bool, lines: Sequence[bytes]) -> None:
@@ -55,6 +60,7 @@ class LiveDisplay:
 
     def show(self, view: View) -> None:
         """Draw the table again, with the state of the job as it is now."""
+        self._last = view
         self._live.update(table(view, self._console.width), refresh=True)
 
     def pause(self) -> None:
@@ -66,8 +72,10 @@ class LiveDisplay:
         self._live.start()
 
     def close(self) -> None:
-        """Remove the table from the terminal."""
+        """Leave the terminal, with the last table on it."""
         self._live.stop()
+        if self._last is not None:
+            self._console.print(table(self._last, self._console.width))
 
 
 def _text(value: object) -> str:
@@ -82,12 +90,13 @@ def _bytes(rate: float | None) -> str:
 
 
 Column = Callable[[Row], str]
-GAP, METRIC = 3, 16  # characters between two columns, and at least for metrics
+BAR, SHORT_BAR = 40, 8  # characters of the bar where there is room, and where there is none for fewer
+GAP = 3  # characters between two columns
 DISPENSABLE = ("out/s", "in/s", "lag", "samples/s", "step", "epoch")
 
 NUMBERS: dict[str, Column] = {
-    "epoch": lambda row: _text(row.epoch),
-    "step": lambda row: _text(row.step),
+    "epoch": lambda row: _text(row.epoch) + of(row.epochs),
+    "step": lambda row: _text(row.step) + of(row.steps),
     "samples/s": lambda row: "" if row.speed is None else f"{row.speed:,.0f}",
 }
 # Columns that are there if they have something to show.
@@ -98,43 +107,73 @@ MORE: dict[str, Column] = {
 }
 
 
-def table(view: View, width: int) -> Table:
-    """The progress view as a table with one row per process; where `width` characters are too few, of fewer columns."""
+def table(view: View, width: int) -> Group:
+    """The progress view: a table with one row per process, of fewer columns where `width` characters are too few, above
+    a line about the whole job.
+    """
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    caption = f"{view.seconds:.0f} s" + (f"   {view.waiting}" if view.waiting else "")
-    out = Table(box=box.SIMPLE_HEAD, caption=Text(caption), caption_justify="left", pad_edge=False)
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("process", "state"):
         out.add_column(heading, no_wrap=True)
     more = [heading for heading in MORE if any(MORE[heading](row) for row in view.rows)]
-    columns = _fitting(NUMBERS | {heading: MORE[heading] for heading in more}, view, width)
+    columns, room = _fitting(NUMBERS | {heading: MORE[heading] for heading in more}, view, width)
     for heading in columns:
         out.add_column(heading, justify="right", no_wrap=True)
-    out.add_column("metric")
+    if room > len("metric"):
+        out.add_column("metric", no_wrap=True)
     for row in view.rows:
         out.add_row(
             Text(row.name, STYLES.get(row.name[0], "")),
             Text(row.state, STATE_STYLES.get(row.state, "")),
             *(column(row) for column in columns.values()),
-            Text(row.metric),
+            *([Text(_whole_words(row.metric, room))] if room > len("metric") else []),
         )
-    return out
+    return Group(out, _caption(view, width))  # a caption of the table's own would be as narrow as the table
 
 
-def _fitting(columns: Mapping[str, Column], view: View, width: int) -> dict[str, Column]:
-    """The columns for which there is room beside the others, those that can be missed best being left out first."""
+def _caption(view: View, width: int) -> Text:
+    """The job's age, a bar of what is done, when it will be over, and what it waits for."""
+    from rich.text import Text
+
+    caption = Text(f"{view.seconds:.0f} s")
+    first = next((row for row in view.rows if row.share is not None), None)
+    if first is not None and first.share is not None:
+        left = "" if first.seconds_left is None else f"  {clock(first.seconds_left)} left"
+        percent = f" {first.share:.0%}{left}"
+        room = min(BAR, width - len(caption) - len(percent) - 3)
+        full = round(first.share * room)
+        if room >= SHORT_BAR:
+            caption.append("  ").append("━" * full, "green").append("━" * (room - full), "dim")
+        caption.append(percent)
+    return caption.append(f"   {view.waiting}" if view.waiting else "")
+
+
+def _whole_words(text: str, room: int) -> str:
+    """As many of the metrics as fit: half a number would be another one."""
+    while len(text) > room:
+        text = text.rpartition(" ")[0].rstrip(",")
+    return text
+
+
+def _fitting(columns: Mapping[str, Column], view: View, width: int) -> tuple[dict[str, Column], int]:
+    """The columns for which there is room beside the others, those that can be missed best being left out first; and
+    how many characters that leaves for metrics, of which the first one should be seen.
+    """
     fixed: dict[str, Column] = {"process": lambda row: row.name, "state": lambda row: row.state}
 
     def taken(shown: Mapping[str, Column]) -> int:
         return sum(GAP + max(map(len, (heading, *map(column, view.rows)))) for heading, column in shown.items())
 
     left = dict(columns)
+    metric = max(len("metric"), *(len(row.metric.partition(" ")[0]) for row in view.rows), 0)
     for heading in DISPENSABLE:
-        if taken({**fixed, **left}) + METRIC > width:
+        if taken({**fixed, **left}) + metric > width - 2:
             left.pop(heading, None)
-    return left
+    return left, width - 2 - taken({**fixed, **left})  # 2: the table's margins
 
 
 def choose_display(live: bool = True) -> Display:

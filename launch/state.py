@@ -9,6 +9,8 @@ from ..common.errors import EXIT_FAILURE, exit_reason
 from .process_plan import ProcessSpec
 from .status_reader import Event
 
+AT_WORK = {"worker": "joined", "server": "serving", "scheduler": "listening"}  # what a process does that has joined
+
 
 @dataclass
 class Member:
@@ -50,7 +52,7 @@ class Member:
             return "left"
         if self.progress:
             return "training"
-        return "joined" if self.joined else "starting"
+        return AT_WORK[self.spec.role] if self.joined else "starting"
 
 
 @dataclass(frozen=True)

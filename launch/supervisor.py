@@ -133,6 +133,8 @@ class Supervisor:
         kind = event["event"]
         if kind == "listening" and self.port is None and isinstance(event.get("port"), int):
             self.port = event["port"]
+            if "sched" in self.members:
+                self.members["sched"].joined = True
             self._timers.pop("start", None)
             return [] if self.stopping else [Action.START]
         if kind == "waiting":

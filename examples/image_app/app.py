@@ -1,4 +1,4 @@
-# A page that names what is on a photograph. Start it with: shiny run examples/image_app/app.py
+# A page that names what is in a photograph. Start it with: shiny run examples/image_app/app.py
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ from picture import NETWORKS, Refused, read
 from shiny import reactive
 from shiny.express import input, render, ui
 
-ui.page_opts(window_title="What is on this picture?", lang="en")
+ui.page_opts(window_title="What is in this picture?", lang="en")
 ui.HTML(Path(__file__).with_name("page.html").read_text())  # its page.js sends {file: base64} or {address: URL}
 ui.input_select("network", "Network", list(NETWORKS))
 
@@ -25,11 +25,12 @@ async def look(given, name):
 
 
 def describe(data, name):
-    """Five names with bars, and the time that they took."""
+    """Up to five names with bars, and the time that they took."""
     start = time.perf_counter()
     best = NETWORKS[name].top5(read(data))
     bars = [ui.tags.li(ui.span(label), ui.span(f"{p:.1%}"), style=f"--share: {p:.4f}") for label, p in best]
-    return ui.TagList(ui.tags.ol(bars), ui.p(f"{name}, {1000 * (time.perf_counter() - start):.0f} ms"))
+    guesses = ui.tags.ol(bars) if bars else ui.p("No guess is as likely as 1 %.")
+    return ui.TagList(guesses, ui.p(f"{name}, {1000 * (time.perf_counter() - start):.0f} ms", class_="took"))
 
 
 @reactive.effect

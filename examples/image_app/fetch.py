@@ -2,11 +2,13 @@
 
 import asyncio
 import ipaddress
+import socket
 
 import httpx
 from picture import MAX_BYTES, TOO_BIG, Refused
 
 SECONDS, REDIRECTS = 10, 5
+EXAMPLE = "An address looks like https://example.com/cat.jpg."
 HEADERS = {"User-Agent": "pushgrad-image-app", "Accept": "image/*", "Accept-Encoding": "identity"}
 # All IPv6 but 2000::/3, the part in use; 6to4, with an IPv4 address inside; services for the machines of clouds.
 CLOSED = ["::/3", "4000::/2", "8000::/1", "2002::/16", "168.63.129.16", "192.0.0.0/24"]
@@ -23,7 +25,10 @@ class PublicOnly(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request):
         host = request.url.raw_host.decode()
-        addresses = [end[0] for *_, end in await asyncio.get_running_loop().getaddrinfo(host, None)]
+        try:
+            addresses = [end[0] for *_, end in await asyncio.get_running_loop().getaddrinfo(host, None)]
+        except socket.gaierror:
+            raise Refused(f"There is no server called {host[:80]}. {EXAMPLE}") from None
         if not all(map(is_public, addresses)):
             raise Refused(f"{host} is not on the public internet. This page does not look there.")
         options = {"headers": request.headers, "extensions": request.extensions | {"sni_hostname": host}}
@@ -33,6 +38,9 @@ class PublicOnly(httpx.AsyncHTTPTransport):
 
 async def fetch(url):
     """The bytes behind a URL; Refused, with a sentence for the visitor, if they cannot be had."""
+    scheme, separator, _ = url.strip().partition(":")
+    if separator and scheme.isalnum() and not scheme.startswith("http") and "." not in scheme and scheme != "localhost":
+        raise Refused(f"Only http and https are fetched here, not {scheme[:20]}. {EXAMPLE}")
     try:  # trust_env=False: a proxy would open connections that nobody has checked
         async with asyncio.timeout(SECONDS), httpx.AsyncClient(transport=PublicOnly(), trust_env=False) as client:
             request = client.build_request("GET", url if "://" in url else f"https://{url}", headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Pictures of strangers, read with limits, and the networks that name what is on them."""
+"""Pictures of strangers, read with limits, and the networks that name what is in them."""
 
 import io
 import os
@@ -13,6 +13,7 @@ import pushgrad as mx
 
 FOLDER = Path(os.environ.get("IMAGE_APP_MODELS", Path(__file__).parents[2] / "out" / "models"))
 MAX_BYTES, MAX_PIXELS = 10 * 2**20, 50_000_000
+LEAST = 0.01  # of probability: what is less likely is no guess
 TOO_BIG = f"This picture is too big: {MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels are the most."
 Image.MAX_IMAGE_PIXELS = None  # the limit above is lower than Pillow's, and an error where Pillow warns
 
@@ -42,15 +43,17 @@ class Network:
 
     def __init__(self, prefix, epoch, labels, mean, scale=1.0):
         self.model = mx.FeedForward.load(FOLDER / prefix, epoch)
-        self.labels = [line.partition(" ")[2] for line in (FOLDER / labels).read_text().splitlines()]
+        lines = (FOLDER / labels).read_text().splitlines()  # n02123045 tabby, tabby cat
+        self.labels = [line.partition(" ")[2].partition(",")[0] for line in lines]
         self.mean = mx.nd.load(FOLDER / mean)["mean_img"] if isinstance(mean, str) else np.reshape(mean, (3, 1, 1))
         self.scale = scale
 
     def top5(self, picture):
-        """The five best names with their probabilities, for the square in the middle of the picture."""
+        """The best names with their probabilities of 1 % or more, at most five, for the square in the middle."""
         pixels = np.asarray(ImageOps.fit(picture, (224, 224)), np.float32).transpose(2, 0, 1)
         probabilities = self.model.predict((pixels - self.mean)[np.newaxis] * self.scale)[0]
-        return [(self.labels[best], float(probabilities[best])) for best in np.argsort(-probabilities)[:5]]
+        best = [index for index in np.argsort(-probabilities)[:5] if probabilities[index] >= LEAST]
+        return [(self.labels[index], float(probabilities[index])) for index in best]
 
 
 NETWORKS = {file.stem: Network(**tomllib.loads(file.read_text())) for file in sorted(FOLDER.glob("*.toml"))}

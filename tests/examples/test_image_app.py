@@ -100,7 +100,7 @@ def give(tmp_path):
 
 
 def shares(page, first):
-    """The five names with their percentages, once the first of them is that one."""
+    """The names with their percentages, once the first of them is that one."""
     page.locator("#answer li:first-child", has_text=first).wait_for()
     rows = [row.split("\n") for row in page.locator("#answer li").all_inner_texts()]
     return {name: float(share.strip(" %")) for name, share in rows}
@@ -114,8 +114,12 @@ def refusal(page, words):
 
 
 def test_an_empty_page_says_what_to_do(page):
-    assert page.title() == "What is on this picture?"
-    assert page.get_by_text("Drop a photograph here").is_visible()
+    assert page.title() == "What is in this picture?"
+    assert page.get_by_text("Click here, drop a photograph, or paste one.").is_visible()
+    assert page.request.get(page.url + page.locator("link[rel=icon]").get_attribute("href")).ok
+    page.get_by_role("link", name="pushgrad").click()
+    assert page.get_by_role("heading", name="pushgrad").is_visible()
+    page.get_by_role("link", name="Back to the pictures").click()
     assert page.get_by_label("Network").locator("option").all_inner_texts() == ["Farthest", "Nearest"]
     assert page.locator("#note").inner_text() == ""
     for name in ("Choose a picture", "Or the web address of a picture", "Network"):
@@ -128,11 +132,11 @@ def test_an_uploaded_picture_is_named_by_the_chosen_network(page, give, image_fi
     page.get_by_label("Network").select_option("Nearest")
     give(page, image_file("red"))
     found = shares(page, "red")
-    assert len(found) == 5
+    assert 1 <= len(found) <= 5 and min(found.values()) >= 1
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert 50 < sum(found.values()) <= 100.5
     assert page.get_by_alt_text("The picture that was given").is_visible()
-    assert re.fullmatch(r"Nearest, \d+ ms", page.locator("#answer p").inner_text())
+    assert re.fullmatch(r"Nearest, \d+ ms", page.locator("#answer .took").inner_text())
     bars = page.locator("#answer li").evaluate_all("rows => rows.map(row => row.style.getPropertyValue('--share'))")
     assert [float(bar) * 100 for bar in bars] == pytest.approx(list(found.values()), abs=0.06)
 
@@ -162,14 +166,44 @@ def test_private_addresses_are_refused(page):
 def test_an_address_that_leads_nowhere(page):
     page.get_by_label("Or the web address of a picture").fill("ftp://example.com/cat.png")
     page.keyboard.press("Enter")
-    refusal(page, "Is the address right")
+    assert refusal(page, "Only http and https").startswith("Only http and https are fetched here, not ftp.")
+    page.get_by_label("Or the web address of a picture").fill("foo")
+    page.keyboard.press("Enter")
+    assert refusal(page, "foo").startswith("There is no server called foo.")
+
+
+def test_a_click_on_the_frame_opens_the_dialogue(page, image_file):
+    page.get_by_label("Network").select_option("Nearest")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#frame").click()
+    chooser.value.set_files({"name": "red.png", "mimeType": "image/png", "buffer": image_file("red")})
+    assert "red" in shares(page, "red")
+
+
+def test_a_sample_is_looked_at_and_the_square_is_drawn(page):
+    page.get_by_role("button", name="A cat").click()
+    page.locator("#answer li").first.wait_for()
+    frame, square = page.locator("#frame").bounding_box(), page.locator("#square").bounding_box()
+    # The cat is 448 x 298, the frame 4 : 3: so the picture is as wide as the frame, and 298 / 448 of that high.
+    assert square["width"] == pytest.approx(square["height"], abs=1)
+    assert square["width"] == pytest.approx(frame["width"] * 298 / 448, abs=3)
+    assert square["x"] + square["width"] / 2 == pytest.approx(frame["x"] + frame["width"] / 2, abs=2)
+
+
+def test_old_guesses_vanish_at_once(page, give, image_file):
+    page.get_by_label("Network").select_option("Nearest")
+    give(page, image_file("red"))
+    shares(page, "red")
+    page.evaluate("Shiny.setInputValue = () => {}")  # an answer that does not come
+    give(page, image_file("blue"))
+    page.locator("#answer[data-waits]:empty").wait_for()
 
 
 def test_the_camera_takes_a_picture(page):
     page.get_by_role("button", name="Use the camera").click()
     page.wait_for_function("document.getElementById('video').videoWidth > 0")
     page.get_by_role("button", name="Take the picture").click()
-    page.locator("#answer li").nth(4).wait_for()
+    page.locator("#answer li").first.wait_for()
     assert page.get_by_role("button", name="Use the camera").is_visible()
     assert page.evaluate("stream") is None
 
@@ -196,7 +230,7 @@ def test_a_dropped_picture_is_taken(page, image_file):
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page, give, image_file):
     page = open_page(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
     give(page, image_file("white"))
-    page.locator("#answer li").nth(4).wait_for()
+    page.locator("#answer li").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for button in page.locator(".button").all():
         assert button.bounding_box()["height"] >= 40

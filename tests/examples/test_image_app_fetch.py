@@ -262,8 +262,28 @@ def test_what_is_no_picture_is_refused(get, fetch, path, reason):
      "http://example.com/\0", "x" * 100_000],
 )  # fmt: skip
 def test_odd_addresses_are_refused_with_a_sentence(get, fetch, url):
-    with pytest.raises(fetch.Refused, match=r"^No picture came from there|not on the public internet"):
+    said = r"^No picture came from there|not on the public internet|^Only http and https|^There is no server called"
+    with pytest.raises(fetch.Refused, match=said):
         get(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("foo", "There is no server called foo. An address looks like https://example.com/cat.jpg."),
+        ("ftp://example.com/cat", "Only http and https are fetched here, not ftp."),
+        ("file:///etc/passwd", "Only http and https are fetched here, not file."),
+        ("data:image/png;base64,aaaa", "Only http and https are fetched here, not data."),
+    ],
+)
+def test_what_an_odd_address_is(get, fetch, url, said):
+    with pytest.raises(fetch.Refused) as refused:
+        get(url)
+    assert str(refused.value).startswith(said)
+
+
+def test_an_address_may_have_a_port_and_no_scheme(get):
+    assert get("http://example.com:80/cat") == PICTURE
 
 
 def test_https_is_meant_where_nothing_is_said(get, fetch):

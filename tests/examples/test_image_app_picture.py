@@ -35,8 +35,8 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-def test_the_app_is_about_150_lines_of_python():
-    assert sum(len(path.read_text().splitlines()) for path in APP.rglob("*.py")) <= 155
+def test_the_app_is_about_160_lines_of_python():
+    assert sum(len(path.read_text().splitlines()) for path in APP.rglob("*.py")) <= 170
 
 
 def test_there_are_1000_names_in_imagenets_order():
@@ -105,10 +105,10 @@ def test_too_many_bytes_are_refused(app, image_file):
         app.read(image_file("red").ljust(app.MAX_BYTES + 1, b"\0"))
 
 
-def test_five_names_by_falling_probability(app):
+def test_at_most_five_names_by_falling_probability(app):
     assert list(app.NETWORKS) == ["Farthest", "Nearest"]
     best = app.NETWORKS["Nearest"].top5(Image.new("RGB", (300, 200), "red"))
-    assert len(best) == 5
+    assert 1 <= len(best) <= 5 and all(share >= 0.01 for _, share in best)
     assert best[0][0] == "red"
     probabilities = [share for _, share in best]
     assert probabilities == sorted(probabilities, reverse=True)

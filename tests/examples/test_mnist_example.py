@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 import struct
 import subprocess
 import sys
@@ -89,3 +90,12 @@ def test_a_folder_without_digits_is_an_error_that_says_what_it_takes(tmp_path):
     assert done.returncode == 2
     assert "train-images-idx3-ubyte" in done.stderr
     assert "train.csv" in done.stderr
+
+
+def test_a_picture_without_matplotlib_is_refused_before_training(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['matplotlib'] = None\n")
+    argv = [sys.executable, ROOT / "examples" / "mnist.py", "--picture", tmp_path / "p.png"]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)}
+    )
+    assert done.returncode == 2 and "needs matplotlib: pip install matplotlib" in done.stderr and not done.stdout

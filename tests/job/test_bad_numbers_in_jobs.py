@@ -44,6 +44,7 @@ found = {
 }
 if mx.num_workers() > 1:
     found |= {"coded without": train(X, good, code), "coded": train(bad, all, code)}
+    found |= {"async": train(bad, all, kvstore="dist_async", on_nan="stop", snapshot="3steps")}
 print("found", mx.rank(), json.dumps(found), flush=True)
 """
 
@@ -53,10 +54,20 @@ def results(job):
     return [json.loads(line.partition(" ")[2]) for line in lines]
 
 
-def test_a_bad_step_is_left_out_by_all_workers_on_all_servers(launch, script):
+def test_a_bad_step_is_left_out_by_all_workers_on_all_servers(launch, script, tmp_path):
     env = {"OMP_NUM_THREADS": "1", "MXNET_KVSTORE_BIGARRAY_BOUND": "100"}
     name = script(TRAINS)
-    job = launch("--workers", 2, "--servers", 2, "--on-nan", "skip", name, real=True, env=env)
+    job = launch(
+        "--workers",
+        2,
+        "--servers",
+        2,
+        "--on-nan",
+        "skip",
+        name,
+        real=True,
+        env={**env, "PUSHGRAD_SNAPSHOT_DIR": str(tmp_path / "kept")},
+    )
     assert job.finish() == 0, job.text
     first, second = results(job)
     assert first == second, "all workers end with the same"
@@ -64,7 +75,9 @@ def test_a_bad_step_is_left_out_by_all_workers_on_all_servers(launch, script):
     assert crc["skip"] == crc["without"]
     assert crc["coded"] == crc["coded without"]
     assert crc["stop"] == crc["before"]
-    assert [first[way][1:] for way in ("skip", "stop")] == [[6, 1], [3, 0]]
+    assert [first[way][1:] for way in ("skip", "stop", "async")] == [[6, 1], [3, 0], [3, 0]]
+    kept = sorted(path.name for path in (tmp_path / "kept").glob("0*"))
+    assert kept[-1].endswith("-fit7-step3"), "of where it stopped, with dist_async as well"
     assert "step left out (1 so far): worker 1: the gradient of key 'conv_weight' at step 4 has NaN" in job.text
     alone = launch(argv=[sys.executable, name], env={**env, "PUSHGRAD_ON_NAN": "skip"})
     assert alone.finish() == 0, alone.text

@@ -11,6 +11,7 @@ import termios
 import threading
 
 import pytest
+from on_a_terminal import screens
 from rich.console import Console
 
 from pushgrad.launch.display import PROGRESS_PERIOD, PlainDisplay, Row, TextWriter, View, progress_line
@@ -65,14 +66,48 @@ def test_table():
 
 
 @pytest.mark.parametrize(
-    "width, shown", [(100, "epoch step samples/s lag in/s out/s"), (64, "epoch step samples/s"), (40, "")]
+    "width, shown", [(100, "epoch step samples/s lag in/s out/s"), (64, "epoch step samples/s"), (40, ""), (28, None)]
 )
 def test_a_narrow_table_has_fewer_columns(width, shown):
     row = Row("w0", "training", 3, 1200, 5310.0, "accuracy=0.93", lag=1, received=1e6, sent=2e6)
     console = Console(width=width, file=io.StringIO())
     console.print(table(View([row], 42.4), width))
     lines = console.file.getvalue().splitlines()
-    assert lines[1].split() == ["process", "state", *shown.split(), "metric"] and "…" not in "".join(lines)
+    headings = ["process", "state"] if shown is None else ["process", "state", *shown.split(), "metric"]
+    assert lines[1].split() == headings and "…" not in "".join(lines) and max(map(len, lines)) <= width
+
+
+def test_metrics_are_shown_whole():
+    console = Console(width=50, file=io.StringIO())
+    row = Row("w0", "training", 3, 1200, 5310.0, "accuracy=0.93 Validation-accuracy=0.9")
+    console.print(table(View([row], 42.4), 50))
+    assert "accuracy=0.93" in console.file.getvalue() and "Validation" not in console.file.getvalue()
+
+
+def test_totals_and_a_bar():
+    rows = [Row("sched", "listening"), Row("w0", "training", 3, 300, epochs=4, steps=600, seconds_left=65.0)]
+    console = Console(width=100, file=io.StringIO())
+    console.print(table(View(rows, 42.4, "barrier waits for worker 1"), console.width))
+    text = console.file.getvalue()
+    assert "3/4" in text and "300/600" in text and "listening" in text
+    # 2.5 of 4 epochs are 62.5 %, which Python rounds to the even 62; of 40 characters they are 25.
+    assert f"42 s  {'━' * 40} 62%  1:05 left   barrier waits" in text
+    console = Console(width=30, file=io.StringIO())
+    console.print(table(View(rows, 42.4), console.width))
+    assert "42 s" in console.file.getvalue() and "1:05 left" in console.file.getvalue()
+
+
+def test_the_share_of_a_training():
+    assert Row("w0", "training", 2, 5, epochs=2, steps=10).share == 0.75
+    assert Row("w0", "training", 2, 5, epochs=4).share == 0.25, "of an epoch whose steps nobody has counted"
+    assert Row("w0", "training", 1, 5, epochs=4).share is None and Row("w0", "training", 1, 5).share is None
+
+
+def test_states_of_those_that_serve():
+    spec = type("Spec", (), {"name": "x", "role": "server"})()
+    assert Member(spec, pid=1).state == "starting" and Member(spec, pid=1, joined=True).state == "serving"
+    spec.role = "scheduler"
+    assert Member(spec, pid=1, joined=True).state == "listening" and Member(spec, pid=1, code=0).state == "done"
 
 
 def test_a_row_from_junk():
@@ -83,6 +118,8 @@ def test_a_row_from_junk():
 def test_progress_line():
     assert progress_line(VIEW.rows[0], 42.4) == "42 s: w0 epoch 3, step 1200, 5310 samples/s, accuracy=0.93"
     assert progress_line(Row("w1", "training", 1), 0.0) == "0 s: w1 epoch 1"
+    row = Row("w0", "training", 3, 12, 531.0, "accuracy=0.9", epochs=9, steps=60, seconds_left=3665.0)
+    assert progress_line(row, 42.0) == ("42 s: w0 epoch 3/9, step 12/60, 531 samples/s, accuracy=0.9, 1:01:05 left")
 
 
 def test_plain_progress_comes_now_and_then(monkeypatch):
@@ -99,7 +136,7 @@ TRAINS = """
 import fake_job, os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 fake_job.join(); fake_job.wait_for_all()
-fake_job.tell("progress", fit=1, epoch=7, step=321, samples_per_second=1234.5, metric="accuracy=0.875")
+fake_job.tell("progress", fit=1, epoch=7, step=321, samples_per_second=1234.5, metric="accuracy=0.875", epochs=8)
 print("a line from rank", os.environ["RANK"])
 print(" 10%\\r 20%\\r\\x1b[31m30%\\x1b[0m")
 sys.stdout.buffer.write(b"\\xff\\n"); sys.stdout.flush()
@@ -122,6 +159,9 @@ def test_live_view_on_a_terminal(launch, script):
     assert (b"321" in text and b"1,234" in text) or b"1,235" in text
     assert text.count(b"a line from rank") == 2 and b"ends badly" in text
     assert b"\x1b[31m30%" not in text and b" 10%" not in text
+    assert re.search(rb"sched.{,20}listening", text), text
+    last = "\n".join(screens(text.decode("utf-8", "replace"))[-1])
+    assert re.search(r"w0 +training +7/8 +321|w0 +\S+ +7/8 +321", last), f"the last table has not stayed: {last}"
     assert b"log: /" in text.splitlines()[-1]
 
 

@@ -9,7 +9,8 @@ rounds after each operation. So results do not depend on the processor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import llvmlite.binding
@@ -88,8 +89,8 @@ def _store(build: ir.IRBuilder, value: Any, address: Any) -> None:
     build.store(value, build.bitcast(address, VECTOR.as_pointer())).align = 4
 
 
-def lines(function: Callable[..., tuple[Any, ...]], takes: int) -> Any:
-    """`function` of `takes` numbers, along that many lines of `count` floats, a multiple of WIDTH.
+def lines(function: Callable[..., tuple[Any, ...]]) -> Any:
+    """`function` of some numbers, along as many lines of `count` floats, a multiple of WIDTH.
 
     What is made is called with the address of the first line, the floats from one line to the next, the same of the
     target, and `count`; it writes a line for each number that `function` returns. Source and target do not overlap.
@@ -97,18 +98,41 @@ def lines(function: Callable[..., tuple[Any, ...]], takes: int) -> Any:
 
     @intrinsic
     def transform(context: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
-        def codegen(cg: Any, build: ir.IRBuilder, signature: Any, args: Any) -> Any:
-            source, apart, target, out, count = args
-            with cgutils.for_range_slice(build, INT(0), count, INT(WIDTH), INT) as (index, _):
-                start, end = (build.gep(build.inttoptr(base, FLOAT.as_pointer()), [index]) for base in (source, target))
-                read = [_Value(build, _load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
-                for i, made in enumerate(function(*read)):
-                    _store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            _along_lines(build, function, args)
             return cg.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.int64, types.int64, types.int64), codegen
+        return types.void(*[types.int64] * 5), codegen
 
     return transform
+
+
+def lines_by_length(functions: Mapping[int, Callable[..., tuple[Any, ...]]]) -> Any:
+    """As `lines`, with one more argument before the others: a tuple of integers, whose length says which function.
+
+    The length belongs to the type, so that a kernel which is given such a tuple is compiled for one function alone.
+    """
+
+    @intrinsic
+    def transform(context: Any, chosen: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            _along_lines(build, functions[chosen.count], args[1:])
+            return cg.get_dummy_value()
+
+        return types.void(chosen, *[types.int64] * 5), codegen
+
+    return transform
+
+
+def _along_lines(build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], args: Sequence[Any]) -> None:
+    """The loop of `lines`."""
+    source, apart, target, out, count = args
+    takes = len(signature(function).parameters)
+    with cgutils.for_range_slice(build, INT(0), count, INT(WIDTH), INT) as (index, _):
+        start, end = (build.gep(build.inttoptr(base, FLOAT.as_pointer()), [index]) for base in (source, target))
+        read = [_Value(build, _load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
+        for i, made in enumerate(function(*read)):
+            _store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
 
 
 def register_tile(rows: int, vectors: int, adds: bool) -> Any:
@@ -120,7 +144,7 @@ def register_tile(rows: int, vectors: int, adds: bool) -> Any:
 
     @intrinsic
     def tile(context: Any, a: Any, down: Any, right: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any) -> Any:
-        def codegen(cg: Any, build: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             a, down, right, b, ldb, c, ldc, depth = args
             a, b, c = (build.inttoptr(x, FLOAT.as_pointer()) for x in (a, b, c))
             name = f"llvm.fma.v{WIDTH}f32"

@@ -83,7 +83,7 @@ class WinogradKernel:
         self.pad: Any = op.windows().pad
         self.channels, self.filters = data[1], out[1]
         self.tiles = tiles_for(op.kernel[0], out)
-        self.size: Any = tuple(self.tiles)
+        self.form = self.tiles.form
         self.down, self.across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
         self.weight = aligned_zeros(self.tiles.weight_shape(self.filters, self.channels))
@@ -99,7 +99,7 @@ class WinogradKernel:
 
     def arrange_weight(self, weight: Array) -> None:
         """Make the tiles of weight (F, C, R, R), for a backward without a forward before it."""
-        weight_to_tiles(self.size, weight, self.weight)
+        weight_to_tiles(self.form, weight, self.weight)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
@@ -138,15 +138,15 @@ class WinogradKernel:
                 multiply_tiles(products, transposed, tiles)
                 for image, start in self._images(band):
                     target = in_grads[0][image]
-                    add_tiles_to_image(self.size, tiles, target, start, (band.top, band.bottom), self.pad)
+                    add_tiles_to_image(self.form, tiles, target, start, (band.top, band.bottom), self.pad)
         if in_grads[1] is not None:
-            tiles_to_weight(self.size, total, in_grads[1])
+            tiles_to_weight(self.form, total, in_grads[1])
 
     def _data_tiles(self, data: Array, band: Band) -> Array:
         """The tiles of a band of data (n, C, H, W), in scratch memory."""
         tiles = self._tiles("tiles", self.channels, band)
         for image, start in self._images(band):
-            image_to_tiles(self.size, data[image], tiles, start, (band.top, band.bottom), self.pad)
+            image_to_tiles(self.form, data[image], tiles, start, (band.top, band.bottom), self.pad)
         return tiles
 
     def _write(self, products: Array, out: Array, band: Band) -> None:
@@ -154,18 +154,18 @@ class WinogradKernel:
         rows = (band.top, band.bottom)
         for image, start in self._images(band):
             if self.winner is None:
-                tiles_to_plane(self.size, products, out[image], start, rows)
+                tiles_to_plane(self.form, products, out[image], start, rows)
             else:
-                tiles_to_pooled(self.size, products, out[image], self.winner[image], start, rows, self.across)
+                tiles_to_pooled(self.form, products, out[image], self.winner[image], start, rows, self.across)
 
     def _read(self, grad: Array, products: Array, band: Band) -> None:
         """The tiles of the output's gradient, pooled or not."""
         rows = (band.top, band.bottom)
         for image, start in self._images(band):
             if self.winner is None:
-                plane_to_tiles(self.size, grad[image], products, start, rows)
+                plane_to_tiles(self.form, grad[image], products, start, rows)
             else:
-                pooled_to_tiles(self.size, grad[image], self.winner[image], products, start, rows, self.across)
+                pooled_to_tiles(self.form, grad[image], self.winner[image], products, start, rows, self.across)
 
     def _tiles(self, name: str, planes: int, band: Band) -> Array:
         """Scratch for the tiles of a band of so many planes."""

@@ -1,6 +1,6 @@
 """Pixels to Winograd's tiles and back, sixteen planes at once, forward and as the adjoints that backward takes.
 
-`size` is (M, R) of winograd_tiles.py, which describes the matrices of tiles; `start` is the number of the image's first
+`form` is that of winograd_tiles.py, which describes the matrices of tiles; `start` is the number of the image's first
 tile in the band, `rows` are the first row of tiles and the one after the last, `pad` is the convolution's.
 """
 
@@ -22,10 +22,10 @@ from .winograd_transforms import (
 
 
 @kernel
-def weight_to_tiles(size: tuple[int, int], weight: Array, tiles: Array) -> None:
+def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
     """G w G^T: weight (F, C, R, R) -> tiles (T^2, F' / 16, C + 1, 16), sixteen filters at a time."""
     filters, channels = weight.shape[:2]
-    taps, side, flat, made = size[1], size[0] + size[1] - 1, weight.reshape(-1), tiles.ctypes.data
+    taps, side, flat, made = form[1], len(form), weight.reshape(-1), tiles.ctypes.data
     _, panels, rows, _ = tiles.shape
     matrix, line = panels * rows * LANES, taps * LANES
     taken, half = np.zeros(taps * line, np.float32), np.empty(side * line, np.float32)
@@ -38,17 +38,17 @@ def weight_to_tiles(size: tuple[int, int], weight: Array, tiles: Array) -> None:
                 for k in range(taps * taps):
                     taken[LANES * k + lane] = source[k]
             # G along the columns, all at once, then along each of the rows.
-            taps_to_tile(side, taken.ctypes.data, line, half.ctypes.data, line, line)
+            taps_to_tile(form, taken.ctypes.data, line, half.ctypes.data, line, line)
             for i in range(side):
                 place = made + 4 * (side * i * matrix + (panel * rows + c) * LANES)
-                taps_to_tile(side, half.ctypes.data + 4 * line * i, LANES, place, matrix, LANES)
+                taps_to_tile(form, half.ctypes.data + 4 * line * i, LANES, place, matrix, LANES)
 
 
 @kernel
-def tiles_to_weight(size: tuple[int, int], tiles: Array, weight: Array) -> None:
+def tiles_to_weight(form: tuple[int, ...], tiles: Array, weight: Array) -> None:
     """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R)."""
     filters, channels = weight.shape[:2]
-    taps, side, flat, given = size[1], size[0] + size[1] - 1, weight.reshape(-1), tiles.ctypes.data
+    taps, side, flat, given = form[1], len(form), weight.reshape(-1), tiles.ctypes.data
     _, panels, rows, _ = tiles.shape
     matrix, line = panels * rows * LANES, taps * LANES
     made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
@@ -57,8 +57,8 @@ def tiles_to_weight(size: tuple[int, int], tiles: Array, weight: Array) -> None:
             # Along the rows first, as the adjoint takes the steps in reverse.
             for i in range(side):
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
-                tile_to_taps(side, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
-            tile_to_taps(side, half.ctypes.data, line, made.ctypes.data, line, line)
+                tile_to_taps(form, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
+            tile_to_taps(form, half.ctypes.data, line, made.ctypes.data, line, line)
             for lane in range(min(LANES, filters - panel * LANES)):
                 target = flat[((panel * LANES + lane) * channels + c) * taps * taps :]
                 for k in range(taps * taps):
@@ -67,11 +67,11 @@ def tiles_to_weight(size: tuple[int, int], tiles: Array, weight: Array) -> None:
 
 @kernel
 def image_to_tiles(
-    size: tuple[int, int], image: Array, tiles: Array, start: int, rows: tuple[int, int], pad: tuple[int, int]
+    form: tuple[int, ...], image: Array, tiles: Array, start: int, rows: tuple[int, int], pad: tuple[int, int]
 ) -> None:
     """B^T d B: image (C, H, W) -> tiles (T^2, tiles, C')."""
     channels, height, width = image.shape
-    out, overlap, side = size[0], size[1] - 1, size[0] + size[1] - 1
+    out, overlap, side = form[0], form[1] - 1, len(form)
     across, line = (width + 2 * pad[1] - overlap + out - 1) // out, side * LANES
     matrix, made = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     # Rows of pixels of sixteen planes, with the left and right border, which stays zero. Each is read once.
@@ -89,19 +89,19 @@ def image_to_tiles(
             for t in range(across):
                 place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
                 corner = strip.ctypes.data + 4 * out * LANES * t
-                pixels_to_tile(side, corner, strip.shape[1], half.ctypes.data, line, line)
+                pixels_to_tile(form, corner, strip.shape[1], half.ctypes.data, line, line)
                 for i in range(side):
                     column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
-                    pixels_to_tile(side, column, LANES, target, matrix, LANES)
+                    pixels_to_tile(form, column, LANES, target, matrix, LANES)
 
 
 @kernel
 def add_tiles_to_image(
-    size: tuple[int, int], tiles: Array, image: Array, start: int, rows: tuple[int, int], pad: tuple[int, int]
+    form: tuple[int, ...], tiles: Array, image: Array, start: int, rows: tuple[int, int], pad: tuple[int, int]
 ) -> None:
     """The adjoint of `image_to_tiles`, B t B^T: tiles (T^2, tiles, C') added to image (C, H, W), where they overlap."""
     channels, height, width = image.shape
-    out, overlap, side = size[0], size[1] - 1, size[0] + size[1] - 1
+    out, overlap, side = form[0], form[1] - 1, len(form)
     across, line = (width + 2 * pad[1] - overlap + out - 1) // out, side * LANES
     matrix, given = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     strip = np.zeros((side, (out * across + overlap) * LANES), np.float32)
@@ -113,8 +113,8 @@ def add_tiles_to_image(
                 place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
                 for i in range(side):
                     source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
-                    tile_to_pixels(side, source, matrix, column, LANES, LANES)
-                tile_to_pixels(side, half.ctypes.data, line, patch.ctypes.data, line, line)
+                    tile_to_pixels(form, source, matrix, column, LANES, LANES)
+                tile_to_pixels(form, half.ctypes.data, line, patch.ctypes.data, line, line)
                 for i in range(side):
                     begin = out * LANES * t
                     target, added = strip[i, begin : begin + line], patch[line * i : line * (i + 1)]
@@ -131,10 +131,10 @@ def add_tiles_to_image(
 
 
 @kernel
-def tiles_to_plane(size: tuple[int, int], tiles: Array, plane: Array, start: int, rows: tuple[int, int]) -> None:
+def tiles_to_plane(form: tuple[int, ...], tiles: Array, plane: Array, start: int, rows: tuple[int, int]) -> None:
     """A^T m A: tiles (T^2, tiles, F') -> plane (F, OH, OW), whose last rows or columns may take part of a tile."""
     filters, height, width = plane.shape
-    out, side = size[0], size[0] + size[1] - 1
+    out, side = form[0], len(form)
     across, line = (width + out - 1) // out, out * LANES
     matrix, given = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     strip, half = np.empty((out, across * line), np.float32), np.empty(side * line, np.float32)
@@ -144,18 +144,18 @@ def tiles_to_plane(size: tuple[int, int], tiles: Array, plane: Array, start: int
                 place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
                 for i in range(side):
                     source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
-                    tile_to_outputs(side, source, matrix, column, LANES, LANES)
+                    tile_to_outputs(form, source, matrix, column, LANES, LANES)
                 corner = strip.ctypes.data + 4 * line * t
-                tile_to_outputs(side, half.ctypes.data, line, corner, strip.shape[1], line)
+                tile_to_outputs(form, half.ctypes.data, line, corner, strip.shape[1], line)
             for i in range(min(out, height - out * row)):
                 write_row(strip[i], plane, first, out * row + i)
 
 
 @kernel
-def plane_to_tiles(size: tuple[int, int], plane: Array, tiles: Array, start: int, rows: tuple[int, int]) -> None:
+def plane_to_tiles(form: tuple[int, ...], plane: Array, tiles: Array, start: int, rows: tuple[int, int]) -> None:
     """The adjoint of `tiles_to_plane`, A g A^T: plane (F, OH, OW) -> tiles (T^2, tiles, F'), zeros beyond the edge."""
     filters, height, width = plane.shape
-    out, side = size[0], size[0] + size[1] - 1
+    out, side = form[0], len(form)
     across, line = (width + out - 1) // out, out * LANES
     matrix, made = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     strip, half = np.zeros((out, across * line), np.float32), np.empty(side * line, np.float32)
@@ -169,7 +169,7 @@ def plane_to_tiles(size: tuple[int, int], plane: Array, tiles: Array, start: int
             for t in range(across):
                 place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
                 corner = strip.ctypes.data + 4 * line * t
-                outputs_to_tile(side, corner, strip.shape[1], half.ctypes.data, line, line)
+                outputs_to_tile(form, corner, strip.shape[1], half.ctypes.data, line, line)
                 for i in range(side):
                     column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
-                    outputs_to_tile(side, column, LANES, target, matrix, LANES)
+                    outputs_to_tile(form, column, LANES, target, matrix, LANES)

@@ -36,17 +36,17 @@ def _to_bottom(grad: Any, place: Any) -> tuple[Any, ...]:
     return place.equals(2).choose(grad, 0), place.equals(3).choose(grad, 0)
 
 
-_pool_across, _pool_down = lines(_larger_of_two, 2), lines(_larger_of_rows, 4)
-_unpool_top, _unpool_bottom = lines(_to_top, 2), lines(_to_bottom, 2)
+_pool_across, _pool_down = lines(_larger_of_two), lines(_larger_of_rows)
+_unpool_top, _unpool_bottom = lines(_to_top), lines(_to_bottom)
 
 
 @kernel
 def tiles_to_pooled(
-    size: tuple[int, int], tiles: Array, pooled: Array, winner: Array, start: int, rows: tuple[int, int], across: int
+    form: tuple[int, ...], tiles: Array, pooled: Array, winner: Array, start: int, rows: tuple[int, int], across: int
 ) -> None:
     """A^T m A, then each window's maximum: tiles (T^2, tiles, F') -> pooled (F, PH, PW) and winner, of an image."""
     filters, height = pooled.shape[:2]
-    out, side, windows = size[0], size[0] + size[1] - 1, size[0] // 2
+    out, side, windows = form[0], len(form), form[0] // 2
     line, matrix, given = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
     pairs, best = np.empty(4 * LANES, np.float32), np.empty(2 * LANES, np.float32)
@@ -57,8 +57,8 @@ def tiles_to_pooled(
                 place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
                 for i in range(side):
                     source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
-                    tile_to_outputs(side, source, matrix, column, LANES, LANES)
-                tile_to_outputs(side, half.ctypes.data, line, patch.ctypes.data, line, line)
+                    tile_to_outputs(form, source, matrix, column, LANES, LANES)
+                tile_to_outputs(form, half.ctypes.data, line, patch.ctypes.data, line, line)
                 kept = winner[row * across + t, first // LANES]
                 for y in range(windows):
                     for x in range(windows):
@@ -75,11 +75,11 @@ def tiles_to_pooled(
 
 @kernel
 def pooled_to_tiles(
-    size: tuple[int, int], pooled: Array, winner: Array, tiles: Array, start: int, rows: tuple[int, int], across: int
+    form: tuple[int, ...], pooled: Array, winner: Array, tiles: Array, start: int, rows: tuple[int, int], across: int
 ) -> None:
     """The adjoint of `tiles_to_pooled`: the gradient pooled (F, PH, PW) -> tiles (T^2, tiles, F')."""
     filters, height = pooled.shape[:2]
-    out, side, windows = size[0], size[0] + size[1] - 1, size[0] // 2
+    out, side, windows = form[0], len(form), form[0] // 2
     line, matrix, made = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
     # Windows that the plane's edge cuts are not pooled: their gradient stays zero.
@@ -101,7 +101,7 @@ def pooled_to_tiles(
                         _unpool_top(grad, apart, pixel, LANES, LANES)
                         _unpool_bottom(grad, apart, pixel + 4 * line, LANES, LANES)
                 place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
-                outputs_to_tile(side, patch.ctypes.data, line, half.ctypes.data, line, line)
+                outputs_to_tile(form, patch.ctypes.data, line, half.ctypes.data, line, line)
                 for i in range(side):
                     column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
-                    outputs_to_tile(side, column, LANES, target, matrix, LANES)
+                    outputs_to_tile(form, column, LANES, target, matrix, LANES)

@@ -32,6 +32,11 @@ class Tiles(NamedTuple):
         """T, the numbers of a tile each way."""
         return self.out + self.taps - 1
 
+    @property
+    def form(self) -> tuple[int, ...]:
+        """For kernels, which are compiled for each length: M, R, and zeros, T numbers together."""
+        return (self.out, self.taps, *[0] * (self.side - 2))
+
     def tiles_shape(self, planes: int, count: int) -> Shape:
         """The shape of the matrices of `count` tiles of so many planes."""
         return self.side**2, count, padded(planes)

@@ -13,9 +13,10 @@ from typing import Any
 
 from ...common.errors import ParameterError
 from ...common.suggestion import suggestion
+from ..array import Shape
 from ..symbols.symbol import Symbol
 from .alexnet import alexnet
-from .efficientnet_lite import efficientnet_lite
+from .efficientnet_lite import VARIANTS, efficientnet_lite
 from .googlenet import googlenet
 from .inception_bn import inception_bn, inception_bn_28_small
 from .lenet import lenet
@@ -42,6 +43,8 @@ _MODELS: dict[str, Callable[..., Symbol]] = {
         lstm_unroll,
     )
 }
+# The pictures (channels, height, width) that a network is made for; all others are for 3 x 224 x 224.
+_PICTURES = {"mlp": (1, 28, 28), "lenet": (1, 28, 28), "inception_bn_28_small": (3, 28, 28)}
 _NUMBER = {"vgg": "depth", "resnet": "depth", "efficientnet_lite": "variant"}  # what a number after the name means
 
 __all__ = [
@@ -65,6 +68,18 @@ __all__ = [
 def names() -> list[str]:
     """The names that `get` knows, sorted; vgg, resnet and efficientnet_lite may be followed by a number: resnet18."""
     return sorted(_MODELS)
+
+
+def picture_shape(name: str) -> Shape | None:
+    """The shape (channels, height, width) of the pictures that the network is made for which `get` makes of this name.
+
+    None if it takes none.
+    """
+    if name.startswith("efficientnet_lite"):
+        size = VARIANTS[int(name.removeprefix("efficientnet_lite") or 0)].image_size
+        return 3, size, size
+    family = name if name in _MODELS else name.rstrip("0123456789")
+    return None if family == "lstm_unroll" or family not in _MODELS else _PICTURES.get(family, (3, 224, 224))
 
 
 def get(name: str, **options: Any) -> Symbol:

@@ -112,6 +112,9 @@ class JobSession(Session):
         epoch: int,
         step: int,
         samples_per_second: float,
+        epochs: int = 0,
+        steps: int = 0,
+        seconds_left: float = 0.0,
         metric: Callable[[], str] = str,
         at_once: bool = False,
     ) -> None:
@@ -127,7 +130,16 @@ class JobSession(Session):
         # The wire takes only finite numbers, and progress is never worth an error.
         speed = samples_per_second if abs(samples_per_second) < 1e300 else 0.0
         self.transport.post(
-            Progress(fit=fit, epoch=epoch, step=step, samples_per_second=speed, metric=_words(metric()))
+            Progress(
+                fit=fit,
+                epoch=epoch,
+                step=step,
+                epochs=epochs,
+                steps=steps,
+                samples_per_second=speed,
+                seconds_left=min(seconds_left, 1e9),
+                metric=_words(metric()),
+            )
         )
 
     def resumable(self, *, fit: int, epoch: int, batch: int, step: int) -> None:

@@ -60,11 +60,15 @@ class Session:
         epoch: int,
         step: int,
         samples_per_second: float,
+        epochs: int = 0,
+        steps: int = 0,
+        seconds_left: float = 0.0,
         metric: Callable[[], str] = str,
         at_once: bool = False,
     ) -> None:
         """Tell the launcher how far we are. One-way and cheap; at most two lines a second get through, or if `at_once`.
 
+        Of `epochs` and of `steps` in this one there are so many, and the training takes `seconds_left`; 0 if unknown.
         `metric` is called only for those lines, as on a GPU its value must be waited for. Outside of a job this does
         nothing.
         """

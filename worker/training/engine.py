@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ...ps.optimizer import Optimizer
@@ -22,7 +23,7 @@ from .agreement import Shares
 from .bad_numbers import BadSteps
 from .capture import Capture
 from .feeding import InputNames
-from .metrics.base import Metric
+from .metrics.base import CompositeMetric, Metric
 from .model import Model
 from .pairing import Pairing
 from .parameters import Parameters
@@ -33,7 +34,8 @@ class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
     whose kind and compression are taken.
 
-    Of a fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
+    `watched` is measured beside the metric for somebody who looks on, in one process and on the processor alone. Of a
+    fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
     model: Model
@@ -50,6 +52,12 @@ class FitSetup:
     bad_steps: BadSteps
     residuals: Mapping[str, Array] = field(default_factory=dict)
     own_state: Mapping[str, Any] = field(default_factory=dict)
+    watched: Metric | None = None
+
+    @cached_property  # making one resets its members
+    def measured(self) -> Metric:
+        """What is counted of each batch."""
+        return self.metric if self.watched is None else CompositeMetric([self.metric, self.watched])
 
     @property
     def learned(self) -> list[str]:

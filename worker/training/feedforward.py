@@ -11,6 +11,7 @@ from ...common.errors import ParameterError
 from .. import random
 from ..data.data_iter import DataIter
 from ..files import checkpoint
+from ..log import brief
 from ..store.joining import current_session, serve_if_role
 from ..store.kv import is_local
 from ..store.kvstore import KVStore
@@ -22,7 +23,7 @@ from .bad_numbers import policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
-from .fit_checks import announce, begin_at, check_epochs_left
+from .fit_checks import announce, begin_at, check_epochs_left, check_verbose
 from .metrics.base import Metric, current_values
 from .model import Model
 from .option_names import check_fit_options
@@ -37,6 +38,7 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
+from .progress_bar import is_wanted
 from .resuming import Start, say_what_differs, start
 from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
@@ -102,9 +104,10 @@ class FeedForward(Model):
         kept ("30s", "200steps", "auto", "off"), and resume: from where it goes on ("auto", a path, "off"); None leaves
         both to the environment, see docs/snapshots.md. on_nan: what to do about gradients that are NaN or infinite,
         "error", "skip" the step, "stop" or "allow"; by default PUSHGRAD_ON_NAN or "error", see docs/training.md.
-        Raises DataError, ShapeError, GraphError or ParameterError if data, network and options do not fit together,
-        FileFormatError if arg_params do not fit, DeviceError if a context cannot be used, and in a job JobError,
-        RemoteError or PeerLost.
+        verbose: False for silence, "r" for the lines of R's mx.model alone; True adds a progress bar on a terminal, and
+        numbers have four digits there. Raises DataError, ShapeError, GraphError or ParameterError if data, network and
+        options do not fit together, FileFormatError if arg_params do not fit, DeviceError if a context cannot be used,
+        and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
@@ -219,7 +222,7 @@ class FeedForward(Model):
             else measured,
             callback_list(chosen["epoch_end_callback"], "epoch_end_callback"),
             callback_list(chosen["batch_end_callback"], "batch_end_callback"),
-            chosen["verbose"],
+            check_verbose(chosen["verbose"]),
         )
 
     def _train(
@@ -245,9 +248,11 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots)
-        # What is said at the start has been said by whoever began the training.
-        if callbacks.verbose and session.rank == 0 and begin.state is None:
-            notes += [trainer.parameters.note] if trainer.parameters.note else []
-            announce(self.ctx, shares, session, notes)
-        trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)
+        bar = is_wanted(callbacks, session)
+        trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots, bar)
+        with brief(bar):
+            # What is said at the start has been said by whoever began the training.
+            if callbacks.verbose and session.rank == 0 and begin.state is None:
+                notes += [trainer.parameters.note] if trainer.parameters.note else []
+                announce(self.ctx, shares, session, notes)
+            trainer.run(range(self.begin_epoch, self.num_epoch), callbacks)

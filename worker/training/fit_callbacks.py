@@ -28,7 +28,7 @@ class FitCallbacks:
     evaluation_metric: Metric
     epoch_end: list[Any]
     batch_end: list[Any]
-    verbose: bool = True
+    verbose: bool | str = True
 
     @property
     def has_epoch_callbacks(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...common.errors import DataError, ParameterError
 from ..context import as_list
-from ..log import log_line
+from ..log import is_brief, log_line
 from ..store.session import Session
 from .agreement import Shares
 from .initializers import initializer
@@ -41,6 +41,13 @@ def check_precision(given: Any) -> str:
     if given not in PRECISIONS:
         raise ParameterError("precision", expected=" or ".join(PRECISIONS), got=repr(given))
     return str(given)
+
+
+def check_verbose(given: Any) -> bool | str:
+    """Return `given` if it is a truth value or "r". Raises ParameterError otherwise."""
+    if isinstance(given, str) and given != "r":
+        raise ParameterError("verbose", expected='True, False or "r"', got=repr(given))
+    return given if given == "r" else bool(given)
 
 
 def check_names(given: Any) -> tuple[str, ...]:
@@ -89,4 +96,6 @@ def announce(ctx: Any, shares: Shares, session: Session, notes: Sequence[str]) -
         log_line(f"global batch {shares.global_batch} = {session.num_workers} workers x {each}")
     for note in notes:
         log_line(note)
-    log_line(f"Start training with {len(as_list(ctx))} devices")
+    devices = len(as_list(ctx))
+    # R counts one device as it does several.
+    log_line(f"Start training with {devices} {'device' if devices == 1 and is_brief() else 'devices'}")

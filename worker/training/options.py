@@ -52,7 +52,7 @@ class CallOptions(TypedDict, total=False):
     batch_end_callback: Any
     kvstore: str | KVStore | None
     shuffle: bool
-    verbose: bool
+    verbose: bool | str
     snapshot: str | None
     resume: PathLike | None
     on_nan: str | None

@@ -64,7 +64,7 @@ class HostEngine(Engine):
         self._copies = Copies(self.store, self._weights, self._states, self._learned)
         self._exchange = self._make_exchange(slices, self._copies.before)
         self._step_number = 0  # pushes in this fit; the model's own count goes on from earlier fits
-        self._batch_metric = BatchMetric(setup.metric, setup.pairing, self._shares, self._sums)
+        self._batch_metric = BatchMetric(setup.measured, setup.pairing, self._shares, self._sums)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def _make_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:

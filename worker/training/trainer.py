@@ -25,9 +25,11 @@ from .fit_state import FitState
 from .metrics.base import Metric, current_values, named
 from .model import Model
 from .network_picture import leave_picture
+from .pace import Pace
 from .pairing import Pairing
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
+from .progress_bar import NoBar, TrainingBar, loss_beside
 from .snapshots import Snapshots
 from .store_engine import HostEngine
 
@@ -46,12 +48,13 @@ class Trainer:
         on_nan: str,
         resumed: FitState | None = None,
         snapshots: Snapshots | None = None,
+        bar: bool = False,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
         `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
 
-        `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. Raises
-        what `InputNames.match`, `Parameters.prepare` and the engines do.
+        `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. `bar`:
+        whether a terminal shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
@@ -75,9 +78,12 @@ class Trainer:
             BadSteps(on_nan, model, session),
             resumed.residuals if resumed else {},
             resumed.engine if resumed else {},
+            loss_beside(metric) if bar and session.num_workers == 1 and not placement.gpus else None,
         )
         self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
+        self._shows_bar, self._bar = bar, NoBar()
+        self._pace: Pace
         self._spare = SpareExecutor()
         self._validation: dict[str, float] = {}  # of the last epoch that was evaluated
         self._compared = False  # whether the ranks' evaluation data have been
@@ -92,12 +98,15 @@ class Trainer:
         engine's `epoch` raises, and what callbacks do.
         """
         first = self.session.rank == 0
+        self._pace = Pace(epochs, self.shares.global_batch, self.iterator)
         callbacks.before_fit(self.model, first)
         leave_picture(self.model.symbol, self._inputs, self.session)
         if self._resumed is not None:
             callbacks.restore(self._resumed.callbacks)
         with ExitStack() as stack:
             stack.callback(self.engine.close)
+            if self._shows_bar:
+                self._bar = stack.enter_context(TrainingBar(self._pace))
             self.engine.start()
             if self._snapshots is not None:
                 stack.callback(self._snapshots.close)
@@ -139,16 +148,20 @@ class Trainer:
 
         Of the epoch in which it goes on from a snapshot, some batches are done.
         """
-        self.metric.reset()
+        self._setup.measured.reset()
         self._batch = 0
         if self._resumed is not None and self._resumed.epoch == epoch:
             self._batch = self._resumed.batch
             if self._batch:
                 self._resumed.give_metric(self.metric)
+        self._pace.begin_epoch(epoch, self._batch)
+        self._bar.begin_epoch()
         for _ in self.engine.epoch():
             self._steps += 1
             self._batch += 1
+            self._pace.step(self._batch)
             self._report(epoch, self._batch, lambda: current_values(self.metric))
+            self._bar.step(self._watched)
             callbacks.after_batch(BatchEnd(epoch + 1, self._batch, self.metric, self.model), self.session.rank == 0)
             if self._snapshots is not None:
                 self._snapshots.after_step(self._setup, self.engine, epoch, self._batch, callbacks)
@@ -168,6 +181,9 @@ class Trainer:
             epoch=epoch + 1,
             step=count,
             samples_per_second=speed,
+            epochs=self._pace.epochs.stop,
+            steps=self._pace.steps or 0,
+            seconds_left=self._pace.left or 0.0,
             metric=lambda: _brief(train() | {f"Validation-{name}": it for name, it in self._validation.items()}),
             at_once=evaluated,
         )
@@ -179,6 +195,8 @@ class Trainer:
         """
         # Read before the evaluation, which resets the metric if the user passed one object for both.
         train = current_values(self.metric)
+        if callbacks.evaluation is not None:
+            self._bar.evaluates(self._watched)
         validation = self._validation = self._validate(callbacks)
         if validation:
             self._report(epoch, count, lambda: train, evaluated=True)
@@ -196,6 +214,9 @@ class Trainer:
         proceed = callbacks.after_epoch(end, self.session.rank == 0)
         verdicts = self.session.gather(b"1" if proceed else b"0", f"callbacks at the end of epoch {epoch + 1}")
         return all(verdict == b"1" for verdict in verdicts)
+
+    def _watched(self) -> dict[str, float]:
+        return current_values(self._setup.measured)
 
     def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
         """The evaluation metric over the evaluation data by name, computed with the current weights."""

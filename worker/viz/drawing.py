@@ -14,7 +14,7 @@ from ..graphs.node import Entry, Node
 from ..graphs.shape_inference import infer_partial
 from ..ops.operator import PartialShape
 from ..ops.shapes import known
-from .table import held_variables
+from .table import count, held_variables, parameters_of
 
 # fill colours by kind of operator, pale enough for dark text
 _COLOURS = {
@@ -69,8 +69,9 @@ class Drawing:
 def draw(symbol: Graph, shape: Mapping[str, Shape] | None, hide_weights: bool) -> Drawing:
     """The drawing of a network. `shape` gives shapes of inputs by name, such as {"data": (1, 3, 224, 224)}.
 
-    Arrows are labelled with the shapes that follow from those, the number of rows left out. `hide_weights` leaves out
-    parameters and auxiliary states. Raises ShapeError if the shapes contradict the network.
+    Arrows are labelled with the shapes that follow from those, the number of rows left out, and boxes have the numbers
+    of their parameters, as `print_summary` counts them. `hide_weights` leaves out parameters and auxiliary states.
+    Raises ShapeError if the shapes contradict the network.
     """
     nodes, given = symbol.nodes(), dict(shape or {})
     shapes = infer_partial(nodes, given) if given else {}
@@ -83,14 +84,18 @@ def draw(symbol: Graph, shape: Mapping[str, Shape] | None, hide_weights: bool) -
         for entry in dict.fromkeys(node.inputs)  # an array that is used twice by one node is one arrow
         if entry[0] in number
     ]
-    return Drawing([_box(node) for node in shown], arrows)
+    own = parameters_of(nodes, held_variables(nodes, given))
+    return Drawing([_box(node, count(own[node], shapes) if given and node in own else "") for node in shown], arrows)
 
 
-def _box(node: Node) -> Box:
+def _box(node: Node, parameters: str) -> Box:
+    """A node's box; `parameters` says how many it has, "" if that is not known."""
     if node.op is None:
         return Box(node.name, "", _COLOURS["input"])
     name = node.op.op_name()
     detail = " ".join(part for part in (name, _brief(node.op.attrs())) if part)
+    if parameters not in ("", "0"):
+        detail += f" · {parameters} parameters"
     return Box(node.name, detail, _COLOURS[_KIND_OF.get(name, "other")])
 
 

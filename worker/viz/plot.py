@@ -17,10 +17,10 @@ from ..atomic_files import PathLike, write_atomically
 from ..graphs.graph import Graph
 from .drawing import Arrow, Box, Drawing, draw
 from .layers import arrange
+from .text_width import text_width
 
-# Pixels: the mean width of a letter, the height of a box, the distance of two layers, the border of the picture. How
-# wide a text will be is only known when the SVG is shown, so boxes get their widths by counting letters.
-_LETTER, _HEIGHT, _STEP, _MARGIN = 6.6, 38.0, 78.0, 12.0
+# Pixels: the height of a box, the distance of two layers, the border of the picture.
+_HEIGHT, _STEP, _MARGIN = 38.0, 78.0, 12.0
 _FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="12"'
 
 _HEAD = (
@@ -35,8 +35,8 @@ def plot_network(
     """A picture of the graph, which a notebook shows; elsewhere use `.save("net.svg")` or `.source`.
 
     `shape` gives the shapes of inputs by name, such as {"data": (1, 3, 224, 224)}; arrows are then labelled with the
-    shapes of arrays, without the number of rows. `hide_weights` leaves out parameters and auxiliary states. Raises
-    ShapeError if the shapes contradict the network.
+    shapes of arrays, without the number of rows, and boxes with the numbers of their parameters. `hide_weights` leaves
+    out parameters and auxiliary states. Raises ShapeError if the shapes contradict the network.
     """
     return NetworkPlot(draw(symbol, shape, hide_weights), title)
 
@@ -62,12 +62,13 @@ class NetworkPlot:
     def svg(self) -> str:
         """The picture as SVG, laid out here without any other program."""
         boxes, arrows = self._drawing.boxes, self._drawing.arrows
-        widths = [max(len(box.name), len(box.detail)) * _LETTER + 16 for box in boxes]
+        widths = [max(text_width(box.name, bold=True), text_width(box.detail)) + 16 for box in boxes]
         layout = arrange(widths, [(arrow.source, arrow.target) for arrow in arrows])
         width = layout.width + 2 * _MARGIN
         height = (max(layout.layer, default=0)) * _STEP + _HEIGHT + 2 * _MARGIN
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" {_FONT}>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+            f'viewBox="0 0 {width:.0f} {height:.0f}" {_FONT}>',
             f"<title>{escape(self._title)}</title>",
             _HEAD,
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
@@ -125,10 +126,12 @@ def _rectangle(box: Box, x: float, layer: int, width: float) -> str:
     """A box as SVG: a rectangle with one or two lines of text, `x` being its middle."""
     left, top, middle = _MARGIN + x - width / 2, _MARGIN + layer * _STEP, _MARGIN + x
     frame = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="5" fill="{box.colour}" '
-    lines = [(box.name, 16 if box.detail else 23, "600"), (box.detail, 31, "400")]
+    lines = [(box.name, 16 if box.detail else 23, True), (box.detail, 31, False)]
+    # With its length stated, a text fits its box in whatever letters it is shown.
     words = "".join(
-        f'<text x="{middle:.1f}" y="{top + down:.1f}" text-anchor="middle" font-weight="{weight}">{escape(text)}</text>'
-        for text, down, weight in lines
+        f'<text x="{middle:.1f}" y="{top + down:.1f}" text-anchor="middle" font-weight="{600 if bold else 400}" '
+        f'textLength="{text_width(text, bold=bold):.1f}" lengthAdjust="spacingAndGlyphs">{escape(text)}</text>'
+        for text, down, bold in lines
         if text
     )
     return f'{frame}stroke="#777"/>{words}'

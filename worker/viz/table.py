@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[Entry, PartialShape]
 _TITLES = ("layer", "output shape", "parameters", "inputs")
+_KEPT_WHOLE = 36  # characters of a layer's name and operator: beside those, inputs have room in a terminal of 80
 
 
 def print_summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None, console: Console | None = None) -> None:
@@ -37,6 +38,7 @@ def print_summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None, cons
 
 def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
     """The table that `print_summary` prints, for rich; arguments and errors are the same."""
+    from rich import box
     from rich.markup import escape
     from rich.table import Column, Table
 
@@ -46,18 +48,21 @@ def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
     held = held_variables(nodes, given)
     states = {entry[0] for node in nodes for entry in node.auxiliaries()}
     learned = held - states
-    table = Table(*(Column(title, overflow="fold") for title in _TITLES), show_footer=True)
+    # Lines between rows and columns would take the room that names need in 80 characters.
+    table = Table(
+        *(Column(title, overflow="fold") for title in _TITLES), show_footer=True, box=box.SIMPLE, pad_edge=False
+    )
     table.columns[2].justify = "right"
-    counted: set[Node] = set()  # a parameter that several layers share counts for the first of them
-    for node in nodes:
-        if node not in held:
-            own = [entry for entry in dict.fromkeys(node.inputs) if entry[0] in learned and entry[0] not in counted]
-            counted.update(entry[0] for entry in own)
-            cells = (_layer(node), _outputs(node, shapes), _count(own, shapes), _sources(node, held))
-            table.add_row(*map(escape, cells))
+    rest = [node for node in nodes if node not in held]
+    table.columns[0].no_wrap = max((len(_layer(node)) for node in rest), default=0) <= _KEPT_WHOLE
+    table.columns[1].no_wrap = table.columns[2].no_wrap = True
+    own = parameters_of(nodes, held)
+    for node in rest:
+        cells = (_layer(node), _outputs(node, shapes), count(own[node], shapes), _sources(node, held))
+        table.add_row(*map(escape, cells))
     table.columns[0].footer = "total"
-    table.columns[2].footer = _count([(node, 0) for node in learned], shapes)
-    if states and (number := _count([(node, 0) for node in states], shapes)):
+    table.columns[2].footer = count([(node, 0) for node in learned], shapes)
+    if states and (number := count([(node, 0) for node in states], shapes)):
         table.columns[3].footer = f"and {number} in auxiliary states"
     return table
 
@@ -66,6 +71,18 @@ def held_variables(nodes: Sequence[Node], given: Collection[str]) -> set[Node]:
     """The variables that are parameters or states: all but those in `given`, or named ...data or ...label."""
     variables = [node for node in nodes if node.op is None]
     return {node for node in variables if node.name not in given and not node.name.endswith(("data", "label"))}
+
+
+def parameters_of(nodes: Sequence[Node], held: set[Node]) -> dict[Node, list[Entry]]:
+    """For each node but those `held` its parameters without its states; one that several share is the first one's."""
+    states = {entry[0] for node in nodes for entry in node.auxiliaries()}
+    counted: set[Node] = set(states)
+    found = {}
+    for node in nodes:
+        if node not in held:
+            found[node] = [e for e in dict.fromkeys(node.inputs) if e[0] in held and e[0] not in counted]
+            counted.update(entry[0] for entry in found[node])
+    return found
 
 
 def _layer(node: Node) -> str:
@@ -78,7 +95,7 @@ def _outputs(node: Node, shapes: Shapes) -> str:
     return ", ".join("" if (s := shapes[node, i]) is None else str(s) for i in range(len(node.output_names())))
 
 
-def _count(entries: list[Entry], shapes: Shapes) -> str:
+def count(entries: Sequence[Entry], shapes: Shapes) -> str:
     """The number of scalars in these parameters; blank if a shape is not known."""
     found = [shapes[entry] for entry in entries]
     return f"{sum(math.prod(s or ()) for s in found):,}" if all(known(s) for s in found) else ""

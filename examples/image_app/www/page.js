@@ -9,6 +9,8 @@ function say(text) {
 
 async function send(given) {
   if (!at("network").value) return;
+  at("answer").replaceChildren(); // the guesses there are about another picture
+  at("answer").dataset.waits = "";
   await Shiny.initializedPromise;
   Shiny.setInputValue("given", given, { priority: "event" });
 }
@@ -78,6 +80,20 @@ document.addEventListener("drop", (event) => {
   giveFile(event.dataTransfer.files[0]);
 });
 at("picture").addEventListener("error", () => show("nothing"));
+at("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
+  // The frame is 4 : 3, and the picture as large as fits; the square is given as a part of the frame's width.
+  const side = Math.min(width, height) * Math.min(4 / width, 3 / height) / 4;
+  at("square").style.setProperty("--side", `${100 * side}%`);
+});
+at("frame").addEventListener("click", () => {
+  if (!stream) at("file").click();
+});
+for (const button of document.querySelectorAll("[data-sample]")) {
+  button.addEventListener("click", async () => giveFile(await (await fetch(button.dataset.sample)).blob()));
+}
+$(document).on("shiny:value", (event) => {
+  if (event.name === "answer") delete at("answer").dataset.waits;
+});
 document.documentElement.dataset.bsTheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 at("answer").ariaLive = "polite";
 say("");

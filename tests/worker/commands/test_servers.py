@@ -2,6 +2,7 @@
 
 from click.testing import CliRunner
 
+import pushgrad as mx
 from pushgrad.cli import command
 
 
@@ -23,7 +24,9 @@ def test_the_table_counts_keys_bytes_and_shares():
     assert max(float(row[3].rstrip("%")) for row in whole) > 200
 
 
-def test_shapes_are_needed():
-    done = run("vgg16")
+def test_shapes_are_needed(tmp_path):
+    assert rows(run("vgg16", "--servers", 3).output), "those of mx.models are known"
+    mx.models.lenet().save(tmp_path / "net.json")
+    done = run(tmp_path / "net.json")
     assert done.exit_code != 0
     assert "--shape" in str(done.exception)

@@ -54,7 +54,7 @@ def test_lines_have_the_same_bits_at_every_width(of_width):
     made = []
     for width in WIDTHS:
         of_width(width)
-        transform, out = vectors.lines(some_of_each, 3), np.empty((5, 32), np.float32)
+        transform, out = vectors.lines(some_of_each), np.empty((5, 32), np.float32)
 
         @numba.njit
         def run(given, out, transform=transform):

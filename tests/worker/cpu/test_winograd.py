@@ -67,7 +67,7 @@ def count_of(form, plane, pad=(0, 0)):
 @forms
 def test_weights_become_tiles(form):
     weight, tiles = normal(1, 3, 2, form.taps, form.taps), np.zeros(form.weight_shape(3, 2), np.float32)
-    pixels.weight_to_tiles(form, weight, tiles)
+    pixels.weight_to_tiles(form.form, weight, tiles)
     matrix = MATRICES[form][1]
     expected = np.einsum("ia,fcab,jb->ijfc", matrix, weight, matrix).reshape(form.side**2, 3, 2)
     np.testing.assert_allclose(tiles[:, 0, :2, :3].swapaxes(1, 2), expected, rtol=1e-5, atol=1e-6)
@@ -81,7 +81,7 @@ def test_images_become_tiles(form, plane, pad):
     image, out, side, matrix = normal(2, 3, *plane), form.out, form.side, MATRICES[form][0]
     down, across = count_of(form, plane, (pad, pad))
     made = np.full(form.tiles_shape(3, 1 + down * across), np.nan, np.float32)
-    pixels.image_to_tiles(form, image, made, 1, (0, down), (pad, pad))
+    pixels.image_to_tiles(form.form, image, made, 1, (0, down), (pad, pad))
     tiles = of_image(form, made, 3)
     padded = np.pad(image, ((0, 0), (pad, pad + out), (pad, pad + out)))
     for row in range(down):
@@ -98,7 +98,7 @@ def test_tiles_become_planes(form, plane):
     out, side, matrix = form.out, form.side, MATRICES[form][2]
     down, across = (-(-extent // out) for extent in plane)
     tiles, made = normal(3, side**2, 2, down * across), np.full((2, *plane), np.nan, np.float32)
-    pixels.tiles_to_plane(form, kept(form, tiles), made, 0, (0, down))
+    pixels.tiles_to_plane(form.form, kept(form, tiles), made, 0, (0, down))
     square = tiles.reshape(side, side, 2, down, across)
     expected = np.einsum("ai,ijfyx,bj->fyaxb", matrix, square, matrix).reshape(2, out * down, out * across)
     np.testing.assert_allclose(made, expected[:, : plane[0], : plane[1]], rtol=1e-5, atol=1e-4)
@@ -116,27 +116,27 @@ def assert_adjoint(forward, backward, left, right):
 @pytest.mark.parametrize("plane", [(5, 6), (5, 7), (3, 3), (13, 11)])
 def test_backward_is_the_adjoint(form, plane):
     weight = np.zeros(form.weight_shape(3, 2), np.float32)
-    pixels.weight_to_tiles(form, np.ones((3, 2, form.taps, form.taps), np.float32), weight)
+    pixels.weight_to_tiles(form.form, np.ones((3, 2, form.taps, form.taps), np.float32), weight)
     weight *= normal(5, *weight.shape)  # zero where there is no filter or channel
     assert_adjoint(
-        lambda x, y: pixels.weight_to_tiles(form, x, y),
-        lambda y, x: pixels.tiles_to_weight(form, y, x),
+        lambda x, y: pixels.weight_to_tiles(form.form, x, y),
+        lambda y, x: pixels.tiles_to_weight(form.form, y, x),
         normal(4, 3, 2, form.taps, form.taps),
         weight,
     )
     down, across = count_of(form, plane, (1, 1))
     image, made = normal(6, 2, *plane), kept(form, normal(7, form.side**2, 2, down * across))
     assert_adjoint(
-        lambda x, y: pixels.image_to_tiles(form, x, y, 0, (0, down), (1, 1)),
-        lambda y, x: pixels.add_tiles_to_image(form, y, x, 0, (0, down), (1, 1)),
+        lambda x, y: pixels.image_to_tiles(form.form, x, y, 0, (0, down), (1, 1)),
+        lambda y, x: pixels.add_tiles_to_image(form.form, y, x, 0, (0, down), (1, 1)),
         image,
         made,
     )
     down, across = (-(-extent // form.out) for extent in plane)
     made = kept(form, normal(7, form.side**2, 2, down * across))
     assert_adjoint(
-        lambda x, y: pixels.plane_to_tiles(form, x, y, 0, (0, down)),
-        lambda y, x: pixels.tiles_to_plane(form, y, x, 0, (0, down)),
+        lambda x, y: pixels.plane_to_tiles(form.form, x, y, 0, (0, down)),
+        lambda y, x: pixels.tiles_to_plane(form.form, y, x, 0, (0, down)),
         image,
         made,
     )
@@ -169,7 +169,9 @@ POOLING = Pooling(kernel=(2, 2), stride=(2, 2), pool_type="max")
 
 
 @forms
-@pytest.mark.parametrize("members", [[], ["relu"], ["tanh", POOLING], [POOLING]], ids=str)
+@pytest.mark.parametrize(
+    "members", [[], ["relu"], ["tanh", POOLING], [POOLING]], ids=["", "relu", "tanh-pooled", "pooled"]
+)
 @pytest.mark.parametrize("pad", [(0, 0), (1, 1), (2, 1)])
 @pytest.mark.parametrize("plane", [(8, 8), (9, 13), (14, 7)])
 def test_it_computes_what_the_plain_operators_do(cut, monkeypatch, form, plane, pad, members):

@@ -36,7 +36,8 @@ def test_gather_and_barrier(new_job):
 
 def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
     job = new_job(1, 1)
-    job.start(code("session.progress(fit=1, epoch=2, step=3, samples_per_second=4.0, metric=lambda: 'accuracy=0.5')"))
+    told = "fit=1, epoch=2, step=3, samples_per_second=4.0, epochs=5, steps=6, seconds_left=7.5"
+    job.start(code(f"session.progress({told}, metric=lambda: 'accuracy=0.5')"))
     assert job.event("joined", role="worker")["pid"] == job.processes["worker0"].pid
     progress = job.event("progress")
     assert progress == {
@@ -47,6 +48,9 @@ def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
         "step": 3,
         "samples_per_second": 4.0,
         "metric": "accuracy=0.5",
+        "epochs": 5,
+        "steps": 6,
+        "seconds_left": 7.5,
     }
     assert job.event("left", role="worker")["rank"] == 0
     assert job.event("done")

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +13,7 @@ import pushgrad as mx
 from pushgrad.cli import command
 from pushgrad.common.errors import ParameterError
 from pushgrad.worker.viz.layers import GAP, arrange
+from pushgrad.worker.viz.text_width import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -35,7 +37,7 @@ def test_dot_has_boxes_arrows_and_shapes():
     lines = mx.viz.plot_network(network(), SHAPE, title="net").source.splitlines()
     assert lines[0] == 'digraph "net" {'
     assert lines[-1] == "}"
-    assert '  n1 [label="conv\\nConvolution 3x3/2, 8" fillcolor="#f4b8ae"]' in lines
+    assert '  n1 [label="conv\\nConvolution 3x3/2, 8 · 224 parameters" fillcolor="#f4b8ae"]' in lines
     assert '  n3 [label="po\\"ol<1>\\nPooling 3x3/2, max" fillcolor="#b3dbe8"]' in lines
     assert '  n0 -> n1 [label="3x9x9" fontsize=10]' in lines
     assert '  n2 -> n4 [label="8x4x4" fontsize=10]' in lines
@@ -53,9 +55,20 @@ def test_weights_are_shown_if_asked_for():
 def test_svg_shows_the_same():
     plot = mx.viz.plot_network(network(), SHAPE)
     found = texts(plot._repr_svg_())
-    assert {"data", "conv", "Convolution 3x3/2, 8", 'po"ol<1>', "softmax_label", "11x4x4"} <= set(found)
+    assert {"data", "conv", "Convolution 3x3/2, 8 · 224 parameters", 'po"ol<1>', "softmax_label", "11x4x4"} <= set(
+        found
+    )
     assert len(list(ElementTree.fromstring(plot.svg).iter(f"{SVG}path"))) == 8 + 1  # and the arrow's head
     assert "9" not in "".join(texts(mx.viz.plot_network(network()).svg))  # no shapes without any known
+
+
+def test_svg_scales_and_its_boxes_hold_their_texts():
+    root = ElementTree.fromstring(mx.viz.plot_network(network(), SHAPE).svg)
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    boxes = {element.get("fill"): float(element.get("width")) for element in root.iter(f"{SVG}rect")}
+    lengths = {element.text: float(element.get("textLength") or 0) for element in root.iter(f"{SVG}text")}
+    assert boxes["#f4b8ae"] == pytest.approx(lengths["Convolution 3x3/2, 8 · 224 parameters"] + 16, abs=0.2)
+    assert text_width("iiii") < text_width("mmmm") / 3 and text_width("Wien", bold=True) > text_width("Wien")
 
 
 def test_a_plot_is_written_by_the_suffix(tmp_path, monkeypatch):
@@ -118,9 +131,10 @@ def test_the_summary_command_reads_graphs_checkpoints_and_names(tmp_path):
     net.save(tmp_path / "net.json")
     done = run(tmp_path / "net.json", "--shape", "data=2,3,9,9", "--plot", tmp_path / "net.svg")
     assert done.exit_code == 0, done.output
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.output.splitlines() if "│" in line]
-    assert rows[1] == ["conv (Convolution)", "(2, 8, 4, 4)", "224", "data"]
-    assert rows[-1] == ["total", "", f"{224 + 16 + 4 * 176 + 4:,}", "and 16 in auxiliary states"]
+    rows = [re.split(r" {3,}", line.strip()) for line in done.output.splitlines()]
+    assert ["conv (Convolution)", "(2, 8, 4, 4)", "224", "data"] in rows
+    assert ["total", f"{224 + 16 + 4 * 176 + 4:,}", "and 16 in auxiliary states"] in rows
+    assert "--shape" not in done.output
     assert f"Wrote {tmp_path / 'net.svg'}" in done.output.replace("\n", "")
     assert "<svg" in (tmp_path / "net.svg").read_text()
 
@@ -129,8 +143,10 @@ def test_the_summary_command_reads_graphs_checkpoints_and_names(tmp_path):
     moving = {name: np.zeros(shape) for name, shape in zip(net.list_auxiliary_states(), states, strict=True)}
     del learned["data"], learned["softmax_label"]
     mx.model.save_checkpoint(str(tmp_path / "net"), 3, net, learned, moving)
-    assert "conv (Convolution)" in run(f"{tmp_path / 'net'}:3").output
-    assert "431,080" in run("lenet", "--shape", "data=1,1,28,28").output
+    told = run(f"{tmp_path / 'net'}:3").output
+    assert "conv (Convolution)" in told and "numbers of parameters follow" in told and "--shape data=..." in told
+    assert "431,080" in run("lenet").output, "the shapes of mx.models are known"
+    assert "(1, 3, 240, 240)" in run("efficientnet_lite1").output
 
 
 @pytest.mark.parametrize(
@@ -139,6 +155,7 @@ def test_the_summary_command_reads_graphs_checkpoints_and_names(tmp_path):
         (["lenet", "--shape", "x=3"], "lenet has no input x"),
         (["lenet", "--shape", "data=3,a"], "expected NAME=1,3,224,224"),
         (["lenet9.unknown"], "no known kind of file"),
+        (["lenett"], "lenett is neither a file nor one of mx.models. Did you mean lenet?"),
     ],
 )
 def test_the_summary_command_says_what_is_wrong(arguments, told):

@@ -1,4 +1,5 @@
 import io
+import itertools
 
 from rich.console import Console
 
@@ -8,7 +9,9 @@ import pushgrad as mx
 def printed(symbol, shape=None):
     stream = io.StringIO()
     mx.viz.print_summary(symbol, shape, console=Console(file=stream, width=120))
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in stream.getvalue().splitlines() if "│" in line]
+    head, *lines = [line for line in stream.getvalue().splitlines() if line.strip() and "─" not in line]
+    starts = [*map(head.index, ("layer", "output shape", "parameters", "inputs")), None]
+    return [[line[first:end].strip() for first, end in itertools.pairwise(starts)] for line in lines]
 
 
 def network():
@@ -33,3 +36,11 @@ def test_summary_leaves_blank_what_it_cannot_tell():
     rows = printed(network())
     assert rows[1] == ["fc1 (FullyConnected)", "", "", "data"]
     assert rows[-1] == ["total", "", "", ""]
+
+
+def test_a_summary_fits_a_terminal_of_80_characters():
+    stream = io.StringIO()
+    mx.viz.print_summary(mx.models.inception_bn_28_small(), {"data": (1, 3, 28, 28)}, Console(file=stream, width=80))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("conv_in3a_3x3 (Convolution)" in line for line in lines)
