@@ -35,13 +35,14 @@ class Assignment:
         self.bound = bound
         self.load = [0] * servers  # bytes
 
-    def place(self, elements: int, item_bytes: int, row: int = 1) -> list[Part]:
+    def place(self, elements: int, item_bytes: int, row: int = 1, whole: bool = False) -> list[Part]:
         """The parts of the next key, of `elements` elements of `item_bytes` bytes, in order of lo.
 
+        A `whole` key stays on one server, for optimizers that need norms of it, however long it is.
         They are cut only between rows of `row` elements, which must be a divisor of `elements` and at most
         RANGE_ELEMENTS; 1 allows any cut.
         """
-        if elements <= self.bound:
+        if whole or elements <= self.bound:
             server = self.load.index(min(self.load))  # the lowest rank among equals
             pieces = [(server, 0, elements)]
         else:

@@ -5,21 +5,23 @@ A server is one thread, so nothing here is locked; only the update of a long ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..common.segment import Segment
 from ..common.tensor import Tensor
-from ..common.wire import Frame, WireError
+from ..common.wire import RANGE_ELEMENTS, Frame, WireError
 from .blocks import Block
 from .ledger import Ledger
-from .optimizer import Optimizer
+from .optimizers.base import Optimizer, Step
+from .optimizers.whole_keys import Piece, WholeKey
 from .row_sparse import RowGradient, update_rows
 from .store import Entry, Store
 from .threads import in_slices
-from .update import Array
+from .update import Array, sum_rows
 
 Name = tuple[str, int]  # key, lo
 Stall = tuple[int, str, int, tuple[int, ...], tuple[int, ...]]  # fit, key, step, who waits, for whose pushes
@@ -33,7 +35,7 @@ class Range(Entry):
     """
 
     def __init__(self, tensor: Tensor, weight: Array, fit: Fit, workers: int, lr_mult: float, wd_mult: float) -> None:
-        super().__init__(weight, lr_mult, wd_mult)
+        super().__init__(weight, lr_mult, wd_mult, tensor.key, tensor.lo)
         self.tensor = tensor
         self.ledger = Ledger(workers, fit.mode, fit.staleness)
         self.slots: Array = np.zeros((workers if fit.mode == "sync" else 1, weight.size), weight.dtype)
@@ -93,23 +95,38 @@ class Range(Entry):
     def update(self, optimizer: Optimizer | None, lr: float) -> None:
         """Make the next version from the gradients of all slots, only of the rows named if all came by rows.
 
-        Mixed with whole gradients, rows are expanded first: then every element has a gradient, and weight decay and
-        momentum act on all of them.
+        Mixed with whole gradients, or for an optimizer that is not lazy, rows are expanded first: then every element
+        has a gradient, and weight decay and momentum act on all of them.
         """
-        by_rows, self._by_rows = self._by_rows, {}
-        if len(by_rows) == len(self.slots):
+        if len(self._by_rows) == len(self.slots) and (optimizer is None or optimizer.lazy):
+            by_rows, self._by_rows = self._by_rows, {}
             update_rows(self, optimizer, [by_rows[slot] for slot in range(len(self.slots))], lr)
             return
-        for slot, gradient in by_rows.items():
-            gradient.expand(self.slot(slot))
-        in_slices(self.weight.size, lambda first, last: self._apply_slice(optimizer, first, last, lr))
-        self.version += 1
+        self.fill_slots()
+        if optimizer is None:
+            in_slices(
+                self.weight.size, lambda low, high: sum_rows(self.slots, self.weight[low:high], self.column + low)
+            )
+        else:
+            self._apply(optimizer, self.step(optimizer, lr))
+        self.updated(lr)
 
-    def _apply_slice(self, optimizer: Optimizer | None, first: int, last: int, lr: float) -> None:
-        here = slice(first, last)
-        part = Entry(self.weight[here], self.lr_mult, self.wd_mult)
-        part.states = {name: state[here] for name, state in self.states.items()}
-        part.apply(optimizer, self.slots, lr, self.column + first)
+    def fill_slots(self) -> None:
+        """Write what came by rows into the slots as whole gradients, with zeros in all other rows."""
+        for slot, gradient in self._by_rows.items():
+            gradient.expand(self.slot(slot))
+        self._by_rows = {}
+
+    def _apply(self, optimizer: Optimizer, step: Step) -> None:
+        def update(low: int, high: int) -> None:
+            states = {name: state[low:high] for name, state in self.states.items()}
+            here = replace(step, lo=step.lo + low)
+            optimizer.apply(self.slots, self.weight[low:high], states, here, self.column + low)
+
+        if optimizer.whole:
+            update(0, self.weight.size)
+        else:
+            in_slices(self.weight.size, update)
 
     def give(self, part: str, values: Array) -> None:
         """Set a state (n,), or the weight anew, before the first push. A repetition changes nothing."""
@@ -148,6 +165,17 @@ class Range(Entry):
         self.weight, self.slots, self.column, self.segment = weight, block.gradients, self.tensor.lo, nonce
 
 
+def update_together(ranges: Sequence[Range], optimizer: Optimizer | None, lr: float) -> None:
+    """Make the next version of all ranges of a key, in the order of their elements, by norms of the whole key."""
+    assert isinstance(optimizer, WholeKey)
+    for item in ranges:
+        item.fill_slots()
+    step = ranges[0].step(optimizer, lr)
+    optimizer.apply_whole([Piece(item.slots, item.column, item.weight, item.states) for item in ranges], step)
+    for item in ranges:
+        item.updated(lr)
+
+
 @dataclass
 class Fit:
     """One fit, or one kv.create, of the script. `dropped` are the ranks of the workers that are done with it."""
@@ -167,6 +195,39 @@ class Fit:
             )
         entry.check(tensor)
         return entry
+
+    def updated_with(self, entry: Range) -> list[Range]:
+        """The ranges that are updated together with `entry`, itself among them, in the order of their elements.
+
+        More than one where the optimizer needs norms of the whole key.
+        """
+        optimizer = self.store.optimizer
+        if optimizer is None or not optimizer.whole or entry.weight.size == math.prod(entry.tensor.shape):
+            return [entry]
+        ranges = [item for item in self.ranges() if item.tensor.key == entry.tensor.key]
+        return sorted(ranges, key=lambda item: item.tensor.lo)
+
+    def require_whole(self, entry: Range) -> None:
+        """Raise WireError if the optimizer needs the whole key of `entry` and cannot have it."""
+        group, optimizer = self.updated_with(entry), self.store.optimizer
+        if optimizer is None or not optimizer.whole:
+            return
+        if sum(item.weight.size for item in group) < math.prod(entry.tensor.shape):
+            raise WireError(
+                "optimizer",
+                f"key {entry.tensor.key!r}: {optimizer.name} needs the whole key on one server",
+                key=entry.tensor.key,
+                remedy="Call set_optimizer before init",
+            )
+        # Only in sync mode has each worker a slot in which a gradient can wait for those of the other ranges.
+        if len(group) > 1 and self.mode != "sync":
+            raise WireError(
+                "optimizer",
+                f"key {entry.tensor.key!r}: {optimizer.name} cannot update so long a key in dist_{self.mode}",
+                key=entry.tensor.key,
+                expected=f"at most {RANGE_ELEMENTS} elements",
+                remedy="Use dist_sync",
+            )
 
     def ranges(self) -> Iterator[Range]:
         """All ranges, in the order in which they were initialised."""

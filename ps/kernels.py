@@ -1,7 +1,7 @@
-"""Compiled passes over gradients and weights. Importing this module imports numba: `update` does so when first needed.
+"""Compiled passes over gradients. Importing this module imports numba: `update` does so when first needed.
 
-`rows` is (workers, n'), `weight`, `mom` and `out` are flat, (n,); passes use the elements [column, column + n) of each
-row. `pairs` (workers - 1, 2) is the order of additions, from update.tree_pairs. Partial sums are left in `rows`.
+`rows` is (workers, n'), `out` is flat, (n,); passes use the elements [column, column + n) of each row. `pairs`
+(workers - 1, 2) is the order of additions, from update.tree_pairs. Partial sums are left in `rows`.
 The inner loops run over views that begin at 0, because the compiler vectorises only those.
 No fastmath: every operation rounds as numpy's does, so that the plain versions in `update` give the same bits. A fused
 multiply-add or another order of additions would not.
@@ -27,7 +27,7 @@ def _add(into: Any, other: Any) -> None:
 
 
 @kernel
-def _sum_block(rows: Any, pairs: Any, first: int, last: int) -> Any:
+def sum_block(rows: Any, pairs: Any, first: int, last: int) -> Any:
     """The sum of the rows' elements [first, last), made in place in the first row."""
     for p in range(pairs.shape[0]):
         _add(rows[pairs[p, 0], first:last], rows[pairs[p, 1], first:last])
@@ -39,61 +39,7 @@ def sum_rows(rows: Any, column: int, pairs: Any, out: Any) -> None:
     """out = the sum of rows, block by block."""
     for first in range(0, out.size, BLOCK):
         last = min(first + BLOCK, out.size)
-        out[first:last] = _sum_block(rows, pairs, column + first, column + last)
-
-
-@kernel
-def _sgd_block(total: Any, weight: Any, lr: Any, wd: Any, rescale: Any, clip: Any) -> None:
-    for i in range(weight.size):
-        g = rescale * total[i]
-        # Comparisons with NaN are false, so it passes through, as through np.clip. `clip` is infinite for no clipping.
-        g = clip if g > clip else (-clip if g < -clip else g)
-        weight[i] -= lr * (g + wd * weight[i])
-
-
-@kernel
-def sgd(rows: Any, column: int, pairs: Any, weight: Any, lr: Any, wd: Any, rescale: Any, clip: Any) -> None:
-    """weight -= lr * (clip(rescale * sum) + wd * weight), block by block."""
-    for first in range(0, weight.size, BLOCK):
-        last = min(first + BLOCK, weight.size)
-        _sgd_block(_sum_block(rows, pairs, column + first, column + last), weight[first:last], lr, wd, rescale, clip)
-
-
-@kernel
-def _momentum_block(
-    total: Any, weight: Any, mom: Any, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
-) -> None:
-    for i in range(weight.size):
-        g = rescale * total[i]
-        g = clip if g > clip else (-clip if g < -clip else g)
-        m = momentum * mom[i] - lr * (g + wd * weight[i])
-        mom[i] = m
-        weight[i] += m
-
-
-@kernel
-def sgd_momentum(
-    rows: Any, column: int, pairs: Any, weight: Any, mom: Any, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
-) -> None:
-    """mom = momentum * mom - lr * (clip(rescale * sum) + wd * weight); weight += mom, block by block."""
-    for first in range(0, weight.size, BLOCK):
-        last = min(first + BLOCK, weight.size)
-        total = _sum_block(rows, pairs, column + first, column + last)
-        _momentum_block(total, weight[first:last], mom[first:last], lr, wd, rescale, clip, momentum)
-
-
-@kernel
-def _add_scaled_block(total: Any, weight: Any, rescale: Any) -> None:
-    for i in range(weight.size):
-        weight[i] += rescale * total[i]
-
-
-@kernel
-def add_scaled(rows: Any, column: int, pairs: Any, weight: Any, rescale: Any) -> None:
-    """weight += rescale * sum, block by block."""
-    for first in range(0, weight.size, BLOCK):
-        last = min(first + BLOCK, weight.size)
-        _add_scaled_block(_sum_block(rows, pairs, column + first, column + last), weight[first:last], rescale)
+        out[first:last] = sum_block(rows, pairs, column + first, column + last)
 
 
 @kernel

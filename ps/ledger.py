@@ -8,6 +8,8 @@ one of its worker has been applied already, or is an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..common.wire import WireError
 
 Waiting = tuple[int, str, bytes | None]  # of a pull: its number, its part, and the rows that it asks for
@@ -56,8 +58,11 @@ class Ledger:
                 )
         return True
 
-    def enter(self, rank: int, n: int, lr: float, now: float) -> bool:
-        """Note push n of `rank`, which `accept` has let in. Returns whether the range is now to be updated."""
+    def enter(self, rank: int, n: int, lr: float, now: float, others: Sequence[Ledger] = ()) -> bool:
+        """Note push n of `rank`, which `accept` has let in. Returns whether the range is now to be updated.
+
+        With it the ranges of `others` are, so that in sync mode it must wait for their pushes, too.
+        """
         self.pushed[rank] = n
         if self.mode != "sync":
             self.version += 1
@@ -66,9 +71,11 @@ class Ledger:
             self.lr, self.lr_from, self.since = lr, rank, now
         if sum(item == n for item in self.pushed) == len(self.pushed) - 1:
             self.almost = now
-        if min(self.pushed) < n:
+        together = [self, *others]
+        if any(min(ledger.pushed) < n for ledger in together):
             return False
-        self.version, self.lr = n, None
+        for ledger in together:
+            ledger.version, ledger.lr = n, None
         return True
 
     def require_room(self, rank: int, pull: Waiting, key: str | None = None) -> None:
@@ -89,7 +96,7 @@ class Ledger:
     def stalled(self, now: float, patience: float) -> tuple[list[int], list[int]] | None:
         """Who waits for this range, and for whose pushes, if that has lasted for `patience` seconds; else None."""
         if self.mode == "sync":
-            if self.lr is None or now - self.since < patience:
+            if self.lr is None or now - self.since < patience or not self.absent():
                 return None
             return self.waiting(), self.absent()
         if self.mode != "ssp" or not any(self.parked.values()):

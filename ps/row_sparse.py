@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .optimizer import Optimizer
+from .optimizers.base import Optimizer
 from .store import Entry
-from .update import Array
+from .update import Array, sum_rows
 
 
 class RowGradient(NamedTuple):
@@ -57,21 +57,28 @@ def update_rows(entry: Entry, optimizer: Optimizer | None, given: Sequence[RowGr
 
     Touched rows get the bits that the dense update would give them: they go through the same kernel, with zeros where
     a worker did not name the row. Without an optimizer the value becomes the sum, so rows that nobody pushed become 0.
+    An optimizer that is not lazy gets whole gradients, with zeros in all other rows.
     """
+    if optimizer is not None and not optimizer.lazy:
+        whole = np.empty((len(given), entry.weight.size), entry.weight.dtype)
+        for out, one in zip(whole, given, strict=True):
+            one.expand(out)
+        entry.apply(optimizer, whole, lr)
+        return
     width = given[0].rows.shape[1]
     ids = reduce(np.union1d, [one.ids for one in given])
     gradients = np.zeros((len(given), ids.size, width), entry.weight.dtype)
     for into, one in zip(gradients, given, strict=True):
         into[np.searchsorted(ids, one.ids)] = one.rows
-    whole = {"weight": entry.weight, **entry.states}
-    tables = {name: array.reshape(-1, width) for name, array in whole.items()}
-    touched = Entry(tables["weight"][ids].reshape(-1), entry.lr_mult, entry.wd_mult)
-    touched.states = {name: tables[name][ids].reshape(-1) for name in entry.states}
-    touched.apply(optimizer, gradients.reshape(len(given), -1), lr)
+    parts = {"weight": entry.weight, **entry.states}
+    tables = {name: array.reshape(-1, width) for name, array in parts.items()}
+    touched = {name: table[ids].reshape(-1) for name, table in tables.items()}
+    weight, states = touched["weight"], {name: touched[name] for name in entry.states}
     if optimizer is None:
+        sum_rows(gradients.reshape(len(given), -1), weight)
         entry.weight[:] = 0  # the sum of gradients is zero where nobody has one
+    else:
+        optimizer.apply(gradients.reshape(len(given), -1), weight, states, entry.step(optimizer, lr))
     for name, table in tables.items():
-        part = touched.part(name)
-        assert part is not None
-        table[ids] = part.reshape(-1, width)
-    entry.version += 1
+        table[ids] = touched[name].reshape(-1, width)
+    entry.updated(lr)

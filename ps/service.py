@@ -21,7 +21,7 @@ from ..common.tensor import Tensor
 from ..common.wire import WireError
 from .answers import Acked, Ready, Reply, Say
 from .attaching import attach
-from .fit import Fit, Range, Stall
+from .fit import Fit, Range, Stall, update_together
 from .ledger import left
 from .optimizer import from_description
 from .reading import gradients_of, refuse_repetition, refuse_rows, require_floats, require_part, rows_of, values
@@ -157,6 +157,8 @@ class Service:
         entries = [fit.find(tensor) for tensor in message.tensors]
         if fit.store.optimizer is not None:
             require_floats(message)
+        for entry in entries:
+            fit.require_whole(entry)
         # Everything that can refuse the request comes before the first gradient is received.
         gradients = gradients_of(message, entries)
         fresh = [self._accept(entry, message) for entry in entries]
@@ -178,19 +180,24 @@ class Service:
 
     def _enter(self, fit: Fit, message: Push, entry: Range, now: float) -> list[Reply]:
         """Note a new gradient that is in its slot; if it was the last one of its step, update and tell all who wait."""
-        ledger, rank = entry.ledger, message.rank
-        complete = ledger.enter(rank, message.n, message.lr, now)
-        if complete:
-            entry.update(fit.store.optimizer, message.lr)
-            # The worker whose push came last has kept all others waiting since the last but one.
-            self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
-            # In sync mode the acknowledgement of a push says that all pushes of its step are part of the new version.
-            ranks = range(self.workers) if fit.mode == "sync" else (rank,)
-            name = (entry.tensor.key, entry.tensor.lo)
-            return [Acked(item, message.fit, message.n, "weight", name) for item in ranks] + self._released(
-                message.fit, entry
-            )
-        return []
+        ledger, rank, optimizer = entry.ledger, message.rank, fit.store.optimizer
+        group = fit.updated_with(entry)
+        if not ledger.enter(rank, message.n, message.lr, now, [item.ledger for item in group if item is not entry]):
+            return []
+        if len(group) > 1:
+            update_together(group, optimizer, message.lr)
+        else:
+            entry.update(optimizer, message.lr)
+        # The worker whose push came last has kept all others waiting since the last but one.
+        self.stalls[rank] += max(0.0, now - ledger.almost) if self.workers > 1 and fit.mode == "sync" else 0.0
+        # In sync mode the acknowledgement of a push says that all pushes of its step are part of the new version.
+        ranks = range(self.workers) if fit.mode == "sync" else (rank,)
+        replies: list[Reply] = []
+        for item in group:
+            name = (item.tensor.key, item.tensor.lo)
+            replies += [Acked(other, message.fit, message.n, "weight", name) for other in ranks]
+            replies += self._released(message.fit, item)
+        return replies
 
     def _pull(self, message: Pull, now: float) -> list[Reply]:
         fit = self._fit(message)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from .optimizer import Optimizer
+from .optimizers.base import Optimizer, Step
 from .update import Array, sum_rows
 
 K = TypeVar("K", bound=Hashable)
@@ -20,13 +20,15 @@ K = TypeVar("K", bound=Hashable)
 class Entry:
     """A flat, contiguous weight (n,), its optimizer states, each (n,), and the number of updates so far (`version`).
 
-    The weight is not copied: in local mode it is the executor's own array, which updates then change in place.
+    The weight is not copied: in local mode it is the executor's own array, which updates then change in place. `key` is
+    the key's name, and the weight begins at its element `lo`.
     """
 
-    def __init__(self, weight: Array, lr_mult: float = 1.0, wd_mult: float = 1.0) -> None:
-        self.weight, self.lr_mult, self.wd_mult = weight, lr_mult, wd_mult
+    def __init__(self, weight: Array, lr_mult: float = 1.0, wd_mult: float = 1.0, key: str = "", lo: int = 0) -> None:
+        self.weight, self.lr_mult, self.wd_mult, self.key, self.lo = weight, lr_mult, wd_mult, key, lo
         self.states: dict[str, Array] = {}
         self.version = 0
+        self._last_lr: float | None = None
 
     def part(self, name: str) -> Array | None:
         """The weight (n,) if `name` is "weight", else the state (n,) of that name, or None if there is none."""
@@ -46,8 +48,25 @@ class Entry:
         if optimizer is None:
             sum_rows(rows, self.weight, column)
         else:
-            optimizer.apply(rows, self.weight, self.states, lr * self.lr_mult, self.wd_mult, column)
+            optimizer.apply(rows, self.weight, self.states, self.step(optimizer, lr), column)
+        self.updated(lr)
+
+    def step(self, optimizer: Optimizer, lr: float) -> Step:
+        """What the next update is told; `lr` is the step's rate before the key's own factor."""
+        return Step(
+            lr=lr,
+            lr_mult=self.lr_mult,
+            wd_mult=self.wd_mult,
+            t=optimizer.begin_num_update + self.version + 1,
+            last_lr=optimizer.last_lr if self._last_lr is None else self._last_lr,
+            key=self.key,
+            lo=self.lo,
+        )
+
+    def updated(self, lr: float) -> None:
+        """Note that the next version has been made, at the rate `lr`."""
         self.version += 1
+        self._last_lr = lr
 
     @property
     def nbytes(self) -> int:

@@ -1,5 +1,5 @@
-"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py), and the plain
-numpy versions that specify them bit for bit.
+"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py, rules.py), and the
+plain numpy versions that specify the sum and sgd bit for bit.
 
 `rows` is (workers, n), one gradient per worker in rank order; every compiled pass overwrites it with partial sums, so
 that summing needs no memory of its own. Scalars must already be of the weight's dtype: then numpy does not compute in
@@ -24,6 +24,14 @@ SMALL = 1 << 14  # elements that numpy looks through as quickly as a compiled pa
 def kernels() -> ModuleType:
     """The module with the compiled passes. The first call imports numba, which takes a while."""
     from . import kernels as found
+
+    return found
+
+
+@cache
+def rules() -> ModuleType:
+    """The module with the compiled passes of the optimizers; as `kernels`."""
+    from . import rules as found
 
     return found
 
@@ -60,7 +68,7 @@ def plain_sum(rows: Array) -> Array:
 def plain_sgd(
     rows: Array, weight: Array, mom: Array | None, lr: Any, wd: Any, rescale: Any, clip: Any, momentum: Any
 ) -> None:
-    """The specification of kernels.sgd and kernels.sgd_momentum, of `weight` and `mom` (n,) and `rows` (workers, n).
+    """The specification of rules.sgd and rules.sgd_momentum, of `weight` and `mom` (n,) and `rows` (workers, n).
 
     g = clip(rescale * sum) + wd * w; mom = momentum * mom - lr * g; w += mom (if `mom` is None: w -= lr * g). This is
     the rule of MXNet's sgd_mom_update and sgd_update.

@@ -104,7 +104,10 @@ def test_launch_must_not_import_numerics():
 # What local training shares with a server: the store, the optimizers, and what these two are made of.
 STORE = {
     f"pushgrad.ps.{name}"
-    for name in ("assignment", "blocks", "compression", "kernels", "optimizer", "row_sparse", "store", "update")
+    for name in (
+        *("assignment", "blocks", "compression", "kernels", "optimizer", "philox"),
+        *("row_sparse", "rules", "store", "update"),
+    )
 }
 
 

@@ -327,10 +327,29 @@ def test_float16_that_is_no_number_ends_the_training_of_gpus_beside_the_processo
         train(convolutional(), [mx.gpu(0), mx.cpu()], (batches, None), precision="float16", num_epoch=8, batch_size=10)
 
 
+@pytest.mark.parametrize("name", ["adam", "nadam"])
+def test_other_optimizers_as_the_processor_and_after_a_checkpoint(gpus, digits, tmp_path, name):
+    options = {"optimizer": name, "batch_size": 20, "learning_rate": 0.01, "slices": 1, "initializer": mx.init.Xavier()}
+
+    def fit(ctx, epochs, model=None):
+        mx.random.seed(3)
+        model = model or mx.FeedForward(convolutional(), ctx=ctx, num_epoch=epochs, **options)
+        return model.fit(*digits, shuffle=False, verbose=False)
+
+    found, expected = fit(mx.gpu(0), 2), fit(mx.cpu(), 2)
+    for key, states in expected.optimizer_states.items():
+        np.testing.assert_allclose(found.arg_params[key], expected.arg_params[key], rtol=1e-2, atol=1e-4)
+        assert found.optimizer_states[key].keys() == states.keys() == {"mean", "var"}
+    fit(mx.gpu(0), 1).save(tmp_path / "net", 1)
+    after = fit(mx.gpu(0), 2, mx.FeedForward.load(tmp_path / "net", 1, ctx=mx.gpu(0), num_epoch=2, **options))
+    for key, array in found.arg_params.items():
+        np.testing.assert_array_equal(after.arg_params[key], array)
+
+
 class Sevens(mx.optimizer.SGD):
     """An optimizer that a GPU has no kernel for."""
 
-    def apply(self, rows, weight, states, lr, wd_mult, column=0):
+    def apply(self, rows, weight, states, step, column=0):
         weight[:] = 7
 
 

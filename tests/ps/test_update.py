@@ -3,6 +3,7 @@ import pytest
 
 from pushgrad.common.slices import tree_reduce
 from pushgrad.ps.optimizer import SGD, create
+from pushgrad.ps.optimizers.base import Step
 from pushgrad.ps.update import all_finite, plain_sgd, plain_sum, sum_rows, tree_pairs
 
 
@@ -51,7 +52,7 @@ def test_sgd_has_the_bits_of_the_plain_one(dtype, workers, options):
     for step in range(3):
         rows = rows_of(workers, 10_000, dtype, seed=10 + step)
         plain_sgd(rows.copy(), plain, mom, *numbers)
-        sgd.apply(rows, weight, states, 0.05 * 0.3, 0.5)
+        sgd.apply(rows, weight, states, Step(0.05, 0.3, 0.5))
     assert weight.dtype == dtype
     np.testing.assert_array_equal(weight, plain)
     if mom is not None:
@@ -61,7 +62,7 @@ def test_sgd_has_the_bits_of_the_plain_one(dtype, workers, options):
 def test_sgd_follows_the_rule_by_hand():
     weight, states = np.array([1.0, -2.0]), {"mom": np.array([0.5, 0.0])}
     sgd = SGD(momentum=0.9, wd=0.1, rescale_grad=0.5, clip_gradient=1.0)
-    sgd.apply(np.array([[1.0, 4.0], [1.0, 8.0]]), weight, states, 0.2, 1.0)
+    sgd.apply(np.array([[1.0, 4.0], [1.0, 8.0]]), weight, states, Step(0.2))
     # sums 2 and 12, rescaled 1 and 6, clipped 1 and 1, with decay 1.1 and 0.8
     np.testing.assert_allclose(states["mom"], [0.9 * 0.5 - 0.2 * 1.1, -0.2 * 0.8], rtol=1e-15)
     np.testing.assert_allclose(weight, [1.0 + 0.23, -2.0 - 0.16], rtol=1e-15)
@@ -69,7 +70,7 @@ def test_sgd_follows_the_rule_by_hand():
 
 def test_the_conformance_optimizer_adds():
     weight = np.ones(5, np.float32)
-    create("test", rescale_grad=2).apply(np.full((3, 5), 1.5, np.float32), weight, {}, 0.0, 1.0)
+    create("test", rescale_grad=2).apply(np.full((3, 5), 1.5, np.float32), weight, {}, Step(0.0))
     np.testing.assert_array_equal(weight, np.full(5, 1 + 2 * 4.5, np.float32))
 
 

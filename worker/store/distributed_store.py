@@ -109,8 +109,10 @@ class KVStoreDist(KVStore):
         return self.keys[key].value
 
     def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+        whole = self.optimizer is not None and self.optimizer.whole
         for info, _ in items:
-            info.parts = self._assignment.place(info.size, info.dtype.itemsize, info.width if info.row_sparse else 1)
+            row = info.width if info.row_sparse else 1
+            info.parts = self._assignment.place(info.size, info.dtype.itemsize, row, whole)
         said = "; ".join(f"{info.name} {info.shape} {info.dtype} {info.row_sparse}" for info, _ in items)
 
         def send() -> None:

@@ -193,7 +193,7 @@ class KVStore(Keepable, StoreKind):
         """The learning rate of the key's next push."""
         if self.keeper and not info.n:
             self.keeper.first_push()
-        return self.optimizer.rate(info.before + info.n) if self.optimizer else 0.0
+        return self.optimizer.rate(self.optimizer.begin_num_update + info.before + info.n) if self.optimizer else 0.0
 
     def _new(self, key: Any) -> Array:
         """An array of the key's shape and dtype that is the caller's alone."""

@@ -47,7 +47,7 @@ class KVStoreLocal(KVStore):
             # A copy on a cache line: pushes update it, and the caller's array is the caller's.
             weight = aligned_empty((info.size,), info.dtype)
             weight[:] = array.reshape(-1)
-            self._store.add(info.name, Entry(weight, lr_mult, wd_mult))
+            self._store.add(info.name, Entry(weight, lr_mult, wd_mult, info.name))
 
     def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
         for info, part, value in parts:
@@ -61,8 +61,10 @@ class KVStoreLocal(KVStore):
         self._check_push(info, array, n)
         rows = (self._compressor.through(info, array) if self._compressor else array).reshape(1, -1)
         info.n = n  # only now: what cannot be encoded has not been pushed
-        # The store sums up in the gradients that it gets, which a read-only array would not let it.
-        self._store.push(info.name, rows if rows.flags.writeable else rows.copy(), lr)
+        # A single gradient is only read, except where it becomes a direction whose norm is needed; numba takes no
+        # read-only array for one that others may write.
+        writes = self.optimizer is not None and self.optimizer.whole
+        self._store.push(info.name, rows.copy() if writes or not rows.flags.writeable else rows, lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int, leg: Leg | None = None) -> None:
         source = self._store.entries[info.name].part(part)

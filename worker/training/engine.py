@@ -68,6 +68,11 @@ class FitSetup:
         """The learning rate of update `step` of the model, counted from 0."""
         return self.optimizer.rate(step) * self.model.rate_factor
 
+    def optimizer_going_on(self) -> Optimizer:
+        """The optimizer after the updates of earlier fits; after none if some of its states begin at zero."""
+        complete = all(len(self.kept_states(name)) == len(self.optimizer.state_names) for name in self.learned)
+        return self.optimizer.going_on(self.model.num_update if complete else 0)
+
     @property
     def compression_params(self) -> Any:
         """How gradients are compressed: as the model says, or else as the store that was given; None for not at all."""

@@ -143,7 +143,7 @@ class HostEngine(Engine):
 
     def _publish(self) -> None:
         """Hand the initial parameters, and optimizer states of earlier fits, to the store."""
-        self.store.set_optimizer(self._setup.optimizer)
+        self.store.set_optimizer(self._setup.optimizer_going_on())
         for name, array in self._parameters.arguments.items():
             # Fixed ones, too: all ranks begin with rank 0's values.
             self.store.init(name, array, *self._parameters.multipliers[name], row_sparse=name in self._tables)

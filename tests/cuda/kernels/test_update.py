@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, AddScaled
+from pushgrad.ps.optimizer import create
+from pushgrad.ps.optimizers.base import Step
+from pushgrad.ps.optimizers.momentum import SGD, AddScaled
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span, handles
 
 LAYOUT = [
@@ -20,20 +22,41 @@ OPTIMIZERS = [
     SGD(wd=0.01, clip_gradient=0.5),
     SGD(momentum=0.99, wd=0.1, clip_gradient=0.3, rescale_grad=0.7),
     AddScaled(rescale_grad=0.3),
+    *(
+        create(name, **options, wd=0.1, clip_gradient=0.3, rescale_grad=0.7)
+        for name, options in [
+            ("nag", {"momentum": 0.9}),
+            ("nag", {}),
+            ("signum", {"wd_lh": 0.1}),
+            ("signum", {"momentum": 0.0}),
+            ("adam", {}),
+            ("adamw", {}),
+            ("adamax", {}),
+            ("adagrad", {}),
+            ("adadelta", {}),
+            ("rmsprop", {"clip_weights": 1.5}),
+            ("rmsprop", {"centered": True}),
+            ("ftrl", {}),
+        ]
+    ),
 ]
 
 
 def arrays(optimizer, seed=0):
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal(SIZE).astype(np.float32) for _ in range(2 + len(optimizer.state_names))]
+    made = [rng.standard_normal(SIZE).astype(np.float32) for _ in range(2 + len(optimizer.state_names))]
+    # Roots are taken of states; a mean's square is less than the mean of squares.
+    return [*made[:2], *(np.abs(state) / (1 + place) ** 2 for place, state in enumerate(made[2:]))]
 
 
-def on_host(optimizer, weight, gradient, *states, rate):
+def on_host(optimizer, weight, gradient, *states, rate, number):
     states = dict(zip(optimizer.state_names, states, strict=True))
     for span in LAYOUT:
         here = slice(span.begin, span.begin + span.length)
         parts = {name: state[here] for name, state in states.items()}
-        optimizer.apply(gradient[None, here].copy(), weight[here], parts, rate * span.lr_mult, span.wd_mult)
+        optimizer.apply(
+            gradient[None, here].copy(), weight[here], parts, Step(rate, span.lr_mult, span.wd_mult, number + 1)
+        )
 
 
 def made(bench, optimizer, sent):
@@ -51,7 +74,7 @@ def look(bench, update):
         return update.look()
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda made: made.name)
 def test_the_same_bits(bench, optimizer):
     assert handles(optimizer)
     here = arrays(optimizer)
@@ -59,15 +82,15 @@ def test_the_same_bits(bench, optimizer):
     update = made(bench, optimizer, sent)
     for number in range(3):
         rate = float(np.float32(0.1 / (number + 1)))
-        bench.at(number=number, rate=rate)
+        bench.at(number=number, rate=rate * getattr(optimizer, "correction", lambda t: 1.0)(number + 1))
         run(bench, update)
-        on_host(optimizer, *here, rate=rate)
+        on_host(optimizer, *here, rate=rate, number=number)
     for got, want in zip(sent, here, strict=True):
         np.testing.assert_array_equal(bench.fetch(got), want)
     assert look(bench, update) is None
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[:6])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nothing_is_updated_by_what_is_no_number(bench, optimizer, bad):
     here = arrays(optimizer)
@@ -102,6 +125,11 @@ def test_no_keys(bench):
     update = bench.make(FlatUpdate, SGD(), [], empty, empty, {})
     run(bench, update)
     assert look(bench, update) is None
+
+
+@pytest.mark.parametrize("name", ["nadam", "lamb", "lars", "sgld"])
+def test_some_are_updated_by_the_store(name):
+    assert not handles(create(name))
 
 
 def test_other_optimizers_are_not_handled():

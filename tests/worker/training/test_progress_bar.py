@@ -21,6 +21,7 @@ y = (X[:, 0] > 0.5).astype(np.float32)
 def says(param):
     if param.nbatch == 2: print("in the midst", param.epoch)
 options = dict(hidden_node=4, out_node=2, num_epoch=2, batch_size=100, initializer=mx.init.Uniform(0.5))
+options["learning_rate"] = 0.1
 for _ in range(2):
     mx.mlp(X, y, eval_data=(X, y), batch_end_callback=says, **options, **eval(sys.argv[1]))
 print("the end")

@@ -91,6 +91,8 @@ def train(data=(X, Y), kill=None, callbacks=(), hidden=8, symbol=None, **options
         "num_epoch": 3, "batch_size": 10, "learning_rate": 0.05, "momentum": 0.9, "eval_data": (X[:20], Y[:20]),
         "initializer": mx.init.Uniform(0.2), "batch_end_callback": ends, "epoch_end_callback": list(callbacks),
     }  # fmt: skip
+    if "optimizer" in options:
+        del given["momentum"]  # which is not every optimizer's
     return mx.FeedForward.create(network(hidden) if symbol is None else symbol, *data, **(given | options))
 
 
@@ -159,6 +161,9 @@ def test_the_bits_and_lines_of_an_undisturbed_training(script, capsys, kill):
         {"kvstore": "device", "compression_params": {"type": "2bit", "threshold": 0.01}},
         {"lr_scheduler": mx.lr_scheduler.FactorScheduler(step=4, factor=0.5)},
         {"eval_metric": ["accuracy", "ce"]},
+        {"optimizer": "nadam"},
+        {"optimizer": "sgld"},
+        {"optimizer": "lars", "momentum": 0.9, "lr_scheduler": mx.lr_scheduler.FactorScheduler(step=4, factor=0.5)},
     ],
     ids=lambda options: "-".join(options),
 )

@@ -25,7 +25,7 @@ extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, 
     if (found) atomicMin(word, (unsigned long long)now->number << 32 | (unsigned)chunk.key);
 }
 
-// The arithmetic of ps/kernels.py, operation by operation. A compiler may contract a * b + c to one rounding, but never the
+// The arithmetic of ps/rules.py, operation by operation. A compiler may contract a * b + c to one rounding, but never the
 // intrinsics __fmul_rn and __fadd_rn: so the bits are the host's.
 
 // Gradients come multiplied by the loss's scale, a power of two: dividing by it changes no digit.
@@ -83,4 +83,165 @@ extern "C" __global__ void add_scaled(const Chunk* chunks, const Now* now, const
         long long i = chunk.begin + j;
         weight[i] = __fadd_rn(weight[i], __fmul_rn(rescale, gradient[i]));
     }
+}
+
+// ---- the rules of ps/rules.py
+
+__device__ inline float mul(float a, float b) { return __fmul_rn(a, b); }
+__device__ inline float add(float a, float b) { return __fadd_rn(a, b); }
+__device__ inline float sub(float a, float b) { return __fsub_rn(a, b); }
+__device__ inline float over(float a, float b) { return __fdiv_rn(a, b); }
+__device__ inline float root(float a) { return __fsqrt_rn(a); }
+__device__ inline float clipped(float value, float bound) {
+    return value > bound ? bound : (value < -bound ? -bound : value);
+}
+__device__ inline float with_sign(float size, float value) { return value > 0 ? size : (value < 0 ? -size : 0.0f); }
+
+// Calls `rule` with the index, the rescaled gradient, the rate and the decay of each element of the block's chunk.
+template <typename Rule>
+__device__ inline void each(const Chunk* chunks, const Now* now, const unsigned long long* word, const float* gradient,
+                            float rescale, Rule rule) {
+    if (*word != NOTHING) return;
+    const Chunk chunk = chunks[blockIdx.x];
+    float rate = rate_of(chunk, now);
+    rescale = unscaled(rescale, now);
+    for (int j = threadIdx.x; j < chunk.length; j += blockDim.x) {
+        long long i = chunk.begin + j;
+        rule(i, mul(rescale, gradient[i]), rate, chunk.decay);
+    }
+}
+
+extern "C" __global__ void nag(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ mom,
+                                      float rescale, float clip, float momentum) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(total, clip), kept = mul(momentum, mom[i]);
+        float step = mul(lr, add(g, mul(wd, weight[i])));
+        float w = add(weight[i], sub(mul(momentum, sub(kept, step)), step));
+        weight[i] = w;
+        mom[i] = sub(kept, mul(lr, add(g, mul(wd, w))));
+    });
+}
+
+extern "C" __global__ void signum(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ mom,
+                                      float rescale, float clip, float momentum, float rest, float wd_lh) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = add(clipped(total, clip), mul(wd, weight[i]));
+        float m = sub(mul(momentum, mom[i]), mul(rest, g));
+        mom[i] = m;
+        weight[i] = add(sub(weight[i], mul(mul(lr, wd_lh), weight[i])), with_sign(lr, m));
+    });
+}
+
+extern "C" __global__ void signsgd(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight,
+                                      float rescale, float clip) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        weight[i] = sub(sub(weight[i], mul(mul(lr, wd), weight[i])), with_sign(lr, total));
+    });
+}
+
+extern "C" __global__ void adam(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ mean, float* __restrict__ var,
+                                      float rescale, float clip, float beta1, float rest1, float beta2, float rest2, float epsilon) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(add(total, mul(wd, weight[i])), clip);
+        float m = add(mul(beta1, mean[i]), mul(rest1, g));
+        float v = add(mul(beta2, var[i]), mul(rest2, mul(g, g)));
+        mean[i] = m;
+        var[i] = v;
+        weight[i] = sub(weight[i], over(mul(lr, m), add(root(v), epsilon)));
+    });
+}
+
+extern "C" __global__ void adamw(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ mean, float* __restrict__ var,
+                                      float rescale, float clip, float beta1, float rest1, float beta2, float rest2, float epsilon) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(total, clip);
+        float m = add(mul(beta1, mean[i]), mul(rest1, g));
+        float v = add(mul(beta2, var[i]), mul(rest2, mul(g, g)));
+        mean[i] = m;
+        var[i] = v;
+        weight[i] = sub(weight[i], mul(lr, add(over(m, add(root(v), epsilon)), mul(wd, weight[i]))));
+    });
+}
+
+extern "C" __global__ void adamax(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ mean, float* __restrict__ var,
+                                      float rescale, float clip, float beta1, float rest1, float beta2) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(add(total, mul(wd, weight[i])), clip);
+        float m = add(mul(beta1, mean[i]), mul(rest1, g));
+        float decayed = mul(beta2, var[i]), size = fabsf(g);
+        float v = size > decayed ? size : decayed;
+        mean[i] = m;
+        var[i] = v;
+        if (v > 0) weight[i] = sub(weight[i], over(mul(lr, m), v));
+    });
+}
+
+extern "C" __global__ void adagrad(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ history,
+                                      float rescale, float clip, float eps) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(total, clip);
+        float h = add(history[i], mul(g, g));
+        history[i] = h;
+        weight[i] = sub(weight[i], mul(lr, add(over(g, root(add(h, eps))), mul(wd, weight[i]))));
+    });
+}
+
+extern "C" __global__ void adadelta(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ acc_g, float* __restrict__ acc_delta,
+                                      float rescale, float clip, float rho, float rest, float epsilon) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(total, clip);
+        float a = add(mul(rho, acc_g[i]), mul(mul(rest, g), g));
+        float delta = mul(over(root(add(acc_delta[i], epsilon)), root(add(a, epsilon))), g);
+        acc_g[i] = a;
+        acc_delta[i] = add(mul(rho, acc_delta[i]), mul(mul(rest, delta), delta));
+        weight[i] = sub(weight[i], add(delta, mul(wd, weight[i])));
+    });
+}
+
+extern "C" __global__ void rmsprop(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ n,
+                                      float rescale, float clip, float gamma1, float rest, float epsilon, float bound) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(add(total, mul(wd, weight[i])), clip);
+        float s = add(mul(gamma1, n[i]), mul(rest, mul(g, g)));
+        n[i] = s;
+        weight[i] = clipped(sub(weight[i], over(mul(lr, g), root(add(s, epsilon)))), bound);
+    });
+}
+
+extern "C" __global__ void rmsprop_centered(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ n, float* __restrict__ mean, float* __restrict__ delta,
+                                      float rescale, float clip, float gamma1, float rest, float epsilon, float bound, float gamma2) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(add(total, mul(wd, weight[i])), clip);
+        float s = add(mul(gamma1, n[i]), mul(rest, mul(g, g)));
+        float m = add(mul(gamma1, mean[i]), mul(rest, g));
+        float d = sub(mul(gamma2, delta[i]), over(mul(lr, g), root(add(sub(s, mul(m, m)), epsilon))));
+        n[i] = s;
+        mean[i] = m;
+        delta[i] = d;
+        weight[i] = clipped(add(weight[i], d), bound);
+    });
+}
+
+extern "C" __global__ void ftrl(const Chunk* chunks, const Now* now, const unsigned long long* word,
+                                      const float* __restrict__ gradient, float* __restrict__ weight, float* __restrict__ z, float* __restrict__ n,
+                                      float rescale, float clip, float lamda1, float beta) {
+    each(chunks, now, word, gradient, rescale, [&](long long i, float total, float lr, float wd) {
+        float g = clipped(total, clip);
+        float after = add(n[i], mul(g, g));
+        float lead = add(z[i], sub(g, over(mul(sub(root(after), root(n[i])), weight[i]), lr)));
+        float far = over(sub(with_sign(lamda1, lead), lead), add(over(add(beta, root(after)), lr), wd));
+        z[i] = lead;
+        n[i] = after;
+        weight[i] = fabsf(lead) > lamda1 ? far : 0.0f;
+    });
 }

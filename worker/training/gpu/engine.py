@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import DataError
+from ....ps.optimizers.base import Descent
 from ...array import Array
 from ...cuda.device import Device, held
 from ...cuda.loss_scale import LossScale
@@ -62,6 +63,7 @@ class CudaEngine(Engine):
             Span(first, last - first, *setup.parameters.multipliers[name])
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
         ]
+        self._optimizer = setup.optimizer_going_on()
         self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
         self._before: list[Array] = []  # of each GPU, its auxiliary states before the step under way
@@ -97,7 +99,7 @@ class CudaEngine(Engine):
         """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
-            rate = self._setup.rate(self._model.num_update)
+            rate = self._rate(self._model.num_update)
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
                 self._keep_states()
@@ -112,6 +114,13 @@ class CudaEngine(Engine):
                 self.look()
             yield
         self.look()  # before anything is logged, evaluated or saved
+
+    def _rate(self, num_update: int) -> float:
+        """The learning rate of the next step, with the optimizer's correction for it."""
+        rate, optimizer = self._setup.rate(num_update), self._optimizer
+        if not isinstance(optimizer, Descent):
+            return rate
+        return rate * optimizer.correction(optimizer.begin_num_update + num_update - self._first_step + 1)
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ....ps.optimizer import SGD, AddScaled, Optimizer
+from ....ps.optimizers.adam import Adam, Adamax, AdamW
+from ....ps.optimizers.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
+from ....ps.optimizers.base import Optimizer, Step
+from ....ps.optimizers.momentum import NAG, SGD, AddScaled, Signum
 from ...array import Array
 from ...cuda.device import Device
 from ...cuda.loss_scale import NOTHING, LossScale
@@ -27,6 +29,9 @@ _CHUNKS = np.dtype(  # struct Chunk of cuda/source/update.cu, field by field, wi
     ]
 )
 
+# Not those whose numbers, besides the rate, change from step to step (nadam), that need norms, or that draw noise.
+_WITH_KERNELS = (SGD, NAG, Signum, Adam, AdamW, Adamax, AdaGrad, AdaDelta, RMSProp, Ftrl, AddScaled)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -40,14 +45,15 @@ class Span:
 
 def handles(optimizer: Optimizer) -> bool:
     """Whether there are kernels for that optimizer. A subclass may update otherwise, and has none."""
-    return type(optimizer) in (SGD, AddScaled)
+    return type(optimizer) in _WITH_KERNELS
 
 
 class FlatUpdate:
     """The optimizer's step for the keys of `layout`, whose arrays lie in flat float32 arrays.
 
     `weight`, `gradient` and each of `states` (by the optimizer's `state_names`) have the same layout; what lies between
-    spans is left alone. The learning rate is read from `step.now`. A key's number is its place in `layout`.
+    spans is left alone. The learning rate, with the optimizer's correction for the update,
+    is read from `step.now`. A key's number is its place in `layout`.
 
     As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
     weights can be inspected as they were; `look` tells which, and `forget` lets it go on. With a `loss_scale` above 1
@@ -119,11 +125,8 @@ def _chunks(layout: Sequence[Span], decay: float) -> Iterator[tuple[int, float, 
 
 def _kernel(optimizer: Any, weight: Array, states: Mapping[str, Array]) -> tuple[str, tuple[Any, ...]]:
     """The kernel's name and its parameters after the common ones, rounded to float32 as on the host."""
-    rescale = np.float32(optimizer.rescale_grad)
     if isinstance(optimizer, AddScaled):
-        return "add_scaled", (weight, rescale)
-    # Clipping at infinity changes nothing, so that no kernel without clipping is needed.
-    clip = np.float32(math.inf if optimizer.clip_gradient is None else optimizer.clip_gradient)
-    if not optimizer.momentum:
-        return "sgd", (weight, rescale, clip)
-    return "sgd_momentum", (weight, states["mom"], rescale, clip, np.float32(optimizer.momentum))
+        return "add_scaled", (weight, np.float32(optimizer.rescale_grad))
+    # Rate and decay are each chunk's own.
+    _, _, *numbers = optimizer.scalars(Step(0.0), np.float32)
+    return optimizer.kernel, (weight, *(states[name] for name in optimizer.state_names), *numbers)

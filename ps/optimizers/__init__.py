@@ -1,0 +1,1 @@
+"""One module per family of optimizers; ps/optimizer.py makes them by name."""
