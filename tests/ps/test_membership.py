@@ -373,6 +373,9 @@ def test_progress_and_reports_reach_the_launcher():
         "step": 3,
         "samples_per_second": 4.0,
         "metric": "accuracy=1",
+        "epochs": 0,
+        "steps": 0,
+        "seconds_left": 0.0,
     }
     found = told(world.say("s0", Report(text="fit 1 step 2 waits for worker 0, 10 s")))
     assert found == [("waiting", {"text": "server 0: fit 1 step 2 waits for worker 0, 10 s"})]
