@@ -12,6 +12,8 @@ import time
 import numpy as np
 
 from ...common.jit import cache_folder
+from ...ps import optimizer
+from ...ps.optimizers.base import KNOWN
 from ..array import Shape
 from ..store import kv
 from ..symbols import sym
@@ -26,7 +28,9 @@ def warm() -> float:
         _train(_network(act_type), (4, 1, 8, 8))
     for extent in (8, 24):  # planes of few and of many tiles
         _train(_many_channels(), (8, 8, extent, extent))
+    _train(_large_windows(), (32, 8, 8, 8))
     _exchange()
+    _update()
     return time.perf_counter() - started
 
 
@@ -56,6 +60,14 @@ def _many_channels() -> Symbol:
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4) + sym.sum(rows, axis=1))
 
 
+def _large_windows() -> Symbol:
+    """A network of 5x5 convolutions of many channels, and of one that is pooled."""
+    layer = sym.Convolution(sym.Variable("data"), kernel=(5, 5), pad=(2, 2), num_filter=8)
+    layer = sym.Convolution(layer, kernel=(5, 5), pad=(2, 2), num_filter=8)
+    layer = sym.Pooling(sym.Activation(layer, act_type="relu"), kernel=(2, 2), stride=(2, 2), pool_type="max")
+    return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
+
+
 def _train(symbol: Symbol, shape: Shape) -> None:
     X, y = np.random.default_rng(0).random(shape, np.float32), np.zeros(shape[0], np.float32)
     for momentum in (0.0, 0.9):  # the update is a kernel of its own with and without momentum
@@ -72,6 +84,17 @@ def _exchange() -> None:
         store.init(str(np.dtype(dtype)), value)
         store.pushpull(str(np.dtype(dtype)), value)
     store.close()
+
+
+def _update() -> None:
+    """Let every optimizer update a key once."""
+    others = [optimizer.create("rmsprop", centered=True), optimizer.create("signum", momentum=0)]
+    for chosen in (*(optimizer.create(name) for name, kind in KNOWN.items() if kind.listed), *others):
+        store = kv.create("local")
+        store.set_optimizer(chosen)
+        store.init("weight", np.ones(3, np.float32))
+        store.push("weight", np.ones(3, np.float32))
+        store.close()
 
 
 if __name__ == "__main__":

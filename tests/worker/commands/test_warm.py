@@ -11,7 +11,10 @@ import pytest
 import pushgrad
 
 ROOT = Path(pushgrad.__file__).parent
-FOR_TESTS_ALONE = {"pushgrad.ps.kernels.add_scaled", "pushgrad.ps.kernels._add_scaled_block"}  # of the optimizer "test"
+FOR_TESTS_ALONE = {
+    "pushgrad.ps.rules.momentum.add_scaled",
+    "pushgrad.ps.rules.momentum._add_scaled_block",
+}  # of the optimizer "test"
 
 # Runs the command, and tells of each kernel how often a call of it found compiled code and how often it did not, and
 # which kernels its code names: they are compiled with it, and no call of theirs is seen.

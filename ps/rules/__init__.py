@@ -1,0 +1,33 @@
+"""Compiled passes of the optimizers' updates, one per rule: sum and update in one pass over a range, block by block.
+
+Arguments are those of the passes in kernels.py: rows, column, pairs, weight, the states, then numbers of the weight's
+dtype: lr, wd, rescale and clip, then the rule's own. g is the rescaled, clipped sum with weight decay where the rule
+has it. ps/optimizers says the rules in words; worker/cuda/source/update.cu has them operation by operation.
+"""
+
+from .adam import adam, adamax, adamw, nadam
+from .adaptive import adadelta, adagrad, ftrl, rmsprop, rmsprop_centered
+from .langevin import sgld
+from .momentum import add_scaled, nag, sgd, sgd_momentum, signsgd, signum
+from .whole_keys import lamb, sums_of_squares
+
+__all__ = [
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "add_scaled",
+    "ftrl",
+    "lamb",
+    "nadam",
+    "nag",
+    "rmsprop",
+    "rmsprop_centered",
+    "sgd",
+    "sgd_momentum",
+    "sgld",
+    "signsgd",
+    "signum",
+    "sums_of_squares",
+]
