@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from long_after import long_after
 from recorded import CASES, arrays, compare, copies
 
 import pushgrad as mx
@@ -27,6 +28,6 @@ def run(device):
     return run
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", long_after(len(CASES[::3]), [*CASES[::3], *CASES[1::3], *CASES[2::3]]))
 def test_as_recorded(run, case):
     run(case)

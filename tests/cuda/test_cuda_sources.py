@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+from long_after import long_after
 
 from pushgrad.worker.cuda.compiled_source import SOURCES, source
 
@@ -48,7 +49,7 @@ def options(macros):
     return tuple(f"-D{key}={value}" for key, value in macros.items())
 
 
-@pytest.mark.parametrize(("name", "macros"), CASES)
+@pytest.mark.parametrize(("name", "macros"), long_after(24, CASES))
 def test_for_the_processor(cupy_on_cpu, name, macros):
     cupy_on_cpu.RawModule(code=source(name), options=("-std=c++17", *options(macros))).compile()
 

@@ -89,6 +89,7 @@ def test_a_metric_that_is_not_a_number_ends_nothing(launch, script):
     assert job.lines.count("w0 | trained") == job.lines.count("w1 | trained") == 1
 
 
+@pytest.mark.long
 def test_a_label_that_is_no_class_on_one_worker(failing):
     job = failing("y[18] = 3")
     assert "w1 | pushgrad.common.errors.DataError: SoftmaxOutput: label of row 8: expected a class" in job.text
@@ -115,6 +116,7 @@ def test_workers_with_different_learning_rates(failing):
     assert any(told in line for line in job.errors), job.text
 
 
+@pytest.mark.long
 def test_workers_with_different_optimizers(failing):
     job = failing("options['momentum'] = 0.5 * rank")
     assert any("DataError: workers 0 and 1 do not do the same" in line for line in job.errors), job.text

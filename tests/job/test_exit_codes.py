@@ -20,7 +20,7 @@ print("ready", flush=True)
 """
 
 
-@pytest.mark.parametrize("action", ["sys.exit(75)", "raise SystemExit(75)", "kv.close(); sys.exit(75)"])
+@pytest.mark.parametrize("action", long_after(1, ["sys.exit(75)", "raise SystemExit(75)", "kv.close(); sys.exit(75)"]))
 def test_a_scripts_own_75_is_75(launch, script, action):
     job = launch("--workers", 2, script(JOINS + f"if kv.rank == 1: {action}\nsteps()\n"), real=True)
     assert job.finish() == 75, job.text
@@ -50,6 +50,7 @@ def test_by_hand_a_single_worker_too(new_job):
     assert all(codes.values()), codes
 
 
+@pytest.mark.long
 def test_an_exit_that_was_caught_or_in_another_thread_is_no_failure(new_job):
     code = """
         try:
@@ -67,7 +68,7 @@ def test_an_exit_that_was_caught_or_in_another_thread_is_no_failure(new_job):
     new_job(workers=1).start(JOINS + "sys.exit()").succeed()
 
 
-@pytest.mark.parametrize("wrapper", ["{} | cat", "{} || exit 9"])
+@pytest.mark.parametrize("wrapper", long_after(1, ["{} | cat", "{} || exit 9"]))
 def test_a_shell_around_the_script_turns_no_blame_to_the_innocent(launch, script, wrapper):
     script(JOINS + "if kv.rank == 1: raise ValueError('labels')\nsteps()\n")
     job = launch("--workers", 2, "bash", "-c", wrapper.format(f"{sys.executable} train.py"), real=True)
@@ -107,6 +108,7 @@ def test_an_error_before_the_job_is_joined_is_told_without_our_frames_too(launch
     assert "worker/training" not in job.text
 
 
+@pytest.mark.long
 def test_a_waiting_line_comes_once(launch, script):
     """From two servers, again and again: once on the terminal."""
     text = JOINS.replace("np.zeros(3,", "np.zeros(3_000_000,").replace("np.ones(3,", "np.ones(3_000_000,")

@@ -89,7 +89,7 @@ def test_a_killed_loop_goes_on_with_other_servers_and_in_one_process(loop):
         assert found[rank][2] == drawn(rank, 24), "each worker's extra and random numbers are its own"
     code, alone, job = loop(resume="auto")
     assert code == 0, job.text
-    assert alone[0][0] == 20
+    assert 20 <= alone[0][0] <= 24, "from the last snapshot, taken every five steps of whoever went on"
     assert alone[0][1:] == expected[0][1:]
     assert "what workers from 1 on have kept in `extra` is left out" in job.text
 

@@ -160,7 +160,7 @@ def test_a_job_off_loopback(new_job, tmp_path, encrypted):
     assert [job.out(f"worker{rank}") for rank in range(2)] == ["600000.0\n"] * 2
 
 
-@pytest.mark.parametrize("keys", ["others", "none"])
+@pytest.mark.parametrize("keys", long_after(1, ["others", "none"]))
 def test_wrong_keys_fail_within_seconds_and_the_job_is_unharmed(new_job, tmp_path, keys):
     make_keys(tmp_path / "keys")
     make_keys(tmp_path / "others")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD, AddScaled
+from pushgrad.ps.optimizer import SGD
+from pushgrad.ps.optimizers.momentum import AddScaled
 from pushgrad.worker.cuda import loss_scale as module
 from pushgrad.worker.cuda.loss_scale import LossScale, ScaledLoss
 from pushgrad.worker.training.gpu.update import FlatUpdate, Span
@@ -28,10 +29,10 @@ def value(bench):
     return float(bench.fetch(bench.step.scale()))
 
 
-def unscaled(bench, scale, gradient):
+def unscaled(bench, scale, gradient, shows_overflow=False):
     array = bench.send(np.asarray(gradient, np.float32))
     with bench.device.active():
-        scale.unscale(array)
+        scale.unscale(array, shows_overflow)
     return bench.fetch(array)
 
 
@@ -54,6 +55,8 @@ def test_there_and_back_changes_no_digit(bench, scale):
 def test_an_overflow_halves_it_and_leaves_zeros(bench, scale):
     found = unscaled(bench, scale, [65536.0, np.inf, np.nan, -np.inf])
     np.testing.assert_array_equal(found, [1, 0, 0, 0])
+    shown = unscaled(bench, scale, [65536.0, np.inf, np.nan, -np.inf], shows_overflow=True)
+    assert shown[0] == 1 and not np.isfinite(shown[1:]).any()
     assert adjusted(bench, scale) == module.FIRST / 2
     assert adjusted(bench, scale) == module.FIRST / 2  # the word is clean again
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from long_after import long_after
 
 import pushgrad as mx
 from pushgrad.common.coding import Coding
@@ -234,7 +235,7 @@ REFUSED_THEN_PUSHED = """
 """
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", long_after(1, [0, 1, 2]))
 def test_a_refused_push_leaves_its_key_usable(new_job, workers, tmp_path):
     if workers:
         job = new_job(workers).start(REFUSED_THEN_PUSHED, "dist_sync")

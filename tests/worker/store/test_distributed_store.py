@@ -105,6 +105,7 @@ SEVERAL = """
 """
 
 
+@pytest.mark.long
 def test_stores_of_one_script_are_apart_and_freed_when_closed(new_job):
     job = new_job(2, 2).start(SEVERAL)
     job.succeed()
@@ -319,6 +320,7 @@ def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(ne
         assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
 
 
+@pytest.mark.long
 def test_mxnet_s_other_names(new_job):
     job = new_job(2, 1).start(
         """

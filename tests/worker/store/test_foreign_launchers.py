@@ -53,6 +53,7 @@ def test_a_fit_is_refused_with_the_remedy():
         assert "Start it with `launch --workers 2 train.py` instead" in err and 'kvstore="local"' in err
 
 
+@pytest.mark.long
 def test_separate_models_can_be_asked_for():
     for code, out, err in run(FIT.format(more=", kvstore='local'"), OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="0"):
         assert (code, out, err) == (0, "trained\n", "")

@@ -1,5 +1,7 @@
 """What a real server refuses of a client that does not check it: the server goes on, and other fits with it."""
 
+import pytest
+
 CLIENT = """
     import numpy as np
     import pushgrad as mx
@@ -28,6 +30,7 @@ CLIENT = """
 """
 
 
+@pytest.mark.long
 def test_whole_numbers_under_an_optimizer_and_a_second_init(new_job):
     job = new_job(1).start(CLIENT)
     job.succeed()

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from long_after import long_after
 
 from pushgrad.worker.store.joining import current_session
 
@@ -95,7 +96,7 @@ def test_giving_up_because_of_a_peer_is_75_under_a_launcher(new_job):
     assert codes == {"scheduler": 1, "server0": 75, "worker0": 75, "worker1": 1}
 
 
-@pytest.mark.parametrize("ending", ["sys.exit(0)", "sys.exit()", "raise SystemExit"])
+@pytest.mark.parametrize("ending", long_after(1, ["sys.exit(0)", "sys.exit()", "raise SystemExit"]))
 def test_leaving_in_the_middle_of_a_fit_is_an_error(new_job, ending):
     job = new_job(2, 1, lease=60)
     job.start(code(f"with session.running('fit'):\n    if session.rank == 0:\n        {ending}\n    session.barrier()"))
@@ -146,12 +147,15 @@ session.barrier()
 
 @pytest.mark.parametrize(
     ("victim", "how", "survivors", "told"),
-    [
-        ("worker1", signal.SIGKILL, ["scheduler", "server0", "worker0"], "worker 1 on"),
-        ("worker1", signal.SIGSTOP, ["scheduler", "server0", "worker0"], "worker 1 on"),
-        ("server0", signal.SIGKILL, ["scheduler", "worker0"], "server 0 on"),
-        ("scheduler", signal.SIGKILL, ["server0", "worker0"], "the scheduler at ipc:///"),
-    ],
+    long_after(
+        1,
+        [
+            ("worker1", signal.SIGKILL, ["scheduler", "server0", "worker0"], "worker 1 on"),
+            ("worker1", signal.SIGSTOP, ["scheduler", "server0", "worker0"], "worker 1 on"),
+            ("server0", signal.SIGKILL, ["scheduler", "worker0"], "server 0 on"),
+            ("scheduler", signal.SIGKILL, ["server0", "worker0"], "the scheduler at ipc:///"),
+        ],
+    ),
 )
 def test_a_death_ends_everyone_within_a_lease(new_job, victim, how, survivors, told):
     job = new_job(2, 1, lease=2)

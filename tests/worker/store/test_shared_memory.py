@@ -57,6 +57,7 @@ def test_shared_memory_has_the_bits_of_the_wire(new_job, shared):
     assert shared == wired
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limited", [1])
 def test_without_memory_to_share_values_travel_through_sockets(new_job, shared, limited):
     job = new_job(2, 2)

@@ -79,7 +79,7 @@ def test_ssp_lets_a_worker_get_so_far_ahead_and_no_further(seen, workers, stalen
         assert all(min(n + staleness, STEPS) <= count <= min(n + staleness + 1, STEPS) for count in counts[:-1])
 
 
-@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("workers", long_after(1, [2, 3]))
 def test_sync_is_in_lock_step(seen, workers):
     for each in seen(workers, "dist_sync", 0):
         assert each == [[n] * workers for n in range(1, STEPS + 1)]
