@@ -7,7 +7,6 @@ from recorded import CASES, arrays, compare, copies
 
 import pushgrad as mx
 
-
 THIRD = list(CASES)[::3]
 
 
