@@ -8,7 +8,7 @@ import resource
 from .errors import JobError
 
 A_CONNECTION = 4  # the connection itself, and one for each of the three sockets that make and watch it
-OWN = 40  # of any process of a job
+OWN = 32  # of any process of a job; a worker has 28
 
 
 def allow_many_files() -> None:
