@@ -8,6 +8,8 @@ PORT := 8000
 # A pytest process per core. Each is given one stretch of the tests in their order, so that what a file makes once is made
 # once; who is done takes over half of what another still has.
 CORES := -n auto --dist worksteal
+# Which tests `make test-engines` runs.
+ENGINES := engines
 # Which files `make test-long` runs; all, if this is empty.
 LONG :=
 # How long `make soak` disturbs jobs.
@@ -64,7 +66,7 @@ test-huge: $(VENV)/installed
 
 # Each is skipped with a reason where what it starts jobs with is not installed.
 test-engines: $(VENV)/installed
-	PUSHGRAD_RAY=$(wildcard $(CURDIR)/.venv-ray/bin/python) $(BIN)/python -m pytest $(CORES) -m engines
+	PUSHGRAD_RAY=$(wildcard $(CURDIR)/.venv-ray/bin/python) $(BIN)/python -m pytest $(CORES) -m "$(ENGINES)"
 
 # Apart from ours: Ray brings a great deal along.
 ray: .venv-ray/installed
