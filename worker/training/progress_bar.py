@@ -35,10 +35,13 @@ STYLES = {"epoch": "bold", "loss": "cyan", "metrics": "cyan", "samples/s": "dim"
 
 
 def is_wanted(callbacks: FitCallbacks, session: Session) -> bool:
-    """Whether the user of this fit looks at a terminal, and at no bar yet; `verbose="r"` is for lines alone."""
+    """Whether the user of this fit looks at a terminal, and at no bar yet; `verbose="r"` is for lines alone.
+
+    A job's workers write lines: Open MPI gives rank 0 a terminal whatever its own output is.
+    """
     return (
         callbacks.verbose is True
-        and session.rank == 0
+        and session.num_workers == 1
         and not _drawn
         and sys.stdout is not None
         and sys.stdout.isatty()

@@ -75,8 +75,9 @@ def test_r_lines_alone():
 def test_no_bar(monkeypatch, verbose, term):
     monkeypatch.setattr("sys.stdout", type("Terminal", (), {"isatty": lambda self: True})())
     monkeypatch.setenv("TERM", "xterm")
-    callbacks, session = FitCallbacks(None, mx.metric.Accuracy(), [], []), type("Session", (), {"rank": 0})()
+    callbacks, session = FitCallbacks(None, mx.metric.Accuracy(), [], []), type("Session", (), {"num_workers": 1})()
     assert is_wanted(callbacks, session)
+    assert not is_wanted(callbacks, type("Session", (), {"num_workers": 2})())
     callbacks.verbose = verbose
     monkeypatch.setenv("TERM", term)
     assert not is_wanted(callbacks, session)
@@ -129,7 +130,7 @@ def test_a_bar_of_the_users_own_is_enough(monkeypatch):
     monkeypatch.setattr("sys.stdout", type("Terminal", (), {"isatty": lambda self: True})())
     monkeypatch.setenv("TERM", "xterm")
     own = FitCallbacks(None, mx.metric.Accuracy(), [], [mx.callback.ProgressBar(4)])
-    assert not is_wanted(own, type("Session", (), {"rank": 0})())
+    assert not is_wanted(own, type("Session", (), {"num_workers": 1})())
 
 
 def test_verbose_is_checked():
