@@ -23,7 +23,7 @@ MPIRUNS = [
     *filter(None, os.environ.get("PUSHGRAD_MPIRUNS", "").split(";")),
 ]
 TRAIN = f"""{cluster_scripts.TRAIN}\
-print("rank", mx.rank(), "of", mx.num_workers(), "local", os.environ["LOCAL_RANK"], flush=True)
+os.write(1, ("rank %d of %d local %s" % (mx.rank(), mx.num_workers(), os.environ["LOCAL_RANK"]) + chr(10)).encode())
 """
 
 
