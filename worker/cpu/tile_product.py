@@ -29,10 +29,11 @@ def multiply(
     ldc: int,
     apart: tuple[int, int],
     shape: tuple[int, int, int],
+    adds: bool,
 ) -> None:
     """C = A B for addresses of float32, A with strides in floats, B and C with panels that lie `apart` floats.
 
-    `shape` is (rows of A, panels, depth).
+    `shape` is (rows of A, panels, depth). With `adds` C += A B, each number's chain going on from what is there.
     """
     rows, panels, depth = shape
     down, right = strides
@@ -41,37 +42,16 @@ def multiply(
         row = 0
         while row < rows:
             left, out = a + 4 * row * down, column + 4 * row * ldc
-            if row + ROWS > rows:
-                _write_line(left, down, right, factor, ldb, out, ldc, depth)
-                row += 1
-                continue
-            _write(left, down, right, factor, ldb, out, ldc, depth)
-            # The last block may overlap the one before it, where it writes the same numbers again.
-            row = rows if row + ROWS == rows else min(row + ROWS, rows - ROWS)
-
-
-@kernel
-def add_product(
-    a: int,
-    strides: tuple[int, int],
-    b: int,
-    ldb: int,
-    c: int,
-    ldc: int,
-    apart: tuple[int, int],
-    shape: tuple[int, int, int],
-) -> None:
-    """As `multiply`, but C += A B, each number's chain going on from what is there."""
-    rows, panels, depth = shape
-    down, right = strides
-    for panel in range(panels):
-        factor, column = b + 4 * panel * apart[0], c + 4 * panel * apart[1]
-        row = 0
-        while row < rows:
-            left, out = a + 4 * row * down, column + 4 * row * ldc
-            if row + ROWS > rows:
-                _add_line(left, down, right, factor, ldb, out, ldc, depth)
-                row += 1
-            else:
+            whole = row + ROWS <= rows
+            if whole and adds:
                 _add(left, down, right, factor, ldb, out, ldc, depth)
-                row += ROWS
+            elif whole:
+                _write(left, down, right, factor, ldb, out, ldc, depth)
+            elif adds:
+                _add_line(left, down, right, factor, ldb, out, ldc, depth)
+            else:
+                _write_line(left, down, right, factor, ldb, out, ldc, depth)
+            row += ROWS if whole else 1
+            # The last block may overlap the one before it, where it writes the same numbers again.
+            if whole and not adds and row < rows < row + ROWS:
+                row = rows - ROWS

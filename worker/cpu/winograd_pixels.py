@@ -131,22 +131,46 @@ def add_tiles_to_image(
 
 
 @kernel
+def tile_to_block(
+    form: tuple[int, ...], tiles: Array, number: int, first: int, half: Array, block: int, pitch: int
+) -> None:
+    """A^T m A of one tile, planes [first, first + 16): M rows of M pixels from the address `block` on, `pitch` apart.
+
+    half (T M 16,) is scratch.
+    """
+    side, line = len(form), form[0] * LANES
+    matrix, place = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data + 4 * (number * tiles.shape[2] + first)
+    for i in range(side):
+        source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
+        tile_to_outputs(form, source, matrix, column, LANES, LANES)
+    tile_to_outputs(form, half.ctypes.data, line, block, pitch, line)
+
+
+@kernel
+def block_to_tile(
+    form: tuple[int, ...], block: int, pitch: int, half: Array, tiles: Array, number: int, first: int
+) -> None:
+    """The adjoint of `tile_to_block`, A g A^T."""
+    side, line = len(form), form[0] * LANES
+    matrix, place = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data + 4 * (number * tiles.shape[2] + first)
+    outputs_to_tile(form, block, pitch, half.ctypes.data, line, line)
+    for i in range(side):
+        column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
+        outputs_to_tile(form, column, LANES, target, matrix, LANES)
+
+
+@kernel
 def tiles_to_plane(form: tuple[int, ...], tiles: Array, plane: Array, start: int, rows: tuple[int, int]) -> None:
     """A^T m A: tiles (T^2, tiles, F') -> plane (F, OH, OW), whose last rows or columns may take part of a tile."""
     filters, height, width = plane.shape
-    out, side = form[0], len(form)
-    across, line = (width + out - 1) // out, out * LANES
-    matrix, given = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
-    strip, half = np.empty((out, across * line), np.float32), np.empty(side * line, np.float32)
+    out, line = form[0], form[0] * LANES
+    across = (width + out - 1) // out
+    strip, half = np.empty((out, across * line), np.float32), np.empty(len(form) * line, np.float32)
     for first in range(0, filters, LANES):
         for row in range(rows[0], rows[1]):
             for t in range(across):
-                place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
-                for i in range(side):
-                    source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
-                    tile_to_outputs(form, source, matrix, column, LANES, LANES)
-                corner = strip.ctypes.data + 4 * line * t
-                tile_to_outputs(form, half.ctypes.data, line, corner, strip.shape[1], line)
+                number, corner = start + (row - rows[0]) * across + t, strip.ctypes.data + 4 * line * t
+                tile_to_block(form, tiles, number, first, half, corner, strip.shape[1])
             for i in range(min(out, height - out * row)):
                 write_row(strip[i], plane, first, out * row + i)
 
@@ -155,10 +179,9 @@ def tiles_to_plane(form: tuple[int, ...], tiles: Array, plane: Array, start: int
 def plane_to_tiles(form: tuple[int, ...], plane: Array, tiles: Array, start: int, rows: tuple[int, int]) -> None:
     """The adjoint of `tiles_to_plane`, A g A^T: plane (F, OH, OW) -> tiles (T^2, tiles, F'), zeros beyond the edge."""
     filters, height, width = plane.shape
-    out, side = form[0], len(form)
-    across, line = (width + out - 1) // out, out * LANES
-    matrix, made = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
-    strip, half = np.zeros((out, across * line), np.float32), np.empty(side * line, np.float32)
+    out, line = form[0], form[0] * LANES
+    across = (width + out - 1) // out
+    strip, half = np.zeros((out, across * line), np.float32), np.empty(len(form) * line, np.float32)
     for first in range(0, filters, LANES):
         for row in range(rows[0], rows[1]):
             for i in range(out):
@@ -167,9 +190,5 @@ def plane_to_tiles(form: tuple[int, ...], plane: Array, tiles: Array, start: int
                 else:
                     strip[i] = 0
             for t in range(across):
-                place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
-                corner = strip.ctypes.data + 4 * line * t
-                outputs_to_tile(form, corner, strip.shape[1], half.ctypes.data, line, line)
-                for i in range(side):
-                    column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
-                    outputs_to_tile(form, column, LANES, target, matrix, LANES)
+                number, corner = start + (row - rows[0]) * across + t, strip.ctypes.data + 4 * line * t
+                block_to_tile(form, corner, strip.shape[1], half, tiles, number, first)

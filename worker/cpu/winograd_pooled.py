@@ -15,7 +15,7 @@ from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES, read_row, write_row
 from .vectors import lines
-from .winograd_transforms import outputs_to_tile, tile_to_outputs
+from .winograd_pixels import block_to_tile, tile_to_block
 
 
 def _larger_of_two(left: Any, right: Any) -> tuple[Any, ...]:
@@ -46,23 +46,19 @@ def tiles_to_pooled(
 ) -> None:
     """A^T m A, then each window's maximum: tiles (T^2, tiles, F') -> pooled (F, PH, PW) and winner, of an image."""
     filters, height = pooled.shape[:2]
-    out, side, windows = form[0], len(form), form[0] // 2
-    line, matrix, given = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
-    patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
+    windows, line = form[0] // 2, form[0] * LANES
+    block, half = np.empty(form[0] * line, np.float32), np.empty(len(form) * line, np.float32)
     pairs, best = np.empty(4 * LANES, np.float32), np.empty(2 * LANES, np.float32)
     strip = np.empty((windows, across * windows * LANES), np.float32)
     for first in range(0, filters, LANES):
         for row in range(rows[0], rows[1]):
             for t in range(across):
-                place = given + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
-                for i in range(side):
-                    source, column = place + 4 * side * i * matrix, half.ctypes.data + 4 * line * i
-                    tile_to_outputs(form, source, matrix, column, LANES, LANES)
-                tile_to_outputs(form, half.ctypes.data, line, patch.ctypes.data, line, line)
+                number = start + (row - rows[0]) * across + t
+                tile_to_block(form, tiles, number, first, half, block.ctypes.data, line)
                 kept = winner[row * across + t, first // LANES]
                 for y in range(windows):
                     for x in range(windows):
-                        pixel = patch.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
+                        pixel = block.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
                         _pool_across(pixel, LANES, pairs.ctypes.data, LANES, LANES)
                         _pool_across(pixel + 4 * line, LANES, pairs.ctypes.data + 8 * LANES, LANES, LANES)
                         _pool_down(pairs.ctypes.data, LANES, best.ctypes.data, LANES, LANES)
@@ -79,9 +75,8 @@ def pooled_to_tiles(
 ) -> None:
     """The adjoint of `tiles_to_pooled`: the gradient pooled (F, PH, PW) -> tiles (T^2, tiles, F')."""
     filters, height = pooled.shape[:2]
-    out, side, windows = form[0], len(form), form[0] // 2
-    line, matrix, made = out * LANES, tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
-    patch, half = np.empty(out * line, np.float32), np.empty(side * line, np.float32)
+    windows, line = form[0] // 2, form[0] * LANES
+    block, half = np.empty(form[0] * line, np.float32), np.empty(len(form) * line, np.float32)
     # Windows that the plane's edge cuts are not pooled: their gradient stays zero.
     strip = np.zeros((windows, across * windows * LANES), np.float32)
     for first in range(0, filters, LANES):
@@ -97,11 +92,8 @@ def pooled_to_tiles(
                     for x in range(windows):
                         grad = strip.ctypes.data + 4 * (y * strip.shape[1] + (t * windows + x) * LANES)
                         apart = (kept.ctypes.data + 4 * (y * windows + x) * LANES - grad) // 4
-                        pixel = patch.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
+                        pixel = block.ctypes.data + 4 * (2 * y * line + 2 * x * LANES)
                         _unpool_top(grad, apart, pixel, LANES, LANES)
                         _unpool_bottom(grad, apart, pixel + 4 * line, LANES, LANES)
-                place = made + 4 * ((start + (row - rows[0]) * across + t) * tiles.shape[2] + first)
-                outputs_to_tile(form, patch.ctypes.data, line, half.ctypes.data, line, line)
-                for i in range(side):
-                    column, target = half.ctypes.data + 4 * line * i, place + 4 * side * i * matrix
-                    outputs_to_tile(form, column, LANES, target, matrix, LANES)
+                number = start + (row - rows[0]) * across + t
+                block_to_tile(form, block.ctypes.data, line, half, tiles, number, first)

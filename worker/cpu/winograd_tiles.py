@@ -18,7 +18,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from .plane_lanes import LANES, padded
-from .tile_product import add_product, multiply
+from .tile_product import multiply
 
 
 class Tiles(NamedTuple):
@@ -58,7 +58,7 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     _, panels, rows, _ = weight.shape
     for n in range(len(tiles)):
         a, b, c = left + 4 * n * count * inner, right + 4 * n * rows * columns, made + 4 * n * count * columns
-        multiply(a, (inner, 1), b, LANES, c, columns, (rows * LANES, LANES), (count, panels, rows - 1))
+        multiply(a, (inner, 1), b, LANES, c, columns, (rows * LANES, LANES), (count, panels, rows - 1), False)
 
 
 @kernel
@@ -72,11 +72,7 @@ def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool
     _, panels, rows, _ = total.shape
     for n in range(len(tiles)):
         a, b, c = left + 4 * n * count * inner, right + 4 * n * count * columns, made + 4 * n * rows * columns
-        apart, shape = (LANES, rows * LANES), (rows - 1, panels, count)
-        if adds:
-            add_product(a, (1, inner), b, columns, c, LANES, apart, shape)
-        else:
-            multiply(a, (1, inner), b, columns, c, LANES, apart, shape)
+        multiply(a, (1, inner), b, columns, c, LANES, (LANES, rows * LANES), (rows - 1, panels, count), adds)
 
 
 @kernel

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from pushgrad.worker.cpu import tile_product, vectors
+from pushgrad.worker.cpu import vectors
+from pushgrad.worker.cpu.tile_product import multiply
 
 WIDTHS = [4, 8, 16]  # LLVM splits vectors that the processor lacks
 
@@ -76,11 +77,8 @@ def test_products_of_any_number_of_rows(rows):
     @numba.njit
     def run(a, b, c, adds):
         # A transposed, B a plain matrix of two panels, C in panels.
-        arguments = ((1, a.shape[1]), b.ctypes.data, 32, c.ctypes.data, 16, (16, 16 * a.shape[1]), (a.shape[1], 2, 9))
-        if adds:
-            tile_product.add_product(a.ctypes.data, *arguments)
-        else:
-            tile_product.multiply(a.ctypes.data, *arguments)
+        apart, shape = (16, 16 * a.shape[1]), (a.shape[1], 2, 9)
+        multiply(a.ctypes.data, (1, a.shape[1]), b.ctypes.data, 32, c.ctypes.data, 16, apart, shape, adds)
 
     out = np.full((2, rows, 16), np.nan, np.float32)
     run(a, b, out, False)
