@@ -80,7 +80,7 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class Site:
-    """Where an agent of ours (clusters/agent.py) starts processes, for as long as it is connected with `launch`.
+    """Where an agent of ours (clusters/host_agent.py) starts processes, for as long as it is connected with `launch`.
 
     `commands` are run here, one after the other; the last one starts the agent and is its connection. A site without
     commands has its agent from the plan's `starter`.

@@ -1,7 +1,7 @@
 """Messages between `launch` and an agent: MessagePack maps, one after the other, over any two file descriptors.
 
 Nothing here waits: what cannot be written yet is kept, and whoever owns the link writes on when that is possible.
-`do` names what a message is: agent.py has what `launch` says, remote_children.py and station.py what agents do.
+`do` names what a message is: host_agent.py has what `launch` says, remote_children.py and station.py what agents do.
 """
 
 from __future__ import annotations

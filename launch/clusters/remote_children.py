@@ -20,7 +20,7 @@ from ..keeper import Keeper
 from ..process_plan import FREE_PORT_THERE, Plan, ProcessSpec
 from ..processes import KILL_WAIT
 from ..status_reader import StatusReader
-from .agent import DRAIN, LAST_WORDS
+from .host_agent import DRAIN, LAST_WORDS
 from .inlet import Inlet
 from .link import Message
 from .station import Station

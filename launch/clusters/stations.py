@@ -13,9 +13,9 @@ from ...common.address import is_loopback
 from ..job import Job
 from ..keeper import Keeper
 from ..process_plan import Plan
-from .agent import BEATS
 from .command import Command
 from .dialing import VARIABLE, Switchboard
+from .host_agent import BEATS
 from .link import PIECE, Message
 from .station import Station
 
