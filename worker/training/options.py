@@ -119,7 +119,7 @@ EXPLAINED = {
     "batch_end_callback": "called after each batch, one or a list",
     "kvstore": '"auto": dist_sync in a job, else local; or another name, or a store of mx.kv.create; None: no store',
     "shuffle": "put the examples of arrays into another order in each epoch",
-    "verbose": "False: print nothing; " r": lines as in R alone; True: on a terminal a bar as well, and four digits",
+    "verbose": 'False: print nothing; "r": lines as in R alone; True: on a terminal a bar as well, and four digits',
     "snapshot": 'how often the state is kept: "30s", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
     "resume": 'go on from a snapshot: "auto", a path, "off"; True: or else a checkpoint; None: as PUSHGRAD_RESUME says',
     "on_nan": 'if a gradient has NaN or infinity: "error", "skip", "stop", "allow"; None: PUSHGRAD_ON_NAN or "error"',
