@@ -7,6 +7,8 @@ import numpy as np
 from ...ps.update import all_finite
 from ..array import Array
 
+REMEDY = "Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data"
+
 
 def flaw(array: Array) -> str | None:
     """ "NaN" or "an infinite value", whichever a float array of any shape has; None if it has neither."""

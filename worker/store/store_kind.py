@@ -12,7 +12,7 @@ from ...ps.optimizer import Optimizer
 from ...ps.row_sparse import RowGradient
 from ..array import Array
 from .compression import Compressor
-from .finite import flaw
+from .finite import REMEDY, flaw
 from .flight import Leg
 from .keys import KeyInfo, KeyTable
 from .session import Session
@@ -118,5 +118,5 @@ class StoreKind(ABC):
         elif self.must_be_finite and (found := flaw(array)):
             raise DataError(
                 f"worker {self.session.rank}: the gradient of key {info.key!r} at step {n} has {found}",
-                remedy="Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data",
+                remedy=REMEDY,
             )

@@ -18,7 +18,6 @@ from ..store.session import Session
 from .model import Model
 
 POLICIES = ("error", "skip", "stop", "allow")
-REMEDY = "Lower the learning rate, clip gradients (clip_gradient), or look for bad values in the data"
 
 
 def policy(given: str | None, env: Mapping[str, str] = os.environ) -> str:

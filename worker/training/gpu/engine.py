@@ -21,8 +21,8 @@ from ...execution.gpu.memory_blocks import Layout
 from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
 from ...execution.gpu.replicas import BUCKET, WHOLE, Replicas
+from ...store.finite import REMEDY
 from ...store.kv import fitting_kind
-from ..bad_numbers import REMEDY
 from ..capture import Capture, Held
 from ..engine import Engine, FitSetup
 from ..feeding import input_shapes
