@@ -18,7 +18,7 @@ PATIENCE = 5.0  # seconds that another worker than the first goes on, so that th
 
 
 class Announced:
-    """`snapshot` says that one has been asked for; setting it to False notes that it has been taken.
+    """`snapshot` says that one has been asked for; whoever heeds it sets it to False.
 
     Only rank 0 takes one. The others go on after a SIGTERM until rank 0 has ended the job.
     """

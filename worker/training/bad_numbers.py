@@ -20,7 +20,7 @@ from .model import Model
 POLICIES = ("error", "skip", "stop", "allow")
 
 
-def policy(given: str | None, env: Mapping[str, str] = os.environ) -> str:
+def chosen_policy(given: str | None, env: Mapping[str, str] = os.environ) -> str:
     """`given`, or else what the environment says. Raises ParameterError if it is none of POLICIES."""
     where = "PUSHGRAD_ON_NAN" if given is None else "fit: on_nan"
     name = (env.get("PUSHGRAD_ON_NAN") or "error") if given is None else given

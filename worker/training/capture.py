@@ -20,7 +20,7 @@ from ...common.errors import JobError, PeerLost, PushgradError
 from ..array import Array
 from ..store.kvstore import KVStore
 
-Arrays = Mapping[str, Array]
+ByName = Mapping[str, Array]
 Wait = Callable[[], None]  # blocks until what was begun is done
 
 
@@ -28,10 +28,10 @@ Wait = Callable[[], None]  # blocks until what was begun is done
 class Held:
     """A fit's arrays by parameter's or state's name; `optimizer_states` by parameter, then by state."""
 
-    weights: Arrays = field(default_factory=dict)
-    states: Arrays = field(default_factory=dict)
-    optimizer_states: Mapping[str, Arrays] = field(default_factory=dict)
-    residuals: Arrays = field(default_factory=dict)
+    weights: ByName = field(default_factory=dict)
+    states: ByName = field(default_factory=dict)
+    optimizer_states: Mapping[str, ByName] = field(default_factory=dict)
+    residuals: ByName = field(default_factory=dict)
 
 
 class Capture:
@@ -93,7 +93,7 @@ class Copies:
     So the last capture must not be read any more when the next one begins.
     """
 
-    def __init__(self, store: KVStore, weights: Arrays, states: Arrays, learned: Collection[str]) -> None:
+    def __init__(self, store: KVStore, weights: ByName, states: ByName, learned: Collection[str]) -> None:
         """`weights` and `states` are the arrays that training changes, in the order of the layers."""
         self._store, self._weights, self._states, self._learned = store, weights, states, learned
         self._memory: dict[tuple[str, ...], Array] = {}
@@ -129,7 +129,7 @@ class Copies:
         """No copy is made any more when this returns."""
         self._last.close()
 
-    def _whole(self, residuals: Arrays) -> Held:
+    def _whole(self, residuals: ByName) -> Held:
         assert self._store.optimizer is not None
         optimizer_states = {
             key: {
@@ -139,7 +139,7 @@ class Copies:
         }
         return Held(self._room("weight", self._weights), self._room("aux", self._states), optimizer_states, residuals)
 
-    def _copy(self, arrays: Held, residuals: Arrays, far: Collection[str], key: str) -> Wait:
+    def _copy(self, arrays: Held, residuals: ByName, far: Collection[str], key: str) -> Wait:
         parts = dict(arrays.optimizer_states.get(key, {}))
         if key in far:
             parts["weight"] = arrays.weights[key]
@@ -150,7 +150,7 @@ class Copies:
             np.copyto(arrays.residuals[key], residuals[key])
         return wait
 
-    def _room(self, kind: str, arrays: Arrays) -> dict[str, Array]:
+    def _room(self, kind: str, arrays: ByName) -> dict[str, Array]:
         return {name: self._like((kind, name), array) for name, array in arrays.items()}
 
     def _like(self, what: tuple[str, ...], array: Array) -> Array:

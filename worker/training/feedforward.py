@@ -20,7 +20,7 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .bad_numbers import policy
+from .bad_numbers import chosen_policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
@@ -101,7 +101,7 @@ class FeedForward(Model):
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
         snapshots = SnapshotOptions.of(chosen["snapshot"], chosen["resume"])
-        on_nan = policy(chosen["on_nan"])
+        on_nan = chosen_policy(chosen["on_nan"])
         check_epochs_left(self.begin_epoch, self.num_epoch)
         notes: list[str] = []
         measured = chosen_metric(self.symbol, eval_metric)

@@ -18,7 +18,7 @@ from ..files.snapshot import Snapshot
 from ..files.state_tree import copied
 from ..graphs import json_text
 from ..store.session import Session
-from .capture import Arrays, Held
+from .capture import ByName, Held
 from .engine import FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_checks import go_on_at
@@ -40,9 +40,9 @@ class FitState:
     """
 
     symbol: str
-    arg_params: Arrays
-    aux_params: Arrays
-    optimizer_states: Mapping[str, Arrays]
+    arg_params: ByName
+    aux_params: ByName
+    optimizer_states: Mapping[str, ByName]
     num_update: int
     begin_epoch: int
     num_epoch: int
@@ -57,7 +57,7 @@ class FitState:
     callbacks: Mapping[str, Any]
     rate_factor: float = 1.0
     history: Mapping[str, Any] = field(default_factory=lambda: History().state())
-    residuals: Arrays = field(default_factory=dict)
+    residuals: ByName = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     skipped_steps: int = 0
     random: Mapping[str, Any] = field(default_factory=lambda: random_state())
@@ -138,7 +138,7 @@ class FitState:
             leaf.restore(state)
 
 
-def residuals_of(found: Snapshot, of_first: Arrays, session: Session) -> Arrays:
+def residuals_of(found: Snapshot, of_first: ByName, session: Session) -> ByName:
     """The residuals of this worker; of fewer workers than there were, each takes over those of several.
 
     What compressed gradients have left out is to be added to later ones, by whichever worker.

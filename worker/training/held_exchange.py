@@ -18,7 +18,6 @@ from ...ps.row_sparse import RowGradient
 from ..array import Array
 from ..store.finite import flaw
 from ..store.kvstore import KVStore
-from ..store.session import Session
 from .bad_numbers import BadSteps
 from .gradient_exchange import Exchange
 from .sparse_embeddings import Lookup
@@ -42,7 +41,7 @@ class HeldExchange(Exchange):
     ) -> None:
         super().__init__(store, weights, lookups, slices, before)
         store.must_be_finite = False  # they have been looked at here
-        self._session: Session = store.session
+        self._session = store.session
         self._states, self._kept = states, {name: np.empty_like(array) for name, array in states.items()}
         self._bad = bad
         self._order = [*weights, *(lookup.weight for lookup in lookups)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..store import kv
 from ..store.kvstore import KVStore
-from .bad_numbers import policy
+from .bad_numbers import chosen_policy
 from .loop_snapshots import LoopSnapshots
 
 __all__ = ["KVStore", "create"]
@@ -26,5 +26,5 @@ def create(name: str | KVStore = "local", staleness: int = 3) -> KVStore:
     store = kv.create(name, staleness)
     store.keeper = LoopSnapshots(store)
     # A push knows no other keys of its step, so it cannot leave the step out: it is an error unless it is allowed.
-    store.must_be_finite = policy(None) != "allow"
+    store.must_be_finite = chosen_policy(None) != "allow"
     return store

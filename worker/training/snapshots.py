@@ -175,9 +175,9 @@ class Snapshots:
         def work() -> None:
             began = time.monotonic()
             capture.finish()
-            copying, copied = time.monotonic() - began, time.thread_time()
+            copying, cpu = time.monotonic() - began, time.thread_time()
             self._write(name, head, state)
-            self._turns.cost = blocked + capture.held + copying + time.thread_time() - copied
+            self._turns.cost = blocked + capture.held + copying + time.thread_time() - cpu
 
         self.run.write(work)
 
