@@ -34,7 +34,7 @@ class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
     whose kind and compression are taken.
 
-    `watched` is measured beside the metric for somebody who looks on, in one process and on the processor alone. Of a
+    `beside` is measured besides the metric for somebody who looks on, in one process and on the processor alone. Of a
     fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
@@ -52,12 +52,12 @@ class FitSetup:
     bad_steps: BadSteps
     residuals: Mapping[str, Array] = field(default_factory=dict)
     own_state: Mapping[str, Any] = field(default_factory=dict)
-    watched: Metric | None = None
+    beside: Metric | None = None
 
     @cached_property  # making one resets its members
     def measured(self) -> Metric:
         """What is counted of each batch."""
-        return self.metric if self.watched is None else CompositeMetric([self.metric, self.watched])
+        return self.metric if self.beside is None else CompositeMetric([self.metric, self.beside])
 
     @property
     def learned(self) -> list[str]:

@@ -18,6 +18,7 @@ from ..store.kv import is_local
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from ..symbols.symbol import Symbol
+from . import progress_bar
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
 from .bad_numbers import chosen_policy
@@ -39,7 +40,6 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
-from .progress_bar import is_wanted
 from .resuming import Start, say_what_differs, start
 from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
@@ -233,7 +233,7 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        bar = is_wanted(callbacks, session)
+        bar = progress_bar.is_wanted(callbacks, session)
         trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots, bar)
         with brief(bar):
             # What is said at the start has been said by whoever began the training.

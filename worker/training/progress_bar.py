@@ -27,11 +27,11 @@ PERIOD = 0.1  # seconds between two drawings
 BAR = 30  # characters of the bar where there is room, and where there is little:
 SHORT_BAR = 8
 DISPENSABLE = ("samples/s", "bar", "metrics", "step", "left", "loss")  # what a narrow terminal goes without, in order
+STYLES = {"epoch": "bold", "loss": "cyan", "metrics": "cyan", "samples/s": "dim", "says": "yellow"}
 
 Values = Callable[[], Mapping[str, float]]  # of metrics, by name
 
-_drawn: list[TrainingBar] = []  # the one that has the terminal, if there is one
-STYLES = {"epoch": "bold", "loss": "cyan", "metrics": "cyan", "samples/s": "dim", "says": "yellow"}
+_on_terminal: list[TrainingBar] = []  # the one that has it, if there is one
 
 
 def is_wanted(callbacks: FitCallbacks, session: Session) -> bool:
@@ -42,7 +42,7 @@ def is_wanted(callbacks: FitCallbacks, session: Session) -> bool:
     return (
         callbacks.verbose is True
         and session.num_workers == 1
-        and not _drawn
+        and not _on_terminal
         and sys.stdout is not None
         and sys.stdout.isatty()
         and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
@@ -96,12 +96,12 @@ class TrainingBar(NoBar):
         console = Console(file=sys.stdout, force_jupyter=False)
         # Standard error may be a file, which is to get what is its own. No auto_refresh: a refreshing thread would
         # compete with those that compute.
-        on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._live = Live(self, console=console, auto_refresh=False, transient=True, redirect_stderr=on_terminal)
+        redirects = sys.stderr is not None and sys.stderr.isatty()
+        self._live = Live(self, console=console, auto_refresh=False, transient=True, redirect_stderr=redirects)
         self._stack.enter_context(self._live)
         console.show_cursor(True)  # a training may be killed, and would leave a terminal without one
-        _drawn.append(self)
-        self._stack.callback(_drawn.remove, self)
+        _on_terminal.append(self)
+        self._stack.callback(_on_terminal.remove, self)
         self._stack.enter_context(compiling.told_to(self._compiles))
         return self
 

@@ -64,21 +64,21 @@ class Trainer:
         pairing = Pairing(model.symbol, names, iterator, shares.global_batch)
         pairing.check_names(metric)
         self._setup = FitSetup(
-            model,
-            iterator,
-            shares,
-            session,
-            kind,
-            metric,
-            names,
-            self.parameters,
-            optimizer,
-            placement,
-            pairing,
-            BadSteps(on_nan, model, session),
-            resumed.residuals if resumed else {},
-            resumed.engine if resumed else {},
-            loss_beside(metric) if bar and session.num_workers == 1 and not placement.gpus else None,
+            model=model,
+            iterator=iterator,
+            shares=shares,
+            session=session,
+            kind=kind,
+            metric=metric,
+            names=names,
+            parameters=self.parameters,
+            optimizer=optimizer,
+            placement=placement,
+            pairing=pairing,
+            bad_steps=BadSteps(on_nan, model, session),
+            residuals=resumed.residuals if resumed else {},
+            own_state=resumed.engine if resumed else {},
+            beside=loss_beside(metric) if bar and not placement.gpus else None,
         )
         self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
@@ -162,7 +162,7 @@ class Trainer:
             self._batch += 1
             self._pace.step(self._batch)
             self._report(epoch, self._batch, lambda: current_values(self.metric))
-            self._bar.step(self._watched)
+            self._bar.step(self._shown)
             callbacks.after_batch(BatchEnd(epoch + 1, self._batch, self.metric, self.model), self.session.rank == 0)
             if self._snapshots is not None:
                 self._snapshots.after_step(self._setup, self.engine, epoch, self._batch, callbacks)
@@ -197,7 +197,7 @@ class Trainer:
         # Read before the evaluation, which resets the metric if the user passed one object for both.
         train = current_values(self.metric)
         if callbacks.evaluation is not None:
-            self._bar.evaluates(self._watched)
+            self._bar.evaluates(self._shown)
         validation = self._validation = self._validate(callbacks)
         if validation:
             self._report(epoch, count, lambda: train, evaluated=True)
@@ -219,7 +219,7 @@ class Trainer:
         verdicts = self.session.gather(b"1" if proceed else b"0", f"callbacks at the end of epoch {epoch + 1}")
         return all(verdict == b"1" for verdict in verdicts)
 
-    def _watched(self) -> dict[str, float]:
+    def _shown(self) -> dict[str, float]:
         return current_values(self._setup.measured)
 
     def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
