@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 Place = tuple[int, int]  # fit, and how many of its steps are done
 
@@ -37,8 +38,8 @@ def go_on_from(fit: int, step: int) -> None:
 class _Marked:
     """Takes the place of a stream's `write`."""
 
-    def __init__(self) -> None:
-        self.stream = sys.stdout
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
         self.place: Place | None = None  # still to be marked
         self._write = self.stream.write
         self._at_start = True  # of a line
@@ -69,12 +70,12 @@ def _marked() -> _Marked | None:
     stream = sys.stdout
     if stream is None:
         return None
-    if id(stream) not in _writers and _is_ours():
-        _writers[id(stream)] = _Marked()
+    if id(stream) not in _writers and _is_launchs(stream):
+        _writers[id(stream)] = _Marked(stream)
     return _writers.get(id(stream))
 
 
-def _is_ours() -> bool:
+def _is_launchs(stream: TextIO) -> bool:
     with suppress(OSError, ValueError, AttributeError):  # not a file, such as a stream of pytest's or a notebook's
-        return str(os.fstat(sys.stdout.fileno()).st_ino) == os.environ.get("PUSHGRAD_OUTPUT")
+        return str(os.fstat(stream.fileno()).st_ino) == os.environ.get("PUSHGRAD_OUTPUT")
     return False

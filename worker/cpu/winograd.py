@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = 96  # so few in a slice do not make up for the weight's transform
+FEWEST_TILES = 96  # in a slice: fewer do not make up for the weight's transform
 
 
 def pays(op: Any, data: Shape, out: Shape) -> bool:
@@ -91,9 +91,9 @@ class WinogradKernel:
         # Every band reads the weight once. If that is not in the cache either, a band has more tiles than fit there.
         fewest = FEWEST_TILES if self.weight.nbytes > BAND_BYTES else FEWEST_TILES // 6
         self.bands = list(cut(out[0], (self.down, self.across), max(fewest, BAND_BYTES // tile_bytes)))
-        windows = (self.tiles.out // 2) ** 2
         self.winner: Array | None = None
         if pooled:
+            windows = (self.tiles.out // 2) ** 2
             shape = (out[0], self.down * self.across, padded(self.filters) // LANES, windows, LANES)
             self.winner = aligned_empty(shape)
 

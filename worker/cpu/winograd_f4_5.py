@@ -65,14 +65,9 @@ def tile_to_outputs(t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any, t6: An
 
 def outputs_to_tile(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, ...]:
     """t = A times four pixels. The adjoint of `tile_to_outputs`."""
-    even_p, odd_p, even_1, odd_1, even_r, odd_r = (
-        a + P2 * c,
-        P * b + P3 * d,
-        a + c,
-        b + d,
-        a + R2 * c,
-        R * b + R3 * d,
-    )
+    even_p, odd_p = a + P2 * c, P * b + P3 * d
+    even_1, odd_1 = a + c, b + d
+    even_r, odd_r = a + R2 * c, R * b + R3 * d
     return a, even_p + odd_p, even_p - odd_p, even_1 + odd_1, even_1 - odd_1, even_r + odd_r, even_r - odd_r, d
 
 

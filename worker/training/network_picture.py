@@ -22,8 +22,8 @@ def leave_picture(symbol: Graph, inputs: Mapping[str, Shape], session: Session) 
 
     `inputs` are shapes by name. No training fails for a picture: where it cannot be made, there is none.
     """
-    folder = os.environ.get("PUSHGRAD_JOB_DIR")
-    launched = session.is_distributed and folder and os.environ.get("PUSHGRAD_LAUNCHED")
-    if folder and launched and session.rank == 0 and len(symbol.nodes()) <= MOST:
+    launched = session.is_distributed and os.environ.get("PUSHGRAD_LAUNCHED")
+    folder = os.environ.get("PUSHGRAD_JOB_DIR") if launched else None
+    if folder and session.rank == 0 and len(symbol.nodes()) <= MOST:
         with suppress(PushgradError, OSError):
             plot_network(symbol, inputs).save(Path(folder) / NETWORK)

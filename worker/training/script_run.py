@@ -62,7 +62,7 @@ class ScriptRun:
         self._going_on: _GoingOn | None = None
         self._sought = False
         self._verified: Snapshot | None = None  # what was read when the snapshot was chosen
-        self._named: set[str] = set()
+        self._said: set[str] = set()
 
     def lock(self) -> None:
         """Keep others from writing in the folder, if it can be written at all, else warn.
@@ -76,8 +76,8 @@ class ScriptRun:
 
     def say_once(self, text: str) -> None:
         """Say it, unless it was said before."""
-        if text not in self._named:
-            self._named.add(text)
+        if text not in self._said:
+            self._said.add(text)
             note(text)
 
     def found(self, source: Source, fit: int, identity: Identity, session: Session) -> Snapshot | None:

@@ -16,11 +16,12 @@ _WIDTHS = {
     "I": 278,
     "W": 944,
 }
+_SIZE = 12.0  # pixels
 _BOLD = 1.07  # bold letters are wider by up to that
-_OTHERS = 1.0  # of the font size: letters of other scripts may be square
+_OTHERS = 1000  # letters of other scripts may be square
 
 
-def text_width(text: str, size: float = 12.0, bold: bool = False) -> float:
-    """The width in pixels of a text in letters of `size` pixels."""
-    thousandths = sum(_WIDTHS.get(letter, 556) if letter.isascii() else 1000 * _OTHERS for letter in text)
-    return thousandths * size / 1000 * (_BOLD if bold else 1.0)
+def text_width(text: str, bold: bool = False) -> float:
+    """The width in pixels of a text in letters of 12 pixels."""
+    thousandths = sum(_WIDTHS.get(letter, 556) if letter.isascii() else _OTHERS for letter in text)
+    return thousandths * _SIZE / 1000 * (_BOLD if bold else 1.0)

@@ -52,8 +52,8 @@ class FlatUpdate:
     """The optimizer's step for the keys of `layout`, whose arrays lie in flat float32 arrays.
 
     `weight`, `gradient` and each of `states` (by the optimizer's `state_names`) have the same layout; what lies between
-    spans is left alone. The learning rate, with the optimizer's correction for the update,
-    is read from `step.now`. A key's number is its place in `layout`.
+    spans is left alone. The learning rate, with the optimizer's correction for the update, is read from `step.now`. A
+    key's number is its place in `layout`.
 
     As soon as a gradient holds NaN or infinity nothing is updated any more, in that step or a later one, so that the
     weights can be inspected as they were; `look` tells which, and `forget` lets it go on. With a `loss_scale` above 1
