@@ -70,12 +70,12 @@ def _marked() -> _Marked | None:
     stream = sys.stdout
     if stream is None:
         return None
-    if id(stream) not in _writers and _is_launchs(stream):
+    if id(stream) not in _writers and _leads_to_launch(stream):
         _writers[id(stream)] = _Marked(stream)
     return _writers.get(id(stream))
 
 
-def _is_launchs(stream: TextIO) -> bool:
+def _leads_to_launch(stream: TextIO) -> bool:
     with suppress(OSError, ValueError, AttributeError):  # not a file, such as a stream of pytest's or a notebook's
         return str(os.fstat(stream.fileno()).st_ino) == os.environ.get("PUSHGRAD_OUTPUT")
     return False

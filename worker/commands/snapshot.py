@@ -85,10 +85,12 @@ def to_checkpoint(path: Path, prefix: str, epoch: int | None) -> None:
     Of a loop over mx.kv there is no symbol, and its number is by default the step.
     """
     found = files.verify(_one(path))
-    tree = {"symbol": None, "aux_params": {}, "begin_epoch": found.head["step"], **found.tree}
-    numbers = {"step": tree.get("num_update", found.head["step"]), "training": tree.get("training", 0)}
-    numbers |= {"rate_factor": factor} if (factor := tree.get("rate_factor", 1.0)) != 1 else {}
-    state = checkpoint.TrainingState(tree["optimizer_states"], numbers)
+    step = found.head["step"]
+    of_loops = {"symbol": None, "aux_params": {}, "begin_epoch": step, "num_update": step, "training": 0}
+    tree = {**of_loops, "rate_factor": 1.0, **found.tree}  # the last was not in snapshots of version 1.0
+    state = checkpoint.TrainingState.of(
+        tree["optimizer_states"], tree["num_update"], tree["training"], tree["rate_factor"]
+    )
     number = tree["begin_epoch"] if epoch is None else epoch
     symbol = None if tree["symbol"] is None else sym.load_json(tree["symbol"])
     saved = checkpoint.save(prefix, number, symbol, tree["arg_params"], tree["aux_params"], state)

@@ -42,6 +42,12 @@ class TrainingState:
     slots: dict[str, dict[str, Array]] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
 
+    @staticmethod
+    def of(slots: dict[str, dict[str, Array]], step: int, training: int, rate_factor: float) -> TrainingState:
+        """The state of a model. A rate factor of 1 is not written: older versions read such files."""
+        lowered = {"rate_factor": rate_factor} if rate_factor != 1 else {}
+        return TrainingState(slots, {"step": step, "training": training, **lowered})
+
 
 @dataclass
 class Checkpoint:

@@ -103,9 +103,7 @@ class Model:
 
     def training_state(self) -> TrainingState:
         """What a checkpoint holds besides the parameters."""
-        numbers = {"step": self.num_update, "training": self.training}
-        lowered = {"rate_factor": self.rate_factor} if self.rate_factor != 1 else {}
-        return TrainingState(self.optimizer_states, numbers | lowered)
+        return TrainingState.of(self.optimizer_states, self.num_update, self.training, self.rate_factor)
 
     def go_on_from(self, found: Checkpoint) -> None:
         """Have what a checkpoint holds; which epoch it is of, its file's name says."""

@@ -107,11 +107,11 @@ class ScriptRun:
         """The snapshot to go on from; None if there are none at all, which is said."""
         if source.job is not None:
             return self._choose_own(source, fit, identity)
-        names = [source.name] if source.name is not None else SnapshotFolder(source.folder).names()[::-1]
-        found = self._first_good([source.folder / name for name in names], fit, identity)
+        paths = _newest_first(source.folder) if source.name is None else [source.folder / source.name]
+        found = self._first_good(paths, fit, identity)
         if found is not None:
             return found
-        if names or source.required:
+        if paths or source.required:
             raise _unusable(source.folder)
         if not source.or_checkpoint:
             note(f"there is no snapshot in {source.folder} yet: the training begins at its beginning")
@@ -119,8 +119,7 @@ class ScriptRun:
 
     def _choose_own(self, source: Source, fit: int, identity: Identity) -> Path | None:
         """The latest snapshot that an earlier generation of this job has taken, else what that began from."""
-        paths = [source.folder / name for name in SnapshotFolder(source.folder).names()[::-1]]
-        own = [path for path in paths if _is_of(path, source.job)]
+        own = [path for path in _newest_first(source.folder) if _is_of(path, source.job)]
         found = self._first_good(own, fit, identity)
         if found is None and own:
             raise _unusable(source.folder)
@@ -240,6 +239,10 @@ class _GoingOn:
             if there.get(what) != value:
                 raise _other(found, what, there.get(what), value)
         return found
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return [folder / name for name in SnapshotFolder(folder).names()[::-1]]
 
 
 def _is_of(path: Path, job: str | None) -> bool:
