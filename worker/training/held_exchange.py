@@ -40,7 +40,6 @@ class HeldExchange(Exchange):
         before: Callable[[str], None] = lambda key: None,
     ) -> None:
         super().__init__(store, weights, lookups, slices, before)
-        store.must_be_finite = False  # they have been looked at here
         self._session = store.session
         self._states, self._kept = states, {name: np.empty_like(array) for name, array in states.items()}
         self._bad = bad

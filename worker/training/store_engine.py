@@ -71,9 +71,10 @@ class HostEngine(Engine):
         bad = self._setup.bad_steps
         if bad.policy == "skip" and self.executor is not None:
             self.executor.show_overflow()  # such a step is left out as well, by all workers
+        # Where a step may be left out, gradients are looked at before they are pushed.
+        self.store.must_be_finite = bad.policy == "error"
         if bad.leaves_out:
             return HeldExchange(self.store, self._pulled, self._lookups, slices, self._states, bad, before)
-        self.store.must_be_finite = bad.policy == "error"
         return Exchange(self.store, self._pulled, self._lookups, slices, before)
 
     def start(self) -> None:

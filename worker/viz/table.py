@@ -46,7 +46,7 @@ def summary(symbol: Symbol, shape: Mapping[str, Shape] | None = None) -> Table:
     nodes = symbol.nodes()
     shapes = infer_partial(nodes, given)
     held = held_variables(nodes, given)
-    states = {entry[0] for node in nodes for entry in node.auxiliaries()}
+    states = _states(nodes)
     learned = held - states
     # Lines between rows and columns would take the room that names need in 80 characters.
     table = Table(
@@ -75,14 +75,17 @@ def held_variables(nodes: Sequence[Node], given: Collection[str]) -> set[Node]:
 
 def parameters_of(nodes: Sequence[Node], held: set[Node]) -> dict[Node, list[Entry]]:
     """For each node but those `held` its parameters without its states; one that several share is the first one's."""
-    states = {entry[0] for node in nodes for entry in node.auxiliaries()}
-    counted: set[Node] = set(states)
+    counted = _states(nodes)
     found = {}
     for node in nodes:
         if node not in held:
             found[node] = [e for e in dict.fromkeys(node.inputs) if e[0] in held and e[0] not in counted]
             counted.update(entry[0] for entry in found[node])
     return found
+
+
+def _states(nodes: Sequence[Node]) -> set[Node]:
+    return {entry[0] for node in nodes for entry in node.auxiliaries()}
 
 
 def _layer(node: Node) -> str:
