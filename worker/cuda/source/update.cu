@@ -25,7 +25,7 @@ extern "C" __global__ void find_non_finite(const Chunk* chunks, const Now* now, 
     if (found) atomicMin(word, (unsigned long long)now->number << 32 | (unsigned)chunk.key);
 }
 
-// The arithmetic of ps/rules.py, operation by operation. A compiler may contract a * b + c to one rounding, but never the
+// The arithmetic of ps/rules, operation by operation. A compiler may contract a * b + c to one rounding, but never the
 // intrinsics __fmul_rn and __fadd_rn: so the bits are the host's.
 
 // Gradients come multiplied by the loss's scale, a power of two: dividing by it changes no digit.
@@ -85,7 +85,7 @@ extern "C" __global__ void add_scaled(const Chunk* chunks, const Now* now, const
     }
 }
 
-// ---- the rules of ps/rules.py
+// ---- the other rules of ps/rules
 
 __device__ inline float mul(float a, float b) { return __fmul_rn(a, b); }
 __device__ inline float add(float a, float b) { return __fadd_rn(a, b); }
