@@ -62,7 +62,7 @@ def run_job(
         stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet)
         narration.headline(url)
         try:
-            cause = _generations(job, lambda job: filled(planner(job) if planner else plan), stage)
+            cause = _generations(job, filled(plan), lambda later: filled(planner(later) if planner else plan), stage)
         except BaseException as error:
             record.broke(error, narration.seconds)
             raise
@@ -78,11 +78,14 @@ def run_job(
     return 0 if cause is None else cause.code
 
 
-def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
-    """Run the job, and again as long as a process of it dies and it may; returns why it has failed in the end."""
+def _generations(job: Job, plan: Plan, planner: Planner, stage: Stage) -> Cause | None:
+    """Run the job, and again, as `planner` says, as long as a process of it dies and it may.
+
+    Returns why it has failed in the end.
+    """
     while True:
         with _room(job, stage.record):
-            runner = Runner(job, planner(job), stage)
+            runner = Runner(job, plan, stage)
         try:
             cause = runner.run()
         finally:
@@ -92,6 +95,7 @@ def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
         stage.narration.restart(cause, stage.restarts)
         stage.record.restart(cause, stage.restarts)
         job = job.again(runner.port)
+        plan = planner(job)
         with _room(job, stage.record):
             job.job_dir.mkdir(mode=0o700)
             if job.function:
