@@ -64,7 +64,7 @@ def run_job(
         try:
             cause = _generations(job, filled(plan), lambda later: filled(planner(later) if planner else plan), stage)
         except BaseException as error:
-            record.broke(error, narration.seconds)
+            record.broke(error)
             raise
         finally:
             # Whatever is still to be shown. Only a signal that comes after this point gives up a display that blocks.
@@ -109,7 +109,7 @@ def _room(job: Job, record: Recorder) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         shutil.rmtree(job.job_dir, ignore_errors=True)
-        record.broke(error, 0.0)
+        record.broke(error)
         raise JobError(
             f"the system has no room for the job: {error}",
             remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",
