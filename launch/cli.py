@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..common.errors import EXIT_FAILURE, EXIT_USAGE, JobError
+from ..common.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, JobError
 from . import config
 from .clusters.engine import ENGINES, engine
 from .clusters.hosts import EXPECTED
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .display import Display
     from .job import Job
 
-INTERRUPTED = 130
 # Options that do not make the job another.
 SHOWING = ("config", "dashboard", "dry_run", "quiet", "verbose", "timestamps", "ranks")
 # Options that do not concern a launch within a batch job.
@@ -270,7 +269,7 @@ def _exit_code() -> int:
             click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_FAILURE
     except OSError as error:  # of --help, --dry-run and the like, into a full disk
