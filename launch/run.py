@@ -1,4 +1,4 @@
-"""Runs a planned job from the first signal that counts to the folders that are removed at the end."""
+"""Runs a planned job: makes its folders, has a Runner run each generation of it, and says how it has ended."""
 
 from __future__ import annotations
 

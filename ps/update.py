@@ -1,4 +1,4 @@
-"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py, rules.py), and the
+"""The sum of all workers' gradients and the weight update: one fused compiled pass each (kernels.py, rules/), and the
 plain numpy versions that specify the sum and sgd bit for bit.
 
 `rows` is (workers, n), one gradient per worker in rank order; every compiled pass overwrites it with partial sums, so
