@@ -6,6 +6,8 @@ import os
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+EXIT_TIMEOUT = 124  # as timeout(1)
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell would say
 EXIT_PEER_LOST = 75  # EX_TEMPFAIL of sysexits.h: "not my fault"; `launch` never takes it for the root cause
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..common.errors import EXIT_FAILURE, EXIT_USAGE, JobError
+from ..common.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, JobError
 from . import config
 from .clusters.engine import ENGINES, engine
 from .clusters.hosts import EXPECTED
@@ -20,8 +20,8 @@ from .clusters.hosts import EXPECTED
 if TYPE_CHECKING:
     from .display import Display
     from .job import Job
+    from .process_plan import Plan
 
-INTERRUPTED = 130
 # Options that do not make the job another.
 SHOWING = ("config", "dashboard", "dry_run", "quiet", "verbose", "timestamps", "ranks")
 # Options that do not concern a launch within a batch job.
@@ -190,12 +190,17 @@ def command(context: click.Context, /, dry_run: bool, quiet: bool, **_: Any) -> 
 
         click.echo("\n".join([*heading(job, told), *cluster.describe(job, plan)]))
         return 0
-    display = filtered(choose_display(live=not quiet), context, job)
-    for note in told:
-        if not quiet:
+    return run_shown(context, job, plan, told, choose_display(live=not quiet), own_process=True)
+
+
+def run_shown(context: click.Context, job: Job, plan: Plan, told: list[str], display: Display, **how: bool) -> int:
+    """Run a planned job, shown as the options say, after what is told beforehand; `how` as for `run_job`."""
+    display = _filtered(display, context, job)
+    if not context.params["quiet"]:
+        for note in told:
             display.say(f"note: {note}")
-    how = {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
-    return cluster.run(job, plan, display, own_process=True, **how)
+    how |= {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
+    return engine(context.params["cluster"]).run(job, plan, display, **how)
 
 
 def planned(context: click.Context) -> tuple[Job, list[str]]:
@@ -232,7 +237,7 @@ def planned(context: click.Context) -> tuple[Job, list[str]]:
     return replace(job, config=text, arguments=inside), [*misspelled, *told]
 
 
-def filtered(display: Display, context: click.Context, job: Job) -> Display:
+def _filtered(display: Display, context: click.Context, job: Job) -> Display:
     """The display with what the options leave out or add to its lines."""
     from .filters import OnlyRanks, Timestamps
     from .options import parse_ranks
@@ -270,7 +275,7 @@ def _exit_code() -> int:
             click.echo(f"Error: {error}", err=True)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_FAILURE
     except OSError as error:  # of --help, --dry-run and the like, into a full disk

@@ -27,7 +27,7 @@ class Row:
     """One process in the progress view. Epochs count from 1; `speed` is in samples per second.
 
     `lag` is by how many steps it is behind the first worker; `received` and `sent` are in bytes per second. There are
-    `epochs` in all, with `steps` in the present one, and they end in `seconds_left`; None where that is not known.
+    `epochs` in all, with `steps` in this one, and the last ends in `seconds_left` seconds. What is not known is None.
     """
 
     name: str

@@ -18,8 +18,9 @@ from .process_plan import FREE_PORT, Plan, ProcessSpec
 
 @contextlib.contextmanager
 def held_port(specs: Sequence[ProcessSpec]) -> Iterator[Callable[[Plan], Plan]]:
-    """What puts a port in place of FREE_PORT in the environments of a plan's processes: `specs`, or later generations
-    of them. It is held for as long as the context lasts.
+    """Gives a function that puts a port in place of FREE_PORT in the environments of a plan's processes.
+
+    Those are `specs`, or a later generation of them. The port is held for as long as the context lasts.
 
     Raises JobError if the system has no port, or no file descriptor, left.
     """

@@ -32,8 +32,8 @@ class Job:
     with CURVE keys, for clusters that leave the host. `job_dir` has a path short enough for sockets and lies on a local
     disk; `run_dir` is what stays of the job, with one log file per process (with `separate_logs` two: output and
     errors). `start_timeout` is how long processes may take to come. `max_restarts` is how often the processes may be
-    started again after a death, None if nobody has said it; `generation` counts these starts, and `root_port` is the
-    port of the last one's scheduler. `snapshots` are variables that tell workers of snapshots; these stay after a
+    started again after a death, None if nobody has said it; `generation` counts all starts, and `root_port` is the
+    port of the scheduler before. `snapshots` are variables that tell workers of snapshots; these stay after a
     success if `keeps_snapshots`. `config` is the text of a file that describes the job, for `run_dir`, and `function`
     what workers call instead of running a script (common/function_file.py).
     """

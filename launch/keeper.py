@@ -30,7 +30,7 @@ class Keeper:
     """The launcher's end of the pipe. The keeper has its own session, so signals to the launcher's group miss it."""
 
     def __init__(self, marks: Sequence[str], job_dir: Path, environ: dict[str, str]) -> None:
-        """`marks` as for `members`."""
+        """`marks` as for `processes.members`."""
         read, self._write = os.pipe()  # not inheritable: if a worker had the write end, the pipe would never close
         argv = [sys.executable, "-P", "-m", "pushgrad.launch.keeper", str(job_dir), *marks]
         try:

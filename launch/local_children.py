@@ -49,8 +49,7 @@ class LocalChildren:
     def start(self, spec: ProcessSpec, status: StatusReader) -> tuple[int, IO[bytes], IO[bytes]]:
         """Start a process; returns its pid, output and error pipes. The scheduler inherits the status pipe.
 
-        It is told which pipe its output is, as it may say there what only `launch` understands (repeats.py).
-
+        The process is told which pipe its output is, as it may say there what only `launch` understands (repeats.py).
         Standard input is /dev/null: no process of a job can own the terminal. A session of its own keeps the terminal's
         Ctrl-C from it: it would get the signal twice. Raises OSError if it cannot be started.
         """

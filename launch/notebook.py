@@ -59,12 +59,7 @@ def run(
     plan = chosen.plan(job)
     if callable(what):
         _check_reach(cluster, chosen, job, plan)
-    display = cli.filtered(_display(job), context, job)
-    if not context.params["quiet"]:
-        for note in told:
-            display.say(f"note: {note}")
-    how = {name: context.params[name] for name in ("dashboard", "quiet", "verbose")}
-    return _end(job, chosen.run(job, plan, display, report=False, **how))
+    return _end(job, cli.run_shown(context, job, plan, told, _display(job), report=False))
 
 
 def _context(what: object, args: Sequence[object], options: Mapping[str, Any]) -> click.Context:

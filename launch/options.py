@@ -38,9 +38,10 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     environ = os.environ if environ is None else environ
     _check_platform()
     check_folder()
-    check_options(options.cluster, engine(options.cluster), vars(options))
+    cluster = engine(options.cluster)
+    check_options(options.cluster, cluster, vars(options))
     env = parse_env(options.env) | _fit_options(options)
-    in_images = engine(options.cluster).in_images
+    in_images = cluster.in_images
     python = options.python or ("python" if in_images else sys.executable)
     together = team(options, env, environ)
     sync = Path(options.script).absolute().parent if options.sync else None
@@ -49,7 +50,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     workdir = Path(options.workdir) if options.workdir else sync or (Path() if in_images else Path.cwd())
     # Within a worker of another job, the variables around are about that one's snapshots.
     asked = env if environ.get("PUSHGRAD_JOB_ID") else {**environ, **env}
-    kept = settings(asked, places["run_dir"], command, workdir) if engine(options.cluster).restarts else {}
+    kept = settings(asked, places["run_dir"], command, workdir) if cluster.restarts else {}
     job = Job(
         command=command,
         python=python,

@@ -92,7 +92,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """A job's processes: the scheduler first (run.py relies on it), then servers and workers by rank.
+    """A job's processes: the scheduler first (runner.py relies on it), then servers and workers by rank.
 
     Without `sites`, `launch` starts them itself on this host. `starter` is a command that starts the agents of all
     sites, each knowing its number, on hosts that it chooses; they dial `launch` (clusters/dialing.py). It does not

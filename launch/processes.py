@@ -40,7 +40,7 @@ def stat(pid: int) -> Stat:
 def members(leaders: Iterable[int], marks: Iterable[str]) -> list[int]:
     """The pids of the living processes of a job, ours excepted. `leaders` were started as leaders of their sessions.
 
-    `marks` are settings that the environments of all others have.
+    `marks` are settings, `NAME=value`, that a process's environment has if it belongs to the job.
     """
     wanted, marked = set(leaders), {os.fsencode(mark) for mark in marks}
     seen: dict[int, Stat] = {}

@@ -140,12 +140,13 @@ def _caption(view: View, width: int) -> Text:
     from rich.text import Text
 
     caption = Text(f"{view.seconds:.0f} s")
-    first = next((row for row in view.rows if row.share is not None), None)
-    if first is not None and first.share is not None:
-        left = "" if first.seconds_left is None else f"  {clock(first.seconds_left)} left"
-        percent = f" {first.share:.0%}{left}"
+    known = ((share, row.seconds_left) for row in view.rows if (share := row.share) is not None)
+    if (first := next(known, None)) is not None:
+        share, seconds = first
+        left = "" if seconds is None else f"  {clock(seconds)} left"
+        percent = f" {share:.0%}{left}"
         room = min(BAR, width - len(caption) - len(percent) - 3)
-        full = round(first.share * room)
+        full = round(share * room)
         if room >= SHORT_BAR:
             caption.append("  ").append("━" * full, "green").append("━" * (room - full), "dim")
         caption.append(percent)

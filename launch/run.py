@@ -1,4 +1,4 @@
-"""Runs a planned job from the first signal that counts to the folders that are removed at the end."""
+"""Runs a planned job: makes its folders, has a Runner run each generation of it, and says how it has ended."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def run_job(
         stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet)
         narration.headline(url)
         try:
-            cause = _generations(job, lambda job: filled(planner(job) if planner else plan), stage)
+            cause = _generations(job, filled(plan), lambda later: filled(planner(later) if planner else plan), stage)
         except BaseException as error:
-            record.broke(error, narration.seconds)
+            record.broke(error)
             raise
         finally:
             # Whatever is still to be shown. Only a signal that comes after this point gives up a display that blocks.
@@ -78,11 +78,14 @@ def run_job(
     return 0 if cause is None else cause.code
 
 
-def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
-    """Run the job, and again as long as a process of it dies and it may; returns why it has failed in the end."""
+def _generations(job: Job, plan: Plan, planner: Planner, stage: Stage) -> Cause | None:
+    """Run the job, and again, as `planner` says, as long as a process of it dies and it may.
+
+    Returns why it has failed in the end.
+    """
     while True:
         with _room(job, stage.record):
-            runner = Runner(job, planner(job), stage)
+            runner = Runner(job, plan, stage)
         try:
             cause = runner.run()
         finally:
@@ -92,6 +95,7 @@ def _generations(job: Job, planner: Planner, stage: Stage) -> Cause | None:
         stage.narration.restart(cause, stage.restarts)
         stage.record.restart(cause, stage.restarts)
         job = job.again(runner.port)
+        plan = planner(job)
         with _room(job, stage.record):
             job.job_dir.mkdir(mode=0o700)
             if job.function:
@@ -105,7 +109,7 @@ def _room(job: Job, record: Recorder) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         shutil.rmtree(job.job_dir, ignore_errors=True)
-        record.broke(error, 0.0)
+        record.broke(error)
         raise JobError(
             f"the system has no room for the job: {error}",
             remedy="Check `ulimit -n`, `ulimit -u` and the limits of the container",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..common.errors import EXIT_FAILURE
+from ..common.errors import EXIT_FAILURE, EXIT_TIMEOUT
 from .ending import FINISH_WAIT, Action, Ending
 from .evidence import Evidence
 from .process_plan import ProcessSpec
@@ -20,7 +20,6 @@ from .state import Cause, Member, early_exit
 from .status_reader import Event
 
 PEER_WAIT = 5.0  # seconds to wait for the real cause after a process has given up because of a peer; docs/launch.md
-EXIT_TIMEOUT = 124  # as timeout(1)
 PIPEFAIL = "A shell's pipe hides the exit code of what it runs: `set -o pipefail` before it"
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..common.address import warning_of_names
-from ..common.errors import EXIT_FAILURE, JobError, PeerLost, PushgradError
+from ..common.errors import EXIT_FAILURE, EXIT_INTERRUPTED, JobError, PeerLost, PushgradError
 from ..common.job import JobEnv
 from ..common.open_files import allow_many_files
 
@@ -36,7 +36,7 @@ def main() -> int:
         print(f"pushgrad {name}: error: {error}", file=sys.stderr, flush=True)
         return EXIT_FAILURE
     except KeyboardInterrupt:
-        return 130  # 128 + SIGINT, as a shell would say
+        return EXIT_INTERRUPTED
 
 
 def _run(env: JobEnv) -> int:

@@ -1,4 +1,5 @@
-"""Nothing that is read or received is ever run: no pickle, eval, exec or shell in the product (docs/security.md)."""
+"""Nothing that is read or received is ever run: no eval, exec or shell in the product, and no pickle but that of
+`mx.run(function)` (docs/security.md)."""
 
 import ast
 import re

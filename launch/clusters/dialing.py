@@ -117,7 +117,7 @@ def _exchange(router: zmq.Socket[bytes], lines: dict[bytes, socket.socket]) -> N
 
 
 def _said(line: socket.socket) -> bytes:
-    """What the near side has said; b"" if it has gone, be it (a reset) without having read all that it was told."""
+    """What the near side has said; b"" if it has gone, even if it had not read all that it was told (a reset)."""
     try:
         return line.recv(PIECE)
     except ConnectionResetError:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ...common.errors import JobError
-from .kubernetes_api import SERVICE_ACCOUNT, Unreachable, told
+from .kubernetes_api import PIECE, SERVICE_ACCOUNT, Unreachable, told
 
 VERBS = {"GET": "get", "POST": "create", "DELETE": "delete"}
 SAID = re.compile(r"Error from server \((?P<reason>\w+)\): (?P<message>.*)", re.DOTALL)
@@ -49,7 +49,7 @@ class Kubectl:
             assert asked.stdout is not None and asked.stderr is not None
             self._running.add(asked)
             try:
-                yield from iter(partial(os.read, asked.stdout.fileno(), 65536), b"")
+                yield from iter(partial(os.read, asked.stdout.fileno(), PIECE), b"")
                 if asked.wait():
                     raise _error(asked.stderr.read())
             finally:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ...common.errors import JobError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # the namespace of a pod
+PIECE = 65536  # bytes of an answer that are read at once
 # Reasons of the API's Status, for those who only see the code of an answer.
 REASONS = {
     400: "BadRequest",

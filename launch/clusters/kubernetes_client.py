@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...common.errors import JobError
-from .kubernetes_api import SERVICE_ACCOUNT, Unreachable, refusal
+from .kubernetes_api import PIECE, SERVICE_ACCOUNT, Unreachable, refusal
 
 CONNECTIONS = 1024  # kept open at a time: one for each pod's output
 CONNECT, READ = 10.0, 60.0  # seconds
-PIECE = 65536  # bytes
 
 
 class Client:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ...common.errors import JobError
 from .kubernetes_api import Api, Refused
-from .kubernetes_manifests import Manifest
+from .kubernetes_manifests import INSTANCE, Manifest
 
 CHECKED = "?fieldValidation=Strict"  # as kubectl has it: what the API does not know is an error
 WITH_ALL = "?propagationPolicy=Background"  # the pods of a Job, too
@@ -65,4 +65,4 @@ def path(namespace: str, version: str, plural: str) -> str:
 def deletion(name: str, namespace: Sequence[str], jobset: bool) -> str:
     """The command that removes what is left of a job."""
     kinds = "jobsets,services,secrets,jobs" if jobset else "services,secrets,jobs"
-    return " ".join(["kubectl delete", kinds, f"--selector app.kubernetes.io/instance={name}", *namespace])
+    return " ".join(["kubectl delete", kinds, f"--selector {INSTANCE}={name}", *namespace])

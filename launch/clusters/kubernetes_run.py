@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ...common.curve import make_keys
-from ...common.errors import EXIT_FAILURE
+from ...common.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT
 from .kubernetes_api import Api, Refused, Unreachable
 from .kubernetes_connection import connect
 from .kubernetes_logs import Logs
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 WATCH = 60  # seconds; then all pods are listed anew, and so a connection that has died unnoticed does no harm
 PAUSE = 1.0  # seconds before somebody who did not answer is asked again
 UNREACHED = 300.0  # seconds for which nobody may answer
-INTERRUPTED, TIMED_OUT = 130, 124
 
 
 def run(job: Job, plan: Plan, display: Display, own_process: bool = False, quiet: bool = False) -> int:
@@ -61,7 +60,7 @@ def _run(api: Api, job: Job, plan: Plan, display: Display, quiet: bool) -> int:
         objects.delete()
         say(f"{name} is deleted")
         if isinstance(error, KeyboardInterrupt):
-            return INTERRUPTED
+            return EXIT_INTERRUPTED
         raise
     if code == 0:
         objects.delete()
@@ -170,7 +169,7 @@ class Following:
             return 0
         if self._took_too_long():
             self._display.say(f"the job has taken longer than --timeout {self._timeout:g}")
-            return TIMED_OUT
+            return EXIT_TIMEOUT
         for pod in self._known.values():
             if not pod.started and pod.code is None:
                 self._display.say(f"{pod.process} (pod {pod.name}) has never begun: {pod.why}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..job import Job
 
 HOST = "<by Ray>"
+THERE = Path()  # the folder in which Ray starts an actor: with --sync a copy, of which each node has its own
 ACTORS = ("-P", "-m", "pushgrad.launch.clusters.ray_actors")
 SHARE = re.compile(r"[1-9][0-9]{0,3}|0?\.[0-9]{0,3}[1-9]"), "a whole number, or a part of one such as 0.5"
 STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
@@ -55,7 +56,7 @@ class Ray(Engine):
                 "--gpus counts the GPUs of this host", remedy="`--ray gpus=1` gives each worker one of Ray's"
             )
         check_pairs("--ray", job.ray, SETTINGS)
-        if job.sync not in (None, job.workdir):
+        if job.sync is not None and job.workdir not in (job.sync, THERE):
             raise JobError(
                 "--workdir and --sync contradict each other", remedy="Ray itself says where it copies the folder"
             )
@@ -99,8 +100,7 @@ class Ray(Engine):
             from .ray_jobs import submit
 
             return submit(job, display, quiet=how.get("quiet", False))
-        # Ray copies the folder to a place of its own on each node, in which the actors find themselves.
-        return super().run(replace(job, workdir=Path()) if job.sync else job, plan, display, **how)
+        return super().run(replace(job, workdir=THERE) if job.sync else job, plan, display, **how)
 
 
 def _bundle(job: Job, spec: ProcessSpec) -> dict[str, float]:

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ...common.errors import EXIT_FAILURE, JobError
+from ...common.errors import EXIT_FAILURE, EXIT_INTERRUPTED, JobError
 from ..config import is_secret
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..job import Job
 
 PERIOD = 1.0  # seconds between two looks at a job whose output has ended
-INTERRUPTED = 130
 # Ray kills a job 3 s after it has told it to end, unless this says otherwise. `launch` ends within a grace period.
 STOPPING, CLEARING_UP = "RAY_JOB_STOP_WAIT_TIME_S", 15
 
@@ -46,7 +45,7 @@ def submit(job: Job, display: Display, quiet: bool = False) -> int:
     except KeyboardInterrupt:
         client.stop_job(name)
         _followed(client, name)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     if info.driver_exit_code is None and info.status != "SUCCEEDED":
         display.say(f"Ray job {name}: {info.status}: {info.message}")
     return exit_code(info)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...common.errors import JobError
+from ...common.errors import EXIT_INTERRUPTED, JobError
 from ..config import is_secret
 from .slurm_job import Record, exit_code, parse_records
 from .slurm_script import batch_script
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PERIOD = 1.0  # seconds between two looks at the job
 UNREACHED = 300.0  # seconds for which the controller may be away
 PURGED = "Invalid job id"
-INTERRUPTED = 130
 
 
 def submit(job: Job, display: Display, quiet: bool = False) -> int:
@@ -40,10 +39,10 @@ def submit(job: Job, display: Display, quiet: bool = False) -> int:
     except KeyboardInterrupt:
         if not _cancel(number):
             display.say(f"Slurm job {number} goes on; `scancel {number}` ends it")
-            return INTERRUPTED
+            return EXIT_INTERRUPTED
         _asked(["scancel", number])
         following.to_the_end()
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     return exit_code(following.records)
 
 

@@ -97,9 +97,9 @@ class Recorder:
         state = "stopped" if cause.member is None and cause.code > 128 else "failed"
         self._end(state, cause.code, seconds, text=cause.text, **blamed, **{k: v for k, v in told.items() if v})
 
-    def broke(self, error: BaseException, seconds: float) -> None:
-        """Write down that `launch` itself has failed."""
-        self._end("failed", 1, seconds, text=f"launch failed: {type(error).__name__}: {error}")
+    def broke(self, error: BaseException) -> None:
+        """Write down that `launch` itself has failed; of two such errors the first counts."""
+        self._end("failed", 1, time.monotonic() - self._began, text=f"launch failed: {type(error).__name__}: {error}")
 
     def _end(self, state: str, code: int, seconds: float, **fields: object) -> None:
         for row in self._held.values():

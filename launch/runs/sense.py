@@ -28,7 +28,7 @@ def is_process(process: object) -> TypeGuard[Record]:
 
 def is_event(event: Record) -> bool:
     """A line of events.jsonl, of any kind, with the fields that are looked at."""
-    fields = (("started", "pid"), ("exited", "code"))
+    fields = (("started", "pid"), ("exited", "code"), ("restart", "generation"), ("restart", "left"))
     there = all(event.get("event") != kind or _whole(event.get(name)) for kind, name in fields)
     return isinstance(event.get("event"), str) and _number(event.get("time")) and there
 

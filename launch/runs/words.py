@@ -45,4 +45,4 @@ def restarted(event: Record) -> str:
     who = f"{event['process']} " if "process" in event else ""
     begun = time.strftime("%H:%M:%S", time.localtime(event["time"]))
     left = event["left"]
-    return f"generation {event['generation']} since {begun}: {who}{event['text']}; restarts left: {left}"
+    return f"generation {event['generation']} since {begun}: {who}{event.get('text', '')}; restarts left: {left}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -91,7 +92,7 @@ class RMSProp(Descent):
 
     def numbers(self, step: Step, scalar: Callable[[float], Any]) -> Sequence[Any]:
         """gamma1, 1 - gamma1, epsilon, the bound of the weights; centred also gamma2."""
-        bound = float("inf") if self.clip_weights is None else self.clip_weights
+        bound = math.inf if self.clip_weights is None else self.clip_weights
         shared = self.gamma1, scalar(1) - scalar(self.gamma1), self.epsilon, bound
         return (*shared, self.gamma2) if self.centered else shared
 

@@ -63,9 +63,9 @@ class Optimizer:
     """Base of all optimizers. `learning_rate` and `lr_scheduler` stay on the worker; `description` has all the rest.
 
     `begin_num_update` updates have been made before, as in MXNet, the last of them at the rate `last_lr`; a training
-    that goes on sets both. ParameterError names
-    a parameter that is not a finite number or is out of range. Arrays are contiguous and of the key's dtype: `weight`
-    and each state flat, (n,); `rows` (workers, n'), n' >= column + n, one gradient per worker in rank order.
+    that goes on sets both. ParameterError names a parameter that is not a finite number or is out of range. Arrays are
+    contiguous and of the key's dtype: `weight` and each state flat, (n,); `rows` (workers, n'), n' >= column + n, one
+    gradient per worker in rank order.
     """
 
     learning_rate: float = number(0.01, 0.0)

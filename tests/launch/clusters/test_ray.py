@@ -104,6 +104,18 @@ def test_what_is_refused(options, told, monkeypatch):
     assert told in str(refused.value)
 
 
+def test_a_copied_folder_is_planned_again_after_a_death(monkeypatch):
+    ran = []
+    monkeypatch.setattr("pushgrad.launch.clusters.ray.find_spec", lambda name: True)
+    monkeypatch.setattr("pushgrad.launch.run.run_job", lambda job, plan, *_, planner, **how: ran.append((job, planner)))
+    ray, asked = Ray(), job(sync=True)
+    first = ray.plan(asked)
+    ray.run(asked, first, None)
+    [(there, planner)] = ran
+    assert there.workdir == Path()
+    assert planner(there.again(None)).starter == first.starter
+
+
 def test_address_is_rays_alone():
     with pytest.raises(JobError, match=r"--address: --cluster local has no use for it\. It is for --cluster ray"):
         make_job(Options("train.py", address="auto"), {})

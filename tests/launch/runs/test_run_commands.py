@@ -100,6 +100,7 @@ FAILED, RUNS = "failed with code 3", "running for"
         ("plan.json", '{"processes": [3, {"name": "w0"}, {"role": "x", "rank": 0, "host": "a"}]}', FAILED),
         ("plan.json", '{"processes": "w0"}', FAILED),
         ("events.jsonl", '3\n{}\n{"time": 1, "event": "started", "process": "w0"}\n{"event": "ended"}\n{"ti', RUNS),
+        ("events.jsonl", '{"time": 1, "event": "restart"}\n{"time": 1, "event": "restart", "generation": 2}\n', RUNS),
         ("metrics.jsonl", '{"process": "w0", "time": 1, "step": "x"}\n{"process": "w1", "time": NaN, "step": 3}\n'
          '{"process": "ps0", "time": 1, "received": 3, "sent": []}\n{"process": "ps0", "received": [1]}\n', FAILED),
     ],

@@ -78,7 +78,7 @@ def test_how_it_ended(make_run, cause, state, code):
 
 def test_a_launch_that_broke(make_run):
     made = make_run()
-    made.record.broke(ValueError("odd"), 1.0)
+    made.record.broke(ValueError("odd"))
     assert (made.run.state, made.run.end["text"]) == ("failed", "launch failed: ValueError: odd")
 
 

@@ -1,4 +1,4 @@
-"""The optimizer's update of all parameters in one launch, with the bits of ps/optimizer.py."""
+"""The optimizer's update of all parameters in one launch, with the bits of ps/rules."""
 
 from __future__ import annotations
 
