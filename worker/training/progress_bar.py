@@ -6,18 +6,15 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ...common import compiling
 from ...common.clock import clock
-from ...common.errors import DataError, ShapeError
 from ..store.session import Session
 from .callback import ProgressBar
 from .fit_callbacks import FitCallbacks
-from .metrics.base import Head, Metric, OneOrMore
-from .metrics.classification import Accuracy, CrossEntropy
 from .pace import Pace
 
 if TYPE_CHECKING:
@@ -48,21 +45,6 @@ def is_wanted(callbacks: FitCallbacks, session: Session) -> bool:
         and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
         and not any(isinstance(callback, ProgressBar) for callback in (*callbacks.batch_end, *callbacks.epoch_end))
     )
-
-
-def loss_beside(metric: Metric) -> Metric | None:
-    """What is also worth watching where the metric is an accuracy, which moves in steps; None if it is a loss."""
-    kinds = [type(leaf) for leaf in metric.leaves()]
-    return _Loss(name="loss") if Accuracy in kinds and CrossEntropy not in kinds else None
-
-
-class _Loss(CrossEntropy):
-    """Where it cannot be measured, it is not shown: looking on is never worth an error."""
-
-    def update(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> None:
-        """Count one global batch, if this network has a cross-entropy."""
-        with suppress(DataError, ShapeError):
-            super().update(labels, outputs, heads)
 
 
 class NoBar:
@@ -165,8 +147,9 @@ class TrainingBar(NoBar):
         if self._says:
             return {**texts, "says": self._says}
         shown = {name: f"{name}={value:.4g}" for name, value in self._metrics.items() if not math.isnan(value)}
-        if "loss" in shown:
-            texts["loss"] = shown.pop("loss")
+        loss = shown.pop("loss", "")
+        if loss and not shown.keys() & {"cross-entropy", "mse"}:  # which say the same
+            texts["loss"] = loss
         if shown:
             texts["metrics"] = " ".join(shown.values())
         if pace.speed is not None:
