@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..common.cell import shell
 from ..common.errors import JobError
 from ..common.function_file import CALL, name_of, packed
 from . import cell, cli
@@ -87,7 +88,7 @@ def _check_reach(cluster: str, chosen: Engine, job: Job, plan: Plan) -> None:
 
 
 def _display(job: Job) -> Display:
-    return cell.CellDisplay(job.job_id) if cell.shell() is not None else PlainDisplay()
+    return cell.CellDisplay(job.job_id) if shell() is not None else PlainDisplay()
 
 
 def _end(job: Job, code: int) -> Outcome:

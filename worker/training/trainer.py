@@ -49,13 +49,13 @@ class Trainer:
         on_nan: str,
         resumed: FitState | None = None,
         snapshots: Snapshots | None = None,
-        bar: bool = False,
+        bar: type[TrainingBar] | None = None,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
         `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. `bar`:
-        whether a terminal shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
+        what shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
@@ -107,8 +107,8 @@ class Trainer:
             callbacks.restore(self._resumed.callbacks)
         with ExitStack() as stack:
             stack.callback(self.engine.close)
-            if self._shows_bar:
-                self._bar = stack.enter_context(TrainingBar(self._pace))
+            if self._shows_bar is not None:
+                self._bar = stack.enter_context(self._shows_bar(self._pace))
             self.engine.start()
             if self._snapshots is not None:
                 stack.callback(self._snapshots.close)
