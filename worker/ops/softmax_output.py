@@ -178,7 +178,9 @@ def wrong_label(operator: str, classes: int, first_row: int, row_size: int, inde
         f"{operator}: label of row {first_row + index // row_size}",
         expected=f"a class, a whole number from 0 to {classes - 1}",
         got=f"{value:g}",
-        remedy="To leave rows out, set use_ignore=True and ignore_label." if operator == "SoftmaxOutput" else "",
+        remedy="Classes count from 0; to leave rows out, set use_ignore=True and ignore_label"
+        if operator == "SoftmaxOutput"
+        else "",
     )
 
 
