@@ -110,8 +110,8 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--gpus",
     metavar="LIST",
-    help="GPUs, divided evenly among the workers: 0,1 or 0-3 or all. Repeat one to share it (0,0), mix with cpu (0,cpu). "
-    "Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs work too.",
+    help="GPUs, divided evenly among the workers: 0,1 or 0-3 or all. Repeat one to share it (0,0), mix with cpu "
+    "(0,cpu). Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs work too.",
 )
 @click.option(
     "--env",
