@@ -51,7 +51,7 @@ class Trainer:
         bar: bool = False,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
-        `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
+        `metric` the training's, `on_nan` one of nan_policy.POLICIES.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. `bar`:
         whether a terminal shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
