@@ -203,17 +203,15 @@ def port():
 
 @pytest.fixture
 def tracked(script, tmp_path, port):
-    """Runs a script by a tracker like dmlc's, with two workers and a server; returns how it ended."""
+    """Runs a script by a tracker like dmlc's, with two workers and a server; returns how it ended.
 
-    def run(cluster, text, **env):
-        numbers = ["--cluster", cluster, "--num-workers", "2", "--num-servers", "1"]
-        command = [
-            sys.executable,
-            script(cluster_scripts.TRACKER, "dmlc-submit"),
-            *numbers,
-            sys.executable,
-            script(text),
-        ]
+    `around` are words before the tracker, and `before` those before the interpreter in its command.
+    """
+
+    def run(cluster, text, around=(), before=(), **env):
+        numbers = ["--cluster", cluster, "--num-workers", "2", "--num-servers", "1", "--host-file", "hosts"]
+        tracker = [sys.executable, script(cluster_scripts.TRACKER, "dmlc-submit"), *numbers]
+        command = [*around, *tracker, *before, sys.executable, script(text)]
         env = {**os.environ, "TRACKER_PORT": port, **env}
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=110, check=False)
 
