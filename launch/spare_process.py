@@ -9,6 +9,7 @@ started by that argv. It ends when `launch` closes its end.
 
 from __future__ import annotations
 
+import builtins
 import gc
 import json
 import os
@@ -79,7 +80,7 @@ def _import_all() -> None:
 
 
 def _fork(fds: list[int]) -> int:
-    """The pid of a new child of `launch`, which `fds` are left to; 0 in that child.
+    """The pid of a new child of `launch`, which leads a session and to which `fds` are left; 0 in that child.
 
     It is forked by a process that ends at once, so that it comes to the subreaper: only a parent learns exit codes.
     """
@@ -92,16 +93,16 @@ def _fork(fds: list[int]) -> int:
         with os.fdopen(read, "rb") as told:
             return int(LENGTH.unpack(told.read())[0])
     os.close(read)
-    if child := os.fork():
-        os.write(write, LENGTH.pack(child))
+    if os.fork():
         os._exit(0)
+    os.setsid()  # before anybody knows of it and may signal its group
+    os.write(write, LENGTH.pack(os.getpid()))
     os.close(write)
     return 0
 
 
 def _become(argv: list[str], env: dict[str, str], fds: list[int]) -> None:
     """Be the process of that argv, environment and output."""
-    os.setsid()
     for place, fd in enumerate(fds[:2], 1):
         os.dup2(fd, place)
         os.close(fd)
@@ -119,20 +120,20 @@ def _become(argv: list[str], env: dict[str, str], fds: list[int]) -> None:
 
 
 def _run_script(argv: list[str]) -> None:
-    """As `python script.py ...`; really so if a module beside the script has the name of one that is imported here."""
+    """As `python script.py ...`; and really so if it cannot be read, or may want another module than we have."""
     folder = os.path.dirname(os.path.realpath(argv[1]))  # noqa: PTH120
-    if _hides_a_module(folder):
+    if not os.access(argv[1], os.R_OK) or _hides_a_module(folder):
         os.execv(argv[0], argv)
     sys.argv = argv[1:]
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, folder)
     path = os.path.abspath(argv[1])  # noqa: PTH100  # `..` and links stay, as Python has it
     script = ModuleType("__main__")
-    vars(script).update(__file__=path, __cached__=None, __loader__=SourceFileLoader("__main__", path))
+    loader = SourceFileLoader("__main__", path)
+    vars(script).update(__file__=path, __cached__=None, __loader__=loader, __annotations__={}, __builtins__=builtins)
     sys.modules["__main__"] = script
     try:
-        code = compile(Path(path).read_bytes(), path, "exec")
-        exec(code, vars(script))
+        exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), vars(script))
     except SystemExit:
         raise
     except BaseException:  # from here on the interpreter does what it does with any error of a script
