@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import pkgutil
+import re
 import runpy
 import socket
 import struct
@@ -38,6 +39,8 @@ WANTED = (
     "pushgrad.worker.training.feedforward",
     "pushgrad.worker.training.kv",
 )
+# What numpy and numba read when they are imported: a script that names one may set it before it imports them.
+SETTINGS = re.compile(rb"\b(OMP|OPENBLAS|MKL|BLIS|NUMBA|NPY|NUMPY)_[A-Z]")
 KERNELS = "pushgrad.worker.cpu"  # all modules in there: each is small, and which are needed the script's network says
 
 
@@ -120,9 +123,9 @@ def _become(argv: list[str], env: dict[str, str], fds: list[int]) -> None:
 
 
 def _run_script(argv: list[str]) -> None:
-    """As `python script.py ...`; and really so if it cannot be read, or may want another module than we have."""
+    """As `python script.py ...`; and really so if it cannot be read, or what is imported here might not be its own."""
     folder = os.path.dirname(os.path.realpath(argv[1]))  # noqa: PTH120
-    if not os.access(argv[1], os.R_OK) or _hides_a_module(folder):
+    if not os.access(argv[1], os.R_OK) or _hides_a_module(folder) or SETTINGS.search(Path(argv[1]).read_bytes()):
         os.execv(argv[0], argv)
     sys.argv = argv[1:]
     if not os.environ.get("PYTHONSAFEPATH"):

@@ -18,7 +18,8 @@ def annotated(value: int) -> "str": ...
 import json, os, signal, threading
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
-    "names": names, "annotations": str(annotated.__annotations__), "name": __name__, "file": __file__, "is main": sys.modules["__main__"].__dict__ is globals(),
+    "names": names, "annotations": str(annotated.__annotations__),
+    "name": __name__, "file": __file__, "is main": sys.modules["__main__"].__dict__ is globals(),
     "argv": sys.argv, "path": sys.path, "folder": os.getcwd(), "executable": sys.executable,
     "environ": dict(os.environ), "stdin": sys.stdin.read(), "terminals": [os.isatty(fd) for fd in range(3)],
     "output": [sys.stdout.encoding, sys.stdout.line_buffering, sys.stdout.write_through, sys.stderr.errors],
@@ -39,12 +40,13 @@ print(json.dumps({
     "hook.py": "import sys\nsys.excepthook = lambda *a: print(a[0], a[2].tb_frame.f_code.co_name, a[2].tb_next)\n1 / 0",
     "beside/hides.py": "import queue\nprint(queue.__file__, queue.answer)",
     "beside/queue.py": "answer = 42",
+    "sets.py": "import os, sys\nos.environ['OMP_NUM_THREADS'] = '1'\nprint('numpy' in sys.modules)",
     "draws.py": "import numpy, random\nprint(numpy.random.random(), random.random())",
 }
 RUNS = [
     ["surroundings.py", "--option", "a b", "\udce9"], *(["exit.py", code] for code in ("None", "0", "3", "'no'", "-1")),
     ["raises.py"], ["interrupted.py"], ["killed.py"], ["at_once.py"], ["no_python.py"], ["thread.py"], ["hook.py"],
-    ["missing.py"], ["beside/hides.py"], ["draws.py"], ["draws.py"],
+    ["missing.py"], ["beside/hides.py"], ["sets.py"], ["draws.py"], ["draws.py"],
 ]  # fmt: skip
 
 
