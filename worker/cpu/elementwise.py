@@ -6,32 +6,48 @@ Slopes follow from the outputs, so that inputs need not be kept and a kernel may
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from ...common.call_table import Row, in_python
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
+from .row_kernel import RowKernel
 
 # Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
 MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
 
-class ActivationKernel:
+class ActivationKernel(RowKernel):
     """Activation of data of any shape -> the same shape; the compiled loops see arrays as flat memory."""
 
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write f(x)."""
-        np.copyto(outputs[0], inputs[0])
-        activate(self.act_type, outputs[0])
+        if self.act_type == "relu":
+            return [Row(_relu, (inputs[0], outputs[0], inputs[0].size))]
+        return [in_python(partial(_activation, self.act_type, inputs[0], outputs[0]))]
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write dy f'(x), computed from the output."""
-        if in_grads[0] is not None:
-            multiply_by_slope(self.act_type, outputs[0], out_grads[0], in_grads[0])
+        return [] if in_grads[0] is None else [slope_row(self.act_type, outputs[0], out_grads[0], in_grads[0])]
+
+
+def slope_row(act_type: str, out: Array, grad: Array, result: Array) -> Row:
+    """result = grad * f'(x), from out = f(x), as a row; arrays of one shape, in C order."""
+    return Row(_slope, (MONOTONE.index(act_type), out, grad, result, out.size))
+
+
+def _activation(act_type: str, data: Array, out: Array) -> None:
+    np.copyto(out, data)
+    activate(act_type, out)
 
 
 def activate(act_type: str, values: Array) -> None:
@@ -107,6 +123,32 @@ def _softsign_slope(out: Array, grad: Array, result: Array) -> None:
     for i in range(out.size):
         rest = np.float32(1) - abs(out[i])  # 1 / (1 + |x|), whose square is the slope
         result[i] = grad[i] * rest * rest
+
+
+@kernel
+def _relu(at: int) -> int:
+    data, out = line(integer(at, 0), integer(at, 2)), line(integer(at, 1), integer(at, 2))
+    for i in range(data.size):
+        # In this order: where the first argument is NaN, max returns it, as numpy's maximum does.
+        out[i] = max(data[i], np.float32(0))
+    return 0
+
+
+@kernel
+def _slope(at: int) -> int:
+    which, size = integer(at, 0), integer(at, 4)
+    out, grad, result = line(integer(at, 1), size), line(integer(at, 2), size), line(integer(at, 3), size)
+    if which == 0:
+        _relu_slope(out, grad, result)
+    elif which == 1:
+        _sigmoid_slope(out, grad, result)
+    elif which == 2:
+        _tanh_slope(out, grad, result)
+    elif which == 3:
+        _softrelu_slope(out, grad, result)
+    else:
+        _softsign_slope(out, grad, result)
+    return 0
 
 
 _ACTIVATIONS: dict[str, Callable[[Array], None]] = {
