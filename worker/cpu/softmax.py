@@ -10,6 +10,8 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
+from .functions import exp
+from .vector_loops import largest, mapped, summed
 
 
 def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
@@ -29,10 +31,7 @@ class SoftmaxOutputKernel:
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write exp(x - max) / sum, row by row."""
-        data, out = inputs[0], outputs[0]
-        _subtract_largest(data, out)
-        np.exp(out, out=out)  # numpy's exp is vectorised
-        _divide_by_sum(out)
+        _softmax(inputs[0], outputs[0])
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradient for data, 0 for the label; the head gradient is not read, as this is a loss.
@@ -53,27 +52,19 @@ class SoftmaxOutputKernel:
             check_labels(step, inputs[1], outputs[0].shape[1], allowed)
 
 
+_largest, _sum = largest(lambda x: x), summed(lambda x: x)
+_exp_below = mapped(lambda x, largest: exp(x - largest))
+_divide = mapped(lambda x, divisor: x / divisor)
+
+
 @kernel
-def _subtract_largest(data: Array, out: Array) -> None:
-    # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the row's sum.
+def _softmax(data: Array, out: Array) -> None:
+    count = data.shape[1]
     for i in range(data.shape[0]):
-        row = data[i]
-        largest = row[0]
-        for j in range(row.size):
-            largest = max(largest, row[j])
-        for j in range(row.size):
-            out[i, j] = row[j] - largest
-
-
-@kernel
-def _divide_by_sum(out: Array) -> None:
-    for i in range(out.shape[0]):
-        row = out[i]
-        total = np.float32(0)
-        for j in range(row.size):
-            total += row[j]
-        for j in range(row.size):
-            row[j] /= total
+        row, target = (data[i].ctypes.data,), out[i].ctypes.data
+        # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the sum.
+        _exp_below(row, (_largest(row, (), count),), target, count)
+        _divide((target,), (_sum((target,), (), count),), target, count)
 
 
 @kernel
