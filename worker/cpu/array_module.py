@@ -1,4 +1,4 @@
-"""What operators without a kernel compute with on the CPU: numpy, but for float32 with functions and sums of our own.
+"""What operators without a kernel compute with on the CPU: numpy, but with functions and sums of our own.
 
 numpy's exp, log, tanh and the like are others on each kind of processor, and so are their last bits. Ours are the same
 everywhere (functions.py, sums.py). What is rare goes through float64: whatever a processor makes of the 53rd bit, it is
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..array import Array
+from ..ops import special
 
-_OURS = ("exp", "expm1", "log", "log1p", "tanh")
+_OURS = ("exp", "expm1", "log", "log1p", "tanh")  # of these, exp, log and log1p for float64 as well
 _OURS_OF_TWO = ("logaddexp", "power")
 _THROUGH_DOUBLE = (
     *("log2", "log10", "cbrt", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
@@ -39,28 +41,46 @@ def _written(made: Array, out: Array | None) -> Array:
     return out
 
 
-def _target(shape: Any, out: Array | None) -> Array:
+def _target(shape: Any, dtype: Any, out: Array | None) -> Array:
     """Where a compiled loop may write: `out` if it is as the loop wants it."""
-    fits = out is not None and out.shape == shape and out.dtype == np.float32 and out.flags.c_contiguous
-    return out if out is not None and fits else np.empty(shape, np.float32)
+    fits = out is not None and out.shape == shape and out.dtype == dtype and out.flags.c_contiguous
+    return out if out is not None and fits else np.empty(shape, dtype)
 
 
-def _function(name: str) -> Callable[..., Array]:
-    """numpy's function of that name and of one array, which for float32 is ours."""
-    plain = getattr(np, name, None)  # it has no erf
-
-    def apply(x: Any, out: Array | None = None) -> Array:
-        if plain is not None and not _is_single(x):
-            made: Array = plain(x, out=out)
-            return made
-        # Imported when first needed: declaring a compiled loop imports numba.
+@cache
+def _loop(name: str, dtype: np.dtype[Any]) -> Callable[[Array, Array], None] | None:
+    """The compiled function of that name for that type; None if there is none."""
+    # Imported when first needed: declaring a compiled loop imports numba.
+    if dtype == np.float32:
         from .elementwise import FUNCTIONS
 
-        target = _target(x.shape, out)
-        FUNCTIONS[name](np.ascontiguousarray(x).reshape(-1), target.reshape(-1))
+        return FUNCTIONS[name]
+    if dtype == np.float64:
+        from .double_elementwise import FUNCTIONS as OF_DOUBLES
+
+        return OF_DOUBLES.get(name)
+    return None
+
+
+def _function(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of one array that is ours where we have one, and elsewhere `plain`."""
+
+    def apply(x: Any, out: Array | None = None) -> Any:
+        loop = _loop(name, x.dtype) if isinstance(x, np.ndarray) else None
+        if loop is None:
+            return plain(x, out=out)
+        if not x.flags.c_contiguous:
+            x = np.ascontiguousarray(x)
+        target = _target(x.shape, x.dtype, out)
+        loop(x.reshape(-1), target.reshape(-1))
         return _written(target, out)
 
     return apply
+
+
+def _plain_erf(x: Array, out: Array) -> None:
+    """The error function, which numpy lacks."""
+    special.erf(np, x, out)
 
 
 def _function_of_two(name: str) -> Callable[..., Array]:
@@ -75,7 +95,7 @@ def _function_of_two(name: str) -> Callable[..., Array]:
 
         pair = np.broadcast_arrays(np.asarray(x, np.float32), np.asarray(y, np.float32))
         left, right = (np.ascontiguousarray(array).reshape(-1) for array in pair)
-        target = _target(pair[0].shape, out)
+        target = _target(pair[0].shape, np.float32, out)
         getattr(elementwise, name)(left, right, target.reshape(-1))
         return _written(target, out)
 
@@ -120,10 +140,10 @@ def _fold(plain: Callable[..., Any], is_mean: bool) -> Callable[..., Any]:
 NUMPY = SimpleNamespace(
     **{
         **vars(np),
-        **{name: _function(name) for name in _OURS},
+        **{name: _function(name, getattr(np, name)) for name in _OURS},
         **{name: _function_of_two(name) for name in _OURS_OF_TWO},
         **{name: _through_double(name) for name in _THROUGH_DOUBLE},
-        "erf": _function("erf"),
+        "erf": _function("erf", _plain_erf),
         "sum": _fold(np.sum, False),
         "mean": _fold(np.mean, True),
     }

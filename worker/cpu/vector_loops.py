@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils as numba_cgutils
+from numba.core import types
 from numba.extending import intrinsic
 
 from .values import BITS, DOUBLE, FLOAT, INT, Value, constant, spread
 from .vectors import WIDTH
+
+cgutils: Any = numba_cgutils  # which has no types
 
 LANES = 16  # partial sums, whatever the width of a vector: LLVM takes as many registers as it needs for them
 

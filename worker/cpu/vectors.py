@@ -25,7 +25,7 @@ from .values import FLOAT, INT, Value
 def _width() -> int:
     """Floats of a vector on the processor that numba compiles for: 16 with AVX-512, 8 with AVX, 4 elsewhere."""
     chosen = numba.config.CPU_FEATURES  # type: ignore[attr-defined]  # settings appear when it is made
-    features = (get_host_cpu_features() if chosen is None else chosen).split(",")
+    features = str(get_host_cpu_features() if chosen is None else chosen).split(",")  # type: ignore[no-untyped-call]
     return 16 if "+avx512f" in features else 8 if "+avx" in features else 4
 
 
