@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.call_table import Row, in_python
+from ...common.call_table import Row
 from ...common.compiled_calls import integer, line, matrix
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, aligned_empty
 from ..ops.operator import Step
-from .elementwise import activate, slope_row
+from .elementwise import activation_row, slope_row
 from .row_kernel import RowKernel
 from .tile_product import COLUMNS, multiply
 
@@ -33,7 +32,7 @@ class FullyConnectedKernel(RowKernel):
         """Write f(x W^T + b)."""
         relu = self.act_type == "relu"
         rows = [Row(_forward, (*self._arrays(inputs), outputs[0], relu))]
-        return rows if relu or not self.act_type else [*rows, in_python(partial(activate, self.act_type, outputs[0]))]
+        return rows if relu or not self.act_type else [*rows, activation_row(self.act_type, outputs[0], outputs[0])]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

@@ -13,7 +13,9 @@ from ...common.compiled_calls import integer, line, matrix, real
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
+from .functions import exp
 from .row_kernel import RowKernel
+from .vector_loops import largest, mapped, summed
 
 
 def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
@@ -38,48 +40,49 @@ class SoftmaxOutputKernel(RowKernel):
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
-        """Write the gradient for data, 0 for the label; the head gradient is not read, as this is a loss."""
+        """Write the gradient for data, 0 for the label; the head gradient is not read, as this is a loss.
+
+        They raise DataError if a label is no class and is not the one to be ignored.
+        """
         rows = [] if in_grads[1] is None else [in_python(partial(in_grads[1].fill, 0))]
         if in_grads[0] is None:
             return rows
-        ignored = self.op.ignore_label if self.op.use_ignore else np.nan  # equal to no label
         scale = np.array([self.op.scale(step, inputs[0])])
         if self.op.normalization != "null":  # what it divides by is another number in each step
             rows.append(in_python(partial(self._rescale, scale, step, inputs[0])))
-        arguments = (outputs[0], inputs[1], in_grads[0], scale, float(ignored), *outputs[0].shape)
+        ignored = float(self.op.ignore_label) if self.op.use_ignore else np.nan  # equal to no label
+        arguments = (outputs[0], inputs[1], in_grads[0], scale, ignored, *outputs[0].shape)
         return [*rows, Row(_gradient, arguments, partial(self._refuse, step, inputs[1], outputs[0].shape[1]))]
 
     def _rescale(self, scale: Array, step: Step, data: Array) -> None:
         scale[0] = self.op.scale(step, data)
 
     def _refuse(self, step: Step, label: Array, classes: int) -> None:
-        """Raise DataError, naming row and value: a label is no class, and not the one to be ignored."""
+        """The compiled loop only finds that a label is wrong; the plain version's check raises with row and value."""
         from ..ops.softmax_output import check_labels
 
         check_labels(step, label, classes, self.op.ignore_label if self.op.use_ignore else None)
 
 
+_largest, _sum = largest(lambda x: x), summed(lambda x: x)
+_exp_below = mapped(lambda x, largest: exp(x - largest))
+_divide = mapped(lambda x, divisor: x / divisor)
+
+
 @kernel
 def _softmax(at: int) -> int:
-    n, k = integer(at, 2), integer(at, 3)
-    data, out = matrix(integer(at, 0), n, k), matrix(integer(at, 1), n, k)
+    n, count = integer(at, 2), integer(at, 3)
     for i in range(n):
+        row, target = (integer(at, 0) + 4 * count * i,), integer(at, 1) + 4 * count * i
         # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the sum.
-        largest = data[i, 0]
-        for j in range(k):
-            largest = max(largest, data[i, j])
-        total = np.float32(0)
-        for j in range(k):
-            out[i, j] = np.exp(data[i, j] - largest)
-            total += out[i, j]
-        for j in range(k):
-            out[i, j] /= total
+        _exp_below(row, (_largest(row, (), count),), target, count)
+        _divide((target,), (_sum((target,), (), count),), target, count)
     return 0
 
 
 @kernel
 def _gradient(at: int) -> int:
-    """grad (n, k) = (out - onehot(label)) * factor; 0 where a label is ignored or names no class: then it stops."""
+    """grad (n, k) = (out - onehot(label)) * factor; 0 where a label is ignored or names no class, which stops."""
     n, k = integer(at, 5), integer(at, 6)
     out, label, grad = matrix(integer(at, 0), n, k), line(integer(at, 1), n), matrix(integer(at, 2), n, k)
     scale, ignored, bad = np.float32(real(integer(at, 3), 0)), real(at, 4), 0

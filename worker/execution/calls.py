@@ -9,7 +9,7 @@ from functools import partial
 from ...common.call_table import Row, Table, in_python
 from ..array import Array
 from ..cpu.row_kernel import RowKernel
-from ..cpu.sums import add_row
+from ..cpu.sum_rows import add_row
 from ..graphs.node import Node
 from ..ops.kernel import Kernel
 from ..ops.operator import Step

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...common.call_table import Row, in_python
 from ..array import Array, Arrays, Gradients, Shape
+from ..cpu.array_module import NUMPY
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -74,7 +75,7 @@ class Program:
         by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
         what kernels learn of the step.
         """
-        self.step = step or Step()
+        self.step = step or Step(NUMPY)
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)

@@ -14,7 +14,7 @@ import numpy as np
 from ...common.call_table import Row, in_python
 from ...common.slices import tree_reduce
 from ..array import Array, add_into, aligned_zeros
-from ..cpu.sums import add_row, countdown_row
+from ..cpu.sum_rows import add_row, countdown_row
 
 
 class SliceSums:

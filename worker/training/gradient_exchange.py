@@ -15,7 +15,7 @@ import numpy as np
 from ...common.call_table import Row, in_python
 from ...ps.row_sparse import RowGradient
 from ..array import Array
-from ..cpu.sums import switch_row
+from ..cpu.sum_rows import switch_row
 from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
 from .sparse_embeddings import Lookup

@@ -1,4 +1,4 @@
-"""The compiled functions of sums.py: importing them imports numba."""
+"""The compiled functions of sum_rows.py: importing them imports numba."""
 
 from __future__ import annotations
 
