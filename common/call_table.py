@@ -14,13 +14,25 @@ from typing import Any
 
 import numpy as np
 
+_LINE = 16  # floats of a cache line
+
+
+@dataclass(frozen=True)
+class Room:
+    """As an argument, the address of working memory for so many `floats`, which all rows of a table share.
+
+    It begins on a cache line, and what a row leaves there is lost.
+    """
+
+    floats: int
+
 
 @dataclass(frozen=True)
 class Row:
     """A call of `function`, a compiled one of one address, which finds its `arguments` there (see compiled_calls.py).
 
-    Each argument takes 8 bytes: whole numbers, floats in double precision, and arrays as their addresses; None counts
-    as 0. The function returns 0 to go on, 1 to stop, or by a negative number how many rows are to be passed over. Where
+    Each argument takes 8 bytes: whole numbers, floats in double precision, arrays and room as their addresses; None
+    counts as 0. The function returns 0 to go on, 1 to stop, or by a negative number how many rows are to be passed over. Where
     the loop stops, Python calls `stopped`: errors are raised there. Without a function the loop always stops.
     """
 
@@ -41,7 +53,10 @@ class Table:
         from .compiled_calls import address_of, stop, walk  # imports numba, which takes a while
 
         self._walk, self._rows = walk, list(rows)
-        self._arguments = [np.array([_packed(one) for one in row.arguments], np.int64) for row in rows]
+        rooms = [one.floats for row in rows for one in row.arguments if isinstance(one, Room)]
+        self._room = np.empty(max(rooms, default=0) + _LINE, np.float32)
+        room = -(-self._room.ctypes.data // (4 * _LINE)) * 4 * _LINE
+        self._arguments = [np.array([_packed(one, room) for one in row.arguments], np.int64) for row in rows]
         calls = [
             (address_of(row.function or stop), packed.ctypes.data)
             for row, packed in zip(rows, self._arguments, strict=True)
@@ -58,9 +73,11 @@ class Table:
             place = self._walk(self._calls, place + 1)
 
 
-def _packed(argument: Any) -> int:
+def _packed(argument: Any, room: int) -> int:
     if argument is None:
         return 0
+    if isinstance(argument, Room):
+        return room
     if isinstance(argument, np.ndarray):
         return argument.ctypes.data
     if isinstance(argument, float):
