@@ -70,8 +70,9 @@ class Executor(BaseExecutor):
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         self._meeting = self._arrange_meeting(threads) if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
-        compiled = self._meeting is None and all(program.compiled == 1 for program in self._programs)
-        self.threads = self._fitting_threads(threads, compiled)
+        shares = [program.compiled for program in self._programs]
+        self._walks = self._meeting is None and any(shares)
+        self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
         self._slice_threads = SliceThreads(self._programs, self._meeting, self.threads)
         self._has_tables = False
 
@@ -162,7 +163,7 @@ class Executor(BaseExecutor):
 
     def _walks_tables(self) -> bool:
         """Whether a step can be walked through compiled tables of calls; a profile wants every call's time instead."""
-        if self._meeting is not None or recorder.on or not any(program.compiled for program in self._programs):
+        if recorder.on or not self._walks:
             return False
         if not self._has_tables:
             self._slice_threads.lay_out_steps(self._sums.rows)

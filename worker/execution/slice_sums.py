@@ -45,11 +45,14 @@ class SliceSums:
         self.whole = {name: self._totals[name] for name in whole}
         sliced = [name for name in gradients if name not in whole]
         self.parts = [{name: self._part(name, index, rows) for name in sliced} for index, rows in enumerate(slices)]
+        self._empty_parts = [part for part, live in zip(self.parts, self._live, strict=True) if not live]
         self._lock = threading.Lock()
-        self._missing: dict[str, int] = {}
+        self._all = {name: 1 if name in whole else sum(self._live) for name in gradients}
+        self._missing = self._all.copy()  # parts of each gradient that are still to be delivered
         # The same for tables of calls, which run instead of `deliver`: each number is that of one gradient.
         self._places = {name: place for place, name in enumerate(gradients)}
-        self._counters = np.zeros(len(gradients), np.int64)
+        self._counts = np.array(list(self._all.values()), np.int64)
+        self._counters = self._counts.copy()
         self._announce: Callable[[str, Array], None] | None = None
         self.final: Callable[[str, Array], list[Row]] | None = None  # what rows do instead of announcing
 
@@ -65,14 +68,13 @@ class SliceSums:
         `announce(name, gradient)` is called for each gradient once it is final.
         """
         self._announce = announce
-        self._missing = {name: 1 if name in self._whole else sum(self._live) for name in self._gradients}
-        self._counters[:] = list(self._missing.values())
+        self._missing = self._all.copy()
+        self._counters[:] = self._counts
         # A slice with rows overwrites its part in every step. One without does not, and the last step's sums may have
         # been added into its part: it has to be zero again.
-        for part, live in zip(self.parts, self._live, strict=True):
-            if not live:
-                for array in part.values():
-                    array.fill(0)
+        for part in self._empty_parts:
+            for array in part.values():
+                array.fill(0)
         if not any(self._live):
             for name in self._gradients:
                 self._finish(name)

@@ -51,6 +51,9 @@ class SliceThreads:
 
     def step(self) -> None:
         """Forward and backward of every program, as `forward_backward`, by the tables."""
+        if self.count == 1 and not self._needs_blas:
+            self._guarded(self._tables[0].run)
+            return
         shared_threads().run([partial(self._guarded, table.run) for table in self._tables], blas=self._needs_blas)
 
     def forward(self) -> None:

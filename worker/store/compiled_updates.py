@@ -43,6 +43,8 @@ class CompiledUpdates:
 
     def begin(self, optimizer: Descent, lr: float) -> None:
         """The rows' next run is a step at this rate."""
+        if lr == self._lr and not optimizer.counts:
+            return  # the numbers are those of the step before
         self._lr = lr
         for entry, numbers in self._numbers.values():
             numbers[:] = self._scalars(optimizer, entry, lr)

@@ -241,6 +241,8 @@ class HostEngine(Engine):
 
     def _look_up(self, executor: StepExecutor, batch: DataBatch) -> None:
         """Fetch the rows of tables that this step's examples need."""
+        if not self._lookups:
+            return
         data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
         for lookup in self._lookups:
             lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)

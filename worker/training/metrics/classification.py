@@ -32,7 +32,8 @@ class Accuracy(ClassMetric):
         super().__init__(name, **options)
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
-        return int((likeliest(output) == true_class(label))[counts].sum()), int(counts.sum())
+        hits = likeliest(output) == true_class(label)
+        return np.count_nonzero(hits & counts), np.count_nonzero(counts)
 
 
 class TopKAccuracy(ClassMetric):
