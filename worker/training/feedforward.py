@@ -20,13 +20,13 @@ from ..store.session import Session
 from ..symbols.symbol import Symbol
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .bad_numbers import chosen_policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
 from .fit_checks import announce, begin_at, check_epochs_left, check_verbose
 from .metrics.base import Metric, current_values
 from .model import Model
+from .nan_policy import chosen_policy
 from .option_names import check_fit_options
 from .options import (
     CALL_DEFAULTS,

@@ -52,7 +52,7 @@ class Trainer:
         bar: type[TrainingBar] | None = None,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
-        `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
+        `metric` the training's, `on_nan` one of nan_policy.POLICIES.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. `bar`:
         what shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
