@@ -87,7 +87,7 @@ class FitState:
             slices=setup.shares.total_slices,
             workers=setup.session.num_workers,
             order=getattr(setup.iterator, "seed", None),
-            metrics=[leaf.state() for leaf in setup.metric.leaves()],
+            metrics=[leaf.state() for leaf in setup.measured.leaves()],
             callbacks=callbacks.state(),
             rate_factor=model.rate_factor,
             history=copied(model.history.state(), "history"),
@@ -129,5 +129,5 @@ class FitState:
 
     def give_metric(self, metric: Metric) -> None:
         """Let a metric go on counting."""
-        for leaf, state in zip(metric.leaves(), self.metrics, strict=True):
+        for leaf, state in zip(metric.leaves(), self.metrics, strict=False):  # older snapshots have no loss
             leaf.restore(state)
