@@ -11,9 +11,10 @@ import sys
 
 import pytest
 
-# Three fits, or one, of a network with what has a state of its own. `kill` is [rank, fit, step, seconds after it].
+# Three fits, or one, of a network with what has a state of its own. `kill` is [rank, fit, step, seconds after it]; with
+# `committed` it waits for a snapshot of such a name: they are written beside the steps, on a slow disk much later.
 TRAINS = """
-import json, os, signal, sys, threading, zlib
+import json, os, pathlib, signal, sys, threading, time, zlib
 import numpy as np
 import pushgrad as mx
 
@@ -29,6 +30,8 @@ class Killer:
         self.step += 1
         rank, *place, seconds = options["kill"] or [None, None, None, 0]
         if place == [self.fit, self.step] and rank == mx.rank():
+            while options["committed"] and not any(pathlib.Path("snapshots").rglob(options["committed"])):
+                time.sleep(0.01)
             kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
             threading.Timer(seconds, kill).start() if seconds else kill()
 
@@ -71,8 +74,18 @@ for fit in range(1, options["fits"] + 1):
 def train(launch, script):
     """Runs the training; gives the exit code and the lines that rank 0 printed. None for `workers`: without launch."""
 
-    def run(workers=None, servers=1, kill=None, fits=1, norm=True, compression=None, snapshot="3steps", resume="off"):
-        options = {"kill": kill, "fits": fits, "norm": norm, "compression": compression}
+    def run(
+        workers=None,
+        servers=1,
+        kill=None,
+        committed=None,
+        fits=1,
+        norm=True,
+        compression=None,
+        snapshot="3steps",
+        resume="off",
+    ):
+        options = {"kill": kill, "committed": committed, "fits": fits, "norm": norm, "compression": compression}
         command = [script(TRAINS), json.dumps(options)]
         env = {"OMP_NUM_THREADS": "1", "PUSHGRAD_SNAPSHOT_DIR": "snapshots"}
         if workers is None:
@@ -130,7 +143,7 @@ def check_until_it_ends(train, expected, draw, roles, **options):
 def test_a_killed_training_goes_on_with_the_same_bits_and_lines(train):
     code, expected = train(fits=2, snapshot="off")
     assert code == 0
-    code, before = train(fits=2, kill=[0, 2, 14, 0])
+    code, before = train(fits=2, kill=[0, 2, 14, 0], committed="*-fit2-*")
     assert code == -signal.SIGKILL
     code, after = train(fits=2, resume="auto")
     assert code == 0
