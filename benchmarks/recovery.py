@@ -1,4 +1,4 @@
-"""What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; servers; torchrun beside us.
+"""What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; torchrun, torchft beside us.
 
 .venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 20 minutes
 """
@@ -112,12 +112,19 @@ def all_costs(quick, data):
             yield cost(network, command, steps, every, data)
 
 
+def has(python, module):
+    """Whether there is such an interpreter, with such a module."""
+    return python.exists() and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+
+
 def kills(rounds, data, torch):
-    """`killed` of both at both ages, in turns, as machines drift."""
+    """`killed` of all programs at both ages, in turns, as machines drift."""
     torchrun = (torch, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3")
     programs = {"pushgrad": ((*JOB, "--snapshot", "20steps"), "pushgrad_killed.py")}
-    if torch.exists():
+    if has(torch, "torch"):
         programs["torchrun"] = (torchrun, "torch_killed.py")
+    if has(torch, "torchft"):
+        programs["torchft"] = ((torch,), "torchft_killed.py")
     turns = [(label, age) for _ in range(rounds) for age in AGES for label in programs]
     found = {label: {f"{age} s": [] for age in AGES} for label in programs}
     for label, age in turns:
@@ -172,7 +179,7 @@ def lost_table(found):
 @click.option("--rounds", default=5, show_default=True, help="Kills of each program.")
 @click.option("--quick", is_flag=True, help="Little work: shows that it runs, not how fast.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False), default=ROOT / "examples" / "data" / "mnist")
-@click.option("--torch", default=ROOT / ".venv-torch" / "bin" / "python", help="A Python that has torch.")
+@click.option("--torch", default=ROOT / ".venv-torch" / "bin" / "python", help="A Python with torch, and torchft.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures, too.")
 def main(parts, rounds, quick, data, torch, json_file):
     """Print what snapshots cost, how long they take to restore, and how long a death holds a job up."""
