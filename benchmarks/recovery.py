@@ -22,23 +22,30 @@ PEERS = Path(__file__).with_name("peers")
 LAUNCH = (sys.executable, "-m", "pushgrad.launch")
 JOB = (*LAUNCH, "--workers", "2", "--servers", "2")
 LEAST, SHARE = 10.0, 100  # "auto" of --snapshot: so many seconds, and so many times what a snapshot costs
-PATIENCE = 1200
+PATIENCE, LONG = 1200, 120  # seconds for a program, and for one that is killed once
 PARTS = ("costs", "restoring", "kills", "lost")
 SHORT = 1.0  # seconds between two snapshots where lost work is measured, instead of LEAST: what is lost grows alike
 # How old a job is when it is killed: at once, and when `launch` has had the time to prepare its next generation.
 AGES = (0, 20)
 
 
-def run(command, folder, environ=None, code=0):
+def run(command, folder, environ=None, code=0, patience=PATIENCE):
     """Run a command, whose exit code is to be `code`, and give back what it wrote to `answer` in the folder, if it did.
 
-    Python may keep what it compiles, as it does wherever a package is installed.
+    Python may keep what it compiles, as it does wherever a package is installed. Raises TimeoutExpired.
     """
     environ = {**os.environ, "PUSHGRAD_RUNS": str(folder / "runs"), **(environ or {})}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=PATIENCE)
-    if done.returncode != code:
-        raise click.ClickException(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stderr[-2000:]}")
+    with (folder / "output").open("w+") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=output)
+        try:
+            ended = process.wait(patience)
+        finally:
+            process.terminate()  # launchers end what they have started
+            process.wait()
+        if ended != code:
+            output.seek(0)
+            raise click.ClickException(f"{' '.join(map(str, command))} ended with {ended}: {output.read()[-2000:]}")
     answer = folder / "answer"
     return json.loads(answer.read_text()) if answer.exists() else None
 
@@ -97,10 +104,16 @@ def restoring(servers):
 
 
 def killed(command, script, data, age):
-    """Seconds from a worker's kill to the first step that had not been done before it; its job is `age` seconds old."""
+    """Seconds from a worker's kill to the first step that had not been done before it; its job is `age` seconds old.
+
+    None if it did not come.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run([*command, PEERS / script, data, folder, str(age)], folder, {"OMP_NUM_THREADS": "1"})
+        try:
+            run([*command, PEERS / script, data, folder, str(age)], folder, {"OMP_NUM_THREADS": "1"}, patience=LONG)
+        except subprocess.TimeoutExpired:
+            return None
         return float((folder / "new").read_text()) - float((folder / "killed").read_text())
 
 
@@ -162,8 +175,14 @@ def kills_table(found):
         "", *ages, title="LeNet, 2 workers (ours + 2 servers): kill -9 to the next new step, by the job's age"
     )
     for label, seconds in found.items():
-        table.add_row(label, *(clock(median(seconds[age])) for age in ages))
+        table.add_row(label, *(_of_those_that_came(seconds[age]) for age in ages))
     return table
+
+
+def _of_those_that_came(seconds):
+    came = [one for one in seconds if one is not None]
+    missed = f", {len(seconds) - len(came)} of {len(seconds)} hung" if len(came) < len(seconds) else ""
+    return (clock(median(came)) if came else "-") + missed
 
 
 def lost_table(found):
