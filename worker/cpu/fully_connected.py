@@ -60,7 +60,7 @@ def _outputs(data: Array, weight: Array, first: Array, out: Array, least: np.flo
     (count, depth), filters = data.shape, len(weight)
     x, w, b, y = data.ctypes.data, weight.ctypes.data, first.ctypes.data, out.ctypes.data
     shape = (count, filters, depth)
-    product(x, (depth, 1), w, (1, depth), b, (0, LANES), y, filters, shape, least, room.ctypes.data)
+    product(x, (depth, 1), w, (1, depth), b, (0, LANES), y, (filters, LANES), shape, least, room.ctypes.data)
 
 
 @kernel
@@ -69,7 +69,7 @@ def _weight_gradient(grad: Array, data: Array, out: Array, room: Array) -> None:
     (count, depth), filters = data.shape, len(out)
     dy, x, dw = grad.ctypes.data, data.ctypes.data, out.ctypes.data
     shape = (filters, depth, count)
-    product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, depth, shape, LOWEST, room.ctypes.data)
+    product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), shape, LOWEST, room.ctypes.data)
 
 
 @kernel
@@ -78,4 +78,4 @@ def _data_gradient(grad: Array, weight: Array, out: Array, room: Array) -> None:
     (count, depth), filters = out.shape, len(weight)
     dy, w, dx = grad.ctypes.data, weight.ctypes.data, out.ctypes.data
     shape = (count, depth, filters)
-    product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, depth, shape, LOWEST, room.ctypes.data)
+    product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), shape, LOWEST, room.ctypes.data)
