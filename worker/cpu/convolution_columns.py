@@ -26,6 +26,7 @@ from .panels import gather
 from .plane_lanes import LANES
 from .scratch import scratch
 from .stride_phases import PhasePlan
+from .sums import sum_pixels
 from .tile_product import LOWEST
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ColumnsKernel:
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
         if len(inputs) > 2 and in_grads[2] is not None:
-            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+            sum_pixels(grad, in_grads[2])
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
             if in_grads[1] is not None:
                 self._weight_gradient(data[:, channels], grad[:, filters], _as_matrix(in_grads[1][filters]))

@@ -18,7 +18,8 @@ from numba.extending import intrinsic
 from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES
-from .vectors import FLOAT, INT, lines
+from .values import FLOAT, INT
+from .vectors import lines
 
 _FOUR = ir.VectorType(FLOAT, 4)
 

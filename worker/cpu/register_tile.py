@@ -13,7 +13,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from . import vectors
-from .vectors import FLOAT, INT, load, spread, store
+from .values import FLOAT, INT
+from .vectors import load, spread, store
 
 
 def register_tile(rows: int, columns: int) -> Any:

@@ -11,70 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-FLOAT, INT = ir.FloatType(), ir.IntType(64)
+from .values import FLOAT, INT, Value
 
 
 def _width() -> int:
-    """Floats of a vector: 16 with AVX-512, 8 with AVX, 4 elsewhere."""
-    features = llvmlite.binding.get_host_cpu_features()
-    return 16 if features.get("avx512f") else 8 if features.get("avx") else 4
+    """Floats of a vector on the processor that numba compiles for: 16 with AVX-512, 8 with AVX, 4 elsewhere."""
+    chosen = numba.config.CPU_FEATURES  # type: ignore[attr-defined]  # settings appear when it is made
+    features = str(get_host_cpu_features() if chosen is None else chosen).split(",")  # type: ignore[no-untyped-call]
+    return 16 if "+avx512f" in features else 8 if "+avx" in features else 4
 
 
 WIDTH = _width()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
-
-
-class _Value:
-    """A vector in the making, with the arithmetic that functions of `lines` use."""
-
-    def __init__(self, build: ir.IRBuilder, value: Any) -> None:
-        self.build, self.value = build, value
-
-    def _with(self, name: str, other: Any, swapped: bool = False) -> _Value:
-        right = other.value if isinstance(other, _Value) else ir.Constant(VECTOR, [float(other)] * WIDTH)
-        pair = (right, self.value) if swapped else (self.value, right)
-        return _Value(self.build, getattr(self.build, name)(*pair))
-
-    def __add__(self, other: Any) -> _Value:
-        return self._with("fadd", other)
-
-    def __sub__(self, other: Any) -> _Value:
-        return self._with("fsub", other)
-
-    def __rsub__(self, other: Any) -> _Value:
-        return self._with("fsub", other, swapped=True)
-
-    def __mul__(self, other: Any) -> _Value:
-        return self._with("fmul", other)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def beats(self, other: _Value) -> _Mask:
-        """Where it is larger than `other` or the first NaN: of equal numbers, and after a NaN, `other` stays."""
-        larger = self.build.fcmp_unordered(">", self.value, other.value)
-        return _Mask(self.build, self.build.and_(larger, self.build.fcmp_ordered("ord", other.value, other.value)))
-
-    def equals(self, other: float) -> _Mask:
-        return _Mask(self.build, self.build.fcmp_ordered("==", self.value, ir.Constant(VECTOR, [other] * WIDTH)))
-
-
-class _Mask:
-    """A choice between two vectors, number by number."""
-
-    def __init__(self, build: ir.IRBuilder, value: Any) -> None:
-        self.build, self.value = build, value
-
-    def choose(self, yes: Any, no: Any) -> _Value:
-        pair = (
-            given.value if isinstance(given, _Value) else ir.Constant(VECTOR, [float(given)] * WIDTH)
-            for given in (yes, no)
-        )
-        return _Value(self.build, self.build.select(self.value, *pair))
 
 
 def load(build: ir.IRBuilder, address: Any) -> Any:
@@ -130,7 +84,7 @@ def _along_lines(build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], 
     takes = len(signature(function).parameters)
     with cgutils.for_range_slice(build, INT(0), count, INT(WIDTH), INT) as (index, _):
         start, end = (build.gep(build.inttoptr(base, FLOAT.as_pointer()), [index]) for base in (source, target))
-        read = [_Value(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
+        read = [Value(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
         for i, made in enumerate(function(*read)):
             store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
 
