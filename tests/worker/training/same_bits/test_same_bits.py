@@ -21,7 +21,11 @@ HASWELL = ("sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "f16c", "fma", 
 SKYLAKE = (*HASWELL, "avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl")
 # What LLVM is told of an x86-64: its name, its features, and the floats of its vectors. The first is a processor with
 # vectors of 128 bits and fused multiply-adds, as ARM's are.
-KINDS = {"narrow": ("x86-64", ("fma",), 4), "haswell": ("haswell", HASWELL, 8), "avx512": ("skylake-avx512", SKYLAKE, 16)}
+KINDS = {
+    "narrow": ("x86-64", ("fma",), 4),
+    "haswell": ("haswell", HASWELL, 8),
+    "avx512": ("skylake-avx512", SKYLAKE, 16),
+}
 
 
 def made(*names, **environment):
