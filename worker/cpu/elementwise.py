@@ -10,10 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...common.call_table import Row
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 from . import double_functions, functions
+from .row_kernel import RowKernel
 from .values import Value
 from .vector_loops import mapped
 
@@ -21,21 +24,31 @@ from .vector_loops import mapped
 MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
 
-class ActivationKernel:
+class ActivationKernel(RowKernel):
     """Activation of data of any shape -> the same shape; the compiled loops see arrays as flat memory."""
 
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write f(x)."""
-        np.copyto(outputs[0], inputs[0])
-        activate(self.act_type, outputs[0])
+        return [activation_row(self.act_type, inputs[0], outputs[0])]
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write dy f'(x), computed from the output."""
-        if in_grads[0] is not None:
-            multiply_by_slope(self.act_type, outputs[0], out_grads[0], in_grads[0])
+        return [] if in_grads[0] is None else [slope_row(self.act_type, outputs[0], out_grads[0], in_grads[0])]
+
+
+def activation_row(act_type: str, data: Array, out: Array) -> Row:
+    """out = f(x) as a row of a table of calls, from arrays of one shape in C order; they may be the same."""
+    return Row(_ACTIVATION_ROWS[act_type], (data, out, out.size))
+
+
+def slope_row(act_type: str, out: Array, grad: Array, result: Array) -> Row:
+    """result = grad * f'(x), from out = f(x), as a row of a table of calls; arrays of one shape, in C order."""
+    return Row(_SLOPE_ROWS[act_type], (out, grad, result, out.size))
 
 
 def activate(act_type: str, values: Array) -> None:
@@ -177,6 +190,71 @@ def _softsign_slope(out: Array, grad: Array, result: Array) -> None:
         result[i] = grad[i] * rest * rest
 
 
+@kernel
+def _relu_at(at: int) -> int:
+    _map_relu((integer(at, 0),), (), integer(at, 1), integer(at, 2))
+    return 0
+
+
+@kernel
+def _sigmoid_at(at: int) -> int:
+    _map_sigmoid((integer(at, 0),), (), integer(at, 1), integer(at, 2))
+    return 0
+
+
+@kernel
+def _tanh_at(at: int) -> int:
+    _map_tanh((integer(at, 0),), (), integer(at, 1), integer(at, 2))
+    return 0
+
+
+@kernel
+def _softrelu_at(at: int) -> int:
+    _map_softrelu((integer(at, 0),), (), integer(at, 1), integer(at, 2))
+    return 0
+
+
+@kernel
+def _softsign_at(at: int) -> int:
+    _map_softsign((integer(at, 0),), (), integer(at, 1), integer(at, 2))
+    return 0
+
+
+@kernel
+def _relu_slope_at(at: int) -> int:
+    n = integer(at, 3)
+    _relu_slope(line(integer(at, 0), n), line(integer(at, 1), n), line(integer(at, 2), n))
+    return 0
+
+
+@kernel
+def _sigmoid_slope_at(at: int) -> int:
+    n = integer(at, 3)
+    _sigmoid_slope(line(integer(at, 0), n), line(integer(at, 1), n), line(integer(at, 2), n))
+    return 0
+
+
+@kernel
+def _tanh_slope_at(at: int) -> int:
+    n = integer(at, 3)
+    _tanh_slope(line(integer(at, 0), n), line(integer(at, 1), n), line(integer(at, 2), n))
+    return 0
+
+
+@kernel
+def _softrelu_slope_at(at: int) -> int:
+    n = integer(at, 3)
+    _softrelu_slope(line(integer(at, 0), n), line(integer(at, 1), n), line(integer(at, 2), n))
+    return 0
+
+
+@kernel
+def _softsign_slope_at(at: int) -> int:
+    n = integer(at, 3)
+    _softsign_slope(line(integer(at, 0), n), line(integer(at, 1), n), line(integer(at, 2), n))
+    return 0
+
+
 # (x, out): flat arrays of one length, which may be the same.
 FUNCTIONS: dict[str, Callable[[Array, Array], None]] = {
     "exp": _exp,
@@ -196,4 +274,18 @@ _SLOPES: dict[str, Callable[[Array, Array, Array], None]] = {
     "tanh": _tanh_slope,
     "softrelu": _softrelu_slope,
     "softsign": _softsign_slope,
+}
+_ACTIVATION_ROWS: dict[str, Callable[[int], int]] = {
+    "relu": _relu_at,
+    "sigmoid": _sigmoid_at,
+    "tanh": _tanh_at,
+    "softrelu": _softrelu_at,
+    "softsign": _softsign_at,
+}
+_SLOPE_ROWS: dict[str, Callable[[int], int]] = {
+    "relu": _relu_slope_at,
+    "sigmoid": _sigmoid_slope_at,
+    "tanh": _tanh_slope_at,
+    "softrelu": _softrelu_slope_at,
+    "softsign": _softsign_slope_at,
 }
