@@ -125,7 +125,7 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
 
 @kernel
 def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    """Write the transpose (columns, rows) of a matrix (rows, columns); their rows are `out` and `apart` floats apart."""
+    """Write the transpose (columns, rows) of a matrix (rows, columns), with rows `out` and `apart` floats apart."""
     whole, far = rows - rows % 4, columns - columns % 4
     for row in range(0, whole, 4):
         transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)
