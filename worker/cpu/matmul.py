@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...common.jit import kernel
 from ..array import Array
 from .panels import transpose
 from .plane_lanes import LANES
@@ -41,6 +42,34 @@ def matmul(
         s, s_strides = _place(first)[0], (LANES, 0)
     room, shape = _place(scratch("product", (1, ROOM)))[0], (*out.shape, left.shape[1])
     product(a, a_strides, b, b_strides, s, s_strides, c, (ldc, LANES), shape, least, room)
+
+
+def matmul_each(left: Array, right: Array, out: Array) -> None:
+    """out[i] (M, N) = left[i] (M, K) @ right[i] (K, N), float32 with three axes of any strides, `out` in C order."""
+    if not left.shape[2]:
+        out.fill(0)
+    elif out.size:
+        places = [array.__array_interface__["data"][0] for array in (left, right, out)]
+        strides = [tuple(stride // 4 for stride in array.strides) for array in (left, right, out)]
+        room = _place(scratch("product", (1, ROOM)))[0]
+        _products(len(out), *places, *strides, (*out.shape[1:], left.shape[2]), room)
+
+
+@kernel
+def _products(
+    count: int,
+    a: int,
+    b: int,
+    c: int,
+    a_strides: tuple[int, int, int],
+    b_strides: tuple[int, int, int],
+    c_strides: tuple[int, int, int],
+    shape: tuple[int, int, int],
+    room: int,
+) -> None:
+    for i in range(count):
+        left, right, out = a + 4 * i * a_strides[0], b + 4 * i * b_strides[0], c + 4 * i * c_strides[0]
+        product(left, a_strides[1:], right, b_strides[1:], 0, (0, 0), out, c_strides[1], shape, LOWEST, room)
 
 
 def transpose_into(matrix: Array, out: Array) -> None:
