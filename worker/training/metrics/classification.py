@@ -11,7 +11,6 @@ import numpy as np
 from ....common.checks import whole_number
 from ....common.errors import DataError
 from ...array import Array
-from ...cpu.array_module import NUMPY
 from .base import ratio
 from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
 
@@ -32,8 +31,8 @@ class Accuracy(ClassMetric):
         super().__init__(name, **options)
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
-        hits = likeliest(output) == true_class(label)
-        return np.count_nonzero(hits & counts), np.count_nonzero(counts)
+        right = likeliest(output) == true_class(label)
+        return int(np.count_nonzero(right & counts)), int(np.count_nonzero(counts))
 
 
 class TopKAccuracy(ClassMetric):
@@ -70,7 +69,7 @@ class CrossEntropy(ClassMetric):
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
         # In float64, where `eps` still counts beside a small probability.
         if label.ndim == 3:
-            return -(label * NUMPY.log(output.astype(np.float64) + self.eps)).sum(), label[:, 0].size
+            return -(label * np.log(output.astype(np.float64) + self.eps)).sum(), label[:, 0].size
         classes = np.where(counts, label, 0)
         if (~((classes > -1) & (classes < output.shape[1]))).any():  # NaN is no class, either
             raise DataError(
@@ -80,7 +79,7 @@ class CrossEntropy(ClassMetric):
                 remedy="Rows that are not to count need ignore_label",
             )
         chosen = np.take_along_axis(output, classes.astype(np.int64)[:, None], axis=1)[:, 0].astype(np.float64)
-        return -NUMPY.log(chosen + self.eps)[counts].sum(), int(counts.sum())
+        return -np.log(chosen + self.eps)[counts].sum(), int(counts.sum())
 
 
 class Perplexity(CrossEntropy):
