@@ -53,6 +53,7 @@ class FullyConnectedKernel(RowKernel):
 
 
 @kernel
+<<<<<<< HEAD
 def _forward(at: int) -> int:
     """out (N, F) = max(b + x W^T, least), for data (N, D) and weight (F, D)."""
     count, filters, depth = integer(at, 0), integer(at, 1), integer(at, 2)
@@ -81,3 +82,29 @@ def _backward(at: int) -> int:
     if dx:
         product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, depth, (count, depth, filters), LOWEST, room)
     return 0
+=======
+def _outputs(data: Array, weight: Array, first: Array, out: Array, least: np.float32, room: Array) -> None:
+    """out (N, F) = max(b + x W^T, least), for data (N, D), weight (F, D), and `first`, the bias to whole panels."""
+    (count, depth), filters = data.shape, len(weight)
+    x, w, b, y = data.ctypes.data, weight.ctypes.data, first.ctypes.data, out.ctypes.data
+    shape = (count, filters, depth)
+    product(x, (depth, 1), w, (1, depth), b, (0, LANES), y, (filters, LANES), shape, least, room.ctypes.data)
+
+
+@kernel
+def _weight_gradient(grad: Array, data: Array, out: Array, room: Array) -> None:
+    """out (F, D) = dy^T x, for grad (N, F) and data (N, D)."""
+    (count, depth), filters = data.shape, len(out)
+    dy, x, dw = grad.ctypes.data, data.ctypes.data, out.ctypes.data
+    shape = (filters, depth, count)
+    product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), shape, LOWEST, room.ctypes.data)
+
+
+@kernel
+def _data_gradient(grad: Array, weight: Array, out: Array, room: Array) -> None:
+    """out (N, D) = dy W, for grad (N, F) and weight (F, D)."""
+    (count, depth), filters = out.shape, len(weight)
+    dy, w, dx = grad.ctypes.data, weight.ctypes.data, out.ctypes.data
+    shape = (count, depth, filters)
+    product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), shape, LOWEST, room.ctypes.data)
+>>>>>>> f6a263b0d568562e58a8fb0a032b3e932e64717a

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..array import Array
 from .panels import transpose
 from .plane_lanes import LANES
 from .scratch import scratch
-from .tile_product import LOWEST, ROOM, product
+from .tile_product import LISTED, LOWEST, ROOM, product
+
+
+class Listed(NamedTuple):
+    """A matrix whose number (k, j) lies lanes[j] floats behind the address rows[k]; both are lists of int64."""
+
+    rows: Array
+    lanes: Array
 
 
 def matmul(
     left: Array,
-    right: Array,
+    right: Array | Listed,
     out: Array,
     first: Array | None = None,
     least: np.float32 = LOWEST,
@@ -31,7 +40,7 @@ def matmul(
     elif first is not None:
         s, s_strides = _place(first)[0], (LANES, 0)
     room, shape = _place(scratch("product", (1, ROOM)))[0], (*out.shape, left.shape[1])
-    product(a, a_strides, b, b_strides, s, s_strides, c, ldc, shape, least, room)
+    product(a, a_strides, b, b_strides, s, s_strides, c, (ldc, LANES), shape, least, room)
 
 
 def transpose_into(matrix: Array, out: Array) -> None:
@@ -40,6 +49,8 @@ def transpose_into(matrix: Array, out: Array) -> None:
     transpose(source, apart, target, pitch, *matrix.shape)
 
 
-def _place(matrix: Array) -> tuple[int, tuple[int, int]]:
-    """Where it begins, and the floats from row to row and from column to column."""
+def _place(matrix: Array | Listed) -> tuple[int, tuple[int, int]]:
+    """Where it begins, and the floats from row to row and from column to column, as `product` takes them."""
+    if isinstance(matrix, Listed):
+        return _place(matrix.rows[None])[0], (LISTED, _place(matrix.lanes[None])[0])
     return matrix.__array_interface__["data"][0], (matrix.strides[0] // 4, matrix.strides[1] // 4)

@@ -116,7 +116,7 @@ def test_a_row_that_all_rows_begin_with():
     def run(a, b, s, c, room):
         s_strides, shape = (0, 16), (7, 20, 30)
         a_, b_, s_, c_ = a.ctypes.data, b.ctypes.data, s.ctypes.data, c.ctypes.data
-        product(a_, (30, 1), b_, (20, 1), s_, s_strides, c_, 20, shape, LOWEST, room.ctypes.data)
+        product(a_, (30, 1), b_, (20, 1), s_, s_strides, c_, (20, 16), shape, LOWEST, room.ctypes.data)
 
     run(left, right, first, out, np.empty(1 << 18, np.float32))
     np.testing.assert_allclose(out, first[:20] + left @ right, rtol=1e-5, atol=1e-5)
