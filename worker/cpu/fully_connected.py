@@ -53,7 +53,6 @@ class FullyConnectedKernel(RowKernel):
 
 
 @kernel
-<<<<<<< HEAD
 def _forward(at: int) -> int:
     """out (N, F) = max(b + x W^T, least), for data (N, D) and weight (F, D)."""
     count, filters, depth = integer(at, 0), integer(at, 1), integer(at, 2)
@@ -61,7 +60,7 @@ def _forward(at: int) -> int:
     if b:
         line(first, filters)[:] = line(b, filters)
     least, shape = np.float32(0) if integer(at, 8) else LOWEST, (count, filters, depth)
-    product(x, (depth, 1), w, (1, depth), first, (0, LANES), y, filters, shape, least, integer(at, 9))
+    product(x, (depth, 1), w, (1, depth), first, (0, LANES), y, (filters, LANES), shape, least, integer(at, 9))
     return 0
 
 
@@ -72,7 +71,8 @@ def _backward(at: int) -> int:
     x, w, dy = integer(at, 3), integer(at, 4), integer(at, 5)
     dx, dw, db, room = integer(at, 6), integer(at, 7), integer(at, 8), integer(at, 9)
     if dw:
-        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, depth, (filters, depth, count), LOWEST, room)
+        shape = (filters, depth, count)
+        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), shape, LOWEST, room)
     if db:
         total, rows = line(db, filters), matrix(dy, count, filters)
         total[:] = 0
@@ -80,31 +80,6 @@ def _backward(at: int) -> int:
             for j in range(filters):
                 total[j] += rows[i, j]
     if dx:
-        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, depth, (count, depth, filters), LOWEST, room)
+        shape = (count, depth, filters)
+        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), shape, LOWEST, room)
     return 0
-=======
-def _outputs(data: Array, weight: Array, first: Array, out: Array, least: np.float32, room: Array) -> None:
-    """out (N, F) = max(b + x W^T, least), for data (N, D), weight (F, D), and `first`, the bias to whole panels."""
-    (count, depth), filters = data.shape, len(weight)
-    x, w, b, y = data.ctypes.data, weight.ctypes.data, first.ctypes.data, out.ctypes.data
-    shape = (count, filters, depth)
-    product(x, (depth, 1), w, (1, depth), b, (0, LANES), y, (filters, LANES), shape, least, room.ctypes.data)
-
-
-@kernel
-def _weight_gradient(grad: Array, data: Array, out: Array, room: Array) -> None:
-    """out (F, D) = dy^T x, for grad (N, F) and data (N, D)."""
-    (count, depth), filters = data.shape, len(out)
-    dy, x, dw = grad.ctypes.data, data.ctypes.data, out.ctypes.data
-    shape = (filters, depth, count)
-    product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), shape, LOWEST, room.ctypes.data)
-
-
-@kernel
-def _data_gradient(grad: Array, weight: Array, out: Array, room: Array) -> None:
-    """out (N, D) = dy W, for grad (N, F) and weight (F, D)."""
-    (count, depth), filters = out.shape, len(weight)
-    dy, w, dx = grad.ctypes.data, weight.ctypes.data, out.ctypes.data
-    shape = (count, depth, filters)
-    product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), shape, LOWEST, room.ctypes.data)
->>>>>>> f6a263b0d568562e58a8fb0a032b3e932e64717a
