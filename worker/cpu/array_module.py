@@ -136,6 +136,21 @@ def _fold(plain: Callable[..., Any], is_mean: bool) -> Callable[..., Any]:
     return apply
 
 
+def _matmul(left: Any, right: Any, out: Array | None = None) -> Any:
+    """numpy's, but of float32 on register tiles of our own."""
+    empty = 0 in (*left.shape, *right.shape)
+    if not _is_single(left, right) or min(left.ndim, right.ndim) < 2 or empty:
+        return np.matmul(left, right, out=out)
+    from .matmul import matmul
+
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    lefts, rights = (np.broadcast_to(array, (*stack, *array.shape[-2:])) for array in (left, right))
+    target = _target((*stack, left.shape[-2], right.shape[-1]), np.float32, out)
+    for index in np.ndindex(stack):
+        matmul(lefts[index], rights[index], target[index])
+    return _written(target, out)
+
+
 # A namespace rather than a class: operators ask it for whatever numpy has.
 NUMPY = SimpleNamespace(
     **{
@@ -144,6 +159,7 @@ NUMPY = SimpleNamespace(
         **{name: _function_of_two(name) for name in _OURS_OF_TWO},
         **{name: _through_double(name) for name in _THROUGH_DOUBLE},
         "erf": _function("erf", _plain_erf),
+        "matmul": _matmul,
         "sum": _fold(np.sum, False),
         "mean": _fold(np.mean, True),
     }
