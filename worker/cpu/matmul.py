@@ -49,10 +49,12 @@ def matmul_each(left: Array, right: Array, out: Array) -> None:
     if not left.shape[2]:
         out.fill(0)
     elif out.size:
-        places = [array.__array_interface__["data"][0] for array in (left, right, out)]
-        strides = [tuple(stride // 4 for stride in array.strides) for array in (left, right, out)]
+        a, b, c = (array.__array_interface__["data"][0] for array in (left, right, out))
+        a_strides, b_strides, c_strides = (
+            tuple(stride // 4 for stride in array.strides) for array in (left, right, out)
+        )
         room = _place(scratch("product", (1, ROOM)))[0]
-        _products(len(out), *places, *strides, (*out.shape[1:], left.shape[2]), room)
+        _products(len(out), a, b, c, a_strides, b_strides, c_strides, (*out.shape[1:], left.shape[2]), room)
 
 
 @kernel
@@ -69,7 +71,7 @@ def _products(
 ) -> None:
     for i in range(count):
         left, right, out = a + 4 * i * a_strides[0], b + 4 * i * b_strides[0], c + 4 * i * c_strides[0]
-        product(left, a_strides[1:], right, b_strides[1:], 0, (0, 0), out, c_strides[1], shape, LOWEST, room)
+        product(left, a_strides[1:], right, b_strides[1:], 0, (0, 0), out, (c_strides[1], LANES), shape, LOWEST, room)
 
 
 def transpose_into(matrix: Array, out: Array) -> None:
