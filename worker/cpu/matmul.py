@@ -49,12 +49,15 @@ def matmul_each(left: Array, right: Array, out: Array) -> None:
     if not left.shape[2]:
         out.fill(0)
     elif out.size:
-        a, b, c = (array.__array_interface__["data"][0] for array in (left, right, out))
-        a_strides, b_strides, c_strides = (
-            tuple(stride // 4 for stride in array.strides) for array in (left, right, out)
-        )
+        (a, b, c), (lefts, rights, outs) = zip(*(_stack(array) for array in (left, right, out)), strict=True)
         room = _place(scratch("product", (1, ROOM)))[0]
-        _products(len(out), a, b, c, a_strides, b_strides, c_strides, (*out.shape[1:], left.shape[2]), room)
+        _products(len(out), a, b, c, lefts, rights, outs, (*out.shape[1:], left.shape[2]), room)
+
+
+def _stack(matrices: Array) -> tuple[int, tuple[int, int, int]]:
+    """Where they begin, and the floats from matrix to matrix, from row to row and from column to column."""
+    apart, down, right = (stride // 4 for stride in matrices.strides)
+    return matrices.__array_interface__["data"][0], (apart, down, right)
 
 
 @kernel
