@@ -26,7 +26,7 @@ BETWEEN = re.compile(r"^(During handling of the above|The above exception was)")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job that has ended well. `folder` is its run (docs/runs.md), `values` what the function returned, by rank.
+    """A job that has succeeded. `folder` is its run (docs/runs.md), `values` what the function returned, by rank.
 
     Of a script the values are None.
     """
@@ -131,7 +131,7 @@ def _last_traceback(lines: list[str]) -> str:
 
 def _with_cells(text: str) -> str:
     """The text with notebook cells called as the notebook does: `Cell In[3]`."""
-    from .cell import shell
+    from ..common.cell import shell
 
     compiler = getattr(shell(), "compile", None)
 

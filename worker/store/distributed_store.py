@@ -28,11 +28,11 @@ from .big_arrays import big_array_bound
 from .flight import Flight, Leg
 from .job_session import JobSession
 from .key_requests import KeyRequests, Placed
-from .keys import KeyInfo
+from .keys import First, KeyInfo
 from .kvstore import KVStore
 from .server_calls import ServerCalls
 from .session import Session
-from .shared_memory import share
+from .shared_memory import share, worth_sharing
 
 MUCH = 1 << 20  # bytes: a key of this size or more is not held back until others can travel with it
 
@@ -108,22 +108,27 @@ class KVStoreDist(KVStore):
         """The value (*shape of the key) in shared memory, which the servers update; None if the key is not there."""
         return self.keys[key].value
 
-    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+    def _init(self, items: Sequence[First]) -> None:
         whole = self.optimizer is not None and self.optimizer.whole
-        for info, _ in items:
+        for info, *_ in items:
             row = info.width if info.row_sparse else 1
             info.parts = self._assignment.place(info.size, info.dtype.itemsize, row, whole)
-        said = "; ".join(f"{info.name} {info.shape} {info.dtype} {info.row_sparse}" for info, _ in items)
+        said = "; ".join(f"{i.name} {i.shape} {i.dtype} {i.row_sparse} {rate} {decay}" for i, _, rate, decay in items)
+
+        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
+        shares = self._mode == "sync" and self._transport.shares_memory
+        moving = list(worth_sharing(items)) if shares else []
+        away = {first.info.name for part in moving for first in part}
 
         def send() -> None:
-            for info, array in items:
-                self._submit(self._requests.init(info, array, lr_mult, wd_mult))
+            for first in items:
+                self._submit(self._requests.init(first, first.info.name in away))
             self.wait()
 
-        self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
-        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
-        if self._mode == "sync" and self._transport.shares_memory:
-            share(self._calls, [info for info, _ in items if not info.row_sparse])
+        self._calls.agree("init", said, send)
+        for part in moving:
+            if not share(self._calls, part):
+                self._give([(info, "weight", array) for info, array, *_ in part])
 
     def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
         def send() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Row
 from ...common.errors import ParameterError, ShapeError
 from ...common.slices import tree_reduce
 from ...ps.optimizer import create as make_optimizer
@@ -20,20 +21,20 @@ from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
 from .keeper import Keepable
-from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
+from .keys import First, KeyInfo, check, deliver, fitting, for_each, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
 
 class KVStore(Keepable, StoreKind):
-    """Keys to arrays that all workers share.
+    """A mapping of keys to arrays that all workers share.
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
-    arrays. Arrays are numpy's or anything else that speaks DLPack, of the key's shape where no other is given; dtype
+    arrays. Arrays are numpy's or anything else that supports DLPack, of the key's shape where no other is given; dtype
     float32 or float64 (int32 and int64 can be summed, but no optimizer takes them); others are converted to the key's.
 
-    Methods raise ParameterError for a key that is none or not initialised, ShapeError for an array of another shape, or
-    of a dtype whose numbers the key cannot hold; in a job RemoteError if a server has refused something, PeerLost or
+    Methods raise ParameterError for a key that is invalid or not initialised, ShapeError for an array of another shape,
+    or of a dtype whose numbers the key cannot hold; in a job RemoteError if a server has refused something, PeerLost or
     JobError if the job is over.
     """
 
@@ -54,20 +55,26 @@ class KVStore(Keepable, StoreKind):
         self.wait()
         self.session.barrier()
 
-    def init(self, key: Any, value: Any, lr_mult: float = 1.0, wd_mult: float = 1.0, row_sparse: bool = False) -> None:
+    def init(self, key: Any, value: Any, lr_mult: Any = 1.0, wd_mult: Any = 1.0, row_sparse: Any = False) -> None:
         """Give keys their first value: rank 0's, whatever the others pass. Every worker calls it, in the same order.
 
         `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys. `row_sparse` ones
-        (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
-        cannot be kept, DataError if another worker initialises something else.
+        (axis 0 counts the rows) can be pushed and pulled by rows. Each of the three holds for all keys, or is a list
+        with one for each. Raises ParameterError if a key is there already or cannot be kept, DataError if another
+        worker initialises something else.
         """
         found = [(name, np.asarray(to_numpy(lone(name, array)), order="C")) for name, array in pairs(key, value)]
-        items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
-        self._init(items, lr_mult, wd_mult)
+        rates, decays, by_rows = (for_each(key, one) for one in (lr_mult, wd_mult, row_sparse))
+        self._init(
+            [
+                First(self.keys.new(name, array, sparse), array, rate, decay)
+                for (name, array), rate, decay, sparse in zip(found, rates, decays, by_rows, strict=True)
+            ]
+        )
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
-        its arrays at once. Keys of higher `priority` travel first. DataError if a value is NaN or infinite.
+        its arrays at once. Keys of higher `priority` are sent first. DataError if a value is NaN or infinite.
         """
         with self.together():  # keys that are pushed in a list share messages
             for name, item in pairs(key, value):
@@ -105,8 +112,8 @@ class KVStore(Keepable, StoreKind):
     def row_sparse_push(self, key: Any, value: Any, row_ids: Any, priority: int = 0) -> None:
         """Push gradients of some rows: value[i] is that of row row_ids[i], and those of one row are added up.
 
-        This is the worker's push of the step: one that has no rows must push none of them. Optimizers touch the pushed
-        rows alone: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
+        This is the worker's push of the step: one that has no rows must push none of them. Optimizers touch only the
+        pushed rows: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
         row-sparse or an id is not a row of it, DataError if a value is NaN or infinite.
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
@@ -176,7 +183,7 @@ class KVStore(Keepable, StoreKind):
         """A new uninitialised array of the key's shape and dtype to make gradients in.
 
         In a job on one host, the first one for a key is where the server reads it: push does not copy then, and the
-        array must stay as it is until a pull or `wait` has returned.
+        array must not change until a pull or `wait` has returned.
         """
         info = self.keys[key]
         return aligned_empty(info.shape, info.dtype)
@@ -202,23 +209,25 @@ class KVStore(Keepable, StoreKind):
 
     @abstractmethod
     def close(self) -> None:
-        """Wait for what is under way and free the keys. Every worker calls it; the job goes on."""
+        """Wait for pending requests and free the keys. Every worker calls it; the job continues."""
 
     # ---- what fit calls
 
-    def init_states(self, key: Any, states: dict[str, Any]) -> None:
-        """Give the optimizer's states of an initialised key, arrays of its shape by name, their first values: rank 0's.
+    def init_states(self, states: Mapping[Any, Mapping[str, Any]]) -> None:
+        """Give the optimizer's states of initialised keys their first values, rank 0's: by key, then by the state's
+        name, arrays of the key's shape.
 
         Every worker calls it. Raises ParameterError or RemoteError if the optimizer has no such state.
         """
-        info = self.keys[key]
-        if states:
-            self._give([(info, name, fitting(info, value)) for name, value in states.items()])
+        infos = [(self.keys[key], given) for key, given in states.items()]
+        parts = [(info, name, fitting(info, value)) for info, given in infos for name, value in given.items()]
+        if parts:
+            self._give(parts)
 
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
         """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.
 
-        `lr` is the step's learning rate. `array` must stay as it is until `wait` has returned. Raises ParameterError if
+        `lr` is the step's learning rate. `array` must not change until `wait` has returned. Raises ParameterError if
         `n` is not the next step, DataError naming rank, key and step if a value is NaN or infinite.
         """
         info = self.keys[key]
@@ -228,6 +237,19 @@ class KVStore(Keepable, StoreKind):
     def push_row_gradient(self, key: Any, gradient: RowGradient, n: int, lr: float, priority: int = 0) -> None:
         """As push_gradient, for some rows of a row-sparse key; there may be none."""
         self._push_rows(self.keys[key], gradient, n, lr, priority)
+
+    def update_rows(self, key: Any, gradient: Array) -> list[Row] | None:
+        """What pushes `gradient`, of the key's shape, as rows of a table of calls; None if only `push_gradient` can.
+
+        A step in which they run lies between `begin_rows` and `end_rows`. They raise what `push_gradient` does.
+        """
+        return None
+
+    def begin_rows(self, lr: float) -> None:
+        """The next step has this learning rate."""
+
+    def end_rows(self, n: int, lr: float) -> None:
+        """Step `n` (from 1, without gaps) of the rows is over; what was pushed instead counts already."""
 
     def pull_weight(self, key: Any, out: Array, priority: int = 0) -> None:
         """Have the value after the last push written to `out`, and return; it is there when `wait` returns.

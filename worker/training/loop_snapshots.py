@@ -22,11 +22,11 @@ from ..store.contents import contents, give_back
 from ..store.keeper import Kept
 from ..store.kvstore import KVStore
 from . import script_run
-from .fit_state import random_state, residuals_of, restore_random
+from .process_state import random_state, residuals_of, restore_random
 from .script_run import Identity, ScriptRun
 from .snapshot_options import SnapshotOptions
-from .snapshots import write_whole
 from .turns import Turns
+from .whole_snapshot import write_whole
 
 EXTRA = "kv.snapshot: extra"
 

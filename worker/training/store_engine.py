@@ -68,6 +68,12 @@ class HostEngine(Engine):
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def _make_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
+        exchange = self._new_exchange(slices, before)
+        if self.executor is not None:
+            self.executor.finish_by(exchange.rows)
+        return exchange
+
+    def _new_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
         bad = self._setup.bad_steps
         if bad.policy == "skip" and self.executor is not None:
             self.executor.show_overflow()  # such a step is left out as well, by all workers
@@ -116,6 +122,7 @@ class HostEngine(Engine):
     def capture(self, whole: bool) -> Capture:
         """Begin to copy; what lies in no array of this worker's, or is newer on the servers, is fetched from there."""
         assert self._copies is not None
+        self._exchange.asks_before[0] = 1
         names = self._tables if self.is_exact else self._weights
         return self._copies.capture([name for name in names if self.store.value(name) is None], whole)
 
@@ -145,11 +152,12 @@ class HostEngine(Engine):
     def _publish(self) -> None:
         """Hand the initial parameters, and optimizer states of earlier fits, to the store."""
         self.store.set_optimizer(self._setup.optimizer_going_on())
-        for name, array in self._parameters.arguments.items():
-            # Fixed ones, too: all ranks begin with rank 0's values.
-            self.store.init(name, array, *self._parameters.multipliers[name], row_sparse=name in self._tables)
-            if name not in self._parameters.fixed:
-                self.store.init_states(name, self._setup.kept_states(name))
+        # Fixed ones, too: all ranks begin with rank 0's values.
+        names, arrays = list(self._parameters.arguments), list(self._parameters.arguments.values())
+        multipliers = [self._parameters.multipliers[name] for name in names]
+        rates, decays = [rate for rate, _ in multipliers], [decay for _, decay in multipliers]
+        self.store.init(names, arrays, rates, decays, [name in self._tables for name in names])
+        self.store.init_states({name: self._setup.kept_states(name) for name in self._setup.learned})
 
     def _bind(self) -> None:
         """Bind this worker's share of the batch to the arrays that the store updates, where these are in reach.
@@ -185,9 +193,8 @@ class HostEngine(Engine):
 
     def _fetch(self) -> None:
         """Copy all parameters from the store that do not lie in it: at first, what rank 0 sent."""
-        for name, array in self._weights.items():
-            if self.executor is None or self.store.value(name) is None:
-                self.store.pull(name, out=array)
+        away = [name for name in self._weights if self.executor is None or self.store.value(name) is None]
+        self.store.pull(away, out=[self._weights[name] for name in away])
 
     def _step(self, batch: DataBatch) -> None:
         """One update of every parameter, unless it is left out."""
@@ -234,6 +241,8 @@ class HostEngine(Engine):
 
     def _look_up(self, executor: StepExecutor, batch: DataBatch) -> None:
         """Fetch the rows of tables that this step's examples need."""
+        if not self._lookups:
+            return
         data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
         for lookup in self._lookups:
             lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)

@@ -1,0 +1,191 @@
+"""Matrices as panels of sixteen lanes, the way in which products read their factors.
+
+A panel holds `depth` rows of sixteen numbers, one after the other: a row for each place on the inner axis of the
+product, and a lane for each column of B, or row of A. Panels lie side by side, 16 * depth floats apart.
+
+All addresses are those of float32, and strides count floats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ...common.jit import kernel
+from ..array import Array
+from .plane_lanes import LANES
+from .values import FLOAT, INT
+from .vectors import lines
+
+_FOUR = ir.VectorType(FLOAT, 4)
+
+
+def _same(number: Any) -> tuple[Any, ...]:
+    return (number,)
+
+
+def _read(context: Any, address: Any) -> Any:
+    """The float at `address`."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        return build.load(build.inttoptr(args[0], FLOAT.as_pointer()))
+
+    return types.float32(types.int64), codegen
+
+
+def _write(context: Any, address: Any, number: Any) -> Any:
+    """Write a float to `address`."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        build.store(args[1], build.inttoptr(args[0], FLOAT.as_pointer()))
+        return cg.get_dummy_value()
+
+    return types.void(types.int64, types.float32), codegen
+
+
+def _read_address(context: Any, address: Any) -> Any:
+    """The address that is kept at `address`."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        return build.load(build.inttoptr(args[0], INT.as_pointer()))
+
+    return types.int64(types.int64), codegen
+
+
+def _write_address(context: Any, address: Any, kept: Any) -> Any:
+    """Write `kept`, an address, to `address`."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        build.store(args[1], build.inttoptr(args[0], INT.as_pointer()))
+        return cg.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+def _transpose_lines(context: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
+    """Four lines of `count` floats, a multiple of 4, `apart` floats from line to line -> `count` lines of four floats.
+
+    Those lie `out` floats apart, at `target`.
+    """
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        source, apart, target, out, count = args
+        with cgutils.for_range_slice(build, INT(0), count, INT(4), INT) as (index, _):
+            start = build.gep(build.inttoptr(source, FLOAT.as_pointer()), [index])
+            end = build.gep(build.inttoptr(target, FLOAT.as_pointer()), [build.mul(index, out)])
+            rows = []
+            for i in range(4):
+                place = build.gep(start, [build.mul(apart, INT(i))])
+                rows.append(build.load(build.bitcast(place, _FOUR.as_pointer()), align=4))
+            for i, column in enumerate(_transposed(build, rows)):
+                place = build.gep(end, [build.mul(out, INT(i))])
+                build.store(column, build.bitcast(place, _FOUR.as_pointer()), align=4)
+        return cg.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen
+
+
+def _transposed(build: ir.IRBuilder, rows: list[Any]) -> list[Any]:
+    """Four vectors of four numbers, transposed: numbers of two rows alternate first, then pairs of such numbers."""
+
+    def mixed(left: Any, right: Any, order: list[int]) -> Any:
+        return build.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), 4), order))
+
+    columns = []
+    for alternate in ([0, 4, 1, 5], [2, 6, 3, 7]):
+        upper, lower = mixed(rows[0], rows[1], alternate), mixed(rows[2], rows[3], alternate)
+        columns += [mixed(upper, lower, [0, 1, 4, 5]), mixed(upper, lower, [2, 3, 6, 7])]
+    return columns
+
+
+_copy = lines(_same)
+# What intrinsics are called with, in kernels, is not what their functions take.
+read: Any = intrinsic(_read)
+write: Any = intrinsic(_write)
+read_address: Any = intrinsic(_read_address)
+write_address: Any = intrinsic(_write_address)
+transpose_lines: Any = intrinsic(_transpose_lines)
+
+
+@kernel
+def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
+    """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
+
+    Lanes that are missing in the last panel are zero.
+    """
+    along, across = strides
+    for first in range(0, lanes, LANES):
+        taken, panel, used = source + 4 * first * across, target + 4 * first * depth, min(LANES, lanes - first)
+        whole, far = 0, 0  # lanes, and their places, that are moved as vectors
+        if across == 1 and used == LANES:
+            for k in range(depth):
+                _copy(taken + 4 * k * along, 0, panel + 4 * LANES * k, 0, LANES)
+            continue
+        if along == 1:
+            whole, far = used - used % 4, depth - depth % 4
+            for lane in range(0, whole, 4):
+                transpose_lines(taken + 4 * lane * across, across, panel + 4 * lane, LANES, far)
+        for k in range(depth):
+            for lane in range(whole if k < far else 0, LANES):
+                number = read(taken + 4 * (k * along + lane * across)) if lane < used else 0.0
+                write(panel + 4 * (LANES * k + lane), number)
+
+
+@kernel
+def pack_listed(rows: int, lanes: int, depth: int, count: int, target: int) -> None:
+    """As `pack`, for a matrix whose number (k, j) lies lanes[j] floats behind the address rows[k].
+
+    `rows` and `lanes` are addresses of such lists, of int64; neighbouring lanes often lie side by side. Sixteen floats
+    are read for each lane, and as many are written behind the last panel.
+    """
+    runs = np.empty((LANES, 3), np.int64)
+    for first in range(0, count, LANES):
+        found = _find_runs(lanes + 8 * first, min(LANES, count - first), runs)
+        _gather(rows, depth, runs[:found], target + 4 * first * depth, LANES)
+
+
+@kernel
+def gather(rows: Array, lanes: Array, target: Array) -> None:
+    """Write a matrix (depth, count) such as those of `pack_listed`; `target` has at least sixteen floats more, flat."""
+    runs = np.empty((len(lanes), 3), np.int64)
+    found = _find_runs(lanes.ctypes.data, len(lanes), runs)
+    _gather(rows.ctypes.data, len(rows), runs[:found], target.ctypes.data, len(lanes))
+
+
+@kernel
+def _find_runs(lanes: int, count: int, runs: Array) -> int:
+    """Write each run of lanes that lie side by side: its first lane, place and length. Returns how many there are."""
+    found = 0
+    for lane in range(count):
+        place = read_address(lanes + 8 * lane)
+        if found and place == runs[found - 1, 1] + runs[found - 1, 2]:
+            runs[found - 1, 2] += 1
+        else:
+            runs[found, 0], runs[found, 1], runs[found, 2] = lane, place, 1
+            found += 1
+    return found
+
+
+@kernel
+def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None:
+    for k in range(depth):
+        row, line = read_address(rows + 8 * k), target + 4 * k * apart
+        for i in range(len(runs)):
+            # Whole vectors are copied. What is too much lies where the next run, or row, is written afterwards.
+            length = (runs[i, 2] + LANES - 1) // LANES * LANES
+            _copy(row + 4 * runs[i, 1], 0, line + 4 * runs[i, 0], 0, length)
+
+
+@kernel
+def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
+    """Write the transpose (columns, rows) of a matrix (rows, columns); their rows are `out` and `apart` apart."""
+    whole, far = rows - rows % 4, columns - columns % 4
+    for row in range(0, whole, 4):
+        transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)
+    for row in range(rows):
+        for column in range(far if row < whole else 0, columns):
+            write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))
