@@ -209,6 +209,8 @@ def test_old_guesses_vanish_at_once(page, give, image_file):
     page.evaluate("Shiny.setInputValue = () => {}")  # an answer that does not come
     give(page, image_file("blue"))
     page.locator("#answer[data-waits]:empty").wait_for()
+    style = page.evaluate("(({content, maskImage}) => [content, maskImage])(getComputedStyle(answer, '::after'))")
+    assert style == ['"Looking …"', "none"], "Shiny's own indicator covers it"
 
 
 def test_the_camera_takes_a_picture(page):
