@@ -106,13 +106,15 @@ def restoring(servers):
 def killed(command, script, data, age):
     """Seconds from a worker's kill to the first step that had not been done before it; its job is `age` seconds old.
 
-    None if it did not come.
+    None if it did not come, to a peer.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             run([*command, PEERS / script, data, folder, str(age)], folder, {"OMP_NUM_THREADS": "1"}, patience=LONG)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, click.ClickException):
+            if command[: len(LAUNCH)] == LAUNCH:
+                raise
             return None
         return float((folder / "new").read_text()) - float((folder / "killed").read_text())
 
@@ -181,7 +183,7 @@ def kills_table(found):
 
 def _of_those_that_came(seconds):
     came = [one for one in seconds if one is not None]
-    missed = f", {len(seconds) - len(came)} of {len(seconds)} hung" if len(came) < len(seconds) else ""
+    missed = f", {len(seconds) - len(came)} of {len(seconds)} did not go on" if len(came) < len(seconds) else ""
     return (clock(median(came)) if came else "-") + missed
 
 
