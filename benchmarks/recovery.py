@@ -121,7 +121,7 @@ def killed(command, script, data, age):
 
 def all_costs(quick, data):
     """`cost` of LeNet and of 102 MB, in one process and in a job."""
-    sizes = {"lenet": (600, 300) if quick else (3000, 500), "102mb": (12, 6) if quick else (60, 12)}
+    sizes = {"lenet": (600, 300) if quick else (2000, 400), "102mb": (12, 6) if quick else (48, 12)}
     for network, (steps, every) in sizes.items():
         for command in ((sys.executable,), JOB):
             yield cost(network, command, steps, every, data)
