@@ -1,8 +1,9 @@
-"""What operators without a kernel compute with on the CPU: numpy, but with functions and sums of our own.
+"""What operators without a kernel compute with on the CPU: numpy, but with functions, sums and products of our own.
 
-numpy's exp, log, tanh and the like are others on each kind of processor, and so are their last bits. Ours are the same
-everywhere (functions.py, sums.py). What is rare goes through float64: whatever a processor makes of the 53rd bit, it is
-gone when the result has been rounded to 24, but for one in a hundred million numbers or so.
+numpy's exp, log, tanh and the like are others on each kind of processor, as are BLAS's products, and so are their last
+bits. Ours are the same everywhere (functions.py, sums.py, matmul.py). What is rare goes through float64: whatever a
+processor makes of the 53rd bit, it is gone when the result has been rounded to 24, but for one in a hundred million
+numbers or so.
 """
 
 from __future__ import annotations
@@ -136,19 +137,29 @@ def _fold(plain: Callable[..., Any], is_mean: bool) -> Callable[..., Any]:
     return apply
 
 
-def _matmul(left: Any, right: Any, out: Array | None = None) -> Any:
-    """numpy's, but of float32 on register tiles of our own."""
-    empty = 0 in (*left.shape, *right.shape)
-    if not _is_single(left, right) or min(left.ndim, right.ndim) < 2 or empty:
-        return np.matmul(left, right, out=out)
+def _matmul(x: Any, y: Any, out: Array | None = None) -> Array:
+    """numpy's matmul, but of float32 on register tiles of our own: BLAS has others for each kind of processor."""
+    if not _is_single(x, y) or min(x.ndim, y.ndim) < 2:
+        made: Array = np.matmul(x, y, out=out)
+        return made
+    if x.shape[-1] != y.shape[-2]:
+        raise ValueError(f"matmul: matrices of {x.shape[-2:]} and {y.shape[-2:]}")
     from .matmul import matmul
 
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    lefts, rights = (np.broadcast_to(array, (*stack, *array.shape[-2:])) for array in (left, right))
-    target = _target((*stack, left.shape[-2], right.shape[-1]), np.float32, out)
-    for index in np.ndindex(stack):
-        matmul(lefts[index], rights[index], target[index])
+    stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    target = _target((*stack, x.shape[-2], y.shape[-1]), np.float32, out)
+    if not x.shape[-1]:
+        target.fill(0)
+    elif target.size:
+        matmul(_stacked(x, stack), _stacked(y, stack), _stacked(target, stack))
     return _written(target, out)
+
+
+def _stacked(matrices: Array, stack: tuple[int, ...]) -> Array:
+    """Matrices (..., M, N) as (how many there are in `stack`, M, N)."""
+    if matrices.shape[:-2] != stack:
+        matrices = np.broadcast_to(matrices, (*stack, *matrices.shape[-2:]))
+    return matrices.reshape(math.prod(stack), *matrices.shape[-2:])
 
 
 # A namespace rather than a class: operators ask it for whatever numpy has.

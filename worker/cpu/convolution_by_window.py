@@ -14,6 +14,7 @@ import numpy as np
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, window_columns
 from .matmul import matmul
+from .sums import sum_pixels
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -63,7 +64,9 @@ class DealtColumns:
         """
         runs, flat = self.runs[: len(grad)], _flat(grad)
         bias_and_pooling.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
-        bias_grad += np.add.reduce(flat, axis=(0, 2))
+        sums = np.empty_like(bias_grad)
+        sum_pixels(flat, sums)
+        bias_grad += sums
         return runs
 
     def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:

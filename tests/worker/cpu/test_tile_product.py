@@ -6,7 +6,6 @@ import pytest
 from llvmlite import ir
 
 from pushgrad.worker.cpu import vectors
-from pushgrad.worker.cpu.array_module import NUMPY
 from pushgrad.worker.cpu.matmul import matmul
 from pushgrad.worker.cpu.panels import address
 from pushgrad.worker.cpu.register_tile import register_tile
@@ -127,30 +126,3 @@ def test_several_products():
     matmul(left, np.pad(rights, ((0, 0), (0, 0), (0, 12))), panels[:, :, :7])
     np.testing.assert_array_equal(panels[:, :, :7].transpose(0, 2, 1, 3).reshape(3, 7, 32)[:, :, :20], outs)
     assert (panels[:, :, 7] == 7).all()
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ((4, 3), (3, 5)),
-        ((2, 4, 3), (3, 5)),
-        ((1, 2, 4, 3), (6, 1, 3, 5)),
-        ((3,), (3, 5)),
-        ((0, 3), (3, 5)),
-        ((2, 0), (0, 3)),
-    ],
-)
-def test_what_operators_multiply(left, right):
-    a, b = normal(17, *left), normal(18, *right)
-    expected = np.matmul(a.astype(np.float64), b)
-    made = NUMPY.matmul(a, b)
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-5)
-    out = np.empty(expected.T.shape, np.float32).T  # rows that are no runs of memory
-    assert NUMPY.matmul(a, b, out=out) is out
-    np.testing.assert_array_equal(out, made)
-
-
-def test_doubles_are_multiplied_by_numpy():
-    a, b = np.random.default_rng(19).standard_normal((2, 4, 4))
-    np.testing.assert_array_equal(NUMPY.matmul(a, b), a @ b)
