@@ -33,7 +33,7 @@ class Row:
 
     Each argument takes 8 bytes: whole numbers, floats in double precision, arrays and room as their addresses; None
     counts as 0. The function returns 0 to go on, 1 to stop, or by a negative number how many rows are to be passed
-    over. Where the loop stops, Python calls `stopped`: errors are raised there. Without a function it always stops.
+    over. Where the loop stops, Python calls `stopped`, which may raise. Without a function the loop always stops.
     """
 
     function: Any = None

@@ -16,6 +16,7 @@ from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, window_columns
 from .plane_lanes import LANES
 from .scratch import scratch
+from .sums import sum_pixels
 from .tile_product import LOWEST, ROOM, product
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ class DealtColumns:
         """
         runs, flat = self.runs[: len(grad)], _flat(grad)
         bias_and_pooling.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
-        bias_grad += np.add.reduce(flat, axis=(0, 2))
+        sums = np.empty_like(bias_grad)
+        sum_pixels(flat, sums)
+        bias_grad += sums
         return runs
 
     def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:

@@ -71,8 +71,7 @@ def _backward(at: int) -> int:
     x, w, dy = integer(at, 3), integer(at, 4), integer(at, 5)
     dx, dw, db, room = integer(at, 6), integer(at, 7), integer(at, 8), integer(at, 9)
     if dw:
-        shape = (filters, depth, count)
-        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), shape, LOWEST, room)
+        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), (filters, depth, count), LOWEST, room)
     if db:
         total, rows = line(db, filters), matrix(dy, count, filters)
         total[:] = 0
@@ -80,6 +79,5 @@ def _backward(at: int) -> int:
             for j in range(filters):
                 total[j] += rows[i, j]
     if dx:
-        shape = (count, depth, filters)
-        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), shape, LOWEST, room)
+        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), (count, depth, filters), LOWEST, room)
     return 0

@@ -28,7 +28,7 @@ MOST_ROWS = 4096  # of a part of A, where the inner axis is short
 # Floats of working memory for `product`: the parts, what may be written behind one, a corner, a line of zeros, and the
 # addresses of rows.
 ROOM = PART_A + PART_B + CORNER + 2 * LANES + 2 * MOST_ROWS
-LISTED = -1
+LISTED = -(1 << 40)  # no stride of a matrix
 LOWEST = np.float32(-np.inf)
 
 

@@ -83,6 +83,35 @@ def test_sums_and_means(name, axis, keepdims):
         np.testing.assert_allclose(out, exact, rtol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((3, 4), (4, 5)),
+        ((70, 300), (300, 33)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((2, 1, 3, 4), (5, 4, 6)),
+        ((3, 0), (0, 5)),
+        ((0, 4), (4, 5)),
+        ((0, 3, 4), (0, 4, 5)),
+    ],
+)
+def test_products(left, right):
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=left).astype(np.float32), rng.normal(size=right).astype(np.float32)
+    expected = np.matmul(a.astype(np.float64), b)
+    into, turned = np.empty(expected.shape, np.float32), np.empty(expected.swapaxes(-1, -2).shape, np.float32)
+    assert NUMPY.matmul(a, b, out=into) is into
+    NUMPY.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out=turned)
+    for found in (NUMPY.matmul(a, b), into, turned.swapaxes(-1, -2)):
+        assert (found.shape, found.dtype) == (expected.shape, np.float32)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_products_of_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"\(5, 4\) and \(5, 4\)"):
+        NUMPY.matmul(X, X)
+
+
 def test_what_is_not_float32_is_numpys():
     assert NUMPY.sum(X > 0.5) == (X > 0.5).sum()
     assert NUMPY.sum(X.astype(np.float64)) == X.astype(np.float64).sum()

@@ -1,20 +1,28 @@
 """Small trainings of which every bit is to be the same on all processors: a checksum of each, in JSON.
 
-    python trainings.py [NAME...]
+    python trainings.py [NAME...] > checksums.json
 
-Data are whole numbers divided by a power of two, so that they are exact. `S` slices decide the order of sums, not the
-number of cores.
+With FLOATS_OF_VECTORS the width of vectors is not that of the processor. Data are whole numbers divided by a power of
+two, and so exact. The number of slices is fixed: it decides in which order gradients are added up.
 """
 
 import hashlib
 import json
+import os
 import sys
 
 import numpy as np
+from llvmlite import ir
 
 import pushgrad as mx
+from pushgrad.worker.cpu import vectors
 
 sym = mx.sym
+
+# Before any kernel is declared. Where the processor has not as many, LLVM takes several registers for a vector.
+if "FLOATS_OF_VECTORS" in os.environ:
+    vectors.WIDTH = int(os.environ["FLOATS_OF_VECTORS"])
+    vectors.VECTOR = ir.VectorType(vectors.FLOAT, vectors.WIDTH)
 
 
 def numbers(shape, seed):
@@ -90,6 +98,4 @@ def trained(net, data, classes, **options):
 TRAININGS = {function.__name__: function for function in (convolved, functions, perceptron, lenet, recurrent)}
 
 if __name__ == "__main__":
-    from pushgrad.worker.cpu.vectors import WIDTH
-
-    print(json.dumps({name: TRAININGS[name]() for name in sys.argv[1:] or TRAININGS} | {"width": WIDTH}, indent=1))
+    print(json.dumps({name: TRAININGS[name]() for name in sys.argv[1:] or TRAININGS}, indent=1))
