@@ -30,7 +30,6 @@ from .turns import Turns
 
 PATIENCE = 60.0  # seconds that rank 0 waits for the parts of other workers
 LOOK = 0.05  # seconds between two looks for them
-ASK_AGAIN = 0.5  # seconds between two questions to rank 0 at most: a signal may ask for a snapshot meanwhile
 
 
 class Snapshots:
@@ -45,7 +44,7 @@ class Snapshots:
             run.lock()
         run.heed()
         self._head = run.head(fit, identity)
-        self._turns = Turns(interval, ASK_AGAIN)
+        self._turns = Turns(interval)
         self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
         self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
