@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts, delays and loses what passes."""
+"""A TCP proxy that cuts and delays what passes."""
 
 import contextlib
 import random
@@ -11,14 +11,11 @@ class Proxy:
     """Forwards connections to the port that `target` gives, and cuts them after a random number of bytes.
 
     A share `late` of what it reads waits for 0.1 to 0.3 s, as on a line that loses packets, which are sent again.
-    While `way` is cleared, nothing gets through, and nobody is told.
     """
 
     def __init__(self, target, seed, cuts=0, low=0, high=0, late=0.0):
         self.target, self.random, self.cuts, self.limits, self.cut = target, random.Random(seed), cuts, (low, high), 0
         self.late, self.delayed = late, 0
-        self.way = threading.Event()
-        self.way.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.threads = [threading.Thread(target=self.accept)]
@@ -53,7 +50,6 @@ class Proxy:
                 if self.random.random() < self.late:
                     self.delayed += 1
                     time.sleep(self.random.uniform(0.1, 0.3))
-                self.way.wait()
                 if data:
                     target.sendall(data)
                 if budget[0] < 0:
@@ -64,7 +60,6 @@ class Proxy:
 
     def close(self):
         self.target = None
-        self.way.set()
         socket.create_connection(("127.0.0.1", self.port)).close()
         for thread in self.threads:
             thread.join()
