@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from side_by_side import CORES
 
+from pushgrad.worker.cpu.vectors import WIDTH
+
 
 def row_table(outcome):
     """The programs of one row: seconds, their range, and what share of each ours takes."""
@@ -57,6 +59,7 @@ def write_json(path, outcomes, rounds):
         "date": date.today().isoformat(),
         "processor": processor(),
         "cores": CORES,
+        "vector width": f"{32 * WIDTH} bits",
         "rounds": rounds,
         "versions": versions(outcomes),
         "rows": [as_json(outcome) for outcome in outcomes],

@@ -143,7 +143,7 @@ class Child:
         self.listener.bind(address)
         self.listener.listen()
         self.listener.settimeout(0.5)
-        task = json.dumps({"data": str(data), "mode": "eager", **row.task, **self.program.options})
+        task = json.dumps({"data": str(data), "mode": "eager", "slices": None, **row.task, **self.program.options})
         command = [python, *self.program.before, str(PEERS / self.program.script), address, task]
         threads = str(max(1, CORES // self.program.processes))
         environ = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", **self.program.environ}

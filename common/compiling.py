@@ -1,7 +1,8 @@
 """Says that kernels are being compiled: a training in a new place would otherwise be silent for a minute.
 
 numba reports each compilation, but not what it finds in its cache. How many are still to come nobody knows: a kernel is
-compiled when it is first called.
+compiled when it is first called, and a module has kernels for more cases than one network has. So a line says how many
+there have been, and how many there usually are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from functools import lru_cache
 from typing import Any
 
 PATIENCE = 2.0  # seconds of compiling that pass without a line where there is no terminal
+USUAL = "15 to 50"  # kernels: LeNet needs 30
+# For a terminal: keep the cursor's place; go back there, and forget what was written since; cut off what is too long.
+SAVE, BACK, NO_WRAP, WRAP = "\x1b7", "\x1b8\x1b[K", "\x1b[?7l", "\x1b[?7h"
 PACKAGE = __name__.split(".")[0]
 
 _tellers: list[Callable[[int], None]] = []  # the last is told; standard error if there is none
@@ -69,9 +73,12 @@ def _is_ours(event: Any) -> bool:
 
 
 class OnStandardError:
-    """On a terminal, a line that counts and vanishes; elsewhere one line, if compiling takes its time."""
+    """On a terminal, a text that counts and vanishes, behind what an unfinished line may have; elsewhere one line, if
+    compiling takes its time.
+    """
 
     def __init__(self) -> None:
+        self._shown = False
         self._began = 0.0
         self._spent = 0.0
         self._said = False
@@ -81,10 +88,17 @@ class OnStandardError:
         if sys.stderr is None:
             return
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{text(count)}" if count else "\r\x1b[K")
-            sys.stderr.flush()
+            self._show(text(count) if count else "")
         elif not self._said:
             self._time(count)
+
+    def _show(self, text: str) -> None:
+        if not self._shown and sys.stdout is not None:
+            sys.stdout.flush()  # an unfinished line
+        begin = BACK if self._shown else SAVE
+        self._shown = bool(text)
+        sys.stderr.write(f"{begin}{NO_WRAP}{text}{WRAP}" if text else begin)
+        sys.stderr.flush()
 
     def _time(self, count: int) -> None:
         now = time.monotonic()
@@ -97,4 +111,4 @@ class OnStandardError:
 
 def text(count: int) -> str:
     """What is said while kernel number `count` is compiled."""
-    return f"compiling kernels, once: {count}"
+    return f"compiling kernels, once: {count} (most networks need {USUAL})"

@@ -19,6 +19,7 @@ from types import CodeType
 from typing import Any
 
 from .errors import JobError
+from .extras import install
 
 CALL = "pushgrad.worker.commands.call"  # the module that calls it; its argument is the name, for people
 NAME = "function"  # of the file in the job's folder
@@ -107,7 +108,7 @@ def _cloudpickle() -> Any:
     except ImportError:
         raise JobError(
             "a function cannot be sent to workers without cloudpickle",
-            remedy="pip install pushgrad[notebook], or write the function into a script",
+            remedy=f"{install('notebook')}, or write the function into a script",
         ) from None
     return cloudpickle
 

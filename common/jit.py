@@ -70,9 +70,32 @@ def kernel(function: F) -> F:
 
     compiling.listen()
     folder = cache_folder()
-    with _cached_in(folder):
-        compiled: Any = numba.njit(nogil=True, cache=folder is not None, error_model="numpy")(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    if folder is not None:
+        with _cached_in(folder):
+            compiled._cache = _cache_type()(function)  # as cache=True does, but for the type
     return cast(F, compiled)
+
+
+@lru_cache(maxsize=1)
+def _cache_type() -> Any:
+    """numba's cache, without what numba loads before it looks there.
+
+    That is all that it knows of Python and numpy: a third of what a process costs until its first kernel runs, and only
+    the compiler needs it, which loads it by itself. Compiled code needs no more than numba's runtime, by address: so it is
+    from numba 0.60 to 0.68.
+    """
+    from numba.core.caching import FunctionCache
+    from numba.core.runtime.nrt import rtsys
+
+    class Cache(FunctionCache):
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            this: Any = self  # numba's methods have no annotations
+            rtsys.initialize(target_context)
+            with this._guard_against_spurious_io_errors():
+                return this._load_overload(sig, target_context)
+
+    return Cache
 
 
 @contextmanager

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
+from ..common.cell import shell
 from .display import PlainDisplay, View, progress_line
 from .progress import NUMBERS, Column
 
 COLUMNS: dict[str, Column] = {**NUMBERS, "metric": lambda row: row.metric}
 SHOWN = 16  # processes in the table
 STYLE = "text-align:left;padding:.1em .8em;font-variant-numeric:tabular-nums"
-
-
-def shell() -> Any:
-    """The shell of IPython that runs the caller's cell; None if there is none, or none that can show HTML."""
-    module = sys.modules.get("IPython")
-    found = module.get_ipython() if module else None
-    return found if hasattr(found, "kernel") else None
 
 
 class CellDisplay(PlainDisplay):

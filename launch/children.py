@@ -97,6 +97,10 @@ class Children(Protocol):
         """Do what is to be done now and then."""
         ...
 
+    def prepare(self, generation: int, spec: ProcessSpec) -> None:
+        """Have the processes of a later generation, which are like that of `spec`, start sooner, if that can be."""
+        ...
+
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job: TERM, and KILL after `patience` seconds or as soon as `hurry` says so.
 

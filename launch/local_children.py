@@ -19,6 +19,7 @@ from .keeper import Keeper
 from .orphans import Orphans
 from .process_plan import ProcessSpec
 from .processes import end_all, group_lives, members, signal_groups
+from .spare import Forked, Spare
 from .stacks import ask, handlers, owner, pass_on
 from .status_reader import StatusReader
 
@@ -31,11 +32,17 @@ class LocalChildren:
     """
 
     def __init__(
-        self, environ: Mapping[str, str], keeper: Keeper, orphans: Orphans, selector: selectors.BaseSelector
+        self,
+        environ: Mapping[str, str],
+        keeper: Keeper,
+        orphans: Orphans,
+        selector: selectors.BaseSelector,
+        spare: Spare | None = None,
     ) -> None:
         self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
+        self._spare = spare
         orphans.know(keeper.pid)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}  # those whose end has not been collected
+        self._running: dict[str, subprocess.Popen[bytes] | Forked] = {}  # those whose end has not been collected
         self._handles: dict[str, int] = {}  # pidfds
         self._leaders: set[int] = set()  # of sessions in which something may still live, ended ones included
         self._ended: deque[str] = deque()
@@ -53,28 +60,11 @@ class LocalChildren:
         Standard input is /dev/null: no process of a job can own the terminal. A session of its own keeps the terminal's
         Ctrl-C from it: it would get the signal twice. Raises OSError if it cannot be started.
         """
-        extra: dict[str, str] = {}
-        fds: tuple[int, ...] = ()
-        if spec.role == "scheduler":
-            extra, fds = {"PUSHGRAD_STATUS_FD": str(status.write_fd)}, (status.write_fd,)
-        output, write_end = os.pipe()
-        try:
-            child = subprocess.Popen(
-                spec.argv,
-                env={**self._environ, **spec.env, **extra, "PUSHGRAD_OUTPUT": str(os.fstat(write_end).st_ino)},
-                stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-                pass_fds=fds,
-            )
-        except BaseException:
-            os.close(output)
-            raise
-        finally:
-            os.close(write_end)
-        assert child.stderr is not None
+        with contextlib.ExitStack() as ends, contextlib.ExitStack() as undo:
+            output, errors = (_pipe(ends, undo) for _ in range(2))
+            fds = [output[1], errors[1], *([status.write_fd] if spec.role == "scheduler" else [])]
+            child = self._begin(spec, fds)
+            undo.pop_all()
         # If the launcher is killed before this line, the keeper finds the process by its environment (processes.py).
         self._keeper.watch(child.pid)
         self._orphans.know(child.pid)
@@ -83,7 +73,24 @@ class LocalChildren:
         with contextlib.suppress(OSError):  # too old a system, or too many files
             self._handles[spec.name] = os.pidfd_open(child.pid)
             self._selector.register(self._handles[spec.name], selectors.EVENT_READ)
-        return child.pid, os.fdopen(output, "rb", buffering=0), child.stderr
+        return child.pid, os.fdopen(output[0], "rb", buffering=0), os.fdopen(errors[0], "rb", buffering=0)
+
+    def _begin(self, spec: ProcessSpec, fds: Sequence[int]) -> subprocess.Popen[bytes] | Forked:
+        """The process, whose output, errors and, if there is one, status pipe `fds` are."""
+        environ = {**self._environ, **spec.env, "PUSHGRAD_OUTPUT": str(os.fstat(fds[0]).st_ino)}
+        if self._spare is not None and (forked := self._spare.start(spec.argv, environ, fds)) is not None:
+            return forked
+        if status := fds[2:]:
+            environ["PUSHGRAD_STATUS_FD"] = str(status[0])
+        return subprocess.Popen(
+            spec.argv,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=fds[0],
+            stderr=fds[1],
+            start_new_session=True,
+            pass_fds=status,
+        )
 
     def _pids(self, names: Iterable[str]) -> dict[str, int]:
         """The pids of those of `names` that have not ended."""
@@ -155,6 +162,13 @@ class LocalChildren:
         groups = [child.pid for name, child in self._running.items() if name in wanted]
         signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
 
+    def prepare(self, generation: int, spec: ProcessSpec) -> None:
+        """Have a spare process for that generation, whose processes have an environment like that of `spec`."""
+        if self._spare is not None and self._spare.generation != generation:
+            self._spare.prepare(generation, {**self._environ, **spec.env})
+            if (pid := self._spare.pid) is not None:
+                self._orphans.know(pid)
+
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job, including what its processes have started and left behind, and the keeper.
 
@@ -162,6 +176,9 @@ class LocalChildren:
         ends last: until then it would do the same if the launcher died here. Returns words for each process that cannot
         be ended.
         """
+
+        if self._spare is not None and f"PUSHGRAD_GENERATION={self._spare.generation}" in marks:
+            self._spare.close()  # it has done its work
 
         def find() -> list[int]:
             self.tend()
@@ -176,3 +193,11 @@ class LocalChildren:
         self.tend()  # collects the last orphans
         self._keeper.close(bool(left))
         return [owner(pid) for pid in left]
+
+
+def _pipe(ends: contextlib.ExitStack, undo: contextlib.ExitStack) -> tuple[int, int]:
+    """A new pipe: `ends` closes the end that is written to, and `undo` the other."""
+    read, write = os.pipe()
+    undo.callback(os.close, read)
+    ends.callback(os.close, write)
+    return read, write

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..common.cell import shell
 from ..common.errors import JobError
 from ..common.function_file import CALL, name_of, packed
 from . import cell, cli
@@ -43,9 +44,9 @@ def run(
     `workers` defaults to the number of `gpus`, or 1, and `env` may be a dict. Output appears line by line after the
     name of its process; in a notebook a table of the processes changes below it.
 
-    A function may be one of the notebook or of a script, with what it uses from there; it is sent by cloudpickle (pip
-    install pushgrad[notebook]). What it returns comes back in the outcome's `values`, by rank: None, numbers, texts,
-    bytes, numpy arrays, and lists, tuples and dicts of them. The files of the run are in the outcome's `folder`.
+    A function may be one of the notebook or of a script, with what it uses from there; it is sent by cloudpickle (the
+    extra `notebook`). What it returns comes back in the outcome's `values`, by rank: None, numbers, texts, bytes, numpy
+    arrays, and lists, tuples and dicts of them. The files of the run are in the outcome's `folder`.
 
     Raises JobError naming the option that cannot be met, JobFailed with the worker's traceback if the job fails, and
     KeyboardInterrupt when a Ctrl-C, or the notebook's stop button, has ended the job.
@@ -87,7 +88,7 @@ def _check_reach(cluster: str, chosen: Engine, job: Job, plan: Plan) -> None:
 
 
 def _display(job: Job) -> Display:
-    return cell.CellDisplay(job.job_id) if cell.shell() is not None else PlainDisplay()
+    return cell.CellDisplay(job.job_id) if shell() is not None else PlainDisplay()
 
 
 def _end(job: Job, code: int) -> Outcome:

@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from ..common.errors import JobError
 from ..common.job import start_timeout as start_timeout_in
+from ..common.tracker_roles import tracker_variables
 from .clusters.engine import check_options, engine
 from .clusters.pairs import pairs
 from .given import Options
@@ -36,6 +37,7 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
     `environ` takes the place of this process's environment. Raises JobError naming the option that cannot be met.
     """
     environ = os.environ if environ is None else environ
+    environ = {**environ, **tracker_variables(environ)} if options.cluster == "env" else environ
     _check_platform()
     check_folder()
     cluster = engine(options.cluster)

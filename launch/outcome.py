@@ -131,7 +131,7 @@ def _last_traceback(lines: list[str]) -> str:
 
 def _with_cells(text: str) -> str:
     """The text with notebook cells called as the notebook does: `Cell In[3]`."""
-    from .cell import shell
+    from ..common.cell import shell
 
     compiler = getattr(shell(), "compile", None)
 

@@ -40,12 +40,15 @@ class Restarts:
         """How many restarts are left."""
         return self.most if now - self._last >= GOOD_RUN else self.most - self._used
 
+    def possible(self, now: float) -> bool:
+        """Whether a death would begin a new generation."""
+        return self.left(now) > 0 and (self._insisting or bool(self._place and not self.obstacle))
+
     def take(self, now: float) -> bool:
         """Begin a new generation after a death, if that is possible."""
-        left = self.left(now)
-        if left <= 0 or not (self._insisting or (self._place and not self.obstacle)):
+        if not self.possible(now):
             return False
-        self._used, self._last = self.most - left + 1, now
+        self._used, self._last = self.most - self.left(now) + 1, now
         self.generation += 1
         return True
 

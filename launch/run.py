@@ -22,6 +22,7 @@ from .runner import Runner, Stage
 from .runs.record import Recorder
 from .runs.snapshots import FOLDER
 from .signals import Mailbox
+from .spare import Spare
 from .state import Cause
 from .surroundings import check_files
 
@@ -59,7 +60,9 @@ def run_job(
             output = Output(display, job.run_dir, job.separate_logs)
         narration = Narration(job, output, quiet, verbose)
         restarts = Restarts(job.max_restarts, possible=planner is not None)
-        stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet)
+        # What is forked for us comes to us only if we are the subreaper (orphans.py).
+        spare = stack.enter_context(contextlib.closing(Spare())) if own_process and restarts.most else None
+        stage = Stage(output, narration, mailbox, record, restarts, time.monotonic(), quiet, spare)
         narration.headline(url)
         try:
             cause = _generations(job, filled(plan), lambda later: filled(planner(later) if planner else plan), stage)

@@ -29,11 +29,15 @@ from .process_plan import Plan, ProcessSpec, inherited
 from .restarts import Restarts
 from .runs.record import Recorder
 from .signals import PASSED_ON, Mailbox, stop_here
+from .spare import Spare
 from .state import Cause
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 
 VIEW_PERIOD = 0.25  # seconds between two views for the display
+# Seconds after which a generation has the next one prepared: that takes a second of a core, which its own start needs
+# more, and a short job would not gain by it.
+SETTLED = 10.0
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
     Action.TERM: signal.SIGTERM,
@@ -45,7 +49,10 @@ SIGNALS = {
 
 @dataclass(frozen=True)
 class Stage:
-    """What all generations of a job share. `began` is when the first was started, on the monotonic clock."""
+    """What all generations of a job share. `began` is when the first was started, on the monotonic clock.
+
+    Without `spare` nothing is prepared for the next one.
+    """
 
     output: Output
     narration: Narration
@@ -54,6 +61,7 @@ class Stage:
     restarts: Restarts
     began: float
     quiet: bool = False
+    spare: Spare | None = None
 
 
 class Runner:
@@ -63,7 +71,7 @@ class Runner:
         specs, mailbox = plan.specs, stage.mailbox
         self._job, self._specs, self._mailbox, self._quiet = job, specs, mailbox, stage.quiet
         self._record, self._output, self._narration = stage.record, stage.output, stage.narration
-        self._restarts = stage.restarts
+        self._restarts, self._began = stage.restarts, time.monotonic()
         self._supervisor = Supervisor(
             specs,
             time.monotonic(),
@@ -89,7 +97,7 @@ class Runner:
 
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
-            self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector)
+            self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector, stage.spare)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
     @property
@@ -252,6 +260,8 @@ class Runner:
             return
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
+        if now - self._began >= SETTLED and not self._supervisor.stopping and self._restarts.possible(now):
+            self._children.prepare(self._job.generation + 1, self._specs[-1])
         keep(self._job, NETWORK)
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell

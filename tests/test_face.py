@@ -72,5 +72,11 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not loaded_by("import pushgrad as mx; dir(mx); mx.__version__") & (HEAVY | {"click", "rich"})
 
 
+def test_stores_and_symbols_load_no_compiler():
+    """It is most of what a process costs that only exchanges small arrays."""
+    loaded = loaded_by("import pushgrad as mx; mx.kv.create('local').init('w', 1.0); mx.sym.Variable('data')")
+    assert "numpy" in loaded and not loaded & {"numba", "llvmlite"}
+
+
 def test_launch_loads_no_numerics():
     assert not loaded_by("import pushgrad.launch.cli, pushgrad.launch.run, pushgrad.launch.notebook") & HEAVY

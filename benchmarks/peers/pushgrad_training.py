@@ -3,6 +3,7 @@
 import time
 
 from data import examples
+from pushgrad_networks import network
 from turns import Turns, task
 
 import pushgrad as mx
@@ -32,7 +33,7 @@ todo = task()
 X, y = examples(todo)
 mx.random.seed(0)
 mx.FeedForward.create(
-    mx.models.get(todo.network), X, y,
-    num_epoch=1 << 20, batch_size=todo.batch, epoch_end_callback=EpochTurns(), verbose=False,
+    network(todo.network), X, y,
+    num_epoch=1 << 20, batch_size=todo.batch, epoch_end_callback=EpochTurns(), verbose=False, slices=todo.slices,
     initializer=mx.init.Xavier(), learning_rate=0.01, momentum=0.9, wd=1e-5,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The networks of `pushgrad.models` in PyTorch, layer by layer the same."""
 
 import torch
+from data import LSTM, VOCABULARY
 from torch import nn
 from torch.nn import functional as F
 
@@ -87,6 +88,80 @@ def inception_bn():
         layers.append(Inception(inputs, *filters, nn.MaxPool2d(3, 1, 1) if last else nn.AvgPool2d(3, 1, 1)))
         inputs = layers[-1].filters
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000))
+
+
+class LanguageModel(nn.Module):
+    """Tokens (N, steps) -> logits (N, vocabulary, steps)."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, LSTM.embedded)
+        self.lstm = nn.LSTM(LSTM.embedded, LSTM.hidden, LSTM.layers, batch_first=True)
+        self.classes = nn.Linear(LSTM.hidden, VOCABULARY)
+
+    def forward(self, tokens):
+        return self.classes(self.lstm(self.embedding(tokens.long()))[0]).transpose(1, 2)
+
+
+def lstm():
+    return LanguageModel()
+
+
+def filtered(inputs, filters, kernel, stride=1, groups=1, activation=nn.ReLU):
+    """A convolution, in groups or not, its normalisation and its activation, if any."""
+    layer = nn.Conv2d(inputs, filters, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(filters), *([activation()] if activation else []))
+
+
+def mobilenet():
+    """Howard et al. 2017."""
+    layers, inputs = [filtered(3, 32, 3, 2)], 32
+    for filters, stride in (
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        *((512, 1),) * 5,
+        (1024, 2),
+        (1024, 1),
+    ):
+        layers += [filtered(inputs, inputs, 3, stride, inputs), filtered(inputs, filters, 1)]
+        inputs = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000))
+
+
+class Inverted(nn.Module):
+    """Widen, filter each channel, narrow; the input is added where its shape is the same (Sandler et al. 2018)."""
+
+    def __init__(self, inputs, filters, kernel, stride, expansion):
+        super().__init__()
+        wide = inputs * expansion
+        widened = [] if expansion == 1 else [filtered(inputs, wide, 1, activation=nn.ReLU6)]
+        each = filtered(wide, wide, kernel, stride, wide, nn.ReLU6)
+        self.layers = nn.Sequential(*widened, each, filtered(wide, filters, 1, activation=None))
+        self.adds = stride == 1 and inputs == filters
+
+    def forward(self, data):
+        return self.layers(data) + data if self.adds else self.layers(data)
+
+
+# repeats, kernel, stride of the first block, expansion, filters
+LITE = (
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)  # fmt: skip
+
+
+def efficientnet_lite0():
+    layers, inputs = [filtered(3, 32, 3, 2, activation=nn.ReLU6)], 32
+    for repeats, kernel, first, expansion, filters in LITE:
+        for stride in (first, *(1,) * (repeats - 1)):
+            layers.append(Inverted(inputs, filters, kernel, stride, expansion))
+            inputs = filters
+    layers += [filtered(inputs, 1280, 1, activation=nn.ReLU6), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(1280, 1000))
 
 
 def build(task):

@@ -1,11 +1,11 @@
 """The rows of the benchmark, a file per family; `every` makes them all."""
 
-from . import distributed, images, lenet, mlp, predict
+from . import distributed, images, lenet, lstm, mlp, predict
 
 
 def every(sizes):
     """All rows in the order of the report, with the amount of work that `sizes` says."""
-    return [row for family in (lenet, distributed, images, mlp, predict) for row in family.rows(sizes)]
+    return [row for family in (lenet, distributed, images, mlp, lstm, predict) for row in family.rows(sizes)]
 
 
 def chosen(rows, wanted):

@@ -11,7 +11,7 @@ def rows(sizes):
         Program("PyTorch DDP", "torch", "torch_training.py", tuple(torchrun.split()), **workers, lines=2),
         Program("MXNet dist_sync", "mxnet", "mxnet_job.py", **workers, lines=2),
     )
-    targets = (Target("PyTorch DDP", ("PyTorch DDP",), 0.65), Target("MXNet dist_sync", ("MXNet dist_sync",), 0.5))
+    targets = (Target("PyTorch DDP", ("PyTorch DDP",), 0.5), Target("MXNet dist_sync", ("MXNet dist_sync",), 0.45))
     title = f"LeNet, epoch of {sizes.digits} digits, 2 workers + server"
     task = {"network": "lenet", "batch": 100, "count": sizes.digits}
     yield Row("distributed", title, programs, targets, task, "epoch")

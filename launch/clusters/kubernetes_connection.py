@@ -6,6 +6,7 @@ import contextlib
 import shutil
 
 from ...common.errors import JobError
+from ...common.extras import install
 from .kubectl import Kubectl
 from .kubernetes_api import Api
 from .kubernetes_client import Client
@@ -19,6 +20,6 @@ def connect() -> Api:
         return Kubectl()
     raise JobError(
         "--cluster kubernetes: neither the package kubernetes nor kubectl is here",
-        remedy="`pip install pushgrad[kubernetes]`, or install kubectl; --dry-run prints what `kubectl create -f` "
-        "takes, wherever it is",
+        remedy=f"{install('kubernetes')}, or install kubectl; --dry-run prints what `kubectl create -f` takes, "
+        "wherever it is",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...common.errors import JobError
+from ...common.extras import install
 from ..config import is_secret
 from ..gpus import pushgrad_devices
 from ..process_plan import FREE_PORT_THERE, Plan, ProcessSpec, Site
@@ -93,9 +94,7 @@ class Ray(Engine):
     def run(self, job: Job, plan: Plan, display: Display, **how: bool) -> int:
         """Run it on the cluster of which this host is part or a client, or submit it to one."""
         if find_spec("ray") is None:
-            raise JobError(
-                f"--cluster ray: Ray is not installed for {sys.executable}", remedy="pip install 'pushgrad[ray]'"
-            )
+            raise JobError(f"--cluster ray: Ray is not installed for {sys.executable}", remedy=install("ray"))
         if job.address.startswith("http"):
             from .ray_jobs import submit
 

@@ -106,7 +106,8 @@ def _run(asked: Asked, invitation: str) -> None:
     trying.cancel()
     # Whoever ends all processes of a job, as Ray does, means `launch`, which is to end this one when it has no more use
     # for the actors.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: None)
     group = ray.util.placement_group(asked.bundles, strategy=asked.strategy)
     if not group.wait(asked.patience - (time.monotonic() - began)):
         raise RuntimeError(shortage(asked, ray.cluster_resources(), ray.available_resources()))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ..job import Job
 
 PERIOD = 1.0  # seconds between two looks at a job whose output has ended
-# Ray kills a job 3 s after it has told it to end, unless this says otherwise. `launch` ends within a grace period.
-STOPPING, CLEARING_UP = "RAY_JOB_STOP_WAIT_TIME_S", 15
+# Ray ends a job by SIGTERM, and kills it after 3 s, unless these say otherwise. `launch` ends within a grace period.
+SIGNAL, WAITING, CLEARING_UP = "RAY_JOB_STOP_SIGNAL", "RAY_JOB_STOP_WAIT_TIME_S", 15
+# What a shell has started in the background ignores SIGINT, and so does all that it starts, as a Ray may.
+HEARING = ("env", "--default-signal=INT")
 
 
 def entrypoint(job: Job) -> tuple[str, ...]:
@@ -40,11 +42,12 @@ def submit(job: Job, display: Display, quiet: bool = False) -> int:
     client, name = _submitted(job)
     if not quiet:
         display.say(f"Ray job {name} is submitted")
+    following = Following(client, name)
     try:
-        info = _followed(client, name)
+        info = following.to_the_end()
     except KeyboardInterrupt:
         client.stop_job(name)
-        _followed(client, name)
+        following.to_the_end()
         return EXIT_INTERRUPTED
     if info.driver_exit_code is None and info.status != "SUCCEEDED":
         display.say(f"Ray job {name}: {info.status}: {info.message}")
@@ -54,16 +57,17 @@ def submit(job: Job, display: Display, quiet: bool = False) -> int:
 def _submitted(job: Job) -> tuple[Any, str]:
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.WARNING)
-    environment: dict[str, Any] = {"env_vars": {STOPPING: f"{job.grace_period + CLEARING_UP:.0f}"}}
+    variables = {SIGNAL: "SIGINT", WAITING: f"{job.grace_period + CLEARING_UP:.0f}"}
+    environment: dict[str, Any] = {"env_vars": variables}
     environment |= {"working_dir": str(job.sync)} if job.sync else {}
     try:
         client = JobSubmissionClient(job.address)
-        return client, client.submit_job(
-            entrypoint=shlex.join(entrypoint(job)), submission_id=f"pushgrad-{job.job_id}", runtime_env=environment
-        )
+        logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.WARNING)
+        command = shlex.join((*HEARING, *entrypoint(job)))
+        name = client.submit_job(entrypoint=command, submission_id=f"pushgrad-{job.job_id}", runtime_env=environment)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise JobError(f"Ray at {job.address}: {' '.join(str(error).split())}") from None
+    return client, name
 
 
 def exit_code(info: Any) -> int:
@@ -74,15 +78,24 @@ def exit_code(info: Any) -> int:
     return code if code > 0 else 128 - code
 
 
-def _followed(client: Any, name: str) -> Any:
-    """Show the job's output; returns what Ray knows of it when it has ended."""
-    asyncio.run(_show(client, name))
-    while not (info := client.get_job_info(name)).status.is_terminal():
-        time.sleep(PERIOD)
-    return info
+class Following:
+    """A submitted job. Ray tells its output from the beginning each time; what has been shown is not shown again."""
 
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+        self._shown = 0  # characters
 
-async def _show(client: Any, name: str) -> None:
-    async for text in client.tail_job_logs(name):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    def to_the_end(self) -> Any:
+        """Show the job's output; returns what Ray knows of it when it has ended."""
+        asyncio.run(self._show())
+        while not (info := self._client.get_job_info(self._name)).status.is_terminal():
+            time.sleep(PERIOD)
+        return info
+
+    async def _show(self) -> None:
+        told = 0
+        async for text in self._client.tail_job_logs(self._name):
+            sys.stdout.write(text[max(0, self._shown - told) :])
+            sys.stdout.flush()
+            told += len(text)
+            self._shown = max(self._shown, told)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import termios
 
-PARTS = re.compile(r"\x1b\[(\d*)([A-Z])|\x1b\[[0-9;?]*[a-z]|(\r)|(\n)|([^\x1b\r\n]+)")
+PARTS = re.compile(r"\x1b\[(\d*)([A-Z])|\x1b\[[0-9;?]*[a-z]|\x1b([78])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 
 def run(code, *arguments, columns=100, **environment):
@@ -40,12 +40,17 @@ def run(code, *arguments, columns=100, **environment):
 def screens(written):
     """The lines of the terminal each time that one has been drawn: at each line's end and before each is erased."""
     lines, row, column, seen = [""], 0, 0, []
-    for up, letter, back, feed, text in PARTS.findall(written):
+    kept = row, column
+    for up, letter, place, back, feed, text in PARTS.findall(written):
         if letter == "A":
             row -= int(up or 1)
         elif letter == "K":
             seen.append(list(lines))
             lines[row] = lines[row][:column] if up != "2" else ""
+        elif place == "7":
+            kept = row, column
+        elif place:
+            row, column = kept
         elif back:
             column = 0
         elif feed:

@@ -39,7 +39,21 @@ def test_a_terminal_gets_a_line_that_vanishes(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
     compile_nested(compiling._listener())
     shown = [screen[-1] for screen in screens(sys.stderr.getvalue())]
-    assert shown == ["compiling kernels, once: 2", ""]
+    assert shown == [compiling.text(1), compiling.text(2), ""]
+
+
+def test_what_an_unfinished_line_has_stays(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("sys.stdout", terminal)
+    print("in the midst of a lo", end="")
+    listener = compiling._listener()
+    compile_nested(listener)
+    compile_nested(listener)
+    print("ng line")
+    *during, after = screens(terminal.getvalue())
+    assert "in the midst of a lo" + compiling.text(4) in [screen[-1] for screen in during]
+    assert after == ["in the midst of a long line", ""]
 
 
 @pytest.mark.parametrize(("rank", "seconds", "lines"), [("0", 3.0, 1), ("0", 0.3, 0), ("1", 3.0, 0)])

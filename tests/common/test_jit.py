@@ -26,10 +26,12 @@ IMPORT_ALL = """
 """
 
 COMPILE = """
-    import sys
+    import json, sys
     sys.path.insert(0, sys.argv[1])
     import loops
     assert loops.doubled(3) == 6
+    compiled = sum(loops.doubled.stats.cache_misses.values())
+    print(json.dumps([compiled, "numba.np.linalg" in sys.modules]))  # which nothing but compiling needs
 """
 LOOPS = """
 import numba
@@ -60,7 +62,8 @@ def test_importing_every_module_leaves_the_environment_alone():
 def test_kernels_are_kept_where_the_environment_says(tmp_path, given):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "loops.py").write_text(LOOPS)
-    run(COMPILE, str(tmp_path / "code"), **{given: str(tmp_path / "cache")})
+    for expected in ([1, True], [0, False]):  # what is found there is run without the compiler's parts of numba
+        assert json.loads(run(COMPILE, str(tmp_path / "code"), **{given: str(tmp_path / "cache")})) == expected
     folder = tmp_path / "cache" / ("pushgrad" if given == "XDG_CACHE_HOME" else "")
     assert [path.name.split("-")[0] for path in folder.rglob("*.nbi")] == ["loops.doubled"]
 

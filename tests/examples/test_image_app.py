@@ -63,28 +63,40 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def new_tab(browser):
+    """Makes empty pages, and lists of what fails in their scripts."""
+
+    def new_tab(**options):
+        tab, errors = browser.new_page(**options), []
+        tab.set_default_timeout(20_000)
+        tab.on("pageerror", lambda error: errors.append(error))
+        return tab, errors
+
+    return new_tab
+
+
+@pytest.fixture(scope="module")
+def tab(new_tab):
+    """One for all tests on a desk: a process of Chromium's for each would take longer than what is tested."""
+    return new_tab()
+
+
 @pytest.fixture
-def open_page(browser, server):
-    """Opens the page, and in the end makes sure that no script of it has failed."""
-    pages, errors = [], []
-
-    def open_page(**options):
-        page = browser.new_page(**options)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: errors.append(error))
-        page.goto(server.url)
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
+def page(tab, server):
+    page, errors = tab
+    page.goto(server.url)
+    yield page
     assert not errors
 
 
 @pytest.fixture
-def page(open_page):
-    return open_page()
+def phone_page(new_tab, server):
+    page, errors = new_tab(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    page.goto(server.url)
+    yield page
+    page.close()
+    assert not errors
 
 
 @pytest.fixture
@@ -227,8 +239,8 @@ def test_a_dropped_picture_is_taken(page, image_file):
     assert "green" in shares(page, "green")
 
 
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page, give, image_file):
-    page = open_page(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+def test_a_phone_shows_everything_without_scrolling_sideways(phone_page, give, image_file):
+    page = phone_page
     give(page, image_file("white"))
     page.locator("#answer li").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -18,7 +18,8 @@ model = mx.FeedForward.create(
     ],
 )
 digest = hashlib.sha256(b"".join(value.tobytes() for _, value in sorted(model.arg_params.items()))).hexdigest()
-print("found", json.dumps([digest, model.history.learning_rate]))
+losses = [[round(value, 6) for value in values] for values in (model.history.loss, model.history.validation_loss)]
+print("found", json.dumps([digest, model.history.learning_rate, *losses]))
 """
 
 

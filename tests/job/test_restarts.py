@@ -4,6 +4,8 @@ import json
 import random
 import re
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from killing import kill, kill_at_moments, lines_of
@@ -62,10 +64,11 @@ for fit in range(1, fits + 1):
 def start(launch, script):
     """Starts the training with 2 workers; its processes are known by --verbose."""
 
-    def run(*options, fits=2, pause=0.0, servers=1, **env):
+    def run(*options, fits=2, pause=0.0, servers=1, program=("-m", "pushgrad.launch"), **env):
         command = [script(TRAINS), json.dumps([fits, pause])]
-        env = {"OMP_NUM_THREADS": "1", **env}
-        return launch("--verbose", "--workers", 2, "--servers", servers, *options, *command, real=True, env=env)
+        options = ["--verbose", "--workers", 2, "--servers", servers, *options]
+        argv = [sys.executable, *program, *options, *command]
+        return launch(argv=[*map(str, argv)], env={"OMP_NUM_THREADS": "1", **env})
 
     return run
 
@@ -95,6 +98,21 @@ def test_killed_processes_cost_nothing_but_time(start, undisturbed, left_behind)
     assert lines_of(job) == expected
     assert job.text.count("the job goes on") == 2 and left_behind(job.job_id) == []
     assert not list(job.runs.glob("*/snapshots/.*.new"))
+
+
+def test_a_generation_that_is_forked_has_the_bits_and_lines_of_one_that_is_started(start, undisturbed, left_behind):
+    expected = undisturbed(fits=1)
+    program = [Path(__file__).parents[1] / "launch" / "with_spare.py"]
+    job = start("--snapshot", "3steps", fits=1, pause=0.1, program=program)
+    job.wait_for("prepared: generation 2")
+    job.wait_for("w0 | Batch [4]")
+    kill(job, "ps0")
+    job.wait_for("w1 is pid", times=2)
+    pids = [re.findall(rf"\b{name} is pid (\d+)", job.text)[-1] for name in ("sched", "ps0", "w0", "w1")]
+    assert all(b"spare_process" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+    assert job.finish() == 0, job.text
+    assert lines_of(job) == expected
+    assert job.text.count("the job goes on") == 1 and left_behind(job.job_id) == []
 
 
 @pytest.mark.long

@@ -111,7 +111,7 @@ def test_a_wrong_variable_is_refused(monkeypatch, wrong):
     "changed, told",
     [
         ({"driver": "absent libcuda.so.1 not found"}, r"no NVIDIA driver.*mx\.cpu\(\)"),
-        ({"cupy": "absent No module named 'cupy'"}, r"cupy cannot be imported.*pip install 'pushgrad\[cuda12\]'"),
+        ({"cupy": "absent No module named 'cupy'"}, r"cupy cannot be imported.*pip install '\.\[cuda12\]' in a clone"),
         ({"cupy": ("14.2.0", 13020)}, "driver too old for the cupy wheel: it speaks CUDA 12.4, cupy needs 13.0"),
         ({"gpus": "absent cudaErrorNoDevice"}, "CUDA reports cudaErrorNoDevice"),
         ({"gpus": [], "visible": ""}, "no GPU is visible.*CUDA_VISIBLE_DEVICES"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ...common.extras import install
 from .gpu_questions import Absent, Gpu, Lookups
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
@@ -164,7 +165,7 @@ class GpuParts:
     def install(self) -> str:
         """The pip command for the extra that fits cupy or, without cupy, the driver."""
         known = self.built_for or self.speaks
-        return f"pip install 'pushgrad[cuda{13 if known >= 13000 else 12}]'{'' if known else ' (or cuda13)'}"
+        return install("cuda13" if known >= 13000 else "cuda12") + ("" if known else " (or cuda13)")
 
     @cached_property
     def _cupy(self) -> tuple[str, int]:
@@ -229,7 +230,7 @@ class GpuParts:
 
 def _instead_of(wheels: list[str], major: int) -> str:
     away = f"pip uninstall {' '.join(wheels)}, then " if wheels else ""
-    return f"{away}pip install 'pushgrad[cuda{major}]'"
+    return f"{away}{install(f'cuda{major}')}"
 
 
 def _cuda(version: int) -> str:

@@ -28,13 +28,15 @@ from .big_arrays import big_array_bound
 from .flight import Flight, Leg
 from .job_session import JobSession
 from .key_requests import KeyRequests, Placed
-from .keys import KeyInfo
+from .keys import First, KeyInfo
 from .kvstore import KVStore
 from .server_calls import ServerCalls
 from .session import Session
 from .shared_memory import share
 
 MUCH = 1 << 20  # bytes: a key of this size or more is not held back until others can travel with it
+# Bytes of keys that move into shared memory together, or one key that is larger: servers hold them twice meanwhile.
+MOVED = 1 << 28
 
 
 class KVStoreDist(KVStore):
@@ -109,22 +111,23 @@ class KVStoreDist(KVStore):
         """The value (*shape of the key) in shared memory, which the servers update; None if the key is not there."""
         return self.keys[key].value
 
-    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+    def _init(self, items: Sequence[First]) -> None:
         whole = self.optimizer is not None and self.optimizer.whole
-        for info, _ in items:
+        for info, *_ in items:
             row = info.width if info.row_sparse else 1
             info.parts = self._assignment.place(info.size, info.dtype.itemsize, row, whole)
-        said = "; ".join(f"{info.name} {info.shape} {info.dtype} {info.row_sparse}" for info, _ in items)
+        said = "; ".join(f"{i.name} {i.shape} {i.dtype} {i.row_sparse} {rate} {decay}" for i, _, rate, decay in items)
 
         def send() -> None:
-            for info, array in items:
+            for info, array, lr_mult, wd_mult in items:
                 self._submit(self._requests.init(info, array, lr_mult, wd_mult))
             self.wait()
 
-        self._calls.agree("init", f"{said} lr_mult={lr_mult} wd_mult={wd_mult}", send)
+        self._calls.agree("init", said, send)
         # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
         if self._mode == "sync" and self._transport.shares_memory:
-            share(self._calls, [info for info, _ in items if not info.row_sparse])
+            for infos in _in_parts([info for info, *_ in items if not info.row_sparse]):
+                share(self._calls, infos)
 
     def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
         def send() -> None:
@@ -248,3 +251,14 @@ class KVStoreDist(KVStore):
 
     def _setup(self, description: dict[str, Any] | None) -> None:
         self._calls.ask_all(Setup, mode=self._mode, staleness=self.staleness, optimizer=description)
+
+
+def _in_parts(infos: Sequence[KeyInfo]) -> Iterator[list[KeyInfo]]:
+    """The same keys in their order, cut into as few lists as MOVED allows."""
+    part: list[KeyInfo] = []
+    for info in infos:
+        if part and sum(one.nbytes for one in part) + info.nbytes > MOVED:
+            yield part
+            part = []
+        part.append(info)
+    yield part

@@ -10,6 +10,7 @@ import warnings
 from ...common.foreign_launcher import foreign_launcher, remedy
 from ...common.job import JobEnv
 from ...common.mpi_roles import mpi_variables
+from ...common.tracker_roles import tracker_variables
 from .job_session import JobSession
 from .session import Session
 
@@ -27,6 +28,7 @@ def current_session(alone: bool = False) -> Session:
     """
     with _joining:  # held while joining: a second thread waits for the one session instead of asking for another rank
         if not _joined:
+            os.environ.update(tracker_variables())
             if not alone:
                 os.environ.update(mpi_variables())
             serve_if_role()  # first: a server or scheduler has no use for what follows

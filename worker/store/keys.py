@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,9 +62,23 @@ class KeyInfo:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the whole key."""
+        return self.size * self.dtype.itemsize
+
+    @property
     def width(self) -> int:
         """Elements of a row, at least 1."""
         return max(1, int(np.prod(self.shape[1:], dtype=np.int64)))
+
+
+class First(NamedTuple):
+    """A new key with its first value, contiguous, and what scales the optimizer's learning rate and weight decay."""
+
+    info: KeyInfo
+    array: Array
+    lr_mult: float
+    wd_mult: float
 
 
 class KeyTable:
@@ -142,6 +156,13 @@ def pairs(key: Any, value: Any) -> list[tuple[Key, Any]]:
         got = f"{len(value)}" if isinstance(value, list | tuple) else type(value).__name__
         raise ParameterError("values for a list of keys", expected=f"a list of {len(key)}", got=got)
     return list(zip(key, value, strict=True))
+
+
+def for_each(key: Any, option: Any) -> list[Any]:
+    """`option` once for each key, or the list that it is; ParameterError unless that has as many as there are keys."""
+    if not isinstance(key, list | tuple) or isinstance(option, list | tuple):
+        return [one for _, one in pairs(key, option)]
+    return [option] * len(key)
 
 
 def several(value: Any) -> list[Any]:

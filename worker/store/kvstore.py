@@ -20,7 +20,7 @@ from ...ps.row_sparse import RowGradient
 from ..array import Array, aligned_empty
 from .compression import Compressor, make_coding
 from .keeper import Keepable
-from .keys import KeyInfo, check, deliver, fitting, landing_place, lone, pairs, several, to_numpy
+from .keys import First, KeyInfo, check, deliver, fitting, for_each, landing_place, lone, pairs, several, to_numpy
 from .row_ids import row_gradient, rows_of, some_rows
 from .store_kind import StoreKind
 
@@ -54,16 +54,22 @@ class KVStore(Keepable, StoreKind):
         self.wait()
         self.session.barrier()
 
-    def init(self, key: Any, value: Any, lr_mult: float = 1.0, wd_mult: float = 1.0, row_sparse: bool = False) -> None:
+    def init(self, key: Any, value: Any, lr_mult: Any = 1.0, wd_mult: Any = 1.0, row_sparse: Any = False) -> None:
         """Give keys their first value: rank 0's, whatever the others pass. Every worker calls it, in the same order.
 
         `lr_mult` and `wd_mult` scale the optimizer's learning rate and weight decay for these keys. `row_sparse` ones
-        (axis 0 counts the rows) can be pushed and pulled by rows. Raises ParameterError if a key is there already or
-        cannot be kept, DataError if another worker initialises something else.
+        (axis 0 counts the rows) can be pushed and pulled by rows. Each of the three holds for all keys, or is a list
+        with one for each. Raises ParameterError if a key is there already or cannot be kept, DataError if another
+        worker initialises something else.
         """
         found = [(name, np.asarray(to_numpy(lone(name, array)), order="C")) for name, array in pairs(key, value)]
-        items = [(self.keys.new(name, array, row_sparse), array) for name, array in found]
-        self._init(items, lr_mult, wd_mult)
+        rates, decays, by_rows = (for_each(key, one) for one in (lr_mult, wd_mult, row_sparse))
+        self._init(
+            [
+                First(self.keys.new(name, array, sparse), array, rate, decay)
+                for (name, array), rate, decay, sparse in zip(found, rates, decays, by_rows, strict=True)
+            ]
+        )
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
@@ -206,14 +212,16 @@ class KVStore(Keepable, StoreKind):
 
     # ---- what fit calls
 
-    def init_states(self, key: Any, states: dict[str, Any]) -> None:
-        """Give the optimizer's states of an initialised key, arrays of its shape by name, their first values: rank 0's.
+    def init_states(self, states: Mapping[Any, Mapping[str, Any]]) -> None:
+        """Give the optimizer's states of initialised keys their first values, rank 0's: by key, then by the state's
+        name, arrays of the key's shape.
 
         Every worker calls it. Raises ParameterError or RemoteError if the optimizer has no such state.
         """
-        info = self.keys[key]
-        if states:
-            self._give([(info, name, fitting(info, value)) for name, value in states.items()])
+        infos = [(self.keys[key], given) for key, given in states.items()]
+        parts = [(info, name, fitting(info, value)) for info, given in infos for name, value in given.items()]
+        if parts:
+            self._give(parts)
 
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
         """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.

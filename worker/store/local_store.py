@@ -14,7 +14,7 @@ from ...ps.row_sparse import RowGradient, update_rows
 from ...ps.store import Entry, Store
 from ..array import Array, aligned_empty
 from .flight import Leg
-from .keys import KeyInfo
+from .keys import First, KeyInfo
 from .kvstore import KVStore
 from .session import Session
 
@@ -42,8 +42,8 @@ class KVStoreLocal(KVStore):
         info = self.keys[key]
         return self._store.entries[info.name].weight.reshape(info.shape)
 
-    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
-        for info, array in items:
+    def _init(self, items: Sequence[First]) -> None:
+        for info, array, lr_mult, wd_mult in items:
             info.parts = [Part(0, 0, info.size)]
             # A copy on a cache line: pushes update it, and the caller's array is the caller's.
             weight = aligned_empty((info.size,), info.dtype)

@@ -30,7 +30,7 @@ def share(servers: ServerCalls, infos: Sequence[KeyInfo]) -> None:
     Gives them `value` and `gradient`. If it cannot be, that is no error: standard error says why. Raises what
     `ServerCalls.ask` raises for other reasons.
     """
-    if sum(info.size * info.dtype.itemsize for info in infos) < LEAST:
+    if sum(info.nbytes for info in infos) < LEAST:
         return
     session, workers = servers.session, servers.session.num_workers
     places, end = lay_out([(info.size, info.dtype.itemsize) for info in infos], workers)

@@ -14,7 +14,7 @@ from ..array import Array
 from .compression import Compressor
 from .finite import REMEDY, flaw
 from .flight import Leg
-from .keys import KeyInfo, KeyTable
+from .keys import First, KeyInfo, KeyTable
 from .session import Session
 
 
@@ -47,7 +47,7 @@ class StoreKind(ABC):
         return self.type not in ("dist_async", "dist_ssp")
 
     @abstractmethod
-    def _init(self, items: list[tuple[KeyInfo, Array]], lr_mult: float, wd_mult: float) -> None:
+    def _init(self, items: Sequence[First]) -> None:
         """Give new keys their first values."""
 
     @abstractmethod

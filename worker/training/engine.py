@@ -34,8 +34,8 @@ class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
     whose kind and compression are taken.
 
-    `beside` is measured besides the metric for somebody who looks on, in one process and on the processor alone. Of a
-    fit that goes on from a snapshot, `residuals` and `own_state` are what the methods of these names returned.
+    `loss` is measured besides the metric, except by engines whose steps nobody waits for. Of a fit that goes on from a
+    snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
     model: Model
@@ -48,16 +48,16 @@ class FitSetup:
     parameters: Parameters
     optimizer: Optimizer
     placement: Placement
+    loss: Metric
     pairing: Pairing
     bad_steps: BadSteps
     residuals: Mapping[str, Array] = field(default_factory=dict)
     own_state: Mapping[str, Any] = field(default_factory=dict)
-    beside: Metric | None = None
 
     @cached_property  # making one resets its members
     def measured(self) -> Metric:
         """What is counted of each batch."""
-        return self.metric if self.beside is None else CompositeMetric([self.metric, self.beside])
+        return CompositeMetric([self.metric, self.loss])
 
     @property
     def learned(self) -> list[str]:

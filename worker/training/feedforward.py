@@ -18,16 +18,15 @@ from ..store.kv import is_local
 from ..store.kvstore import KVStore
 from ..store.session import Session
 from ..symbols.symbol import Symbol
-from . import progress_bar
 from .agreement import agree, agree_on_evaluation
 from .array_layout import check_layout, evaluation_iterator, prediction_iterator, training_iterator
-from .bad_numbers import chosen_policy
 from .callback_list import callback_list
 from .default_metric import chosen_metric
 from .fit_callbacks import FitCallbacks
 from .fit_checks import announce, begin_at, check_epochs_left, check_verbose
 from .metrics.base import Metric, current_values
 from .model import Model
+from .nan_policy import chosen_policy
 from .option_names import check_fit_options
 from .options import (
     CALL_DEFAULTS,
@@ -40,9 +39,11 @@ from .options import (
     spelled_out,
 )
 from .prediction import evaluate, predict
+from .progress_bar import TerminalBar
 from .resuming import Start, say_what_differs, start
 from .snapshot_options import SnapshotOptions
 from .trainer import Trainer
+from .which_bar import wanted
 
 
 class FeedForward(Model):
@@ -233,9 +234,9 @@ class FeedForward(Model):
         self.training = shares.training
         if begin.state is not None:
             say_what_differs(begin.state, shares.total_slices, session)
-        bar = progress_bar.is_wanted(callbacks, session)
+        bar = wanted(callbacks, session)
         trainer = Trainer(self, iterator, shares, session, kind, measured, on_nan, begin.state, begin.snapshots, bar)
-        with brief(bar):
+        with brief(bar is TerminalBar):
             # What is said at the start has been said by whoever began the training.
             if callbacks.verbose and session.rank == 0 and begin.state is None:
                 notes += [trainer.parameters.note] if trainer.parameters.note else []

@@ -26,7 +26,8 @@ class EpochEnd(NamedTuple):
     """The results of epoch `epoch` (from 1): metric values by name, `validation` empty without evaluation data.
 
     `train` holds means over batches, `validation` values over all examples; `maximize` says of which more is better.
-    `learning_rate` is that of the epoch's last step; the epoch took so many `seconds`, with its evaluation.
+    `learning_rate` is that of the epoch's last step; the epoch took so many `seconds`, with its evaluation. `loss` and
+    `validation_loss` are what the network's losses come to, NaN where that is not known: see History.
     """
 
     epoch: int
@@ -36,3 +37,5 @@ class EpochEnd(NamedTuple):
     maximize: Mapping[str, bool] = MappingProxyType({})
     learning_rate: float = math.nan
     seconds: float = math.nan
+    loss: float = math.nan
+    validation_loss: float = math.nan

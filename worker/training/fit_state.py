@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import random as python_random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from ...common.errors import FileFormatError
-from .. import random
-from ..array import Array
 from ..data.data_iter import DataIter
-from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.state_tree import copied
 from ..graphs import json_text
@@ -25,6 +19,7 @@ from .fit_checks import go_on_at
 from .history import History
 from .metrics.base import Metric
 from .model import Model
+from .process_state import random_state, residuals_of, restore_random
 
 _OF_MODEL = ("optimizer_states", "num_update", "skipped_steps", "begin_epoch", "training", "rate_factor")
 
@@ -92,7 +87,7 @@ class FitState:
             slices=setup.shares.total_slices,
             workers=setup.session.num_workers,
             order=getattr(setup.iterator, "seed", None),
-            metrics=[leaf.state() for leaf in setup.metric.leaves()],
+            metrics=[leaf.state() for leaf in setup.measured.leaves()],
             callbacks=callbacks.state(),
             rate_factor=model.rate_factor,
             history=copied(model.history.state(), "history"),
@@ -134,36 +129,5 @@ class FitState:
 
     def give_metric(self, metric: Metric) -> None:
         """Let a metric go on counting."""
-        for leaf, state in zip(metric.leaves(), self.metrics, strict=True):
+        for leaf, state in zip(metric.leaves(), self.metrics, strict=False):  # older snapshots have no loss
             leaf.restore(state)
-
-
-def residuals_of(found: Snapshot, of_first: ByName, session: Session) -> ByName:
-    """The residuals of this worker; of fewer workers than there were, each takes over those of several.
-
-    What compressed gradients have left out is to be added to later ones, by whichever worker.
-    """
-    total: dict[str, Array] = {}
-    for rank in range(session.rank, 1 + len(found.head["parts"]), session.num_workers):
-        part = snapshot.read(found.path, snapshot.part(rank)).tree["residuals"] if rank else of_first
-        for name, array in part.items():
-            total[name] = total[name] + array if name in total else array
-    return total
-
-
-def random_state() -> dict[str, Any]:
-    """The streams of random numbers that this process may draw from: ours, numpy's global one and Python's."""
-    version, drawn, spare = python_random.getstate()
-    return {
-        "pushgrad": random.state(),
-        "numpy": np.random.get_state(legacy=False),
-        "python": {"version": version, "words": np.array(drawn, np.uint32), "spare": spare},
-    }
-
-
-def restore_random(state: Mapping[str, Any]) -> None:
-    """Let these streams go on from what `random_state` returned."""
-    random.restore(state["pushgrad"])
-    np.random.set_state(state["numpy"])
-    python = state["python"]
-    python_random.setstate((python["version"], tuple(python["words"].tolist()), python["spare"]))

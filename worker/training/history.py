@@ -16,16 +16,22 @@ from .fit_events import EpochEnd
 
 class History:
     """Lists with one entry for each epoch of a model's fits: `epoch` (from 1), `seconds` (with its evaluation),
-    `learning_rate` (of its last step); `train` and `validation` have such a list for each metric, by name.
+    `learning_rate` (of its last step), `loss` and `validation_loss`; `train` and `validation` have such a list for each
+    metric, by name.
 
-    Where an epoch has no such value, it is NaN. A model that goes back, as to its best epoch, and is trained on, loses
-    the entries of the epochs that it trains again.
+    The loss is what the network's last operators minimise: the cross-entropy of SoftmaxOutput and
+    LogisticRegressionOutput, the mean squared error of LinearRegressionOutput, the mean absolute error of
+    MAERegressionOutput, the mean of MakeLoss's output; their sum if there are several. Where an epoch has no such
+    value, it is NaN. A model that goes back, as to its best epoch, and is trained on, loses the entries of the epochs
+    that it trains again.
     """
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.seconds: list[float] = []
         self.learning_rate: list[float] = []
+        self.loss: list[float] = []
+        self.validation_loss: list[float] = []
         self.train: dict[str, list[float]] = {}
         self.validation: dict[str, list[float]] = {}
 
@@ -42,6 +48,8 @@ class History:
         self.epoch.append(end.epoch)
         self.seconds.append(end.seconds)
         self.learning_rate.append(end.learning_rate)
+        self.loss.append(end.loss)
+        self.validation_loss.append(end.validation_loss)
         for lists, values in ((self.train, end.train), (self.validation, end.validation)):
             for name in [*lists, *(name for name in values if name not in lists)]:
                 lists.setdefault(name, [math.nan] * before).append(values.get(name, math.nan))
@@ -49,7 +57,8 @@ class History:
     def columns(self) -> dict[str, list[Any]]:
         """All lists by name, such as train_accuracy: what pandas.DataFrame takes."""
         return {
-            "epoch": self.epoch, "seconds": self.seconds, "learning_rate": self.learning_rate,
+            "epoch": self.epoch, "seconds": self.seconds, "learning_rate": self.learning_rate, "loss": self.loss,
+            **({"validation_loss": self.validation_loss} if self.validation else {}),
             **{f"train_{name}": values for name, values in self.train.items()},
             **{f"validation_{name}": values for name, values in self.validation.items()},
         }  # fmt: skip
@@ -63,15 +72,17 @@ class History:
         """The history whose `state` that was."""
         history = History()
         vars(history).update(state)
+        for values in (history.loss, history.validation_loss):  # which older snapshots do not have
+            values += [math.nan] * (len(history) - len(values))
         return history
 
     def _cut(self, length: int) -> None:
-        for values in self.columns().values():
+        for values in (*self.columns().values(), self.validation_loss):
             del values[length:]
 
 
 class CSVLogger:
-    """Write a line for each epoch to the file `path`: epoch, seconds, learning rate, and all metrics.
+    """Write a line for each epoch to the file `path`: epoch, seconds, learning rate, losses, and all metrics.
 
     The columns are those of `History.columns`, named in the first line. With `append` they are added to what the file
     has; otherwise each fit begins the file anew. A training that goes on from a snapshot goes on where its lines ended.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..store import kv
 from ..store.kvstore import KVStore
-from .bad_numbers import chosen_policy
 from .loop_snapshots import LoopSnapshots
+from .nan_policy import chosen_policy
 
 __all__ = ["KVStore", "create"]
 

@@ -23,11 +23,11 @@ from ..store.keeper import Kept
 from ..store.kvstore import KVStore
 from . import script_run
 from .announced import Announced
-from .fit_state import random_state, residuals_of, restore_random
+from .process_state import random_state, residuals_of, restore_random
 from .script_run import Identity, ScriptRun
 from .snapshot_options import SnapshotOptions
-from .snapshots import write_whole
 from .turns import Turns
+from .whole_snapshot import write_whole
 
 EXTRA = "kv.snapshot: extra"
 LONGEST = 20.0  # seconds that a process lives on after SIGTERM without a call of `snapshot`: its loop may be over

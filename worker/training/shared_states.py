@@ -34,9 +34,9 @@ class SharedStates:
         """Begin with rank 0's states on all workers. Every worker calls it; it waits for all of them."""
         if self._store is None:
             return
-        for name, array in self._states.items():
-            self._store.init(f"aux:{name}", array)
-            self._store.pull(f"aux:{name}", out=array)
+        keys, arrays = [f"aux:{name}" for name in self._states], list(self._states.values())
+        self._store.init(keys, arrays)
+        self._store.pull(keys, out=arrays)
 
     def average(self) -> None:
         """Hand in this worker's states after a step; they hold the mean when the store's `wait` has returned."""

@@ -145,11 +145,12 @@ class HostEngine(Engine):
     def _publish(self) -> None:
         """Hand the initial parameters, and optimizer states of earlier fits, to the store."""
         self.store.set_optimizer(self._setup.optimizer_going_on())
-        for name, array in self._parameters.arguments.items():
-            # Fixed ones, too: all ranks begin with rank 0's values.
-            self.store.init(name, array, *self._parameters.multipliers[name], row_sparse=name in self._tables)
-            if name not in self._parameters.fixed:
-                self.store.init_states(name, self._setup.kept_states(name))
+        # Fixed ones, too: all ranks begin with rank 0's values.
+        names, arrays = list(self._parameters.arguments), list(self._parameters.arguments.values())
+        multipliers = [self._parameters.multipliers[name] for name in names]
+        rates, decays = [rate for rate, _ in multipliers], [decay for _, decay in multipliers]
+        self.store.init(names, arrays, rates, decays, [name in self._tables for name in names])
+        self.store.init_states({name: self._setup.kept_states(name) for name in self._setup.learned})
 
     def _bind(self) -> None:
         """Bind this worker's share of the batch to the arrays that the store updates, where these are in reach.
@@ -185,9 +186,8 @@ class HostEngine(Engine):
 
     def _fetch(self) -> None:
         """Copy all parameters from the store that do not lie in it: at first, what rank 0 sent."""
-        for name, array in self._weights.items():
-            if self.executor is None or self.store.value(name) is None:
-                self.store.pull(name, out=array)
+        away = [name for name in self._weights if self.executor is None or self.store.value(name) is None]
+        self.store.pull(away, out=[self._weights[name] for name in away])
 
     def _step(self, batch: DataBatch) -> None:
         """One update of every parameter, unless it is left out."""

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ...common.errors import ParameterError
+from ...common.extras import install
 from ..atomic_files import PathLike
 from .fit_events import EpochEnd
 
@@ -25,10 +26,14 @@ class _Tracker(ABC):
         self._id: str | None = None  # of the record, as its program knows it
 
     def epoch_end(self, param: EpochEnd) -> None:
-        """Hand over the epoch's values: train/accuracy, validation/accuracy, learning_rate, seconds."""
+        """Hand over the epoch's values: train/loss, train/accuracy, validation/accuracy, learning_rate, seconds."""
         if not self._opened:
             self._id, self._opened = self._open(self._id, param.epoch), True
-        values = {f"train/{name}": value for name, value in param.train.items()}
+        values: dict[str, float] = {"train/loss": param.loss} | {
+            f"train/{name}": value for name, value in param.train.items()
+        }
+        if param.validation:
+            values["validation/loss"] = param.validation_loss
         values |= {f"validation/{name}": value for name, value in param.validation.items()}
         self._log(values | {"learning_rate": param.learning_rate, "seconds": param.seconds}, param.epoch)
 
@@ -157,5 +162,5 @@ def _package(callback: str, module: str, extra: str) -> Any:
     except ImportError:
         raise ParameterError(
             f"mx.callback.{callback} needs the package {module}, which is not installed",
-            remedy=f"pip install 'pushgrad[{extra}]'",
+            remedy=install(extra),
         ) from None

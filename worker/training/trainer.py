@@ -22,14 +22,15 @@ from .feeding import InputNames, input_shapes
 from .fit_callbacks import FitCallbacks
 from .fit_events import BatchEnd, EpochEnd
 from .fit_state import FitState
-from .metrics.base import Metric, current_values, named
+from .head_loss import HeadLoss
+from .metrics.base import CompositeMetric, Metric, current_values, named
 from .model import Model
 from .network_picture import leave_picture
 from .pace import Pace
 from .pairing import Pairing
 from .parameters import Parameters
 from .prediction import Learned, SpareExecutor, evaluate
-from .progress_bar import NoBar, TrainingBar, loss_beside
+from .progress_bar import NoBar, TrainingBar
 from .snapshots import Snapshots
 from .store_engine import HostEngine
 
@@ -48,13 +49,13 @@ class Trainer:
         on_nan: str,
         resumed: FitState | None = None,
         snapshots: Snapshots | None = None,
-        bar: bool = False,
+        bar: type[TrainingBar] | None = None,
     ) -> None:
         """Draw the missing parameters and make the engine. `kind` is the key-value store's, or a store of that kind,
-        `metric` the training's, `on_nan` one of bad_numbers.POLICIES.
+        `metric` the training's, `on_nan` one of nan_policy.POLICIES.
 
         `resumed` is where it goes on, from a snapshot that the model has been given; None if it begins an epoch. `bar`:
-        whether a terminal shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
+        what shows how far it is. Raises what `InputNames.match`, `Parameters.prepare` and the engines do.
         """
         self.model, self.iterator, self.shares, self.session, self.metric = model, iterator, shares, session, metric
         names = InputNames.match(model.symbol, iterator)
@@ -70,6 +71,7 @@ class Trainer:
             session=session,
             kind=kind,
             metric=metric,
+            loss=HeadLoss(model.symbol),
             names=names,
             parameters=self.parameters,
             optimizer=optimizer,
@@ -78,7 +80,6 @@ class Trainer:
             bad_steps=BadSteps(on_nan, model, session),
             residuals=resumed.residuals if resumed else {},
             own_state=resumed.engine if resumed else {},
-            beside=loss_beside(metric) if bar and not placement.gpus else None,
         )
         self.engine = _engine(self._setup)
         self._resumed, self._snapshots = resumed, snapshots
@@ -86,6 +87,7 @@ class Trainer:
         self._pace: Pace
         self._spare = SpareExecutor()
         self._validation: dict[str, float] = {}  # of the last epoch that was evaluated
+        self._validation_loss = HeadLoss(model.symbol, checks=True)
         self._compared = False  # whether the ranks' evaluation data have been
         self._batch = 0  # how many of the epoch are done
         self._steps = 0  # since this object was made; the model's own count goes on from earlier fits
@@ -105,8 +107,8 @@ class Trainer:
             callbacks.restore(self._resumed.callbacks)
         with ExitStack() as stack:
             stack.callback(self.engine.close)
-            if self._shows_bar:
-                self._bar = stack.enter_context(TrainingBar(self._pace))
+            if self._shows_bar is not None:
+                self._bar = stack.enter_context(self._shows_bar(self._pace))
             self.engine.start()
             if self._snapshots is not None:
                 stack.callback(self._snapshots.close)
@@ -154,7 +156,7 @@ class Trainer:
         if self._resumed is not None and self._resumed.epoch == epoch:
             self._batch = self._resumed.batch
             if self._batch:
-                self._resumed.give_metric(self.metric)
+                self._resumed.give_metric(self._setup.measured)
         self._pace.begin_epoch(epoch, self._batch)
         self._bar.begin_epoch()
         for _ in self.engine.epoch():
@@ -195,7 +197,7 @@ class Trainer:
         The epoch had `count` batches and `began` at that time of time.perf_counter.
         """
         # Read before the evaluation, which resets the metric if the user passed one object for both.
-        train = current_values(self.metric)
+        train, loss = current_values(self.metric), self._setup.loss.get()[1]
         if callbacks.evaluation is not None:
             self._bar.evaluates(self._shown)
         validation = self._validation = self._validate(callbacks)
@@ -209,7 +211,8 @@ class Trainer:
         maximize = named(measured, [leaf.maximize for leaf in measured.leaves()])
         rate = self._setup.rate(self.model.num_update - 1)
         seconds = time.perf_counter() - began
-        end = EpochEnd(epoch + 1, train, validation, self.model, maximize, rate, seconds)
+        losses = loss, self._validation_loss.get()[1]
+        end = EpochEnd(epoch + 1, train, validation, self.model, maximize, rate, seconds, *losses)
         self.model.history.add(end)
         if not callbacks.has_epoch_callbacks:  # the same on all ranks, so none waits in the gather below alone
             return True
@@ -220,7 +223,7 @@ class Trainer:
         return all(verdict == b"1" for verdict in verdicts)
 
     def _shown(self) -> dict[str, float]:
-        return current_values(self._setup.measured)
+        return {"loss": self._setup.loss.get()[1]} | current_values(self.metric)
 
     def _validate(self, callbacks: FitCallbacks) -> dict[str, float]:
         """The evaluation metric over the evaluation data by name, computed with the current weights."""
@@ -234,7 +237,8 @@ class Trainer:
         if not self._compared:  # data and network stay the same over the epochs
             agree_on_evaluation(self.session, self.model.symbol, callbacks.evaluation, None, what)
             self._compared = True
-        evaluate(parameters, callbacks.evaluation, callbacks.evaluation_metric, self.session, what)
+        measured = CompositeMetric([callbacks.evaluation_metric, self._validation_loss])
+        evaluate(parameters, callbacks.evaluation, measured, self.session, what)
         return current_values(callbacks.evaluation_metric)
 
     def _give_back_weights(self) -> None:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 HEADERS = tuple(sorted(HERE.glob("*.h")))
 CHECKS = "alignment,null,bounds,shift,integer-divide-by-zero,signed-integer-overflow"
 WARNINGS = "-Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-sign-compare -Wno-unused-function -Wno-unused-parameter"
-FLAGS = f"-x c++ -std=c++17 -O1 -fPIC -fno-strict-aliasing -fsanitize={CHECKS} {WARNINGS}".split()
+FLAGS = f"-std=c++17 -O1 -fPIC -fno-strict-aliasing -fsanitize={CHECKS} {WARNINGS}".split()
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 order = {"reversed": bool(os.environ.get("CUDA_ON_CPU_REVERSED"))}  # of blocks and threads: what lacks a barrier shows
@@ -45,16 +45,28 @@ def _folder():
 @cache
 def _compiled(text, options):
     """The library for a text, made once per folder."""
-    stamp = "\0".join([text, *options, *FLAGS, *(header.read_text() for header in HEADERS)])
-    library = _folder() / f"{hashlib.sha256(stamp.encode()).hexdigest()[:20]}.so"
-    if not library.exists():
+    own = [option for option in options if not option.startswith("-std=")]
+    return ctypes.CDLL(str(_made(text, ".so", "-x", "c++", *own, "-include", _header(), "-shared")))
+
+
+@cache
+def _header():
+    """What every kernel includes, compiled in advance: reading it takes longer than most kernels do."""
+    header = HERE / "cuda_on_cpu.h"
+    return _made(f'#include "{header}"\n', ".h.gch", "-x", "c++-header").with_suffix("")  # g++ finds the .gch itself
+
+
+def _made(text, kind, *options):
+    """The file that g++ makes of a text, once per folder."""
+    stamp = "\0".join([text, *map(str, options), *FLAGS, *(header.read_text() for header in HEADERS)])
+    target = _folder() / f"{hashlib.sha256(stamp.encode()).hexdigest()[:20]}{kind}"
+    if not target.exists():
         with tempfile.TemporaryDirectory(dir=_folder()) as scratch:
-            source, made = Path(scratch) / "kernels.cu", Path(scratch) / "kernels.so"
+            source, made = Path(scratch) / "kernels.cu", Path(scratch) / "made"
             source.write_text(text)
-            own = [option for option in options if not option.startswith("-std=")]
-            _run("g++", *FLAGS, *own, "-include", HERE / "cuda_on_cpu.h", "-shared", source, "-o", made)
-            made.replace(library)
-    return ctypes.CDLL(str(library))
+            _run("g++", *FLAGS, *options, source, "-o", made)
+            made.replace(target)
+    return target
 
 
 def _run(*argv):

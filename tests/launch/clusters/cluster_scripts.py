@@ -21,6 +21,20 @@ def halt(param):
         print("halted", flush=True)
         signal.pause()
 """ + TRAIN.replace("slices=4)", "slices=4, batch_end_callback=halt)")
+# The same again, by a job of Slurm's that is too slow: in its first life rank 0 comes to step 3 and waits for a signal,
+# and for ever in the next epoch. The descriptor tells of signals without taking them.
+TOO_SLOW = """
+import os, signal
+told, telling = os.pipe()
+os.set_blocking(telling, False)
+signal.set_wakeup_fd(telling)
+def halt(param):
+    if os.environ["RANK"] == "0" and "SLURM_RESTART_COUNT" not in os.environ:
+        if (param.epoch, param.nbatch) == (1, 3):
+            os.read(told, 1)
+        while param.epoch == 2:
+            signal.pause()
+""" + TRAIN.replace("slices=4)", "slices=4, batch_end_callback=halt)")
 # One step through the store.
 SUM = """
 import sys
@@ -33,31 +47,59 @@ out = np.zeros(2, np.float32)
 store.pull("a", out)
 print("sum", out, "of", store.num_workers, flush=True)
 """
-# What dmlc-core's tracker does (dmlc_tracker/tracker.py, local.py, mpi.py, slurm.py): it starts the scheduler itself,
-# and by the same command the others.
+# What dmlc-core's tracker does (dmlc_tracker/tracker.py and the modules beside it by name of the cluster): it starts
+# the scheduler itself, and by the same command the others.
 TRACKER = """#!/usr/bin/env python3
 import argparse, os, subprocess, sys
 parser = argparse.ArgumentParser()
 parser.add_argument("--cluster")
 parser.add_argument("--num-workers", type=int)
 parser.add_argument("--num-servers", type=int)
+parser.add_argument("--host-file")
 args, command = parser.parse_known_args()
-envs = {"DMLC_NUM_WORKER": args.num_workers, "DMLC_NUM_SERVER": args.num_servers, "DMLC_JOB_CLUSTER": args.cluster}
-envs |= {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": os.environ.pop("TRACKER_PORT", "9091")}
-envs = {name: str(value) for name, value in envs.items()}
-running = [subprocess.Popen(" ".join(command), shell=True, env=os.environ | envs | {"DMLC_ROLE": "scheduler"})]
-def start(role, number, first):
-    mine = envs | {"DMLC_ROLE": role}
-    if args.cluster == "local":
-        for task in range(first, first + number):
-            env = os.environ | mine | {"DMLC_TASK_ID": str(task)}
-            running.append(subprocess.Popen(" ".join(command), shell=True, env=env))
-    else:
-        mpi = [word for name in mine for word in ("-x", name + "=" + mine[name])]
-        words = {"mpi": ["mpirun", "-n", str(number), *mpi], "slurm": ["srun", "-n", str(number)]}[args.cluster]
-        running.append(subprocess.Popen([*words, *command], env=os.environ | mine))
-start("worker", args.num_workers, 0)
-start("server", args.num_servers, args.num_workers)
+command, running = " ".join(command), []
+envs = {"DMLC_NUM_WORKER": args.num_workers, "DMLC_NUM_SERVER": args.num_servers}
+envs |= {"DMLC_PS_ROOT_URI": os.environ.pop("TRACKER_HOST", "127.0.0.1")}
+envs |= {"DMLC_PS_ROOT_PORT": os.environ.pop("TRACKER_PORT", "9091")}
+def start(line, **more):
+    env = {name: str(value) for name, value in more.items()}
+    running.append(subprocess.Popen(line, shell=True, env=os.environ | env))
+def roles(*order):
+    number = {"worker": args.num_workers, "server": args.num_servers}
+    return enumerate(role for role in order for _ in range(number[role]))
+start(command, **envs, DMLC_ROLE="scheduler")
+if args.cluster in ("local", "yarn"):
+    for task, role in roles("worker", "server"):
+        more = {"DMLC_NODE_HOST": envs["DMLC_PS_ROOT_URI"], "DMLC_NUM_ATTEMPT": 0} if args.cluster == "yarn" else {}
+        start(command, **envs, **more, DMLC_JOB_CLUSTER=args.cluster, DMLC_TASK_ID=task, DMLC_ROLE=role)
+elif args.cluster == "ssh":
+    hosts = open(args.host_file).read().split()
+    for task, role in roles("server", "worker"):
+        envs |= {"DMLC_ROLE": role, "DMLC_NODE_HOST": hosts[task % len(hosts)]}
+        words = " ".join(f"export {name}={value};" for name, value in envs.items())
+        start(f"ssh -o StrictHostKeyChecking=no {envs['DMLC_NODE_HOST']} -p 22 '{words} cd {os.getcwd()}; {command}'")
+elif args.cluster == "sge":
+    with open("rundmlc.sh", "w") as file:
+        file.write('export DMLC_TASK_ID=${SGE_TASK_ID}\\nexport DMLC_JOB_CLUSTER=sge\\n"$@"\\n')
+    words = ",".join(f'{name}="{value}"' for name, value in envs.items())
+    tasks = args.num_workers + args.num_servers
+    start(f"qsub -cwd -t 1-{tasks} -S /bin/bash -v {words},PATH=${{PATH}}:. rundmlc.sh {command}")
+else:
+    envs["DMLC_JOB_CLUSTER"] = args.cluster
+    for role, number in (("worker", args.num_workers), ("server", args.num_servers)):
+        mpi = " ".join(f"-x {name}={value}" for name, value in {**envs, "DMLC_ROLE": role}.items())
+        words = {"mpi": f"mpirun -n {number} {mpi}", "slurm": f"srun -n {number}"}[args.cluster]
+        start(f"{words} {command}", **envs, DMLC_ROLE=role)
+sys.exit(max(each.wait() for each in running))
+"""
+# What Sun Grid Engine does with the tracker's line: tasks of an array, with nothing else in their environment.
+QSUB = """#!/usr/bin/env python3
+import subprocess, sys
+words = sys.argv[1:]
+tasks = int(words[words.index("-t") + 1].partition("-")[2])
+env = dict(word.split("=", 1) for word in words[words.index("-v") + 1].split(","))
+command = ["/bin/bash", *words[words.index("rundmlc.sh"):]]
+running = [subprocess.Popen(command, env=env | {"SGE_TASK_ID": str(task)}) for task in range(1, tasks + 1)]
 sys.exit(max(each.wait() for each in running))
 """
 # torchrun on one host: what it sets, by torch's source (torch/distributed/elastic/agent/server/local_elastic_agent.py).

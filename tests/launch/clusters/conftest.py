@@ -49,7 +49,8 @@ class Host(Namespace):
 
     def __init__(self, number, switch, folder):
         super().__init__(f"node{number}")
-        self.address, self.port, self.folder = f"10.78.0.{number}", f"port{number}", folder
+        self.number, self.address = number, f"10.78.0.{number}"
+        self.port, self.folder = f"port{number}", folder
         self.temporary, self.sshd = folder / f"t{number}", None
         self.temporary.mkdir()
         cable = ["ip", "link", "add", "eth0", "netns", self.pid, "type", "veth", "peer", "name", self.port]
@@ -58,6 +59,7 @@ class Host(Namespace):
         for interface in ("lo", "eth0"):
             self.run("ip", "link", "set", interface, "up")
         self.run("mount", "--bind", folder / "hosts", "/etc/hosts")
+        self.run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")  # names there hold pids, which the hosts have in common
         switch.run("ip", "link", "set", self.port, "master", "br0", "up")
 
     def start_sshd(self):
@@ -126,10 +128,10 @@ class Network:
         self.switch = Namespace("switch")
         self.switch.run("ip", "link", "add", "br0", "type", "bridge")
         self.switch.run("ip", "link", "set", "br0", "up")
-        names = [f"10.78.0.{number} node{number}\n" for number in (1, 2, 3, 9)]
-        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{''.join(names)}")
+        (folder / "hosts").touch()
         self.hosts = [Host(number, self.switch, folder) for number in (1, 2, 3)]
         self.here = Host(9, self.switch, folder)
+        self.name_all()
         for name in ("hostkey", "key", "wrongkey"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
         for host in self.hosts:
@@ -139,6 +141,11 @@ class Network:
         (self.path / "ssh").chmod(0o755)
         self.knows()
 
+    def name_all(self):
+        """Write the names of all hosts into the file that they have in common."""
+        names = [f"{host.address} node{host.number}\n" for host in (*self.hosts, self.here)]
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{''.join(names)}")
+
     def knows(self, **keys):
         """Write the user's configuration of ssh; a host may be given another key by its name."""
         lines = ["StrictHostKeyChecking no", "UserKnownHostsFile /dev/null", "LogLevel ERROR", "IdentitiesOnly yes"]
@@ -146,6 +153,23 @@ class Network:
             key = self.folder / keys.get(host.name, "key")
             lines += [f"Host {host.name}", f"  HostName {host.address}", f"  IdentityFile {key}"]
         (self.folder / "ssh_config").write_text("\n".join(lines) + "\n")
+
+    @contextlib.contextmanager
+    def only_ipv6(self):
+        """While inside, no host has another address, and no name leads to another."""
+        self._move("fd00:78::{}", 64, "nodad")
+        try:
+            yield
+        finally:
+            self._move("10.78.0.{}", 24)
+
+    def _move(self, address, prefix, *flags):
+        for host in (*self.hosts, self.here):
+            host.address = address.format(host.number)
+            host.run("ip", "address", "flush", "dev", "eth0")
+            host.run("ip", "address", "add", f"{host.address}/{prefix}", "dev", "eth0", *flags)
+        self.name_all()
+        self.knows()
 
     def cut(self, host, state="down"):
         """Pull the host's cable; with `state` up, put it in again."""
@@ -179,17 +203,15 @@ def port():
 
 @pytest.fixture
 def tracked(script, tmp_path, port):
-    """Runs a script by a tracker like dmlc's, with two workers and a server; returns how it ended."""
+    """Runs a script by a tracker like dmlc's, with two workers and a server; returns how it ended.
 
-    def run(cluster, text, **env):
-        numbers = ["--cluster", cluster, "--num-workers", "2", "--num-servers", "1"]
-        command = [
-            sys.executable,
-            script(cluster_scripts.TRACKER, "dmlc-submit"),
-            *numbers,
-            sys.executable,
-            script(text),
-        ]
+    `around` are words before the tracker, and `before` those before the interpreter in its command.
+    """
+
+    def run(cluster, text, around=(), before=(), **env):
+        numbers = ["--cluster", cluster, "--num-workers", "2", "--num-servers", "1", "--host-file", "hosts"]
+        tracker = [sys.executable, script(cluster_scripts.TRACKER, "dmlc-submit"), *numbers]
+        command = [*around, *tracker, *before, sys.executable, script(text)]
         env = {**os.environ, "TRACKER_PORT": port, **env}
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=110, check=False)
 

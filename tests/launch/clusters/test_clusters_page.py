@@ -5,6 +5,7 @@ Those for Slurm are run in slurm/test_slurm_jobs.py, and those for Ray in on_ray
 
 import re
 import shutil
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -78,7 +79,9 @@ def test_torchrun(shell, port):
 
 
 @pytest.mark.long
-def test_a_tracker(shell, port):
+def test_a_tracker(shell):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
     name = "dmlc-submit"
     said = shell(block("Nodes that somebody else has started", 2), env={"TRACKER_PORT": port}, **{name: TRACKER})
     assert ranks(said, 2)

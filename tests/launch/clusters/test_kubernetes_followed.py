@@ -327,6 +327,6 @@ def test_without_any_way(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(
-        JobError, match=r"neither the package .* nor kubectl is here. `pip install pushgrad\[kubernetes\]`"
+        JobError, match=r"neither the package .* nor kubectl is here. pip install '\.\[kubernetes\]' in a clone"
     ):
         kubernetes_connection.connect()

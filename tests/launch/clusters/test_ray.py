@@ -156,7 +156,7 @@ def test_without_ray(monkeypatch):
     monkeypatch.setattr("pushgrad.launch.clusters.ray.find_spec", lambda name: None)
     error = invoke("train.py").exception
     assert isinstance(error, JobError)
-    assert f"Ray is not installed for {sys.executable}. pip install 'pushgrad[ray]'" in str(error)
+    assert f"Ray is not installed for {sys.executable}. pip install '.[ray]' in a clone" in str(error)
 
 
 def test_secrets_are_not_submitted():

@@ -48,8 +48,14 @@ def test_warnings_do_not_stop_anything(run):
     "changed, sentence",
     [
         ({"driver": "absent gone"}, "no NVIDIA driver on this machine (gone). Install NVIDIA's driver"),
-        ({"cupy": "absent gone", "installed": {}}, "cupy cannot be imported (gone). pip install 'pushgrad[cuda12]'."),
-        ({"cublas": "absent gone"}, "CUDA libraries cannot be loaded (gone). pip install 'pushgrad[cuda12]'."),
+        (
+            {"cupy": "absent gone", "installed": {}},
+            "cupy cannot be imported (gone). pip install '.[cuda12]' in a clone",
+        ),
+        (
+            {"cublas": "absent gone"},
+            "CUDA libraries cannot be loaded (gone). pip install '.[cuda12]' in a clone",
+        ),
         ({"gpus": [], "visible": "9"}, "no GPU is visible. Look at CUDA_VISIBLE_DEVICES, which is '9'."),
         ({"free_memory": "absent busy"}, "NVIDIA H100 80GB HBM3 cannot be used: CUDA reports busy. `nvidia-smi` shows"),
         ({"cupy": ("14.2.0", 13020), "driver": (13000, ""), "gpus": [V100]}, "too old for cupy, which needs 7.5."),
@@ -77,7 +83,7 @@ def test_a_wrong_number_of_threads_is_told_not_raised(run, monkeypatch):
 def test_a_table_on_a_terminal():
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=70)
-    parts = [Part("cupy", MISSING, "x" * 60, "pip install 'pushgrad[cuda12]'"), Part("driver", OK, "550")]
+    parts = [Part("cupy", MISSING, "x" * 60, "pip install '.[cuda12]'"), Part("driver", OK, "550")]
     doctor.show(console, parts)
     assert "│" in file.getvalue() and "\x1b[31mmissing" in file.getvalue()
     assert file.getvalue().count("x") == 60 and "[cuda12]" in file.getvalue(), "nothing is cut off or read as markup"

@@ -44,7 +44,7 @@ def test_a_machine_with_everything(parts, fake_machine):
 
 
 NOT_HERE = "No module named 'cupy'"
-INSTALL = "pip install 'pushgrad[cuda12]'"
+INSTALL = "pip install '.[cuda12]' in a clone of pushgrad"
 TWO_CUPYS = {**WHEELS, "cupy-cuda13x": "14.2.0"}
 
 
@@ -66,7 +66,7 @@ TWO_CUPYS = {**WHEELS, "cupy-cuda13x": "14.2.0"}
             "cupy",
             MISSING,
             "cannot be imported",
-            "pip install 'pushgrad[cuda13]'",
+            "pip install '.[cuda13]' in a clone of pushgrad",
         ),
         (
             {"installed": TWO_CUPYS},

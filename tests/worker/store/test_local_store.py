@@ -93,11 +93,11 @@ def test_the_value_itself_is_updated_in_place(kv):
 def test_states_can_be_given_back(kv):
     kv.set_optimizer(mx.optimizer.SGD(0.5, momentum=0.5))
     kv.init("w", np.zeros(2, np.float32))
-    kv.init_states("w", {"mom": np.array([2.0, 4.0], np.float32)})
+    kv.init_states({"w": {"mom": np.array([2.0, 4.0], np.float32)}})
     kv.push("w", np.zeros(2, np.float32))
     np.testing.assert_array_equal(pulled(kv, "w", 2, np.float32), [1.0, 2.0])
     with pytest.raises(ParameterError, match="'speed'"):
-        kv.init_states("w", {"speed": np.zeros(2, np.float32)})
+        kv.init_states({"w": {"speed": np.zeros(2, np.float32)}})
 
 
 class OnlyDLPack:

@@ -20,7 +20,7 @@ def network():
 
 
 def end(epoch, train=None, validation=None, rate=0.1):
-    return EpochEnd(epoch, train or {}, validation or {}, learning_rate=rate, seconds=2.0)
+    return EpochEnd(epoch, train or {}, validation or {}, learning_rate=rate, seconds=2.0, loss=0.5)
 
 
 def test_a_fit_leaves_what_its_lines_say(capsys, tmp_path):
@@ -42,7 +42,8 @@ def test_a_fit_leaves_what_its_lines_say(capsys, tmp_path):
     ]
     header, *rows = path.read_text().splitlines()
     assert header == (
-        "epoch,seconds,learning_rate,train_accuracy,train_cross-entropy,validation_accuracy,validation_cross-entropy"
+        "epoch,seconds,learning_rate,loss,validation_loss,"
+        "train_accuracy,train_cross-entropy,validation_accuracy,validation_cross-entropy"
     )
     columns = list(found.columns().values())
     assert [tuple(map(float, row.split(","))) for row in rows] == list(zip(*columns, strict=True))
@@ -58,7 +59,9 @@ def test_a_value_that_comes_late_is_nan_before():
     history.add(end(2, {"accuracy": 0.75}, {"accuracy": 0.25}))
     assert math.isnan(history.validation["accuracy"][0])
     assert history.validation["accuracy"][1] == 0.25
-    assert repr(history) == ("History of 2 epochs: epoch, seconds, learning_rate, train_accuracy, validation_accuracy")
+    assert repr(history) == (
+        "History of 2 epochs: epoch, seconds, learning_rate, loss, validation_loss, train_accuracy, validation_accuracy"
+    )
 
 
 def test_epochs_that_are_trained_again_replace_the_old_ones():
@@ -66,8 +69,15 @@ def test_epochs_that_are_trained_again_replace_the_old_ones():
     for epoch, value in ((1, 0.1), (2, 0.2), (3, 0.3), (2, 0.4)):
         history.add(end(epoch, {"accuracy": value}))
     assert history.columns() == {
-        "epoch": [1, 2], "seconds": [2.0, 2.0], "learning_rate": [0.1, 0.1], "train_accuracy": [0.1, 0.4]
+        "epoch": [1, 2], "seconds": [2.0, 2.0], "learning_rate": [0.1, 0.1], "loss": [0.5, 0.5],
+        "train_accuracy": [0.1, 0.4],
     }  # fmt: skip
+
+
+def test_a_history_of_a_time_before_losses():
+    history = History.of({"epoch": [1, 2], "seconds": [1.0, 1.0], "learning_rate": [0.1, 0.1]})
+    history.add(end(3))
+    assert [math.isnan(value) for value in history.loss] == [True, True, False]
 
 
 def test_a_csv_file_is_begun_anew_or_appended_to(tmp_path):
@@ -90,7 +100,7 @@ def test_a_csv_file_goes_on_where_the_snapshot_was(tmp_path):
     again.fit_begin(None)
     again.restore(kept)
     again.epoch_end(end(2))
-    assert path.read_text() == "epoch,seconds,learning_rate\n1,2.0,0.1\n2,2.0,0.1\n"
+    assert path.read_text() == "epoch,seconds,learning_rate,loss\n1,2.0,0.1,0.5\n2,2.0,0.1,0.5\n"
 
 
 def test_a_csv_file_in_no_folder_is_an_error_before_the_first_step(tmp_path):

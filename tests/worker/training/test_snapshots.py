@@ -14,7 +14,7 @@ import pushgrad as mx
 from pushgrad.common.errors import FileFormatError, JobError, ParameterError
 from pushgrad.worker.files import snapshot
 from pushgrad.worker.store.session import Session
-from pushgrad.worker.training import script_run, snapshots
+from pushgrad.worker.training import script_run, whole_snapshot
 from pushgrad.worker.training.capture import Capture
 from pushgrad.worker.training.fit_state import FitState
 from pushgrad.worker.training.resuming import say_what_differs
@@ -493,14 +493,14 @@ def test_what_changes_the_bits_is_said(script, capsys):
 
 def test_a_part_that_does_not_come_is_named(tmp_path, monkeypatch):
     (tmp_path / "rank-1.json").touch()
-    snapshots.await_parts(tmp_path, [1], Session())
+    whole_snapshot.await_parts(tmp_path, [1], Session())
     lost = Session()
     monkeypatch.setattr(Session, "is_lost", property(lambda session: session is lost))
     with pytest.raises(JobError, match="the job has ended before worker 2 has written its part"):
-        snapshots.await_parts(tmp_path, [1, 2], lost)
-    monkeypatch.setattr(snapshots, "PATIENCE", 0.01)
+        whole_snapshot.await_parts(tmp_path, [1, 2], lost)
+    monkeypatch.setattr(whole_snapshot, "PATIENCE", 0.01)
     with pytest.raises(JobError, match=r"worker 2 has not written its part within 0\.01 s.* All hosts must see"):
-        snapshots.await_parts(tmp_path, [1, 2], Session())
+        whole_snapshot.await_parts(tmp_path, [1, 2], Session())
 
 
 def test_callbacks_that_lower_the_rate_and_write_files_go_on(script, capsys, monkeypatch, tmp_path):

@@ -24,7 +24,8 @@ def fit(callback, **options):
 def logged(model):
     """What the trackers are to be told: pairs of an epoch and its values."""
     columns = model.history.columns()
-    names = {"train_accuracy": "train/accuracy", "validation_accuracy": "validation/accuracy"}
+    names = {"loss": "train/loss", "validation_loss": "validation/loss"}
+    names |= {"train_accuracy": "train/accuracy", "validation_accuracy": "validation/accuracy"}
     values = {names.get(name, name): column for name, column in columns.items() if name != "epoch"}
     return [(epoch, {name: values[name][epoch - 1] for name in values}) for epoch in columns["epoch"]]
 
@@ -160,5 +161,5 @@ def test_a_run_of_the_scripts_own_is_used_and_left_open(monkeypatch, name, modul
 )
 def test_a_package_that_is_missing(monkeypatch, make, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ParameterError, match=rf"needs the package {module}.*pip install 'pushgrad\[{extra}\]'"):
+    with pytest.raises(ParameterError, match=rf"needs the package {module}.*pip install '\.\[{extra}\]' in a clone"):
         make()

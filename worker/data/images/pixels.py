@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import DataError, ParameterError
+from ....common.extras import install
 from ...array import Array
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # number of channels -> Pillow's name of the mode
@@ -28,7 +29,7 @@ def pillow() -> ModuleType:
         import PIL.Image
         import PIL.ImageOps  # `decode` finds it in sys.modules
     except ImportError:
-        raise DataError("pictures cannot be read without Pillow", remedy="pip install pushgrad[images]") from None
+        raise DataError("pictures cannot be read without Pillow", remedy=install("images")) from None
     return PIL.Image
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from ....common.errors import FileFormatError
+from ....common.extras import install
 
 
 def needed(module: str, what: str) -> Any:
@@ -18,5 +19,5 @@ def needed(module: str, what: str) -> Any:
     except ImportError:
         package = module.partition(".")[0]
         raise FileFormatError(
-            f"{what} needs the package {package}, which is not installed", remedy="pip install 'pushgrad[convert]'"
+            f"{what} needs the package {package}, which is not installed", remedy=install("convert")
         ) from None

@@ -75,10 +75,11 @@ class Metric:
 
     def statistics(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> Array:
         """(count,) float64 numbers of these rows; sums of them, over workers or batches, are those of all rows."""
-        total = np.zeros(self.count)  # float64: counts stay exact, and sums hardly depend on how rows were shared out
+        # float64: counts stay exact, and sums hardly depend on how rows were shared out
+        total = [0.0] * self.count
         for label, output, head in self._pairs(labels, outputs, heads):
-            total += np.array(tuple(self._pair(label, output, head)), np.float64)
-        return total
+            total = [before + float(more) for before, more in zip(total, self._pair(label, output, head), strict=True)]
+        return np.array(total)
 
     def value(self, statistics: Array) -> float:
         """The value of the rows that have these statistics; nan if there are none."""

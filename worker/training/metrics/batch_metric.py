@@ -25,7 +25,9 @@ class BatchMetric:
 
     def __init__(self, metric: Metric, pairing: Pairing, shares: Shares, store: Any = None) -> None:
         """`pairing`: for the global batch. `store`: a KVStore without an optimizer, None for a job of one worker."""
-        self.metric, self._pairing, self._shares, self._store = metric, pairing, shares, store
+        self._pairing, self._shares, self._store = pairing, shares, store
+        self._summed = [leaf for leaf in metric.leaves() if leaf.sums and leaf.count]
+        self._custom = [leaf for leaf in metric.leaves() if not leaf.sums]
         if store is not None:
             store.must_be_finite = False  # a metric that is NaN is no reason to end a training
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
@@ -36,20 +38,23 @@ class BatchMetric:
 
         Raises ShapeError if they do not fit the metric, DataError if a label is not a class.
         """
-        heads, leaves = self._pairing.heads, self.metric.leaves()
+        heads = self._pairing.heads
         if self._store is None:
-            for leaf in leaves:
-                leaf.update(self._pairing.labels(inputs, leaf), self._pairing.outputs(outputs), heads)
+            mine = self._pairing.outputs(outputs)
+            for leaves in filter(None, (self._summed, self._custom)):
+                labels = self._pairing.labels(inputs, leaves[0])
+                for leaf in leaves:
+                    leaf.update(labels, mine, heads)
             return
         self._step += 1
-        for index, leaf in enumerate(leaves):
-            if leaf.sums:
-                # Without rows a metric might refuse the shapes, but the servers wait for this worker's numbers.
-                mine = np.zeros(leaf.count)
-                if self._shares.local_rows:
-                    mine = leaf.statistics(self._pairing.labels(inputs, leaf), self._pairing.outputs(outputs), heads)
-                self._send(f"metric{index}", mine)
-        if not all(leaf.sums for leaf in leaves):
+        if self._summed:
+            # Without rows a metric might refuse the shapes, but the servers wait for this worker's numbers.
+            figures = [np.zeros(leaf.count) for leaf in self._summed]
+            if self._shares.local_rows:
+                labels, mine = self._pairing.labels(inputs, self._summed[0]), self._pairing.outputs(outputs)
+                figures = [leaf.statistics(labels, mine, heads) for leaf in self._summed]
+            self._send("metrics", np.concatenate(figures))
+        if self._custom:
             self._send_rows(inputs, outputs)
 
     def end(self) -> None:
@@ -57,11 +62,12 @@ class BatchMetric:
         if self._store is None:
             return
         self._store.wait()
-        for index, leaf in enumerate(self.metric.leaves()):
-            if leaf.sums:
-                leaf.add(leaf.value(self._sums[f"metric{index}"][1]))
-            else:
-                leaf.add(leaf.measure(self._whole("label"), self._whole("output"), self._pairing.heads))
+        start = 0
+        for leaf in self._summed:
+            leaf.add(leaf.value(self._sums["metrics"][1][start : start + leaf.count]))
+            start += leaf.count
+        for leaf in self._custom:
+            leaf.add(leaf.measure(self._whole("label"), self._whole("output"), self._pairing.heads))
 
     def _send_rows(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
         """Hand in whole batches that are zero outside this worker's rows: adding zeros changes no value."""

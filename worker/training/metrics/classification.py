@@ -31,7 +31,8 @@ class Accuracy(ClassMetric):
         super().__init__(name, **options)
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
-        return int((likeliest(output) == true_class(label))[counts].sum()), int(counts.sum())
+        right = likeliest(output) == true_class(label)
+        return int(np.count_nonzero(right & counts)), int(np.count_nonzero(counts))
 
 
 class TopKAccuracy(ClassMetric):

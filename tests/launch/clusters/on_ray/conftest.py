@@ -17,7 +17,7 @@ SETTINGS = {
     "RAY_gcs_server_port_wait_time_s": str(PATIENCE),
 }
 CLUSTER = f"""
-import sys, time
+import socket, sys, time
 from ray._private import services
 from ray.cluster_utils import Cluster
 def patiently(*arguments):
@@ -32,13 +32,15 @@ def patiently(*arguments):
 get_node, services.get_node = services.get_node, patiently
 head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True, "dashboard_port": 0}}
 head["dashboard_agent_listen_port"] = 0  # which submits jobs; else another cluster on this host might have its port
+with socket.create_server(("", 0)) as taken:
+    head["ray_client_server_port"] = client_port = taken.getsockname()[1]
 cluster = Cluster(initialize_head=True, head_node_args=head)
 def add_node(**resources):
     node = cluster.add_node(wait=False, **resources)
     cluster._wait_for_node(node, {PATIENCE})
     return node
 add_node(num_cpus={CPUS})
-print(cluster.address, cluster.head_node.webui_url, flush=True)
+print(cluster.address, cluster.head_node.webui_url, client_port, flush=True)
 for line in sys.stdin:
     cpus, gpus = map(int, line.split())
     node = add_node(num_cpus=cpus, num_gpus=gpus)
@@ -50,7 +52,8 @@ cluster.shutdown()
 
 
 class Cluster:
-    """The running cluster: its `address`, that of its Jobs (`jobs`), and `python`, which has Ray and pushgrad.
+    """The running cluster: its `address`, those of its Jobs (`jobs`) and for Ray's client (`client`), and `python`,
+    which has Ray and pushgrad.
 
     In `env` the commands of both are found.
     """
@@ -68,7 +71,7 @@ class Cluster:
         words = self._process.stdout.readline().decode().split()
         if not words:
             raise AssertionError(self._process.communicate()[1].decode())
-        self.address, self.jobs = words[0], f"http://{words[1]}"
+        self.address, self.jobs, self.client = words[0], f"http://{words[1]}", f"ray://127.0.0.1:{words[2]}"
 
     @contextlib.contextmanager
     def another_node(self, cpus=CPUS, gpus=0):

@@ -122,8 +122,9 @@ def test_a_node_that_is_lost(ray, start, left_behind):
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
-def test_launch_killed(start, gone_within):
-    job = start(WAIT, options=["-n", "2"])
+@pytest.mark.parametrize("way", ["address", "client"])
+def test_launch_killed(ray, start, gone_within, way):
+    job = start(WAIT, address=getattr(ray, way), options=["-n", "2"])
     job.wait_for("| ready", 2)
     job.send(signal.SIGKILL)
     job.finish()
@@ -184,12 +185,20 @@ def test_submitting_with_the_script_s_folder(ray, start, tmp_path):
     assert "w0 | sum [2. 2.] of 2" in job.lines and "worker 1 exited with code 7" in job.text
 
 
+def test_through_ray_s_client(ray, start, left_behind):
+    job = start(SUM, "7", address=ray.client, options=["-n", "2", "--sync"])
+    assert job.finish() == 7, job.text
+    assert "w0 | sum [2. 2.] of 2" in job.lines and "worker 1 exited with code 7" in job.text
+    assert left_behind(job.job_id) == [] and actors() == {}
+
+
 def test_ctrl_c_of_a_submitted_job(ray, start):
     job = start(SAVE, address=ray.jobs, options=["-n", "2"])
     job.wait_for("| ready", 2)
     job.send(signal.SIGINT)
     assert job.finish() == 130, job.text
     assert sorted(line for line in job.lines if "saved" in line) == ["w0 | saved", "w1 | saved"]
+    assert job.text.count("| ready") == 2, "what has been shown is not shown again"
     assert actors() == {}
 
 

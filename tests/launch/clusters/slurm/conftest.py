@@ -62,17 +62,18 @@ class Site:
         mine = [f"--{what}={folder}/munge.{end}" for what, end in (("socket", "socket"), ("key-file", "key"))]
         mine += [f"--{what}={folder}/munge.{what}" for what in ("log-file", "pid-file", "seed-file")]
         self._start("munged", "--foreground", "--force", *mine)
-        self._until(lambda: (folder / "munge.socket").exists())
+        self.until(lambda: (folder / "munge.socket").exists())
         self._start("slurmctld", "-D", "-f", folder / "slurm.conf")
         for node in ("n1", "n2"):
             self._start("slurmd", "-D", "-N", node, "-f", folder / "slurm.conf")
-        self._until(lambda: self.run("sinfo", "--noheader", "--format=%D %t") == "2 idle")
+        self.until(lambda: self.run("sinfo", "--noheader", "--format=%D %t") == "2 idle")
 
     def _start(self, *argv):
         with (self.folder / "said").open("ab") as said:
             self._daemons.append(subprocess.Popen(argv, stdout=said, stderr=said, start_new_session=True))
 
-    def _until(self, fulfilled):
+    def until(self, fulfilled):
+        """Wait for that; raises AssertionError with what the daemons have logged if it takes long."""
         limit = time.monotonic() + 60
         while not fulfilled():
             assert time.monotonic() < limit, "\n".join(path.read_text() for path in self.folder.glob("*log*"))
@@ -89,7 +90,7 @@ class Site:
 
     def close(self):
         self.run("scancel", "--user=root")
-        self._until(lambda: not self.run("squeue", "--noheader"))
+        self.until(lambda: not self.run("squeue", "--noheader"))
         for daemon in reversed(self._daemons):
             daemon.terminate()
             daemon.wait(30)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import cluster_scripts
 import clusters_page
@@ -215,3 +216,20 @@ def test_a_requeued_job_goes_on(start, slurm, has_same_bits):
     assert job.finish() == 0, job.text
     assert slurm.job(number)["Restarts"] == "1" and re.search("fit 1 goes on from .*fit1-step", job.text), job.text
     assert has_same_bits("requeued")
+
+
+def test_a_job_that_ran_into_its_time_limit_goes_on(start, slurm, has_same_bits):
+    """No snapshot would have been due: what it goes on from was taken when Slurm announced the end."""
+    options = ["--submit", "-n", "2", "--snapshot", "3600s", "--slurm", "nodes=2"]
+    options += ["--slurm", "time=1", "--slurm", "signal=B:USR1@50"]
+    job = start(cluster_scripts.TOO_SLOW, "limited", options=options)
+    assert job.finish() != 0, job.text
+    number = re.search(r"Slurm job (\d+): ", job.text)[1]
+    assert f"Slurm job {number}: TIMEOUT" in job.text and "SIGUSR1 is passed on to w0" in job.text, job.text
+    slurm.run("scontrol", "requeue", number)
+    slurm.run("scontrol", "update", f"jobid={number}", "StartTime=now")
+    slurm.until(lambda: slurm.job(number)["JobState"] == "COMPLETED")
+    known = slurm.job(number)
+    assert known["Restarts"] == "1"
+    assert re.search("fit 1 goes on from .*fit1-step", Path(known["StdOut"]).read_text())
+    assert has_same_bits("limited")

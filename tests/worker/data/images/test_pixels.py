@@ -136,7 +136,7 @@ def test_pillows_limit_of_pixels_is_an_error(monkeypatch, limit):
 
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(DataError, match=r"without Pillow\. pip install pushgrad\[images\]"):
+    with pytest.raises(DataError, match=r"without Pillow\. pip install '\.\[images\]' in a clone"):
         decode(b"", "RGB", "it")
 
 

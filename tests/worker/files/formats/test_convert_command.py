@@ -117,7 +117,7 @@ def test_files_of_no_known_kind(tmp_path):
 def test_without_the_packages(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx.helper", None)
     with pytest.raises(
-        PushgradError, match=r"needs the package onnx, which is not installed\. pip install 'pushgrad\["
+        PushgradError, match=r"needs the package onnx, which is not installed\. pip install '\.\[convert\]' in a clone"
     ):
         convert(f"{model}:7", tmp_path / "c.onnx", "--shape", "data=1,4")
 
