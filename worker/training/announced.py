@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -69,10 +70,12 @@ class Announced:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def close(self) -> None:
-        """Let the signals do again what they did. A SIGTERM that has come and was not heeded does it now."""
+    def close(self, finish: Callable[[], None]) -> None:
+        """Let the signals do again what they did. A SIGTERM that has come and was not heeded does it after `finish`."""
         if not _may_take_signals():
             return
+        if self._since is not None:
+            finish()
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}

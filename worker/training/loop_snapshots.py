@@ -85,7 +85,8 @@ class LoopSnapshots:
 
     def close(self) -> None:
         """See `Keeper.close`."""
-        self._announced.close()
+        if self._run is not None:
+            self._announced.close(self._run.finish_writing)
 
     def first_push(self) -> None:
         """Let `launch` say that the job cannot go on after a death, if the script does not go on from snapshots.

@@ -92,7 +92,7 @@ class Snapshots:
     def close(self) -> None:
         """No more steps will come."""
         self._passed.set()
-        self._announced.close()
+        self._announced.close(self.run.finish_writing)
 
     def at_stop(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot of a fit that stops there. Every worker calls it; arguments and errors as of `after_step`."""
