@@ -50,7 +50,7 @@ def test_a_host_that_is_lost_and_a_lease_that_has_run_out_count_as_deaths():
     supervisor = supervised(able())
     assert supervisor.lost(["ps0", "w1"], "host there: cut", 101.0) == [Action.KILL] and supervisor.again
     supervisor = supervised(able())
-    said = {"event": "aborted", "role": "worker", "rank": 1, "reason": "no sign of life for 3 s", "silent": True}
+    said = {"event": "aborted", "role": "worker", "rank": 1, "reason": "no sign of life for 3 s", "lost": True}
     assert supervisor.status(said, 101.0) == [Action.KILL] and supervisor.again
     assert supervisor.cause.member.spec.name == "w1"
 
