@@ -82,8 +82,8 @@ def _cache_type() -> Any:
     """numba's cache, without what numba loads before it looks there.
 
     That is all that it knows of Python and numpy: a third of what a process costs until its first kernel runs, and only
-    the compiler needs it, which loads it by itself. Compiled code needs no more than numba's runtime, by address: so it is
-    from numba 0.60 to 0.68.
+    the compiler needs it, which loads it by itself. Compiled code needs no more than numba's runtime, by address: so it
+    is from numba 0.60 to 0.68.
     """
     from numba.core.caching import FunctionCache
     from numba.core.runtime.nrt import rtsys

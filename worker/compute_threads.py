@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import count
 from queue import Empty, SimpleQueue
 
@@ -57,9 +58,12 @@ class ComputeThreads:
         self._idle: list[Inbox] = []
         self._numbers = count(1)
 
-    def run(self, tasks: Sequence[Task]) -> None:
-        """Run all tasks side by side, the first on this thread, until all have ended; raises the first error."""
-        with self._blas.held():
+    def run(self, tasks: Sequence[Task], blas: bool = True) -> None:
+        """Run all tasks side by side, the first on this thread, until all have ended; raises the first error.
+
+        `blas`: whether they may call BLAS, which is then held to one thread for each.
+        """
+        with self._blas.held() if blas else nullcontext():
             errors = self._run(tasks)
         for error in errors:
             if error is not None:

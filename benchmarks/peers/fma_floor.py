@@ -14,24 +14,25 @@ from turns import Turns, task
 
 import pushgrad as mx
 from pushgrad.common.jit import kernel
-from pushgrad.worker.cpu.tile_product import COLUMNS, ROWS
-from pushgrad.worker.cpu.vectors import WIDTH, register_tile
+from pushgrad.worker.cpu.register_tile import register_tile
+from pushgrad.worker.cpu.tile_product import LANES, ROWS
 from pushgrad.worker.graphs.operation_counts import operations
 
 DEPTH, TILES = 256, 200_000
 THREADS = int(os.environ["OMP_NUM_THREADS"])
-tile = register_tile(ROWS, COLUMNS // WIDTH, adds=False)
+tile = register_tile(ROWS, LANES)
 
 
 @kernel
-def multiply(a: int, b: int, c: int, times: int) -> None:
+def multiply(lines: int, b: int, start: int, c: int, times: int) -> None:
     for _ in range(times):
-        tile(a, DEPTH, 1, b, COLUMNS, c, COLUMNS, DEPTH)
+        tile(lines, 1, b, LANES, start, 0, c, LANES, ROWS, DEPTH, np.float32(-np.inf))
 
 
 def loop(_):
-    a, b, c = (np.ones(size, np.float32) for size in (ROWS * DEPTH, DEPTH * COLUMNS, ROWS * COLUMNS))
-    multiply(a.ctypes.data, b.ctypes.data, c.ctypes.data, TILES)
+    a, b, start, c = (np.ones(shape, np.float32) for shape in ((ROWS, DEPTH), (DEPTH, LANES), LANES, (ROWS, LANES)))
+    lines = np.array([row.ctypes.data for row in a])
+    multiply(lines.ctypes.data, b.ctypes.data, start.ctypes.data, c.ctypes.data, TILES)
 
 
 def training_flop(symbol, shape):
@@ -58,5 +59,5 @@ with ThreadPoolExecutor(THREADS) as threads:
     while turns.wait():
         started = time.perf_counter()
         list(threads.map(loop, range(THREADS)))
-        rate = THREADS * TILES * 2 * ROWS * COLUMNS * DEPTH / (time.perf_counter() - started)
+        rate = THREADS * TILES * 2 * ROWS * LANES * DEPTH / (time.perf_counter() - started)
         turns.send(flop / rate)

@@ -8,6 +8,9 @@ from copy import copy
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeVar
 
+import numpy as np
+
+from ...common.call_table import Row
 from ...common.errors import ParameterError
 from ..update import Array, rules, tree_pairs
 
@@ -179,6 +182,17 @@ class Descent(Optimizer):
         rate = step.lr * self.correction(step.t) * step.lr_mult
         common = (rate, self.wd * step.wd_mult, self.rescale_grad, clip)
         return [scalar(value) for value in (*common, *self.numbers(step, scalar))]
+
+    def row(self, gradient: Array, weight: Array, states: dict[str, Array], numbers: Array) -> Row | None:
+        """The update by one gradient as a row of a table of calls; None if there is no compiled function for it.
+
+        `gradient` has as many elements as the flat `weight`; `numbers` (k,), float64, are to hold what `scalars` gives
+        for a step when the row is run.
+        """
+        function = rules().BY_RULE.get(self.kernel)
+        if weight.dtype != np.float32 or self.whole or function is None:
+            return None
+        return Row(function, (gradient, weight, *(states[name] for name in self.state_names), numbers, weight.size))
 
     def apply(self, rows: Array, weight: Array, states: dict[str, Array], step: Step, column: int = 0) -> None:
         """Sum and update in one fused pass; the arrays are those of Optimizer.apply, of any shape that it allows."""

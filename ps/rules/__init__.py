@@ -7,17 +7,20 @@ has it. ps/optimizers says the rules in words; worker/cuda/source/update.cu has 
 
 from .adam import adam, adamax, adamw, nadam
 from .adaptive import adadelta, adagrad, ftrl, rmsprop, rmsprop_centered
+from .by_address import BY_RULE, finite
 from .langevin import sgld
 from .momentum import add_scaled, nag, sgd, sgd_momentum, signsgd, signum
 from .whole_keys import lamb, sums_of_squares
 
 __all__ = [
+    "BY_RULE",
     "adadelta",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
     "add_scaled",
+    "finite",
     "ftrl",
     "lamb",
     "nadam",

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, window_columns
+from .matmul import matmul
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -52,7 +53,8 @@ class DealtColumns:
     def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
         """Write the pooled output, before activation, and keep the winners."""
         runs = self.runs[: len(data)]
-        np.matmul(self.weight, self._columns(data), out=_flat(runs))
+        for columns, made in zip(self._columns(data), _flat(runs), strict=True):
+            matmul(self.weight, columns, made)
         bias_and_pooling.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
 
     def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
@@ -69,13 +71,15 @@ class DealtColumns:
         """`total` (F, C, kh, kw) += the weight's gradient from these images; `runs` is what `unpool` returned."""
         # A product per image, as the GEMMs of forward, then their sum in the order of the images.
         partial = self.partial[: len(data)]
-        np.matmul(_flat(runs), self._columns(data).transpose(0, 2, 1), out=partial)
+        for grad, columns, made in zip(_flat(runs), self._columns(data), partial, strict=True):
+            matmul(grad, columns.T, made)
         total += np.add.reduce(partial, axis=0).reshape(total.shape)
 
     def data_grad(self, runs: Array, out: Array) -> None:
         """Write the images' gradient (m, C, H, W); `runs` is what `unpool` returned."""
         image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
-        np.matmul(self.weight.T, _flat(runs), out=_flat(columns))  # the memory of the columns takes their gradient
+        for grad, made in zip(_flat(runs), _flat(columns), strict=True):
+            matmul(self.weight.T, grad, made)  # the memory of the columns takes their gradient
         image.fill(0)  # patches overlap: their gradients are added up
         window_columns.add_columns_to_dealt(columns, image, *self.geometry)
         window_columns.collect(image, out, *self.pad)

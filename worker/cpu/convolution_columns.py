@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..array import Array, Arrays, Gradients, Shape
+from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
 from .elementwise import activate, multiply_by_slope
 from .gemm_bands import Band, cut
 from .image_columns import add_columns_to_image, image_to_columns
+from .matmul import matmul, transpose_into
+from .plane_lanes import LANES
 from .scratch import scratch
 from .stride_phases import PhasePlan
+from .sums import sum_pixels
+from .tile_product import LOWEST
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -45,6 +49,9 @@ class ColumnsKernel:
         self.pointwise = single and windows.stride == (1, 1)
         self.sampled = single and not self.pointwise
         self.stride = windows.stride
+        # What sums begin with, the bias or zeros, for whole panels of each filter.
+        self.first = aligned_zeros((out[1], LANES))
+        self.least = np.float32(0) if act_type == "relu" else LOWEST
         self.bands = list(cut(out[0], self.plane, self._wanted()))
         # For the tallest band; a lower one leaves the last lines unused.
         self.plan = PhasePlan.of(windows, (max(band.bottom - band.top for band in self.bands), out[3]))
@@ -58,13 +65,13 @@ class ColumnsKernel:
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the activated output."""
         data, weight, out = inputs[0], inputs[1], outputs[0]
+        if len(inputs) > 2:
+            self.first[...] = inputs[2][:, None]
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
             for band in self.bands:  # a band's columns are multiplied at once, before others push them out of the cache
-                columns = self._columns(data[:, channels], band)
-                self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band)
-        if len(inputs) > 2:
-            np.add(out, inputs[2][:, None, None], out=out)
-        if self.act_type:
+                columns, first = self._columns(data[:, channels], band), self.first[filters]
+                self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band, first, self.least)
+        if self.act_type and self.act_type != "relu":
             activate(self.act_type, out)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
@@ -73,7 +80,7 @@ class ColumnsKernel:
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
         if len(inputs) > 2 and in_grads[2] is not None:
-            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+            sum_pixels(grad, in_grads[2])
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
             if in_grads[1] is not None:
                 self._weight_gradient(data[:, channels], grad[:, filters], _as_matrix(in_grads[1][filters]))
@@ -140,24 +147,28 @@ class ColumnsKernel:
     def _pixels(self) -> int:
         return self.plane[0] * self.plane[1]
 
-    def _multiply(self, left: Array, right: Array, out: Array, band: Band) -> None:
-        """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW)."""
+    def _multiply(
+        self, left: Array, right: Array, out: Array, band: Band, first: Array | None = None, least: np.float32 = LOWEST
+    ) -> None:
+        """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW); see matmul.py."""
         if band.last - band.first == 1:  # rows of one image are equally far apart, so the GEMM can write in place
-            np.matmul(left, right, out=self._view(out, band))
+            matmul(left, right, self._view(out, band), first, least)
             return
-        made = scratch("product", (len(left), right.shape[1]))
-        np.matmul(left, right, out=made)
+        made = scratch("band", (len(left), right.shape[1]))
+        matmul(left, right, made, first, least)
         target = out[band.first : band.last]
         np.copyto(target.reshape(len(target), len(left), -1), self._per_image(made, band))
 
     def _weight_gradient(self, data: Array, grad: Array, target: Array) -> None:
         """Write target (F, depth), the sum over the bands in their order."""
-        partial = scratch("partial", target.shape)
+        # The factor whose numbers lie the wrong way is copied, so that should be the smaller one.
+        turned = target.shape[0] < target.shape[1]
+        made = scratch("transposed", target.shape[::-1]) if turned else target
         for number, band in enumerate(self.bands):
             columns, rows = self._columns(data, band), self._side_by_side(grad, band, "rows")
-            np.matmul(rows, columns.T, out=partial if number else target)  # the first band need not be added
-            if number:
-                np.add(target, partial, out=target)
+            matmul(*((columns, rows.T) if turned else (rows, columns.T)), made, adds=number > 0)
+        if turned:
+            transpose_into(made, target)
 
     def _data_gradient(self, weight: Array, grad: Array, target: Array) -> None:
         """Write target (n, C / groups, H, W), from weight (F, depth) and grad (n, F, OH, OW)."""
@@ -169,7 +180,7 @@ class ColumnsKernel:
                 self._multiply(weight.T, rows, target, band)
                 continue
             columns, phases = scratch("columns", (self.depth, self._width(band))), scratch("phases", self.plan.shape)
-            np.matmul(weight.T, rows, out=columns)
+            matmul(weight.T, rows, columns)
             if self.sampled:
                 np.copyto(self._samples(target, band), self._pixels_of(columns, band))
                 continue

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, patch_rows
+from .matmul import matmul
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -54,7 +55,7 @@ class PatchRows:
     def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
         """Write the pooled output, before activation, and keep the winners."""
         made, rows = self._make_patches(data), self._rows(len(data))
-        np.matmul(made, self.weight_t, out=rows)
+        matmul(made, self.weight_t, rows)
         winner = self.winner[first : first + len(data)]
         bias_and_pooling.pool_rows(rows, bias, out, winner, self.line, self.plane, self.window)
 
@@ -69,7 +70,7 @@ class PatchRows:
 
     def add_weight_grad(self, data: Array, rows: Array, total: Array) -> None:
         """`total` (F, C, kh, kw) += the weight's gradient from these images; `rows` is what `unpool` returned."""
-        np.matmul(rows.T, self._make_patches(data), out=self.partial)
+        matmul(rows.T, self._make_patches(data), self.partial)
         total += self._by_taps(self.partial).transpose(0, 3, 1, 2)
 
     def data_grad(self, rows: Array, out: Array) -> None:
@@ -77,7 +78,7 @@ class PatchRows:
         # The memory of the patches takes their gradient: the weight's gradient, made before, has read them.
         image, made = self.image_grad[: len(out)], self.patches[: len(rows)]
         image.fill(0)  # patches overlap: their gradients are added up
-        np.matmul(rows, self.weight_rows, out=made)
+        matmul(rows, self.weight_rows, made)
         patch_rows.add_rows_to_patches(made, image, *self.plane, *self.geometry)
         np.copyto(out, self._inside(image))
 

@@ -15,6 +15,7 @@ from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
 from .scratch import scratch
 from .stride_phases import PhasePlan, collect, deal, lay_out
+from .sums import sum_pixels
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -40,7 +41,7 @@ class DepthwiseKernel:
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad, plan, weight = out_grads[0], self.plan, inputs[1].reshape(len(inputs[1]), -1)
         if len(inputs) > 2 and in_grads[2] is not None:
-            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+            sum_pixels(grad, in_grads[2])
         if in_grads[1] is not None:
             lanes = scratch("lanes", (len(plan.offsets), LANES))
             target = in_grads[1].reshape(weight.shape)

@@ -11,6 +11,9 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.leaky_relu import LeakyReLU
 from ..ops.operator import Step
+from .functions import erf, exp, expm1
+from .values import Value
+from .vector_loops import mapped, summed
 
 
 class LeakyReLUKernel:
@@ -87,24 +90,40 @@ def _leaky_gradient(x: Array, head: Array, grad: Array, slopes: Array) -> None:
                 target[k] = above[k] if source[k] > 0 else above[k] * slope
 
 
+def _gamma_term(x: Value, head: Value) -> Value:
+    """head * min(x, 0) in double precision; a NaN counts."""
+    return (x > 0.0).choose(0.0, x).double() * head.double()
+
+
+def _exponential_of(x: Value, above: Value, below: Value) -> Value:
+    return (x > 0.0).choose(x * above, expm1(x) * below)  # e^x - 1 would lose small values' digits
+
+
+def _below(x: Value) -> Value:
+    """The probability that a normal variable is below x."""
+    return (erf(x * math.sqrt(0.5)) + 1.0) * 0.5
+
+
+def _gelu_slope(x: Value, head: Value) -> Value:
+    """The slope of x P(x) is P(x) + x p(x), with the normal distribution P and its density p."""
+    return (_below(x) + x * (1 / math.sqrt(2 * math.pi)) * exp(x * -0.5 * x)) * head
+
+
+_sum_gamma, _map_exponential = summed(_gamma_term), mapped(_exponential_of)
+_map_gelu, _map_gelu_slope = mapped(lambda x: _below(x) * x), mapped(_gelu_slope)
+
+
 @kernel
 def _gamma_sums(x: Array, head: Array, sums: Array) -> None:
     """sums (slopes,) += head * min(x, 0), over rows and elements."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            source, above = x[i, c], head[i, c]
-            total = 0.0
-            for k in range(source.size):
-                if not source[k] > 0:  # rather than <= 0, so that a NaN counts
-                    total += np.float64(source[k]) * above[k]
-            sums[c] += total
+            sums[c] += _sum_gamma((x[i, c].ctypes.data, head[i, c].ctypes.data), (), x.shape[2])
 
 
 @kernel
 def _exponential(x: Array, y: Array, above: Any, below: Any) -> None:
-    for k in range(x.size):
-        value = x[k]
-        y[k] = value * above if value > 0 else below * np.expm1(value)  # e^x - 1 would lose small values' digits
+    _map_exponential((x.ctypes.data,), (above, below), y.ctypes.data, x.size)
 
 
 @kernel
@@ -116,15 +135,9 @@ def _exponential_gradient(y: Array, head: Array, grad: Array, above: Any, below:
 
 @kernel
 def _gelu(x: Array, y: Array) -> None:
-    half, root = np.float32(0.5), np.float32(math.sqrt(0.5))
-    for k in range(x.size):
-        y[k] = x[k] * half * (np.float32(1) + np.float32(math.erf(x[k] * root)))
+    _map_gelu((x.ctypes.data,), (), y.ctypes.data, x.size)
 
 
 @kernel
 def _gelu_gradient(x: Array, head: Array, grad: Array) -> None:
-    """The slope of x P(x) is P(x) + x p(x), with the normal distribution P and its density p."""
-    half, root, density = np.float32(0.5), np.float32(math.sqrt(0.5)), np.float32(1 / math.sqrt(2 * math.pi))
-    for k in range(x.size):
-        below = half * (np.float32(1) + np.float32(math.erf(x[k] * root)))
-        grad[k] = head[k] * (below + x[k] * density * np.exp(-half * x[k] * x[k]))
+    _map_gelu_slope((x.ctypes.data, head.ctypes.data), (), grad.ctypes.data, x.size)

@@ -11,6 +11,8 @@ from ..array import Array, Arrays, Gradients, Shape
 from ..ops.lrn import LRN
 from ..ops.operator import Step
 from ..ops.shapes import product
+from .double_functions import power
+from .vector_loops import mapped
 
 
 class LRNKernel:
@@ -95,6 +97,9 @@ def _window_of_squares(row: Array, c: int, reach: int, sums: Array, numbers: tup
         sums[k] = numbers[2] + numbers[0] * sums[k]
 
 
+_power = mapped(power)
+
+
 @kernel
 def _inverse_power(values: Array, beta: Any) -> None:
     """Replace values by values^-beta. For the usual beta of 3/4 two roots do, which run in vectors; pow does not."""
@@ -103,5 +108,4 @@ def _inverse_power(values: Array, beta: Any) -> None:
             root = np.sqrt(values[k])
             values[k] = np.float32(1) / (root * np.sqrt(root))
     else:
-        for k in range(values.size):
-            values[k] = values[k] ** -beta
+        _power((values.ctypes.data,), (-beta,), values.ctypes.data, values.size)

@@ -16,6 +16,7 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .scratch import scratch
 from .stride_phases import PhasePlan, collect, deal, lay_out
+from .sums import sum_over
 
 if TYPE_CHECKING:
     from ..ops.pooling import Pooling
@@ -79,7 +80,7 @@ class WholePlanePoolKernel:
             np.argmax(planes, axis=1, out=self.winner)  # the first of equal numbers; a NaN beats any number
             np.maximum.reduce(planes, axis=1, out=out)
             return
-        np.add.reduce(planes, axis=1, out=out)
+        sum_over(planes, (1,), out)
         if self.pool_type == "avg":
             out /= self.pixels
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Row, in_python
+from ...common.compiled_calls import integer, line, matrix, real
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
+from .functions import exp
+from .row_kernel import RowKernel
+from .vector_loops import largest, mapped, summed
 
 
 def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
@@ -21,80 +27,77 @@ def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
     return len(data) == 2 and len(label) == 1 and not op.multi_output and not op.out_grad and op.smooth_alpha == 0
 
 
-class SoftmaxOutputKernel:
+class SoftmaxOutputKernel(RowKernel):
     """data (n, k), label (n,) -> probabilities (n, k); the gradient is (p - onehot) * grad_scale / normaliser."""
 
     def __init__(self, op: Any) -> None:
         self.op = op
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write exp(x - max) / sum, row by row."""
-        data, out = inputs[0], outputs[0]
-        _subtract_largest(data, out)
-        np.exp(out, out=out)  # numpy's exp is vectorised
-        _divide_by_sum(out)
+        return [Row(_softmax, (inputs[0], outputs[0], *outputs[0].shape))]
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write the gradient for data, 0 for the label; the head gradient is not read, as this is a loss.
 
-        Raises DataError if a label is no class and is not the one to be ignored.
+        They raise DataError if a label is no class and is not the one to be ignored.
         """
-        if in_grads[1] is not None:
-            in_grads[1].fill(0)
+        rows = [] if in_grads[1] is None else [in_python(partial(in_grads[1].fill, 0))]
         if in_grads[0] is None:
-            return
-        scale = self.op.scale(step, inputs[0])
-        ignored = self.op.ignore_label if self.op.use_ignore else np.nan  # equal to no label
-        bad = _gradient(outputs[0], inputs[1], in_grads[0], float(scale), float(ignored))
-        if bad:  # the loop only counts them; the plain version's check raises with row and value
-            from ..ops.softmax_output import check_labels
+            return rows
+        scale = np.array([self.op.scale(step, inputs[0])])
+        if self.op.normalization != "null":  # what it divides by is another number in each step
+            rows.append(in_python(partial(self._rescale, scale, step, inputs[0])))
+        ignored = float(self.op.ignore_label) if self.op.use_ignore else np.nan  # equal to no label
+        arguments = (outputs[0], inputs[1], in_grads[0], scale, ignored, *outputs[0].shape)
+        return [*rows, Row(_gradient, arguments, partial(self._refuse, step, inputs[1], outputs[0].shape[1]))]
 
-            allowed = self.op.ignore_label if self.op.use_ignore else None
-            check_labels(step, inputs[1], outputs[0].shape[1], allowed)
+    def _rescale(self, scale: Array, step: Step, data: Array) -> None:
+        scale[0] = self.op.scale(step, data)
 
+    def _refuse(self, step: Step, label: Array, classes: int) -> None:
+        """The compiled loop only finds that a label is wrong; the plain version's check raises with row and value."""
+        from ..ops.softmax_output import check_labels
 
-@kernel
-def _subtract_largest(data: Array, out: Array) -> None:
-    # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the row's sum.
-    for i in range(data.shape[0]):
-        row = data[i]
-        largest = row[0]
-        for j in range(row.size):
-            largest = max(largest, row[j])
-        for j in range(row.size):
-            out[i, j] = row[j] - largest
+        check_labels(step, label, classes, self.op.ignore_label if self.op.use_ignore else None)
 
 
-@kernel
-def _divide_by_sum(out: Array) -> None:
-    for i in range(out.shape[0]):
-        row = out[i]
-        total = np.float32(0)
-        for j in range(row.size):
-            total += row[j]
-        for j in range(row.size):
-            row[j] /= total
+_largest, _sum = largest(lambda x: x), summed(lambda x: x)
+_exp_below = mapped(lambda x, largest: exp(x - largest))
+_divide = mapped(lambda x, divisor: x / divisor)
 
 
 @kernel
-def _gradient(out: Array, label: Array, grad: Array, factor: float, ignored: float) -> int:
-    """grad (n, k) = (out - onehot(label)) * factor; 0 where a label is ignored or names no class.
+def _softmax(at: int) -> int:
+    n, count = integer(at, 2), integer(at, 3)
+    for i in range(n):
+        row, target = (integer(at, 0) + 4 * count * i,), integer(at, 1) + 4 * count * i
+        # So that exp does not overflow. A NaN is passed over here, but stays in its place, and spreads with the sum.
+        _exp_below(row, (_largest(row, (), count),), target, count)
+        _divide((target,), (_sum((target,), (), count),), target, count)
+    return 0
 
-    Returns how many name none.
-    """
-    bad, scale = 0, np.float32(factor)
-    for i in range(out.shape[0]):
+
+@kernel
+def _gradient(at: int) -> int:
+    """grad (n, k) = (out - onehot(label)) * factor; 0 where a label is ignored or names no class, which stops."""
+    n, k = integer(at, 5), integer(at, 6)
+    out, label, grad = matrix(integer(at, 0), n, k), line(integer(at, 1), n), matrix(integer(at, 2), n, k)
+    scale, ignored, bad = np.float32(real(integer(at, 3), 0)), real(at, 4), 0
+    for i in range(n):
         row, target = out[i], grad[i]
         value = label[i]
         if value == ignored:
             target[:] = 0
             continue
-        if not (value >= 0 and value < row.size and value == np.floor(value)):
+        if not (value >= 0 and value < k and value == np.floor(value)):
             target[:] = 0
-            bad += 1
+            bad = 1
             continue
         # All classes without a test in the loop, then the label's once more, subtracted before it is scaled.
-        for j in range(row.size):
+        for j in range(k):
             target[j] = row[j] * scale
         chosen = int(value)
         target[chosen] = (row[chosen] - np.float32(1)) * scale

@@ -1,57 +1,167 @@
-"""Products of matrices on register tiles of our own, inside kernels, for operands that need no packing.
+"""Products of matrices on register tiles of our own, inside kernels.
 
-BLAS copies both factors into panels first. Where they already lie well, as Winograd's tiles do, that costs more than
-it brings, and a call for each of many small products costs as much again.
-
-B and C are given by panels of sixteen columns, each panel with rows that lie `ldb` and `ldc` floats apart: 16, or the
-length of a row of a plain matrix, whose panels are 16 floats apart.
+`multiply` takes factors that lie well already; `product` takes any, and copies the parts under work into panels in the
+cache. Each number of a product is one chain of fused multiply-adds in the order of the inner axis: how the work is cut
+changes no bit.
 """
 
 from __future__ import annotations
 
-from ...common.jit import kernel
-from .vectors import WIDTH, register_tile
+import numpy as np
 
-COLUMNS = 16  # of a panel
-# As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32.
-ROWS = 24 if WIDTH == 16 else 6
-_write, _write_line = (register_tile(rows, COLUMNS // WIDTH, adds=False) for rows in (ROWS, 1))
-_add, _add_line = (register_tile(rows, COLUMNS // WIDTH, adds=True) for rows in (ROWS, 1))
+from ...common.jit import kernel
+from .panels import pack, read, write, write_address
+from .plane_lanes import LANES
+from .register_tile import register_tile
+from .vectors import WIDTH
+
+# As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32. Sixteen rows are whole
+# tiles.
+ROWS, FEW_ROWS = (16, 8) if WIDTH == 16 else (6, 4)
+_tile, _low_tile = register_tile(ROWS, LANES), register_tile(FEW_ROWS, LANES)
+
+DEPTH = 256  # of parts: sixteen rows of one factor and a panel of the other fit the first-level cache
+PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
+CORNER = LANES * LANES
+MOST_ROWS = 4096  # of a part of A, where the inner axis is short
+# Floats of working memory for `product`: the parts, a corner, a line of zeros and the addresses of rows.
+ROOM = PART_A + PART_B + CORNER + LANES + 2 * MOST_ROWS
+LOWEST = np.float32(-np.inf)
 
 
 @kernel
 def multiply(
     a: int,
-    strides: tuple[int, int],
+    right: int,
     b: int,
-    ldb: int,
+    b_strides: tuple[int, int],
+    s: int,
+    s_strides: tuple[int, int],
+    c: int,
+    c_strides: tuple[int, int],
+    shape: tuple[int, int, int],
+    least: np.float32,
+    corner: int,
+) -> None:
+    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
+
+    `a` is a table of the addresses of A's rows, as `list_rows` makes it, and `right` the stride from column to column.
+    B, S and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B and S must be
+    readable to the last panel's end, unless S is C itself. `corner` is room for CORNER floats.
+    """
+    rows, columns, depth = shape
+    for row in range(0, rows, LANES):
+        used = min(LANES, rows - row)
+        for panel in range((columns + LANES - 1) // LANES):
+            factor, wide = b + 4 * panel * b_strides[1], min(LANES, columns - LANES * panel)
+            start, lds = s + 4 * (row * s_strides[0] + panel * s_strides[1]), s_strides[0]
+            out = c + 4 * (row * c_strides[0] + panel * c_strides[1])
+            if wide == LANES:
+                _rows(a + 8 * row, right, factor, b_strides[0], start, lds, out, c_strides[0], used, depth, least)
+                continue
+            # The tile would write beyond the edge of C.
+            if start == out:
+                _copy_block(start, lds, corner, LANES, used, wide)
+                start, lds = corner, LANES
+            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, corner, LANES, used, depth, least)
+            _copy_block(corner, LANES, out, c_strides[0], used, wide)
+
+
+@kernel
+def list_rows(a: int, down: int, rows: int, table: int) -> None:
+    """Write the addresses of a matrix's rows to `table`, the last one again and again up to a multiple of sixteen."""
+    for row in range((rows + LANES - 1) // LANES * LANES):
+        write_address(table + 8 * row, a + 4 * down * min(row, rows - 1))
+
+
+@kernel
+def _rows(
+    a: int, right: int, b: int, ldb: int, s: int, lds: int, c: int, ldc: int, used: int, depth: int, least: np.float32
+) -> None:
+    """Up to sixteen rows of one panel."""
+    row = 0
+    while row < used:
+        left = used - row
+        low = left <= FEW_ROWS or ROWS < left <= 2 * FEW_ROWS
+        lines, start, out = a + 8 * row, s + 4 * row * lds, c + 4 * row * ldc
+        if low:
+            _low_tile(lines, right, b, ldb, start, lds, out, ldc, min(FEW_ROWS, left), depth, least)
+        else:
+            _tile(lines, right, b, ldb, start, lds, out, ldc, min(ROWS, left), depth, least)
+        row += FEW_ROWS if low else ROWS
+
+
+@kernel
+def _copy_block(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
+    for row in range(rows):
+        for column in range(columns):
+            write(target + 4 * (row * out + column), read(source + 4 * (row * apart + column)))
+
+
+@kernel
+def product(
+    a: int,
+    a_strides: tuple[int, int],
+    b: int,
+    b_strides: tuple[int, int],
+    s: int,
+    s_strides: tuple[int, int],
     c: int,
     ldc: int,
-    apart: tuple[int, int],
     shape: tuple[int, int, int],
-    adds: bool,
+    least: np.float32,
+    room: int,
 ) -> None:
-    """C = A B for addresses of float32, A with strides in floats, B and C with panels that lie `apart` floats.
+    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
 
-    `shape` is (rows of A, panels, depth). With `adds` C += A B, each number's chain going on from what is there.
+    A and B have any strides, from row to row and from column to column; C has rows `ldc` apart. S is as in `multiply`:
+    with strides (0, 16) it is one row that all rows of C begin with; with `s` = 0 they begin with zeros. `room` is the
+    address of ROOM floats.
     """
-    rows, panels, depth = shape
-    down, right = strides
-    for panel in range(panels):
-        factor, column = b + 4 * panel * apart[0], c + 4 * panel * apart[1]
-        row = 0
-        while row < rows:
-            left, out = a + 4 * row * down, column + 4 * row * ldc
-            whole = row + ROWS <= rows
-            if whole and adds:
-                _add(left, down, right, factor, ldb, out, ldc, depth)
-            elif whole:
-                _write(left, down, right, factor, ldb, out, ldc, depth)
-            elif adds:
-                _add_line(left, down, right, factor, ldb, out, ldc, depth)
-            else:
-                _write_line(left, down, right, factor, ldb, out, ldc, depth)
-            row += ROWS if whole else 1
-            # The last block may overlap the one before it, where it writes the same numbers again.
-            if whole and not adds and row < rows < row + ROWS:
-                row = rows - ROWS
+    rows, columns, depth = shape
+    deep = min(DEPTH, depth)
+    tall = _share(rows, min(PART_A // deep, MOST_ROWS))
+    wide = _share(columns, PART_B // deep)
+    panels, left = room, room + 4 * PART_B
+    corner, table = left + 4 * PART_A, left + 4 * (PART_A + CORNER + LANES)
+    if s == 0:
+        s, s_strides = corner + 4 * CORNER, (0, 0)
+        for lane in range(LANES):
+            write(s + 4 * lane, np.float32(0))
+    for column in range(0, columns, wide):
+        across = min(wide, columns - column)
+        for k in range(0, depth, deep):
+            inner = min(deep, depth - k)
+            pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
+            for row in range(0, rows, tall):
+                down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
+                right = 1
+                if a_strides[1] == 1:
+                    list_rows(part, a_strides[0], down, table)
+                else:
+                    pack(part, (a_strides[1], a_strides[0]), inner, down, left)
+                    _list_lanes(left, inner, down, table)
+                    right = LANES
+                out = c + 4 * (row * ldc + column)
+                start, starts = out, (ldc, LANES)
+                if k == 0:
+                    start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
+                floor = least if k + inner == depth else LOWEST
+                strides, size = (LANES, LANES * inner), (down, across, inner)
+                multiply(table, right, panels, strides, start, starts, out, (ldc, LANES), size, floor, corner)
+
+
+@kernel
+def _share(size: int, most: int) -> int:
+    """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
+    most = most // LANES * LANES
+    parts = (size + most - 1) // most
+    return ((size + parts - 1) // parts + LANES - 1) // LANES * LANES
+
+
+@kernel
+def _list_lanes(panels: int, depth: int, lanes: int, table: int) -> None:
+    """As `list_rows`, where rows are lanes of packed panels."""
+    for number in range((lanes + LANES - 1) // LANES * LANES):
+        lane = min(number, lanes - 1)
+        write_address(table + 8 * number, panels + 4 * (lane // LANES * LANES * depth + lane % LANES))

@@ -1,10 +1,8 @@
 """Vectors of floats in compiled kernels, for what a compiler does not find by itself: LLVM's own vector instructions.
 
-`lines` turns a function of a few numbers into one of as many vectors, and `register_tile` is the innermost loop of a
-matrix product. Both are called from kernels with addresses (`array.ctypes.data`), which they trust.
-
-A product is one chain of fused multiply-adds in the order of the inner axis, whatever the width of the vectors; `lines`
-rounds after each operation. So results do not depend on the processor.
+`lines` turns a function of a few numbers into one of as many vectors. What it makes is called from kernels with
+addresses (`array.ctypes.data`), which it trusts, and rounds after each operation. So results do not depend on the
+processor.
 """
 
 from __future__ import annotations
@@ -13,79 +11,35 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-FLOAT, INT = ir.FloatType(), ir.IntType(64)
+from .values import FLOAT, INT, Value
 
 
 def _width() -> int:
-    """Floats of a vector: 16 with AVX-512, 8 with AVX, 4 elsewhere."""
-    features = llvmlite.binding.get_host_cpu_features()
-    return 16 if features.get("avx512f") else 8 if features.get("avx") else 4
+    """Floats of a vector on the processor that numba compiles for: 16 with AVX-512, 8 with AVX, 4 elsewhere."""
+    chosen = numba.config.CPU_FEATURES  # type: ignore[attr-defined]  # settings appear when it is made
+    features = str(get_host_cpu_features() if chosen is None else chosen).split(",")  # type: ignore[no-untyped-call]
+    return 16 if "+avx512f" in features else 8 if "+avx" in features else 4
 
 
 WIDTH = _width()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
 
 
-class _Value:
-    """A vector in the making, with the arithmetic that functions of `lines` use."""
-
-    def __init__(self, build: ir.IRBuilder, value: Any) -> None:
-        self.build, self.value = build, value
-
-    def _with(self, name: str, other: Any, swapped: bool = False) -> _Value:
-        right = other.value if isinstance(other, _Value) else ir.Constant(VECTOR, [float(other)] * WIDTH)
-        pair = (right, self.value) if swapped else (self.value, right)
-        return _Value(self.build, getattr(self.build, name)(*pair))
-
-    def __add__(self, other: Any) -> _Value:
-        return self._with("fadd", other)
-
-    def __sub__(self, other: Any) -> _Value:
-        return self._with("fsub", other)
-
-    def __rsub__(self, other: Any) -> _Value:
-        return self._with("fsub", other, swapped=True)
-
-    def __mul__(self, other: Any) -> _Value:
-        return self._with("fmul", other)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def beats(self, other: _Value) -> _Mask:
-        """Where it is larger than `other` or the first NaN: of equal numbers, and after a NaN, `other` stays."""
-        larger = self.build.fcmp_unordered(">", self.value, other.value)
-        return _Mask(self.build, self.build.and_(larger, self.build.fcmp_ordered("ord", other.value, other.value)))
-
-    def equals(self, other: float) -> _Mask:
-        return _Mask(self.build, self.build.fcmp_ordered("==", self.value, ir.Constant(VECTOR, [other] * WIDTH)))
-
-
-class _Mask:
-    """A choice between two vectors, number by number."""
-
-    def __init__(self, build: ir.IRBuilder, value: Any) -> None:
-        self.build, self.value = build, value
-
-    def choose(self, yes: Any, no: Any) -> _Value:
-        pair = (
-            given.value if isinstance(given, _Value) else ir.Constant(VECTOR, [float(given)] * WIDTH)
-            for given in (yes, no)
-        )
-        return _Value(self.build, self.build.select(self.value, *pair))
-
-
-def _load(build: ir.IRBuilder, address: Any) -> Any:
+def load(build: ir.IRBuilder, address: Any) -> Any:
+    """The vector at `address`, which need not be aligned."""
     loaded = build.load(build.bitcast(address, VECTOR.as_pointer()))
     loaded.align = 4
     return loaded
 
 
-def _store(build: ir.IRBuilder, value: Any, address: Any) -> None:
+def store(build: ir.IRBuilder, value: Any, address: Any) -> None:
+    """Write a vector to `address`."""
     build.store(value, build.bitcast(address, VECTOR.as_pointer())).align = 4
 
 
@@ -130,66 +84,13 @@ def _along_lines(build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], 
     takes = len(signature(function).parameters)
     with cgutils.for_range_slice(build, INT(0), count, INT(WIDTH), INT) as (index, _):
         start, end = (build.gep(build.inttoptr(base, FLOAT.as_pointer()), [index]) for base in (source, target))
-        read = [_Value(build, _load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
+        read = [Value(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
         for i, made in enumerate(function(*read)):
-            _store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
+            store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
 
 
-def register_tile(rows: int, vectors: int, adds: bool) -> Any:
-    """The innermost loop of C = A B for `rows` x `vectors` WIDTH numbers of C, which stay in registers.
-
-    What is made is called with (a, floats from row to row of A, floats from column to column, b, from row to row of B,
-    c, from row to row of C, depth). Where `adds` is true, C += A B.
-    """
-
-    @intrinsic
-    def tile(context: Any, a: Any, down: Any, right: Any, b: Any, ldb: Any, c: Any, ldc: Any, depth: Any) -> Any:
-        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-            a, down, right, b, ldb, c, ldc, depth = args
-            a, b, c = (build.inttoptr(x, FLOAT.as_pointer()) for x in (a, b, c))
-            name = f"llvm.fma.v{WIDTH}f32"
-            fma = build.module.globals.get(name) or ir.Function(
-                build.module, ir.FunctionType(VECTOR, [VECTOR] * 3), name
-            )
-            out = [
-                [build.gep(c, [build.add(build.mul(ldc, INT(i)), INT(WIDTH * j))]) for j in range(vectors)]
-                for i in range(rows)
-            ]
-            first = [
-                [_load(build, place) if adds else ir.Constant(VECTOR, [0.0] * WIDTH) for place in line] for line in out
-            ]
-            starts = [build.gep(a, [build.mul(down, INT(i))]) for i in range(rows)]
-            before, loop, after = build.block, build.append_basic_block("depth"), build.append_basic_block("done")
-            build.branch(loop)
-            build.position_at_end(loop)
-            k = build.phi(INT)
-            sums = [[build.phi(VECTOR) for _ in range(vectors)] for _ in range(rows)]
-            line, column = build.gep(b, [build.mul(k, ldb)]), build.mul(k, right)
-            factors = [_load(build, build.gep(line, [INT(WIDTH * j)])) for j in range(vectors)]
-            new = []
-            for i in range(rows):
-                number = build.load(build.gep(starts[i], [column]))
-                spread = build.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.IntType(32)(0))
-                spread = build.shuffle_vector(spread, ir.Constant(VECTOR, ir.Undefined), _zeros())
-                new.append([build.call(fma, [spread, factors[j], sums[i][j]]) for j in range(vectors)])
-            following = build.add(k, INT(1))
-            k.add_incoming(INT(0), before)
-            k.add_incoming(following, loop)
-            for phis, begun, made in zip(sums, first, new, strict=True):
-                for phi, start, value in zip(phis, begun, made, strict=True):
-                    phi.add_incoming(start, before)
-                    phi.add_incoming(value, loop)
-            build.cbranch(build.icmp_signed("<", following, depth), loop, after)
-            build.position_at_end(after)
-            for line_out, made in zip(out, new, strict=True):
-                for place, value in zip(line_out, made, strict=True):
-                    _store(build, value, place)
-            return cg.get_dummy_value()
-
-        return types.void(*[types.int64] * 8), codegen
-
-    return tile
-
-
-def _zeros() -> Any:
-    return ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+def spread(build: ir.IRBuilder, number: Any) -> Any:
+    """A vector of one number."""
+    undefined = ir.Constant(VECTOR, ir.Undefined)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return build.shuffle_vector(build.insert_element(undefined, number, ir.IntType(32)(0)), undefined, zeros)

@@ -21,6 +21,7 @@ from .elementwise import activate, multiply_by_slope
 from .gemm_bands import Band, cut
 from .plane_lanes import LANES, padded
 from .scratch import scratch
+from .sums import sum_pixels
 from .winograd_pixels import (
     add_tiles_to_image,
     image_to_tiles,
@@ -120,7 +121,7 @@ class WinogradKernel:
         if self.act_type:
             grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
         if len(inputs) > 2 and in_grads[2] is not None:
-            np.add.reduce(grad, axis=(0, 2, 3), out=in_grads[2])
+            sum_pixels(grad, in_grads[2])
         # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
         total = scratch("weight tiles", self.weight.shape)
         transposed = scratch("transposed", self.tiles.weight_shape(self.channels, self.filters))

@@ -18,7 +18,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from .plane_lanes import LANES, padded
-from .tile_product import multiply
+from .tile_product import LOWEST, list_rows, multiply
 
 
 class Tiles(NamedTuple):
@@ -53,12 +53,14 @@ class Tiles(NamedTuple):
 @kernel
 def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     """Tiles (T^2, tiles, C') x weight (T^2, F' / 16, C + 1, 16) -> out (T^2, tiles, F')."""
-    left, right, made = tiles.ctypes.data, weight.ctypes.data, out.ctypes.data
     count, inner, columns = out.shape[1], tiles.shape[2], out.shape[2]
-    _, panels, rows, _ = weight.shape
+    rows = weight.shape[2]
+    table, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
+    strides, panel_strides, shape = (columns, LANES), (LANES, rows * LANES), (count, columns, rows - 1)
     for n in range(len(tiles)):
-        a, b, c = left + 4 * n * count * inner, right + 4 * n * rows * columns, made + 4 * n * count * columns
-        multiply(a, (inner, 1), b, LANES, c, columns, (rows * LANES, LANES), (count, panels, rows - 1), False)
+        b, c = weight.ctypes.data + 4 * n * rows * columns, out.ctypes.data + 4 * n * count * columns
+        list_rows(tiles.ctypes.data + 4 * n * count * inner, inner, count, table.ctypes.data)
+        multiply(table.ctypes.data, 1, b, panel_strides, zeros.ctypes.data, (0, 0), c, strides, shape, LOWEST, 0)
 
 
 @kernel
@@ -67,12 +69,15 @@ def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool
 
     With `adds` they are added to what is there. The last row of each panel is left alone.
     """
-    left, right, made = tiles.ctypes.data, out_tiles.ctypes.data, total.ctypes.data
     count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
-    _, panels, rows, _ = total.shape
+    rows = total.shape[2]
+    table, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
+    strides, panel_strides, shape = (columns, LANES), (LANES, rows * LANES), (rows - 1, columns, count)
     for n in range(len(tiles)):
-        a, b, c = left + 4 * n * count * inner, right + 4 * n * count * columns, made + 4 * n * rows * columns
-        multiply(a, (1, inner), b, columns, c, LANES, (LANES, rows * LANES), (rows - 1, panels, count), adds)
+        b, c = out_tiles.ctypes.data + 4 * n * count * columns, total.ctypes.data + 4 * n * rows * columns
+        list_rows(tiles.ctypes.data + 4 * n * count * inner, 1, rows - 1, table.ctypes.data)
+        s, s_strides = (c, panel_strides) if adds else (zeros.ctypes.data, (0, 0))
+        multiply(table.ctypes.data, inner, b, strides, s, s_strides, c, panel_strides, shape, LOWEST, 0)
 
 
 @kernel

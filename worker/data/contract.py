@@ -89,6 +89,8 @@ def _arrays(where: str, kind: str, given: Any, wanted: Sequence[tuple[str, Shape
 
 def _array(where: str, item: Any, name: str, shape: Shape) -> Array:
     """One array as numpy's. Axes of one element count as none: labels (n, 1) are as good as (n,)."""
+    if type(item) is np.ndarray and item.dtype == np.float32 and item.shape == shape:
+        return item  # as nearly always, in every step
     if isinstance(item, list | tuple) or not (hasattr(item, "__array__") or hasattr(item, "__dlpack__")):
         raise DataError(f"{where}: {name}", expected=f"an array of shape {shape}", got=_kind(item))
     array = np.asarray(item) if hasattr(item, "__array__") else np.from_dlpack(item)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from ...common.call_table import Row, Table, in_python
 from ..array import Array
+from ..cpu.row_kernel import RowKernel
+from ..cpu.sum_rows import add_row
 from ..graphs.node import Node
 from ..ops.kernel import Kernel
 from ..ops.operator import Step
@@ -38,6 +42,7 @@ class Call:
     sums: list[tuple[Array, Array]] = field(default_factory=list)  # (total, addend) after backward
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
     backend: Backend = HOST
+    _tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
         """Compute the outputs. `counts`: by what losses divide, by node key; `kernel`: a part of this call's kernel
@@ -45,7 +50,10 @@ class Call:
         """
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
-        (kernel or self.kernel).forward(step, self.inputs, self.outputs)
+        if kernel is None and self.is_compiled:
+            self._table("forward", step, self._forward_rows).run()
+        else:
+            (kernel or self.kernel).forward(step, self.inputs, self.outputs)
         if start is not None:
             step.synchronize()  # a GPU has only queued the work so far
             recorder.note(self.node.name, self.operators, "forward", start, self.work)
@@ -54,11 +62,60 @@ class Call:
         """Compute this call's own gradients, which `add_up` then adds to others; arguments as of `run_forward`."""
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
-        (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
+        if kernel is None and self.is_compiled:
+            self._table("backward", step, self._backward_rows).run()
+        else:
+            (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
         if start is not None:
             step.synchronize()
             gradients = sum(grad is not None for grad in self.in_grads[:2])  # of data and weight; a bias costs little
             recorder.note(self.node.name, self.operators, "backward", start, gradients * self.work)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether rows of the passes are compiled functions, which take addresses of contiguous arrays."""
+        return isinstance(self.kernel, RowKernel) and all(array.flags.c_contiguous for array in self.inputs)
+
+    def rows_of_forward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
+        """What `run_forward` does, unless the output is an alias, as rows of a table of calls."""
+        if self.is_alias:
+            return []
+        if not self.is_compiled:
+            return [in_python(partial(self.run_forward, step, counts))]
+        return [self._entering(step, counts, row) for row in self._forward_rows(step)]
+
+    def rows_of_backward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
+        """What `run_backward` and `add_up` do, but for what is said of final gradients."""
+        if not self.is_compiled:
+            rows = [in_python(partial(self.run_backward, step, counts))]
+        else:
+            rows = [self._entering(step, counts, row) for row in self._backward_rows(step)]
+        return rows + [add_row(total, addend) for total, addend in self.sums]
+
+    def _entering(self, step: Step, counts: Mapping[int, float], row: Row) -> Row:
+        """`row`, but Python's part of it begins with `enter`."""
+        stopped = row.stopped
+        if stopped is None:
+            return row
+
+        def enter_first() -> None:
+            self.enter(step, counts)
+            stopped()
+
+        return replace(row, stopped=enter_first)
+
+    def _forward_rows(self, step: Step) -> Sequence[Row]:
+        assert isinstance(self.kernel, RowKernel)
+        return self.kernel.forward_rows(step, self.inputs, self.outputs)
+
+    def _backward_rows(self, step: Step) -> Sequence[Row]:
+        assert isinstance(self.kernel, RowKernel)
+        return self.kernel.backward_rows(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
+
+    def _table(self, which: str, step: Step, rows: Callable[[Step], Sequence[Row]]) -> Table:
+        if which not in self._tables:
+            self._tables[which] = Table(rows(step))
+        return self._tables[which]
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
         """Tell `step` which node is about to run, and by what its loss divides (1 for all other operators)."""

@@ -6,15 +6,17 @@ gradients up, and a Meeting computes the nodes that need all slices at once, if 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...common.call_table import Row
 from ...common.slices import share
 from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
 from ..ops.batch_position import BatchPosition
+from ..profiling.spans import recorder
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
@@ -26,6 +28,8 @@ from .whole_batch_nodes import Meeting
 # Operations of forward below which one thread computes all slices. With less work between Python's own instructions,
 # threads wait for each other's hold of the interpreter lock so often that together they are slower than one alone.
 WORK_OF_ONE = 3e7
+# The same where threads never need Python: what it takes to wake another.
+WORK_OF_ONE_COMPILED = 3e6
 
 
 class Executor(BaseExecutor):
@@ -63,11 +67,14 @@ class Executor(BaseExecutor):
             self.slices,
         )
         self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
-        self.threads = min(len(self._rows), threads or self._fitting_threads())
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
-        self._meeting = self._arrange_meeting() if cut else None
+        self._meeting = self._arrange_meeting(threads) if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
+        shares = [program.compiled for program in self._programs]
+        self._walks = self._meeting is None and any(shares)
+        self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
         self._slice_threads = SliceThreads(self._programs, self._meeting, self.threads)
+        self._has_tables = False
 
     @classmethod
     def simple_bind(
@@ -145,7 +152,23 @@ class Executor(BaseExecutor):
         """
         self._prepare(True, self._position(at))
         self._sums.begin(announce)
+        if self._walks_tables():
+            self._slice_threads.step()
+            return
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
+
+    def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:
+        """Let tables of calls run these when a gradient is final; before the first step."""
+        self._sums.final = rows
+
+    def _walks_tables(self) -> bool:
+        """Whether a step can be walked through compiled tables of calls; a profile wants every call's time instead."""
+        if recorder.on or not self._walks:
+            return False
+        if not self._has_tables:
+            self._slice_threads.lay_out_steps(self._sums.rows)
+            self._has_tables = True
+        return True
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in `whole`, its labels by argument name.
@@ -157,21 +180,23 @@ class Executor(BaseExecutor):
             for part in self._parts():
                 part.counts[key] = count
 
-    def _fitting_threads(self) -> int:
-        """How many threads the network is worth; the bits of results depend on slices alone, so this is free."""
+    def _fitting_threads(self, wanted: int | None, compiled: bool = False) -> int:
+        """How many threads the network is worth, at most one per slice; results depend on slices alone."""
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
-        return 1 if work < WORK_OF_ONE else thread_count()
+        least = WORK_OF_ONE_COMPILED if compiled else WORK_OF_ONE
+        return min(len(self._rows), wanted or (1 if work < least else thread_count()))
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
         """`slices`, or the whole batch as one where rows cannot be computed apart."""
         return slices if self._binding.cuts.separable(slices) else [(0, self.rows)]
 
-    def _arrange_meeting(self) -> Meeting | None:
+    def _arrange_meeting(self, threads: int | None) -> Meeting | None:
         couplers = self._binding.cuts.couplers()
         if not couplers:
             return None
         variables = self._binding.variables(None)
-        return Meeting(self._outline, couplers, self._binding.shapes, variables, self._sums.whole, self.threads)
+        shapes, sums = self._binding.shapes, self._sums.whole
+        return Meeting(self._outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
 
     def _compile(self, index: int, rows: Rows) -> Program:
         whole = rows == (0, self.rows)  # a lone slice: then nothing is cut, in whichever axes its batch may lie

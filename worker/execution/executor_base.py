@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Row
 from ...common.errors import GraphError, ParameterError, ShapeError
 from ..array import Array, Rows, Shape
 from ..graphs.example_axis import ExampleAxis, example_axes
@@ -71,6 +72,12 @@ class StepExecutor(ABC):
 
         A label's shape is the argument's, but with all rows of the global batch. To be called before a step on a part
         of that batch; a step on the whole batch counts by itself.
+        """
+
+    def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:  # noqa: B027
+        """Let steps that are walked as tables of calls run `rows(name, gradient)` instead of announcing a gradient.
+
+        They must do what `announce` does. Executors that walk no tables announce.
         """
 
     def show_overflow(self) -> None:  # noqa: B027

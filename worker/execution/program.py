@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from ...common.call_table import Row, in_python
 from ..array import Array, Arrays, Gradients, Shape
+from ..cpu.array_module import NUMPY
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -72,7 +75,7 @@ class Program:
         by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
         what kernels learn of the step.
         """
-        self.step = step or Step()
+        self.step = step or Step(NUMPY)
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
@@ -89,20 +92,40 @@ class Program:
             if call is not None and not call.is_alias:
                 call.run_forward(self.step, self.counts)
         if last is None:
-            for index, target in self._copied_heads:
-                target[...] = self._values[self._outline.heads[index]]
+            self._copy_heads()
+
+    @property
+    def compiled(self) -> float:
+        """The share of kernels that need no Python."""
+        calls = [call for call in self.calls if call is not None and not call.is_alias]
+        return sum(call.is_compiled for call in calls) / max(1, len(calls))
+
+    def rows(self, delivered: Callable[[str], list[Row]]) -> list[Row]:
+        """Forward and backward, with ones for the gradients of outputs, as rows of a table of calls.
+
+        `delivered(name)` gives the rows that follow as soon as this slice's gradient of an argument is final.
+        """
+        calls = [call for call in self.calls if call is not None]
+        rows = [row for call in calls for row in call.rows_of_forward(self.step, self.counts)]
+        if self._copied_heads:
+            rows.append(in_python(self._copy_heads))
+        if self._read_heads:  # ones, which losses ignore
+            rows.append(in_python(partial(self._begin_with, [None] * len(self._head_buffers))))
+        for name in self._untouched:
+            rows.extend(delivered(name))
+        for call in reversed(calls):
+            if call.in_grads:
+                rows.extend(call.rows_of_backward(self.step, self.counts))
+                for name in call.finished:
+                    rows.extend(delivered(name))
+        return rows
 
     def begin_backward(self, head_grads: Gradients, finished: Callable[[str], None]) -> None:
         """Take the gradients of the outputs, each of its output's shape: None for ones, which a loss ignores.
 
         Also calls `finished(name)` for arguments whose gradient no call writes.
         """
-        # In the order in which the plan has planned them: the first of two heads that show one entry overwrites.
-        for (buffer, total), given in zip(self._head_buffers, head_grads, strict=True):
-            if buffer is not None:
-                buffer[...] = 1 if given is None else given
-                if total is not None:
-                    total += buffer
+        self._begin_with(head_grads)
         for name in self._untouched:
             finished(name)
 
@@ -115,6 +138,18 @@ class Program:
             if call is not None and call.in_grads:
                 call.run_backward(self.step, self.counts)
                 call.add_up(finished)
+
+    def _copy_heads(self) -> None:
+        for index, target in self._copied_heads:
+            target[...] = self._values[self._outline.heads[index]]
+
+    def _begin_with(self, head_grads: Gradients) -> None:
+        # In the order in which the plan has planned them: the first of two heads that show one entry overwrites.
+        for (buffer, total), given in zip(self._head_buffers, head_grads, strict=True):
+            if buffer is not None:
+                buffer[...] = 1 if given is None else given
+                if total is not None:
+                    total += buffer
 
     def _place_heads(self, outputs: Arrays) -> None:
         """Have kernels write heads straight into `outputs` where they can; all other heads are copied after forward.
@@ -180,6 +215,10 @@ class Program:
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)
         ]
+        self._read_heads = any(
+            buffer is not None and not (entry[0].op is not None and entry[0].op.is_loss)
+            for (buffer, _), entry in zip(self._head_buffers, self._outline.heads, strict=True)
+        )
         for planned, call in zip(reversed(plan.calls), reversed(self.calls), strict=True):
             if planned is not None and call is not None:
                 call.lay_out_backward(planned, buffers)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from ...common.call_table import Row, in_python
 from ...common.slices import tree_reduce
 from ..array import Array, add_into, aligned_zeros
+from ..cpu.sum_rows import add_row, countdown_row
 
 
 class SliceSums:
@@ -42,9 +45,16 @@ class SliceSums:
         self.whole = {name: self._totals[name] for name in whole}
         sliced = [name for name in gradients if name not in whole]
         self.parts = [{name: self._part(name, index, rows) for name in sliced} for index, rows in enumerate(slices)]
+        self._empty_parts = [part for part, live in zip(self.parts, self._live, strict=True) if not live]
         self._lock = threading.Lock()
-        self._missing: dict[str, int] = {}
+        self._all = {name: 1 if name in whole else sum(self._live) for name in gradients}
+        self._missing = self._all.copy()  # parts of each gradient that are still to be delivered
+        # The same for tables of calls, which run instead of `deliver`: each number is that of one gradient.
+        self._places = {name: place for place, name in enumerate(gradients)}
+        self._counts = np.array(list(self._all.values()), np.int64)
+        self._counters = self._counts.copy()
         self._announce: Callable[[str, Array], None] | None = None
+        self.final: Callable[[str, Array], list[Row]] | None = None  # what rows do instead of announcing
 
     def _part(self, name: str, index: int, rows: tuple[int, int]) -> Array:
         total = self._totals[name]
@@ -58,13 +68,13 @@ class SliceSums:
         `announce(name, gradient)` is called for each gradient once it is final.
         """
         self._announce = announce
-        self._missing = {name: 1 if name in self._whole else sum(self._live) for name in self._gradients}
+        self._missing = self._all.copy()
+        self._counters[:] = self._counts
         # A slice with rows overwrites its part in every step. One without does not, and the last step's sums may have
         # been added into its part: it has to be zero again.
-        for part, live in zip(self.parts, self._live, strict=True):
-            if not live:
-                for array in part.values():
-                    array.fill(0)
+        for part in self._empty_parts:
+            for array in part.values():
+                array.fill(0)
         if not any(self._live):
             for name in self._gradients:
                 self._finish(name)
@@ -81,10 +91,37 @@ class SliceSums:
         if last:
             self._finish(name)
 
+    def rows(self, name: str) -> list[Row]:
+        """What `deliver` does, as rows of a table of calls."""
+        sums: list[Row] = []
+
+        def add(left: Array, right: Array) -> Array:
+            sums.append(add_row(left, right))
+            return left
+
+        if self._is_summed(name):
+            tree_reduce([part[name] for part in self.parts], add)
+        last = [*sums, *self._final_rows(name)]
+        place = self._places[name]
+        return [countdown_row(self._counters[place : place + 1], len(last)), *last]
+
+    def _final_rows(self, name: str) -> list[Row]:
+        if self.final is None:
+            return [in_python(partial(self._tell, name))]
+        gradient, total = self._gradients[name], self._totals[name]
+        added = [add_row(gradient, total)] if name in self._adding else []
+        return [*added, *self.final(name, gradient)]
+
+    def _is_summed(self, name: str) -> bool:
+        return name not in self._batched and name not in self._whole
+
     def _finish(self, name: str) -> None:
-        if name not in self._batched and name not in self._whole:
+        if self._is_summed(name):
             # The leftmost part is the total itself, so the tree ends where the result belongs.
             tree_reduce([part[name] for part in self.parts], add_into)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
         gradient = self._gradients[name]
         if name in self._adding:
             np.add(gradient, self._totals[name], out=gradient)

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from ...common.call_table import Row, Table
 from ...common.slices import share
 from ..array import Gradients
 from ..compute_threads import shared_threads
@@ -38,6 +39,22 @@ class SliceThreads:
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
         self._barrier = threading.Barrier(count)
+        self._tables: list[Table] = []
+        self._needs_blas = True
+
+    def lay_out_steps(self, delivered: Callable[[str], list[Row]]) -> None:
+        """Make a table of calls for each thread, with which `step` computes. Only without a meeting."""
+        self._tables = [
+            Table([row for program in programs for row in program.rows(delivered)]) for programs in self._programs
+        ]
+        self._needs_blas = any(program.compiled < 1 for programs in self._programs for program in programs)
+
+    def step(self) -> None:
+        """Forward and backward of every program, as `forward_backward`, by the tables."""
+        if self.count == 1 and not self._needs_blas:
+            self._guarded(self._tables[0].run)
+            return
+        shared_threads().run([partial(self._guarded, table.run) for table in self._tables], blas=self._needs_blas)
 
     def forward(self) -> None:
         """Compute every output of every program."""
@@ -95,9 +112,9 @@ class SliceThreads:
 
     def _run(self, work: Callable[[int], None]) -> None:
         self._barrier.reset()  # the last run may have left it broken by an error
-        shared_threads().run([partial(self._guarded, work, thread) for thread in range(self.count)])
+        shared_threads().run([partial(self._guarded, partial(work, thread)) for thread in range(self.count)])
 
-    def _guarded(self, work: Callable[[int], None], thread: int) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         """Run `work`; if it fails, release the threads that wait for this one.
 
         Those end quietly, so that the error which is raised is the cause and not one of its consequences.
@@ -105,7 +122,7 @@ class SliceThreads:
         try:
             # Infinity and NaN are results like others, on a GPU as in compiled loops: numpy alone would warn of them.
             with np.errstate(all="ignore"):
-                work(thread)
+                work()
         except threading.BrokenBarrierError:
             return
         except BaseException:

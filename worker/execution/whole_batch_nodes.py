@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..array import Array, Rows, Shape, aligned_empty
+from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -38,7 +39,7 @@ class Meeting:
         """`shapes` and `variables` are those of the whole batch; `gradients`: where those of the arguments go that only
         these nodes read; `threads`: over how many threads a kernel is spread if it can be split.
         """
-        self.step = Step()
+        self.step = Step(NUMPY)
         self.counts: dict[int, float] = {}
         self._outline, self._shapes, self._couplers = outline, shapes, couplers
         self.numbers = [i for i, group in enumerate(outline.groups) if group[0] in couplers]

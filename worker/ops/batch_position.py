@@ -22,4 +22,4 @@ class BatchPosition:
 
     def behind(self, rows: int) -> BatchPosition:
         """The same batch without its first `rows` rows: where the next slice or device begins."""
-        return replace(self, first_row=self.first_row + rows)
+        return replace(self, first_row=self.first_row + rows) if rows else self

@@ -143,14 +143,14 @@ class Convolution(Operator):
         xp, data, weight, grad = step.xp, inputs[0], inputs[1], self._groups(out_grads[0])
         windows, count = self.windows(), out_grads[0].shape[2:]
         if not self.no_bias and in_grads[2] is not None:
-            out_grads[0].sum(axis=(0, *range(2, 2 + len(count))), out=in_grads[2])
+            xp.sum(out_grads[0], axis=(0, *range(2, 2 + len(count))), out=in_grads[2])
         if in_grads[1] is not None:
             padded = windows.padded(xp, data, count)
             filters = self._filters(in_grads[1])  # a view, through which the gradient is written tap by tap
             for tap, index in windows.taps(count):
                 touched = self._groups(padded[index])
                 # (N, groups, filters / group, pixels) times (N, groups, pixels, channels / group), summed over rows.
-                filters[tap] = xp.matmul(grad, touched.swapaxes(2, 3)).sum(axis=0)
+                filters[tap] = xp.sum(xp.matmul(grad, touched.swapaxes(2, 3)), axis=0)
         if in_grads[0] is not None:
             self._data_gradient(xp, windows, weight, out_grads[0], in_grads[0])
 

@@ -174,4 +174,4 @@ def transposed_backward(
         convolution.forward(step, [grad, weight], [in_grads[0]])
     if len(inputs) > 2 and in_grads[2] is not None:
         axes: Any = (0, *range(2, grad.ndim))
-        grad.sum(axis=axes, out=in_grads[2])
+        step.xp.sum(grad, axis=axes, out=in_grads[2])

@@ -65,6 +65,6 @@ class FullyConnected(Operator):
         if in_grads[1] is not None:
             step.xp.matmul(grad.T, data.reshape(flat), out=in_grads[1])
         if not self.no_bias and in_grads[2] is not None:
-            grad.sum(axis=0, out=in_grads[2])
+            step.xp.sum(grad, axis=0, out=in_grads[2])
         if in_grads[0] is not None:
             step.xp.matmul(grad, weight, out=in_grads[0].reshape(flat))

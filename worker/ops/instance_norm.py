@@ -76,16 +76,16 @@ class BaseRowNorm(Operator, abstract=True):
         others = tuple(axis for axis in range(data.ndim) if axis != self.scaled(data.ndim))
         # gamma's gradient needs h as it is, before data's gradient changes `normal` in place.
         if in_grads[1] is not None:
-            in_grads[1][...] = (head * normal).sum(axis=others)
+            in_grads[1][...] = xp.sum(head * normal, axis=others)
         if in_grads[2] is not None:
-            in_grads[2][...] = head.sum(axis=others)
+            in_grads[2][...] = xp.sum(head, axis=others)
         grad = in_grads[0]
         if grad is not None:
             over = self.reduced(data.ndim)
             # In this order, since both means are of d, which `grad` holds until the first subtraction.
             xp.multiply(head, self._beside(inputs[1], data), out=grad)
-            normal *= (grad * normal).mean(axis=over, keepdims=True)
-            grad -= grad.mean(axis=over, keepdims=True)
+            normal *= xp.mean(grad * normal, axis=over, keepdims=True)
+            grad -= xp.mean(grad, axis=over, keepdims=True)
             grad -= normal
             grad /= deviation
 
@@ -93,9 +93,9 @@ class BaseRowNorm(Operator, abstract=True):
         """Write (data - mean) / deviation to `out`; mean and deviation, sqrt(variance + eps), with extents of 1."""
         over = self.reduced(data.ndim)
         # The variance is taken of the centred data: E[x^2] - E[x]^2 would cancel where the mean is large.
-        mean = data.mean(axis=over, dtype=np.float64, keepdims=True)
+        mean = xp.mean(data, axis=over, dtype=np.float64, keepdims=True)
         xp.subtract(data, mean, out=out)
-        deviation = xp.sqrt(xp.square(out).mean(axis=over, keepdims=True) + self.eps)
+        deviation = xp.sqrt(xp.mean(xp.square(out), axis=over, keepdims=True) + self.eps)
         out /= deviation
         return mean, deviation
 

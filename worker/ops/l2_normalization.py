@@ -35,7 +35,7 @@ class L2Normalization(BaseElementwise):
 
     def _inverse_norm(self, xp: Any, x: Array) -> Array:
         # eps is under the root, as in MXNet, so that a vector of zeros gives 0 and not NaN.
-        norm: Array = xp.sqrt(xp.square(x).sum(axis=self._axes(x), keepdims=True) + self.eps)
+        norm: Array = xp.sqrt(xp.sum(xp.square(x), axis=self._axes(x), keepdims=True) + self.eps)
         return 1 / norm
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
@@ -49,6 +49,6 @@ class L2Normalization(BaseElementwise):
             return
         step.xp.multiply(y, head, out=grad)
         # The sum is complete before `grad` is overwritten with y times it.
-        step.xp.multiply(y, grad.sum(axis=self._axes(y), keepdims=True), out=grad)
+        step.xp.multiply(y, step.xp.sum(grad, axis=self._axes(y), keepdims=True), out=grad)
         step.xp.subtract(head, grad, out=grad)
         grad *= self._inverse_norm(step.xp, inputs[0])

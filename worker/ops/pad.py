@@ -104,7 +104,7 @@ class Pad(Operator):
                 axis = len(target) - 1
                 part = dy[target]
                 # "edge" repeats one pixel over the whole width, "reflect" uses each pixel once.
-                dy[source] += part.sum(axis=axis, keepdims=True) if self.mode == "edge" else part
+                dy[source] += step.xp.sum(part, axis=axis, keepdims=True) if self.mode == "edge" else part
         in_grads[0][...] = dy[self._inside(data.shape)]
 
 

@@ -91,5 +91,5 @@ def write_gradients(xp: Any, history: LayerHistory, x_grad: Array, h_grad: Array
     x, h = x_grad.reshape(-1, x_grad.shape[2]), h_grad.reshape(-1, h_grad.shape[2])
     target.input[...] = xp.matmul(x.T, history.data.reshape(len(x), -1))
     target.state[...] = xp.matmul(h.T, xp.stack(history.states[:-1]).reshape(len(h), -1))
-    target.input_bias[...] = x.sum(axis=0)
-    target.state_bias[...] = h.sum(axis=0)
+    target.input_bias[...] = xp.sum(x, axis=0)
+    target.state_bias[...] = xp.sum(h, axis=0)

@@ -93,14 +93,14 @@ class LogSoftmax(BaseSoftmax):
         """y = x - max - ln(sum e^(x - max)); the logarithm of softmax would be -inf where that underflows to 0."""
         xp, out = step.xp, outputs[0]
         self.scaled(xp, inputs[0], out)
-        out -= xp.log(xp.exp(out).sum(axis=self.axis, keepdims=True))
+        out -= xp.log(xp.sum(xp.exp(out), axis=self.axis, keepdims=True))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """(dy - e^y sum(dy)) / temperature, with the sum along `axis`."""
         grad, xp, head = in_grads[0], step.xp, out_grads[0]
         if grad is not None:
             xp.exp(outputs[0], out=grad)  # the softmax, from log_softmax's own output
-            grad *= -head.sum(axis=self.axis, keepdims=True)
+            grad *= -xp.sum(head, axis=self.axis, keepdims=True)
             grad += head
             grad *= self.factor()
 
@@ -108,13 +108,13 @@ class LogSoftmax(BaseSoftmax):
 def exponentials(xp: Any, values: Array, axis: int) -> None:
     """Replace `values`, all at most 0, by e^value / (their sum along `axis`)."""
     xp.exp(values, out=values)
-    values /= values.sum(axis=axis, keepdims=True)
+    values /= xp.sum(values, axis=axis, keepdims=True)
 
 
 def softmax_gradient(xp: Any, y: Array, head: Array, axis: int, grad: Array) -> None:
     """Write softmax's gradient y (head - sum of y head along `axis`) to `grad`; all arrays have y's shape."""
     # From dy_i/dx_j = y_i ((i == j) - y_j): only the sum along the axis is needed, never the whole Jacobian.
     xp.multiply(y, head, out=grad)
-    total = grad.sum(axis=axis, keepdims=True)
+    total = xp.sum(grad, axis=axis, keepdims=True)
     xp.subtract(head, total, out=grad)
     grad *= y

@@ -120,7 +120,7 @@ class SoftmaxOutput(Operator):
         xp, data, out = step.xp, self.rows(inputs[0]), self.rows(outputs[0])
         xp.subtract(data, data.max(axis=1, keepdims=True), out=out)
         xp.exp(out, out=out)
-        out /= out.sum(axis=1, keepdims=True)
+        out /= xp.sum(out, axis=1, keepdims=True)
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """The cross-entropy's gradient for data, zero for the label. Raises DataError if a label is not a class."""

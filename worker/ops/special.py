@@ -34,7 +34,9 @@ def digamma(xp: Any, x: Array, out: Array) -> None:
 
 
 def _apply(xp: Any, name: str, x: Array, out: Array) -> None:
-    if xp is np:
+    if hasattr(xp, name):  # an array module with one of its own
+        getattr(xp, name)(x, out=out)
+    elif xp.ndarray is np.ndarray:
         # Imported here, because compiling the loops needs numba, which takes long to load and few networks use these.
         from . import special_compiled as loops
 

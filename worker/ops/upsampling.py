@@ -122,7 +122,7 @@ class UpSampling(Operator):
             return
         for source, grad in zip(self._targets(inputs, out_grads[0]), in_grads, strict=True):
             if grad is not None:
-                _tiles(source, grad.shape).sum(axis=(3, 5), out=grad)
+                step.xp.sum(_tiles(source, grad.shape), axis=(3, 5), out=grad)
 
     def _targets(self, inputs: Arrays, out: Array) -> list[Array]:
         """The part of `out`, of the output's shape, that each input fills, as views."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Row
 from ...common.errors import ParameterError, ShapeError
 from ...common.slices import tree_reduce
 from ...ps.optimizer import create as make_optimizer
@@ -236,6 +237,19 @@ class KVStore(Keepable, StoreKind):
     def push_row_gradient(self, key: Any, gradient: RowGradient, n: int, lr: float, priority: int = 0) -> None:
         """As push_gradient, for some rows of a row-sparse key; there may be none."""
         self._push_rows(self.keys[key], gradient, n, lr, priority)
+
+    def update_rows(self, key: Any, gradient: Array) -> list[Row] | None:
+        """What pushes `gradient`, of the key's shape, as rows of a table of calls; None if only `push_gradient` can.
+
+        A step in which they run lies between `begin_rows` and `end_rows`. They raise what `push_gradient` does.
+        """
+        return None
+
+    def begin_rows(self, lr: float) -> None:
+        """The next step has this learning rate."""
+
+    def end_rows(self, n: int, lr: float) -> None:
+        """Step `n` (from 1, without gaps) of the rows is over; what was pushed instead counts already."""
 
     def pull_weight(self, key: Any, out: Array, priority: int = 0) -> None:
         """Have the value after the last push written to `out`, and return; it is there when `wait` returns.

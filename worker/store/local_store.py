@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...common.call_table import Row
 from ...common.coding import Coding
 from ...common.errors import ParameterError
 from ...ps.assignment import Part
 from ...ps.optimizer import Optimizer
+from ...ps.optimizers.base import Descent
 from ...ps.row_sparse import RowGradient, update_rows
 from ...ps.store import Entry, Store
 from ..array import Array, aligned_empty
+from .compiled_updates import CompiledUpdates
 from .flight import Leg
 from .keys import First, KeyInfo
 from .kvstore import KVStore
@@ -28,6 +31,7 @@ class KVStoreLocal(KVStore):
     def __init__(self, kind: str, session: Session) -> None:
         super().__init__(kind, session)
         self._store: Store[str] = Store()
+        self._updates = CompiledUpdates()
 
     def wait(self) -> None:
         """Nothing is ever under way."""
@@ -66,6 +70,27 @@ class KVStoreLocal(KVStore):
         # read-only array for one that others may write.
         writes = self.optimizer is not None and self.optimizer.whole
         self._store.push(info.name, rows.copy() if writes or not rows.flags.writeable else rows, lr)
+
+    def update_rows(self, key: int | str, gradient: Array) -> list[Row] | None:
+        """A compiled update, where the optimizer has one and gradients are not compressed."""
+        if self._compressor or not isinstance(self.optimizer, Descent):
+            return None
+        info = self.keys[key]
+
+        def refuse() -> None:
+            self._check_push(info, gradient, info.n + 1)
+
+        check = refuse if self.must_be_finite else None
+        return self._updates.rows(self.optimizer, info, self._store.entries[info.name], gradient, check)
+
+    def begin_rows(self, lr: float) -> None:
+        """Give the rows the step's numbers."""
+        if isinstance(self.optimizer, Descent):
+            self._updates.begin(self.optimizer, lr)
+
+    def end_rows(self, n: int, lr: float) -> None:
+        """Count the updates."""
+        self._updates.end(n, lr)
 
     def _pull(self, info: KeyInfo, out: Array, part: str, priority: int, leg: Leg | None = None) -> None:
         source = self._store.entries[info.name].part(part)

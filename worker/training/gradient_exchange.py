@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import numpy as np
+
+from ...common.call_table import Row, in_python
 from ...ps.row_sparse import RowGradient
 from ..array import Array
+from ..cpu.sum_rows import switch_row
 from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
 from .sparse_embeddings import Lookup
@@ -41,7 +46,8 @@ class Exchange:
 
         The gradients of `lookups`, whose rows are fetched before each step, are announced under the names of their
         inputs; they are summed over the `slices` [first, last) of this worker's rows, like all others. `before` is
-        called with the key, on any thread, before its gradient is handed to the store.
+        called with the key, on any thread, before its gradient is handed to the store; by compiled rows only in steps
+        in which `asks_before` has been set to 1.
         """
         self._store, self._weights, self._before = store, weights, before
         self._lookups, self._slices = {lookup.rows: lookup for lookup in lookups}, slices
@@ -49,6 +55,7 @@ class Exchange:
         self._priority = {name: -index for index, name in enumerate(weights)}
         shared = any(store.value(name) is not None for name in weights)
         self._least = SHARED_BUNDLE if shared else BUNDLE
+        self.asks_before = np.zeros(1, np.int64)  # whether `before` is called in this step by compiled rows, too
         # Guards the three fields below, and lets one compute thread at a time talk to a distributed store.
         self._lock = threading.Lock()
         self._bundle: list[tuple[str, Array]] = []
@@ -58,6 +65,7 @@ class Exchange:
         """Start step `n` (from 1, without gaps) with that learning rate. Not while gradients are being announced."""
         self._n, self._rate = n, rate
         self._bundle, self._bytes, self._missing = [], 0, len(self._weights)
+        self._store.begin_rows(rate)
 
     def announce(self, name: str, gradient: Array) -> None:
         """Take the final gradient of `name`, of the key's shape, which must stay as it is until the store has waited.
@@ -81,8 +89,17 @@ class Exchange:
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
+    def rows(self, name: str, gradient: Array) -> list[Row]:
+        """What `announce` does, as rows of a table of calls."""
+        found = None if name in self._lookups else self._store.update_rows(name, gradient)
+        if found is None:
+            return [in_python(partial(self.announce, name, gradient))]
+        return [switch_row(self.asks_before, partial(self._before, name)), *found]
+
     def end(self) -> bool:
         """Note that all gradients of the step have been announced; whether they have been handed in."""
+        self._store.end_rows(self._n, self._rate)
+        self.asks_before[0] = 0
         return True
 
     def _announce_rows(self, lookup: Lookup, gradient: Array) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Row, in_python
 from ...ps.row_sparse import RowGradient
 from ..array import Array
 from ..store.finite import flaw
@@ -63,6 +65,10 @@ class HeldExchange(Exchange):
             self._held.append((key, held))
             if found:
                 self._flaws[key] = found
+
+    def rows(self, name: str, gradient: Array) -> list[Row]:
+        """Keeping a gradient is Python's."""
+        return [in_python(partial(self.announce, name, gradient))]
 
     def end(self) -> bool:
         """Hand in all gradients if those of all workers are good; whether they were. Every worker calls it.

@@ -68,6 +68,12 @@ class HostEngine(Engine):
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def _make_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
+        exchange = self._new_exchange(slices, before)
+        if self.executor is not None:
+            self.executor.finish_by(exchange.rows)
+        return exchange
+
+    def _new_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
         bad = self._setup.bad_steps
         if bad.policy == "skip" and self.executor is not None:
             self.executor.show_overflow()  # such a step is left out as well, by all workers
@@ -116,6 +122,7 @@ class HostEngine(Engine):
     def capture(self, whole: bool) -> Capture:
         """Begin to copy; what lies in no array of this worker's, or is newer on the servers, is fetched from there."""
         assert self._copies is not None
+        self._exchange.asks_before[0] = 1
         names = self._tables if self.is_exact else self._weights
         return self._copies.capture([name for name in names if self.store.value(name) is None], whole)
 
@@ -234,6 +241,8 @@ class HostEngine(Engine):
 
     def _look_up(self, executor: StepExecutor, batch: DataBatch) -> None:
         """Fetch the rows of tables that this step's examples need."""
+        if not self._lookups:
+            return
         data, (first, last) = dict(zip(self._setup.names.data, batch.data, strict=True)), self._shares.rows
         for lookup in self._lookups:
             lookup.fetch(self.store, executor, data[lookup.data][first:last], self._shares.first_row)

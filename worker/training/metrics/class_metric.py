@@ -54,6 +54,8 @@ class ClassMetric(Metric):
         if ignore_label is not None and not is_number(ignore_label):
             raise ParameterError(f"metric {name}: ignore_label", expected="a number", got=repr(ignore_label)[:80])
         self.axis, self.ignore_label = axis, ignore_label
+        # The head and the shapes of what was counted last, and the three axes as which the output was read.
+        self._read: tuple[tuple[Head | None, Shape, Shape], Shape] = ((None, (), ()), ())
         super().__init__(name, output_names, label_names)
 
     def ignored(self, head: Head) -> float | None:
@@ -66,11 +68,13 @@ class ClassMetric(Metric):
 
         The arrays may lie on any device, and share the memory of those that were given.
         """
-        rows = self._reading(label, output, head)
-        shaped = rows(output)
-        if label.shape == output.shape and shaped.shape[1] > 1:
-            return rows(label), shaped
-        return label.reshape(shaped.shape[0], shaped.shape[2]), shaped
+        read, form = self._read
+        if read[0] is not head or read[1:] != (label.shape, output.shape):
+            form = self._reading(label, output, head)(output).shape
+            self._read = (head, label.shape, output.shape), form
+        if label.shape == output.shape and form[1] > 1:
+            return label.reshape(form), output.reshape(form)
+        return label.reshape(form[0], form[2]), output.reshape(form)
 
     def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
         if head.rows is None and self.axis is None and _is_one_hot(label, output):

@@ -9,6 +9,7 @@ from typing import Unpack
 import numpy as np
 
 from ...array import Array
+from ...cpu.array_module import NUMPY
 from .base import Head, Metric, ratio, same_shape
 from .class_metric import Names, regrouped
 
@@ -79,8 +80,9 @@ class RMSLE(RMSE):
         super().__init__(name, **options)
 
     def _distance(self, label: Array, output: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):  # an output below -1 has no logarithm: nan is right
-            distance: Array = np.square(np.log1p(output) - np.log1p(label))
+        with np.errstate(invalid="ignore"):  # the difference of two infinities
+            # An output below -1 has no logarithm: nan is right.
+            distance: Array = np.square(NUMPY.log1p(output) - NUMPY.log1p(label))
         return distance
 
 

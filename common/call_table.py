@@ -1,0 +1,85 @@
+"""Calls laid out beforehand as a table that one compiled loop walks without the interpreter.
+
+Between two such calls there are some nanoseconds instead of microseconds, and the interpreter's lock is not held, so
+that threads which walk tables never wait for each other. What cannot be compiled stands in a table as well: there the
+loop stops, and Python goes on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_LINE = 16  # floats of a cache line
+
+
+@dataclass(frozen=True)
+class Room:
+    """As an argument, the address of working memory for so many `floats`, which all rows of a table share.
+
+    It begins on a cache line, and what a row leaves there is lost.
+    """
+
+    floats: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A call of `function`, a compiled one of one address, which finds its `arguments` there (see compiled_calls.py).
+
+    Each argument takes 8 bytes: whole numbers, floats in double precision, arrays and room as their addresses; None
+    counts as 0. The function returns 0 to go on, 1 to stop, or by a negative number how many rows are to be passed
+    over. Where the loop stops, Python calls `stopped`, which may raise. Without a function the loop always stops.
+    """
+
+    function: Any = None
+    arguments: tuple[Any, ...] = ()
+    stopped: Callable[[], None] | None = None
+
+
+def in_python(function: Callable[[], None]) -> Row:
+    """A row at which Python calls `function`."""
+    return Row(stopped=function)
+
+
+class Table:
+    """Rows in order. Not thread safe; the rows' arrays live as long as the table."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        from .compiled_calls import address_of, stop, walk  # imports numba, which takes a while
+
+        self._walk, self._rows = walk, list(rows)
+        rooms = [one.floats for row in rows for one in row.arguments if isinstance(one, Room)]
+        self._room = np.empty(max(rooms, default=0) + _LINE, np.float32)
+        room = -(-self._room.ctypes.data // (4 * _LINE)) * 4 * _LINE
+        self._arguments = [np.array([_packed(one, room) for one in row.arguments], np.int64) for row in rows]
+        calls = [
+            (address_of(row.function or stop), packed.ctypes.data)
+            for row, packed in zip(rows, self._arguments, strict=True)
+        ]
+        self._calls = np.array(calls, np.int64).reshape(-1, 2)
+
+    def run(self) -> None:
+        """Make all calls; where one stops, its row's `stopped` is called, and then the next row's turn comes."""
+        place, end = self._walk(self._calls, 0), len(self._rows)
+        while place < end:
+            stopped = self._rows[place].stopped
+            if stopped is not None:
+                stopped()
+            place = self._walk(self._calls, place + 1)
+
+
+def _packed(argument: Any, room: int) -> int:
+    if argument is None:
+        return 0
+    if isinstance(argument, Room):
+        return room
+    if isinstance(argument, np.ndarray):
+        return argument.ctypes.data
+    if isinstance(argument, float):
+        return int(struct.unpack("q", struct.pack("d", argument))[0])
+    return int(argument)

@@ -1,0 +1,41 @@
+"""Kernels whose passes are rows of a table of calls, which a compiled loop walks (common/call_table.py)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ...common.call_table import Row, Table
+from ..array import Arrays, Gradients
+from ..ops.operator import Step
+
+
+class RowKernel(ABC):
+    """A kernel that lays its passes out as rows, once for the arrays that it is bound to.
+
+    Compiled rows depend on nothing else: what changes from step to step is read from arrays. Only `stopped` may look at
+    `step`, which then tells of this node.
+    """
+
+    @abstractmethod
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
+        """What computes `outputs` from `inputs`; contiguous arrays as of `Kernel.forward`."""
+
+    @abstractmethod
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
+        """What writes the gradients that are not None; contiguous arrays as of `Kernel.backward`."""
+
+    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+        """Compute `outputs`."""
+        Table(self.forward_rows(step, _contiguous(inputs), outputs)).run()
+
+    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+        """Write the gradients of inputs."""
+        Table(self.backward_rows(step, _contiguous(out_grads), _contiguous(inputs), outputs, in_grads)).run()
+
+
+def _contiguous(arrays: Arrays) -> Arrays:
+    return [np.ascontiguousarray(array) for array in arrays]
