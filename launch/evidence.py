@@ -86,5 +86,5 @@ class Evidence:
             remedy = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
             text = "gave no sign of life, so that all others gave up"
             return Cause(EXIT_FAILURE, text, scheduler, remedy=remedy, died=True)
-        text = "gave up because of another process, but none has failed"
-        return Cause(EXIT_FAILURE, text, self.gave_up)
+        text = "gave up because of another process, but none has failed"  # that one stood still, or the way to it did
+        return Cause(EXIT_FAILURE, text, self.gave_up, died=True)
