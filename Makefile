@@ -116,7 +116,7 @@ site: $(VENV)/installed
 
 # What the benchmarks compare with; kept apart, as their needs and ours differ.
 peers:
-	$(PYTHON) -m venv .venv-torch && .venv-torch/bin/pip install --quiet torch==2.13.0 numpy
+	$(PYTHON) -m venv .venv-torch && .venv-torch/bin/pip install --quiet torch==2.13.0 numpy torchft==0.2.0
 	$(PYTHON) -m venv .venv-mxnet && .venv-mxnet/bin/pip install --quiet mxnet==1.9.1 'numpy<1.24'
 
 # Some tests again, against the built wheel and far from the sources: what is missing in the package shows here.

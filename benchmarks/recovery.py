@@ -1,11 +1,10 @@
-"""What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; servers; torchrun beside us.
+"""What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; torchrun, torchft beside us.
 
-.venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 10 minutes
+.venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 20 minutes
 """
 
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -23,16 +22,30 @@ PEERS = Path(__file__).with_name("peers")
 LAUNCH = (sys.executable, "-m", "pushgrad.launch")
 JOB = (*LAUNCH, "--workers", "2", "--servers", "2")
 LEAST, SHARE = 10.0, 100  # "auto" of --snapshot: so many seconds, and so many times what a snapshot costs
-PATIENCE = 600
-PARTS = ("costs", "restoring", "kills")
+PATIENCE, LONG = 1200, 120  # seconds for a program, and for one that is killed once
+PARTS = ("costs", "restoring", "kills", "lost")
+SHORT = 1.0  # seconds between two snapshots where lost work is measured, instead of LEAST: what is lost grows alike
+# How old a job is when it is killed: at once, and when `launch` has had the time to prepare its next generation.
+AGES = (0, 20)
 
 
-def run(command, folder, environ=None):
-    """Run a command in a folder and give back what it wrote to `answer` there, if it did."""
+def run(command, folder, environ=None, code=0, patience=PATIENCE):
+    """Run a command, whose exit code is to be `code`, and give back what it wrote to `answer` in the folder, if it did.
+
+    Python may keep what it compiles, as it does wherever a package is installed. Raises TimeoutExpired.
+    """
     environ = {**os.environ, "PUSHGRAD_RUNS": str(folder / "runs"), **(environ or {})}
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=PATIENCE)
-    if done.returncode:
-        raise click.ClickException(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stderr[-2000:]}")
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with (folder / "output").open("w+") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=output)
+        try:
+            ended = process.wait(patience)
+        finally:
+            process.terminate()  # launchers end what they have started
+            process.wait()
+        if ended != code:
+            output.seek(0)
+            raise click.ClickException(f"{' '.join(map(str, command))} ended with {ended}: {output.read()[-2000:]}")
     answer = folder / "answer"
     return json.loads(answer.read_text()) if answer.exists() else None
 
@@ -40,7 +53,7 @@ def run(command, folder, environ=None):
 def cost(network, command, steps, every, data):
     """What a snapshot costs, in seconds, as steps tell: how much longer they take than the median of undisturbed ones.
 
-    From it follows the share of the time at the interval that `auto` chooses, and the work that a kill loses there.
+    From it follows the share of the time at the interval that `auto` chooses.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -64,15 +77,17 @@ def cost(network, command, steps, every, data):
         "held": median(found["held"]),
         "held_per_100mb": median(found["held"]) * 1e8 / found["bytes"],
         "writing": sum(disturbed) / snapshots,
-        **lost(interval, sum(disturbed) / snapshots),
     }
 
 
-def lost(interval, writing, kills=100):
-    """Seconds of work that kills at that many moments lose: since the step of the last snapshot that was complete."""
-    draw = random.Random(0)
-    ages = [writing + draw.uniform(0, interval) for _ in range(kills)]
-    return {"lost_mean": mean(ages), "lost_most": max(ages)}
+def lost(kills):
+    """Seconds of work that each of so many kills costs, with SHORT between two snapshots."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [*JOB, "--snapshot", f"{SHORT:g}s", "--max-restarts", str(kills), PEERS / "pushgrad_lost.py"]
+        # The next kill would be one too many, and ends the job.
+        found = run([*command, str(SHORT), folder], folder, {"OMP_NUM_THREADS": "1"}, code=137)
+    return {"interval": SHORT, "kills": len(found), "mean": mean(found), "most": max(found), "seconds": found}
 
 
 def restoring(servers):
@@ -88,37 +103,50 @@ def restoring(servers):
     return {"servers": servers, "reading": spent["found"], "handing": spent["_publish"], "seconds": sum(spent.values())}
 
 
-def killed(command, script, data):
-    """Seconds from a worker's kill to the first step that had not been done before it."""
+def killed(command, script, data, age):
+    """Seconds from a worker's kill to the first step that had not been done before it; its job is `age` seconds old.
+
+    None if it did not come.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run([*command, PEERS / script, data, folder], folder, {"OMP_NUM_THREADS": "1"})
+        try:
+            run([*command, PEERS / script, data, folder, str(age)], folder, {"OMP_NUM_THREADS": "1"}, patience=LONG)
+        except subprocess.TimeoutExpired:
+            return None
         return float((folder / "new").read_text()) - float((folder / "killed").read_text())
 
 
 def all_costs(quick, data):
     """`cost` of LeNet and of 102 MB, in one process and in a job."""
-    sizes = {"lenet": (600, 300) if quick else (6000, 1000), "102mb": (12, 6) if quick else (120, 12)}
+    sizes = {"lenet": (600, 300) if quick else (3000, 500), "102mb": (12, 6) if quick else (60, 12)}
     for network, (steps, every) in sizes.items():
         for command in ((sys.executable,), JOB):
             yield cost(network, command, steps, every, data)
 
 
+def has(python, module):
+    """Whether there is such an interpreter, with such a module."""
+    return python.exists() and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+
+
 def kills(rounds, data, torch):
-    """`killed` of both, in turns, as machines drift."""
-    found = {"pushgrad": [], "torchrun": []}
+    """`killed` of all programs at both ages, in turns, as machines drift."""
     torchrun = (torch, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3")
-    for _ in range(rounds):
-        found["pushgrad"].append(killed((*JOB, "--snapshot", "20steps"), "pushgrad_killed.py", data))
-        if torch.exists():
-            found["torchrun"].append(killed(torchrun, "torch_killed.py", data))
+    programs = {"pushgrad": ((*JOB, "--snapshot", "20steps"), "pushgrad_killed.py")}
+    if has(torch, "torch"):
+        programs["torchrun"] = (torchrun, "torch_killed.py")
+    if has(torch, "torchft"):
+        programs["torchft"] = ((torch,), "torchft_killed.py")
+    turns = [(label, age) for _ in range(rounds) for age in AGES for label in programs]
+    found = {label: {f"{age} s": [] for age in AGES} for label in programs}
+    for label, age in turns:
+        found[label][f"{age} s"].append(killed(*programs[label], data, age))
     return found
 
 
 def costs_table(rows):
-    table = Table(
-        "network", "processes", "step", "held up, per 100 MB", "costs", "as reckoned", "every", "share", "lost"
-    )
+    table = Table("network", "processes", "step", "held up, per 100 MB", "costs", "as reckoned", "every", "share")
     for row in rows:
         table.add_row(
             row["network"],
@@ -129,7 +157,6 @@ def costs_table(rows):
             clock(row["reckoned"]),
             clock(row["interval"]),
             f"{row['share']:.2%}",
-            f"{clock(row['lost_mean'])}, at most {clock(row['lost_most'])}",
         )
     table.title = "snapshots (at most 1 % of the time, 5 ms per 100 MB)"
     return table
@@ -143,9 +170,24 @@ def restoring_table(rows):
 
 
 def kills_table(found):
-    table = Table("", "kill -9 to the next new step (median)", title="LeNet, 2 workers (ours + 2 servers)")
+    ages = [f"{age} s" for age in AGES]
+    table = Table(
+        "", *ages, title="LeNet, 2 workers (ours + 2 servers): kill -9 to the next new step, by the job's age"
+    )
     for label, seconds in found.items():
-        table.add_row(label, clock(median(seconds)) if seconds else "not measured")
+        table.add_row(label, *(_of_those_that_came(seconds[age]) for age in ages))
+    return table
+
+
+def _of_those_that_came(seconds):
+    came = [one for one in seconds if one is not None]
+    missed = f", {len(seconds) - len(came)} of {len(seconds)} hung" if len(came) < len(seconds) else ""
+    return (clock(median(came)) if came else "-") + missed
+
+
+def lost_table(found):
+    table = Table("snapshots every", "kills", "lost on average", "at most", title="work that is lost")
+    table.add_row(clock(found["interval"]), str(found["kills"]), clock(found["mean"]), clock(found["most"]))
     return table
 
 
@@ -156,7 +198,7 @@ def kills_table(found):
 @click.option("--rounds", default=5, show_default=True, help="Kills of each program.")
 @click.option("--quick", is_flag=True, help="Little work: shows that it runs, not how fast.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False), default=ROOT / "examples" / "data" / "mnist")
-@click.option("--torch", default=ROOT / ".venv-torch" / "bin" / "python", help="A Python that has torch.")
+@click.option("--torch", default=ROOT / ".venv-torch" / "bin" / "python", help="A Python with torch, and torchft.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures, too.")
 def main(parts, rounds, quick, data, torch, json_file):
     """Print what snapshots cost, how long they take to restore, and how long a death holds a job up."""
@@ -171,6 +213,9 @@ def main(parts, rounds, quick, data, torch, json_file):
     if "kills" in parts:
         report["kills"] = kills(rounds, data, torch)
         console.print(kills_table(report["kills"]))
+    if "lost" in parts:
+        report["lost"] = lost(3 if quick else 100)
+        console.print(lost_table(report["lost"]))
     if json_file:
         head = {"date": date.today().isoformat(), "processor": processor(), "quick": quick}
         json_file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from .job import JobEnv, bracket
 from .private_folder import given_folder, own_folder, stays_in_place
 
 IPC_PATH = 100  # bytes of an ipc socket's path; sockaddr_un holds 107, the rest is a margin
+LONGEST_SOCKET = "scheduler-127.255.255.255-65535.sock"  # of the names that `_ipc` gives to sockets
 
 
 def resolve(host: str, variable: str) -> str:

@@ -39,9 +39,10 @@ class PushgradError(Exception):
             parts.append(f": expected {self.expected}")
         if self.got is not None:
             parts.append(f"{', ' if self.expected is not None else ': '}got {self.got}")
-        if self.remedy:
-            parts.append(f". {self.remedy}")
-        return "".join(parts)
+        said = "".join(parts)
+        if not self.remedy:
+            return said
+        return f"{said} {self.remedy}" if said.endswith("?") else f"{said}. {self.remedy}"
 
 
 class ParameterError(PushgradError, ValueError):

@@ -105,7 +105,8 @@ class Init(FromWorker, OfTensors):
     """The first value of ranges (`part` "weight") or of one of their optimizer states. From rank 0 only.
 
     Initialising a range again is acknowledged and changes nothing once a push has come. With `restores`, weights take
-    the place of the first ones, once and before any push. Answered by `ack` with n 0.
+    the place of the first ones, once and before any push. With `blank` no frames follow: weights are zeros until they
+    are given, or written where `attach` moves them. Answered by `ack` with n 0.
     """
 
     op: ClassVar[str] = "init"
@@ -113,6 +114,11 @@ class Init(FromWorker, OfTensors):
     lr_mult: float = checked(number(0.0))
     wd_mult: float = checked(number(0.0))
     restores: bool | None = checked(optional(flag), default=None)
+    blank: bool | None = checked(optional(flag), default=None)
+
+    def frame_sizes(self) -> tuple[tuple[int, int], ...]:
+        """One frame for each tensor; none if they are blank."""
+        return () if self.blank else super().frame_sizes()
 
 
 @message

@@ -22,7 +22,7 @@ def main() -> None:
         servers.plot(WORKERS, [job.servers for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
         seconds.plot(WORKERS, [job.seconds for job in jobs], marker="o", markersize=3, label=f"{link[:-2]} Gbit/s")
     servers.set(title="Servers that a job needs", xlabel="workers", ylabel="servers", xscale="log", yscale="log")
-    seconds.set(title="A step's exchange with so many", xlabel="workers", ylabel="seconds", xscale="log", yscale="log")
+    seconds.set(title="A step's exchange with those", xlabel="workers", ylabel="seconds", xscale="log", yscale="log")
     for axes in (servers, seconds):
         axes.grid(alpha=0.3)
     servers.legend(frameon=False, title="100 M parameters, links of")

@@ -1,11 +1,11 @@
-"""A character-level language model: an unrolled LSTM with a training loop of its own over mx.kv.
+"""A character-level language model: an unrolled LSTM with its own training loop over mx.kv.
 
 python examples/char_lstm.py
 launch --workers 2 examples/char_lstm.py
 python examples/char_lstm.py --text FILE --num-hidden 256 --num-layers 2 --sample 300
 
 The text is cut into as many streams as a batch has rows. Each step reads the next piece of every stream, and the state
-at the end of a piece is the state at the beginning of the next. Perplexity is exp of the mean negative log likelihood
+at the end of a piece is the state at the start of the next. Perplexity is exp of the mean negative log likelihood
 of a character: 94 for guessing, and below 6.6 on the last tenth of the text, which is held out, after the default 8
 epochs.
 """

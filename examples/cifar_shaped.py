@@ -1,4 +1,4 @@
-"""Networks with batch normalisation on images much like CIFAR's: three colours, 28 x 28, made from the digits here.
+"""Networks with batch normalisation on images much like CIFAR's: three colours, 28 x 28, made from the bundled digits.
 
 launch --workers 2 examples/cifar_shaped.py
 launch --workers 2 examples/cifar_shaped.py --network inception-bn
@@ -54,7 +54,7 @@ def main(network, num_epochs, batch_size, learning_rate, momentum, wd, limit, se
     """Train a convolutional network with batch normalisation."""
     digits = load(EMBEDDED, limit)
     train, unseen = colour(digits.train_images, 1), colour(digits.test_images[:limit], 2)
-    steps = -(-len(train) // batch_size) * num_epochs  # rounded up: a short last batch is filled, and is a step, too
+    steps = -(-len(train) // batch_size) * num_epochs  # rounded up: a short last batch is padded, and is also a step
     mx.random.seed(seed)
     started = perf_counter()
     model = mx.FeedForward.create(

@@ -28,7 +28,7 @@ def part(images, labels, first):
 def with_new_head(symbol):
     """The same network up to its last hidden layer, followed by a new last layer.
 
-    A new name, so that the old layer's parameters are ignored and those of the new one are drawn.
+    It has a new name, so the old layer's parameters are ignored and those of the new one are initialised.
     """
     features = symbol.get_internals()["tanh3_output"]
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(features, num_hidden=5, name="new"), name="softmax")

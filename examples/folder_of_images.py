@@ -1,4 +1,4 @@
-"""From a folder of pictures to a trained network: they are packed into RecordIO files, which training reads.
+"""From a folder of pictures to a trained network: the pictures are packed into RecordIO files, which training reads.
 
 python examples/folder_of_images.py
 launch --workers 2 examples/folder_of_images.py     each worker decodes only the pictures that it trains on

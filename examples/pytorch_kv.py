@@ -3,9 +3,9 @@
 python examples/pytorch_kv.py
 launch --workers 2 examples/pytorch_kv.py          the same numbers, each worker with half of every batch
 python examples/pytorch_kv.py --plain              torch.optim.SGD alone, for comparison
-launch --workers 2 --snapshot 5s --resume auto examples/pytorch_kv.py      goes on where it was, if it was killed
+launch --workers 2 --snapshot 5s --resume auto examples/pytorch_kv.py      resumes if it was killed
 
-Needs torch (pip install torch), which pushgrad itself does not.
+Needs torch (pip install torch), which pushgrad itself does not need.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The data iterator of R's mxnet in 2016 (mx.io.arrayiter) with all its peculiarities, to reproduce its numbers.
+"""The data iterator of R's mxnet in 2016 (mx.io.arrayiter) with all its quirks, to reproduce its numbers.
 
 It differs from mx.io.NDArrayIter in three ways:
 - It shuffles only once, when it is made, with one uniform draw per row from mx.random.

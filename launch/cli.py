@@ -69,21 +69,21 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     show_default=True,
     help=f"What starts the processes: {', '.join(ENGINES)}.",
 )
-@click.option("--hostfile", metavar="FILE", help=f"The hosts, one a line: {EXPECTED}. For --cluster ssh.")
-@click.option("--workers-per-host", type=int, metavar="N", help="So many workers on each host.")
-@click.option("--servers-per-host", type=int, metavar="N", help="So many servers on each host.")
+@click.option("--hostfile", metavar="FILE", help=f"The hosts, one per line: {EXPECTED}. For --cluster ssh.")
+@click.option("--workers-per-host", type=int, metavar="N", help="Number of workers on each host.")
+@click.option("--servers-per-host", type=int, metavar="N", help="Number of servers on each host.")
 @click.option(
     "--workdir", metavar="DIR", help="Folder on the hosts in which processes run.  [default: this one's path]"
 )
 @click.option(
     "--sync",
     is_flag=True,
-    help="Copy the script's folder to the hosts first, into --workdir, by rsync; Ray has a way of its own.",
+    help="Copy the script's folder to the hosts first, into --workdir, with rsync or by Ray.",
 )
 @click.option("--mpirun", metavar="COMMAND", help="The command with its options, in quotes.  [default: mpirun]")
 @click.option("--submit", is_flag=True, help="Have Slurm start the job when it has room, and follow its output.")
 @click.option(
-    "--slurm", type=config.Words(), multiple=True, metavar="KEY=VALUE", help="An option for sbatch; may be repeated."
+    "--slurm", type=config.Words(), multiple=True, metavar="KEY=VALUE", help="An option for sbatch; can be repeated."
 )
 @click.option(
     "--kubernetes",
@@ -110,8 +110,8 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--gpus",
     metavar="LIST",
-    help="GPUs, dealt evenly to the workers in order: 0,1 or 0-3 or all. Repeat one to share it (0,0), mix with cpu "
-    "(0,cpu). Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs do as well.",
+    help="GPUs, divided evenly among the workers: 0,1 or 0-3 or all. Repeat one to share it (0,0), mix with cpu "
+    "(0,cpu). Indices count within CUDA_VISIBLE_DEVICES if that is set; UUIDs work too.",
 )
 @click.option(
     "--env",
@@ -119,7 +119,7 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     multiple=True,
     callback=config.all_env,
     metavar="NAME=VALUE",
-    help="Set a variable for every process; may be repeated.",
+    help="Set a variable for every process; can be repeated.",
 )
 @click.option(
     "--runs",
@@ -132,13 +132,13 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 )
 @click.option("--separate-logs", is_flag=True, help="Two log files per process: standard output and errors.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line that is shown.")
-@click.option("--ranks", metavar="LIST", help="Of the workers show only the lines of these: 0,2 or 0-3.")
+@click.option("--ranks", metavar="LIST", help="Show only the lines of these workers: 0,2 or 0-3.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Stop the job if it takes longer.")
 @click.option(
     "--start-timeout",
     type=float,
     metavar="SECONDS",
-    help="Time for all processes to come, from the first worker that does.  [default: PUSHGRAD_START_TIMEOUT, or 60]",
+    help="Time for all processes to join, from the first worker that does.  [default: PUSHGRAD_START_TIMEOUT, or 60]",
 )
 @click.option(
     "--grace-period",
@@ -146,16 +146,16 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="SECONDS",
     default=30.0,
     show_default=True,
-    help="Time that the workers have to end in order when the job is stopped.",
+    help="Time for the workers to shut down when the job is stopped.",
 )
 @click.option(
     "--max-restarts",
     type=int,
     metavar="N",
-    help="How often the job may begin again after a death.  [default: 3 where snapshots let it go on, else 0]",
+    help="How often the job may restart after a death.  [default: 3 if it can resume from snapshots, else 0]",
 )
 @click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
-@click.option("--resume", metavar="auto|PATH", help="Go on from the last snapshot, or from those of PATH.")
+@click.option("--resume", metavar="auto|PATH", help="Resume from the last snapshot, or from those in PATH.")
 @click.option(
     "--on-snapshot-failure",
     type=click.Choice(["warn", "stop"]),
@@ -164,13 +164,13 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
 @click.option(
     "--on-nan",
     type=click.Choice(("error", "skip", "stop", "allow")),
-    help="What fits do about gradients that are NaN or infinite; by default an error.",
+    help="What fit does about gradients that are NaN or infinite; by default an error.",
 )
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a Python module, as after `python -m`.")
-@click.option("--dry-run", is_flag=True, help="Print lines for a shell that start the job in order; start nothing.")
-@click.option("--dashboard", is_flag=True, help="Show the job on a page for this host's browser, too.")
-@click.option("--quiet", is_flag=True, help="Nothing from launch itself but errors.")
-@click.option("--verbose", is_flag=True, help="Tell what happens to each process.")
+@click.option("--dry-run", is_flag=True, help="Print shell commands that start the job; start nothing.")
+@click.option("--dashboard", is_flag=True, help="Also show the job on a page for this host's browser.")
+@click.option("--quiet", is_flag=True, help="Print nothing from launch itself but errors.")
+@click.option("--verbose", is_flag=True, help="Say what happens to each process.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ..common.errors import JobError
 from ..common.function_file import leave
+from ..common.snapshot_names import WHERE
 from .job import Job
 from .process_plan import Plan
 from .runs.identity import Identity
 from .runs.record import Recorder
-from .runs.snapshots import FOLDER, WHERE
+from .runs.snapshots import FOLDER
 
 
 def make_folders(job: Job, plan: Plan, stoppable: bool) -> Recorder:

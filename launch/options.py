@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from ..common.errors import JobError
 from ..common.job import start_timeout as start_timeout_in
+from ..common.snapshot_names import EVERY, FAILURE, RESUME, WHERE
 from ..common.tracker_roles import tracker_variables
 from .clusters.engine import check_options, engine
 from .clusters.pairs import pairs
@@ -23,7 +24,7 @@ from .gpus import parse_range
 from .job import ROLE, Job
 from .process_plan import OWNED
 from .runs.place import check_writable, runs_folder
-from .runs.snapshots import EVERY, FAILURE, RESUME, WHERE, settings
+from .runs.snapshots import settings
 from .script import worker_command
 from .surroundings import check_folder, short_temp_folder
 from .team import team

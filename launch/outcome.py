@@ -26,7 +26,7 @@ BETWEEN = re.compile(r"^(During handling of the above|The above exception was)")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job that has ended well. `folder` is its run (docs/runs.md), `values` what the function returned, by rank.
+    """A job that has succeeded. `folder` is its run (docs/runs.md), `values` what the function returned, by rank.
 
     Of a script the values are None.
     """

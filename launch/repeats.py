@@ -1,26 +1,17 @@
 """Lines that a process writes again after a restart are shown once.
 
-A worker says on its standard output where in the training it stands, by marks that are not shown:
-
-    ESC ] pushgrad ; at ; 2 ; 150 BEL      what has been written belongs to steps up to 150 of fit 2, what follows not
-    ESC ] pushgrad ; from ; 2 ; 150 BEL    what follows was written after that step, when the job was there before
-
-So it is known for each step with how many lines it had ended, and a process that goes on from a snapshot of it is known
-to write the lines from there on. Those that have been shown are dropped, whatever is in them: the time in a line may be
-another one. Nothing is dropped of a process that has not come to its first mark, or that writes none: what it does when
-it is started again is its own business.
+A worker says on its standard output where in the training it stands, by the marks of common/output_marks.py. So it is
+known for each step with how many lines it had ended, and a process that goes on from a snapshot of it is known to write
+the lines from there on. Those that have been shown are dropped, whatever is in them: the time in a line may be another
+one. Nothing is dropped of a process that has not come to its first mark, or that writes none: what it does when it is
+started again is its own business.
 """
 
 from __future__ import annotations
 
 import bisect
-import re
 
-BEGIN = b"\x1b]pushgrad;"
-MARK = re.compile(rb"\x1b\]pushgrad;(at|from);([0-9]{1,18});([0-9]{1,18})\x07")
-LONGEST = 64  # bytes of a mark
-
-Place = tuple[int, int]  # fit, and step of it
+from ..common.output_marks import BEGIN, LONGEST, MARK, Place
 
 
 class Repeats:

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..common.address import IPC_PATH, LONGEST_SOCKET
 from ..common.cores import available_cores
 from ..common.errors import JobError
 
-SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un, without the final zero
-ROOM_FOR_A_NAME = 40  # bytes of a socket's own name in the job's directory; see data_endpoint in common/address.py
+LONGEST_FOLDER = "pushgrad-20260101-000000-abcdef-9999"  # of a job, in its generation 9999
 
 FILES_OF_OUR_OWN = 24  # descriptors that launch uses for itself
 FILES_PER_PROCESS = 3  # its output, its errors, and a handle on itself
@@ -44,9 +44,9 @@ def temp_folder() -> Path:
 def short_temp_folder() -> Path:
     """The folder for temporary files, or /tmp if its path is too long for sockets in it."""
     folder = temp_folder()
-    job_name = len("pushgrad-20260101-000000-abcdef/")
-    # Too long a path would make servers fall back from ipc to tcp (data_endpoint in common/address.py).
-    return folder if len(os.fsencode(folder)) + job_name + ROOM_FOR_A_NAME < SOCKET_PATH_LIMIT else Path("/tmp")
+    # Too long a path would make processes fall back from ipc to tcp (common/address.py), of later generations as well.
+    longest = os.fsencode(folder / LONGEST_FOLDER / LONGEST_SOCKET)
+    return folder if len(longest) <= IPC_PATH else Path("/tmp")
 
 
 def thread_defaults(workers: int, environ: Mapping[str, str]) -> dict[str, str]:

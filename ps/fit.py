@@ -42,6 +42,7 @@ class Range(Entry):
         self.column = 0  # of the slots, where this range's gradients begin: not 0 in a segment, which has whole keys
         self.segment: str | None = None  # the nonce of the segment in which weight and slots lie
         self._by_rows: dict[int, RowGradient] = {}  # what came by rows for the version under way, by slot
+        self.blank = False  # whether the weight has no value yet
         # The parts that `init` has set after the range was there: a repetition must find the same array.
         self.given: dict[str, Array] = {}
 
@@ -128,6 +129,13 @@ class Range(Entry):
         else:
             in_slices(self.weight.size, update)
 
+    def begin(self, values: Array | None) -> None:
+        """Set the first weight (n,); None if it is given, or written into a segment, later."""
+        if values is None:
+            self.blank = True
+        else:
+            self.weight[:] = values
+
     def give(self, part: str, values: Array) -> None:
         """Set a state (n,), or the weight anew, before the first push. A repetition changes nothing."""
         target = self.part(part)
@@ -135,6 +143,7 @@ class Range(Entry):
         if target is not None and self.given.get(part) is not target and not any(self.ledger.pushed):
             target[:] = values
             self.given[part] = target
+            self.blank = self.blank and part != "weight"
 
     def values(self, part: Array, rows: bytes | None) -> tuple[Tensor, list[Array]]:
         """The tensor and arrays that answer a pull of `part`, the flat weight or a state (n,).
@@ -160,7 +169,8 @@ class Range(Entry):
         States stay where they are: no worker reads them there.
         """
         weight = block.value[self.tensor.lo : self.tensor.hi]
-        weight[:] = self.weight
+        if not self.blank:  # else worker 0 writes it
+            weight[:] = self.weight
         # Slots need no copying: before the first push there is nothing in them.
         self.weight, self.slots, self.column, self.segment = weight, block.gradients, self.tensor.lo, nonce
 

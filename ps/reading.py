@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common.coding import Coding
-from ..common.requests import OfTensors, Pull, Push
+from ..common.requests import Init, OfTensors, Pull, Push
 from ..common.tensor import Tensor, with_frames
 from ..common.wire import Frame, WireError
 from .compression import decode
@@ -42,6 +42,12 @@ def require_part(entry: Range, part: str) -> None:
             expected=" or ".join(["weight", *entry.states]),
             got=part,
         )
+
+
+def refuse_blank(message: Init) -> None:
+    """Raise WireError if an `init` without values gives a state, or takes the place of values."""
+    if message.blank and (message.part != "weight" or message.restores):
+        raise WireError("malformed", "only first weights can be blank", expected='part "weight" without restores')
 
 
 def gradients_of(message: Push, entries: list[Range]) -> list[tuple[Array | None, Array]]:

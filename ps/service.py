@@ -24,7 +24,16 @@ from .attaching import attach
 from .fit import Fit, Range, Stall, update_together
 from .ledger import left
 from .optimizer import from_description
-from .reading import gradients_of, refuse_repetition, refuse_rows, require_floats, require_part, rows_of, values
+from .reading import (
+    gradients_of,
+    refuse_blank,
+    refuse_repetition,
+    refuse_rows,
+    require_floats,
+    require_part,
+    rows_of,
+    values,
+)
 from .refusal import refusal
 from .update import Array
 
@@ -116,13 +125,15 @@ class Service:
         fit = self._fit(message)
         refuse_repetition(message)
         refuse_rows(message)
+        refuse_blank(message)
         entries = [self._initial(fit, message, index) for index in range(len(message.tensors))]
-        for tensor, entry, frame in zip(message.tensors, entries, message.frames, strict=True):
-            name, first = (tensor.key, tensor.lo), values(frame, tensor.dtype)
+        first = [values(frame, tensor.dtype) for tensor, frame in zip(message.tensors, message.frames, strict=False)]
+        for index, (tensor, entry) in enumerate(zip(message.tensors, entries, strict=True)):
+            name = (tensor.key, tensor.lo)
             if message.part != "weight" or message.restores:
-                entry.give(message.part, first)
+                entry.give(message.part, first[index])
             elif name not in fit.store.entries:  # a repetition changes nothing, whatever it says
-                entry.weight[:] = first
+                entry.begin(None if message.blank else first[index])
                 fit.store.entries[name] = entry
         return self._acks(message, 0, message.part)
 

@@ -103,7 +103,7 @@ def gpu(device_id: int = 0) -> Context:
 
 
 def current_context() -> Context:
-    """The innermost `with` context of this thread, or else the first GPU that `launch` dealt, or else cpu(0)."""
+    """The innermost `with` context of this thread, or else the first GPU that `launch` gave it, or else cpu(0)."""
     if _current.stack:
         return _current.stack[-1]
     dealt = _dealt()

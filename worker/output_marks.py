@@ -1,4 +1,4 @@
-"""Marks on a worker's standard output that tell `launch` between which steps lines are written (launch/repeats.py).
+"""Writes the marks of common/output_marks.py, which tell `launch` between which steps lines are written.
 
 Only when standard output is `launch`'s own pipe, which its inode shows: in a file or another program's input they would
 be in the way. A mark is written just before the first line after a step, so that steps without lines cost nothing.
@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-Place = tuple[int, int]  # fit, and how many of its steps are done
+from ..common.output_marks import Place, mark
 
 _writers: dict[int, _Marked] = {}  # by the id of the stream, which they keep alive
 
@@ -49,7 +49,7 @@ class _Marked:
         """Write text, after a mark if one is due: not within a line."""
         if self.place is not None and self._at_start:
             place, self.place = self.place, None
-            self._write(_mark("at", place))
+            self._write(mark("at", place))
         written = self._write(text)
         self._at_start = text.endswith("\n") if text else self._at_start
         return written
@@ -57,12 +57,8 @@ class _Marked:
     def go_on(self, place: Place) -> None:
         """Mark where the lines that follow belong."""
         self.place = place  # `launch` may not have met it: nothing need have been written after that step
-        self._write(_mark("from", place))
+        self._write(mark("from", place))
         self.stream.flush()
-
-
-def _mark(kind: str, place: Place) -> str:
-    return f"\x1b]pushgrad;{kind};{place[0]};{place[1]}\x07"
 
 
 def _marked() -> _Marked | None:

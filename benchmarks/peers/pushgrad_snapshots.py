@@ -102,6 +102,6 @@ if mx.rank() == 0:
         "batch": batch,
         "seconds": seconds,
         "held": [began + capture.held for began, capture, _ in taken],
-        "reckoned": taken[-1][2]._cost,
+        "reckoned": taken[-1][2]._turns.cost,
     }
     answer.write_text(json.dumps(found))

@@ -13,7 +13,7 @@ from torch_networks import lenet
 
 KILL, LAST, EVERY = 45, 60, 20
 
-folder = Path(sys.argv[2])
+began, folder, age = time.time(), Path(sys.argv[2]), float(sys.argv[3])
 checkpoint, killed = folder / "checkpoint.pt", folder / "killed"
 distributed.init_process_group("gloo")
 rank, world = distributed.get_rank(), distributed.get_world_size()
@@ -38,6 +38,7 @@ for step in range(done + 1, LAST + 1):
         torch.save(state, folder / "checkpoint.new")
         (folder / "checkpoint.new").rename(checkpoint)
     if step == KILL and rank == world - 1 and not killed.exists():
+        time.sleep(max(0.0, began + age - time.time()))
         killed.write_text(repr(time.time()))
         os.kill(os.getpid(), signal.SIGKILL)
     if step == KILL + 1 and rank == 0:

@@ -1,4 +1,4 @@
-"""Pictures of strangers, read with limits, and the networks that name what is in them."""
+"""Pictures from strangers, read with limits, and the networks that classify them."""
 
 import io
 import os

@@ -35,7 +35,7 @@ def _found(folder: str | None, run: str) -> Run:
 
 @click.command()
 @_where
-@click.option("--json", "as_json", is_flag=True, help="A JSON object for each run, in a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per run, each on a line.")
 def runs(folder: str | None, as_json: bool) -> None:
     """List the runs of `launch`, the latest last.
 
@@ -78,7 +78,7 @@ def _summary(run: Run) -> dict[str, Any]:
 @_which
 @_where
 @click.option("-f", "--follow", is_flag=True, help="Show it again every second, until the run has ended.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object; with --follow one in each line.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object; with --follow one per line.")
 @click.option("--serve", is_flag=True, help="As a page for a browser on this host, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any]")
 def status(run: str, folder: str | None, follow: bool, as_json: bool, serve: bool, port: int) -> None:
@@ -160,10 +160,10 @@ def _status(story: Any) -> dict[str, Any]:
 @click.command()
 @_which
 @_where
-@click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until the run has ended.")
-@click.option("-w", "--workers", metavar="RANKS", help="Of these workers: 0,2 or 0-3.")
-@click.option("-s", "--servers", metavar="RANKS", help="Of these servers.")
-@click.option("--scheduler", is_flag=True, help="Of the scheduler.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the output until the run has ended.")
+@click.option("-w", "--workers", metavar="RANKS", help="Only these workers: 0,2 or 0-3.")
+@click.option("-s", "--servers", metavar="RANKS", help="Only these servers.")
+@click.option("--scheduler", is_flag=True, help="Only the scheduler.")
 def logs(run: str, folder: str | None, follow: bool, workers: str | None, servers: str | None, scheduler: bool) -> None:
     """Print what the processes of RUN have written, those of one process byte by byte; by default of all.
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...common.private_file import write_private
+
 Record = dict[str, Any]  # one JSON object
 
 RUN, PLAN, EVENTS, METRICS = "run.json", "plan.json", "events.jsonl", "metrics.jsonl"
@@ -18,12 +20,8 @@ TAIL = 65536  # bytes at the end of a file in which its last line is
 
 def write_json(path: Path, value: object) -> None:
     """Write a file that is there whole or not at all. Raises OSError."""
-    aside = path.with_suffix(".part")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        # Escapes, as arguments and paths may have what UTF-8 cannot say.
-        json.dump(value, file, indent=1)
-        file.write("\n")
-    aside.replace(path)
+    # Escapes, as arguments and paths may have what UTF-8 cannot say.
+    write_private(path, json.dumps(value, indent=1).encode() + b"\n")
 
 
 def read_json(path: Path) -> Record:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...common.function_file import CALL
+from ...common.snapshot_names import EVERY, NAME, RESUME, WHERE
 from .stored import runs
 
 FOLDER = "snapshots"  # of a run: a folder, or a link to the one in which the job goes on
-EVERY, WHERE, RESUME = "PUSHGRAD_SNAPSHOT", "PUSHGRAD_SNAPSHOT_DIR", "PUSHGRAD_RESUME"
-FAILURE = "PUSHGRAD_ON_SNAPSHOT_FAILURE"  # what to do when one cannot be written
-_ONE = re.compile(r"[0-9]{6,}-fit[0-9]+-.*")  # the name of one snapshot
 
 
 def settings(given: Mapping[str, str], run_dir: Path, command: Sequence[str], workdir: Path) -> dict[str, str]:
@@ -29,7 +26,7 @@ def settings(given: Mapping[str, str], run_dir: Path, command: Sequence[str], wo
     if given.get(WHERE):
         folder = Path(given[WHERE])
     elif resume not in ("auto", "off"):
-        folder = Path(resume).parent if _ONE.fullmatch(Path(resume).name) else Path(resume)
+        folder = Path(resume).parent if NAME.fullmatch(Path(resume).name) else Path(resume)
     else:
         before = _latest(run_dir.parent, command, workdir) if resume == "auto" else None
         folder = before or run_dir / FOLDER
@@ -61,5 +58,5 @@ def _times(folder: Path) -> Iterator[float]:
     """When the snapshots in a folder were written."""
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
-            if _ONE.fullmatch(entry.name):
+            if NAME.fullmatch(entry.name):
                 yield entry.stat().st_mtime

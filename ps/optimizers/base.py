@@ -189,8 +189,10 @@ class Descent(Optimizer):
         `gradient` has as many elements as the flat `weight`; `numbers` (k,), float64, are to hold what `scalars` gives
         for a step when the row is run.
         """
-        function = rules().BY_RULE.get(self.kernel)
-        if weight.dtype != np.float32 or self.whole or function is None:
+        # A subclass may share the rule's name and update otherwise.
+        is_rule = type(self).apply is Descent.apply and weight.dtype == np.float32
+        function = rules().BY_RULE.get(self.kernel) if is_rule else None
+        if function is None:
             return None
         return Row(function, (gradient, weight, *(states[name] for name in self.state_names), numbers, weight.size))
 

@@ -17,6 +17,10 @@ def test_places_come_first_and_the_outermost_before_all():
     assert (error.places, error.text) == (("net.json", "node 4 (conv)"), "data")
 
 
+def test_a_question_ends_a_sentence():
+    assert str(ShapeError("axis: no axs. Did you mean axis?", remedy="Or none")).endswith("mean axis? Or none")
+
+
 @pytest.mark.parametrize("copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
 @pytest.mark.parametrize(
     "error",

@@ -63,6 +63,7 @@ SAMPLES = [
     requests.Init(
         **ME, part="weight", lr_mult=1.0, wd_mult=1.0, restores=True, tensors=PAIR, frames=(b"x" * 24, b"y" * 8)
     ),
+    requests.Init(**ME, part="weight", lr_mult=1.0, wd_mult=0.0, blank=True, tensors=PAIR),
 ]
 
 

@@ -186,7 +186,9 @@ def assert_near(model, other):
 
 
 def test_trainings_that_are_recorded(is_real, pictures):
-    found, expected = fit(pictures, mx.gpu(0), precision="tf32"), fit(pictures, mx.cpu())
+    pictures = [array[:20] for array in pictures]
+    found = fit(pictures, mx.gpu(0), batch_size=8, precision="tf32")
+    expected = fit(pictures, mx.cpu(), batch_size=8)
     if is_real:
         assert_near(found, expected)
     else:

@@ -44,6 +44,7 @@ def test_by_hand_a_failing_worker_ends_every_role_with_an_error(new_job, action)
     assert "because of worker 1" in job.err("worker0") and "because of worker 1" in job.err("scheduler")
 
 
+@pytest.mark.long
 def test_by_hand_a_single_worker_too(new_job):
     job = new_job(workers=1, servers=2).start(JOINS + "sys.exit(1)")
     codes = job.wait(30)

@@ -43,10 +43,13 @@ def pid_of(job, name):
 
 def test_two_workers_and_two_servers_train_a_key(launch, script, left_behind, scratch):
     name = script(TRAINS + "for _ in range(9): step()\nprint(float(weight[0]), weight.min() == weight.max())")
-    job = launch("--workers", 2, "--servers", 2, name, real=True)
+    job = launch("--workers", 2, "--servers", 2, "--verbose", name, real=True)
     check_ended(job, left_behind, 0)
     assert sorted(job.lines) == ["w0 | 30.0 True", "w1 | 30.0 True"]
-    assert job.text.count("launch | a death ends this job: its script trains through mx.kv") == 1
+    for text in ("sched is pid", "event=listening port=", "event=joined role=worker rank=0", "event=left role=worker"):
+        assert text in job.text
+    said = "launch | a death ends this job: its script trains through mx.kv and does not call kv.restore"
+    assert job.text.count(said) == 1
     assert list(scratch.iterdir()) == []
 
 
@@ -119,13 +122,18 @@ def test_server_or_scheduler_killed(launch, script, left_behind, name, title):
     assert job.seconds < 20
 
 
-def test_ctrl_c(launch, script, left_behind):
+SIGNALS = [(signal.SIGINT, 130, "interrupted (Ctrl-C)"), (signal.SIGTERM, 143, "ended by SIGTERM")]
+
+
+@pytest.mark.parametrize(("sent", "code", "text"), long_after(1, SIGNALS))
+def test_a_signal_ends_the_job(launch, script, left_behind, sent, code, text):
     job = launch("--workers", 2, script(BLOCKS), real=True)
     job.wait_for("| ready", times=2)
-    job.send(signal.SIGINT)
-    check_ended(job, left_behind, 130, "interrupted (Ctrl-C)")
+    job.send(sent)
+    check_ended(job, left_behind, code, text)
 
 
+@pytest.mark.long
 def test_ctrl_c_twice(launch, script, left_behind):
     stubborn = "import signal\nsignal.signal(signal.SIGINT, lambda *_: print('not now', flush=True))\n" + BLOCKS
     job = launch("--workers", 2, "--grace-period", 300, script(stubborn), real=True)
@@ -136,13 +144,7 @@ def test_ctrl_c_twice(launch, script, left_behind):
     check_ended(job, left_behind, 130)
 
 
-def test_sigterm(launch, script, left_behind):
-    job = launch("--workers", 2, script(BLOCKS), real=True)
-    job.wait_for("| ready", times=2)
-    job.send(signal.SIGTERM)
-    check_ended(job, left_behind, 143, "ended by SIGTERM")
-
-
+@pytest.mark.long
 def test_launch_killed(launch, script, gone_within, scratch):
     job = launch("--workers", 2, "--servers", 2, script(BLOCKS), real=True)
     job.wait_for("| ready", times=2)
@@ -159,13 +161,6 @@ def test_a_worker_that_stops_answering(launch, script, left_behind):
     assert job.seconds < 25
 
 
-def test_progress_of_a_job_in_the_output(launch, script):
-    job = launch("--workers", 1, "--verbose", script(TRAINS), real=True)
-    assert job.finish() == 0, job.text
-    for text in ("sched is pid", "event=listening port=", "event=joined role=worker rank=0", "event=left role=worker"):
-        assert text in job.text
-
-
 def test_a_slow_start_is_no_failure(launch, script, left_behind):
     """The time limit for the start runs from the first worker that joins: a launcher sees who is alive."""
     name = script("import select\nselect.select([], [], [], 1.5)\n" + TRAINS + "print(float(weight[0]))")
@@ -174,6 +169,7 @@ def test_a_slow_start_is_no_failure(launch, script, left_behind):
     assert job.lines == ["w0 | 1.0"]
 
 
+@pytest.mark.long
 def test_a_worker_that_comes_too_late(launch, script, left_behind):
     name = script("import os, signal\nif os.environ['RANK'] == '1':\n    signal.pause()\n" + TRAINS)
     job = launch("--workers", 2, "--env", "PUSHGRAD_START_TIMEOUT=1", name, real=True)

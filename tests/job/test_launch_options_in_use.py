@@ -65,7 +65,7 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", long_after(1, [2, 1]))
 def test_two_scripts_in_one_job(launch, script, left_behind, workers):
     script(SECOND, "a.py")
     script(SECOND, "b.py")

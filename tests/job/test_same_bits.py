@@ -88,8 +88,8 @@ def test_two_runs_of_one_job_give_the_same_bits(train):
 
 
 def test_two_workers_with_one_thread_each_are_a_local_run_with_two(train):
-    alone, _ = train(env={"OMP_NUM_THREADS": "2"})
-    shared, _ = train(2, 2, env={"OMP_NUM_THREADS": "1"})
+    alone, _ = train(rows=960, env={"OMP_NUM_THREADS": "2"})
+    shared, _ = train(2, 2, rows=960, env={"OMP_NUM_THREADS": "1"})
     assert same_bits(shared, alone)
 
 

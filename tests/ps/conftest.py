@@ -27,7 +27,7 @@ class Client:
     def init(self, value=1.0, rank=0, tensor=TENSOR, **fields):
         data = np.full(tensor.hi - tensor.lo, value, tensor.dtype).tobytes()
         fields = {"part": "weight", "lr_mult": 1.0, "wd_mult": 1.0, **fields}
-        return self.ask(rank, Init, tensors=(tensor,), frames=(data,), **fields)
+        return self.ask(rank, Init, tensors=(tensor,), frames=() if fields.get("blank") else (data,), **fields)
 
     def push(self, who, n, value=1.0, lr=0.5, tensor=TENSOR, **fields):
         data = np.full(tensor.hi - tensor.lo, value, tensor.dtype).tobytes()

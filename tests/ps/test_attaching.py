@@ -60,6 +60,19 @@ def test_both_ways_give_the_same_bits(segment, client_with_both_halves):
         np.testing.assert_array_equal(block.value, np.concatenate([entry.weight for entry in ranges]))
 
 
+def test_blank_ranges_take_what_worker_0_writes_and_others_keep_their_values(segment, new_client):
+    client = new_client(optimizer=SGD)
+    client.init(blank=True, tensor=HALVES[0])
+    client.init(2.0, tensor=HALVES[1])
+    value = block_at(segment, ALIGN, 100, "float32", 2).value
+    value[:60] = 5.0  # before or after they move
+    attach(client, segment)
+    np.testing.assert_array_equal(value, np.float32([5.0] * 60 + [2.0] * 40))
+    for rank in (0, 1):
+        client.push(rank, 1, value=1.0, tensor=HALVES[0])
+    np.testing.assert_array_equal(value, np.float32([4.0] * 60 + [2.0] * 40))
+
+
 def test_a_worker_may_still_send_values_over_the_wire(segment, client_with_both_halves):
     client = client_with_both_halves()
     attach(client, segment)

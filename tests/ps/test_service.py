@@ -133,6 +133,18 @@ def test_values_of_a_snapshot_take_the_place_of_the_first_once_and_before_any_pu
     assert other.weight()[0] == 1.0
 
 
+def test_a_blank_weight_is_zeros_until_it_is_given(new_client, refused):
+    client = new_client()
+    for fields in ({"restores": True}, {"part": "mom"}):
+        assert refused(lambda fields=fields: client.init(blank=True, **fields)).code == "malformed"
+    assert client.init(blank=True) == [Acked(0, 1, 0, "weight", ("w", 0))]
+    client.init(3.0)  # a repetition, whatever it says
+    assert client.weight()[0] == 0.0
+    client.init(7.0, restores=True)
+    client.init(blank=True)
+    assert client.weight()[0] == 7.0
+
+
 def test_setup_is_harmless_twice_and_refused_when_different(new_client, refused):
     client = new_client(optimizer=SGD)
     client.init(1.0)

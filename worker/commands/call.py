@@ -11,6 +11,7 @@ from pathlib import Path
 from ...common.folded_traceback import folded
 from ...common.function_file import load
 from ...common.left_files import result_file
+from ...common.private_file import write_private
 from ...common.private_folder import given_folder
 from ...common.results import Result
 
@@ -30,11 +31,7 @@ def main() -> None:
 
 
 def _leave(folder: Path, rank: int, data: bytes) -> None:
-    path = folder / result_file(f"w{rank}")
-    aside = path.with_suffix(".part")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    aside.replace(path)
+    write_private(folder / result_file(f"w{rank}"), data)
 
 
 if __name__ == "__main__":

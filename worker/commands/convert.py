@@ -16,7 +16,7 @@ from .shape_option import parse_shapes
 @click.option(
     "--shape", "shapes", multiple=True, callback=parse_shapes, metavar="NAME=N,C,H,W", help="Shape of an input."
 )
-@click.option("--symbol", type=click.Path(exists=True, dir_okay=False), help="The graph of arrays without one.")
+@click.option("--symbol", type=click.Path(exists=True, dir_okay=False), help="The graph for arrays that have none.")
 @click.option("--dynamic-batch", is_flag=True, help="An ONNX file that takes any number of rows.")
 def convert(
     source: str, target: str, shapes: dict[str, tuple[int, ...]], symbol: str | None, dynamic_batch: bool

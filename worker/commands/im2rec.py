@@ -29,7 +29,9 @@ _OF_LISTS = {"recursive", "shuffle", "seed", "train_ratio", "test_ratio"}
 @click.option("--test-ratio", default=0.0, help="Share that goes into PREFIX_test.lst; the rest is PREFIX_val.lst.")
 @click.option("--resize", type=click.IntRange(min=1), help="Pixels of the shorter edge.  [default: as it is]")
 @click.option("--center-crop", is_flag=True, help="Cut pictures to squares.")
-@click.option("--encoding", type=click.Choice([".jpg", ".png"]), default=".jpg", help="Form of the stored pictures.")
+@click.option(
+    "--encoding", type=click.Choice([".jpg", ".png"]), default=".jpg", help="Encoding of the stored pictures."
+)
 @click.option(
     "--quality", type=click.IntRange(0, 100), help="1 to 100 for .jpg  [default: 95], 0 to 9 for .png  [default: 3]"
 )
@@ -39,7 +41,7 @@ _OF_LISTS = {"recursive", "shuffle", "seed", "train_ratio", "test_ratio"}
     "--unreadable",
     type=click.Choice(["skip", "fail"]),
     default="skip",
-    help="What to do about a picture that cannot be read: name it and go on, or stop.",
+    help="What to do about a picture that cannot be read: name and skip it, or stop.",
 )
 def im2rec(
     prefix: str, root: str, only_list: bool, recursive: bool, shuffle: bool, seed: int, train_ratio: float,

@@ -23,9 +23,7 @@ from .shape_option import parse_shapes
 @click.option(
     "--shape", "shapes", multiple=True, callback=parse_shapes, metavar="NAME=N,C,H,W", help="Shape of an input."
 )
-@click.option(
-    "--plot", "picture", metavar="PATH", help="Draw the network into a file .svg, .dot, .png or .pdf as well."
-)
+@click.option("--plot", "picture", metavar="PATH", help="Also draw the network into a .svg, .dot, .png or .pdf file.")
 def summary(file: str, shapes: dict[str, Shape], picture: str | None) -> None:
     """Show the layers of the network in FILE, with shapes and numbers of parameters.
 

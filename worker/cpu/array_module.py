@@ -1,8 +1,9 @@
-"""What operators without a kernel compute with on the CPU: numpy, but with functions and sums of our own.
+"""What operators without a kernel compute with on the CPU: numpy, but with functions, sums and products of our own.
 
-numpy's exp, log, tanh and the like are others on each kind of processor, and so are their last bits. Ours are the same
-everywhere (functions.py, sums.py). What is rare goes through float64: whatever a processor makes of the 53rd bit, it is
-gone when the result has been rounded to 24, but for one in a hundred million numbers or so.
+numpy's exp, log, tanh and the like are others on each kind of processor, as are BLAS's products, and so are their last
+bits. Ours are the same everywhere (functions.py, sums.py, matmul.py). What is rare goes through float64: whatever a
+processor makes of the 53rd bit, it is gone when the result has been rounded to 24, but for one in a hundred million
+numbers or so.
 """
 
 from __future__ import annotations
@@ -136,6 +137,28 @@ def _fold(plain: Callable[..., Any], is_mean: bool) -> Callable[..., Any]:
     return apply
 
 
+def _matmul(x: Any, y: Any, out: Array | None = None) -> Array:
+    """numpy's matmul, but of float32 on register tiles of our own: BLAS has others for each kind of processor."""
+    if not _is_single(x, y) or min(x.ndim, y.ndim) < 2:
+        made: Array = np.matmul(x, y, out=out)
+        return made
+    if x.shape[-1] != y.shape[-2]:
+        raise ValueError(f"matmul: matrices of {x.shape[-2:]} and {y.shape[-2:]}")
+    from .matmul import matmul_each
+
+    stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    target = _target((*stack, x.shape[-2], y.shape[-1]), np.float32, out)
+    matmul_each(_stacked(x, stack), _stacked(y, stack), _stacked(target, stack))
+    return _written(target, out)
+
+
+def _stacked(matrices: Array, stack: tuple[int, ...]) -> Array:
+    """Matrices (..., M, N) as (how many there are in `stack`, M, N)."""
+    if matrices.shape[:-2] != stack:
+        matrices = np.broadcast_to(matrices, (*stack, *matrices.shape[-2:]))
+    return matrices.reshape(math.prod(stack), *matrices.shape[-2:])
+
+
 # A namespace rather than a class: operators ask it for whatever numpy has.
 NUMPY = SimpleNamespace(
     **{
@@ -144,6 +167,7 @@ NUMPY = SimpleNamespace(
         **{name: _function_of_two(name) for name in _OURS_OF_TWO},
         **{name: _through_double(name) for name in _THROUGH_DOUBLE},
         "erf": _function("erf", _plain_erf),
+        "matmul": _matmul,
         "sum": _fold(np.sum, False),
         "mean": _fold(np.mean, True),
     }

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...common.jit import kernel
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, window_columns
-from .matmul import matmul
+from .plane_lanes import LANES
+from .scratch import scratch
+from .sums import sum_pixels
+from .tile_product import LOWEST, ROOM, product
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -44,7 +48,7 @@ class DealtColumns:
         self.columns = aligned_empty((chunk, depth, *window, *pool))
         self.runs = aligned_empty((chunk, op.num_filter, window[0] * window[1], pool[0] * pool[1]))
         self.winner = aligned_empty((n, op.num_filter, pool[0] * pool[1]), np.int32)
-        self.weight, self.partial = aligned_empty((op.num_filter, depth)), aligned_empty((chunk, op.num_filter, depth))
+        self.weight = aligned_empty((op.num_filter, depth))
 
     def arrange_weight(self, weight: Array) -> None:
         """Copy weight (F, C, kh, kw) to aligned memory as (F, depth), for this forward and its backward."""
@@ -53,8 +57,7 @@ class DealtColumns:
     def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
         """Write the pooled output, before activation, and keep the winners."""
         runs = self.runs[: len(data)]
-        for columns, made in zip(self._columns(data), _flat(runs), strict=True):
-            matmul(self.weight, columns, made)
+        _multiply(self.weight, self._columns(data), _flat(runs), scratch("product", (ROOM,)))
         bias_and_pooling.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
 
     def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
@@ -64,22 +67,20 @@ class DealtColumns:
         """
         runs, flat = self.runs[: len(grad)], _flat(grad)
         bias_and_pooling.unpool_runs(flat, self.winner[first : first + len(grad)], runs)
-        bias_grad += np.add.reduce(flat, axis=(0, 2))
+        sums = np.empty_like(bias_grad)
+        sum_pixels(flat, sums)
+        bias_grad += sums
         return runs
 
     def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:
         """`total` (F, C, kh, kw) += the weight's gradient from these images; `runs` is what `unpool` returned."""
-        # A product per image, as the GEMMs of forward, then their sum in the order of the images.
-        partial = self.partial[: len(data)]
-        for grad, columns, made in zip(_flat(runs), self._columns(data), partial, strict=True):
-            matmul(grad, columns.T, made)
-        total += np.add.reduce(partial, axis=0).reshape(total.shape)
+        _add_products(_flat(runs), self._columns(data), total.reshape(self.weight.shape), scratch("product", (ROOM,)))
 
     def data_grad(self, runs: Array, out: Array) -> None:
         """Write the images' gradient (m, C, H, W); `runs` is what `unpool` returned."""
         image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
-        for grad, made in zip(_flat(runs), _flat(columns), strict=True):
-            matmul(self.weight.T, grad, made)  # the memory of the columns takes their gradient
+        # The memory of the columns takes their gradient.
+        _multiply(np.ascontiguousarray(self.weight.T), _flat(runs), _flat(columns), scratch("product", (ROOM,)))
         image.fill(0)  # patches overlap: their gradients are added up
         window_columns.add_columns_to_dealt(columns, image, *self.geometry)
         window_columns.collect(image, out, *self.pad)
@@ -94,3 +95,23 @@ class DealtColumns:
 def _flat(array: Array) -> Array:
     """(m, rows, ...) as (m, rows, everything else), sharing the memory."""
     return array.reshape(*array.shape[:2], -1)
+
+
+@kernel
+def _multiply(left: Array, rights: Array, outs: Array, room: Array) -> None:
+    """outs (m, M, N) = left (M, K) times each of rights (m, K, N)."""
+    count, depth, columns = rights.shape
+    rows, a = len(left), left.ctypes.data
+    for i in range(count):
+        b, c, shape = rights[i].ctypes.data, outs[i].ctypes.data, (rows, columns, depth)
+        product(a, (depth, 1), b, (columns, 1), 0, (0, 0), c, (columns, LANES), shape, LOWEST, room.ctypes.data)
+
+
+@kernel
+def _add_products(lefts: Array, rights: Array, total: Array, room: Array) -> None:
+    """total (M, N) += each of lefts (m, M, K) times that of rights (m, N, K) transposed."""
+    count, columns, depth = rights.shape
+    rows, c = len(total), total.ctypes.data
+    for i in range(count):
+        a, b, shape = lefts[i].ctypes.data, rights[i].ctypes.data, (rows, columns, depth)
+        product(a, (depth, 1), b, (1, depth), c, (columns, LANES), c, (columns, LANES), shape, LOWEST, room.ctypes.data)

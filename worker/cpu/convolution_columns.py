@@ -1,15 +1,16 @@
 """Convolution as weight x columns for float32 on the CPU, where no pooling is fused with it; with groups, too.
 
 Weight and output stay as they lie in memory. Large planes are worked off in bands of rows whose columns fit the
-second-level cache, small planes several images at a time, since a GEMM of few columns is slow. In a 1x1 convolution the
-image itself is the matrix or, with a stride, every n-th of its pixels. Columns are made again in backward, as copying
-them is cheap beside the GEMM.
+second-level cache, small planes several images at a time, since a GEMM of few columns is slow. Forward reads windows
+where they lie in planes dealt into phases (see stride_phases.py); for the weight's gradient, columns are copied from
+there. In a 1x1 convolution the image itself is the matrix or, with a stride, every n-th of its pixels.
 
 In what follows, depth is C / groups * kh * kw, and pixels are those of the output.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
 from .elementwise import activate, multiply_by_slope
 from .gemm_bands import Band, cut
-from .image_columns import add_columns_to_image, image_to_columns
-from .matmul import matmul, transpose_into
+from .image_columns import add_columns_to_image, deal_image, list_taps
+from .matmul import Listed, matmul, transpose_into
+from .panels import gather
 from .plane_lanes import LANES
 from .scratch import scratch
 from .stride_phases import PhasePlan
@@ -54,7 +56,12 @@ class ColumnsKernel:
         self.least = np.float32(0) if act_type == "relu" else LOWEST
         self.bands = list(cut(out[0], self.plane, self._wanted()))
         # For the tallest band; a lower one leaves the last lines unused.
-        self.plan = PhasePlan.of(windows, (max(band.bottom - band.top for band in self.bands), out[3]))
+        height = max(band.bottom - band.top for band in self.bands)
+        self.plan = PhasePlan.of(windows, (height, out[3]))
+        images = np.arange(self.bands[0].last - self.bands[0].first) * math.prod(self.plan.shape)
+        pixels = np.arange(height)[:, None] * self.plan.shape[3] + np.arange(out[3])
+        # Where the window of each pixel of a band begins; a smaller band has the first of them.
+        self.lanes = (images[:, None, None] + pixels).reshape(-1)
 
     def _wanted(self) -> int:
         """How many columns a band should have."""
@@ -69,7 +76,7 @@ class ColumnsKernel:
             self.first[...] = inputs[2][:, None]
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
             for band in self.bands:  # a band's columns are multiplied at once, before others push them out of the cache
-                columns, first = self._columns(data[:, channels], band), self.first[filters]
+                columns, first = self._read(data[:, channels], band), self.first[filters]
                 self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band, first, self.least)
         if self.act_type and self.act_type != "relu":
             activate(self.act_type, out)
@@ -97,20 +104,32 @@ class ColumnsKernel:
         """The number of columns: pixels of all images of the band."""
         return (band.last - band.first) * (band.bottom - band.top) * self.plane[1]
 
-    def _columns(self, data: Array, band: Band) -> Array:
-        """The (depth, columns) matrix of a band, in scratch memory or, for a 1x1 convolution, the data's own."""
+    def _read(self, data: Array, band: Band) -> Array | Listed:
+        """The (depth, columns) matrix of a band; for a 1x1 convolution the data's own memory, if it can be."""
         if self.pointwise:
             return self._side_by_side(data, band, "columns")
         if self.sampled:
             columns = scratch("columns", (self.depth, self._width(band)))
             np.copyto(self._pixels_of(columns, band), self._samples(data, band))
             return columns
-        columns, phases = scratch("columns", (self.depth, self._width(band))), scratch("phases", self.plan.shape)
-        phases.fill(0)  # the border stays zero; the images are written over each other
-        for image, part in zip(data[band.first : band.last], self._per_image(columns, band), strict=True):
-            image_to_columns(
-                image, part, (band.top, band.bottom), self.plane[1], phases, self.plan.offsets, self.plan.pad
-            )
+        shape = (data.shape[1], band.last - band.first, *self.plan.shape)
+        # A vector may reach beyond the last pixel.
+        memory = scratch("phases", (math.prod(shape) + LANES,))
+        memory.fill(0)  # the border stays zero
+        phases, rows = memory[:-LANES].reshape(shape), scratch("taps", (self.depth,), np.int64)
+        for number, image in enumerate(data[band.first : band.last]):
+            deal_image(image, phases, number, band.top, self.plan.pad)
+        list_taps(phases, self.plan.offsets, rows)
+        return Listed(rows, self.lanes[: self._width(band)])
+
+    def _columns(self, data: Array, band: Band) -> Array:
+        """As `_read`, with the matrix in memory."""
+        read = self._read(data, band)
+        if not isinstance(read, Listed):
+            return read
+        memory = scratch("columns", (self.depth * self._width(band) + LANES,))
+        gather(read.rows, read.lanes, memory)
+        columns: Array = memory[:-LANES].reshape(self.depth, -1)
         return columns
 
     def _samples(self, data: Array, band: Band) -> Array:
@@ -148,13 +167,19 @@ class ColumnsKernel:
         return self.plane[0] * self.plane[1]
 
     def _multiply(
-        self, left: Array, right: Array, out: Array, band: Band, first: Array | None = None, least: np.float32 = LOWEST
+        self,
+        left: Array,
+        right: Array | Listed,
+        out: Array,
+        band: Band,
+        first: Array | None = None,
+        least: np.float32 = LOWEST,
     ) -> None:
         """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW); see matmul.py."""
         if band.last - band.first == 1:  # rows of one image are equally far apart, so the GEMM can write in place
             matmul(left, right, self._view(out, band), first, least)
             return
-        made = scratch("band", (len(left), right.shape[1]))
+        made = scratch("band", (len(left), self._width(band)))
         matmul(left, right, made, first, least)
         target = out[band.first : band.last]
         np.copyto(target.reshape(len(target), len(left), -1), self._per_image(made, band))

@@ -60,7 +60,7 @@ def _forward(at: int) -> int:
     if b:
         line(first, filters)[:] = line(b, filters)
     least, shape = np.float32(0) if integer(at, 8) else LOWEST, (count, filters, depth)
-    product(x, (depth, 1), w, (1, depth), first, (0, LANES), y, filters, shape, least, integer(at, 9))
+    product(x, (depth, 1), w, (1, depth), first, (0, LANES), y, (filters, LANES), shape, least, integer(at, 9))
     return 0
 
 
@@ -71,7 +71,7 @@ def _backward(at: int) -> int:
     x, w, dy = integer(at, 3), integer(at, 4), integer(at, 5)
     dx, dw, db, room = integer(at, 6), integer(at, 7), integer(at, 8), integer(at, 9)
     if dw:
-        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, depth, (filters, depth, count), LOWEST, room)
+        product(dy, (1, filters), x, (depth, 1), 0, (0, 0), dw, (depth, LANES), (filters, depth, count), LOWEST, room)
     if db:
         total, rows = line(db, filters), matrix(dy, count, filters)
         total[:] = 0
@@ -79,5 +79,5 @@ def _backward(at: int) -> int:
             for j in range(filters):
                 total[j] += rows[i, j]
     if dx:
-        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, depth, (count, depth, filters), LOWEST, room)
+        product(dy, (filters, 1), w, (depth, 1), 0, (0, 0), dx, (depth, LANES), (count, depth, filters), LOWEST, room)
     return 0

@@ -2,8 +2,7 @@
 
 There is a column per output pixel, its numbers ordered (c, ky, kx): the weight as it lies in memory times these columns
 is the output as it lies. Each plane is dealt into phases first (see stride_phases.py), so that whatever the stride, a
-row of output pixels reads one run of memory at each tap, and no run needs a check for the border. The phases of one
-plane and band stay in the first-level cache while all taps read them.
+row of output pixels reads one run of memory at each tap, and no run needs a check for the border.
 """
 
 from __future__ import annotations
@@ -14,29 +13,25 @@ from .stride_phases import add_rows, deal_rows
 
 
 @kernel
-def image_to_columns(
-    image: Array,
-    columns: Array,
-    rows: tuple[int, int],
-    out_w: int,
-    phases: Array,
-    offsets: Array,
-    pad: tuple[int, int],
-) -> None:
-    """image (C, H, W), output rows from rows[0] to rows[1] -> columns (C * kh * kw, rows * out_w).
+def deal_image(image: Array, phases: Array, number: int, top: int, pad: tuple[int, int]) -> None:
+    """Deal image (C, H, W) into phases[:, number] of phases (C, images, sh, sw, rows, pitch), whose border is zero.
 
-    `phases` is scratch for one plane of at least as many rows, left and right border zero; `offsets` are PhasePlan's.
+    They begin with what the output's row `top` reads.
     """
-    flat, pitch = phases.reshape(-1), phases.shape[3]
     for c in range(len(image)):
-        deal_rows(image[c], phases, rows[0], pad)
-        # Each row of the columns is written from front to back, while the phases are read again and again.
+        deal_rows(image[c], phases[c, number], top, pad)
+
+
+@kernel
+def list_taps(phases: Array, offsets: Array, rows: Array) -> None:
+    """rows (C * kh * kw,) = the address of what the first window reads, for each number of a column.
+
+    phases are those of `deal_image`, `offsets` those of PhasePlan.
+    """
+    channels = len(phases)
+    for c in range(channels):
         for t in range(len(offsets)):
-            line = columns[c * len(offsets) + t]
-            for o in range(rows[1] - rows[0]):
-                place, source = line[o * out_w : (o + 1) * out_w], flat[offsets[t] + o * pitch :]
-                for x in range(place.size):
-                    place[x] = source[x]
+            rows[c * len(offsets) + t] = phases.ctypes.data + 4 * (c * (phases.size // channels) + offsets[t])
 
 
 @kernel

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...common.jit import kernel
+from ..array import Array
 from .plane_lanes import LANES
 from .values import FLOAT, INT
 from .vectors import lines
@@ -43,6 +45,15 @@ def _write(context: Any, address: Any, number: Any) -> Any:
         return cg.get_dummy_value()
 
     return types.void(types.int64, types.float32), codegen
+
+
+def _read_address(context: Any, address: Any) -> Any:
+    """The address that is kept at `address`."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        return build.load(build.inttoptr(args[0], INT.as_pointer()))
+
+    return types.int64(types.int64), codegen
 
 
 def _write_address(context: Any, address: Any, kept: Any) -> Any:
@@ -95,6 +106,7 @@ _copy = lines(_same)
 # What intrinsics are called with, in kernels, is not what their functions take.
 read: Any = intrinsic(_read)
 write: Any = intrinsic(_write)
+read_address: Any = intrinsic(_read_address)
 write_address: Any = intrinsic(_write_address)
 transpose_lines: Any = intrinsic(_transpose_lines)
 
@@ -124,8 +136,53 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
 
 
 @kernel
+def pack_listed(rows: int, lanes: int, depth: int, count: int, target: int) -> None:
+    """As `pack`, for a matrix whose number (k, j) lies lanes[j] floats behind the address rows[k].
+
+    `rows` and `lanes` are addresses of such lists, of int64; neighbouring lanes often lie side by side. Sixteen floats
+    are read for each lane, and as many are written behind the last panel.
+    """
+    runs = np.empty((LANES, 3), np.int64)
+    for first in range(0, count, LANES):
+        found = _find_runs(lanes + 8 * first, min(LANES, count - first), runs)
+        _gather(rows, depth, runs[:found], target + 4 * first * depth, LANES)
+
+
+@kernel
+def gather(rows: Array, lanes: Array, target: Array) -> None:
+    """Write a matrix (depth, count) such as those of `pack_listed`; `target` has at least sixteen floats more, flat."""
+    runs = np.empty((len(lanes), 3), np.int64)
+    found = _find_runs(lanes.ctypes.data, len(lanes), runs)
+    _gather(rows.ctypes.data, len(rows), runs[:found], target.ctypes.data, len(lanes))
+
+
+@kernel
+def _find_runs(lanes: int, count: int, runs: Array) -> int:
+    """Write each run of lanes that lie side by side: its first lane, place and length. Returns how many there are."""
+    found = 0
+    for lane in range(count):
+        place = read_address(lanes + 8 * lane)
+        if found and place == runs[found - 1, 1] + runs[found - 1, 2]:
+            runs[found - 1, 2] += 1
+        else:
+            runs[found, 0], runs[found, 1], runs[found, 2] = lane, place, 1
+            found += 1
+    return found
+
+
+@kernel
+def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None:
+    for k in range(depth):
+        row, line = read_address(rows + 8 * k), target + 4 * k * apart
+        for i in range(len(runs)):
+            # Whole vectors are copied. What is too much lies where the next run, or row, is written afterwards.
+            length = (runs[i, 2] + LANES - 1) // LANES * LANES
+            _copy(row + 4 * runs[i, 1], 0, line + 4 * runs[i, 0], 0, length)
+
+
+@kernel
 def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    """Write the transpose (columns, rows) of a matrix (rows, columns), with rows `out` and `apart` floats apart."""
+    """Write the transpose (columns, rows) of a matrix (rows, columns); their rows are `out` and `apart` apart."""
     whole, far = rows - rows % 4, columns - columns % 4
     for row in range(0, whole, 4):
         transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)

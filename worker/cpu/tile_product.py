@@ -10,22 +10,25 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.jit import kernel
-from .panels import pack, read, write, write_address
+from .panels import pack, pack_listed, read, write, write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
 from .vectors import WIDTH
 
-# As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32. Sixteen rows are whole
-# tiles.
+# As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32. Tiles of fewer rows
+# begin, where the others alone would not come out even.
 ROWS, FEW_ROWS = (16, 8) if WIDTH == 16 else (6, 4)
+TOGETHER = 1 if WIDTH == 16 else 3  # tiles that share a panel of B while it is in the first-level cache
 _tile, _low_tile = register_tile(ROWS, LANES), register_tile(FEW_ROWS, LANES)
 
-DEPTH = 256  # of parts: sixteen rows of one factor and a panel of the other fit the first-level cache
+DEPTH = 256  # of parts: the rows of one factor and a panel of the other fit the first-level cache
 PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
-CORNER = LANES * LANES
+CORNER = TOGETHER * ROWS * LANES
 MOST_ROWS = 4096  # of a part of A, where the inner axis is short
-# Floats of working memory for `product`: the parts, a corner, a line of zeros and the addresses of rows.
-ROOM = PART_A + PART_B + CORNER + LANES + 2 * MOST_ROWS
+# Floats of working memory for `product`: the parts, what may be written behind one, a corner, a line of zeros, and the
+# addresses of rows.
+ROOM = PART_A + PART_B + CORNER + 2 * LANES + 2 * MOST_ROWS
+LISTED = -(1 << 40)  # no stride of a matrix
 LOWEST = np.float32(-np.inf)
 
 
@@ -50,21 +53,39 @@ def multiply(
     readable to the last panel's end, unless S is C itself. `corner` is room for CORNER floats.
     """
     rows, columns, depth = shape
-    for row in range(0, rows, LANES):
-        used = min(LANES, rows - row)
+    row = 0
+    while row < rows:
+        left = rows - row
+        used = min(left, _height(left))
         for panel in range((columns + LANES - 1) // LANES):
             factor, wide = b + 4 * panel * b_strides[1], min(LANES, columns - LANES * panel)
             start, lds = s + 4 * (row * s_strides[0] + panel * s_strides[1]), s_strides[0]
             out = c + 4 * (row * c_strides[0] + panel * c_strides[1])
             if wide == LANES:
-                _rows(a + 8 * row, right, factor, b_strides[0], start, lds, out, c_strides[0], used, depth, least)
+                _rows(a + 8 * row, right, factor, b_strides[0], start, lds, out, c_strides[0], left, depth, least)
                 continue
             # The tile would write beyond the edge of C.
             if start == out:
                 _copy_block(start, lds, corner, LANES, used, wide)
                 start, lds = corner, LANES
-            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, corner, LANES, used, depth, least)
+            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, corner, LANES, left, depth, least)
             _copy_block(corner, LANES, out, c_strides[0], used, wide)
+        row += used
+
+
+@kernel
+def _is_low(left: int) -> bool:
+    """Whether the next tile has few rows, of so many that are left."""
+    return 0 < left % ROWS <= FEW_ROWS
+
+
+@kernel
+def _height(left: int) -> int:
+    """How many rows the next tiles have together, of so many that are left, and perhaps more."""
+    height = 0
+    for _ in range(TOGETHER):
+        height += FEW_ROWS if _is_low(left - height) else ROWS
+    return height
 
 
 @kernel
@@ -76,19 +97,20 @@ def list_rows(a: int, down: int, rows: int, table: int) -> None:
 
 @kernel
 def _rows(
-    a: int, right: int, b: int, ldb: int, s: int, lds: int, c: int, ldc: int, used: int, depth: int, least: np.float32
+    a: int, right: int, b: int, ldb: int, s: int, lds: int, c: int, ldc: int, left: int, depth: int, least: np.float32
 ) -> None:
-    """Up to sixteen rows of one panel."""
-    row = 0
-    while row < used:
-        left = used - row
-        low = left <= FEW_ROWS or ROWS < left <= 2 * FEW_ROWS
-        lines, start, out = a + 8 * row, s + 4 * row * lds, c + 4 * row * ldc
-        if low:
-            _low_tile(lines, right, b, ldb, start, lds, out, ldc, min(FEW_ROWS, left), depth, least)
+    """The next tiles of one panel, of so many rows that are left."""
+    for _ in range(TOGETHER):
+        if left <= 0:
+            return
+        if _is_low(left):
+            _low_tile(a, right, b, ldb, s, lds, c, ldc, min(FEW_ROWS, left), depth, least)
+            moved = FEW_ROWS
         else:
-            _tile(lines, right, b, ldb, start, lds, out, ldc, min(ROWS, left), depth, least)
-        row += FEW_ROWS if low else ROWS
+            _tile(a, right, b, ldb, s, lds, c, ldc, min(ROWS, left), depth, least)
+            moved = ROWS
+        left -= moved
+        a, s, c = a + 8 * moved, s + 4 * moved * lds, c + 4 * moved * ldc
 
 
 @kernel
@@ -107,22 +129,24 @@ def product(
     s: int,
     s_strides: tuple[int, int],
     c: int,
-    ldc: int,
+    c_strides: tuple[int, int],
     shape: tuple[int, int, int],
     least: np.float32,
     room: int,
 ) -> None:
     """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
 
-    A and B have any strides, from row to row and from column to column; C has rows `ldc` apart. S is as in `multiply`:
-    with strides (0, 16) it is one row that all rows of C begin with; with `s` = 0 they begin with zeros. `room` is the
-    address of ROOM floats.
+    A and B have any strides, from row to row and from column to column. S and C are as in `multiply`: the panels of a
+    plain matrix are 16 floats apart, and with strides (0, 16) S is one row that all rows of C begin with. With `s` = 0
+    they begin with zeros. `room` is the address of ROOM floats.
+
+    With strides (LISTED, address of a list), B is what `pack_listed` reads, and `b` is the address of its other list.
     """
     rows, columns, depth = shape
     deep = min(DEPTH, depth)
     tall = _share(rows, min(PART_A // deep, MOST_ROWS))
     wide = _share(columns, PART_B // deep)
-    panels, left = room, room + 4 * PART_B
+    panels, left = room, room + 4 * (PART_B + LANES)
     corner, table = left + 4 * PART_A, left + 4 * (PART_A + CORNER + LANES)
     if s == 0:
         s, s_strides = corner + 4 * CORNER, (0, 0)
@@ -132,7 +156,10 @@ def product(
         across = min(wide, columns - column)
         for k in range(0, depth, deep):
             inner = min(deep, depth - k)
-            pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
+            if b_strides[0] == LISTED:
+                pack_listed(b + 8 * k, b_strides[1] + 8 * column, inner, across, panels)
+            else:
+                pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
             for row in range(0, rows, tall):
                 down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
                 right = 1
@@ -142,13 +169,13 @@ def product(
                     pack(part, (a_strides[1], a_strides[0]), inner, down, left)
                     _list_lanes(left, inner, down, table)
                     right = LANES
-                out = c + 4 * (row * ldc + column)
-                start, starts = out, (ldc, LANES)
+                out = c + 4 * (row * c_strides[0] + column // LANES * c_strides[1])
+                start, starts = out, c_strides
                 if k == 0:
                     start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
                 floor = least if k + inner == depth else LOWEST
                 strides, size = (LANES, LANES * inner), (down, across, inner)
-                multiply(table, right, panels, strides, start, starts, out, (ldc, LANES), size, floor, corner)
+                multiply(table, right, panels, strides, start, starts, out, c_strides, size, floor, corner)
 
 
 @kernel

@@ -15,8 +15,8 @@ from numba.core import cgutils as numba_cgutils
 from numba.core import types
 from numba.extending import intrinsic
 
+from . import vectors
 from .values import BITS, DOUBLE, FLOAT, INT, Value, constant, spread
-from .vectors import WIDTH
 
 cgutils: Any = numba_cgutils  # which has no types
 
@@ -36,7 +36,7 @@ def mapped(function: Callable[..., Value], element: Any = FLOAT) -> Any:
             sources, numbers, target, count = args
             arrays = [_array(build, address, element) for address in cgutils.unpack_tuple(build, sources)]
             given, out = _numbers(cg, build, types_of_args.args[1], numbers, element), _array(build, target, element)
-            width = WIDTH if element == FLOAT else WIDTH // 2
+            width = vectors.WIDTH if element == FLOAT else vectors.WIDTH // 2
             whole = build.and_(count, INT(-width))
             for start, end, step in ((INT(0), whole, width), (whole, count, 1)):
                 with cgutils.for_range_slice(build, start, end, INT(step), INT) as (index, _):

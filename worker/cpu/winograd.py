@@ -22,6 +22,7 @@ from .gemm_bands import Band, cut
 from .plane_lanes import LANES, padded
 from .scratch import scratch
 from .sums import sum_pixels
+from .tile_product import ROOM
 from .winograd_pixels import (
     add_tiles_to_image,
     image_to_tiles,
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = 96  # in a slice: fewer do not make up for the weight's transform
+FEWEST_TILES = 64  # in a slice: fewer do not make up for the weight's transform
+FEWEST_IN_BAND = 96  # where the weight's tiles are not in the cache, as every band reads them
 
 
 def pays(op: Any, data: Shape, out: Shape) -> bool:
@@ -89,8 +91,7 @@ class WinogradKernel:
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
         self.weight = aligned_zeros(self.tiles.weight_shape(self.filters, self.channels))
         tile_bytes = 4 * self.tiles.side**2 * (padded(self.channels) + padded(self.filters))
-        # Every band reads the weight once. If that is not in the cache either, a band has more tiles than fit there.
-        fewest = FEWEST_TILES if self.weight.nbytes > BAND_BYTES else FEWEST_TILES // 6
+        fewest = FEWEST_IN_BAND if self.weight.nbytes > BAND_BYTES else FEWEST_IN_BAND // 6
         self.bands = list(cut(out[0], (self.down, self.across), max(fewest, BAND_BYTES // tile_bytes)))
         self.winner: Array | None = None
         if pooled:
@@ -132,7 +133,9 @@ class WinogradKernel:
             products = self._tiles("products", self.filters, band)
             self._read(grad, products, band)
             if in_grads[1] is not None:
-                multiply_transposed(self._data_tiles(inputs[0], band), products, total, number > 0)
+                multiply_transposed(
+                    self._data_tiles(inputs[0], band), products, total, number > 0, scratch("product", (ROOM,))
+                )
             if in_grads[0] is not None:
                 # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
                 tiles = self._tiles("tiles", self.channels, band)

@@ -18,7 +18,10 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from .plane_lanes import LANES, padded
-from .tile_product import LOWEST, list_rows, multiply
+from .tile_product import LOWEST, list_rows, multiply, product
+
+# Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
+WIDE = 256
 
 
 class Tiles(NamedTuple):
@@ -64,20 +67,26 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
 
 
 @kernel
-def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
+def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool, room: Array) -> None:
     """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
 
-    With `adds` they are added to what is there. The last row of each panel is left alone.
+    With `adds` they are added to what is there. The last row of each panel is left alone. `room` is ROOM floats.
     """
     count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]
     table, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
-    strides, panel_strides, shape = (columns, LANES), (LANES, rows * LANES), (rows - 1, columns, count)
+    strides, panels, shape = (columns, LANES), (LANES, rows * LANES), (rows - 1, columns, count)
     for n in range(len(tiles)):
-        b, c = out_tiles.ctypes.data + 4 * n * count * columns, total.ctypes.data + 4 * n * rows * columns
-        list_rows(tiles.ctypes.data + 4 * n * count * inner, 1, rows - 1, table.ctypes.data)
-        s, s_strides = (c, panel_strides) if adds else (zeros.ctypes.data, (0, 0))
-        multiply(table.ctypes.data, inner, b, strides, s, s_strides, c, panel_strides, shape, LOWEST, 0)
+        a, b = tiles.ctypes.data + 4 * n * count * inner, out_tiles.ctypes.data + 4 * n * count * columns
+        c = total.ctypes.data + 4 * n * rows * columns
+        if inner >= WIDE:
+            product(
+                a, (1, inner), b, (columns, 1), c if adds else 0, panels, c, panels, shape, LOWEST, room.ctypes.data
+            )
+            continue
+        list_rows(a, 1, rows - 1, table.ctypes.data)
+        s, s_strides = (c, panels) if adds else (zeros.ctypes.data, (0, 0))
+        multiply(table.ctypes.data, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, 0)
 
 
 @kernel

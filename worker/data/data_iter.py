@@ -22,7 +22,7 @@ class DataBatch:
 
     The last `pad` rows only fill the batch up: training uses them and training metrics count them, but predict and
     score leave them out. `index` (batch_size,) holds each row's place in the data set, or is None if that is not
-    known. The arrays stay as they are for as long as anybody keeps them. They may be views of the data set,
+    known. The arrays are not reused as long as anybody keeps them. They may be views of the data set,
     so do not write to them.
     """
 

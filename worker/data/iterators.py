@@ -20,7 +20,7 @@ class NDArrayIter(DataIter):
     """Batches of rows of arrays in memory, kept as float32: each batch array has shape (batch_size, ...).
 
     `data` and `label` are arrays, lists of arrays or dicts by name, all of shape (examples, ...). With `shuffle`
-    every epoch has an order of its own, which depends only on (`seed`, epoch). A short last batch is filled from the
+    every epoch has its own order, which depends only on (`seed`, epoch). A short last batch is filled from the
     epoch's first rows ("pad"), left out ("discard"), or its rows begin the next epoch ("roll_over"). Raises DataError
     if arrays cannot be used or differ in length, ParameterError for names used twice and options out of range.
     """

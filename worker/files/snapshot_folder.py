@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from ...common.errors import FileFormatError, ParameterError
 from ...common.failpoint import failpoint
+from ...common.snapshot_names import NAME, WHERE
 from ..atomic_files import sync_folder
 from . import snapshot
 
-_NAME = re.compile(r"([0-9]{6,})-fit([0-9]+)-(step[0-9]+|end)")
 KEPT = 2  # snapshots of a training that stay; the results of its fits all do
 
 
@@ -35,7 +34,7 @@ class SnapshotFolder:
     def names(self) -> list[str]:
         """The names of the snapshots, from the first to the last."""
         try:
-            found = [entry.name for entry in self.path.iterdir() if _NAME.fullmatch(entry.name)]
+            found = [entry.name for entry in self.path.iterdir() if NAME.fullmatch(entry.name)]
         except FileNotFoundError:
             return []
         return sorted(found, key=_number)
@@ -57,7 +56,7 @@ class SnapshotFolder:
             os.close(descriptor)
             raise ParameterError(
                 f"another training writes its snapshots in {self.path}",
-                remedy="Give each a folder of its own: PUSHGRAD_SNAPSHOT_DIR",
+                remedy=f"Give each a folder of its own: {WHERE}",
             ) from None
         self._lock = descriptor  # open as long as the process lives: closing it would give up the lock
         for left in self.path.glob(".*.new"):
@@ -105,7 +104,7 @@ class SnapshotFolder:
 def split(path: Path) -> tuple[Path, str | None]:
     """A folder of snapshots, and the name of the one in it that `path` means; None if it means the folder itself."""
     path = Path(os.path.abspath(path))  # noqa: PTH100  # `..` and links stay as the user has named them
-    return (path.parent, path.name) if _NAME.fullmatch(path.name) else (path, None)
+    return (path.parent, path.name) if NAME.fullmatch(path.name) else (path, None)
 
 
 def _number(name: str) -> int:

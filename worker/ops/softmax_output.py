@@ -14,6 +14,8 @@ from .operator import Operator, PartialShape, Step
 from .parameters import Bool, Choice, Float
 from .shapes import known, merge, merge_rows, product
 
+REMEDY = "Classes count from 0. To leave rows out, set use_ignore=True and ignore_label."
+
 
 class SoftmaxOutput(Operator):
     """output = softmax(data) over the classes; backward writes (output - onehot(label)) * grad_scale / Z.
@@ -178,7 +180,7 @@ def wrong_label(operator: str, classes: int, first_row: int, row_size: int, inde
         f"{operator}: label of row {first_row + index // row_size}",
         expected=f"a class, a whole number from 0 to {classes - 1}",
         got=f"{value:g}",
-        remedy="To leave rows out, set use_ignore=True and ignore_label." if operator == "SoftmaxOutput" else "",
+        remedy=REMEDY if operator == "SoftmaxOutput" else "",
     )
 
 

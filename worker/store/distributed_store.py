@@ -32,11 +32,9 @@ from .keys import First, KeyInfo
 from .kvstore import KVStore
 from .server_calls import ServerCalls
 from .session import Session
-from .shared_memory import share
+from .shared_memory import share, worth_sharing
 
 MUCH = 1 << 20  # bytes: a key of this size or more is not held back until others can travel with it
-# Bytes of keys that move into shared memory together, or one key that is larger: servers hold them twice meanwhile.
-MOVED = 1 << 28
 
 
 class KVStoreDist(KVStore):
@@ -118,16 +116,20 @@ class KVStoreDist(KVStore):
             info.parts = self._assignment.place(info.size, info.dtype.itemsize, row, whole)
         said = "; ".join(f"{i.name} {i.shape} {i.dtype} {i.row_sparse} {rate} {decay}" for i, _, rate, decay in items)
 
+        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
+        shares = self._mode == "sync" and self._transport.shares_memory
+        moving = list(worth_sharing(items)) if shares else []
+        away = {first.info.name for part in moving for first in part}
+
         def send() -> None:
-            for info, array, lr_mult, wd_mult in items:
-                self._submit(self._requests.init(info, array, lr_mult, wd_mult))
+            for first in items:
+                self._submit(self._requests.init(first, first.info.name in away))
             self.wait()
 
         self._calls.agree("init", said, send)
-        # Not in the other modes: there the servers may write a value at any time, also while a worker reads it.
-        if self._mode == "sync" and self._transport.shares_memory:
-            for infos in _in_parts([info for info, *_ in items if not info.row_sparse]):
-                share(self._calls, infos)
+        for part in moving:
+            if not share(self._calls, part):
+                self._give([(info, "weight", array) for info, array, *_ in part])
 
     def _give(self, parts: Sequence[tuple[KeyInfo, str, Array]]) -> None:
         def send() -> None:
@@ -251,14 +253,3 @@ class KVStoreDist(KVStore):
 
     def _setup(self, description: dict[str, Any] | None) -> None:
         self._calls.ask_all(Setup, mode=self._mode, staleness=self.staleness, optimizer=description)
-
-
-def _in_parts(infos: Sequence[KeyInfo]) -> Iterator[list[KeyInfo]]:
-    """The same keys in their order, cut into as few lists as MOVED allows."""
-    part: list[KeyInfo] = []
-    for info in infos:
-        if part and sum(one.nbytes for one in part) + info.nbytes > MOVED:
-            yield part
-            part = []
-        part.append(info)
-    yield part

@@ -11,7 +11,7 @@ from ...common.tensor import Tensor
 from ..array import Array
 from .compression import Compressor
 from .flight import Flight
-from .keys import KeyInfo
+from .keys import First, KeyInfo
 from .pulls import CopyRequest, PullRequest
 from .pushes import DataPush, Delivery, InitRequest, SharedPush
 from .requests import RangeRequest
@@ -33,9 +33,10 @@ class KeyRequests:
         """The same for requests that `flight` counts; itself if that is None."""
         return self if flight is None else KeyRequests(flight, self._fit)
 
-    def init(self, info: KeyInfo, value: Array, lr_mult: float, wd_mult: float) -> list[Placed]:
-        """First values of the key."""
-        return self._first(info, value, lr_mult=lr_mult, wd_mult=wd_mult)
+    def init(self, first: First, blank: bool) -> list[Placed]:
+        """The key with its first values; `blank`: without them."""
+        info, value, lr_mult, wd_mult = first
+        return self._first(info, value, lr_mult=lr_mult, wd_mult=wd_mult, blank=blank)
 
     def give(self, info: KeyInfo, part: str, value: Array) -> list[Placed]:
         """First values of a state of the key's optimizer; of `part` "weight", others in place of the key's first."""

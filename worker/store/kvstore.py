@@ -27,14 +27,14 @@ from .store_kind import StoreKind
 
 
 class KVStore(Keepable, StoreKind):
-    """Keys to arrays that all workers share.
+    """A mapping of keys to arrays that all workers share.
 
     A key is an int or a str. Where a method takes `key` and an array it also takes a list of keys and a list of
-    arrays. Arrays are numpy's or anything else that speaks DLPack, of the key's shape where no other is given; dtype
+    arrays. Arrays are numpy's or anything else that supports DLPack, of the key's shape where no other is given; dtype
     float32 or float64 (int32 and int64 can be summed, but no optimizer takes them); others are converted to the key's.
 
-    Methods raise ParameterError for a key that is none or not initialised, ShapeError for an array of another shape, or
-    of a dtype whose numbers the key cannot hold; in a job RemoteError if a server has refused something, PeerLost or
+    Methods raise ParameterError for a key that is invalid or not initialised, ShapeError for an array of another shape,
+    or of a dtype whose numbers the key cannot hold; in a job RemoteError if a server has refused something, PeerLost or
     JobError if the job is over.
     """
 
@@ -74,7 +74,7 @@ class KVStore(Keepable, StoreKind):
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Add this worker's gradient (or value); a list of arrays for one key is summed first. The caller may reuse
-        its arrays at once. Keys of higher `priority` travel first. DataError if a value is NaN or infinite.
+        its arrays at once. Keys of higher `priority` are sent first. DataError if a value is NaN or infinite.
         """
         with self.together():  # keys that are pushed in a list share messages
             for name, item in pairs(key, value):
@@ -112,8 +112,8 @@ class KVStore(Keepable, StoreKind):
     def row_sparse_push(self, key: Any, value: Any, row_ids: Any, priority: int = 0) -> None:
         """Push gradients of some rows: value[i] is that of row row_ids[i], and those of one row are added up.
 
-        This is the worker's push of the step: one that has no rows must push none of them. Optimizers touch the pushed
-        rows alone: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
+        This is the worker's push of the step: one that has no rows must push none of them. Optimizers touch only the
+        pushed rows: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
         row-sparse or an id is not a row of it, DataError if a value is NaN or infinite.
         """
         for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
@@ -183,7 +183,7 @@ class KVStore(Keepable, StoreKind):
         """A new uninitialised array of the key's shape and dtype to make gradients in.
 
         In a job on one host, the first one for a key is where the server reads it: push does not copy then, and the
-        array must stay as it is until a pull or `wait` has returned.
+        array must not change until a pull or `wait` has returned.
         """
         info = self.keys[key]
         return aligned_empty(info.shape, info.dtype)
@@ -209,7 +209,7 @@ class KVStore(Keepable, StoreKind):
 
     @abstractmethod
     def close(self) -> None:
-        """Wait for what is under way and free the keys. Every worker calls it; the job goes on."""
+        """Wait for pending requests and free the keys. Every worker calls it; the job continues."""
 
     # ---- what fit calls
 
@@ -227,7 +227,7 @@ class KVStore(Keepable, StoreKind):
     def push_gradient(self, key: Any, array: Array, n: int, lr: float, priority: int = 0) -> None:
         """Hand in the gradient `array`, of the key's shape, of step `n` (from 1, without gaps) and return.
 
-        `lr` is the step's learning rate. `array` must stay as it is until `wait` has returned. Raises ParameterError if
+        `lr` is the step's learning rate. `array` must not change until `wait` has returned. Raises ParameterError if
         `n` is not the next step, DataError naming rank, key and step if a value is NaN or infinite.
         """
         info = self.keys[key]

@@ -17,22 +17,23 @@ from .requests import RangeQuestion, Sender, memory_of, put
 class InitRequest(RangeQuestion):
     """First values: of the key itself (`part` "weight") or of a state of its optimizer, by the state's name.
 
-    `restores`: in place of those that the key has been given already.
+    `restores`: in place of those that the key has been given already. `blank`: they come later.
     """
 
     part: Final[str] = "weight"
     lr_mult: Final[float] = 1.0
     wd_mult: Final[float] = 1.0
     restores: Final[bool] = False
+    blank: Final[bool] = False
 
     @property
     def nbytes(self) -> int:
         """Those of the values."""
-        return self.array.nbytes
+        return 0 if self.blank else self.array.nbytes
 
     def alike(self) -> Hashable:
-        """A message has one part, one pair of multipliers, and restores or does not."""
-        return (InitRequest, self.fit, self.part, self.lr_mult, self.wd_mult, self.restores)
+        """A message has one part, one pair of multipliers, and restores, is blank, or neither."""
+        return (InitRequest, self.fit, self.part, self.lr_mult, self.wd_mult, self.restores, self.blank)
 
     def message(self, sender: Sender, together: Sequence[Self]) -> Message:
         """An `init` with a data frame for each range."""
@@ -43,8 +44,9 @@ class InitRequest(RangeQuestion):
             lr_mult=self.lr_mult,
             wd_mult=self.wd_mult,
             restores=self.restores or None,
+            blank=self.blank or None,
             tensors=tuple(item.tensor for item in together),
-            frames=tuple(memory_of(item.array) for item in together),
+            frames=() if self.blank else tuple(memory_of(item.array) for item in together),
         )
 
     def answered_by(self, message: Message) -> bool:

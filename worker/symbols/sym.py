@@ -55,7 +55,8 @@ def __getattr__(name: str) -> Callable[..., Symbol]:
 
         # Not a GraphError as elsewhere: hasattr() and others expect AttributeError for names that do not exist.
         hint = _MODES.get(name.lower()) or suggestion(name, sorted(REGISTRY)) or "; dir(mx.sym) lists them"
-        raise AttributeError(f"mx.sym has no operator {name}{hint}")
+        # With a name and no object Python adds no suggestion of its own.
+        raise AttributeError(f"mx.sym has no operator {name}{hint}", name=name, obj=None)
     return _operator(name)
 
 

@@ -210,5 +210,6 @@ def _compare(everyone: list[dict[str, Any]], verb: str = "train on") -> None:
                 f"ranks 0 and {', '.join(map(str, other))} {verb} different things: {part}",
                 expected=f"{value} (rank 0)",
                 got=", ".join(listed[:3]) + (", ..." if len(listed) > 3 else ""),  # readable with a thousand ranks, too
-                remedy="All workers must run the same script on the same data; each batch is shared out among them.",
+                remedy="All workers must run the same script on the same data (random data need a fixed seed); "
+                "each batch is divided among them.",
             )

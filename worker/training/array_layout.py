@@ -47,7 +47,7 @@ def training_iterator(
     if len(data) != len(labels):
         raise DataError(
             f"X and y have different numbers of examples: X has {len(data)} (shape {data.shape}), y has {len(labels)}",
-            remedy="The first axis of X is the example; a matrix may have it last",
+            remedy="The examples are the first axis of X, or the last one of a matrix",
         )
     # A batch_size that was asked for is not lowered: results depend on it, so more than there are is an error.
     size = min(DEFAULT_BATCH, len(data)) if batch_size is None else batch_size

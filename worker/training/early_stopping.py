@@ -17,11 +17,11 @@ class EarlyStopping(WatchedMetric):
     """End the training when a metric has not improved by more than `min_delta` for `patience` epochs.
 
     `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.
-    `maximize` None means: more is better if the metric says so (`Metric.maximize`). A value that is NaN is no
-    improvement, and any other is one on NaN. With `restore_best` the model ends as it was after the best epoch:
-    weights, states, optimizer states, the numbers of updates and of epochs that are done, and what the learning rate
-    was lowered to. Each fit begins anew. Raises ParameterError if `patience` is not a whole number of 1 or more, or
-    `min_delta` no number.
+    `maximize` None means: more is better if the metric says so (`Metric.maximize`). NaN is never an improvement, and
+    any other value improves on NaN. With `restore_best` the model ends as it was after the best epoch: weights, states,
+    optimizer states, the numbers of updates and of epochs that are done, and what the learning rate was lowered to.
+    Each fit starts afresh. Raises ParameterError if `patience` is not a whole number of 1 or more, or `min_delta` is
+    not a number.
     """
 
     all_ranks = True  # all ranks see the same values, so they agree, and each knows its `best` and `best_epoch`

@@ -49,9 +49,9 @@ from .which_bar import wanted
 class FeedForward(Model):
     """A trainable network.
 
-    symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. num_epoch: up to which
-    epoch `fit` trains. All keywords that are none of the options go to the optimizer, e.g. learning_rate=0.1,
-    momentum=0.9, wd=1e-4. Raises ParameterError if an option is wrong.
+    symbol: its graph, ending in an output that is a loss. ctx: a context or a list of them. num_epoch: the last epoch
+    that `fit` trains. Keywords that are not options go to the optimizer, e.g. learning_rate=0.1, momentum=0.9, wd=1e-4.
+    Raises ParameterError if an option is wrong.
     """
 
     symbol: Symbol
@@ -93,11 +93,11 @@ class FeedForward(Model):
         """Train for the epochs from begin_epoch + 1 to num_epoch, unless a callback ends it; returns the model itself.
 
         X (examples, ...) and y (examples, ...) are arrays, where a matrix X may have its examples last (see
-        array_layout); or X is a DataIter, which begins anew, and y None. eval_data: (X, y) or a DataIter. eval_metric:
-        what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch` every worker
-        calls this with the same data, and the workers share each batch. Raises DataError, ShapeError, GraphError or
-        ParameterError if data, network and options do not fit together, FileFormatError if arg_params do not fit,
-        DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
+        array_layout); or X is a DataIter, read from its start, and y None. eval_data: (X, y) or a DataIter.
+        eval_metric: what `mx.metric.create` takes; by default the loss decides, see `default_metric`. Under `launch`
+        every worker calls this with the same data, and the workers share each batch. Raises DataError, ShapeError,
+        GraphError or ParameterError if data, network and options do not fit together, FileFormatError if arg_params do
+        not fit, DeviceError if a context cannot be used, and in a job JobError, RemoteError or PeerLost.
         """
         chosen: CallOptions = {**CALL_DEFAULTS, **options}
         check_fit_options(chosen, self.optimizer_parameters())
@@ -141,7 +141,7 @@ class FeedForward(Model):
     def score(self, X: Any, y: Any = None, eval_metric: Any = None, batch_size: int | None = None) -> Any:
         """The metric's value over X (examples, ...) and y (examples, ...), or over a DataIter from its beginning.
 
-        It is the value of all examples together, whatever the batch size, and fillers do not count. A dict by name if
+        It is the value of all examples together, whatever the batch size, and padding does not count. A dict by name if
         there are several metrics. In a job every worker calls it, each computes its rows, and all get the same value.
         Errors as of `predict`; DataError if labels are missing or workers have different data or parameters,
         ParameterError if the metric is unknown, RemoteError if another worker makes another call instead.
@@ -178,13 +178,13 @@ class FeedForward(Model):
         pooling_convention: str | None = None,
         **options: Any,
     ) -> FeedForward:
-        """The model as saved; `options` are the constructor's. A following fit goes on after that epoch.
+        """The model as saved; `options` are the constructor's. A later fit continues after that epoch.
 
-        `epoch` None or "latest" is the highest one whose files are as their checksums say; others are named. With
+        `epoch` None or "latest" is the highest one whose files match their checksums; others are named. With
         `allow_extra_params`, arrays that the network does not use are left out with a note. `pooling_convention` says
         how poolings of files of 2016 round that do not state it: "full" up, "valid" down. Raises FileFormatError if a
         file is missing, damaged or belongs to another network. Without the .states file momentum and learning rate
-        schedule begin anew.
+        schedule start over.
         """
         epoch = chosen_epoch(prefix, epoch)
         found = checkpoint.load(

@@ -47,7 +47,7 @@ class ReduceLROnPlateau(WatchedMetric):
         self._bad_epochs = self._cooling = 0
 
     def fit_begin(self, model: Any) -> None:
-        """Count anew."""
+        """Start counting."""
         super().fit_begin(model)
         self._bad_epochs = self._cooling = 0
 

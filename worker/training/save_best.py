@@ -9,11 +9,11 @@ from .watched_metric import WatchedMetric
 
 
 class SaveBest(WatchedMetric):
-    """Save the model after each epoch in which a metric is better than ever: one checkpoint stays, that of the best.
+    """Save the model after each epoch in which a metric is the best so far: only the best checkpoint is kept.
 
     Its files are those of `model.save(prefix)`, so that `FeedForward.load(prefix)` is the best model, if no other
     checkpoints have that prefix: those of earlier trainings are left alone. `metric`, `maximize` and `min_delta` are
-    those of EarlyStopping. Raises ParameterError if `min_delta` is no number.
+    those of EarlyStopping. Raises ParameterError if `min_delta` is not a number.
     """
 
     def __init__(

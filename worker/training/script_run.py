@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import FileFormatError, JobError, PushgradError
+from ...common.snapshot_names import FAILURE, WHERE
 from ..files import snapshot
 from ..files.snapshot import Snapshot
 from ..files.snapshot_folder import SnapshotFolder
@@ -96,7 +97,7 @@ class ScriptRun:
                 if not Path(path).exists():
                     raise FileFormatError(
                         f"worker 0 goes on from {path}, which is not there on the host of worker {session.rank}",
-                        remedy="All hosts must see the same files: PUSHGRAD_SNAPSHOT_DIR names a folder",
+                        remedy=f"All hosts must see the same files: {WHERE} names a folder",
                     )
                 going_on = self._going_on = _GoingOn.at(Path(path))
                 self.id, self.results = going_on.run, dict(going_on.results)
@@ -196,7 +197,7 @@ class ScriptRun:
         if self.stops and self._failure is not None:
             raise JobError(
                 f"snapshot not written: {self._failure}; {self.folder.path} has what it had",
-                remedy="With PUSHGRAD_ON_SNAPSHOT_FAILURE=warn the training would go on",
+                remedy=f"With {FAILURE}=warn the training would go on",
             ) from self._failure
 
 

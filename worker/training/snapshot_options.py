@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...common.errors import ParameterError
 from ...common.job import generation
+from ...common.snapshot_names import EVERY, FAILURE, RESUME, WHERE
 from ..atomic_files import PathLike
 from ..files.snapshot_folder import split
 
@@ -82,13 +83,13 @@ class SnapshotOptions:
     ) -> SnapshotOptions:
         """The options of a fit; each that is None is the environment's. Raises ParameterError if one makes no sense."""
         env = os.environ if env is None else env
-        where = "PUSHGRAD_SNAPSHOT" if snapshot is None else "fit: snapshot"
+        where = EVERY if snapshot is None else "fit: snapshot"
         # What is to go on must have been kept: with resume=True snapshots are taken unless that is said otherwise.
-        unsaid = env.get("PUSHGRAD_SNAPSHOT", "auto" if resume is True else "")
+        unsaid = env.get(EVERY, "auto" if resume is True else "")
         interval = Interval.parse(unsaid if snapshot is None else snapshot, where)
-        wanted = env.get("PUSHGRAD_RESUME", "") if resume is None else _as_text(resume)
+        wanted = env.get(RESUME, "") if resume is None else _as_text(resume)
         default = Path("snapshots", Path(sys.argv[0]).stem or "session")
-        folder = Path(env.get("PUSHGRAD_SNAPSHOT_DIR") or default).absolute()
+        folder = Path(env.get(WHERE) or default).absolute()
         source = Source(folder, or_checkpoint=True) if resume is True else _source(wanted, folder)
         if source is not None:
             # Further snapshots must lie beside the results of earlier fits, which they name.
@@ -100,9 +101,8 @@ class SnapshotOptions:
 
 
 def _stops(env: Mapping[str, str]) -> bool:
-    name = "PUSHGRAD_ON_SNAPSHOT_FAILURE"
-    if (text := env.get(name) or "warn") not in ("warn", "stop"):
-        raise ParameterError(name, expected="warn or stop", got=repr(text))
+    if (text := env.get(FAILURE) or "warn") not in ("warn", "stop"):
+        raise ParameterError(FAILURE, expected="warn or stop", got=repr(text))
     return text == "stop"
 
 

@@ -93,6 +93,20 @@ def test_a_worker_s_code_and_last_words(start, clean):
     assert clean(2)
 
 
+def test_a_killed_worker_costs_a_restart(start, network, launch, script, clean, tmp_path):
+    """All begin again, by agents that are reached anew, from the last snapshot."""
+    job = start(cluster_scripts.INTERRUPTED, "restarted", options=["--snapshot", "2steps"], lines=["node1", "node2"])
+    job.wait_for("| halted")
+    network.hosts[1].run("pkill", "-KILL", "-f", "train.py")
+    assert job.finish() == 0, job.text
+    assert "the job goes on" in job.text and "as generation 2" in job.text, job.text
+    assert clean(2)
+    undisturbed = launch("-n", "2", "--snapshot", "off", script(cluster_scripts.TRAIN), "undisturbed", real=True)
+    assert undisturbed.finish() == 0, undisturbed.text
+    with np.load(tmp_path / "undisturbed-0.npz") as expected, np.load(tmp_path / "restarted-1.npz") as found:
+        assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
 def test_sshd_killed(start, network, clean):
     job = start(ENDLESS, lease=LEASE)
     job.wait_for("| ready", 3)

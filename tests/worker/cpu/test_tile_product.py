@@ -6,6 +6,7 @@ import pytest
 from llvmlite import ir
 
 from pushgrad.worker.cpu import vectors
+from pushgrad.worker.cpu.array_module import NUMPY
 from pushgrad.worker.cpu.matmul import matmul
 from pushgrad.worker.cpu.register_tile import register_tile
 from pushgrad.worker.cpu.tile_product import LOWEST, list_rows, multiply, product
@@ -116,7 +117,34 @@ def test_a_row_that_all_rows_begin_with():
     def run(a, b, s, c, room):
         s_strides, shape = (0, 16), (7, 20, 30)
         a_, b_, s_, c_ = a.ctypes.data, b.ctypes.data, s.ctypes.data, c.ctypes.data
-        product(a_, (30, 1), b_, (20, 1), s_, s_strides, c_, 20, shape, LOWEST, room.ctypes.data)
+        product(a_, (30, 1), b_, (20, 1), s_, s_strides, c_, (20, 16), shape, LOWEST, room.ctypes.data)
 
     run(left, right, first, out, np.empty(1 << 18, np.float32))
     np.testing.assert_allclose(out, first[:20] + left @ right, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((4, 3), (3, 5)),
+        ((2, 4, 3), (3, 5)),
+        ((1, 2, 4, 3), (6, 1, 3, 5)),
+        ((3,), (3, 5)),
+        ((0, 3), (3, 5)),
+        ((2, 0), (0, 3)),
+    ],
+)
+def test_what_operators_multiply(left, right):
+    a, b = normal(17, *left), normal(18, *right)
+    expected = np.matmul(a.astype(np.float64), b)
+    made = NUMPY.matmul(a, b)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-5)
+    out = np.empty(expected.T.shape, np.float32).T  # rows that are no runs of memory
+    assert NUMPY.matmul(a, b, out=out) is out
+    np.testing.assert_array_equal(out, made)
+
+
+def test_doubles_are_multiplied_by_numpy():
+    a, b = np.random.default_rng(19).standard_normal((2, 4, 4))
+    np.testing.assert_array_equal(NUMPY.matmul(a, b), a @ b)

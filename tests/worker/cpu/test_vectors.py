@@ -47,3 +47,9 @@ def test_lines_have_the_same_bits_at_every_width(of_width):
     expected = [2 - a * np.float32(0.3) + b, (a - b) * c, np.maximum(a, b), np.where(c == 1, a, 0), 1 + c]
     for out in made:
         assert np.array_equal(out, np.stack(expected), equal_nan=True)
+
+
+@pytest.mark.parametrize(("features", "width"), [("+fma", 4), ("+avx,+avx2", 8), ("+avx,+avx512f", 16), ("-avx", 4)])
+def test_the_width_is_that_of_the_processor_that_numba_compiles_for(features, width, monkeypatch):
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    assert vectors._width() == width

@@ -1,0 +1,117 @@
+"""A fit in one process whose updates are rows of the executor's tables ends with the bits of one that announces."""
+
+import numpy as np
+import pytest
+
+import pushgrad as mx
+from pushgrad.common.errors import DataError
+from pushgrad.worker.profiling.spans import recorder
+from pushgrad.worker.store.local_store import KVStoreLocal
+from pushgrad.worker.training import script_run
+from pushgrad.worker.training.capture import Copies
+
+random = np.random.default_rng(0)
+X = random.normal(size=(40, 6)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.float32)
+
+
+def network():
+    hidden = mx.sym.Activation(
+        mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=5, name="fc1"), act_type="tanh"
+    )
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=2, name="fc2"), name="softmax")
+
+
+def fitted(name="sgd", x=X, epochs=3, fit=None, **options):
+    mx.random.seed(3)
+    common = {"num_epoch": epochs, "optimizer": name, "batch_size": 10, "learning_rate": 0.05, "wd": 0.001, "slices": 2}
+    model = mx.FeedForward(network(), **common | options)
+    return model.fit(x, Y, shuffle=False, verbose=False, **fit or {})
+
+
+def bits(model):
+    arrays = dict(model.arg_params)
+    arrays |= {f"{name}:{state}": a for name, slots in model.optimizer_states.items() for state, a in slots.items()}
+    return {name: array.tobytes() for name, array in arrays.items()}
+
+
+@pytest.fixture
+def pushed(monkeypatch):
+    """The names of the keys that Python has pushed."""
+    names, push = [], KVStoreLocal.push_gradient
+    monkeypatch.setattr(
+        KVStoreLocal, "push_gradient", lambda self, key, *more: (names.append(key), push(self, key, *more))[1]
+    )
+    return names
+
+
+OPTIMIZERS = [("sgd", {}), ("sgd", {"momentum": 0.9}), ("nag", {"momentum": 0.9}), ("adam", {}), ("adamw", {})]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_updates_by_rows(name, options, monkeypatch, pushed):
+    options = options | {"lr_scheduler": mx.lr_scheduler.FactorScheduler(3, 0.5)}
+    walked = fitted(name, **options)
+    assert not pushed
+    monkeypatch.setattr(recorder, "on", True)
+    called = fitted(name, **options)
+    monkeypatch.setattr(recorder, "on", False)
+    recorder.spans.clear()
+    assert len(pushed) == 4 * 12  # keys and steps
+    assert bits(walked) == bits(called)
+
+
+def test_other_optimizers_are_announced_to(pushed):
+    assert fitted("rmsprop").num_update == 12 and len(pushed) == 4 * 12
+
+
+def test_steps_in_a_profile_and_others_take_turns(monkeypatch, pushed):
+    """The count of updates, on which adam's rate depends, goes on whoever made them."""
+
+    def switch(param):
+        recorder.on = param.nbatch % 2 == 1
+
+    monkeypatch.setattr(recorder, "on", False)
+    mx.random.seed(3)
+    common = {"num_epoch": 3, "optimizer": "adam", "batch_size": 10, "learning_rate": 0.05, "wd": 0.001, "slices": 2}
+    model = mx.FeedForward(network(), **common).fit(X, Y, shuffle=False, verbose=False, batch_end_callback=switch)
+    recorder.on = False
+    recorder.spans.clear()
+    assert 0 < len(pushed) < 4 * 12
+    assert bits(model) == bits(fitted("adam"))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_gradient_names_key_and_step(bad):
+    x = X.copy()
+    x[25] = bad
+    with pytest.raises(DataError, match=r"gradient of key 'fc\d_\w+' at step 3 has NaN"):
+        fitted(x=x)
+
+
+def test_a_bad_gradient_changes_no_weight():
+    """Of the key that it belongs to; as when gradients are announced, keys behind it may have been updated."""
+    x = X.copy()
+    x[5, 0] = 3e38  # the first layer's gradient overflows, and tanh has no slope there: 3e38 * 0
+    x[5, 1] = np.inf
+    mx.random.seed(3)
+    model = mx.FeedForward(network(), num_epoch=1, batch_size=10, initializer=mx.init.One())
+    with pytest.raises(DataError, match="at step 1"):
+        model.fit(x, Y, shuffle=False, verbose=False)
+    np.testing.assert_array_equal(model.arg_params["fc1_weight"], np.ones((5, 6)))
+
+
+def test_what_a_snapshot_holds_is_copied_before_it_is_updated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Every snapshot is written before the next step: otherwise it depends on the disk at which steps there is one.
+    write = script_run.ScriptRun.write
+    monkeypatch.setattr(script_run.ScriptRun, "write", lambda run, work: (write(run, work), run.finish_writing()))
+    step, asked, before = [1], [], Copies.before
+    monkeypatch.setattr(Copies, "before", lambda self, key: (asked.append((step[0], key)), before(self, key)))
+
+    def count(param):
+        step[0] += 1
+
+    kept = fitted(epochs=2, momentum=0.9, fit={"snapshot": "3steps", "batch_end_callback": count})
+    assert bits(kept) == bits(fitted(epochs=2, momentum=0.9))
+    assert asked == [(n, key) for n in (4, 7) for key in ("fc2_weight", "fc2_bias", "fc1_weight", "fc1_bias")]
