@@ -61,15 +61,15 @@ def multiply(
             factor, wide = b + 4 * panel * b_strides[1], min(LANES, columns - LANES * panel)
             start, lds = s + 4 * (row * s_strides[0] + panel * s_strides[1]), s_strides[0]
             out = c + 4 * (row * c_strides[0] + panel * c_strides[1])
-            if wide == LANES:
-                _rows(a + 8 * row, right, factor, b_strides[0], start, lds, out, c_strides[0], left, depth, least)
-                continue
-            # The tile would write beyond the edge of C.
-            if start == out:
-                _copy_block(start, lds, corner, LANES, used, wide)
-                start, lds = corner, LANES
-            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, corner, LANES, left, depth, least)
-            _copy_block(corner, LANES, out, c_strides[0], used, wide)
+            target, ldc = out, c_strides[0]
+            if wide < LANES:  # the tile would write beyond the edge of C
+                target, ldc = corner, LANES
+                if start == out:
+                    _copy_block(start, lds, corner, LANES, used, wide)
+                    start, lds = corner, LANES
+            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, target, ldc, left, depth, least)
+            if wide < LANES:
+                _copy_block(corner, LANES, out, c_strides[0], used, wide)
         row += used
 
 
