@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CPUS = 3  # of each node
-PATIENCE = 120  # seconds in which a node must start; Ray itself would give it 30
+PATIENCE = 240  # seconds in which a node must start; Ray itself would give it 30
 # Actors are as urgent as the other tests, and none are started before somebody asks for them.
 SETTINGS = {
     "RAY_worker_niceness": "0",
