@@ -118,6 +118,12 @@ def address(array: Array) -> int:
 
 
 @kernel
+def whole(number: int) -> int:
+    """The same number, but none that the compiler knows: it compiles what is called anew for each that it knows."""
+    return int(np.int64(number))
+
+
+@kernel
 def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
     """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
 

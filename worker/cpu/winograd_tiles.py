@@ -18,7 +18,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from .matmul import matmul
-from .panels import address
+from .panels import address, whole
 from .plane_lanes import LANES, padded
 from .tile_product import LOWEST, list_rows, multiply
 
@@ -62,11 +62,12 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     rows = weight.shape[2]
     lists, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
-    strides, panels, shape = (columns, LANES), (LANES, rows * LANES), (count, columns, rows - 1)
+    lanes, one, none = whole(LANES), whole(1), whole(0)
+    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (count, columns, rows - 1)
     for n in range(len(tiles)):
         a, b = address(tiles[n]), address(weight[n])
         list_rows(a, inner, count, table)
-        multiply(table, 1, b, panels, zero, (0, 0), address(out[n]), strides, shape, LOWEST, 0)
+        multiply(table, one, b, panels, zero, (none, none), address(out[n]), strides, shape, LOWEST, none)
 
 
 def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
@@ -88,12 +89,13 @@ def _multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: boo
     rows = total.shape[2]
     lists, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
-    strides, panels, shape = (columns, LANES), (LANES, rows * LANES), (rows - 1, columns, count)
+    lanes, none = whole(LANES), whole(0)
+    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (rows - 1, columns, count)
     for n in range(len(tiles)):
         b, c = address(out_tiles[n]), address(total[n])
         list_rows(address(tiles[n]), 1, rows - 1, table)
-        s, s_strides = (c, panels) if adds else (zero, (0, 0))
-        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, 0)
+        s, s_strides = (c, panels) if adds else (zero, (none, none))
+        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, none)
 
 
 @kernel

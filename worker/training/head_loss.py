@@ -117,8 +117,6 @@ def _term(op: Operator, checks: bool) -> Term | None:
 
 def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool) -> Array:
     """Of the classes' probabilities, or of labels that are probabilities themselves; ignored labels do not count."""
-    if not (checks or op.use_ignore) and (figure := _figure(label, output)) is not None:
-        return figure
     shaped = op.rows(output)
     rows, classes, positions = shaped.shape
     if label.shape == output.shape and classes > 1:
@@ -136,13 +134,6 @@ def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool)
     index += _places(rows, classes, positions)
     losses = -np.log(shaped.ravel().take(index) + EPS, dtype=np.float64)
     return losses if counts is None else losses[counts]
-
-
-def _figure(label: Array, output: Array) -> tuple[float, int] | None:
-    """The same in one compiled pass, for the usual arrays; None for others."""
-    from ..cpu.class_scores import cross_entropy, takes  # imports numba, which takes a while
-
-    return (cross_entropy(label, output, np.float32(EPS)), label.size) if takes(label, output) else None
 
 
 @lru_cache(maxsize=4)
