@@ -7,7 +7,7 @@ anywhere: in training, the network has checked labels and shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -22,13 +22,10 @@ from .metrics.base import Head, Metric, OneOrMore
 from .pairing import loss_of
 
 EPS = 1e-12  # added to probabilities, as in CrossEntropy
-MANY = 32  # batches that are counted at once, if none has more bytes than:
-SMALL = 1 << 14
 
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a training that diverges is noticed elsewhere
 
-Pair = tuple[Array, Array]  # a label and an output
-Term = Callable[[Array, Array], Array]  # from these: the loss of each element that counts, in the order of the batch
+Term = Callable[[Array, Array], tuple[float, int]]  # label and output -> the loss of all elements, and their number
 
 
 class HeadLoss(Metric):
@@ -40,72 +37,32 @@ class HeadLoss(Metric):
 
     def __init__(self, symbol: Graph, checks: bool = False) -> None:
         """`checks`: whether a label may be no class, as in an evaluation; the loss is NaN then."""
-        ops = [(name, loss_of(entry)) for name, entry in zip(symbol.list_outputs(), symbol.heads, strict=True)]
+        ops = zip(symbol.list_outputs(), map(loss_of, symbol.heads), strict=True)
         self._terms = {name: term for name, op in ops if op is not None and (term := _term(op, checks))}
-        # Only where all batches have as many elements is the mean of many of them the mean of their means.
-        self._may_wait = not any(isinstance(op, SoftmaxOutput) and op.use_ignore for _, op in ops)
-        self._waiting: list[list[Pair]] = []
-        self._heads: Sequence[Head] | None = None  # those that `_order` is about
-        self._order: list[tuple[int, str]] = []
         self.count = 2 * len(self._terms)  # type: ignore[misc]
         super().__init__("loss")
-        self.settle = self._count_waiting
-
-    def update(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> None:
-        """Count one global batch; a small one only when there are MANY, or when the value is asked for.
-
-        For a small network numpy's calls would take longer than the rest of the step.
-        """
-        pairs = self._pairs_of(labels, outputs, heads)
-        size = sum(label.nbytes + output.nbytes for label, output in pairs)
-        if size > SMALL or not self._may_wait:
-            self._count(pairs, 1)
-            return
-        self._waiting.append([(label.copy(), output.copy()) for label, output in pairs])
-        if len(self._waiting) == MANY:
-            self._count_waiting()
 
     def statistics(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> Array:
         """(count,): for each loss its sum and the number of its elements. `heads` must be given."""
-        found = dict.fromkeys(self._terms, (0.0, 0))
-        for name, losses in self._losses(self._pairs_of(labels, outputs, heads)):
-            found[name] = float(_sums(losses, 1)[0]), losses.size
-        return np.array(list(found.values()), np.float64).ravel()
+        return np.array(self._figures(labels, outputs, heads), np.float64).ravel()
 
     def value(self, statistics: Array) -> float:
         """The sum of the means of those losses of which there are elements."""
-        means = [total / number for total, number in statistics.reshape(-1, 2).tolist() if number]
-        return sum(means) if means else math.nan
+        return _sum_of_means(statistics.reshape(-1, 2).tolist())
 
-    def _count_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            each = [zip(*pairs, strict=True) for pairs in zip(*waiting, strict=True)]  # labels and outputs of each loss
-            self._count([(np.concatenate(labels), np.concatenate(outputs)) for labels, outputs in each], len(waiting))
+    def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
+        """The value of these arrays."""
+        return _sum_of_means(self._figures(labels, outputs, heads))
 
-    def _count(self, pairs: Sequence[Pair], batches: int) -> None:
-        """Count that many batches, whose arrays are joined: with the same bits as one by one."""
-        means = [_sums(losses, batches) / (losses.size / batches) for _, losses in self._losses(pairs) if losses.size]
-        for value in np.add.reduce(means).tolist() if means else [math.nan]:
-            self.add(value)
-
-    def _losses(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, Array]]:
-        return ((name, self._terms[name](*pair)) for (_, name), pair in zip(self._order, pairs, strict=True))
-
-    def _pairs_of(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None) -> list[Pair]:
-        """Label and output of each loss; where no label is read, the output in its place."""
+    def _figures(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None) -> list[tuple[float, int]]:
         assert heads is not None
-        if heads is not self._heads:
-            self._heads = heads
-            self._order = [(n, head.output) for n, head in enumerate(heads) if head.output in self._terms]
-        read = (outputs if self._terms[name] is _own_value else labels for _, name in self._order)
-        return [(label[n], outputs[n]) for label, (n, _) in zip(read, self._order, strict=True)]
+        given = {head.output: (label, output) for label, output, head in zip(labels, outputs, heads, strict=True)}
+        return [term(*given[name]) if name in given else (0.0, 0) for name, term in self._terms.items()]
 
 
-def _sums(losses: Array, batches: int) -> Array:
-    """The sum of each batch, (batches,), whose bits do not depend on how many there are."""
-    found: Array = np.add.reduce(losses.reshape(batches, -1), axis=1, dtype=np.float64)
-    return found
+def _sum_of_means(figures: Sequence[Sequence[float]]) -> float:
+    means = [total / number for total, number in figures if number]
+    return sum(means) if means else math.nan
 
 
 def _term(op: Operator, checks: bool) -> Term | None:
@@ -115,25 +72,35 @@ def _term(op: Operator, checks: bool) -> Term | None:
     return _TERMS.get(type(op))
 
 
-def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool) -> Array:
+def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool) -> tuple[float, int]:
     """Of the classes' probabilities, or of labels that are probabilities themselves; ignored labels do not count."""
+    if not (checks or op.use_ignore) and (figure := _figure(label, output)) is not None:
+        return figure
     shaped = op.rows(output)
     rows, classes, positions = shaped.shape
     if label.shape == output.shape and classes > 1:
-        losses: Array = -(op.rows(label) * np.log(shaped + EPS, dtype=np.float64)).sum(axis=1)
-        return losses
+        return -float((op.rows(label) * np.log(shaped + EPS, dtype=np.float64)).sum()), rows * positions
     label = label.reshape(rows, positions)
     counts = label != op.ignore_label if op.use_ignore else None
     if counts is not None:
         label = np.where(counts, label, 0)
     if checks and not (label.size and label.min() > -1 and label.max() < classes):
-        return np.array([math.nan])
+        return math.nan, 1
     index = label.astype(np.intp)
     if positions > 1:
         index *= positions
     index += _places(rows, classes, positions)
-    losses = -np.log(shaped.ravel().take(index) + EPS, dtype=np.float64)
-    return losses if counts is None else losses[counts]
+    found = np.log(shaped.ravel().take(index) + EPS)
+    if counts is not None:
+        found = found[counts]
+    return -float(np.add.reduce(found, axis=None, dtype=np.float64)), found.size
+
+
+def _figure(label: Array, output: Array) -> tuple[float, int] | None:
+    """The same in one compiled pass, for the usual arrays; None for others."""
+    from ..cpu.class_scores import cross_entropy, takes  # imports numba, which takes a while
+
+    return (cross_entropy(label, output, np.float32(EPS)), label.size) if takes(label, output) else None
 
 
 @lru_cache(maxsize=4)
@@ -142,28 +109,32 @@ def _places(rows: int, classes: int, positions: int) -> Array:
     return np.arange(0, rows * classes * positions, classes * positions)[:, None] + np.arange(positions)
 
 
-@_QUIET
-def _squared_error(label: Array, output: Array) -> Array:
-    found: Array = np.square(output - label.reshape(output.shape))
+def _difference(label: Array, output: Array) -> Array:
+    found: Array = (output - label.reshape(output.shape)).ravel()
     return found
 
 
 @_QUIET
-def _absolute_error(label: Array, output: Array) -> Array:
-    found: Array = np.abs(output - label.reshape(output.shape))
-    return found
+def _squared_error(label: Array, output: Array) -> tuple[float, int]:
+    difference = _difference(label, output)
+    return float(np.dot(difference, difference)), difference.size
 
 
 @_QUIET
-def _binary_cross_entropy(label: Array, output: Array) -> Array:
+def _absolute_error(label: Array, output: Array) -> tuple[float, int]:
+    difference = _difference(label, output)
+    return float(np.abs(difference, out=difference).sum(dtype=np.float64)), difference.size
+
+
+@_QUIET
+def _binary_cross_entropy(label: Array, output: Array) -> tuple[float, int]:
     label = label.reshape(output.shape)
     right = label * np.log(output + EPS, dtype=np.float64) + (1 - label) * np.log(1 - output + EPS, dtype=np.float64)
-    found: Array = -right
-    return found
+    return -float(right.sum()), output.size
 
 
-def _own_value(label: Array, output: Array) -> Array:
-    return output
+def _own_value(label: Array, output: Array) -> tuple[float, int]:
+    return float(output.sum(dtype=np.float64)), output.size
 
 
 _TERMS: dict[type[Operator], Term] = {

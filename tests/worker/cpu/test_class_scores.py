@@ -1,10 +1,10 @@
-"""The compiled count of hits agrees with numpy, and metrics use it for the usual arrays alone."""
+"""The compiled figures of metrics agree with numpy, and metrics use them for the usual arrays alone."""
 
 import numpy as np
 import pytest
 
 import pushgrad as mx
-from pushgrad.worker.cpu.class_scores import hits, takes
+from pushgrad.worker.cpu.class_scores import cross_entropy, hits, takes
 
 
 def arrays(rows=50, classes=7, seed=0):
@@ -22,10 +22,18 @@ def test_hits_are_those_of_argmax(classes):
     assert hits(label, output) == np.count_nonzero(output.argmax(axis=1) == label)
 
 
+def test_cross_entropy():
+    label, output = arrays()
+    output[0, int(label[0])] = 0  # log(eps)
+    expected = -np.log(output[np.arange(50), label.astype(int)].astype(np.float64) + 1e-12).sum()
+    assert cross_entropy(label, output, np.float32(1e-12)) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("wrong", [-1, 7, 1e9, np.nan, np.inf])
 def test_a_label_that_is_no_class_reads_nothing_else(wrong):
     label, output = arrays()
     label[3] = wrong
+    assert np.isfinite(cross_entropy(label, output, np.float32(1e-12)))
     assert 0 <= hits(label, output) < 50
 
 
