@@ -74,7 +74,7 @@ def test_by_hand(shell):
 
 @pytest.mark.long
 def test_torchrun(shell, port):
-    said = shell(block("Nodes that somebody else has started", 1), env={"TRACKER_PORT": port}, torchrun=TORCHRUN)
+    said = shell(block("Nodes started by something else", 1), env={"TRACKER_PORT": port}, torchrun=TORCHRUN)
     assert ranks(said, 4)
 
 
@@ -83,7 +83,7 @@ def test_a_tracker(shell):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
     name = "dmlc-submit"
-    said = shell(block("Nodes that somebody else has started", 2), env={"TRACKER_PORT": port}, **{name: TRACKER})
+    said = shell(block("Nodes started by something else", 2), env={"TRACKER_PORT": port}, **{name: TRACKER})
     assert ranks(said, 2)
 
 
@@ -109,7 +109,7 @@ def test_ssh(shell, network):
 def test_skypilot(shell, network, tmp_path):
     """Two nodes, each with the environment that SkyPilot documents; `file_mounts` has put the keys there."""
     shell("pushgrad keys keys")
-    task = yaml.safe_load(block("Nodes that somebody else has started"))
+    task = yaml.safe_load(block("Nodes started by something else"))
     run = task["run"].replace(next(iter(task["file_mounts"])), str(tmp_path / "keys"))
     nodes = network.hosts[: task["num_nodes"]]
     addresses = "\n".join(node.address for node in nodes)
