@@ -85,7 +85,15 @@ def decode(frames: Sequence[Frame]) -> Message:
 def _decode(frames: Sequence[Frame]) -> Message:
     if not frames:
         raise malformed("message without a header")
-    header = unpack(frames[0])
+    cls, values = _read_header(frames[0])
+    found = cls(frames=tuple(frames[1:]), **values)
+    _check_frames(found)
+    return found
+
+
+def _read_header(data: Frame) -> tuple[type[Message], dict[str, Any]]:
+    """What kind of message it is, and its fields but for `frames`."""
+    header = unpack(data)
     # The version comes first: in another version the same op may have other fields.
     version, op = header.pop("v", None), header.pop("op", None)
     if version != VERSION or type(version) is not int:  # True == 1
@@ -93,10 +101,7 @@ def _decode(frames: Sequence[Frame]) -> Message:
     cls = REGISTRY.get(op) if isinstance(op, str) else None
     if cls is None:
         raise WireError("unknown_op", "message op", expected=", ".join(sorted(REGISTRY)), got=shown(op))
-    values = _read_fields(cls, header)
-    found = cls(frames=tuple(frames[1:]), **values)
-    _check_frames(found)
-    return found
+    return cls, _read_fields(cls, header)
 
 
 def _read_fields(cls: type[Message], header: dict[str, Any]) -> dict[str, Any]:

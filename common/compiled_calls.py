@@ -6,6 +6,7 @@ Such a function is a `kernel` of one address, at which its arguments lie, 8 byte
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numba
@@ -20,6 +21,7 @@ _types: Any = types  # which has no annotations
 carray: Any = numba.carray  # type: ignore[attr-defined]
 
 
+@cache
 def address_of(function: Any) -> int:
     """Where the machine code of a `kernel` lies that takes an address and returns a whole number; compiled if needed.
 

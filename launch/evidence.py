@@ -13,15 +13,15 @@ from .state import Cause, Member, early_exit, exit_cause
 class Evidence:
     """Each field is the first of its kind. `members` are the processes of the job.
 
-    `suspect` is whom the scheduler blames, `accusation` in what words, `silent` if it gave no sign of life; `failed`
-    ended with an error of its own, `gave_up` because of a peer; `deserter` is a server or scheduler that ended with 0
-    before the job was over.
+    `suspect` is whom the scheduler blames, `accusation` in what words, `lost` if it is not heard any more or cannot
+    reach another; `failed` ended with an error of its own, `gave_up` because of a peer; `deserter` is a server or
+    scheduler that ended with 0 before the job was over.
     """
 
     members: Sequence[Member]
     suspect: Member | None = None
     accusation: str = ""
-    silent: bool = False
+    lost: bool = False
     failed: Member | None = None
     gave_up: Member | None = None
     deserter: Member | None = None
@@ -77,7 +77,7 @@ class Evidence:
         if suspect is not None and suspect.code not in (None, 0) and not self._is_a_consequence(suspect):
             return exit_cause(suspect, self.accusation)
         if suspect is not None and (failed is None or suspect.running):
-            return Cause(EXIT_FAILURE, "was given up", suspect, self.accusation, died=self.silent)
+            return Cause(EXIT_FAILURE, "was given up", suspect, self.accusation, died=self.lost)
         if failed is not None:
             return exit_cause(failed)
         if self.deserter is not None:
@@ -86,5 +86,5 @@ class Evidence:
             remedy = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
             text = "gave no sign of life, so that all others gave up"
             return Cause(EXIT_FAILURE, text, scheduler, remedy=remedy, died=True)
-        text = "gave up because of another process, but none has failed"
-        return Cause(EXIT_FAILURE, text, self.gave_up)
+        text = "gave up because of another process, but none has failed"  # that one stood still, or the way to it did
+        return Cause(EXIT_FAILURE, text, self.gave_up, died=True)

@@ -76,10 +76,6 @@ def _import_all() -> None:
         import_module(name)
     for found in pkgutil.iter_modules(import_module(KERNELS).__path__, f"{KERNELS}."):
         import_module(found.name)
-    # What numba knows of functions and types: it would collect that when the first kernel is called.
-    target = import_module("numba.core.registry").cpu_target
-    target.typing_context.refresh()
-    target.target_context.refresh()
 
 
 def _fork(fds: list[int]) -> int:

@@ -159,8 +159,8 @@ class Supervisor:
             member.progress = event
         elif kind == "aborted" and self._evidence.suspect is None and not self.stopping:
             self._evidence.suspect, self._evidence.accusation = member, str(event.get("reason", ""))
-            self._evidence.silent = event.get("silent") is True
-            return self._settle(now) if self._evidence.silent else self._await_cause(now)
+            self._evidence.lost = event.get("lost") is True
+            return self._settle(now) if self._evidence.lost else self._await_cause(now)
         return []
 
     def _missing(self, now: float) -> list[Action]:

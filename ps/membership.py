@@ -94,7 +94,7 @@ class Membership:
         for member in self.roster.present():
             if now - member.heard > self.lease:
                 member.left = True  # so that the end of the job does not wait for its answer
-                return self._lost(member, f"no sign of life for {self.lease:g} s", now, silent=True)
+                return self._lost(member, f"no sign of life for {self.lease:g} s", now, lost=True)
         return self._look_at_waits(now)
 
     def _look_at_waits(self, now: float) -> list[Action]:
@@ -186,7 +186,7 @@ class Membership:
         # A server that gives no sign of life either is itself the cause, and will be missed within its lease.
         if server is None or member.role != "worker" or now - server.heard > self.lease / 3:
             return []
-        return self._lost(member, cannot_reach(member, server), now)
+        return self._lost(member, cannot_reach(member, server), now, lost=True)
 
     # ---- ending
 
@@ -225,13 +225,16 @@ class Membership:
     def _fail(self, member: Member, message: Fail, now: float) -> list[Action]:
         return self._lost(member, message.reason, now)
 
-    def _lost(self, member: Member, reason: str, now: float, silent: bool = False) -> list[Action]:
-        return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now, silent)
+    def _lost(self, member: Member, reason: str, now: float, lost: bool = False) -> list[Action]:
+        return self._abort(member.role, member.rank, f"{member.host}, pid {member.pid}", reason, now, lost)
 
     def _abort(
-        self, role: str, rank: int | None, host: str, reason: str, now: float, silent: bool = False
+        self, role: str, rank: int | None, host: str, reason: str, now: float, lost: bool = False
     ) -> list[Action]:
         """Tell everyone, and stay until everyone has confirmed by `leave` or ABORT_NOTICE has passed.
+
+        `lost`: not by an error of its own, but because it, or the way between it and another, is gone: `launch` may
+        start the job again.
 
         A message sent just before the end may be lost, and its receiver could then only report a lost scheduler.
         """
@@ -239,7 +242,7 @@ class Membership:
         self.bad_news = Abort(role=role, rank=rank, host=cut(host, 256), reason=cut(reason, TEXT_BYTES))
         self.unaware = dict.fromkeys(item.identity for item in self.roster.present())  # in order
         self.end = End(EXIT_FAILURE, self.bad_news.sentence)
-        about = {"role": role, "rank": rank, "host": host, "reason": reason} | ({"silent": True} if silent else {})
+        about = {"role": role, "rank": rank, "host": host, "reason": reason} | ({"lost": True} if lost else {})
         return [Tell("aborted", about), *(Send(identity, self.bad_news) for identity in self.unaware)]
 
     def _after_abort(self, identity: bytes, message: Message) -> list[Action]:

@@ -107,9 +107,9 @@ class Server:
         return any(isinstance(message, Stop) for message in messages)
 
     def _flush_all(self) -> bool:
-        """Send what can be sent. Returns whether a worker could not take all of it."""
+        """Send what can be sent. Returns whether the workers could take all of it."""
         sent = [self._flush(rank) for rank in range(len(self.replies))]
-        return not all(sent)
+        return all(sent)
 
     def _flush(self, rank: int) -> bool:
         identity = self.identities[rank]

@@ -83,7 +83,7 @@ class Job:
             if self.launched.process.poll() is not None:
                 return
             fault = self.random.choice(kinds)
-            with contextlib.suppress(ProcessLookupError):  # it has ended since
+            with contextlib.suppress(ProcessLookupError):  # it has ended since, or is not yet ready for it
                 self.faults.append(fault())
                 if self._generation() > 1:
                     self.memory.append(_resident(self.launched.process.pid))
@@ -122,7 +122,10 @@ class Job:
 
     def cut(self):
         name, pid = self._someone()
-        return f"cut {cut_connections(pid, self.random)} of {name}"
+        count = cut_connections(pid, self.random)
+        if not count:
+            raise ProcessLookupError(f"{name} has no connection yet")
+        return f"cut {count} of {name}"
 
     def kill_launch(self):
         """The end of this job; another goes on from its last snapshot."""

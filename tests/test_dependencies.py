@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,20 +41,23 @@ def modules(node):
     return []
 
 
+@cache
 def imports(path):
     """Pairs (distribution, whether it is imported with the module itself) for each import of others' code in a file."""
+    found = []
     tree = ast.parse(path.read_text())
     later = {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING")
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
         for top in (name.partition(".")[0] for name in modules(node)):
             if top not in sys.stdlib_module_names and top != "pushgrad":
-                yield BY_MODULE.get(top, top), id(node) not in later
+                found.append((BY_MODULE.get(top, top), id(node) not in later))
+    return found
 
 
 def imported_by(*places):

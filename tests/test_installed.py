@@ -59,6 +59,7 @@ def test_the_commands_are_there(command):
     assert pushgrad.__version__ in run(COMMANDS / command, "--version")
 
 
+@pytest.mark.long  # where the sources are, tests of jobs show it
 def test_a_job_prints_what_a_local_run_prints():
     """`launch`, two workers and two servers: the same bits as one process with two threads."""
     script, one, two = ROOT / "examples" / "sonar.py", *(os.environ | {"OMP_NUM_THREADS": count} for count in "12")

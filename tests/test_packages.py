@@ -50,11 +50,13 @@ def in_package():
     return {str(path.relative_to(ROOT)) for path in files} | set(AT_THE_ROOT)
 
 
+@pytest.mark.long
 def test_the_wheel_has_every_module_and_nothing_else(built):
     packed = {name for name in built[1] if ".dist-info/" not in name}
     assert packed == {f"pushgrad/{name}" for name in in_package()}
 
 
+@pytest.mark.long
 def test_the_sdist_has_the_package_and_what_the_manifest_names(built):
     expected = in_package() | {"pyproject.toml", "MANIFEST.in"}
     for kind, *names in map(str.split, (ROOT / "MANIFEST.in").read_text().splitlines()):
@@ -67,6 +69,7 @@ def test_the_sdist_has_the_package_and_what_the_manifest_names(built):
     assert built[0] - made == expected
 
 
+@pytest.mark.long
 def test_the_wheel_installs_the_commands(built):
     for name, target in PROJECT["project"]["scripts"].items():
         assert f"{name} = {target}" in built[2]

@@ -11,6 +11,7 @@ from shiny import reactive
 from shiny.express import input, render, ui
 
 ui.page_opts(window_title="What is in this picture?", lang="en")
+ui.busy_indicators.use(spinners=False, pulse=False)  # page.css says "Looking …" where they would be
 ui.HTML(Path(__file__).with_name("page.html").read_text())  # its page.js sends {file: base64} or {address: URL}
 ui.input_select("network", "Network", list(NETWORKS))
 

@@ -43,7 +43,7 @@ def test_lenet_as_on_the_processor(gpus, request):
     from digits import load
     from mnist import EMBEDDED, lenet
 
-    steps, batch = (50, 100) if request.node.get_closest_marker("gpu") else (6, 10)
+    steps, batch = (50, 100) if request.node.get_closest_marker("gpu") else (6, 20)
     digits, found = load(EMBEDDED), []
     for ctx in (mx.cpu(), mx.gpu(0)):
         mx.random.seed(0)

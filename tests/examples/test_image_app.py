@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 class Server:
@@ -209,6 +209,8 @@ def test_old_guesses_vanish_at_once(page, give, image_file):
     page.evaluate("Shiny.setInputValue = () => {}")  # an answer that does not come
     give(page, image_file("blue"))
     page.locator("#answer[data-waits]:empty").wait_for()
+    style = page.evaluate("(({content, maskImage}) => [content, maskImage])(getComputedStyle(answer, '::after'))")
+    assert style == ['"Looking …"', "none"], "Shiny's own indicator covers it"
 
 
 def test_the_camera_takes_a_picture(page):
@@ -248,7 +250,6 @@ def test_a_phone_shows_everything_without_scrolling_sideways(phone_page, give, i
         assert button.bounding_box()["height"] >= 40
 
 
-@pytest.mark.long
 def test_a_page_without_networks_says_how_to_get_one(browser, tmp_path):
     server = Server(tmp_path)
     try:

@@ -99,6 +99,7 @@ def test_a_traceback_comes_once_and_without_our_frames(launch, script):
     assert 'launch |     KeyError: "in the user\'s own code"' in job.errors
 
 
+@pytest.mark.long
 def test_an_error_before_the_job_is_joined_is_told_without_our_frames_too(launch, script):
     job = launch(
         script(CALLS_BACK.replace(JOINS, "import numpy as np\nimport pushgrad as mx\n").replace("40, np", "39, np")),

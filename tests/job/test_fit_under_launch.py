@@ -75,7 +75,8 @@ options["num_epoch"] = 5
 options.pop("batch_size")
 model = mx.FeedForward.load("net", 2, batch_size=16, **options).fit(X, y)
 print("digest", digest(model))
-"""
+""",
+        workers=1,
     )
     digests = {line.split("digest ")[1] for line in saved + loaded if "digest" in line}
     assert len(digests) == 1

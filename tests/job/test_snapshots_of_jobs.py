@@ -5,9 +5,11 @@ import json
 import pytest
 
 # A table that is looked up by rows, and keys that are large enough for shared memory. `late`: the copies begin only
-# when the step after the snapshot's is over. `kill` is the step at which rank 0 ends.
+# when the step after the snapshot's is over. `kill` is the step at which rank 0 ends,
+# when the snapshot `after` has been written.
 TRAINS = """
-import json, os, random, signal, sys, threading, zlib
+import json, os, random, signal, sys, threading, time, zlib
+from pathlib import Path
 import numpy as np
 import pushgrad as mx
 from pushgrad.worker.training.capture import Capture
@@ -22,6 +24,8 @@ class Steps:
         if param.model.num_update == 11:
             stepped.set()
         if param.model.num_update == options.get("kill") and mx.rank() == 0:
+            while not (Path(os.environ["PUSHGRAD_SNAPSHOT_DIR"]) / options["after"]).exists():
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
 
 def late(capture):
@@ -96,7 +100,9 @@ def test_it_holds_without_shared_memory_and_for_what_each_worker_has_alone(train
 @pytest.mark.long
 def test_an_asynchronous_job_goes_on_from_the_end_of_an_epoch(train):
     _, expected, _, _ = train(1, 2, into="whole", kvstore="dist_async", snapshot="off")
-    code, before, found, text = train(1, 2, into="kept", kvstore="dist_async", kill=15, snapshot="1step")
+    code, before, found, text = train(
+        1, 2, into="kept", kvstore="dist_async", kill=15, after="000002-fit1-step12", snapshot="1step"
+    )
     assert code == 137, text
     assert sorted(found) == ["000001-fit1-step6", "000002-fit1-step12"]
     code, after, _, _ = train(1, 2, into="kept", kvstore="dist_async", resume="auto", snapshot="1step")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pushgrad.common.errors import EXIT_PEER_LOST
 from pushgrad.launch.clusters.local import Local
 from pushgrad.launch.ending import Action
 from pushgrad.launch.job import Job
 from pushgrad.launch.restarts import DEFAULT, GOOD_RUN, Restarts
-from pushgrad.launch.supervisor import Supervisor
+from pushgrad.launch.supervisor import PEER_WAIT, Supervisor
 
 JOB = Job(("train",), 2, 1, "j", Path("/x"), Path("/x/logs"))
 PLACE = {"event": "resumable", "rank": 0, "fit": 2, "epoch": 3, "batch": 4, "step": 54, "obstacle": ""}
@@ -50,9 +51,17 @@ def test_a_host_that_is_lost_and_a_lease_that_has_run_out_count_as_deaths():
     supervisor = supervised(able())
     assert supervisor.lost(["ps0", "w1"], "host there: cut", 101.0) == [Action.KILL] and supervisor.again
     supervisor = supervised(able())
-    said = {"event": "aborted", "role": "worker", "rank": 1, "reason": "no sign of life for 3 s", "silent": True}
+    said = {"event": "aborted", "role": "worker", "rank": 1, "reason": "no sign of life for 3 s", "lost": True}
     assert supervisor.status(said, 101.0) == [Action.KILL] and supervisor.again
     assert supervisor.cause.member.spec.name == "w1"
+
+
+def test_who_misses_a_scheduler_that_goes_on_later_counts_as_lost():
+    """The others have not noticed that it stood still for longer than a lease."""
+    supervisor = supervised(able())
+    assert supervisor.exited("ps0", EXIT_PEER_LOST, 101.0) == []
+    assert supervisor.tick(101.0 + PEER_WAIT) == [Action.KILL] and supervisor.again
+    assert supervisor.cause.text == "gave up because of another process, but none has failed"
 
 
 def test_an_error_of_the_script_is_no_death():

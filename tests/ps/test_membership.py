@@ -232,7 +232,9 @@ def test_a_worker_that_cannot_reach_a_living_server_is_blamed():
     world = World()
     world.start()
     world.after(10, alive=["s0", "w0", "w1"])
-    (abort, *_) = messages(world.say("w1", Unreachable(server=0)), Abort)
+    actions = world.say("w1", Unreachable(server=0))
+    assert told(actions)[0][1]["lost"], "no error of the script: the job may start again"
+    (abort, *_) = messages(actions, Abort)
     assert (abort.role, abort.rank) == ("worker", 1)
     assert "worker 1 cannot reach server 0 at ipc://s0 (on h). PUSHGRAD_JOB_DIR" in abort.reason
 

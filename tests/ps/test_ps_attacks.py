@@ -34,7 +34,8 @@ TRAIN = """
         kv.pull("w", out=out)
         assert (out == n * kv.num_workers).all()
         time.sleep(0.005)  # leaves the processors to others
-        if n == 5:
+        if kv.rank == 0 and os.path.exists("look"):
+            os.remove("look")
             session.progress(fit=1, epoch=1, step=n, samples_per_second=1.0)
         if b"1" in session.gather(b"1" if os.path.exists("stop") else b"0"):
             break
@@ -43,21 +44,23 @@ TRAIN = """
 """
 
 
-@pytest.fixture
-def training(new_job):
-    """A running job and the endpoints of its scheduler and server."""
-    job = new_job(2, 1, lease=20, ipc=False, PUSHGRAD_INSECURE="1").start(TRAIN)
-    job.event("progress")
+@pytest.fixture(scope="module")
+def training(new_shared_job):
+    """A running job, which bears it all and ends as it should, and the endpoints of its scheduler and server."""
+    job = new_shared_job(2, 1, lease=20, ipc=False, PUSHGRAD_INSECURE="1").start(TRAIN)
+    check_it_goes_on(job)
     server = json.loads(job.out("worker0").splitlines()[0])[0]
-    return job, [f"tcp://127.0.0.1:{job.env['DMLC_PS_ROOT_PORT']}", server]
-
-
-def finish(job):
-    """The job must still be training, and end as it should."""
-    assert all(process.poll() is None for process in job.processes.values())
+    yield job, [f"tcp://127.0.0.1:{job.env['DMLC_PS_ROOT_PORT']}", server]
     (job.folder / "stop").touch()
     job.succeed()
     assert job.out("worker0").splitlines()[-1].startswith("steps ")
+
+
+def check_it_goes_on(job):
+    """The job must still be training: it does another step, and says so."""
+    assert all(process.poll() is None for process in job.processes.values())
+    (job.folder / "look").touch()
+    job.event("progress")
 
 
 def address(endpoint):
@@ -92,7 +95,7 @@ def test_bytes_that_are_no_zeromq(training):
             stranger = socket.create_connection(address(endpoint), timeout=5)
             with stranger, contextlib.suppress(ConnectionError):
                 stranger.sendall(data)
-    finish(job)
+    check_it_goes_on(job)
 
 
 @pytest.mark.long
@@ -109,7 +112,7 @@ def test_idle_connections_are_closed(training):
         connection.close()
     for process, count in zip(processes, before, strict=True):
         assert files_of(process) <= count + 2
-    finish(job)
+    check_it_goes_on(job)
 
 
 def dealer(endpoint, identity):
@@ -145,7 +148,7 @@ def test_messages_that_are_none_get_a_typed_error_and_cost_nothing(training):
             assert isinstance(answer, Error)
             assert answer.code == code, (answer, frames[0][:20])
         stranger.close()
-    finish(job)
+    check_it_goes_on(job)
 
 
 def test_mutated_messages_never_end_a_process(training):
@@ -161,7 +164,7 @@ def test_mutated_messages_never_end_a_process(training):
             stranger.send_multipart(frames)
             assert isinstance(decode(stranger.recv_multipart()), Error)
         stranger.close()
-    finish(job)
+    check_it_goes_on(job)
 
 
 def test_frames_beyond_the_limit_are_cut_off_before_they_are_stored(training):
@@ -176,7 +179,7 @@ def test_frames_beyond_the_limit_are_cut_off_before_they_are_stored(training):
         assert not stranger.poll(0)
         stranger.close()
     assert resident_kilobytes(job.processes["server0"]) < before + (64 << 10)
-    finish(job)
+    check_it_goes_on(job)
 
 
 def test_a_stranger_cannot_ask_a_server(training):
@@ -186,4 +189,4 @@ def test_a_stranger_cannot_ask_a_server(training):
     answer = decode(stranger.recv_multipart())
     assert (answer.code, answer.seq) == ("superseded", 1)
     stranger.close()
-    finish(job)
+    check_it_goes_on(job)

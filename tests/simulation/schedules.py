@@ -4,6 +4,8 @@ Gradients are powers of two, each of one step of one worker, and the optimizer a
 pushes it is made of, and how often each.
 """
 
+from collections import Counter
+
 import numpy as np
 from simulated_job import LEASE, START_TIMEOUT, Job, World, simulated
 
@@ -107,10 +109,10 @@ class Plan:
 
 
 class Schedule:
-    """One job under faults. `text` says what befell it."""
+    """One job under faults. `text` says what befell it, `faults` how often each kind did."""
 
     def __init__(self, seed):
-        self.world, self.text = World(seed), []
+        self.seed, self.world, self.text, self.faults = seed, World(seed), [], Counter()
         random = self.world.random
         self.plan = Plan(random)
         self.job = Job(self.world, self.plan.workers, self.plan.servers, self.plan.script)
@@ -129,7 +131,8 @@ class Schedule:
         self.until = max(self.until, self.world.now + seconds)
         self.world.at(self.world.now + seconds, fault)
 
-    def _note(self, text, seconds=0.0):
+    def _note(self, kind, text, seconds=0.0):
+        self.faults[kind] += 1
         self.text.append(f"{self.world.now - 100:.3f} s: {text}")
         self.until = max(self.until, self.world.now + seconds)
 
@@ -147,14 +150,15 @@ class Schedule:
         if kind == "stop":
             process, seconds = random.choice(self._alive()), random.random() * LEASE / 4
             process.stop(seconds)
-            self._note(f"{process.name} stands still for {seconds:.3f} s", seconds)
+            self._note("short stop", f"{process.name} stands still for {seconds:.3f} s", seconds)
         elif kind == "cut":
             line.cut()
-            self._note(f"the connection of {line.owner.name} to {line.endpoint} is cut")
+            self._note("cut", f"the connection of {line.owner.name} to {line.endpoint} is cut")
         else:
             seconds = random.random() * LEASE / 4
             line.stand_still(seconds)
-            self._note(f"that of {line.owner.name} to {line.endpoint} stands still for {seconds:.3f} s", seconds)
+            text = f"that of {line.owner.name} to {line.endpoint} stands still for {seconds:.3f} s"
+            self._note("still connection", text, seconds)
 
     def _deadly(self):
         random = self.world.random
@@ -163,11 +167,12 @@ class Schedule:
         process = random.choice(self._alive())
         self.deadly = process.name
         kind = random.choice(("is killed", "loses its host", "stands still for long", "is replaced"))
-        self._note(f"{process.name} {kind}")
         if kind == "stands still for long":
             process.stop(LEASE * (1.5 + 2 * random.random()))
-            self._note("it may go on then", process.stopped_until - self.world.now)
+            seconds = process.stopped_until - self.world.now
+            self._note("long stop", f"{process.name} stands still for {seconds:.3f} s", seconds)
             return
+        self._note("lost host" if kind == "loses its host" else "kill", f"{process.name} {kind}")
         process.kill(kind == "loses its host")
         if kind == "is replaced" and not self.plan.restarts:
             self._later(random.random() * 2, lambda: self.job.replace(process))
@@ -183,8 +188,9 @@ class Schedule:
             self.restarting = True  # the deaths of the others are no reason
             self.job.start_anew(spared)
             self.restarting = False
-            text = f", but for {spared.name}" if spared else ""
-            self._note(f"all processes are killed{text}, and started again from step {self.plan.snapshot[0]}")
+            others = f", but for {spared.name}" if spared else ""
+            text = f"all processes are killed{others}, and started again from step {self.plan.snapshot[0]}"
+            self._note("restart beside one of the old generation" if spared else "restart", text)
 
         if self.plan.restarts:
             self.plan.restarts -= 1

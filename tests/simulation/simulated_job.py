@@ -5,6 +5,7 @@ stack of its own (a greenlet) until it waits, and goes on when that is over.
 """
 
 import contextlib
+import functools
 import heapq
 import os
 import random
@@ -15,6 +16,7 @@ from unittest import mock
 from greenlet import greenlet
 from simulated_network import Listener, Network
 
+from pushgrad.common import codec
 from pushgrad.common.errors import PeerLost
 from pushgrad.common.job import JobEnv
 from pushgrad.common.link import Link
@@ -352,6 +354,10 @@ class Event:
             self._condition.wait()
 
 
+# The same bytes have the same meaning, and most of them come again and again.
+_read_once = functools.lru_cache(1 << 14)(codec._read_header)
+
+
 @contextlib.contextmanager
 def simulated():
     """Within, scripts wait as greenlets do, and what processes say on standard error is not shown."""
@@ -362,6 +368,7 @@ def simulated():
     with contextlib.ExitStack() as patches:
         for module in (flight, transport, standing):
             patches.enter_context(mock.patch.object(module, "threading", threads))
+        patches.enter_context(mock.patch.object(codec, "_read_header", lambda data: _read_once(bytes(data))))
         patches.enter_context(mock.patch.object(job_session, "_say", lambda rank, text: None))
         patches.enter_context(mock.patch.object(shared_memory, "LEAST", 0))
         patches.enter_context(mock.patch.dict(os.environ, PUSHGRAD_LAUNCHED="1", MXNET_KVSTORE_BIGARRAY_BOUND="6"))

@@ -144,11 +144,14 @@ def _matmul(x: Any, y: Any, out: Array | None = None) -> Array:
         return made
     if x.shape[-1] != y.shape[-2]:
         raise ValueError(f"matmul: matrices of {x.shape[-2:]} and {y.shape[-2:]}")
-    from .matmul import matmul_each
+    from .matmul import matmul
 
     stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     target = _target((*stack, x.shape[-2], y.shape[-1]), np.float32, out)
-    matmul_each(_stacked(x, stack), _stacked(y, stack), _stacked(target, stack))
+    if not x.shape[-1]:
+        target.fill(0)
+    elif target.size:
+        matmul(_stacked(x, stack), _stacked(y, stack), _stacked(target, stack))
     return _written(target, out)
 
 

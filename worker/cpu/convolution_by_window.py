@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.jit import kernel
 from ..array import Array, Shape, aligned_empty, aligned_zeros
 from . import bias_and_pooling, window_columns
-from .plane_lanes import LANES
-from .scratch import scratch
+from .matmul import matmul
 from .sums import sum_pixels
-from .tile_product import LOWEST, ROOM, product
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -57,7 +54,7 @@ class DealtColumns:
     def convolve(self, data: Array, bias: Array, out: Array, first: int) -> None:
         """Write the pooled output, before activation, and keep the winners."""
         runs = self.runs[: len(data)]
-        _multiply(self.weight, self._columns(data), _flat(runs), scratch("product", (ROOM,)))
+        matmul(self.weight, self._columns(data), _flat(runs))
         bias_and_pooling.pool_runs(runs, bias, _flat(out), self.winner[first : first + len(data)])
 
     def unpool(self, grad: Array, bias_grad: Array, first: int) -> Array:
@@ -74,13 +71,14 @@ class DealtColumns:
 
     def add_weight_grad(self, data: Array, runs: Array, total: Array) -> None:
         """`total` (F, C, kh, kw) += the weight's gradient from these images; `runs` is what `unpool` returned."""
-        _add_products(_flat(runs), self._columns(data), total.reshape(self.weight.shape), scratch("product", (ROOM,)))
+        columns = self._columns(data).transpose(0, 2, 1)
+        matmul(_flat(runs), columns, total.reshape(self.weight.shape), adds=True)
 
     def data_grad(self, runs: Array, out: Array) -> None:
         """Write the images' gradient (m, C, H, W); `runs` is what `unpool` returned."""
         image, columns = self.image_grad[: len(runs)], self.columns[: len(runs)]
         # The memory of the columns takes their gradient.
-        _multiply(np.ascontiguousarray(self.weight.T), _flat(runs), _flat(columns), scratch("product", (ROOM,)))
+        matmul(self.weight.T, _flat(runs), _flat(columns))
         image.fill(0)  # patches overlap: their gradients are added up
         window_columns.add_columns_to_dealt(columns, image, *self.geometry)
         window_columns.collect(image, out, *self.pad)
@@ -95,23 +93,3 @@ class DealtColumns:
 def _flat(array: Array) -> Array:
     """(m, rows, ...) as (m, rows, everything else), sharing the memory."""
     return array.reshape(*array.shape[:2], -1)
-
-
-@kernel
-def _multiply(left: Array, rights: Array, outs: Array, room: Array) -> None:
-    """outs (m, M, N) = left (M, K) times each of rights (m, K, N)."""
-    count, depth, columns = rights.shape
-    rows, a = len(left), left.ctypes.data
-    for i in range(count):
-        b, c, shape = rights[i].ctypes.data, outs[i].ctypes.data, (rows, columns, depth)
-        product(a, (depth, 1), b, (columns, 1), 0, (0, 0), c, (columns, LANES), shape, LOWEST, room.ctypes.data)
-
-
-@kernel
-def _add_products(lefts: Array, rights: Array, total: Array, room: Array) -> None:
-    """total (M, N) += each of lefts (m, M, K) times that of rights (m, N, K) transposed."""
-    count, columns, depth = rights.shape
-    rows, c = len(total), total.ctypes.data
-    for i in range(count):
-        a, b, shape = lefts[i].ctypes.data, rights[i].ctypes.data, (rows, columns, depth)
-        product(a, (depth, 1), b, (1, depth), c, (columns, LANES), c, (columns, LANES), shape, LOWEST, room.ctypes.data)

@@ -27,13 +27,12 @@ from .plane_lanes import LANES
 from .scratch import scratch
 from .stride_phases import PhasePlan
 from .sums import sum_pixels
-from .tile_product import LOWEST
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
 BAND_BYTES = 768 * 1024  # of columns: leaves room for the GEMM's packed panels in 1 MiB of second-level cache
-FEWEST_COLUMNS = 320  # below this a GEMM loses speed, and adding up weight gradients costs as much as making them
+FEWEST_COLUMNS = 320  # below this a GEMM loses speed
 
 
 class ColumnsKernel:
@@ -53,7 +52,6 @@ class ColumnsKernel:
         self.stride = windows.stride
         # What sums begin with, the bias or zeros, for whole panels of each filter.
         self.first = aligned_zeros((out[1], LANES))
-        self.least = np.float32(0) if act_type == "relu" else LOWEST
         self.bands = list(cut(out[0], self.plane, self._wanted()))
         # For the tallest band; a lower one leaves the last lines unused.
         height = max(band.bottom - band.top for band in self.bands)
@@ -77,7 +75,9 @@ class ColumnsKernel:
         for channels, filters in self._group_ranges(data.shape[1], len(weight)):
             for band in self.bands:  # a band's columns are multiplied at once, before others push them out of the cache
                 columns, first = self._read(data[:, channels], band), self.first[filters]
-                self._multiply(_as_matrix(weight[filters]), columns, out[:, filters], band, first, self.least)
+                self._multiply(
+                    _as_matrix(weight[filters]), columns, out[:, filters], band, first, self.act_type == "relu"
+                )
         if self.act_type and self.act_type != "relu":
             activate(self.act_type, out)
 
@@ -173,14 +173,14 @@ class ColumnsKernel:
         out: Array,
         band: Band,
         first: Array | None = None,
-        least: np.float32 = LOWEST,
+        rectified: bool = False,
     ) -> None:
         """Write left (F, depth) @ right (depth, columns) to the band of `out` (n, F, OH, OW); see matmul.py."""
         if band.last - band.first == 1:  # rows of one image are equally far apart, so the GEMM can write in place
-            matmul(left, right, self._view(out, band), first, least)
+            matmul(left, right, self._view(out, band), first, rectified)
             return
         made = scratch("band", (len(left), self._width(band)))
-        matmul(left, right, made, first, least)
+        matmul(left, right, made, first, rectified)
         target = out[band.first : band.last]
         np.copyto(target.reshape(len(target), len(left), -1), self._per_image(made, band))
 

@@ -44,9 +44,9 @@ def add_columns_to_image(
     offsets: Array,
     pad: tuple[int, int],
 ) -> None:
-    """The transpose of `image_to_columns`: add the columns, of the same shape, to the patches of image (C, H, W).
+    """Add columns (C * kh * kw, rows * out_w) to the patches of image (C, H, W), for output rows rows[0] to rows[1].
 
-    `phases` is scratch that need not be cleared.
+    `phases` is scratch for one plane of at least as many rows, and need not be cleared; `offsets` are PhasePlan's.
     """
     flat, pitch = phases.reshape(-1), phases.shape[3]
     for c in range(len(image)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...common.call_table import Room, Row
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
 from .panels import transpose
@@ -26,65 +29,73 @@ def matmul(
     right: Array | Listed,
     out: Array,
     first: Array | None = None,
-    least: np.float32 = LOWEST,
+    rectified: bool = False,
     adds: bool = False,
 ) -> None:
-    """out (M, N) = max(left (M, K) @ right (K, N), least); all float32, the rows of `out` runs of memory.
+    """out (M, N) = left (M, K) @ right (K, N); all float32, the rows of `out` runs of memory.
 
-    With `first` (M, 16), sums of row i begin with its number, which stands in all sixteen places of first[i]. With
-    `adds`, they begin with what is in `out`.
+    With `first` (M, 16), sums of row i begin with its number, which stands in all sixteen places of first[i]; with a
+    flat `first`, N rounded up to sixteens, each row begins with it; with `adds`, sums begin with what is in `out`.
+    If `rectified`, relu is applied to them.
+
+    Where arrays have an axis more at their front, there is a product for each of its places, one after the other; where
+    `out` does not have it, they should be added. With four axes, `out` is (products, panels, M, 16).
     """
-    (a, a_strides), (b, b_strides), (c, (ldc, _)) = (_place(array) for array in (left, right, out))
-    s, s_strides = 0, (0, 0)
-    if adds:
-        s, s_strides = c, (ldc, LANES)
-    elif first is not None:
-        s, s_strides = _place(first)[0], (LANES, 0)
-    room, shape = _place(scratch("product", (1, ROOM)))[0], (*out.shape, left.shape[1])
-    product(a, a_strides, b, b_strides, s, s_strides, c, (ldc, LANES), shape, least, room)
+    given = [*_arguments(left, right, out, first, rectified, adds), scratch("product", (ROOM,))]
+    packed = np.array([_address(one) if isinstance(one, np.ndarray) else one or 0 for one in given], np.int64)
+    _products(_address(packed))
 
 
-def matmul_each(left: Array, right: Array, out: Array) -> None:
-    """out[i] (M, N) = left[i] (M, K) @ right[i] (K, N), float32 with three axes of any strides, `out` in C order."""
-    if not left.shape[2]:
-        out.fill(0)
-    elif out.size:
-        (a, b, c), (lefts, rights, outs) = zip(*(_stack(array) for array in (left, right, out)), strict=True)
-        room = _place(scratch("product", (1, ROOM)))[0]
-        _products(len(out), a, b, c, lefts, rights, outs, (*out.shape[1:], left.shape[2]), room)
-
-
-def _stack(matrices: Array) -> tuple[int, tuple[int, int, int]]:
-    """Where they begin, and the floats from matrix to matrix, from row to row and from column to column."""
-    apart, down, right = (stride // 4 for stride in matrices.strides)
-    return matrices.__array_interface__["data"][0], (apart, down, right)
-
-
-@kernel
-def _products(
-    count: int,
-    a: int,
-    b: int,
-    c: int,
-    a_strides: tuple[int, int, int],
-    b_strides: tuple[int, int, int],
-    c_strides: tuple[int, int, int],
-    shape: tuple[int, int, int],
-    room: int,
-) -> None:
-    for i in range(count):
-        left, right, out = a + 4 * i * a_strides[0], b + 4 * i * b_strides[0], c + 4 * i * c_strides[0]
-        product(left, a_strides[1:], right, b_strides[1:], 0, (0, 0), out, (c_strides[1], LANES), shape, LOWEST, room)
+def product_row(left: Array, right: Array, out: Array, first: Array | None = None, rectified: bool = False) -> Row:
+    """As `matmul`, as a row of a table of calls."""
+    return Row(_products, (*_arguments(left, right, out, first, rectified, False), Room(ROOM)))
 
 
 def transpose_into(matrix: Array, out: Array) -> None:
     """out (N, M) = the transpose of a matrix (M, N), float32, the rows of both runs of memory."""
-    (source, (apart, _)), (target, (pitch, _)) = _place(matrix), _place(out)
-    transpose(source, apart, target, pitch, *matrix.shape)
+    transpose(_address(matrix), matrix.strides[0] // 4, _address(out), out.strides[0] // 4, *matrix.shape)
 
 
-def _place(matrix: Array | Listed) -> tuple[int, tuple[int, int]]:
-    """Where it begins, and the floats from row to row and from column to column, as `product` takes them."""
-    if isinstance(matrix, Listed):
-        return _place(matrix.rows[None])[0], (LISTED, _place(matrix.lanes[None])[0])
-    return matrix.__array_interface__["data"][0], (matrix.strides[0] // 4, matrix.strides[1] // 4)
+def _address(array: Array) -> int:
+    found: int = array.__array_interface__["data"][0]
+    return found
+
+
+def _arguments(
+    left: Array, right: Array | Listed, out: Array, first: Array | None, rectified: bool, adds: bool
+) -> Iterator[Any]:
+    """What `_products` finds at its address, but for the room."""
+    panels = (LANES,) if out.ndim < 4 else (out.strides[1] // 4,)
+    target = (out, out.strides[0] // 4 if out.ndim > 2 else 0, out.strides[-2] // 4, *panels)
+    yield max(
+        (len(array) for array in (left, right, out) if isinstance(array, np.ndarray) and array.ndim > 2), default=1
+    )
+    yield from _strided(left)
+    yield from (right.rows, 0, LISTED, right.lanes) if isinstance(right, Listed) else _strided(right)
+    if adds:
+        yield from target
+    elif first is None:
+        yield from (None, 0, 0, 0)
+    else:
+        yield from (first, 0, *((0, LANES) if first.ndim == 1 else (LANES, 0)))
+    yield from target
+    yield from (out.shape[-2], out.shape[-1] if out.ndim < 4 else out.shape[1] * LANES, left.shape[-1], rectified)
+
+
+def _strided(array: Array) -> tuple[Any, ...]:
+    steps = [stride // 4 for stride in array.strides]
+    return array, steps[0] if array.ndim > 2 else 0, steps[-2], steps[-1]
+
+
+@kernel
+def _products(at: int) -> int:
+    """Products of matrices whose addresses lie the given numbers of floats apart, with strides as of `product`."""
+    least = np.float32(0) if integer(at, 20) else LOWEST
+    shape, room = (integer(at, 17), integer(at, 18), integer(at, 19)), integer(at, 21)
+    for i in range(integer(at, 0)):
+        a, b = integer(at, 1) + 4 * i * integer(at, 2), integer(at, 5) + 4 * i * integer(at, 6)
+        s, c = integer(at, 9) + 4 * i * integer(at, 10), integer(at, 13) + 4 * i * integer(at, 14)
+        a_strides, b_strides = (integer(at, 3), integer(at, 4)), (integer(at, 7), integer(at, 8))
+        s_strides, c_strides = (integer(at, 11), integer(at, 12)), (integer(at, 15), integer(at, 16))
+        product(a, a_strides, b, b_strides, s, s_strides, c, c_strides, shape, least, room)
+    return 0

@@ -112,6 +112,18 @@ transpose_lines: Any = intrinsic(_transpose_lines)
 
 
 @kernel
+def address(array: Array) -> int:
+    """Where an array begins. Signed, as kernels are compiled for each kind of whole number that they are given."""
+    return int(np.int64(array.ctypes.data))
+
+
+@kernel
+def whole(number: int) -> int:
+    """The same number, but none that the compiler knows: it compiles what is called anew for each that it knows."""
+    return int(np.int64(number))
+
+
+@kernel
 def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
     """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
 
@@ -182,7 +194,7 @@ def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None
 
 @kernel
 def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    """Write the transpose (columns, rows) of a matrix (rows, columns); their rows are `out` and `apart` apart."""
+    """Write the transpose (columns, rows) of a matrix (rows, columns), with rows `out` and `apart` floats apart."""
     whole, far = rows - rows % 4, columns - columns % 4
     for row in range(0, whole, 4):
         transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)

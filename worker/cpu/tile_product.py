@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.jit import kernel
-from .panels import pack, pack_listed, read, write, write_address
+from .panels import pack, pack_listed, read, whole, write, write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
 from .vectors import WIDTH
@@ -53,7 +53,7 @@ def multiply(
     readable to the last panel's end, unless S is C itself. `corner` is room for CORNER floats.
     """
     rows, columns, depth = shape
-    row = 0
+    row, lanes = 0, whole(LANES)
     while row < rows:
         left = rows - row
         used = min(left, _height(left))
@@ -61,15 +61,15 @@ def multiply(
             factor, wide = b + 4 * panel * b_strides[1], min(LANES, columns - LANES * panel)
             start, lds = s + 4 * (row * s_strides[0] + panel * s_strides[1]), s_strides[0]
             out = c + 4 * (row * c_strides[0] + panel * c_strides[1])
-            if wide == LANES:
-                _rows(a + 8 * row, right, factor, b_strides[0], start, lds, out, c_strides[0], left, depth, least)
-                continue
-            # The tile would write beyond the edge of C.
-            if start == out:
-                _copy_block(start, lds, corner, LANES, used, wide)
-                start, lds = corner, LANES
-            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, corner, LANES, left, depth, least)
-            _copy_block(corner, LANES, out, c_strides[0], used, wide)
+            target, ldc = out, c_strides[0]
+            if wide < LANES:  # the tile would write beyond the edge of C
+                target, ldc = corner, lanes
+                if start == out:
+                    _copy_block(start, lds, corner, lanes, used, wide)
+                    start, lds = corner, lanes
+            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, target, ldc, left, depth, least)
+            if wide < LANES:
+                _copy_block(corner, lanes, out, c_strides[0], used, wide)
         row += used
 
 
@@ -174,7 +174,7 @@ def product(
                 if k == 0:
                     start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
                 floor = least if k + inner == depth else LOWEST
-                strides, size = (LANES, LANES * inner), (down, across, inner)
+                strides, size = (whole(LANES), LANES * inner), (down, across, inner)
                 multiply(table, right, panels, strides, start, starts, out, c_strides, size, floor, corner)
 
 

@@ -22,7 +22,6 @@ from .gemm_bands import Band, cut
 from .plane_lanes import LANES, padded
 from .scratch import scratch
 from .sums import sum_pixels
-from .tile_product import ROOM
 from .winograd_pixels import (
     add_tiles_to_image,
     image_to_tiles,
@@ -133,9 +132,7 @@ class WinogradKernel:
             products = self._tiles("products", self.filters, band)
             self._read(grad, products, band)
             if in_grads[1] is not None:
-                multiply_transposed(
-                    self._data_tiles(inputs[0], band), products, total, number > 0, scratch("product", (ROOM,))
-                )
+                multiply_transposed(self._data_tiles(inputs[0], band), products, total, number > 0)
             if in_grads[0] is not None:
                 # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
                 tiles = self._tiles("tiles", self.channels, band)

@@ -17,8 +17,10 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape
+from .matmul import matmul
+from .panels import address, whole
 from .plane_lanes import LANES, padded
-from .tile_product import LOWEST, list_rows, multiply, product
+from .tile_product import LOWEST, list_rows, multiply
 
 # Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
 WIDE = 256
@@ -58,35 +60,42 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     """Tiles (T^2, tiles, C') x weight (T^2, F' / 16, C + 1, 16) -> out (T^2, tiles, F')."""
     count, inner, columns = out.shape[1], tiles.shape[2], out.shape[2]
     rows = weight.shape[2]
-    table, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
-    strides, panel_strides, shape = (columns, LANES), (LANES, rows * LANES), (count, columns, rows - 1)
+    lists, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
+    table, zero = address(lists), address(zeros)
+    lanes, one, none = whole(LANES), whole(1), whole(0)
+    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (count, columns, rows - 1)
     for n in range(len(tiles)):
-        b, c = weight.ctypes.data + 4 * n * rows * columns, out.ctypes.data + 4 * n * count * columns
-        list_rows(tiles.ctypes.data + 4 * n * count * inner, inner, count, table.ctypes.data)
-        multiply(table.ctypes.data, 1, b, panel_strides, zeros.ctypes.data, (0, 0), c, strides, shape, LOWEST, 0)
+        a, b = address(tiles[n]), address(weight[n])
+        list_rows(a, inner, count, table)
+        multiply(table, one, b, panels, zero, (none, none), address(out[n]), strides, shape, LOWEST, none)
+
+
+def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
+    """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
+
+    With `adds` they are added to what is there. The last row of each panel is left alone.
+    """
+    if tiles.shape[2] >= WIDE:
+        written = total[:, :, :-1]
+        matmul(tiles[:, :, : written.shape[2]].transpose(0, 2, 1), out_tiles, written, adds=adds)
+    else:
+        _multiply_transposed(tiles, out_tiles, total, adds)
 
 
 @kernel
-def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool, room: Array) -> None:
-    """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
-
-    With `adds` they are added to what is there. The last row of each panel is left alone. `room` is ROOM floats.
-    """
+def _multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
+    """As `multiply_transposed`, without packing."""
     count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]
-    table, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
-    strides, panels, shape = (columns, LANES), (LANES, rows * LANES), (rows - 1, columns, count)
+    lists, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
+    table, zero = address(lists), address(zeros)
+    lanes, none = whole(LANES), whole(0)
+    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (rows - 1, columns, count)
     for n in range(len(tiles)):
-        a, b = tiles.ctypes.data + 4 * n * count * inner, out_tiles.ctypes.data + 4 * n * count * columns
-        c = total.ctypes.data + 4 * n * rows * columns
-        if inner >= WIDE:
-            product(
-                a, (1, inner), b, (columns, 1), c if adds else 0, panels, c, panels, shape, LOWEST, room.ctypes.data
-            )
-            continue
-        list_rows(a, 1, rows - 1, table.ctypes.data)
-        s, s_strides = (c, panels) if adds else (zeros.ctypes.data, (0, 0))
-        multiply(table.ctypes.data, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, 0)
+        b, c = address(out_tiles[n]), address(total[n])
+        list_rows(address(tiles[n]), 1, rows - 1, table)
+        s, s_strides = (c, panels) if adds else (zero, (none, none))
+        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, none)
 
 
 @kernel

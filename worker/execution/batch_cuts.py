@@ -30,6 +30,7 @@ class BatchCuts:
         self._symbol, self._shapes, self._inputs, self._wanted = symbol, shapes, inputs, wanted
         sized = list(inputs.values()) or [shapes[entry] for entry in symbol.heads]
         self.rows = sized[0][0] if sized and sized[0] else 1
+        self._found: dict[int, dict[Entry, Shape]] = {}  # by the number of rows
 
     def slice_shapes(self, rows: Rows) -> dict[Entry, Shape]:
         """The shapes of every entry when only those rows of the inputs are computed.
@@ -37,7 +38,10 @@ class BatchCuts:
         Raises GraphError or ShapeError if the graph fixes the number of rows, in a Reshape for example.
         """
         length = rows[1] - rows[0]
-        return self._symbol.infer_all(**{name: (length, *shape[1:]) for name, shape in self._inputs.items()})
+        if length not in self._found:
+            inputs = {name: (length, *shape[1:]) for name, shape in self._inputs.items()}
+            self._found[length] = self._symbol.infer_all(**inputs)
+        return self._found[length]
 
     def batched(self) -> set[str]:
         """The arguments whose axis 0 follows the batch; none for a batch of one row. Errors: see `slice_shapes`."""

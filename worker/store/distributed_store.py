@@ -89,6 +89,7 @@ class KVStoreDist(KVStore):
                 self._calls.ask_all(Drop)
         finally:
             self._transport.retire(self._flight)
+            self._keep_no_more()
 
     def stats(self) -> list[Any]:
         """Each server's `Statistics`: entries, bytes, and per worker pushes, pulls and seconds of stalls. Blocks."""

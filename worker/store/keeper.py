@@ -26,6 +26,9 @@ class Keeper(Protocol):
     def first_push(self) -> None:
         """Take note that a key is about to be pushed for the first time."""
 
+    def close(self) -> None:
+        """The store is closed: no more snapshots are asked for."""
+
 
 class Keepable:
     """What a store has that can be kept. Those of fits have no `keeper`: a fit keeps itself."""
@@ -57,6 +60,10 @@ class Keepable:
         instance as they are of other keys, shapes, or another optimizer or script.
         """
         return self._kept().restore()
+
+    def _keep_no_more(self) -> None:
+        if self.keeper is not None:
+            self.keeper.close()
 
     def _kept(self) -> Keeper:
         if self.keeper is None:

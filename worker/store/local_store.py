@@ -38,6 +38,7 @@ class KVStoreLocal(KVStore):
 
     def close(self) -> None:
         """Free the keys' memory."""
+        self._keep_no_more()
         self._store = Store()
 
     def value(self, key: int | str) -> Array:

@@ -22,6 +22,7 @@ from ..store.contents import contents, give_back
 from ..store.keeper import Kept
 from ..store.kvstore import KVStore
 from . import script_run
+from .announced import Announced
 from .process_state import random_state, residuals_of, restore_random
 from .script_run import Identity, ScriptRun
 from .snapshot_options import SnapshotOptions
@@ -29,6 +30,7 @@ from .turns import Turns
 from .whole_snapshot import write_whole
 
 EXTRA = "kv.snapshot: extra"
+LONGEST = 20.0  # seconds that a process lives on after SIGTERM without a call of `snapshot`: its loop may be over
 
 
 class LoopSnapshots:
@@ -39,6 +41,7 @@ class LoopSnapshots:
         self._run: ScriptRun | None = None  # as soon as one of them has been called
         self._fit, self._step = 0, -1  # its ordinal in the script, and the step of the last call
         self._turns: Turns | None = None  # None if no snapshots are to be taken
+        self._announced = Announced(store.session, LONGEST)
         self._said = False  # that a death ends the job, if it does
 
     def restore(self) -> Kept | None:
@@ -67,12 +70,23 @@ class LoopSnapshots:
             copied(extra, EXTRA)  # what cannot be kept is to be told at once, and not when a snapshot is due
         last, self._step = max(self._step, 0), step
         output_marks.at(self._fit, step)
-        if not self._turns.comes(last, step, self._session.num_workers > 1):
-            return False
-        writes = self._agree(self._turns)
+        ends = self._announced.ends  # read first: what follows must be this step's snapshot
+        if self._announced.snapshot:
+            self._announced.snapshot = False
+            self._turns.hurry()
+            run.finish_writing()
+        writes = self._turns.comes(last, step, self._session.num_workers > 1) and self._agree(self._turns)
         if writes:
             self._take(run, extra)
+        if ends and (writes or self._session.rank > 0):
+            run.finish_writing()
+            self._announced.end()
         return writes
+
+    def close(self) -> None:
+        """See `Keeper.close`."""
+        if self._run is not None:
+            self._announced.close(self._run.finish_writing)
 
     def first_push(self) -> None:
         """Let `launch` say that the job cannot go on after a death, if the script does not go on from snapshots.
@@ -104,6 +118,7 @@ class LoopSnapshots:
             if self._session.rank == 0:
                 run.lock()
             run.heed()
+            self._announced.begin()
         return run
 
     def _identity(self) -> Identity:

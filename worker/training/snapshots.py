@@ -26,8 +26,6 @@ from .snapshot_options import Interval
 from .turns import Turns
 from .whole_snapshot import write_whole
 
-ASK_AGAIN = 0.5  # seconds between two questions to rank 0 at most: a signal may ask for a snapshot meanwhile
-
 
 class Snapshots:
     """The snapshots of fit `fit` of a run, of which `step` steps are done."""
@@ -41,7 +39,7 @@ class Snapshots:
             run.lock()
         run.heed()
         self._head = run.head(fit, identity)
-        self._turns = Turns(interval, ASK_AGAIN)
+        self._turns = Turns(interval)
         self._capture = Capture(Held())  # the last one
         self._announced = Announced(session)
         self._passed = threading.Event()  # whether all workers have done all there is to do after the last one's step
@@ -94,7 +92,7 @@ class Snapshots:
     def close(self) -> None:
         """No more steps will come."""
         self._passed.set()
-        self._announced.close()
+        self._announced.close(self.run.finish_writing)
 
     def at_stop(self, setup: FitSetup, engine: Engine, epoch: int, batch: int, callbacks: FitCallbacks) -> None:
         """Take a snapshot of a fit that stops there. Every worker calls it; arguments and errors as of `after_step`."""

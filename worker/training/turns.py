@@ -12,14 +12,14 @@ import time
 from .snapshot_options import Interval
 
 SOON = 0.05  # seconds after which a snapshot that was put off is asked for again
+ASK_AGAIN = 0.5  # seconds between two questions at most: a signal may have asked rank 0 for a snapshot meanwhile
 
 
 class Turns:
     """The turns of one loop, or of a fit. `cost` is what the last snapshot took, in seconds."""
 
-    def __init__(self, interval: Interval, longest: float = math.inf) -> None:
-        """`longest`: seconds between two questions at most, if `hurry` is to be noticed; without, as many as fit."""
-        self._interval, self._longest, self.cost = interval, longest, 0.0
+    def __init__(self, interval: Interval) -> None:
+        self._interval, self.cost = interval, 0.0
         self._last = self._asked = time.monotonic()  # the last snapshot, the last question
         self._calls, self._wanted = 0, 1  # since the last question, and how many make the next one
         self._pending = False  # one is due, as all workers know: this call's, or the last one was still being written
@@ -38,23 +38,26 @@ class Turns:
         if self._interval.steps is not None and not self._pending:
             # Not every step needs a call, so one may pass the very step.
             self._pending = step // self._interval.steps > last // self._interval.steps
-            if self._pending or self._longest == math.inf:
-                return self._pending
+            if self._pending:
+                return True
         return self._calls >= self._wanted if together else self.due()
 
     def due(self) -> bool:
         """Whether a snapshot is wanted now. On rank 0, whose clock counts."""
-        if self._pending or self._hurried:
-            return True
-        return self._interval.steps is None and time.monotonic() - self._last >= self._interval.pause(self.cost)
+        return self._pending or self._hurried or self._left() <= 0
 
     def next(self) -> int:
         """How many calls may pass until the next question. On rank 0."""
-        now = time.monotonic()
-        pace = max(now - self._asked, 1e-9) / max(self._calls, 1)
-        left = SOON if self.due() else min(self._last + self._interval.pause(self.cost) - now, self._longest)
+        pace = max(time.monotonic() - self._asked, 1e-9) / max(self._calls, 1)
+        left = SOON if self.due() else min(self._left(), ASK_AGAIN)
         # At most twice as many as before: the first calls of a loop are often quick ones.
         return max(1, min(int(left / pace), 2 * self._wanted))
+
+    def _left(self) -> float:
+        """Seconds until a snapshot is due by the clock."""
+        if self._interval.steps is not None:
+            return math.inf
+        return self._last + self._interval.pause(self.cost) - time.monotonic()
 
     def settle(self, taken: bool, put_off: bool = False, calls: int = 1) -> None:
         """Note what came of the question, and how many calls may pass until the next."""

@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import time
+import venv
+from pathlib import Path
 
 import cluster_scripts
 import numpy as np
@@ -41,6 +44,7 @@ int clock_gettime(clockid_t which, struct timespec *now) {
     return failed;
 }
 """
+SOURCES = Path(__file__).parents[3]
 LEASE = 6  # seconds, where a host is lost: it is seen soon
 
 
@@ -165,6 +169,29 @@ def test_sync_copies_the_folder(start, network, tmp_path, clean):
     assert job.finish() == 0, job.text
     assert sorted(job.lines) == [f"w{rank} | copied {there} 2" for rank in (0, 1)]
     assert clean(0)
+
+
+def test_hosts_without_the_sources(start, network, clean):
+    """`--python` has pushgrad installed; where the tests' own sources are, the hosts have an empty folder."""
+    packages, there = network.folder / "packages", network.folder / "installed"
+    packages.mkdir()
+    venv.create(there, symlinks=True)
+    own = next(there.glob("lib/python*/site-packages"))
+    (own / "others.pth").write_text(f"{packages}\n")
+    beside = shutil.ignore_patterns(".*", "tests", "docs", "examples", "benchmarks", "out", "__pycache__")
+    shutil.copytree(SOURCES, own / "pushgrad", ignore=beside)
+    for host in network.hosts:
+        host.run("mount", "--bind", sysconfig.get_path("purelib"), packages)
+        host.run("mount", "-t", "tmpfs", "tmpfs", SOURCES)
+    try:
+        text = f"{cluster_scripts.SUM}print(mx.__file__)\n"
+        job = start(text, options=["--python", there / "bin" / "python"])
+        assert job.finish() == 0, job.text
+        assert [line.partition("| ")[2] for line in job.lines if "| /" in line] == [f"{own}/pushgrad/__init__.py"] * 3
+        assert clean()
+    finally:
+        for host in network.hosts:
+            host.run("umount", "--lazy", SOURCES)
 
 
 def test_a_worker_whose_disk_is_full(start, network, clean, tmp_path):

@@ -6,10 +6,10 @@ import pytest
 from llvmlite import ir
 
 from pushgrad.worker.cpu import vectors
-from pushgrad.worker.cpu.array_module import NUMPY
 from pushgrad.worker.cpu.matmul import matmul
+from pushgrad.worker.cpu.panels import address
 from pushgrad.worker.cpu.register_tile import register_tile
-from pushgrad.worker.cpu.tile_product import LOWEST, list_rows, multiply, product
+from pushgrad.worker.cpu.tile_product import LOWEST, list_rows, multiply
 
 
 def normal(seed, *shape):
@@ -25,9 +25,9 @@ def test_a_tile_has_the_same_bits_at_every_width(monkeypatch):
 
         @numba.njit
         def run(a, b, s, c, lines, tile=tile):
-            list_rows(a.ctypes.data, 40, 3, lines.ctypes.data)
-            addresses = lines.ctypes.data, b.ctypes.data, s.ctypes.data, c.ctypes.data
-            tile(addresses[0], 1, addresses[1], 16, addresses[2], 16, addresses[3], 16, 3, 40, np.float32(-2))
+            lines_, a_, b_ = address(lines), address(a), address(b)
+            list_rows(a_, 40, 3, lines_)
+            tile(lines_, 1, b_, 16, address(s), 16, address(c), 16, 3, 40, np.float32(-2))
 
         run(a, b, begun, out, np.empty(16, np.int64))
         made.append(out)
@@ -43,13 +43,12 @@ def test_products_of_any_number_of_rows(rows):
     @numba.njit
     def run(a, b, s, c, begins):
         # A transposed, B a plain matrix of two panels, C in panels.
-        lines, count = np.empty(48, np.int64), a.shape[1]
-        list_rows(a.ctypes.data, 1, count, lines.ctypes.data)
-        start, strides = (c.ctypes.data, (16, 16 * count)) if begins else (s.ctypes.data, (0, 0))
-        target, shape = (16, 16 * count), (count, 32, 9)
-        multiply(
-            lines.ctypes.data, count, b.ctypes.data, (32, 16), start, strides, c.ctypes.data, target, shape, LOWEST, 0
-        )
+        lists, count, panels = np.empty(48, np.int64), a.shape[1], (16, 16 * a.shape[1])
+        lines, a_, b_ = address(lists), address(a), address(b)
+        list_rows(a_, 1, count, lines)
+        c_ = address(c)
+        start, strides = (c_, panels) if begins else (address(s), (0, 0))
+        multiply(lines, count, b_, (32, 16), start, strides, c_, panels, (count, 32, 9), LOWEST, 0)
 
     out = np.full((2, rows, 16), np.nan, np.float32)
     run(a, b, np.zeros(16, np.float32), out, False)
@@ -79,7 +78,7 @@ def test_any_shape_and_strides(shape, turned):
     assert (room == 7).all()  # nothing was written around the product
     first = normal(9, rows)
     out = np.empty(expected.shape, np.float32)
-    matmul(left, right, out, np.repeat(first[:, None], 16, axis=1), np.float32(0))
+    matmul(left, right, out, np.repeat(first[:, None], 16, axis=1), rectified=True)
     np.testing.assert_allclose(out, np.maximum(expected + first[:, None], 0), rtol=1e-4, atol=1e-4)
 
 
@@ -105,46 +104,25 @@ def test_a_number_is_one_chain_of_fused_multiply_adds():
 
 def test_nan_comes_through_a_least():
     left, out = np.full((2, 3), np.nan, np.float32), np.empty((2, 20), np.float32)
-    matmul(left, np.ones((3, 20), np.float32), out, None, np.float32(0))
+    matmul(left, np.ones((3, 20), np.float32), out, rectified=True)
     assert np.isnan(out).all()
 
 
 def test_a_row_that_all_rows_begin_with():
     left, right, first, out = normal(14, 7, 30), normal(15, 30, 20), np.zeros(32, np.float32), np.empty((7, 20), "f")
     first[:20] = normal(16, 20)
-
-    @numba.njit
-    def run(a, b, s, c, room):
-        s_strides, shape = (0, 16), (7, 20, 30)
-        a_, b_, s_, c_ = a.ctypes.data, b.ctypes.data, s.ctypes.data, c.ctypes.data
-        product(a_, (30, 1), b_, (20, 1), s_, s_strides, c_, (20, 16), shape, LOWEST, room.ctypes.data)
-
-    run(left, right, first, out, np.empty(1 << 18, np.float32))
+    matmul(left, right, out, first)
     np.testing.assert_allclose(out, first[:20] + left @ right, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ((4, 3), (3, 5)),
-        ((2, 4, 3), (3, 5)),
-        ((1, 2, 4, 3), (6, 1, 3, 5)),
-        ((3,), (3, 5)),
-        ((0, 3), (3, 5)),
-        ((2, 0), (0, 3)),
-    ],
-)
-def test_what_operators_multiply(left, right):
-    a, b = normal(17, *left), normal(18, *right)
-    expected = np.matmul(a.astype(np.float64), b)
-    made = NUMPY.matmul(a, b)
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-5)
-    out = np.empty(expected.T.shape, np.float32).T  # rows that are no runs of memory
-    assert NUMPY.matmul(a, b, out=out) is out
-    np.testing.assert_array_equal(out, made)
-
-
-def test_doubles_are_multiplied_by_numpy():
-    a, b = np.random.default_rng(19).standard_normal((2, 4, 4))
-    np.testing.assert_array_equal(NUMPY.matmul(a, b), a @ b)
+def test_several_products():
+    left, rights, outs = normal(20, 7, 30), normal(21, 3, 30, 20), np.empty((3, 7, 20), np.float32)
+    matmul(left, rights, outs)
+    np.testing.assert_allclose(outs, left @ rights, rtol=1e-5, atol=1e-5)
+    total = np.ones((7, 7), np.float32)
+    matmul(outs, outs.transpose(0, 2, 1), total, adds=True)
+    np.testing.assert_allclose(total, 1 + (outs @ outs.transpose(0, 2, 1)).sum(axis=0), rtol=1e-4, atol=1e-4)
+    panels = np.full((3, 2, 8, 16), 7, np.float32)
+    matmul(left, np.pad(rights, ((0, 0), (0, 0), (0, 12))), panels[:, :, :7])
+    np.testing.assert_array_equal(panels[:, :, :7].transpose(0, 2, 1, 3).reshape(3, 7, 32)[:, :, :20], outs)
+    assert (panels[:, :, 7] == 7).all()

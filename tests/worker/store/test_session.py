@@ -1,5 +1,6 @@
 """How a worker leaves: in order, too early, by an error, by a signal, and because of others."""
 
+import json
 import os
 import signal
 
@@ -35,13 +36,39 @@ def test_gather_and_barrier(new_job):
     assert [job.out(f"worker{rank}") for rank in range(3)] == [f"{rank} 3 True\n" for rank in range(3)]
 
 
-def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
-    job = new_job(1, 1)
-    told = "fit=1, epoch=2, step=3, samples_per_second=4.0, epochs=5, steps=6, seconds_left=7.5"
-    job.start(code(f"session.progress({told}, metric=lambda: 'accuracy=0.5')"))
-    assert job.event("joined", role="worker")["pid"] == job.processes["worker0"].pid
-    progress = job.event("progress")
-    assert progress == {
+ALONE = """
+full = dict(fit=1, epoch=2, step=3, samples_per_second=4.0, epochs=5, steps=6, seconds_left=7.5)
+session.progress(metric=lambda: 'accuracy=0.5', **full)
+session.progress(fit=1, epoch=2, step=4, samples_per_second=4.0)
+many = ' '.join(f'metric{n}={n / 7}' for n in range(20))
+session.progress(fit=1, epoch=2, step=5, samples_per_second=4.0, metric=lambda: many, at_once=True)
+try:
+    with session.running('fit'):
+        raise ValueError
+except ValueError:
+    print('on')
+session.close()
+try:
+    session.barrier()
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(new_shared_job):
+    """A job of one worker that has ended well, and what its launcher was told."""
+    job = new_shared_job(1, 1).start(code(ALONE))
+    events = [json.loads(line) for line in job.status]
+    job.succeed()
+    return job, events
+
+
+def test_the_launcher_is_told_who_joins_trains_and_leaves(alone):
+    job, events = alone
+    (joined,) = [event for event in events if event["event"] == "joined" and event["role"] == "worker"]
+    assert joined["pid"] == job.processes["worker0"].pid
+    assert next(event for event in events if event["event"] == "progress") == {
         "event": "progress",
         "rank": 0,
         "fit": 1,
@@ -53,27 +80,25 @@ def test_the_launcher_is_told_who_joins_trains_and_leaves(new_job):
         "steps": 6,
         "seconds_left": 7.5,
     }
-    assert job.event("left", role="worker")["rank"] == 0
-    assert job.event("done")
-    job.succeed()
+    (left,) = [event for event in events if event["event"] == "left" and event["role"] == "worker"]
+    assert left["rank"] == 0
+    assert events[-1]["event"] == "done"
 
 
-def test_progress_is_told_now_and_then_or_at_once(new_job):
-    job = new_job(1, 1)
-    said = "' '.join(f'metric{n}={n / 7}' for n in range(20))"
-    job.start(
-        code(
-            "told = dict(fit=1, epoch=1, samples_per_second=4.0)\n"
-            "session.progress(step=1, **told)\nsession.progress(step=2, **told)\n"
-            f"session.progress(step=3, **told, metric=lambda: {said}, at_once=True)"
-        )
-    )
-    assert job.event("progress")["step"] == 1
-    second = job.event("progress")
+def test_progress_is_told_now_and_then_or_at_once(alone):
+    first, second = (event for event in alone[1] if event["event"] == "progress")
     words = second["metric"].split()
-    assert second["step"] == 3 and words == [f"metric{n}={n / 7}" for n in range(len(words))], "whole numbers only"
+    assert first["step"] == 3 and second["step"] == 5
+    assert words == [f"metric{n}={n / 7}" for n in range(len(words))], "whole numbers only"
     assert 200 < len(second["metric"]) <= 256
-    job.succeed()
+
+
+def test_an_exception_that_is_caught_around_a_fit_is_no_error(alone):
+    assert alone[0].out("worker0").splitlines()[0] == "on"
+
+
+def test_a_closed_session_cannot_be_used(alone):
+    assert "this process has left its job" in alone[0].out("worker0").splitlines()[1]
 
 
 def test_an_uncaught_exception_ends_the_job_at_once_and_is_named(new_job):
@@ -106,14 +131,6 @@ def test_leaving_in_the_middle_of_a_fit_is_an_error(new_job, ending):
     assert "exited before its fit had ended" in job.err("worker1")
 
 
-def test_an_exception_that_is_caught_around_a_fit_is_no_error(new_job):
-    job = new_job(1, 1)
-    job.start(
-        code("try:\n    with session.running('fit'):\n        raise ValueError\nexcept ValueError:\n    print('on')")
-    )
-    job.succeed()
-
-
 def test_exit_codes_of_scripts_stay(new_job):
     job = new_job(1, 1)
     job.start(code("sys.exit(3)"))
@@ -126,13 +143,6 @@ def test_a_barrier_that_a_worker_has_left_behind_fails_at_once(new_job):
     codes = job.wait(30)
     assert codes["worker0"] == 1
     assert 'worker 1 left the job before "barrier"' in job.err("worker0")
-
-
-def test_a_closed_session_cannot_be_used(new_job):
-    job = new_job(1, 1)
-    job.start(code("session.close()\ntry:\n    session.barrier()\nexcept Exception as error:\n    print(error)"))
-    job.succeed()
-    assert "this process has left its job" in job.out("worker0")
 
 
 LONG = """

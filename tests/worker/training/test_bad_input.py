@@ -48,7 +48,7 @@ def test_x_and_y_of_different_lengths(data):
         DataError,
         lambda: train(X=data, y=Y[:30]),
         f"X and y have different numbers of examples: X has 40 (shape {data.shape}), y has 30",
-        "first axis of X is the example",
+        "The examples are the first axis of X",
     )
 
 

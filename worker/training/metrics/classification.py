@@ -11,7 +11,7 @@ import numpy as np
 from ....common.checks import whole_number
 from ....common.errors import DataError
 from ...array import Array
-from .base import ratio
+from .base import Head, ratio
 from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
 
 
@@ -29,6 +29,14 @@ class Accuracy(ClassMetric):
 
     def __init__(self, name: str = "accuracy", **options: Unpack[ClassOptions]) -> None:
         super().__init__(name, **options)
+
+    def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
+        if self.axis in (None, 1) and self.ignored(head) is None and isinstance(output, np.ndarray):
+            from ...cpu.class_scores import hits, takes  # imports numba, which takes a while
+
+            if takes(label, output):
+                return hits(label, output), label.size
+        return super()._pair(label, output, head)
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
         right = likeliest(output) == true_class(label)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 CPUS = 3  # of each node
-PATIENCE = 120  # seconds in which a node must start; Ray itself would give it 30
+PATIENCE = 240  # seconds in which a node must start; Ray itself would give it 30
 # Actors are as urgent as the other tests, and none are started before somebody asks for them.
 SETTINGS = {
     "RAY_worker_niceness": "0",
     "RAY_prestart_worker_first_driver": "0",
     "RAY_gcs_server_port_wait_time_s": str(PATIENCE),
+    "RAY_raylet_start_wait_time_s": str(PATIENCE),
 }
 CLUSTER = f"""
 import socket, sys, time
@@ -31,12 +32,17 @@ def patiently(*arguments):
             time.sleep(0.1)
 get_node, services.get_node = services.get_node, patiently
 head = {{"num_cpus": {CPUS}, "temp_dir": sys.argv[1], "include_dashboard": True, "dashboard_port": 0}}
-head["dashboard_agent_listen_port"] = 0  # which submits jobs; else another cluster on this host might have its port
-with socket.create_server(("", 0)) as taken:
-    head["ray_client_server_port"] = client_port = taken.getsockname()[1]
-cluster = Cluster(initialize_head=True, head_node_args=head)
+def free_port():
+    with socket.create_server(("", 0)) as taken:
+        return taken.getsockname()[1]
+# Of agents of a node, one of which submits jobs. Those that choose their ports themselves must do so within 20 s.
+AGENTS = ("dashboard_agent_listen_port", "metrics_agent_port", "metrics_export_port", "runtime_env_agent_port")
+def ports():
+    return {{name: free_port() for name in AGENTS}}
+client_port = free_port()
+cluster = Cluster(initialize_head=True, head_node_args=dict(head, ray_client_server_port=client_port, **ports()))
 def add_node(**resources):
-    node = cluster.add_node(wait=False, **resources)
+    node = cluster.add_node(wait=False, **resources, **ports())
     cluster._wait_for_node(node, {PATIENCE})
     return node
 add_node(num_cpus={CPUS})

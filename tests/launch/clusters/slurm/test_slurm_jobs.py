@@ -221,11 +221,12 @@ def test_a_requeued_job_goes_on(start, slurm, has_same_bits):
 def test_a_job_that_ran_into_its_time_limit_goes_on(start, slurm, has_same_bits):
     """No snapshot would have been due: what it goes on from was taken when Slurm announced the end."""
     options = ["--submit", "-n", "2", "--snapshot", "3600s", "--slurm", "nodes=2"]
-    options += ["--slurm", "time=1", "--slurm", "signal=B:USR1@50"]
+    options += ["--slurm", "time=2", "--slurm", "signal=B:USR1@60"]
     job = start(cluster_scripts.TOO_SLOW, "limited", options=options)
+    job.wait_for("SIGUSR1 is passed on to w0")
     assert job.finish() != 0, job.text
     number = re.search(r"Slurm job (\d+): ", job.text)[1]
-    assert f"Slurm job {number}: TIMEOUT" in job.text and "SIGUSR1 is passed on to w0" in job.text, job.text
+    assert f"Slurm job {number}: TIMEOUT" in job.text, job.text
     slurm.run("scontrol", "requeue", number)
     slurm.run("scontrol", "update", f"jobid={number}", "StartTime=now")
     slurm.until(lambda: slurm.job(number)["JobState"] == "COMPLETED")
