@@ -28,6 +28,7 @@ def fake_machine():
 def threads_for_small_networks_too(monkeypatch):
     """The networks of these tests are small; what is tested about threads must not happen on a single one."""
     monkeypatch.setattr(executor, "WORK_OF_ONE", 0.0)
+    monkeypatch.setattr(executor, "WORK_OF_ONE_COMPILED", 0.0)
 
 
 def run_forward(op: Operator, inputs: Arrays, step: Step | None = None) -> list[Array]:

@@ -7,7 +7,6 @@ import pushgrad as mx
 from pushgrad.common.call_table import in_python
 from pushgrad.common.errors import DataError
 from pushgrad.worker.cpu.row_kernel import RowKernel
-from pushgrad.worker.execution import executor as executor_module
 from pushgrad.worker.profiling.spans import recorder
 
 
@@ -33,8 +32,6 @@ def branches():
 
 def bound(symbol, slices, rows=11, threads=2, monkeypatch=None, **options):
     if monkeypatch is not None:
-        monkeypatch.setattr(executor_module, "WORK_OF_ONE", 0)
-        monkeypatch.setattr(executor_module, "WORK_OF_ONE_COMPILED", 0)
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
     executor = symbol.simple_bind(data=(rows, 6), slices=slices, **options)
     rng = np.random.default_rng(5)

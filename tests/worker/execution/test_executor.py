@@ -72,7 +72,7 @@ def test_threads_do_not_change_bits(monkeypatch):
 
 @pytest.mark.parametrize("rows, threads", [(4, 1), (400, 3)])
 def test_a_small_network_is_one_threads_work(monkeypatch, rows, threads):
-    monkeypatch.setattr(executor_module, "WORK_OF_ONE", 3e7)
+    monkeypatch.setattr(executor_module, "WORK_OF_ONE_COMPILED", 3e6)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     symbol = mx.symbol.FullyConnected(mx.symbol.Variable("data"), num_hidden=100, name="fc")
     assert symbol.simple_bind(slices=4, data=(rows, 500)).threads == threads
