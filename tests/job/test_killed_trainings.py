@@ -12,7 +12,8 @@ import sys
 import pytest
 
 # Three fits, or one, of a network with what has a state of its own. `kill` is [rank, fit, step, seconds after it]; with
-# `committed` it waits for a snapshot of such a name: they are written beside the steps, on a slow disk much later.
+# `committed` it is the first step from there on at which there is a snapshot of such a name: they are written beside
+# the steps, on a slow disk much later.
 TRAINS = """
 import json, os, pathlib, signal, sys, threading, time, zlib
 import numpy as np
@@ -28,12 +29,21 @@ class Killer:
 
     def batch_end(self, param):
         self.step += 1
-        rank, *place, seconds = options["kill"] or [None, None, None, 0]
-        if place == [self.fit, self.step] and rank == mx.rank():
-            while options["committed"] and not any(pathlib.Path("snapshots").rglob(options["committed"])):
-                time.sleep(0.01)
+        rank, fit, step, seconds = options["kill"] or [None, None, None, 0]
+        if [rank, fit] != [mx.rank(), self.fit]:
+            return
+        if self.step == step and not options["committed"] or self.step >= step and self.is_there():
             kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
             threading.Timer(seconds, kill).start() if seconds else kill()
+
+    def is_there(self):
+        # Each step waits for a moment only: a snapshot may need further steps to be taken.
+        until = time.monotonic() + 1
+        while options["committed"] and time.monotonic() < until:
+            if any(pathlib.Path("snapshots").rglob(options["committed"])):
+                return True
+            time.sleep(0.01)
+        return False
 
     def state(self):
         return {"step": self.step}
