@@ -154,7 +154,9 @@ def _version(context: click.Context, option: click.Parameter, value: bool) -> No
     metavar="N",
     help="How often the job may restart after a death.  [default: 3 if it can resume from snapshots, else 0]",
 )
-@click.option("--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s or 200steps.")
+@click.option(
+    "--snapshot", metavar="EVERY", help="How often the training's state is kept, such as 30s, 10m or 200steps."
+)
 @click.option("--resume", metavar="auto|PATH", help="Resume from the last snapshot, or from those in PATH.")
 @click.option(
     "--on-snapshot-failure",

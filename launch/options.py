@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from ..common.errors import JobError
+from ..common.errors import JobError, ParameterError
 from ..common.job import start_timeout as start_timeout_in
+from ..common.snapshot_interval import Interval
 from ..common.snapshot_names import EVERY, FAILURE, RESUME, WHERE
 from ..common.tracker_roles import tracker_variables
 from .clusters.engine import check_options, engine
@@ -81,7 +82,11 @@ def make_job(options: Options, environ: Mapping[str, str] | None = None) -> Job:
 
 
 def _fit_options(options: Options) -> dict[str, str]:
-    """What options say of every fit of the script, as variables; the workers check them."""
+    """What options say of every fit of the script, as variables; the workers check the others."""
+    try:
+        Interval.parse(options.snapshot or "off", "--snapshot")
+    except ParameterError as error:
+        raise JobError(str(error)) from None
     given = {
         EVERY: options.snapshot,
         RESUME: options.resume,

@@ -84,6 +84,7 @@ def test_two_jobs_have_two_names(train):
         ({"timeout": float("nan")}, ["--timeout", "nan"]),
         ({"grace_period": -1.0}, ["--grace-period", "0 or more"]),
         ({"max_restarts": -1}, ["--max-restarts", "0 or more"]),
+        ({"snapshot": "often"}, ["--snapshot: expected such as 30s", "got 'often'"]),
         ({"env": ["NAME"]}, ["--env", "NAME=VALUE"]),
         ({"env": ["=value"]}, ["--env", "NAME=VALUE"]),
         ({"env": ["DMLC_ROLE=server"]}, ["--env DMLC_ROLE", "Leave it out"]),

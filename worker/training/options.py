@@ -120,7 +120,7 @@ EXPLAINED = {
     "kvstore": '"auto": dist_sync in a job, else local; or another name, or a store of mx.kv.create; None: no store',
     "shuffle": "reorder the examples of arrays in each epoch",
     "verbose": 'False: print nothing; "r": only lines, as in R; True: also a bar, and on a terminal four digits',
-    "snapshot": 'how often the state is kept: "30s", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
+    "snapshot": 'how often the state is kept: "30s", "10m", "200steps", "auto", "off"; None: PUSHGRAD_SNAPSHOT decides',
     "resume": 'resume from a snapshot: "auto", a path, "off"; True: or a checkpoint; None: PUSHGRAD_RESUME',
     "on_nan": 'if a gradient has NaN or infinity: "error", "skip", "stop", "allow"; None: PUSHGRAD_ON_NAN or "error"',
 }

@@ -1,13 +1,12 @@
 """When snapshots are taken, where they are kept, and whether a training goes on from one: fit's options, or variables.
 
-PUSHGRAD_SNAPSHOT=30s|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
+PUSHGRAD_SNAPSHOT=30s|10m|200steps|auto|off     PUSHGRAD_SNAPSHOT_DIR=folder     PUSHGRAD_RESUME=auto|path|off
 PUSHGRAD_ON_SNAPSHOT_FAILURE=warn|stop
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,37 +14,10 @@ from pathlib import Path
 
 from ...common.errors import ParameterError
 from ...common.job import generation
+from ...common.snapshot_interval import Interval
 from ...common.snapshot_names import EVERY, FAILURE, RESUME, WHERE
 from ..atomic_files import PathLike
 from ..files.snapshot_folder import split
-
-_INTERVAL = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|steps?)")
-_LEAST_SECONDS, _SHARE = 10.0, 100  # "auto": at least so long, and a hundred times what a snapshot costs
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Between two snapshots: so many `steps`, or so many `seconds`, or neither, and it depends on what they cost."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    @staticmethod
-    def parse(text: str, where: str) -> Interval | None:
-        """What "200steps", "30s" or "auto" mean; None for "off" and "". Raises ParameterError naming `where`."""
-        text = text.strip()
-        if text in ("", "off"):
-            return None
-        if text == "auto":
-            return Interval()
-        match = _INTERVAL.fullmatch(text)
-        if match is None or not float(match[1]) or (match[2] != "s" and "." in match[1]):
-            raise ParameterError(where, expected="such as 30s, 200steps, auto or off", got=repr(text))
-        return Interval(seconds=float(match[1])) if match[2] == "s" else Interval(steps=int(match[1]))
-
-    def pause(self, cost: float) -> float:
-        """Seconds between two snapshots, where steps do not decide; each costs `cost` of them."""
-        return self.seconds if self.seconds is not None else max(_LEAST_SECONDS, _SHARE * cost)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Any
 
+from ...common.snapshot_interval import Interval
 from .. import output_marks
 from ..files import snapshot
 from ..files.state_tree import copied
@@ -22,7 +23,6 @@ from .engine import Engine, FitSetup
 from .fit_callbacks import FitCallbacks
 from .fit_state import FitState
 from .script_run import Identity, ScriptRun
-from .snapshot_options import Interval
 from .turns import Turns
 from .whole_snapshot import write_whole
 

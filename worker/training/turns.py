@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 
-from .snapshot_options import Interval
+from ...common.snapshot_interval import Interval
 
 SOON = 0.05  # seconds after which a snapshot that was put off is asked for again
 ASK_AGAIN = 0.5  # seconds between two questions at most: a signal may have asked rank 0 for a snapshot meanwhile

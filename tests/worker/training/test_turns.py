@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.training.snapshot_options import Interval
+from pushgrad.common.snapshot_interval import Interval
 from pushgrad.worker.training.turns import Turns
 
 
