@@ -95,10 +95,13 @@ def test_two_workers_with_one_thread_each_are_a_local_run_with_two(train):
 
 @pytest.mark.long
 def test_three_workers_come_out_nearly_the_same(train, tmp_path):
-    """100 rows in shares of 33, 33 and 34: other slices than a local run's, so other roundings."""
+    """100 rows in shares of 33, 33 and 34: other slices than a local run's, so other roundings.
+
+    Over two steps only: sooner or later the maximum of some pooling window is another one, which is no rounding.
+    """
     trained, _ = train(batch_size=100, rows=6000)
     np.savez(tmp_path / "trained.npz", **trained)
-    options = {"batch_size": 100, "rows": 1970, "start": str(tmp_path / "trained.npz")}
+    options = {"batch_size": 100, "rows": 170, "start": str(tmp_path / "trained.npz")}
     nearly_the_same(train(**options), train(3, 1, **options))
 
 
@@ -124,5 +127,5 @@ def test_sixteen_workers_and_four_servers(train, tmp_path):
     assert same_bits(shared, alone)
     held = json.loads((tmp_path / "out-16-4" / "servers.json").read_text())
     parameters = sum(array.nbytes for array in alone.values())
-    metric = 2 * 8 * (1 + 16)  # correct and counted, float64, summed without momentum
-    assert sum(held) == parameters * (1 + 1 + 16) + metric
+    figures = 4 * 8 * (1 + 16)  # of the metric and the loss: sum and count, float64, summed without momentum
+    assert sum(held) == parameters * (1 + 1 + 16) + figures
