@@ -58,14 +58,14 @@ cluster.shutdown()
 
 
 class Cluster:
-    """The running cluster: its `address`, those of its Jobs (`jobs`) and for Ray's client (`client`), and `python`,
-    which has Ray and pushgrad.
+    """The running cluster: its `address`, those of its Jobs (`jobs`) and for Ray's client (`client`), its `folder`, and
+    `python`, which has Ray and pushgrad.
 
     In `env` the commands of both are found.
     """
 
     def __init__(self, python, folder):
-        self.python = python
+        self.python, self.folder = python, folder
         self.env = {"PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
         self._process = subprocess.Popen(
             [python, "-c", CLUSTER, folder],

@@ -44,17 +44,30 @@ def start(ray, launch, script):
     return start
 
 
-def actors():
-    """Pids of the actors that live, by their numbers."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if (entry / "cmdline").read_bytes().startswith(b"ray::Holder"):
-                agent = (entry / "task" / entry.name / "children").read_text().split()[0]
-                found[int(Path("/proc", agent, "cmdline").read_bytes().split(b"\0")[-3])] = int(entry.name)
-        except (OSError, IndexError):  # no process, or one that has ended
-            pass
-    return found
+@pytest.fixture
+def actors(ray):
+    """Pids of this cluster's actors that live, by their numbers: a function."""
+
+    def actors():
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                if (entry / "cmdline").read_bytes().startswith(b"ray::Holder") and ray.folder in command_of_parent(
+                    entry
+                ):
+                    agent = (entry / "task" / entry.name / "children").read_text().split()[0]
+                    found[int(Path("/proc", agent, "cmdline").read_bytes().split(b"\0")[-3])] = int(entry.name)
+            except (OSError, IndexError):  # no process, or one that has ended
+                pass
+        return found
+
+    return actors
+
+
+def command_of_parent(process):
+    """That of the raylet which has started an actor: it names its cluster's folder."""
+    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    return Path("/proc", parent, "cmdline").read_text()
 
 
 def arrays(folder, name, workers):
@@ -80,7 +93,7 @@ def test_two_nodes_train_to_the_bits_of_one_host(ray, start, launch, left_behind
     ("end", "code", "said"),
     [("sys.exit(3)", 3, "exited with code 3"), ("os.kill(os.getpid(), 9)", 137, "was killed by SIGKILL")],
 )
-def test_a_worker_s_end_is_that_of_the_job(start, left_behind, end, code, said):
+def test_a_worker_s_end_is_that_of_the_job(start, actors, left_behind, end, code, said):
     text = f"{cluster_scripts.SUM}\nimport os\nif store.rank == 1:\n    {end}\nstore.barrier()\n"
     job = start(text, options=["-n", "2"])
     assert job.finish() == code, job.text
@@ -88,7 +101,7 @@ def test_a_worker_s_end_is_that_of_the_job(start, left_behind, end, code, said):
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
-def test_an_actor_that_is_lost(start, left_behind):
+def test_an_actor_that_is_lost(start, actors, left_behind):
     job = start(WAIT, options=["-n", "2"])
     job.wait_for("| ready", 2)
     os.kill(actors()[3], signal.SIGKILL)
@@ -97,7 +110,7 @@ def test_an_actor_that_is_lost(start, left_behind):
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
-def test_a_lost_actor_is_replaced(start, launch, script, left_behind, tmp_path, ray):
+def test_a_lost_actor_is_replaced(start, actors, launch, script, left_behind, tmp_path, ray):
     """By one of the next generation, which goes on from the last snapshot."""
     job = start(cluster_scripts.INTERRUPTED, "restarted", options=["-n", "2", "--snapshot", "2steps", "--verbose"])
     job.wait_for("w0 | halted")
@@ -113,7 +126,7 @@ def test_a_lost_actor_is_replaced(start, launch, script, left_behind, tmp_path, 
         assert all((found[name] == expected[name]).all() for name in expected)
 
 
-def test_a_node_that_is_lost(ray, start, left_behind):
+def test_a_node_that_is_lost(ray, start, actors, left_behind):
     with ray.another_node():
         job = start(WAIT, options=["-n", "2", "--ray", "strategy=SPREAD"])
         job.wait_for("| ready", 2)
@@ -131,7 +144,7 @@ def test_launch_killed(ray, start, gone_within, way):
     assert gone_within(job.job_id, 10)
 
 
-def test_ctrl_c(start, left_behind):
+def test_ctrl_c(start, actors, left_behind):
     job = start(SAVE, options=["-n", "2"])
     job.wait_for("| ready", 2)
     job.send(signal.SIGINT)
@@ -185,14 +198,14 @@ def test_submitting_with_the_script_s_folder(ray, start, tmp_path):
     assert "w0 | sum [2. 2.] of 2" in job.lines and "worker 1 exited with code 7" in job.text
 
 
-def test_through_ray_s_client(ray, start, left_behind):
+def test_through_ray_s_client(ray, start, actors, left_behind):
     job = start(SUM, "7", address=ray.client, options=["-n", "2", "--sync"])
     assert job.finish() == 7, job.text
     assert "w0 | sum [2. 2.] of 2" in job.lines and "worker 1 exited with code 7" in job.text
     assert left_behind(job.job_id) == [] and actors() == {}
 
 
-def test_ctrl_c_of_a_submitted_job(ray, start):
+def test_ctrl_c_of_a_submitted_job(ray, start, actors):
     job = start(SAVE, address=ray.jobs, options=["-n", "2"])
     job.wait_for("| ready", 2)
     job.send(signal.SIGINT)
