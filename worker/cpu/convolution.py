@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ..array import Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
+from .activation import activate, multiply_by_slope
 from .convolution_by_window import DealtColumns
 from .convolution_rows import PatchRows
-from .elementwise import activate, multiply_by_slope
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
-from .elementwise import activate, multiply_by_slope
+from .activation import activate, multiply_by_slope
 from .gemm_bands import Band, cut
 from .image_columns import add_columns_to_image, deal_image, list_taps
 from .matmul import Listed, matmul, transpose_into

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..array import Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
+from .activation import activate, multiply_by_slope
 from .convolution_columns import ColumnsKernel
-from .elementwise import activate, multiply_by_slope
 from .pooling import PoolKernel
 from .scratch import scratch
 

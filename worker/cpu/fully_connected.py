@@ -9,7 +9,7 @@ from ...common.compiled_calls import integer, line, matrix
 from ...common.jit import kernel
 from ..array import Arrays, Gradients, aligned_empty, aligned_zeros
 from ..ops.operator import Step
-from .elementwise import activation_row, slope_row
+from .activation import activation_row, slope_row
 from .matmul import product_row
 from .plane_lanes import padded
 from .row_kernel import RowKernel

@@ -96,13 +96,13 @@ def _fully_connected(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shape
 
 
 def _activation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    from .elementwise import ActivationKernel
+    from .activation import ActivationKernel
 
     return ActivationKernel(chain[0].act_type)
 
 
 def _unary(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    from .elementwise import ActivationKernel
+    from .activation import ActivationKernel
 
     return ActivationKernel(chain[0].op_name())
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
-from .elementwise import activate, multiply_by_slope
+from .activation import activate, multiply_by_slope
 from .gemm_bands import Band, cut
 from .plane_lanes import LANES, padded
 from .scratch import scratch

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..cpu.elementwise import MONOTONE
+from ..cpu.activation import MONOTONE
 from ..cpu.registry import is_plain_convolution, pooling_tiles
 from ..graphs.node import Entry, Node
 
