@@ -28,42 +28,29 @@ def _same(number: Any) -> tuple[Any, ...]:
     return (number,)
 
 
-def _read(context: Any, address: Any) -> Any:
-    """The float at `address`."""
+def _reading(kind: Any, found: Any) -> Any:
+    """What reads a number of that type at an address."""
 
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        return build.load(build.inttoptr(args[0], FLOAT.as_pointer()))
+    def read(context: Any, address: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            return build.load(build.inttoptr(args[0], kind.as_pointer()))
 
-    return types.float32(types.int64), codegen
+        return found(types.int64), codegen
 
-
-def _write(context: Any, address: Any, number: Any) -> Any:
-    """Write a float to `address`."""
-
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        build.store(args[1], build.inttoptr(args[0], FLOAT.as_pointer()))
-        return cg.get_dummy_value()
-
-    return types.void(types.int64, types.float32), codegen
+    return intrinsic(read)
 
 
-def _read_address(context: Any, address: Any) -> Any:
-    """The address that is kept at `address`."""
+def _writing(kind: Any, given: Any) -> Any:
+    """What writes a number of that type to an address."""
 
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        return build.load(build.inttoptr(args[0], INT.as_pointer()))
+    def write(context: Any, address: Any, number: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            build.store(args[1], build.inttoptr(args[0], kind.as_pointer()))
+            return cg.get_dummy_value()
 
-    return types.int64(types.int64), codegen
+        return types.void(types.int64, given), codegen
 
-
-def _write_address(context: Any, address: Any, kept: Any) -> Any:
-    """Write `kept`, an address, to `address`."""
-
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        build.store(args[1], build.inttoptr(args[0], INT.as_pointer()))
-        return cg.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
+    return intrinsic(write)
 
 
 def _transpose_lines(context: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
@@ -104,10 +91,8 @@ def _transposed(build: ir.IRBuilder, rows: list[Any]) -> list[Any]:
 
 _copy = lines(_same)
 # What intrinsics are called with, in kernels, is not what their functions take.
-read: Any = intrinsic(_read)
-write: Any = intrinsic(_write)
-read_address: Any = intrinsic(_read_address)
-write_address: Any = intrinsic(_write_address)
+read, read_address = _reading(FLOAT, types.float32), _reading(INT, types.int64)
+write, write_address = _writing(FLOAT, types.float32), _writing(INT, types.int64)
 transpose_lines: Any = intrinsic(_transpose_lines)
 
 
