@@ -114,8 +114,9 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/rooms_picture.py
 
 # Strict: a link that leads nowhere is an error. Nothing is fetched.
+# With -m, because beside $(BIN)/mkdocs lies our command, $(BIN)/pushgrad, which griffe takes for the package.
 site: $(VENV)/installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # What the benchmarks compare with; kept apart, as their needs and ours differ.
 peers:
