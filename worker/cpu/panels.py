@@ -22,6 +22,7 @@ from .values import FLOAT, INT
 from .vectors import lines
 
 _FOUR = ir.VectorType(FLOAT, 4)
+ROWS_AT_ONCE = 8
 
 
 def _same(number: Any) -> tuple[Any, ...]:
@@ -115,13 +116,13 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
     Lanes that are missing in the last panel are zero.
     """
     along, across = strides
-    for first in range(0, lanes, LANES):
+    packed = 0
+    if across == 1:
+        packed = lanes // LANES * LANES
+        _pack_lines(source, along, depth, packed, target)
+    for first in range(packed, lanes, LANES):
         taken, panel, used = source + 4 * first * across, target + 4 * first * depth, min(LANES, lanes - first)
         whole, far = 0, 0  # lanes, and their places, that are moved as vectors
-        if across == 1 and used == LANES:
-            for k in range(depth):
-                _copy(taken + 4 * k * along, 0, panel + 4 * LANES * k, 0, LANES)
-            continue
         if along == 1:
             whole, far = used - used % 4, depth - depth % 4
             for lane in range(0, whole, 4):
@@ -130,6 +131,19 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
             for lane in range(whole if k < far else 0, LANES):
                 number = read(taken + 4 * (k * along + lane * across)) if lane < used else 0.0
                 write(panel + 4 * (LANES * k + lane), number)
+
+
+@kernel
+def _pack_lines(source: int, along: int, depth: int, lanes: int, target: int) -> None:
+    """As `pack`, where lanes lie side by side and fill their panels.
+
+    Some rows at a time: they are read side by side, as memory likes it, and each panel gets several lines in a row.
+    """
+    for begin in range(0, depth, ROWS_AT_ONCE):
+        end = min(begin + ROWS_AT_ONCE, depth)
+        for first in range(0, lanes, LANES):
+            for k in range(begin, end):
+                _copy(source + 4 * (k * along + first), 0, target + 4 * (first * depth + LANES * k), 0, LANES)
 
 
 @kernel

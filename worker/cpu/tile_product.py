@@ -16,18 +16,18 @@ from .register_tile import register_tile
 from .vectors import WIDTH
 
 # As many accumulators as fit beside the factors: AVX has 16 registers, AVX-512 and NEON have 32. Tiles of fewer rows
-# begin, where the others alone would not come out even.
-ROWS, FEW_ROWS = (16, 8) if WIDTH == 16 else (6, 4)
-TOGETHER = 1 if WIDTH == 16 else 3  # tiles that share a panel of B while it is in the first-level cache
-_tile, _low_tile = register_tile(ROWS, LANES), register_tile(FEW_ROWS, LANES)
+# begin, where the others alone would not come out even. Of AVX-512's two panels, the last may be alone.
+ROWS, FEW_ROWS, PANELS = (12, 8, 2) if WIDTH == 16 else (6, 4, 1)
+TOGETHER = 3  # tiles that share panels of B while those are in the first-level cache
+_tile, _low_tile = register_tile(ROWS, PANELS), register_tile(FEW_ROWS, PANELS)
+_slim_tile, _slim_low_tile = register_tile(ROWS, 1), register_tile(FEW_ROWS, 1)
 
 DEPTH = 256  # of parts: the rows of one factor and a panel of the other fit the first-level cache
 PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
-CORNER = TOGETHER * ROWS * LANES
 MOST_ROWS = 4096  # of a part of A, where the inner axis is short
-# Floats of working memory for `product`: the parts, what may be written behind one, a corner, a line of zeros, and the
+# Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, and the
 # addresses of rows.
-ROOM = PART_A + PART_B + CORNER + 2 * LANES + 2 * MOST_ROWS
+ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS
 LISTED = -(1 << 40)  # no stride of a matrix
 LOWEST = np.float32(-np.inf)
 
@@ -44,39 +44,25 @@ def multiply(
     c_strides: tuple[int, int],
     shape: tuple[int, int, int],
     least: np.float32,
-    corner: int,
 ) -> None:
     """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
 
     `a` is a table of the addresses of A's rows, as `list_rows` makes it, and `right` the stride from column to column.
-    B, S and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B and S must be
-    readable to the last panel's end, unless S is C itself. `corner` is room for CORNER floats.
+    B, S and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B must be
+    readable to the last panel's end.
     """
     rows, columns, depth = shape
-    row, lanes = 0, whole(LANES)
+    row = 0
     while row < rows:
         left = rows - row
-        used = min(left, _height(left))
-        for panel in range((columns + LANES - 1) // LANES):
-            factor, wide = b + 4 * panel * b_strides[1], min(LANES, columns - LANES * panel)
-            start, lds = s + 4 * (row * s_strides[0] + panel * s_strides[1]), s_strides[0]
-            out = c + 4 * (row * c_strides[0] + panel * c_strides[1])
-            target, ldc = out, c_strides[0]
-            if wide < LANES:  # the tile would write beyond the edge of C
-                target, ldc = corner, lanes
-                if start == out:
-                    _copy_block(start, lds, corner, lanes, used, wide)
-                    start, lds = corner, lanes
-            _rows(a + 8 * row, right, factor, b_strides[0], start, lds, target, ldc, left, depth, least)
-            if wide < LANES:
-                _copy_block(corner, lanes, out, c_strides[0], used, wide)
-        row += used
-
-
-@kernel
-def _is_low(left: int) -> bool:
-    """Whether the next tile has few rows, of so many that are left."""
-    return 0 < left % ROWS <= FEW_ROWS
+        for column in range(0, columns, LANES * PANELS):
+            panel = column // LANES
+            factor = b + 4 * panel * b_strides[1]
+            start = s + 4 * (row * s_strides[0] + panel * s_strides[1])
+            target = c + 4 * (row * c_strides[0] + panel * c_strides[1])
+            size = (left, columns - column, depth)
+            _rows(a + 8 * row, right, factor, b_strides, start, s_strides, target, c_strides, size, least)
+        row += _height(left)
 
 
 @kernel
@@ -89,6 +75,12 @@ def _height(left: int) -> int:
 
 
 @kernel
+def _is_low(left: int) -> bool:
+    """Whether the next tile has few rows, of so many that are left."""
+    return 0 < left % ROWS <= FEW_ROWS
+
+
+@kernel
 def list_rows(a: int, down: int, rows: int, table: int) -> None:
     """Write the addresses of a matrix's rows to `table`, the last one again and again up to a multiple of sixteen."""
     for row in range((rows + LANES - 1) // LANES * LANES):
@@ -97,27 +89,35 @@ def list_rows(a: int, down: int, rows: int, table: int) -> None:
 
 @kernel
 def _rows(
-    a: int, right: int, b: int, ldb: int, s: int, lds: int, c: int, ldc: int, left: int, depth: int, least: np.float32
+    a: int,
+    right: int,
+    b: int,
+    b_strides: tuple[int, int],
+    s: int,
+    s_strides: tuple[int, int],
+    c: int,
+    c_strides: tuple[int, int],
+    size: tuple[int, int, int],
+    least: np.float32,
 ) -> None:
-    """The next tiles of one panel, of so many rows that are left."""
+    """The next tiles, one below the other; `size` are the rows and columns that are left, and the depth."""
+    left, wide, depth = size
     for _ in range(TOGETHER):
         if left <= 0:
             return
-        if _is_low(left):
-            _low_tile(a, right, b, ldb, s, lds, c, ldc, min(FEW_ROWS, left), depth, least)
-            moved = FEW_ROWS
+        low, slim = _is_low(left), PANELS > 1 and wide <= LANES * (PANELS - 1)
+        height = FEW_ROWS if low else ROWS
+        used = min(height, left)
+        if low and slim:
+            _slim_low_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+        elif low:
+            _low_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+        elif slim:
+            _slim_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
         else:
-            _tile(a, right, b, ldb, s, lds, c, ldc, min(ROWS, left), depth, least)
-            moved = ROWS
-        left -= moved
-        a, s, c = a + 8 * moved, s + 4 * moved * lds, c + 4 * moved * ldc
-
-
-@kernel
-def _copy_block(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    for row in range(rows):
-        for column in range(columns):
-            write(target + 4 * (row * out + column), read(source + 4 * (row * apart + column)))
+            _tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+        left -= height
+        a, s, c = a + 8 * height, s + 4 * height * s_strides[0], c + 4 * height * c_strides[0]
 
 
 @kernel
@@ -147,9 +147,9 @@ def product(
     tall = _share(rows, min(PART_A // deep, MOST_ROWS))
     wide = _share(columns, PART_B // deep)
     panels, left = room, room + 4 * (PART_B + LANES)
-    corner, table = left + 4 * PART_A, left + 4 * (PART_A + CORNER + LANES)
+    zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
     if s == 0:
-        s, s_strides = corner + 4 * CORNER, (0, 0)
+        s, s_strides = zeros, (0, 0)
         for lane in range(LANES):
             write(s + 4 * lane, np.float32(0))
     for column in range(0, columns, wide):
@@ -175,7 +175,7 @@ def product(
                     start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
                 floor = least if k + inner == depth else LOWEST
                 strides, size = (whole(LANES), LANES * inner), (down, across, inner)
-                multiply(table, right, panels, strides, start, starts, out, c_strides, size, floor, corner)
+                multiply(table, right, panels, strides, start, starts, out, c_strides, size, floor)
 
 
 @kernel

@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from .values import FLOAT, INT, Value
+from .values import FLOAT, INT, Value, spread
 
 
 def _width() -> int:
@@ -29,6 +29,7 @@ def _width() -> int:
 
 WIDTH = _width()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
+_ALIGNED = ir.IntType(32)(4)  # bytes: as floats are, no more
 
 
 def load(build: ir.IRBuilder, address: Any) -> Any:
@@ -41,6 +42,31 @@ def load(build: ir.IRBuilder, address: Any) -> Any:
 def store(build: ir.IRBuilder, value: Any, address: Any) -> None:
     """Write a vector to `address`."""
     build.store(value, build.bitcast(address, VECTOR.as_pointer())).align = 4
+
+
+def load_part(build: ir.IRBuilder, address: Any, count: Any) -> Any:
+    """The first `count` numbers at `address`, which alone are read; zeros take the places of the others."""
+    zeros, pointer = ir.Constant(VECTOR, [0.0] * WIDTH), build.bitcast(address, VECTOR.as_pointer())
+    return _masked(build, "load", VECTOR, [pointer, _ALIGNED, _first(build, count), zeros])
+
+
+def store_part(build: ir.IRBuilder, value: Any, address: Any, count: Any) -> None:
+    """Write the first `count` numbers of a vector to `address`."""
+    pointer = build.bitcast(address, VECTOR.as_pointer())
+    _masked(build, "store", ir.VoidType(), [value, pointer, _ALIGNED, _first(build, count)])
+
+
+def _first(build: ir.IRBuilder, count: Any) -> Any:
+    """Which of the places of a vector are among the first `count`."""
+    places = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
+    return build.icmp_signed("<", places, spread(build, count, WIDTH))
+
+
+def _masked(build: ir.IRBuilder, does: str, gives: Any, arguments: list[Any]) -> Any:
+    """A call of one of LLVM's functions that load or store those numbers whose flag is set."""
+    name = f"llvm.masked.{does}.v{WIDTH}f32.p0v{WIDTH}f32"
+    kind = ir.FunctionType(gives, [argument.type for argument in arguments])
+    return build.call(build.module.globals.get(name) or ir.Function(build.module, kind, name), arguments)
 
 
 def lines(function: Callable[..., tuple[Any, ...]]) -> Any:
@@ -87,10 +113,3 @@ def _along_lines(build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], 
         read = [Value(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
         for i, made in enumerate(function(*read)):
             store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))
-
-
-def spread(build: ir.IRBuilder, number: Any) -> Any:
-    """A vector of one number."""
-    undefined = ir.Constant(VECTOR, ir.Undefined)
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-    return build.shuffle_vector(build.insert_element(undefined, number, ir.IntType(32)(0)), undefined, zeros)

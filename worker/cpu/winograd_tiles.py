@@ -67,7 +67,7 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     for n in range(len(tiles)):
         a, b = address(tiles[n]), address(weight[n])
         list_rows(a, inner, count, table)
-        multiply(table, one, b, panels, zero, (none, none), address(out[n]), strides, shape, LOWEST, none)
+        multiply(table, one, b, panels, zero, (none, none), address(out[n]), strides, shape, LOWEST)
 
 
 def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
@@ -95,7 +95,7 @@ def _multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: boo
         b, c = address(out_tiles[n]), address(total[n])
         list_rows(address(tiles[n]), 1, rows - 1, table)
         s, s_strides = (c, panels) if adds else (zero, (none, none))
-        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST, none)
+        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST)
 
 
 @kernel

@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from pushgrad.worker.cpu import vectors
 from pushgrad.worker.cpu.matmul import matmul
-from pushgrad.worker.cpu.panels import address
+from pushgrad.worker.cpu.panels import address, whole
 from pushgrad.worker.cpu.register_tile import register_tile
 from pushgrad.worker.cpu.tile_product import LOWEST, list_rows, multiply
 
@@ -21,13 +21,14 @@ def test_a_tile_has_the_same_bits_at_every_width(monkeypatch):
     for width in (4, 8, 16):  # LLVM splits vectors that the processor lacks
         monkeypatch.setattr(vectors, "WIDTH", width)
         monkeypatch.setattr(vectors, "VECTOR", ir.VectorType(vectors.FLOAT, width))
-        tile, out = register_tile(4, 16), np.empty((3, 16), np.float32)
+        tile, out = register_tile(4, 1), np.empty((3, 16), np.float32)
 
         @numba.njit
         def run(a, b, s, c, lines, tile=tile):
             lines_, a_, b_ = address(lines), address(a), address(b)
             list_rows(a_, 40, 3, lines_)
-            tile(lines_, 1, b_, 16, address(s), 16, address(c), 16, 3, 40, np.float32(-2))
+            rows = whole(16), whole(0)
+            tile(lines_, 1, b_, rows, address(s), rows, address(c), rows, 3, 16, 40, np.float32(-2))
 
         run(a, b, begun, out, np.empty(16, np.int64))
         made.append(out)
@@ -48,7 +49,7 @@ def test_products_of_any_number_of_rows(rows):
         list_rows(a_, 1, count, lines)
         c_ = address(c)
         start, strides = (c_, panels) if begins else (address(s), (0, 0))
-        multiply(lines, count, b_, (32, 16), start, strides, c_, panels, (count, 32, 9), LOWEST, 0)
+        multiply(lines, count, b_, (32, 16), start, strides, c_, panels, (count, 32, 9), LOWEST)
 
     out = np.full((2, rows, 16), np.nan, np.float32)
     run(a, b, np.zeros(16, np.float32), out, False)
