@@ -6,6 +6,7 @@ its bits depend neither on the tile nor on the processor.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from llvmlite import ir
@@ -21,26 +22,28 @@ from .vectors import load, load_part, store, store_part
 def register_tile(rows: int, panels: int) -> Any:
     """A tile of `rows` x 16 `panels` numbers, as a function for kernels.
 
-    What is made is called with (a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least). `a` is
-    where the addresses of A's rows are, and `right` the number of floats from column to column of A. The other letters
-    are addresses of matrices, with strides in floats: from row to row, and from panel to panel. Of the rows of S and C,
-    the first `used` exist: the others do the work of the last once more, and A's list goes on with it. Of their
-    columns, `wide` exist, some of them in the last panel; B has all. `depth`, at least 1, is the length of the inner
-    axis. Numbers below `least` become `least`; NaN stays.
+    What is made is called with (a, b, b_strides, s, s_strides, c, c_strides, used, wide, least). Of the matrices, b, s
+    and c are addresses, and strides count floats: from row to row, and from panel to panel. Of the rows of S and C, the
+    first `used` exist: the others do the work of the last once more. Of their columns, `wide` exist, some of them in
+    the last panel; B has all. Numbers below `least` become `least`; NaN stays.
+
+    A is given by (address, rows, offsets, runs, depth, right), for its number (i, k) may lie anywhere that is the sum
+    of a place for i and a place for k. `rows` is the address of a list of the former, of int64 in floats from `address`
+    on. Those of k are `runs` runs of `depth` places, each at least 1; `offsets` is the address of a list of where each
+    run begins, and `right` is the number of floats from place to place.
     """
 
     @intrinsic
     def tile(
-        context: Any, a: Any, right: Any, b: Any, b_strides: Any, s: Any, s_strides: Any, c: Any, c_strides: Any,
-        used: Any, wide: Any, depth: Any, least: Any,
+        context: Any, a: Any, b: Any, b_strides: Any, s: Any, s_strides: Any, c: Any, c_strides: Any, used: Any,
+        wide: Any, least: Any,
     ) -> Any:  # fmt: skip
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             _Tile(build, rows, panels).compute(*args)
             return cg.get_dummy_value()
 
-        pair, number = types.UniTuple(types.int64, 2), types.int64
-        takes = [number, number, number, pair, number, pair, number, pair, number, number, number, types.float32]
-        return types.void(*takes), codegen
+        number, pair, six = types.int64, types.UniTuple(types.int64, 2), types.UniTuple(types.int64, 6)
+        return types.void(six, number, pair, number, pair, number, pair, number, number, types.float32), codegen
 
     return tile
 
@@ -55,18 +58,16 @@ class _Tile:
         self.fma = intrinsic_of(build, "fma", vectors.VECTOR, 3)
 
     def compute(
-        self, a: Any, right: Any, b: Any, b_strides: Any, s: Any, s_strides: Any, c: Any, c_strides: Any, used: Any,
-        wide: Any, depth: Any, least: Any,
+        self, a: Any, b: Any, b_strides: Any, s: Any, s_strides: Any, c: Any, c_strides: Any, used: Any, wide: Any,
+        least: Any,
     ) -> None:  # fmt: skip
         build = self.build
         b, s, c = (build.inttoptr(address, FLOAT.as_pointer()) for address in (b, s, c))
-        table = build.inttoptr(a, FLOAT.as_pointer().as_pointer())
         last = build.sub(used, INT(1))
         numbers = [build.select(build.icmp_signed("<", INT(i), last), INT(i), last) for i in range(self.rows)]
         whole = build.icmp_signed(">=", wide, INT(LANES * (self.vectors[-1][0] + 1)))
         first = self._begin(self._places(s, s_strides, numbers), whole, wide)
-        lines = [build.load(build.gep(table, [INT(i)])) for i in range(self.rows)]
-        made = self._chains(lines, right, b, b_strides, first, depth)
+        made = self._chains(cgutils.unpack_tuple(build, a), b, b_strides, first)
         floor = spread(build, least, vectors.WIDTH)
         made = [[build.select(build.fcmp_ordered(">", floor, one), floor, one) for one in line] for line in made]
         self._end(made, self._places(c, c_strides, numbers), whole, wide)
@@ -115,29 +116,54 @@ class _Tile:
                     for place, value, count in zip(line, values, exist, strict=True):
                         store_part(build, value, place, count)
 
-    def _chains(
-        self, lines: list[Any], right: Any, b: Any, b_strides: Any, first: list[list[Any]], depth: Any
-    ) -> list[list[Any]]:
-        """The loop over the inner axis: the sums behind it."""
+    def _chains(self, a: list[Any], b: Any, b_strides: Any, first: list[list[Any]]) -> list[list[Any]]:
+        """The loops over the inner axis, run by run: the sums behind them."""
         build = self.build
-        before, loop, after = build.block, build.append_basic_block("depth"), build.append_basic_block("done")
-        build.branch(loop)
-        build.position_at_end(loop)
-        k = build.phi(INT)
-        sums = [[build.phi(vectors.VECTOR) for _ in line] for line in first]
-        column = build.mul(k, right)
-        factors = [load(build, place) for place in self._places(b, b_strides, [k])[0]]
-        made = []
-        for line, chains in zip(lines, sums, strict=True):
-            number = spread(build, build.load(build.gep(line, [column])), vectors.WIDTH)
-            made.append([build.call(self.fma, [number, *pair]) for pair in zip(factors, chains, strict=True)])
-        following = build.add(k, INT(1))
-        k.add_incoming(INT(0), before)
-        k.add_incoming(following, loop)
-        for phis, begun, values in zip(sums, first, made, strict=True):
-            for phi, start, value in zip(phis, begun, values, strict=True):
-                phi.add_incoming(start, before)
-                phi.add_incoming(value, loop)
-        build.cbranch(build.icmp_signed("<", following, depth), loop, after)
+        address, rows, offsets, runs, depth, right = a
+        base, table, offsets = (
+            build.inttoptr(place, kind.as_pointer()) for place, kind in ((address, FLOAT), (rows, INT), (offsets, INT))
+        )
+        lines = [build.gep(base, [build.load(build.gep(table, [INT(i)]))]) for i in range(self.rows)]
+        outer, inner = _Loop(build, runs), _Loop(build, depth)
+        outer.begin([INT(0), *chain.from_iterable(first)])
+        run_b, *sums = outer.carried
+        inner.begin([build.load(build.gep(offsets, [outer.index])), run_b, *sums])
+        column, row_b, *sums = inner.carried
+        factors = [load(build, place) for place in self._places(b, b_strides, [row_b])[0]]
+        numbers = [spread(build, build.load(build.gep(line, [column])), vectors.WIDTH) for line in lines]
+        pairs = [(number, factor) for number in numbers for factor in factors]
+        made = [build.call(self.fma, [*pair, sum_]) for pair, sum_ in zip(pairs, sums, strict=True)]
+        inner.end([build.add(column, right), build.add(row_b, INT(1)), *made])
+        outer.end(inner.carried_out[1:])
+        made, width = outer.carried_out[1:], len(self.vectors)
+        return [made[width * i : width * (i + 1)] for i in range(self.rows)]
+
+
+class _Loop:
+    """A loop over 0, 1, ... below a count of at least 1, which carries values from pass to pass."""
+
+    def __init__(self, build: ir.IRBuilder, count: Any) -> None:
+        self.build, self.count = build, count
+
+    def begin(self, values: list[Any]) -> None:
+        """What follows is done in each pass, first with these values; afterwards `carried` has those of the pass."""
+        build, before = self.build, self.build.block
+        self.body = build.append_basic_block("loop")
+        build.branch(self.body)
+        build.position_at_end(self.body)
+        self.index = build.phi(INT)
+        self.index.add_incoming(INT(0), before)
+        self.carried = [build.phi(value.type) for value in values]
+        for phi, value in zip(self.carried, values, strict=True):
+            phi.add_incoming(value, before)
+
+    def end(self, values: list[Any]) -> None:
+        """The next pass has these values; behind the last one, they are in `carried_out`."""
+        build = self.build
+        following = build.add(self.index, INT(1))
+        for phi, value in zip([self.index, *self.carried], [following, *values], strict=True):
+            phi.add_incoming(value, build.block)
+        after = build.append_basic_block("done")
+        build.cbranch(build.icmp_signed("<", following, self.count), self.body, after)
         build.position_at_end(after)
-        return made
+        self.carried_out = values

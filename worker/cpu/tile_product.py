@@ -25,43 +25,43 @@ _slim_tile, _slim_low_tile = register_tile(ROWS, 1), register_tile(FEW_ROWS, 1)
 DEPTH = 256  # of parts: the rows of one factor and a panel of the other fit the first-level cache
 PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
 MOST_ROWS = 4096  # of a part of A, where the inner axis is short
-# Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, and the
-# addresses of rows.
+# Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, and where rows
+# are.
 ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS
 LISTED = -(1 << 40)  # no stride of a matrix
 LOWEST = np.float32(-np.inf)
+Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py describes it
 
 
 @kernel
 def multiply(
-    a: int,
-    right: int,
+    a: Left,
     b: int,
     b_strides: tuple[int, int],
     s: int,
     s_strides: tuple[int, int],
     c: int,
     c_strides: tuple[int, int],
-    shape: tuple[int, int, int],
+    shape: tuple[int, int],
     least: np.float32,
 ) -> None:
-    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
+    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns).
 
-    `a` is a table of the addresses of A's rows, as `list_rows` makes it, and `right` the stride from column to column.
-    B, S and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B must be
-    readable to the last panel's end.
+    `a` is what a register_tile takes, its rows listed as by `list_rows`: the last one again where tiles need more. B, S
+    and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B must be readable to
+    the last panel's end.
     """
-    rows, columns, depth = shape
+    rows, columns = shape
     row = 0
     while row < rows:
         left = rows - row
+        lines = (a[0], a[1] + 8 * row, a[2], a[3], a[4], a[5])
         for column in range(0, columns, LANES * PANELS):
             panel = column // LANES
             factor = b + 4 * panel * b_strides[1]
             start = s + 4 * (row * s_strides[0] + panel * s_strides[1])
             target = c + 4 * (row * c_strides[0] + panel * c_strides[1])
-            size = (left, columns - column, depth)
-            _rows(a + 8 * row, right, factor, b_strides, start, s_strides, target, c_strides, size, least)
+            _rows(lines, factor, b_strides, start, s_strides, target, c_strides, (left, columns - column), least)
         row += _height(left)
 
 
@@ -81,27 +81,26 @@ def _is_low(left: int) -> bool:
 
 
 @kernel
-def list_rows(a: int, down: int, rows: int, table: int) -> None:
-    """Write the addresses of a matrix's rows to `table`, the last one again and again up to a multiple of sixteen."""
+def list_rows(down: int, rows: int, table: int) -> None:
+    """Write the places of a matrix's rows to `table`, the last one again and again up to a multiple of sixteen."""
     for row in range((rows + LANES - 1) // LANES * LANES):
-        write_address(table + 8 * row, a + 4 * down * min(row, rows - 1))
+        write_address(table + 8 * row, down * min(row, rows - 1))
 
 
 @kernel
 def _rows(
-    a: int,
-    right: int,
+    a: Left,
     b: int,
     b_strides: tuple[int, int],
     s: int,
     s_strides: tuple[int, int],
     c: int,
     c_strides: tuple[int, int],
-    size: tuple[int, int, int],
+    shape: tuple[int, int],
     least: np.float32,
 ) -> None:
-    """The next tiles, one below the other; `size` are the rows and columns that are left, and the depth."""
-    left, wide, depth = size
+    """The next tiles, one below the other; `shape` are the rows and columns that are left."""
+    left, wide = shape
     for _ in range(TOGETHER):
         if left <= 0:
             return
@@ -109,15 +108,16 @@ def _rows(
         height = FEW_ROWS if low else ROWS
         used = min(height, left)
         if low and slim:
-            _slim_low_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+            _slim_low_tile(a, b, b_strides, s, s_strides, c, c_strides, used, wide, least)
         elif low:
-            _low_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+            _low_tile(a, b, b_strides, s, s_strides, c, c_strides, used, wide, least)
         elif slim:
-            _slim_tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+            _slim_tile(a, b, b_strides, s, s_strides, c, c_strides, used, wide, least)
         else:
-            _tile(a, right, b, b_strides, s, s_strides, c, c_strides, used, wide, depth, least)
+            _tile(a, b, b_strides, s, s_strides, c, c_strides, used, wide, least)
         left -= height
-        a, s, c = a + 8 * height, s + 4 * height * s_strides[0], c + 4 * height * c_strides[0]
+        a = (a[0], a[1] + 8 * height, a[2], a[3], a[4], a[5])
+        s, c = s + 4 * height * s_strides[0], c + 4 * height * c_strides[0]
 
 
 @kernel
@@ -148,10 +148,10 @@ def product(
     wide = _share(columns, PART_B // deep)
     panels, left = room, room + 4 * (PART_B + LANES)
     zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
+    for lane in range(LANES):
+        write(zeros + 4 * lane, np.float32(0))
     if s == 0:
         s, s_strides = zeros, (0, 0)
-        for lane in range(LANES):
-            write(s + 4 * lane, np.float32(0))
     for column in range(0, columns, wide):
         across = min(wide, columns - column)
         for k in range(0, depth, deep):
@@ -162,20 +162,20 @@ def product(
                 pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
             for row in range(0, rows, tall):
                 down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
-                right = 1
                 if a_strides[1] == 1:
-                    list_rows(part, a_strides[0], down, table)
+                    list_rows(a_strides[0], down, table)
+                    lines = (part, table, zeros, whole(1), inner, whole(1))
                 else:
                     pack(part, (a_strides[1], a_strides[0]), inner, down, left)
-                    _list_lanes(left, inner, down, table)
-                    right = LANES
+                    _list_lanes(inner, down, table)
+                    lines = (left, table, zeros, whole(1), inner, whole(LANES))
                 out = c + 4 * (row * c_strides[0] + column // LANES * c_strides[1])
                 start, starts = out, c_strides
                 if k == 0:
                     start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
                 floor = least if k + inner == depth else LOWEST
-                strides, size = (whole(LANES), LANES * inner), (down, across, inner)
-                multiply(table, right, panels, strides, start, starts, out, c_strides, size, floor)
+                strides = (whole(LANES), LANES * inner)
+                multiply(lines, panels, strides, start, starts, out, c_strides, (down, across), floor)
 
 
 @kernel
@@ -187,8 +187,8 @@ def _share(size: int, most: int) -> int:
 
 
 @kernel
-def _list_lanes(panels: int, depth: int, lanes: int, table: int) -> None:
+def _list_lanes(depth: int, lanes: int, table: int) -> None:
     """As `list_rows`, where rows are lanes of packed panels."""
     for number in range((lanes + LANES - 1) // LANES * LANES):
         lane = min(number, lanes - 1)
-        write_address(table + 8 * number, panels + 4 * (lane // LANES * LANES * depth + lane % LANES))
+        write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)

@@ -63,11 +63,11 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
     lists, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
     lanes, one, none = whole(LANES), whole(1), whole(0)
-    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (count, columns, rows - 1)
+    strides, panels = (columns, lanes), (lanes, rows * lanes)
+    list_rows(inner, count, table)
     for n in range(len(tiles)):
-        a, b = address(tiles[n]), address(weight[n])
-        list_rows(a, inner, count, table)
-        multiply(table, one, b, panels, zero, (none, none), address(out[n]), strides, shape, LOWEST)
+        a = (address(tiles[n]), table, zero, one, rows - 1, one)
+        multiply(a, address(weight[n]), panels, zero, (none, none), address(out[n]), strides, (count, columns), LOWEST)
 
 
 def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
@@ -89,13 +89,13 @@ def _multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: boo
     rows = total.shape[2]
     lists, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
-    lanes, none = whole(LANES), whole(0)
-    strides, panels, shape = (columns, lanes), (lanes, rows * lanes), (rows - 1, columns, count)
+    lanes, one, none = whole(LANES), whole(1), whole(0)
+    strides, panels = (columns, lanes), (lanes, rows * lanes)
+    list_rows(one, rows - 1, table)
     for n in range(len(tiles)):
-        b, c = address(out_tiles[n]), address(total[n])
-        list_rows(address(tiles[n]), 1, rows - 1, table)
+        a, c = (address(tiles[n]), table, zero, one, count, inner), address(total[n])
         s, s_strides = (c, panels) if adds else (zero, (none, none))
-        multiply(table, inner, b, strides, s, s_strides, c, panels, shape, LOWEST)
+        multiply(a, address(out_tiles[n]), strides, s, s_strides, c, panels, (rows - 1, columns), LOWEST)
 
 
 @kernel

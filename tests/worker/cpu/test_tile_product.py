@@ -24,13 +24,13 @@ def test_a_tile_has_the_same_bits_at_every_width(monkeypatch):
         tile, out = register_tile(4, 1), np.empty((3, 16), np.float32)
 
         @numba.njit
-        def run(a, b, s, c, lines, tile=tile):
-            lines_, a_, b_ = address(lines), address(a), address(b)
-            list_rows(a_, 40, 3, lines_)
+        def run(a, b, s, c, lines, offsets, tile=tile):
+            list_rows(40, 3, address(lines))
+            left = address(a), address(lines), address(offsets), whole(1), whole(40), whole(1)
             rows = whole(16), whole(0)
-            tile(lines_, 1, b_, rows, address(s), rows, address(c), rows, 3, 16, 40, np.float32(-2))
+            tile(left, address(b), rows, address(s), rows, address(c), rows, 3, 16, np.float32(-2))
 
-        run(a, b, begun, out, np.empty(16, np.int64))
+        run(a, b, begun, out, np.empty(16, np.int64), np.zeros(1, np.int64))
         made.append(out)
     np.testing.assert_allclose(made[0], np.maximum(begun + a @ b, -2), rtol=1e-5, atol=1e-5)
     assert all(np.array_equal(out, made[0]) for out in made)
@@ -44,12 +44,11 @@ def test_products_of_any_number_of_rows(rows):
     @numba.njit
     def run(a, b, s, c, begins):
         # A transposed, B a plain matrix of two panels, C in panels.
-        lists, count, panels = np.empty(48, np.int64), a.shape[1], (16, 16 * a.shape[1])
-        lines, a_, b_ = address(lists), address(a), address(b)
-        list_rows(a_, 1, count, lines)
-        c_ = address(c)
+        lists, offsets, count, panels = np.empty(48, np.int64), np.zeros(1, np.int64), a.shape[1], (16, 16 * a.shape[1])
+        list_rows(1, count, address(lists))
+        left, c_ = (address(a), address(lists), address(offsets), whole(1), whole(9), count), address(c)
         start, strides = (c_, panels) if begins else (address(s), (0, 0))
-        multiply(lines, count, b_, (32, 16), start, strides, c_, panels, (count, 32, 9), LOWEST)
+        multiply(left, address(b), (32, 16), start, strides, c_, panels, (count, 32), LOWEST)
 
     out = np.full((2, rows, 16), np.nan, np.float32)
     run(a, b, np.zeros(16, np.float32), out, False)
