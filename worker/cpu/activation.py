@@ -6,6 +6,7 @@ Slopes follow from the outputs, so that inputs need not be kept and a kernel may
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,11 @@ def activation_row(act_type: str, data: Array, out: Array) -> Row:
 def slope_row(act_type: str, out: Array, grad: Array, result: Array) -> Row:
     """result = grad * f'(x), from out = f(x), as a row of a table of calls; arrays of one shape, in C order."""
     return Row(_SLOPE_ROWS[act_type], (out, grad, result, out.size))
+
+
+def slope_function(act_type: str) -> Any:
+    """What `slope_row` calls: a function of the address of its arguments."""
+    return _SLOPE_ROWS[act_type]
 
 
 def activate(act_type: str, values: Array) -> None:

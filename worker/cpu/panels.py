@@ -23,6 +23,7 @@ from .vectors import lines
 
 _FOUR = ir.VectorType(FLOAT, 4)
 ROWS_AT_ONCE = 8
+BLOCK = 32  # rows and columns; a line of the cache
 
 
 def _same(number: Any) -> tuple[Any, ...]:
@@ -195,8 +196,12 @@ def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None
 def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
     """Write the transpose (columns, rows) of a matrix (rows, columns), with rows `out` and `apart` floats apart."""
     whole, far = rows - rows % 4, columns - columns % 4
-    for row in range(0, whole, 4):
-        transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)
+    # By blocks, so that each line of the cache is written as a whole before the next one takes its place.
+    for top in range(0, whole, BLOCK):
+        for left in range(0, far, BLOCK):
+            for row in range(top, min(top + BLOCK, whole), 4):
+                corner, place = source + 4 * (row * apart + left), target + 4 * (left * out + row)
+                transpose_lines(corner, apart, place, out, min(BLOCK, far - left))
     for row in range(rows):
         for column in range(far if row < whole else 0, columns):
             write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))

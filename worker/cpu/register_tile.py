@@ -130,12 +130,14 @@ class _Tile:
         inner.begin([build.load(build.gep(offsets, [outer.index])), run_b, *sums])
         column, row_b, *sums = inner.carried
         factors = [load(build, place) for place in self._places(b, b_strides, [row_b])[0]]
-        numbers = [spread(build, build.load(build.gep(line, [column])), vectors.WIDTH) for line in lines]
-        pairs = [(number, factor) for number in numbers for factor in factors]
-        made = [build.call(self.fma, [*pair, sum_]) for pair, sum_ in zip(pairs, sums, strict=True)]
+        made, width = [], len(self.vectors)
+        for i, line in enumerate(lines):  # one after the other: each number leaves its register before the next comes
+            number = spread(build, build.load(build.gep(line, [column])), vectors.WIDTH)
+            chains = zip(factors, sums[width * i : width * (i + 1)], strict=True)
+            made += [build.call(self.fma, [number, *pair]) for pair in chains]
         inner.end([build.add(column, right), build.add(row_b, INT(1)), *made])
         outer.end(inner.carried_out[1:])
-        made, width = outer.carried_out[1:], len(self.vectors)
+        made = outer.carried_out[1:]
         return [made[width * i : width * (i + 1)] for i in range(self.rows)]
 
 

@@ -72,11 +72,13 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     from .winograd import WinogradKernel, pays
 
     if pooling is None:
-        from .convolution_columns import ColumnsKernel
-
         if pays(op, data, out_shapes[0]):
             return WinogradKernel(op, data, out_shapes[0], act_type)
-        return ColumnsKernel(op, data, out_shapes[0], act_type)
+        from .convolution_columns import ColumnsKernel
+        from .convolution_direct import DirectKernel
+
+        kind = ColumnsKernel if tuple(op.kernel) == (1, 1) and not any(op.pad) else DirectKernel
+        return kind(op, data, out_shapes[0], act_type)
     plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
     if tuple(pooling.kernel) == (2, 2) and pays(op, data, plane):
         return WinogradKernel(op, data, plane, act_type, pooled=True)

@@ -55,6 +55,12 @@ _sum = summed(lambda x: x)
 
 
 @kernel
+def sum_line(address: int, count: int) -> float:
+    """The sum of so many numbers at an address."""
+    return float(_sum((address,), (), count))
+
+
+@kernel
 def _add_up(x: Array, totals: Array) -> None:
     """totals (a, c) = the sums of x (a, b, c, d) over b and d."""
     count, behind = x.shape[2], x.shape[3]
@@ -68,4 +74,4 @@ def _add_up(x: Array, totals: Array) -> None:
                     total[k] += part[k]
             else:
                 for k in range(count):
-                    total[k] += _sum((part.ctypes.data + 4 * behind * k,), (), behind)
+                    total[k] += sum_line(part.ctypes.data + 4 * behind * k, behind)

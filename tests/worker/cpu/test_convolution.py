@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cpu import convolution, convolution_columns
+from pushgrad.worker.cpu import convolution, convolution_columns, direct_geometry
 from pushgrad.worker.cpu.convolution import ConvolutionKernel
 from pushgrad.worker.cpu.convolution_by_window import DealtColumns
 from pushgrad.worker.cpu.convolution_columns import ColumnsKernel
+from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
 from pushgrad.worker.cpu.convolution_rows import PatchRows
 from pushgrad.worker.cpu.depthwise import DepthwiseKernel
@@ -86,20 +87,31 @@ def narrow_bands(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_columns(seed):
+def test_direct(seed):
     rng = np.random.default_rng(100 + seed)
     options = random_options(rng, tuple(int(k) for k in rng.integers(1, 5, 2)))
+    options["pad"] = options["pad"] if options["kernel"] != (1, 1) else (1, 1)
     op = Convolution(num_filter=6, num_group=int(rng.choice([1, 2])), **options)
-    agree([op], (5, 4, *(int(e) for e in rng.integers(8, 13, 2))), ColumnsKernel, seed)
+    agree([op], (5, 4, *(int(e) for e in rng.integers(8, 13, 2))), DirectKernel, seed)
 
 
-@pytest.mark.usefixtures("narrow_bands")
 @pytest.mark.parametrize("seed", range(20))
-def test_columns_in_bands(seed):
+def test_direct_in_bands_and_chunks(seed, monkeypatch):
     rng = np.random.default_rng(200 + seed)
-    options = random_options(rng, tuple(int(k) for k in rng.integers(1, 5, 2)))
-    op = Convolution(num_filter=6, num_group=int(rng.choice([1, 2])), **options)
-    agree([op], (3, 4, *(int(e) for e in rng.integers(8, 13, 2))), ColumnsKernel, seed)
+    monkeypatch.setattr(direct_geometry, "CHUNK_FLOATS", int(rng.choice([1, 200, 2000])))
+    options = random_options(rng, tuple(int(k) for k in rng.integers(2, 5, 2)))
+    op = Convolution(num_filter=int(rng.integers(1, 4)) * 6, num_group=int(rng.choice([1, 2])), **options)
+    agree([op], (3, int(rng.choice([4, 18])), *(int(e) for e in rng.integers(8, 13, 2))), DirectKernel, seed)
+
+
+@pytest.mark.parametrize("act_type", ["relu", "tanh", "softrelu"])
+def test_direct_with_activation(act_type):
+    agree([Convolution(kernel=(3, 3), num_filter=20, stride=(2, 2)), Activation(act_type=act_type)], (3, 40, 9, 12), DirectKernel)
+
+
+@pytest.mark.parametrize("channels", [300, 257, 512])  # runs of equal parts, and of a prime number of channels
+def test_direct_with_long_runs(channels):
+    agree([Convolution(kernel=(3, 2), num_filter=33, stride=(2, 1))], (2, channels, 7, 6), DirectKernel)
 
 
 @pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 4)])
@@ -147,4 +159,4 @@ def test_pooling_and_activation(channels, products, seed, monkeypatch):
 
 
 def test_activation_without_pooling():
-    agree([Convolution(kernel=(3, 3), num_filter=4), Activation(act_type="tanh")], (3, 3, 9, 12), ColumnsKernel)
+    agree([Convolution(kernel=(3, 3), num_filter=4), Activation(act_type="tanh")], (3, 3, 9, 12), DirectKernel)

@@ -1,0 +1,119 @@
+"""Convolution without copies of its windows, for float32 on the CPU.
+
+Images are laid out with their channels side by side, in a border of zeros. Then windows are runs of numbers, and what
+register tiles multiply is read where it lies. Of the three products, forward's rows are windows and its columns are
+filters; the weight's gradient has the numbers of a window as rows; the data's gradient is a convolution as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...common.call_table import Room, Row, Table
+from ...common.compiled_calls import address_of, integer
+from ...common.jit import kernel
+from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
+from ..ops.operator import Step
+from .activation import activation_row, slope_function
+from .direct_data_gradient import data_gradient, frame
+from .direct_forward import forward
+from .direct_geometry import geometry, geometry_at, span
+from .direct_weight_gradient import parameter_gradients
+from .direct_weights import pack_weight
+from .plane_lanes import LANES, padded
+from .row_kernel import RowKernel
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+
+class DirectKernel(RowKernel):
+    """Forward and backward of convolution -> activation, for one slice of the batch.
+
+    data (n, C, H, W), weight (F, C / groups, kh, kw), bias (F,) -> (n, F, OH, OW). Backward uses the weight's panels of
+    the last forward, or those of a call of `arrange_weight` since.
+    """
+
+    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+        self.act_type = act_type
+        self.geometry = geometry(op.windows(), data, out, op.num_group)
+        self.panels = aligned_zeros((op.num_group, padded(out[1] // op.num_group), self._depth()))
+
+    def arrange_weight(self, weight: Array) -> None:
+        """Make the panels of weight (F, C / groups, kh, kw), for a backward without a forward before it."""
+        Table([self._pack(weight)]).run()
+
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
+        """Write the activated output."""
+        is_relu, bias, out = self.act_type == "relu", inputs[2] if len(inputs) > 2 else None, outputs[0]
+        room = self._room(self._image_floats(), self._out_floats(), self._list_floats())
+        rows = [
+            self._pack(inputs[1]),
+            Row(forward, (inputs[0], self.panels, bias, out, is_relu, *room, *self.geometry)),
+        ]
+        return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, out, out)]
+
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        grad, rows, bias_grad = out_grads[0], [], in_grads[2] if len(inputs) > 2 else None
+        slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
+        planes = self._out_floats() if self.act_type else 0
+        if in_grads[1] is not None or bias_grad is not None:
+            sizes = self._image_floats(), self._out_floats(), self.panels.size, planes, self._list_floats()
+            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, *self._room(*sizes), *self.geometry)
+            rows.append(Row(parameter_gradients, given))
+        if in_grads[0] is not None:
+            sizes = self._frame_floats(), self._data_floats(), self._turned_floats(), planes, self._list_floats()
+            given = (grad, self.panels, in_grads[0], *slope, *self._room(*sizes), *self.geometry)
+            rows.append(Row(data_gradient, given))
+        return rows
+
+    def _pack(self, weight: Array) -> Row:
+        return Row(_pack, (weight, self.panels, *self.geometry))
+
+    def _room(self, *sizes: int) -> tuple[Room | int, ...]:
+        """Working memory for parts of so many floats: its argument, and where the parts after the first begin."""
+        begins = [0]
+        for size in sizes:
+            begins.append(begins[-1] + padded(size) + 2 * LANES)  # products read whole vectors beyond their columns
+        return Room(begins[-1]), *begins[1:-1]
+
+    def _depth(self) -> int:
+        g = self.geometry
+        return g.channels // g.groups * g.kernel_height * g.kernel_width
+
+    def _image_floats(self) -> int:
+        g = self.geometry
+        return g.chunk * span(g, g.band) * (g.width + 2 * g.pad_left) * g.channels
+
+    def _out_floats(self) -> int:
+        g = self.geometry
+        return g.chunk * g.filters * g.out_height * g.out_width
+
+    def _data_floats(self) -> int:
+        g = self.geometry
+        return g.chunk * g.channels * g.height * g.width
+
+    def _frame_floats(self) -> int:
+        _, _, rows, width = frame(self.geometry)
+        return self.geometry.chunk * rows * width * self.geometry.filters
+
+    def _turned_floats(self) -> int:
+        g = self.geometry
+        return padded(g.channels // g.groups) * g.filters * g.kernel_height * g.kernel_width
+
+    def _list_floats(self) -> int:
+        """Zeros, the runs of a window, windows of an image or what else there is a list of, two floats each."""
+        g = self.geometry
+        longest = g.chunk * max(g.out_height * g.out_width, g.height * g.width)
+        runs = max(self._depth(), g.filters * g.kernel_height * g.kernel_width)
+        return 2 * (longest + runs + 4 * LANES)
+
+
+@kernel
+def _pack(at: int) -> int:
+    """The row of `pack_weight`."""
+    pack_weight(geometry_at(at, 2), integer(at, 0), integer(at, 1))
+    return 0
