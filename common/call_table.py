@@ -46,15 +46,29 @@ def in_python(function: Callable[[], None]) -> Row:
     return Row(stopped=function)
 
 
+class WorkingMemory:
+    """Room that tables share which are never run at the same time."""
+
+    def __init__(self) -> None:
+        self._newest = np.empty(0, np.float32)
+
+    def at_least(self, floats: int) -> Any:
+        """An array of so many floats or more, what was given out before if that is large enough."""
+        if self._newest.size < floats:
+            self._newest = np.empty(floats, np.float32)
+        return self._newest
+
+
 class Table:
     """Rows in order. Not thread safe; the rows' arrays live as long as the table."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], memory: WorkingMemory | None = None) -> None:
+        """`memory` is where rows have their room; of its own, the table has as much as its rows need."""
         from .compiled_calls import address_of, stop, walk  # imports numba, which takes a while
 
         self._walk, self._rows = walk, list(rows)
         rooms = [one.floats for row in rows for one in row.arguments if isinstance(one, Room)]
-        self._room = np.empty(max(rooms, default=0) + _LINE, np.float32)
+        self._room = (memory or WorkingMemory()).at_least(max(rooms, default=0) + _LINE)
         room = -(-self._room.ctypes.data // (4 * _LINE)) * 4 * _LINE
         self._arguments = [np.array([_packed(one, room) for one in row.arguments], np.int64) for row in rows]
         calls = [

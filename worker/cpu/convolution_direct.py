@@ -1,4 +1,4 @@
-"""Convolution without copies of its windows, for float32 on the CPU.
+"""Convolution and max-pooling without copies of the convolution's windows, for float32 on the CPU.
 
 Images are laid out with their channels side by side, in a border of zeros. Then windows are runs of numbers, and what
 register tiles multiply is read where it lies. Of the three products, forward's rows are windows and its columns are
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Room, Row, Table
 from ...common.compiled_calls import address_of, integer
 from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
+from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
 from .direct_data_gradient import data_gradient, frame
 from .direct_forward import forward
-from .direct_geometry import geometry, geometry_at, span
+from .direct_geometry import geometry, geometry_at, pooled_plane, span
 from .direct_weight_gradient import parameter_gradients
 from .direct_weights import pack_weight
 from .plane_lanes import LANES, padded
@@ -28,15 +28,22 @@ if TYPE_CHECKING:
 
 
 class DirectKernel(RowKernel):
-    """Forward and backward of convolution -> activation, for one slice of the batch.
+    """Forward and backward of convolution -> max-pooling (or none) -> activation (or none), for a slice of the batch.
 
-    data (n, C, H, W), weight (F, C / groups, kh, kw), bias (F,) -> (n, F, OH, OW). Backward uses the weight's panels of
-    the last forward, or those of a call of `arrange_weight` since.
+    data (n, C, H, W), weight (F, C / groups, kh, kw), bias (F,) -> (n, F, OH, OW), or the pooled (n, F, PH, PW).
+    Backward uses the weight's panels of the last forward, or those of a call of `arrange_weight` since.
     """
 
-    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+    def __init__(
+        self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None, pooling: tuple[int, int] | None = None
+    ) -> None:
+        """`out` is the shape before pooling, whose windows lie side by side; images that `fits` says are too large
+        cannot be pooled.
+        """
         self.act_type = act_type
-        self.geometry = geometry(op.windows(), data, out, op.num_group)
+        self.geometry = geometry(op.windows(), data, out, op.num_group, pooling or (1, 1))
+        # The position of each maximum in its window, from forward to backward.
+        self.winner = aligned_empty((out[0], pooled_plane(self.geometry), out[1])) if pooling else None
         self.panels = aligned_zeros((op.num_group, padded(out[1] // op.num_group), self._depth()))
 
     def arrange_weight(self, weight: Array) -> None:
@@ -46,11 +53,9 @@ class DirectKernel(RowKernel):
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
         is_relu, bias, out = self.act_type == "relu", inputs[2] if len(inputs) > 2 else None, outputs[0]
-        room = self._room(self._image_floats(), self._out_floats(), self._list_floats())
-        rows = [
-            self._pack(inputs[1]),
-            Row(forward, (inputs[0], self.panels, bias, out, is_relu, *room, *self.geometry)),
-        ]
+        room = self._room(self._image_floats(), self._out_floats(), self._pooled_floats(), self._list_floats())
+        given = (inputs[0], self.panels, bias, out, is_relu, self.winner, *room, *self.geometry)
+        rows = [self._pack(inputs[1]), Row(forward, given)]
         return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, out, out)]
 
     def backward_rows(
@@ -59,15 +64,15 @@ class DirectKernel(RowKernel):
         """Write the gradients of data, weight and bias, those that are asked for."""
         grad, rows, bias_grad = out_grads[0], [], in_grads[2] if len(inputs) > 2 else None
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
-        planes = self._out_floats() if self.act_type else 0
+        planes, pooled = self._planes_floats() if self.act_type else 0, self._pooled_floats()
         if in_grads[1] is not None or bias_grad is not None:
-            sizes = self._image_floats(), self._out_floats(), self.panels.size, planes, self._list_floats()
-            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, *self._room(*sizes), *self.geometry)
+            sizes = self._image_floats(), self._out_floats(), pooled, self.panels.size, planes, self._list_floats()
+            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *self._room(*sizes), *self.geometry)
             rows.append(Row(parameter_gradients, given))
         if in_grads[0] is not None:
-            sizes = self._frame_floats(), self._data_floats(), self._turned_floats(), planes, self._list_floats()
-            given = (grad, self.panels, in_grads[0], *slope, *self._room(*sizes), *self.geometry)
-            rows.append(Row(data_gradient, given))
+            sizes = self._frame_floats(), self._data_floats(), self._out_floats(), pooled
+            room = self._room(*sizes, self._turned_floats(), planes, self._list_floats())
+            rows.append(Row(data_gradient, (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)))
         return rows
 
     def _pack(self, weight: Array) -> Row:
@@ -92,6 +97,12 @@ class DirectKernel(RowKernel):
         g = self.geometry
         return g.chunk * g.filters * g.out_height * g.out_width
 
+    def _planes_floats(self) -> int:
+        return self.geometry.chunk * self.geometry.filters * pooled_plane(self.geometry)
+
+    def _pooled_floats(self) -> int:
+        return self._planes_floats() if self.winner is not None else 0
+
     def _data_floats(self) -> int:
         g = self.geometry
         return g.chunk * g.channels * g.height * g.width
@@ -110,6 +121,11 @@ class DirectKernel(RowKernel):
         longest = g.chunk * max(g.out_height * g.out_width, g.height * g.width)
         runs = max(self._depth(), g.filters * g.kernel_height * g.kernel_width)
         return 2 * (longest + runs + 4 * LANES)
+
+
+def fits(op: Convolution, data: Shape, out: Shape) -> bool:
+    """Whether an image of the output stays in the cache, so that it is pooled there."""
+    return geometry(op.windows(), data, out, op.num_group).band == out[2]
 
 
 @kernel

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..array import Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .activation import activate, multiply_by_slope
-from .convolution_columns import ColumnsKernel
+from .convolution_direct import DirectKernel
 from .pooling import PoolKernel
 from .scratch import scratch
 
@@ -30,7 +30,7 @@ class PooledConvolutionKernel:
         pooled = pooling.infer_shape([plane], [None])[1][0]
         assert plane is not None and pooled is not None
         self.act_type = act_type
-        self.convolution = ColumnsKernel(op, data, plane)
+        self.convolution = DirectKernel(op, data, plane)
         self.pooling = PoolKernel(pooling, plane, pooled)
         self.convolved = aligned_empty(plane)
 

@@ -6,11 +6,11 @@ their places modulo the stride, a phase, have the same taps, so that their gradi
 
 from __future__ import annotations
 
-from ...common.compiled_calls import integer
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from .direct_forward import clear, multiply_runs
-from .direct_geometry import Geometry, fill_up, geometry_at, part_length
-from .direct_weight_gradient import sloped
+from .direct_geometry import Geometry, fill_up, geometry_at, part_length, pooled_plane
+from .direct_weight_gradient import read_gradient, sloped
 from .direct_weights import turn_panels
 from .panels import read_address, transpose, whole, write_address
 from .plane_lanes import LANES
@@ -32,23 +32,21 @@ def frame(g: Geometry) -> Frame:
 def data_gradient(at: int) -> int:
     """Write the gradient of data (n, C, H, W).
 
-    The arguments are the output's gradient, the weight's panels, the gradient, the slope's function and the output, and
-    room for the gradient in its frame, for pixels of data, for the weight's panels turned, for images of gradients, and
-    for lists; then the geometry.
+    The arguments are the output's gradient, the weight's panels, the gradient, the slope's function and the output,
+    where winners are kept, and room for the gradient in its frame, for pixels of data, of output, of what is pooled,
+    for the weight's panels turned, for images of gradients, and for lists; then the geometry.
     """
-    grad, panels, made, room, g = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 5), geometry_at(at, 10)
-    pixels, turned, planes, lists = (
-        room + 4 * integer(at, 6),
-        room + 4 * integer(at, 7),
-        room + 4 * integer(at, 8),
-        room + 4 * integer(at, 9),
-    )
-    size, plane = g.height * g.width, g.out_height * g.out_width
+    grad, panels, made = integer(at, 0), integer(at, 1), integer(at, 2)
+    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, 13)
+    pixels, out_pixels, pooled = room + 4 * integer(at, 7), room + 4 * integer(at, 8), room + 4 * integer(at, 9)
+    turned, planes, lists = room + 4 * integer(at, 10), room + 4 * integer(at, 11), room + 4 * integer(at, 12)
+    size = g.height * g.width
     _turn_weight(g, panels, turned, lists)
     for first in range(0, g.images, g.chunk):
-        count, place = min(g.chunk, g.images - first), 4 * first * g.filters * plane
+        count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
         given = sloped(g, integer(at, 3), integer(at, 4) + place, grad + place, count, lists, planes)
-        _read_gradient(g, given, count, room)
+        read_gradient(g, given, count, 0, g.out_height, winner + place if winner else 0, pooled, out_pixels)
+        _lay_in_frame(g, out_pixels, count, room)
         convolve_back(g, room, turned, count, lists, pixels)
         for i in range(count):
             target = made + 4 * (first + i) * g.channels * size
@@ -153,16 +151,15 @@ def _list_pixels(g: Geometry, count: int, table: int) -> int:
 
 
 @kernel
-def _read_gradient(g: Geometry, grad: int, count: int, framed: int) -> None:
-    """The output's gradient (count, F, OH, OW) as pixels in its frame."""
+def _lay_in_frame(g: Geometry, pixels: int, count: int, framed: int) -> None:
+    """Pixels (count * OH * OW, F) of the output's gradient in their frames."""
     top, left, rows, width = frame(g)
-    plane = g.out_height * g.out_width
+    line_ = g.out_width * g.filters
     clear(framed, count * rows * width * g.filters)
     for i in range(count):
         for y in range(g.out_height):
-            source = grad + 4 * (i * g.filters * plane + y * g.out_width)
             target = framed + 4 * ((i * rows + top + y) * width + left) * g.filters
-            transpose(source, plane, target, g.filters, g.filters, g.out_width)
+            line(target, line_)[:] = line(pixels + 4 * (i * g.out_height + y) * line_, line_)
 
 
 @kernel

@@ -6,7 +6,8 @@ import numpy as np
 
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from .direct_geometry import Geometry, across, geometry_at, list_runs, list_windows, run_length, span
+from .bias_and_pooling import pool_pixels
+from .direct_geometry import Geometry, across, geometry_at, list_runs, list_windows, pooled_plane, run_length, span
 from .direct_weights import group_floats, panel_floats
 from .panels import transpose, whole
 from .plane_lanes import LANES
@@ -86,21 +87,27 @@ def convolve(
 
 @kernel
 def forward(at: int) -> int:
-    """Write out (n, F, OH, OW); the arguments are data, panels, bias, out, whether relu follows, and room for pixels of
-    images, of output, and for lists; then the geometry."""
+    """Write out (n, F, OH, OW), or as many pooled pixels.
+
+    The arguments are data, panels, bias, out, whether relu follows, where winners are kept, and room for pixels of
+    images, of output, of what is pooled, and for lists; then the geometry.
+    """
     data, panels, bias, out, rectified = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3), integer(at, 4)
-    room, g = integer(at, 5), geometry_at(at, 8)
-    made, lists = room + 4 * integer(at, 6), room + 4 * integer(at, 7)
+    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, 10)
+    made, pooled, lists = room + 4 * integer(at, 7), room + 4 * integer(at, 8), room + 4 * integer(at, 9)
     least = np.float32(0) if rectified else LOWEST
-    size, plane = g.channels * g.height * g.width, g.out_height * g.out_width
+    size, plane = g.channels * g.height * g.width, pooled_plane(g)
     for first in range(0, g.images, g.chunk):
         count = min(g.chunk, g.images - first)
         for top in range(0, g.out_height, g.band):
             rows = min(g.band, g.out_height - top)
             read_images(g, data + 4 * first * size, count, top, rows, room)
             convolve(g, panels, bias, room, count, rows, least, lists, made)
+            pixels, source = rows * g.out_width, made
+            if winner:
+                pixels, source = plane, pooled
+                pool_pixels(g, made, count, winner + 4 * first * g.filters * plane, pooled)
             for i in range(count):
-                source = made + 4 * i * rows * g.out_width * g.filters
                 target = out + 4 * ((first + i) * g.filters * plane + top * g.out_width)
-                transpose(source, g.filters, target, plane, rows * g.out_width, g.filters)
+                transpose(source + 4 * i * pixels * g.filters, g.filters, target, plane, pixels, g.filters)
     return 0

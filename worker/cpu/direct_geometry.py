@@ -23,7 +23,8 @@ CHUNK_FLOATS = 128 * 1024  # of images and as many of output pixels: the second-
 class Geometry(NamedTuple):
     """Data (images, channels, height, width) to (images, filters, out_height, out_width), and the windows.
 
-    So many images are worked off together as a `chunk`, or one image in bands of so many rows of output.
+    Max-pooling may follow, whose windows lie side by side; 1 x 1 for none. So many images are worked off together as a
+    `chunk`, or one image in bands of so many rows of output.
     """
 
     images: int
@@ -42,18 +43,22 @@ class Geometry(NamedTuple):
     pad_left: int
     dilate_down: int
     dilate_right: int
+    pooling_height: int
+    pooling_width: int
     chunk: int
     band: int
 
 
-def geometry(windows: Windows, data: Shape, out: Shape, groups: int) -> Geometry:
-    """That of a convolution from data (n, C, H, W) to out (n, F, OH, OW)."""
+def geometry(
+    windows: Windows, data: Shape, out: Shape, groups: int, pooling: tuple[int, int] = (1, 1)
+) -> Geometry:
+    """That of a convolution from data (n, C, H, W) to out (n, F, OH, OW), before pooling."""
     images, filters, height, width = out
     # Floats that a row of output takes, or those rows of the image that it advances by.
     row = max(data[1] * (data[3] + 2 * windows.pad[1]) * windows.stride[0], filters * width)
     chunk = min(images, max(1, CHUNK_FLOATS // (row * height)))
     band = height if chunk > 1 else min(height, max(1, CHUNK_FLOATS // row))
-    pairs = (windows.kernel, windows.stride, windows.pad, windows.dilate)
+    pairs = (windows.kernel, windows.stride, windows.pad, windows.dilate, pooling)
     return Geometry(*data, *out[1:], groups, *(one for pair in pairs for one in pair), chunk, band)
 
 
@@ -65,7 +70,7 @@ def geometry_at(at: int, first: int) -> Geometry:
         integer(at, first + 4), integer(at, first + 5), integer(at, first + 6), integer(at, first + 7),
         integer(at, first + 8), integer(at, first + 9), integer(at, first + 10), integer(at, first + 11),
         integer(at, first + 12), integer(at, first + 13), integer(at, first + 14), integer(at, first + 15),
-        integer(at, first + 16), integer(at, first + 17),
+        integer(at, first + 16), integer(at, first + 17), integer(at, first + 18), integer(at, first + 19),
     )  # fmt: skip
 
 
@@ -79,6 +84,12 @@ def span(g: Geometry, rows: int) -> int:
 def across(g: Geometry) -> int:
     """The width of an image in its border."""
     return g.width + 2 * g.pad_left
+
+
+@kernel
+def pooled_plane(g: Geometry) -> int:
+    """Numbers of a plane of the output, behind the pooling."""
+    return (g.out_height // g.pooling_height) * (g.out_width // g.pooling_width)
 
 
 @kernel

@@ -83,11 +83,11 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     if tuple(pooling.kernel) == (2, 2) and pays(op, data, plane):
         return WinogradKernel(op, data, plane, act_type, pooled=True)
     # Pooling in the same pass only pays while a product is still in the cache when it is pooled.
-    from .convolution import ConvolutionKernel, patches_fit
+    from .convolution_direct import DirectKernel, fits
     from .convolution_pooled import PooledConvolutionKernel
 
-    if patches_fit(op, data):
-        return ConvolutionKernel(op, data, tuple(pooling.kernel), act_type)
+    if fits(op, data, plane):
+        return DirectKernel(op, data, plane, act_type, tuple(pooling.kernel))
     return PooledConvolutionKernel(op, pooling, data, act_type)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ...common.call_table import Row, Table, in_python
+from ...common.call_table import Row, Table, WorkingMemory, in_python
 from ..array import Array
 from ..cpu.row_kernel import RowKernel
 from ..cpu.sum_rows import add_row
@@ -42,6 +42,7 @@ class Call:
     sums: list[tuple[Array, Array]] = field(default_factory=list)  # (total, addend) after backward
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
     backend: Backend = HOST
+    memory: WorkingMemory = field(default_factory=WorkingMemory)  # of calls that never run at the same time
     _tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
@@ -114,7 +115,7 @@ class Call:
 
     def _table(self, which: str, step: Step, rows: Callable[[Step], Sequence[Row]]) -> Table:
         if which not in self._tables:
-            self._tables[which] = Table(rows(step))
+            self._tables[which] = Table(rows(step), self.memory)
         return self._tables[which]
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ...common.call_table import Row, in_python
+from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
 from ..graphs.graph import Graph
@@ -78,6 +78,7 @@ class Program:
         self.step = step or Step(NUMPY)
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
+        self._memory = WorkingMemory()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
         # The rest of the layout finds these entries placed already, and leaves them where they are.
@@ -196,7 +197,8 @@ class Program:
         # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
-        return Call(last, kernel, inputs, outputs, node_key(first), operators, work, is_alias, counted)
+        key, memory = node_key(first), self._memory
+        return Call(last, kernel, inputs, outputs, key, operators, work, is_alias, counted, memory=memory)
 
     def _output(self, entry: Entry, buffers: ValueBuffers) -> Array:
         found = self._values.get(entry, self._head_arrays.get(entry))
