@@ -7,7 +7,7 @@ import numpy as np
 from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .bias_and_pooling import unpool_pixels
+from .pixel_pooling import unpool_pixels
 from .direct_forward import clear, read_images
 from .direct_geometry import Geometry, across, geometry_at, list_taps, pooled_plane, span
 from .direct_weights import group_floats, panel_floats, unpack_weight

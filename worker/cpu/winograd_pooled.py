@@ -1,6 +1,6 @@
 """Winograd's tiles to max-pooled planes and back, while a tile is in the first-level cache, for windows of 2 x 2.
 
-Windows lie side by side, and tiles are 2 or 4 pixels wide, so no window is cut. As in bias_and_pooling.py a NaN is
+Windows lie side by side, and tiles are 2 or 4 pixels wide, so no window is cut. As in pixel_pooling.py a NaN is
 larger than any number, and the first of equal ones wins. `winner` (tiles, F' / 16, windows of a tile, 16) keeps the
 place of each maximum in its window, 0 to 3, as a float. Other names are those of winograd_pixels.py.
 """

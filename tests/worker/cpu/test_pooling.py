@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cpu.convolution import ConvolutionKernel
+from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.pooling import PoolKernel, WholePlanePoolKernel
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.convolution import Convolution
@@ -80,7 +80,7 @@ def test_nan_comes_through_behind_a_convolution(channels, window):
     shapes, (plane,) = chain[0].infer_shape([data.shape, None, None], [None])
     (out_shape,) = chain[1].infer_shape([plane], [None])[1]
     fast = kernel_for(chain, shapes, [out_shape], np.float32)
-    assert isinstance(fast, ConvolutionKernel)
+    assert isinstance(fast, DirectKernel)
     step, grad = Step(is_train=True), rng.standard_normal(out_shape).astype(np.float32)
     out, in_grad = np.full(out_shape, np.nan, np.float32), np.full_like(data, np.nan)
     fast.forward(step, inputs, [out])
