@@ -20,6 +20,7 @@ from .direct_forward import forward
 from .direct_geometry import geometry, geometry_at, pooled_plane, span
 from .direct_weight_gradient import parameter_gradients
 from .direct_weights import pack_weight
+from .panels import whole
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel
 
@@ -131,5 +132,5 @@ def fits(op: Convolution, data: Shape, out: Shape) -> bool:
 @kernel
 def _pack(at: int) -> int:
     """The row of `pack_weight`."""
-    pack_weight(geometry_at(at, 2), integer(at, 0), integer(at, 1))
+    pack_weight(geometry_at(at, whole(2)), integer(at, 0), integer(at, 1))
     return 0

@@ -6,13 +6,13 @@ their places modulo the stride, a phase, have the same taps, so that their gradi
 
 from __future__ import annotations
 
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from .direct_forward import clear, multiply_runs
 from .direct_geometry import Geometry, fill_up, geometry_at, part_length, pooled_plane
 from .direct_weight_gradient import read_gradient, sloped
 from .direct_weights import turn_panels
-from .panels import read_address, transpose, whole, write_address
+from .panels import copy_line, read_address, transpose, whole, write_address
 from .plane_lanes import LANES
 from .tile_product import LOWEST
 
@@ -37,7 +37,7 @@ def data_gradient(at: int) -> int:
     for the weight's panels turned, for images of gradients, and for lists; then the geometry.
     """
     grad, panels, made = integer(at, 0), integer(at, 1), integer(at, 2)
-    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, 13)
+    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, whole(13))
     pixels, out_pixels, pooled = room + 4 * integer(at, 7), room + 4 * integer(at, 8), room + 4 * integer(at, 9)
     turned, planes, lists = room + 4 * integer(at, 10), room + 4 * integer(at, 11), room + 4 * integer(at, 12)
     size = g.height * g.width
@@ -45,7 +45,7 @@ def data_gradient(at: int) -> int:
     for first in range(0, g.images, g.chunk):
         count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
         given = sloped(g, integer(at, 3), integer(at, 4) + place, grad + place, count, lists, planes)
-        read_gradient(g, given, count, 0, g.out_height, winner + place if winner else 0, pooled, out_pixels)
+        read_gradient(g, given, count, whole(0), g.out_height, winner + place if winner else 0, pooled, out_pixels)
         _lay_in_frame(g, out_pixels, count, room)
         convolve_back(g, room, turned, count, lists, pixels)
         for i in range(count):
@@ -57,7 +57,7 @@ def data_gradient(at: int) -> int:
 @kernel
 def convolve_back(g: Geometry, framed: int, turned: int, count: int, lists: int, pixels: int) -> None:
     """Gradients of `count` outputs in their frames -> pixels (count, H, W, C) of the data's gradient."""
-    clear(lists, LANES)
+    clear(lists, whole(LANES))
     if g.kernel_height < g.stride_down or g.kernel_width < g.stride_right or g.dilate_down > 1 or g.dilate_right > 1:
         clear(pixels, count * g.height * g.width * g.channels)  # a phase may have no taps
     for group in range(g.groups):
@@ -159,7 +159,7 @@ def _lay_in_frame(g: Geometry, pixels: int, count: int, framed: int) -> None:
     for i in range(count):
         for y in range(g.out_height):
             target = framed + 4 * ((i * rows + top + y) * width + left) * g.filters
-            line(target, line_)[:] = line(pixels + 4 * (i * g.out_height + y) * line_, line_)
+            copy_line(pixels + 4 * (i * g.out_height + y) * line_, target, line_)
 
 
 @kernel

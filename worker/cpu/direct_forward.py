@@ -72,7 +72,7 @@ def convolve(
     `panels` is the weight; `lists` is room for zeros and lists, as `list_floats` says.
     """
     zeros, offsets = lists, lists + 4 * LANES
-    clear(zeros, LANES)
+    clear(zeros, whole(LANES))
     runs = list_runs(g, offsets)
     windows = offsets + 8 * runs
     pixels = list_windows(g, count, rows, windows)
@@ -93,7 +93,7 @@ def forward(at: int) -> int:
     images, of output, of what is pooled, and for lists; then the geometry.
     """
     data, panels, bias, out, rectified = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3), integer(at, 4)
-    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, 10)
+    winner, room, g = integer(at, 5), integer(at, 6), geometry_at(at, whole(10))
     made, pooled, lists = room + 4 * integer(at, 7), room + 4 * integer(at, 8), room + 4 * integer(at, 9)
     least = np.float32(0) if rectified else LOWEST
     size, plane = g.channels * g.height * g.width, pooled_plane(g)

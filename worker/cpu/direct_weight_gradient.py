@@ -25,7 +25,7 @@ def add_weight_gradient(
 
     With `is_first`, it begins with zeros, whatever is there. `lists` is room for zeros and lists.
     """
-    clear(lists, LANES)
+    clear(lists, whole(LANES))
     zeros, lists = lists, lists + 4 * LANES
     height, line_ = span(g, rows), across(g) * g.channels
     taps = list_taps(g, lists)
@@ -86,7 +86,7 @@ def parameter_gradients(at: int) -> int:
     gradients, and for lists; then the geometry.
     """
     data, grad, weight_grad, bias_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
-    winner, room, g = integer(at, 6), integer(at, 7), geometry_at(at, 13)
+    winner, room, g = integer(at, 6), integer(at, 7), geometry_at(at, whole(13))
     pixels, pooled = room + 4 * integer(at, 8), room + 4 * integer(at, 9)
     total, planes, lists = room + 4 * integer(at, 10), room + 4 * integer(at, 11), room + 4 * integer(at, 12)
     size, sums = g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
@@ -103,7 +103,9 @@ def parameter_gradients(at: int) -> int:
     if weight_grad:
         unpack_weight(g, total, weight_grad)
     if bias_grad:
-        line(bias_grad, g.filters)[:] = sums
+        total_ = line(bias_grad, g.filters)
+        for f in range(g.filters):
+            total_[f] = sums[f]
     return 0
 
 

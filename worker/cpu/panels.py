@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from ...common.compiled_calls import line
 from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES
@@ -111,6 +112,14 @@ def whole(number: int) -> int:
 
 
 @kernel
+def copy_line(source: int, target: int, count: int) -> None:
+    """Copy so many numbers from one address to another."""
+    given, taken = line(source, count), line(target, count)
+    for i in range(count):
+        taken[i] = given[i]
+
+
+@kernel
 def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
     """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
 
@@ -185,11 +194,11 @@ def _find_runs(lanes: int, count: int, runs: Array) -> int:
 @kernel
 def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None:
     for k in range(depth):
-        row, line = read_address(rows + 8 * k), target + 4 * k * apart
+        row, place = read_address(rows + 8 * k), target + 4 * k * apart
         for i in range(len(runs)):
             # Whole vectors are copied. What is too much lies where the next run, or row, is written afterwards.
             length = (runs[i, 2] + LANES - 1) // LANES * LANES
-            _copy(row + 4 * runs[i, 1], 0, line + 4 * runs[i, 0], 0, length)
+            _copy(row + 4 * runs[i, 1], 0, place + 4 * runs[i, 0], 0, length)
 
 
 @kernel
