@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...common.call_table import Room, Row, Table
+from ...common.call_table import Row, Table
 from ...common.compiled_calls import address_of, integer
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
@@ -22,7 +22,7 @@ from .direct_weight_gradient import parameter_gradients
 from .direct_weights import pack_weight
 from .panels import whole
 from .plane_lanes import LANES, padded
-from .row_kernel import RowKernel
+from .row_kernel import RowKernel, rooms
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -54,7 +54,7 @@ class DirectKernel(RowKernel):
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
         is_relu, bias, out = self.act_type == "relu", inputs[2] if len(inputs) > 2 else None, outputs[0]
-        room = self._room(self._image_floats(), self._out_floats(), self._pooled_floats(), self._list_floats())
+        room = rooms(self._image_floats(), self._out_floats(), self._pooled_floats(), self._list_floats())
         given = (inputs[0], self.panels, bias, out, is_relu, self.winner, *room, *self.geometry)
         rows = [self._pack(inputs[1]), Row(forward, given)]
         return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, out, out)]
@@ -68,23 +68,16 @@ class DirectKernel(RowKernel):
         planes, pooled = self._planes_floats() if self.act_type else 0, self._pooled_floats()
         if in_grads[1] is not None or bias_grad is not None:
             sizes = self._image_floats(), self._out_floats(), pooled, self.panels.size, planes, self._list_floats()
-            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *self._room(*sizes), *self.geometry)
+            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *rooms(*sizes), *self.geometry)
             rows.append(Row(parameter_gradients, given))
         if in_grads[0] is not None:
             sizes = self._frame_floats(), self._data_floats(), self._out_floats(), pooled
-            room = self._room(*sizes, self._turned_floats(), planes, self._list_floats())
+            room = rooms(*sizes, self._turned_floats(), planes, self._list_floats())
             rows.append(Row(data_gradient, (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)))
         return rows
 
     def _pack(self, weight: Array) -> Row:
         return Row(_pack, (weight, self.panels, *self.geometry))
-
-    def _room(self, *sizes: int) -> tuple[Room | int, ...]:
-        """Working memory for parts of so many floats: its argument, and where the parts after the first begin."""
-        begins = [0]
-        for size in sizes:
-            begins.append(begins[-1] + padded(size) + 2 * LANES)  # products read whole vectors beyond their columns
-        return Room(begins[-1]), *begins[1:-1]
 
     def _depth(self) -> int:
         g = self.geometry

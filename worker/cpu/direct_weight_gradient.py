@@ -94,7 +94,7 @@ def parameter_gradients(at: int) -> int:
         count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
         given = sloped(g, integer(at, 4), integer(at, 5) + place, grad + place, count, lists, planes)
         if bias_grad:
-            _add_sums(g, given, count, sums)
+            add_sums(g, given, count, sums)
         for top in range(0, g.out_height if weight_grad else 0, g.band):
             rows = min(g.band, g.out_height - top)
             read_images(g, data + 4 * first * size, count, top, rows, room)
@@ -110,7 +110,7 @@ def parameter_gradients(at: int) -> int:
 
 
 @kernel
-def _add_sums(g: Geometry, grad: int, count: int, sums: Array) -> None:
+def add_sums(g: Geometry, grad: int, count: int, sums: Array) -> None:
     """Sums (F,) += those of grad (count, F, ...)."""
     plane = pooled_plane(g)
     for i in range(count):

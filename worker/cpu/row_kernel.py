@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ...common.call_table import Row, Table
+from ...common.call_table import Room, Row, Table
 from ..array import Arrays, Gradients
 from ..ops.operator import Step
+from .plane_lanes import LANES, padded
 
 
 class RowKernel(ABC):
@@ -35,6 +36,17 @@ class RowKernel(ABC):
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Write the gradients of inputs."""
         Table(self.backward_rows(step, _contiguous(out_grads), _contiguous(inputs), outputs, in_grads)).run()
+
+
+def rooms(*sizes: int) -> tuple[Room | int, ...]:
+    """Working memory for parts of so many floats: its argument, and how many floats behind it the other parts begin.
+
+    Behind each part there is some to spare, as products read whole vectors beyond their last columns.
+    """
+    begins = [0]
+    for size in sizes:
+        begins.append(begins[-1] + padded(size) + 2 * LANES)
+    return Room(begins[-1]), *begins[1:-1]
 
 
 def _contiguous(arrays: Arrays) -> Arrays:

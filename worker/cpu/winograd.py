@@ -10,28 +10,21 @@ stages. Tiles of the data are made again in backward, as that is cheap beside th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ...common.call_table import Row
+from ...common.compiled_calls import address_of
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
-from .activation import activate, multiply_by_slope
-from .gemm_bands import Band, cut
+from .activation import activation_row, slope_function
+from .direct_geometry import geometry, pooled_plane
 from .plane_lanes import LANES, padded
-from .scratch import scratch
-from .sums import sum_pixels
-from .winograd_pixels import (
-    add_tiles_to_image,
-    image_to_tiles,
-    plane_to_tiles,
-    tiles_to_plane,
-    tiles_to_weight,
-    weight_to_tiles,
-)
-from .winograd_pooled import pooled_to_tiles, tiles_to_pooled
-from .winograd_tiles import Tiles, multiply_tiles, multiply_transposed, transpose_weight
+from .row_kernel import RowKernel, rooms
+from .tile_product import ROOM
+from .winograd_passes import BACKWARD, FORWARD
+from .winograd_pixels import weight_to_tiles
+from .winograd_tiles import Tiles
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -70,7 +63,7 @@ def tiles_for(taps: int, out: Shape) -> Tiles:
     return Tiles(4 if taps == 5 or enough else 2, taps)
 
 
-class WinogradKernel:
+class WinogradKernel(RowKernel):
     """Forward and backward of convolution -> max-pooling of 2x2, if `pooled` -> activation, for one slice of the batch.
 
     data (n, C, H, W), weight (F, C, R, R), bias (F,) -> (n, F, OH, OW), or (n, F, OH // 2, OW // 2). Backward uses the
@@ -82,98 +75,54 @@ class WinogradKernel:
     ) -> None:
         """`out` is the shape before pooling."""
         self.act_type = act_type
-        self.pad: Any = op.windows().pad
-        self.channels, self.filters = data[1], out[1]
         self.tiles = tiles_for(op.kernel[0], out)
-        self.form = self.tiles.form
-        self.down, self.across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
-        self.weight = aligned_zeros(self.tiles.weight_shape(self.filters, self.channels))
-        tile_bytes = 4 * self.tiles.side**2 * (padded(self.channels) + padded(self.filters))
-        fewest = FEWEST_IN_BAND if self.weight.nbytes > BAND_BYTES else FEWEST_IN_BAND // 6
-        self.bands = list(cut(out[0], (self.down, self.across), max(fewest, BAND_BYTES // tile_bytes)))
+        self.weight = aligned_zeros(self.tiles.weight_shape(out[1], data[1]))
+        whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
+        chunk, band = self._bands(data[1], out)
+        self.geometry = whole._replace(chunk=chunk, band=band)
+        self.count = chunk * band * -(-out[3] // self.tiles.out)  # tiles of a band
         self.winner: Array | None = None
         if pooled:
+            down, across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
             windows = (self.tiles.out // 2) ** 2
-            shape = (out[0], self.down * self.across, padded(self.filters) // LANES, windows, LANES)
-            self.winner = aligned_empty(shape)
+            self.winner = aligned_empty((out[0], down * across, padded(out[1]) // LANES, windows, LANES))
+
+    def _bands(self, channels: int, out: Shape) -> tuple[int, int]:
+        """How many images are worked off together, and how many rows of their tiles."""
+        down, across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
+        tile_bytes = 4 * self.tiles.side**2 * (padded(channels) + padded(out[1]))
+        fewest = FEWEST_IN_BAND if self.weight.nbytes > BAND_BYTES else FEWEST_IN_BAND // 6
+        wanted = max(fewest, BAND_BYTES // tile_bytes)
+        if down * across <= wanted:
+            return min(out[0], wanted // (down * across)), down
+        bands = -(-down // max(1, wanted // across))
+        return 1, -(-down // bands)
 
     def arrange_weight(self, weight: Array) -> None:
         """Make the tiles of weight (F, C, R, R), for a backward without a forward before it."""
-        weight_to_tiles(self.form, weight, self.weight)
+        weight_to_tiles(self.tiles.form, weight, self.weight)
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
-        data, out = inputs[0], outputs[0]
-        self.arrange_weight(inputs[1])
-        for band in self.bands:
-            tiles, products = self._data_tiles(data, band), self._tiles("products", self.filters, band)
-            multiply_tiles(tiles, self.weight, products)
-            self._write(products, out, band)
-        if len(inputs) > 2:
-            np.add(out, inputs[2][:, None, None], out=out)
-        if self.act_type:
-            activate(self.act_type, out)
+        g, bias, out = self.geometry, inputs[2] if len(inputs) > 2 else None, outputs[0]
+        room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
+        made = Row(FORWARD[self.tiles.out, self.tiles.taps], (*inputs[:2], bias, out, self.winner, self.weight, *room, *g))
+        return [made, activation_row(self.act_type, out, out)] if self.act_type else [made]
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad = out_grads[0]
-        if self.act_type:
-            grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
-        if len(inputs) > 2 and in_grads[2] is not None:
-            sum_pixels(grad, in_grads[2])
-        # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
-        total = scratch("weight tiles", self.weight.shape)
-        transposed = scratch("transposed", self.tiles.weight_shape(self.channels, self.filters))
-        if in_grads[0] is not None:
-            in_grads[0].fill(0)  # tiles of the data overlap, and are added up
-            transpose_weight(self.weight, transposed)
-        for number, band in enumerate(self.bands):
-            products = self._tiles("products", self.filters, band)
-            self._read(grad, products, band)
-            if in_grads[1] is not None:
-                multiply_transposed(self._data_tiles(inputs[0], band), products, total, number > 0)
-            if in_grads[0] is not None:
-                # The band's data tiles were in the same scratch; the weight's gradient, made before, has read them.
-                tiles = self._tiles("tiles", self.channels, band)
-                multiply_tiles(products, transposed, tiles)
-                for image, start in self._images(band):
-                    target = in_grads[0][image]
-                    add_tiles_to_image(self.form, tiles, target, start, (band.top, band.bottom), self.pad)
-        if in_grads[1] is not None:
-            tiles_to_weight(self.form, total, in_grads[1])
+        g, asked = self.geometry, [*in_grads[:2], in_grads[2] if len(inputs) > 2 else None]
+        if all(one is None for one in asked):
+            return []
+        slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
+        planes = g.chunk * g.filters * pooled_plane(g) if self.act_type else 0
+        turned = math.prod(self.tiles.weight_shape(g.channels, g.filters))
+        sizes = self._tile_floats(g.channels), self._tile_floats(g.filters), self.weight.size, turned, planes, ROOM, LANES
+        given = (inputs[0], out_grads[0], *asked, *slope, self.winner, self.weight, *rooms(*sizes), *g)
+        return [Row(BACKWARD[self.tiles.out, self.tiles.taps], given)]
 
-    def _data_tiles(self, data: Array, band: Band) -> Array:
-        """The tiles of a band of data (n, C, H, W), in scratch memory."""
-        tiles = self._tiles("tiles", self.channels, band)
-        for image, start in self._images(band):
-            image_to_tiles(self.form, data[image], tiles, start, (band.top, band.bottom), self.pad)
-        return tiles
-
-    def _write(self, products: Array, out: Array, band: Band) -> None:
-        """The band of `out` from its tiles, pooled or not."""
-        rows = (band.top, band.bottom)
-        for image, start in self._images(band):
-            if self.winner is None:
-                tiles_to_plane(self.form, products, out[image], start, rows)
-            else:
-                tiles_to_pooled(self.form, products, out[image], self.winner[image], start, rows, self.across)
-
-    def _read(self, grad: Array, products: Array, band: Band) -> None:
-        """The tiles of the output's gradient, pooled or not."""
-        rows = (band.top, band.bottom)
-        for image, start in self._images(band):
-            if self.winner is None:
-                plane_to_tiles(self.form, grad[image], products, start, rows)
-            else:
-                pooled_to_tiles(self.form, grad[image], self.winner[image], products, start, rows, self.across)
-
-    def _tiles(self, name: str, planes: int, band: Band) -> Array:
-        """Scratch for the tiles of a band of so many planes."""
-        count = (band.last - band.first) * (band.bottom - band.top) * self.across
-        return scratch(name, self.tiles.tiles_shape(planes, count))
-
-    def _images(self, band: Band) -> Iterator[tuple[int, int]]:
-        """The images of a band, and the number of their first tile in it."""
-        each = (band.bottom - band.top) * self.across
-        return ((image, (image - band.first) * each) for image in range(band.first, band.last))
+    def _tile_floats(self, planes: int) -> int:
+        return math.prod(self.tiles.tiles_shape(planes, self.count))

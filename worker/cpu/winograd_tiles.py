@@ -17,10 +17,9 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape
-from .matmul import matmul
 from .panels import address, whole
 from .plane_lanes import LANES, padded
-from .tile_product import LOWEST, list_rows, multiply
+from .tile_product import LOWEST, list_rows, multiply, product
 
 # Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
 WIDE = 256
@@ -70,32 +69,28 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
         multiply(a, address(weight[n]), panels, zero, (none, none), address(out[n]), strides, (count, columns), LOWEST)
 
 
-def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
+@kernel
+def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool, room: int) -> None:
     """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
 
-    With `adds` they are added to what is there. The last row of each panel is left alone.
+    With `adds` they are added to what is there. The last row of each panel is left alone. `room` is that of `product`.
     """
-    if tiles.shape[2] >= WIDE:
-        written = total[:, :, :-1]
-        matmul(tiles[:, :, : written.shape[2]].transpose(0, 2, 1), out_tiles, written, adds=adds)
-    else:
-        _multiply_transposed(tiles, out_tiles, total, adds)
-
-
-@kernel
-def _multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool) -> None:
-    """As `multiply_transposed`, without packing."""
     count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]
     lists, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
     lanes, one, none = whole(LANES), whole(1), whole(0)
-    strides, panels = (columns, lanes), (lanes, rows * lanes)
+    panels = (lanes, rows * lanes)
     list_rows(one, rows - 1, table)
     for n in range(len(tiles)):
-        a, c = (address(tiles[n]), table, zero, one, count, inner), address(total[n])
-        s, s_strides = (c, panels) if adds else (zero, (none, none))
-        multiply(a, address(out_tiles[n]), strides, s, s_strides, c, panels, (rows - 1, columns), LOWEST)
+        left, right, made = address(tiles[n]), address(out_tiles[n]), address(total[n])
+        s, s_strides = (made, panels) if adds else (zero, (none, none))
+        if inner >= WIDE:
+            shape = (rows - 1, columns, count)
+            product(left, (one, inner), right, (columns, one), s, s_strides, made, panels, shape, LOWEST, room)
+        else:
+            a = (left, table, zero, one, count, inner)
+            multiply(a, right, (columns, lanes), s, s_strides, made, panels, (rows - 1, columns), LOWEST)
 
 
 @kernel
