@@ -7,11 +7,12 @@ Such a function is a `kernel` of one address, at which its arguments lie, 8 byte
 from __future__ import annotations
 
 from functools import cache
+from inspect import Parameter, Signature
 from typing import Any
 
 import numba
-from llvmlite import ir
-from numba.core import types
+from llvmlite import binding, ir
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import kernel
@@ -77,6 +78,39 @@ def _to_call(context: Any, function: Any, argument: Any) -> Any:
         return build.call(build.inttoptr(args[0], kind.as_pointer()), [args[1]])
 
     return types.int64(types.int64, types.int64), codegen
+
+
+def outlined(name: str, function: Any, *kinds: Any) -> Any:
+    """`function`, which finds its arguments at an address, as one of kernels, with arguments of those numba types.
+
+    It is compiled here and now, and only once. Kernels that call it hold a call, not its instructions, which would be
+    compiled anew for each of them; `name` is how they find it, also where they come from the cache. Numbers of tuples
+    lie one after the other, and floats are in double precision, as `Row` has them.
+    """
+    binding.add_symbol(name, address_of(function))
+
+    def enter(context: Any, *given: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            flat = [one for kind, arg in zip(kinds, args, strict=True) for one in _flat(build, kind, arg)]
+            room = cgutils.alloca_once(build, _INT, size=len(flat))
+            for index, number in enumerate(flat):
+                build.store(number, build.gep(room, [_INT(index)]))
+            made = cgutils.get_or_insert_function(build.module, ir.FunctionType(_INT, [_INT]), name)
+            build.call(made, [build.ptrtoint(room, _INT)])
+            return cg.get_dummy_value()
+
+        return types.void(*kinds), codegen
+
+    # numba asks how many arguments a function has.
+    enter.__signature__ = Signature([Parameter(f"a{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(kinds) + 1)])  # type: ignore[attr-defined]
+    return intrinsic(enter)
+
+
+def _flat(build: ir.IRBuilder, kind: Any, given: Any) -> list[Any]:
+    """An argument as numbers of 8 bytes."""
+    if isinstance(kind, types.BaseTuple):
+        return list(cgutils.unpack_tuple(build, given))
+    return [build.bitcast(build.fpext(given, _DOUBLE), _INT)] if kind == _types.float32 else [given]
 
 
 def _to_count_down(context: Any, address: Any) -> Any:

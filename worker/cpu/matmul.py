@@ -53,7 +53,7 @@ def product_row(left: Array, right: Array, out: Array, first: Array | None = Non
 
 def transpose_into(matrix: Array, out: Array) -> None:
     """out (N, M) = the transpose of a matrix (M, N), float32, the rows of both runs of memory."""
-    transpose(_address(matrix), matrix.strides[0] // 4, _address(out), out.strides[0] // 4, *matrix.shape)
+    _transposed(_address(matrix), matrix.strides[0] // 4, _address(out), out.strides[0] // 4, *matrix.shape)
 
 
 def _address(array: Array) -> int:
@@ -85,6 +85,11 @@ def _arguments(
 def _strided(array: Array) -> tuple[Any, ...]:
     steps = [stride // 4 for stride in array.strides]
     return array, steps[0] if array.ndim > 2 else 0, steps[-2], steps[-1]
+
+
+@kernel
+def _transposed(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
+    transpose(source, apart, target, out, rows, columns)
 
 
 @kernel

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ...common.compiled_calls import line
+from ...common.compiled_calls import integer, line, outlined
 from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES
@@ -202,8 +202,13 @@ def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None
 
 
 @kernel
-def transpose(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    """Write the transpose (columns, rows) of a matrix (rows, columns), with rows `out` and `apart` floats apart."""
+def _transpose(at: int) -> int:
+    """Write the transpose (columns, rows) of a matrix (rows, columns).
+
+    The arguments are (source, apart, target, out, rows, columns): rows are `apart` floats apart, those written `out`.
+    """
+    source, apart, target, out = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
+    rows, columns = integer(at, 4), integer(at, 5)
     whole, far = rows - rows % 4, columns - columns % 4
     # By blocks, so that each line of the cache is written as a whole before the next one takes its place.
     for top in range(0, whole, BLOCK):
@@ -214,3 +219,7 @@ def transpose(source: int, apart: int, target: int, out: int, rows: int, columns
     for row in range(rows):
         for column in range(far if row < whole else 0, columns):
             write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))
+    return 0
+
+
+transpose = outlined("pushgrad_transpose", _transpose, *[types.int64] * 6)

@@ -7,8 +7,12 @@ changes no bit.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numba.core import types
+
+from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
 from .panels import pack, pack_listed, read, whole, write, write_address
 from .plane_lanes import LANES
@@ -34,28 +38,20 @@ Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py descr
 
 
 @kernel
-def multiply(
-    a: Left,
-    b: int,
-    b_strides: tuple[int, int],
-    s: int,
-    s_strides: tuple[int, int],
-    c: int,
-    c_strides: tuple[int, int],
-    shape: tuple[int, int],
-    least: np.float32,
-) -> None:
-    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns).
+def _multiply(at: int) -> int:
+    """C = max(S + A B, least), with addresses of float32 and strides in floats.
 
-    `a` is what a register_tile takes, its rows listed as by `list_rows`: the last one again where tiles need more. B, S
-    and C are given by panels of sixteen columns: strides from row to row and from panel to panel. B must be readable to
-    the last panel's end.
+    The arguments are (a, b, b_strides, s, s_strides, c, c_strides, (rows, columns), least). `a` is what a register_tile
+    takes, its rows listed as by `list_rows`: the last one again where tiles need more. B, S and C are given by panels
+    of sixteen columns: strides from row to row and from panel to panel. B must be readable to the last panel's end.
     """
-    rows, columns = shape
+    b, s, c, least = integer(at, 6), integer(at, 9), integer(at, 12), np.float32(real(at, 17))
+    b_strides, s_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
+    c_strides, rows, columns = (integer(at, 13), integer(at, 14)), integer(at, 15), integer(at, 16)
     row = 0
     while row < rows:
-        left = rows - row
-        lines = (a[0], a[1] + 8 * row, a[2], a[3], a[4], a[5])
+        left, list_ = rows - row, integer(at, 1) + 8 * row
+        lines = (integer(at, 0), list_, integer(at, 2), integer(at, 3), integer(at, 4), integer(at, 5))
         for column in range(0, columns, LANES * PANELS):
             panel = column // LANES
             factor = b + 4 * panel * b_strides[1]
@@ -63,6 +59,7 @@ def multiply(
             target = c + 4 * (row * c_strides[0] + panel * c_strides[1])
             _rows(lines, factor, b_strides, start, s_strides, target, c_strides, (left, columns - column), least)
         row += _height(left)
+    return 0
 
 
 @kernel
@@ -121,28 +118,45 @@ def _rows(
 
 
 @kernel
-def product(
-    a: int,
-    a_strides: tuple[int, int],
-    b: int,
-    b_strides: tuple[int, int],
-    s: int,
-    s_strides: tuple[int, int],
-    c: int,
-    c_strides: tuple[int, int],
-    shape: tuple[int, int, int],
-    least: np.float32,
-    room: int,
-) -> None:
-    """C = max(S + A B, least), with addresses of float32 and strides in floats; `shape` is (rows, columns, depth).
+def _share(size: int, most: int) -> int:
+    """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
+    most = most // LANES * LANES
+    parts = (size + most - 1) // most
+    return ((size + parts - 1) // parts + LANES - 1) // LANES * LANES
 
-    A and B have any strides, from row to row and from column to column. S and C are as in `multiply`: the panels of a
+
+@kernel
+def _list_lanes(depth: int, lanes: int, table: int) -> None:
+    """As `list_rows`, where rows are lanes of packed panels."""
+    for number in range((lanes + LANES - 1) // LANES * LANES):
+        lane = min(number, lanes - 1)
+        write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)
+
+
+_INT: Any = types.int64
+_PAIR = types.UniTuple(_INT, 2)
+multiply = outlined(
+    "pushgrad_multiply", _multiply,
+    types.UniTuple(_INT, 6), _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _PAIR, types.float32,
+)  # fmt: skip
+
+
+@kernel
+def _product(at: int) -> int:
+    """C = max(S + A B, least), with addresses of float32 and strides in floats.
+
+    The arguments are (a, a_strides, b, b_strides, s, s_strides, c, c_strides, (rows, columns, depth), least, room). A
+    and B have any strides, from row to row and from column to column. S and C are as in `multiply`: the panels of a
     plain matrix are 16 floats apart, and with strides (0, 16) S is one row that all rows of C begin with. With `s` = 0
     they begin with zeros. `room` is the address of ROOM floats.
 
     With strides (LISTED, address of a list), B is what `pack_listed` reads, and `b` is the address of its other list.
     """
-    rows, columns, depth = shape
+    a, b, s, c, room = integer(at, 0), integer(at, 3), integer(at, 6), integer(at, 9), integer(at, 16)
+    a_strides, b_strides = (integer(at, 1), integer(at, 2)), (integer(at, 4), integer(at, 5))
+    s_strides, c_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
+    rows, columns, depth = integer(at, 12), integer(at, 13), integer(at, 14)
+    least = np.float32(real(at, 15))
     deep = min(DEPTH, depth)
     tall = _share(rows, min(PART_A // deep, MOST_ROWS))
     wide = _share(columns, PART_B // deep)
@@ -176,19 +190,10 @@ def product(
                 floor = least if k + inner == depth else LOWEST
                 strides = (whole(LANES), LANES * inner)
                 multiply(lines, panels, strides, start, starts, out, c_strides, (down, across), floor)
+    return 0
 
 
-@kernel
-def _share(size: int, most: int) -> int:
-    """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
-    most = most // LANES * LANES
-    parts = (size + most - 1) // most
-    return ((size + parts - 1) // parts + LANES - 1) // LANES * LANES
-
-
-@kernel
-def _list_lanes(depth: int, lanes: int, table: int) -> None:
-    """As `list_rows`, where rows are lanes of packed panels."""
-    for number in range((lanes + LANES - 1) // LANES * LANES):
-        lane = min(number, lanes - 1)
-        write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)
+product = outlined(
+    "pushgrad_product", _product,
+    _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, types.UniTuple(_INT, 3), types.float32, _INT,
+)  # fmt: skip

@@ -5,6 +5,8 @@ There is one of each for each form of tiles: a form's length is a type, for whic
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...common.compiled_calls import integer, line
@@ -24,83 +26,91 @@ from .winograd_pixels import (
     weight_to_tiles,
 )
 from .winograd_pooled import pooled_to_tiles, tiles_to_pooled
-from .winograd_tiles import multiply_tiles, multiply_transposed, transpose_weight
+from .winograd_tiles import Tiles, multiply_tiles, multiply_transposed, transpose_weight
 
 Form = tuple[int, ...]
 
 
-@kernel
-def _forward(form: Form, at: int) -> None:
-    """Write out (n, F, OH, OW), or as many pooled pixels.
+def _forward(form: Form) -> Any:
+    @kernel
+    def forward(at: int) -> int:
+        """Write out (n, F, OH, OW), or as many pooled pixels.
 
-    The arguments are data, weight, bias, out, where winners are kept, and room for the weight's tiles, which is not
-    shared, for tiles of data and for products; then the geometry, whose bands are rows of tiles.
-    """
-    data, bias, out, winner = integer(at, 0), integer(at, 2), integer(at, 3), integer(at, 4)
-    tiles, products, g = integer(at, 6), integer(at, 6) + 4 * integer(at, 7), geometry_at(at, whole(8))
-    weight, image, plane = _weight_tiles(form, g, integer(at, 5)), 4 * g.channels * g.height * g.width, pooled_plane(g)
-    weight_to_tiles(form, _block(integer(at, 1), (g.filters, g.channels, form[1], form[1])), weight)
-    for first in range(0, g.images, g.chunk):
-        count = min(g.chunk, g.images - first)
-        for top in range(0, _down(form, g), g.band):
-            rows = (top, min(top + g.band, _down(form, g)))
-            given = _read_data(form, g, data + first * image, count, rows, tiles)
-            made = _tiles(form, g.filters, given.shape[1], products)
-            multiply_tiles(given, weight, made)
-            for i in range(count):
-                _write(form, g, made, first + i, i, rows, winner, out)
-        if bias:
-            for i in range(first * g.filters, (first + count) * g.filters):
-                added = line(bias, g.filters)[i % g.filters]
-                number = line(out + 4 * i * plane, plane)
-                for k in range(plane):
-                    number[k] += added
-
-
-@kernel
-def _backward(form: Form, at: int) -> None:
-    """Write the gradients of data, weight and bias, those whose address is not 0.
-
-    The arguments are data, the output's gradient, those three, the slope's function and the output, where winners are
-    kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as tiles,
-    for the weight's tiles transposed, for images of gradients, for products, and for lists; then the geometry.
-    """
-    data, grad, data_grad, weight_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
-    winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
-    products, planes, product_room = room + 4 * integer(at, 10), room + 4 * integer(at, 13), room + 4 * integer(at, 14)
-    weight, total = _weight_tiles(form, g, integer(at, 8)), _weight_tiles(form, g, room + 4 * integer(at, 11))
-    turned = _block(room + 4 * integer(at, 12), (len(form) ** 2, _panels(g.channels), g.filters + 1, LANES))
-    image, sums = 4 * g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
-    if data_grad:
-        clear(data_grad, g.images * g.channels * g.height * g.width)  # tiles of the data overlap, and are added up
-        transpose_weight(weight, turned)
-    for first in range(0, g.images, g.chunk):
-        count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
-        lists = room + 4 * integer(at, 15)
-        given = sloped(g, integer(at, 5), integer(at, 6) + place, grad + place, count, lists, planes)
-        if integer(at, 4):
-            add_sums(g, given, count, sums)
-        for top in range(0, _down(form, g), g.band):
-            rows = (top, min(top + g.band, _down(form, g)))
-            made = _tiles(form, g.filters, count * (rows[1] - rows[0]) * _across(form, g), products)
-            for i in range(count):
-                _read(form, g, made, first + i, i, rows, winner, given)
-            if weight_grad:
-                # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
-                taken = _read_data(form, g, data + first * image, count, rows, room)
-                multiply_transposed(taken, made, total, first + top > 0, product_room)
-            if data_grad:
-                # The data's tiles were in the same room; the weight's gradient, made before, has read them.
-                back = _tiles(form, g.channels, made.shape[1], room)
-                multiply_tiles(made, turned, back)
+        The arguments are data, weight, bias, out, where winners are kept, and room for the weight's tiles, which is not
+        shared, for tiles of data and for products; then the geometry, whose bands are rows of tiles.
+        """
+        data, bias, out, winner = integer(at, 0), integer(at, 2), integer(at, 3), integer(at, 4)
+        tiles, products, g = integer(at, 6), integer(at, 6) + 4 * integer(at, 7), geometry_at(at, whole(8))
+        weight, image, plane = _weight_tiles(form, g, integer(at, 5)), 4 * g.channels * g.height * g.width, pooled_plane(g)
+        weight_to_tiles(form, _block(integer(at, 1), (g.filters, g.channels, form[1], form[1])), weight)
+        for first in range(0, g.images, g.chunk):
+            count = min(g.chunk, g.images - first)
+            for top in range(0, _down(form, g), g.band):
+                rows = (top, min(top + g.band, _down(form, g)))
+                given = _read_data(form, g, data + first * image, count, rows, tiles)
+                made = _tiles(form, g.filters, given.shape[1], products)
+                multiply_tiles(given, weight, made)
                 for i in range(count):
-                    _add(form, g, back, i, rows, data_grad + (first + i) * image)
-    if weight_grad:
-        tiles_to_weight(form, total, _block(weight_grad, (g.filters, g.channels, form[1], form[1])))
-    if integer(at, 4):
-        bias_grad = line(integer(at, 4), g.filters)
-        for f in range(g.filters):
-            bias_grad[f] = sums[f]
+                    _write(form, g, made, first + i, i, rows, winner, out)
+            if bias:
+                for i in range(first * g.filters, (first + count) * g.filters):
+                    added = line(bias, g.filters)[i % g.filters]
+                    number = line(out + 4 * i * plane, plane)
+                    for k in range(plane):
+                        number[k] += added
+        return 0
+
+    return forward
+
+
+def _backward(form: Form) -> Any:
+    @kernel
+    def backward(at: int) -> int:
+        """Write the gradients of data, weight and bias, those whose address is not 0.
+
+        The arguments are data, the output's gradient, those three, the slope's function and the output, where winners are
+        kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as tiles,
+        for the weight's tiles transposed, for images of gradients, for products, and for lists; then the geometry.
+        """
+        data, grad, data_grad, weight_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
+        winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
+        products, planes, product_room = room + 4 * integer(at, 10), room + 4 * integer(at, 13), room + 4 * integer(at, 14)
+        weight, total = _weight_tiles(form, g, integer(at, 8)), _weight_tiles(form, g, room + 4 * integer(at, 11))
+        turned = _block(room + 4 * integer(at, 12), (len(form) ** 2, _panels(g.channels), g.filters + 1, LANES))
+        image, sums = 4 * g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
+        if data_grad:
+            clear(data_grad, g.images * g.channels * g.height * g.width)  # tiles of the data overlap, and are added up
+            transpose_weight(weight, turned)
+        for first in range(0, g.images, g.chunk):
+            count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
+            lists = room + 4 * integer(at, 15)
+            given = sloped(g, integer(at, 5), integer(at, 6) + place, grad + place, count, lists, planes)
+            if integer(at, 4):
+                add_sums(g, given, count, sums)
+            for top in range(0, _down(form, g), g.band):
+                rows = (top, min(top + g.band, _down(form, g)))
+                made = _tiles(form, g.filters, count * (rows[1] - rows[0]) * _across(form, g), products)
+                for i in range(count):
+                    _read(form, g, made, first + i, i, rows, winner, given)
+                if weight_grad:
+                    # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
+                    taken = _read_data(form, g, data + first * image, count, rows, room)
+                    multiply_transposed(taken, made, total, first + top > 0, product_room)
+                if data_grad:
+                    # The data's tiles were in the same room; the weight's gradient, made before, has read them.
+                    back = _tiles(form, g.channels, made.shape[1], room)
+                    multiply_tiles(made, turned, back)
+                    for i in range(count):
+                        _add(form, g, back, i, rows, data_grad + (first + i) * image)
+        if weight_grad:
+            tiles_to_weight(form, total, _block(weight_grad, (g.filters, g.channels, form[1], form[1])))
+        if integer(at, 4):
+            bias_grad = line(integer(at, 4), g.filters)
+            for f in range(g.filters):
+                bias_grad[f] = sums[f]
+        return 0
+
+    return backward
 
 
 @kernel
@@ -193,42 +203,7 @@ def _winners(form: Form, g: Geometry, winner: int, image: int) -> Array:
     return _block(winner + 4 * image * shape[0] * shape[1] * windows * LANES, shape)
 
 
-@kernel
-def _forward_2_3(at: int) -> int:
-    _forward((whole(2), whole(3), whole(0), whole(0)), at)
-    return 0
-
-
-@kernel
-def _forward_4_3(at: int) -> int:
-    _forward((whole(4), whole(3), whole(0), whole(0), whole(0), whole(0)), at)
-    return 0
-
-
-@kernel
-def _forward_4_5(at: int) -> int:
-    _forward((whole(4), whole(5), whole(0), whole(0), whole(0), whole(0), whole(0), whole(0)), at)
-    return 0
-
-
-@kernel
-def _backward_2_3(at: int) -> int:
-    _backward((whole(2), whole(3), whole(0), whole(0)), at)
-    return 0
-
-
-@kernel
-def _backward_4_3(at: int) -> int:
-    _backward((whole(4), whole(3), whole(0), whole(0), whole(0), whole(0)), at)
-    return 0
-
-
-@kernel
-def _backward_4_5(at: int) -> int:
-    _backward((whole(4), whole(5), whole(0), whole(0), whole(0), whole(0), whole(0), whole(0)), at)
-    return 0
-
-
 # By the pixels of a tile of the output, and the taps.
-FORWARD = {(2, 3): _forward_2_3, (4, 3): _forward_4_3, (4, 5): _forward_4_5}
-BACKWARD = {(2, 3): _backward_2_3, (4, 3): _backward_4_3, (4, 5): _backward_4_5}
+_FORMS = {(tiles.out, tiles.taps): tiles.form for tiles in (Tiles(2, 3), Tiles(4, 3), Tiles(4, 5))}
+FORWARD = {key: _forward(form) for key, form in _FORMS.items()}
+BACKWARD = {key: _backward(form) for key, form in _FORMS.items()}
