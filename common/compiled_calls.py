@@ -102,7 +102,9 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
         return types.void(*kinds), codegen
 
     # numba asks how many arguments a function has.
-    enter.__signature__ = Signature([Parameter(f"a{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(kinds) + 1)])  # type: ignore[attr-defined]
+    enter.__signature__ = Signature(
+        [Parameter(f"a{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(kinds) + 1)]
+    )  # type: ignore[attr-defined]
     return intrinsic(enter)
 
 

@@ -36,7 +36,12 @@ class DirectKernel(RowKernel):
     """
 
     def __init__(
-        self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None, pooling: tuple[int, int] | None = None
+        self,
+        op: Convolution,
+        data: Shape,
+        out: Shape,
+        act_type: str | None = None,
+        pooling: tuple[int, int] | None = None,
     ) -> None:
         """`out` is the shape before pooling, whose windows lie side by side; images that `fits` says are too large
         cannot be pooled.
@@ -73,7 +78,9 @@ class DirectKernel(RowKernel):
         if in_grads[0] is not None:
             sizes = self._frame_floats(), self._data_floats(), self._out_floats(), pooled
             room = rooms(*sizes, self._turned_floats(), planes, self._list_floats())
-            rows.append(Row(data_gradient, (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)))
+            rows.append(
+                Row(data_gradient, (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry))
+            )
         return rows
 
     def _pack(self, weight: Array) -> Row:

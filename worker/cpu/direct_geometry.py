@@ -49,9 +49,7 @@ class Geometry(NamedTuple):
     band: int
 
 
-def geometry(
-    windows: Windows, data: Shape, out: Shape, groups: int, pooling: tuple[int, int] = (1, 1)
-) -> Geometry:
+def geometry(windows: Windows, data: Shape, out: Shape, groups: int, pooling: tuple[int, int] = (1, 1)) -> Geometry:
     """That of a convolution from data (n, C, H, W) to out (n, F, OH, OW), before pooling."""
     images, filters, height, width = out
     # Floats that a row of output takes, or those rows of the image that it advances by.

@@ -7,11 +7,11 @@ import numpy as np
 from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .pixel_pooling import unpool_pixels
 from .direct_forward import clear, read_images
 from .direct_geometry import Geometry, across, geometry_at, list_taps, pooled_plane, span
 from .direct_weights import group_floats, panel_floats, unpack_weight
 from .panels import transpose, whole, write_address
+from .pixel_pooling import unpool_pixels
 from .plane_lanes import LANES
 from .sums import sum_line
 from .tile_product import DEPTH, LOWEST, multiply
@@ -61,9 +61,7 @@ def sloped(g: Geometry, slope: int, out: int, grad: int, count: int, lists: int,
 
 
 @kernel
-def read_gradient(
-    g: Geometry, grad: int, count: int, top: int, rows: int, winner: int, room: int, pixels: int
-) -> None:
+def read_gradient(g: Geometry, grad: int, count: int, top: int, rows: int, winner: int, room: int, pixels: int) -> None:
     """Grad (count, F, ...) of the output -> pixels (count * rows * OW, F), for rows of the output before pooling.
 
     What is pooled has all rows; `room` takes its pixels.

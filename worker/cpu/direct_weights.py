@@ -45,6 +45,12 @@ def _move(g: Geometry, weight: int, panels: int, packs: bool) -> None:
             panel = panels + 4 * (group * group_floats(g) + first * row)
             corner = weight + 4 * (group * filters + first) * row
             used = min(LANES, filters - first)
+            if count == 1 and packs:
+                transpose(corner, row, panel, LANES, used, channels)
+                continue
+            if count == 1:
+                transpose(panel, LANES, corner, row, channels, used)
+                continue
             for c in range(channels):
                 _move_channel(corner + 4 * c * count, row, panel + 4 * LANES * c, LANES * channels, used, count, packs)
 

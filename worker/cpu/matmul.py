@@ -1,9 +1,9 @@
-"""Matrices as numpy arrays, for callers outside of kernels: products on register tiles, and transposing."""
+"""Products on register tiles of matrices as numpy arrays, for callers outside of kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +11,14 @@ from ...common.call_table import Room, Row
 from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
-from .panels import transpose
 from .plane_lanes import LANES
 from .scratch import scratch
-from .tile_product import LISTED, LOWEST, ROOM, product
-
-
-class Listed(NamedTuple):
-    """A matrix whose number (k, j) lies lanes[j] floats behind the address rows[k]; both are lists of int64."""
-
-    rows: Array
-    lanes: Array
+from .tile_product import LOWEST, ROOM, product
 
 
 def matmul(
     left: Array,
-    right: Array | Listed,
+    right: Array,
     out: Array,
     first: Array | None = None,
     rectified: bool = False,
@@ -46,14 +38,11 @@ def matmul(
     _products(_address(packed))
 
 
-def product_row(left: Array, right: Array, out: Array, first: Array | None = None, rectified: bool = False) -> Row:
+def product_row(
+    left: Array, right: Array, out: Array, first: Array | None = None, rectified: bool = False, adds: bool = False
+) -> Row:
     """As `matmul`, as a row of a table of calls."""
-    return Row(_products, (*_arguments(left, right, out, first, rectified, False), Room(ROOM)))
-
-
-def transpose_into(matrix: Array, out: Array) -> None:
-    """out (N, M) = the transpose of a matrix (M, N), float32, the rows of both runs of memory."""
-    _transposed(_address(matrix), matrix.strides[0] // 4, _address(out), out.strides[0] // 4, *matrix.shape)
+    return Row(_products, (*_arguments(left, right, out, first, rectified, adds), Room(ROOM)))
 
 
 def _address(array: Array) -> int:
@@ -62,7 +51,7 @@ def _address(array: Array) -> int:
 
 
 def _arguments(
-    left: Array, right: Array | Listed, out: Array, first: Array | None, rectified: bool, adds: bool
+    left: Array, right: Array, out: Array, first: Array | None, rectified: bool, adds: bool
 ) -> Iterator[Any]:
     """What `_products` finds at its address, but for the room."""
     panels = (LANES,) if out.ndim < 4 else (out.strides[1] // 4,)
@@ -71,7 +60,7 @@ def _arguments(
         (len(array) for array in (left, right, out) if isinstance(array, np.ndarray) and array.ndim > 2), default=1
     )
     yield from _strided(left)
-    yield from (right.rows, 0, LISTED, right.lanes) if isinstance(right, Listed) else _strided(right)
+    yield from _strided(right)
     if adds:
         yield from target
     elif first is None:
@@ -85,11 +74,6 @@ def _arguments(
 def _strided(array: Array) -> tuple[Any, ...]:
     steps = [stride // 4 for stride in array.strides]
     return array, steps[0] if array.ndim > 2 else 0, steps[-2], steps[-1]
-
-
-@kernel
-def _transposed(source: int, apart: int, target: int, out: int, rows: int, columns: int) -> None:
-    transpose(source, apart, target, out, rows, columns)
 
 
 @kernel

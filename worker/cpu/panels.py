@@ -157,51 +157,6 @@ def _pack_lines(source: int, along: int, depth: int, lanes: int, target: int) ->
 
 
 @kernel
-def pack_listed(rows: int, lanes: int, depth: int, count: int, target: int) -> None:
-    """As `pack`, for a matrix whose number (k, j) lies lanes[j] floats behind the address rows[k].
-
-    `rows` and `lanes` are addresses of such lists, of int64; neighbouring lanes often lie side by side. Sixteen floats
-    are read for each lane, and as many are written behind the last panel.
-    """
-    runs = np.empty((LANES, 3), np.int64)
-    for first in range(0, count, LANES):
-        found = _find_runs(lanes + 8 * first, min(LANES, count - first), runs)
-        _gather(rows, depth, runs[:found], target + 4 * first * depth, LANES)
-
-
-@kernel
-def gather(rows: Array, lanes: Array, target: Array) -> None:
-    """Write a matrix (depth, count) such as those of `pack_listed`; `target` has at least sixteen floats more, flat."""
-    runs = np.empty((len(lanes), 3), np.int64)
-    found = _find_runs(lanes.ctypes.data, len(lanes), runs)
-    _gather(rows.ctypes.data, len(rows), runs[:found], target.ctypes.data, len(lanes))
-
-
-@kernel
-def _find_runs(lanes: int, count: int, runs: Array) -> int:
-    """Write each run of lanes that lie side by side: its first lane, place and length. Returns how many there are."""
-    found = 0
-    for lane in range(count):
-        place = read_address(lanes + 8 * lane)
-        if found and place == runs[found - 1, 1] + runs[found - 1, 2]:
-            runs[found - 1, 2] += 1
-        else:
-            runs[found, 0], runs[found, 1], runs[found, 2] = lane, place, 1
-            found += 1
-    return found
-
-
-@kernel
-def _gather(rows: int, depth: int, runs: Array, target: int, apart: int) -> None:
-    for k in range(depth):
-        row, place = read_address(rows + 8 * k), target + 4 * k * apart
-        for i in range(len(runs)):
-            # Whole vectors are copied. What is too much lies where the next run, or row, is written afterwards.
-            length = (runs[i, 2] + LANES - 1) // LANES * LANES
-            _copy(row + 4 * runs[i, 1], 0, place + 4 * runs[i, 0], 0, length)
-
-
-@kernel
 def _transpose(at: int) -> int:
     """Write the transpose (columns, rows) of a matrix (rows, columns).
 

@@ -74,11 +74,12 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     if pooling is None:
         if pays(op, data, out_shapes[0]):
             return WinogradKernel(op, data, out_shapes[0], act_type)
-        from .convolution_columns import ColumnsKernel
         from .convolution_direct import DirectKernel
+        from .convolution_pointwise import PointwiseKernel, handles
 
-        kind = ColumnsKernel if tuple(op.kernel) == (1, 1) and not any(op.pad) else DirectKernel
-        return kind(op, data, out_shapes[0], act_type)
+        if handles(op, data):
+            return PointwiseKernel(op, act_type)
+        return DirectKernel(op, data, out_shapes[0], act_type)
     plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
     if tuple(pooling.kernel) == (2, 2) and pays(op, data, plane):
         return WinogradKernel(op, data, plane, act_type, pooled=True)

@@ -18,7 +18,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array, Shape
 from ..ops.windows import Windows
-from .strided import add_strided, read_strided, write_strided
+from .strided import read_strided, write_strided
 
 
 @dataclass(frozen=True)
@@ -74,27 +74,6 @@ def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
 
 
 @kernel
-def deal_rows(plane: Array, phases: Array, down: int, pad: tuple[int, int]) -> None:
-    """As `deal`, for phases that begin with line `down` of those of the whole plane (H, W).
-
-    Zeros are written above and below the plane, as other bands have left pixels there.
-    """
-    height, width = plane.shape
-    stride_h, stride_w, rows, pitch = phases.shape
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
-        for a in range(stride_h):
-            y = down * stride_h + a - pad[0]
-            for row in range(rows):
-                lane = phases[a, b, row, low:high]
-                if 0 <= y < height:
-                    read_strided(plane[y, first:], lane, stride_w)
-                else:
-                    lane[:] = 0
-                y += stride_h
-
-
-@kernel
 def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
     """The way back: write every pixel of plane (H, W) from `phases`, zero where no window reaches."""
     height, width = plane.shape
@@ -108,24 +87,6 @@ def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
             top, bottom, y = _inside(a, pad[0], height, stride_h, rows)
             for row in range(top, bottom):
                 write_strided(phases[a, b, row, low:high], plane[y, first:], stride_w)
-                y += stride_h
-
-
-@kernel
-def add_rows(phases: Array, plane: Array, down: int, pad: tuple[int, int]) -> None:
-    """The transpose of `deal_rows`: add to each pixel of plane (H, W) what `phases` hold for it.
-
-    Adding, not writing: windows of neighbouring bands share pixels.
-    """
-    height, width = plane.shape
-    stride_h, stride_w, rows, pitch = phases.shape
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
-        for a in range(stride_h):
-            y = down * stride_h + a - pad[0]
-            for row in range(rows):
-                if 0 <= y < height:
-                    add_strided(phases[a, b, row, low:high], plane[y, first:], stride_w)
                 y += stride_h
 
 

@@ -41,20 +41,3 @@ def write_strided(line: Array, place: Array, stride: int) -> None:
     else:
         for x in range(line.size):
             place[stride * x] = line[x]
-
-
-@kernel
-def add_strided(line: Array, place: Array, stride: int) -> None:
-    """place[stride * i] += line[i], for the whole of `line`; both flat."""
-    if stride == 1:
-        for x in range(line.size):
-            place[x] += line[x]
-    elif stride == 2:
-        for x in range(line.size):
-            place[2 * x] += line[x]
-    elif stride == 4:
-        for x in range(line.size):
-            place[4 * x] += line[x]
-    else:
-        for x in range(line.size):
-            place[stride * x] += line[x]

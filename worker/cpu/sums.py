@@ -8,6 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
+from ...common.call_table import Row
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array, Shape
 from .scratch import scratch
@@ -36,6 +38,11 @@ def sum_pixels(planes: Array, out: Array) -> None:
     sum_over(planes, (0, *range(2, planes.ndim)), out)
 
 
+def sum_pixels_row(planes: Array, out: Array) -> Row:
+    """As `sum_pixels`, of contiguous arrays, as a row of a table of calls."""
+    return Row(_sum_pixels, (planes, out, *planes.shape[:2], math.prod(planes.shape[2:])))
+
+
 @lru_cache(maxsize=1024)
 def _alternating(shape: Shape, axes: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """The extents of an array as (kept, added up, kept, added up)."""
@@ -58,6 +65,19 @@ _sum = summed(lambda x: x)
 def sum_line(address: int, count: int) -> float:
     """The sum of so many numbers at an address."""
     return float(_sum((address,), (), count))
+
+
+@kernel
+def _sum_pixels(at: int) -> int:
+    """out (C,) = the sums of planes (n, C, pixels)."""
+    count, channels, pixels = integer(at, 2), integer(at, 3), integer(at, 4)
+    out, sums = line(integer(at, 1), channels), np.zeros(channels, np.float64)
+    for i in range(count):
+        for c in range(channels):
+            sums[c] += sum_line(integer(at, 0) + 4 * (i * channels + c) * pixels, pixels)
+    for c in range(channels):
+        out[c] = sums[c]
+    return 0
 
 
 @kernel

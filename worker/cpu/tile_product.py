@@ -14,7 +14,7 @@ from numba.core import types
 
 from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
-from .panels import pack, pack_listed, read, whole, write, write_address
+from .panels import pack, whole, write, write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
 from .vectors import WIDTH
@@ -32,7 +32,6 @@ MOST_ROWS = 4096  # of a part of A, where the inner axis is short
 # Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, and where rows
 # are.
 ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS
-LISTED = -(1 << 40)  # no stride of a matrix
 LOWEST = np.float32(-np.inf)
 Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py describes it
 
@@ -149,8 +148,6 @@ def _product(at: int) -> int:
     and B have any strides, from row to row and from column to column. S and C are as in `multiply`: the panels of a
     plain matrix are 16 floats apart, and with strides (0, 16) S is one row that all rows of C begin with. With `s` = 0
     they begin with zeros. `room` is the address of ROOM floats.
-
-    With strides (LISTED, address of a list), B is what `pack_listed` reads, and `b` is the address of its other list.
     """
     a, b, s, c, room = integer(at, 0), integer(at, 3), integer(at, 6), integer(at, 9), integer(at, 16)
     a_strides, b_strides = (integer(at, 1), integer(at, 2)), (integer(at, 4), integer(at, 5))
@@ -170,10 +167,7 @@ def _product(at: int) -> int:
         across = min(wide, columns - column)
         for k in range(0, depth, deep):
             inner = min(deep, depth - k)
-            if b_strides[0] == LISTED:
-                pack_listed(b + 8 * k, b_strides[1] + 8 * column, inner, across, panels)
-            else:
-                pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
+            pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
             for row in range(0, rows, tall):
                 down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
                 if a_strides[1] == 1:

@@ -107,7 +107,9 @@ class WinogradKernel(RowKernel):
         """Write the activated output."""
         g, bias, out = self.geometry, inputs[2] if len(inputs) > 2 else None, outputs[0]
         room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
-        made = Row(FORWARD[self.tiles.out, self.tiles.taps], (*inputs[:2], bias, out, self.winner, self.weight, *room, *g))
+        made = Row(
+            FORWARD[self.tiles.out, self.tiles.taps], (*inputs[:2], bias, out, self.winner, self.weight, *room, *g)
+        )
         return [made, activation_row(self.act_type, out, out)] if self.act_type else [made]
 
     def backward_rows(
@@ -120,7 +122,15 @@ class WinogradKernel(RowKernel):
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
         planes = g.chunk * g.filters * pooled_plane(g) if self.act_type else 0
         turned = math.prod(self.tiles.weight_shape(g.channels, g.filters))
-        sizes = self._tile_floats(g.channels), self._tile_floats(g.filters), self.weight.size, turned, planes, ROOM, LANES
+        sizes = (
+            self._tile_floats(g.channels),
+            self._tile_floats(g.filters),
+            self.weight.size,
+            turned,
+            planes,
+            ROOM,
+            LANES,
+        )
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, self.weight, *rooms(*sizes), *g)
         return [Row(BACKWARD[self.tiles.out, self.tiles.taps], given)]
 

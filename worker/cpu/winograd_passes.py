@@ -41,7 +41,11 @@ def _forward(form: Form) -> Any:
         """
         data, bias, out, winner = integer(at, 0), integer(at, 2), integer(at, 3), integer(at, 4)
         tiles, products, g = integer(at, 6), integer(at, 6) + 4 * integer(at, 7), geometry_at(at, whole(8))
-        weight, image, plane = _weight_tiles(form, g, integer(at, 5)), 4 * g.channels * g.height * g.width, pooled_plane(g)
+        weight, image, plane = (
+            _weight_tiles(form, g, integer(at, 5)),
+            4 * g.channels * g.height * g.width,
+            pooled_plane(g),
+        )
         weight_to_tiles(form, _block(integer(at, 1), (g.filters, g.channels, form[1], form[1])), weight)
         for first in range(0, g.images, g.chunk):
             count = min(g.chunk, g.images - first)
@@ -74,7 +78,11 @@ def _backward(form: Form) -> Any:
         """
         data, grad, data_grad, weight_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
         winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
-        products, planes, product_room = room + 4 * integer(at, 10), room + 4 * integer(at, 13), room + 4 * integer(at, 14)
+        products, planes, product_room = (
+            room + 4 * integer(at, 10),
+            room + 4 * integer(at, 13),
+            room + 4 * integer(at, 14),
+        )
         weight, total = _weight_tiles(form, g, integer(at, 8)), _weight_tiles(form, g, room + 4 * integer(at, 11))
         turned = _block(room + 4 * integer(at, 12), (len(form) ** 2, _panels(g.channels), g.filters + 1, LANES))
         image, sums = 4 * g.channels * g.height * g.width, np.zeros(g.filters, np.float64)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cpu import convolution_columns, direct_geometry
-from pushgrad.worker.cpu.convolution_columns import ColumnsKernel
+from pushgrad.worker.cpu import direct_geometry
 from pushgrad.worker.cpu.convolution_direct import DirectKernel
+from pushgrad.worker.cpu.convolution_pointwise import PointwiseKernel
 from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
 from pushgrad.worker.cpu.depthwise import DepthwiseKernel
 from pushgrad.worker.cpu.registry import kernel_for
@@ -76,13 +76,6 @@ def test_depthwise_on_planes_of_several_blocks(kernel, stride):
     agree([op], (2, 2, 70, 67), DepthwiseKernel)
 
 
-@pytest.fixture
-def narrow_bands(monkeypatch):
-    """So little room for columns that small planes are cut into bands as well."""
-    monkeypatch.setattr(convolution_columns, "BAND_BYTES", 2000)
-    monkeypatch.setattr(convolution_columns, "FEWEST_COLUMNS", 30)
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_direct(seed):
     rng = np.random.default_rng(100 + seed)
@@ -103,7 +96,11 @@ def test_direct_in_bands_and_chunks(seed, monkeypatch):
 
 @pytest.mark.parametrize("act_type", ["relu", "tanh", "softrelu"])
 def test_direct_with_activation(act_type):
-    agree([Convolution(kernel=(3, 3), num_filter=20, stride=(2, 2)), Activation(act_type=act_type)], (3, 40, 9, 12), DirectKernel)
+    agree(
+        [Convolution(kernel=(3, 3), num_filter=20, stride=(2, 2)), Activation(act_type=act_type)],
+        (3, 40, 9, 12),
+        DirectKernel,
+    )
 
 
 @pytest.mark.parametrize("channels", [300, 257, 512])  # runs of equal parts, and of a prime number of channels
@@ -111,18 +108,25 @@ def test_direct_with_long_runs(channels):
     agree([Convolution(kernel=(3, 2), num_filter=33, stride=(2, 1))], (2, channels, 7, 6), DirectKernel)
 
 
-@pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 4)])
+@pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 9)])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_pointwise(data, groups):
-    agree([Convolution(kernel=(1, 1), num_filter=6, num_group=groups)], data, ColumnsKernel)
+@pytest.mark.parametrize("act_type", [None, "relu", "tanh"])
+def test_pointwise(data, groups, act_type):
+    tail = [Activation(act_type=act_type)] if act_type else []
+    agree([Convolution(kernel=(1, 1), num_filter=6, num_group=groups), *tail], data, PointwiseKernel)
 
 
-@pytest.mark.usefixtures("narrow_bands")
+@pytest.mark.parametrize("data", [(60, 20, 4, 4), (3, 300, 1, 1)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_pointwise_of_few_pixels(data, groups):
+    agree([Convolution(kernel=(1, 1), num_filter=36, num_group=groups)], data, DirectKernel)
+
+
 @pytest.mark.parametrize("data", [(1, 8, 21, 20), (5, 8, 7, 9), (60, 4, 5, 4)])
 @pytest.mark.parametrize("stride", [(2, 2), (1, 3), (3, 2)])
 def test_pointwise_with_a_stride(data, stride):
-    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6)], data, ColumnsKernel)
-    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6, num_group=2)], data, ColumnsKernel)
+    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6)], data, DirectKernel)
+    agree([Convolution(kernel=(1, 1), stride=stride, num_filter=6, num_group=2)], data, DirectKernel)
 
 
 @pytest.mark.parametrize("act_type", ["relu", "tanh"])

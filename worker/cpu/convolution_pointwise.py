@@ -1,0 +1,92 @@
+"""1x1 convolution without stride or padding for float32 on the CPU: the images themselves are the matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...common.call_table import Row
+from ...common.compiled_calls import integer, line
+from ...common.jit import kernel
+from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
+from ..ops.operator import Step
+from .activation import activation_row, slope_row
+from .matmul import product_row
+from .plane_lanes import LANES
+from .row_kernel import RowKernel
+from .sums import sum_pixels_row
+
+if TYPE_CHECKING:
+    from ..ops.convolution import Convolution
+
+FEWEST_PIXELS = 32  # of an image: a product of fewer columns is slower than the way of DirectKernel
+
+
+def handles(op: Convolution, data: Shape) -> bool:
+    """Whether this is such a convolution, of images that are large enough."""
+    windows = op.windows()
+    plain = windows.kernel == (1, 1) and windows.stride == (1, 1) and windows.pad == (0, 0)
+    return plain and data[2] * data[3] >= FEWEST_PIXELS
+
+
+class PointwiseKernel(RowKernel):
+    """Forward and backward of convolution -> activation, for one slice of the batch.
+
+    data (n, C, H, W), weight (F, C / groups, 1, 1), bias (F,) -> (n, F, H, W).
+    """
+
+    def __init__(self, op: Convolution, act_type: str | None = None) -> None:
+        self.act_type, self.groups = act_type, op.num_group
+
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
+        """Write the activated output."""
+        rows, first, is_relu = [], None, self.act_type == "relu"
+        if len(inputs) > 2:
+            first = aligned_zeros((len(inputs[1]), LANES))  # a bias for each panel of columns
+            rows.append(Row(_spread, (inputs[2], first, len(first))))
+        for data, weight, out, filters in self._groups(inputs[0], inputs[1], outputs[0]):
+            begun = None if first is None else first[filters]
+            rows += [product_row(weight, image, made, begun, is_relu) for image, made in zip(data, out, strict=True)]
+        return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, outputs[0], outputs[0])]
+
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
+        """Write the gradients of data, weight and bias, those that are asked for."""
+        grad, rows = out_grads[0], []
+        if self.act_type:
+            grad = aligned_empty(grad.shape)
+            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        if len(inputs) > 2 and in_grads[2] is not None:
+            rows.append(sum_pixels_row(grad, in_grads[2]))
+        for data, weight, out, filters in self._groups(inputs[0], inputs[1], grad):
+            if in_grads[1] is not None:
+                made = in_grads[1].reshape(inputs[1].shape[:2])[filters]
+                pairs = zip(out, data, strict=True)
+                rows += [product_row(g, image.T, made, adds=i > 0) for i, (g, image) in enumerate(pairs)]
+        if in_grads[0] is not None:
+            for data, weight, out, _ in self._groups(in_grads[0], inputs[1], grad):
+                rows += [product_row(weight.T, g, image) for g, image in zip(out, data, strict=True)]
+        return rows
+
+    def _groups(self, data: Array, weight: Array, out: Array) -> Iterator[tuple[Array, Array, Array, slice]]:
+        """Each group's data (n, C, pixels), weight (F, C), output (n, F, pixels), and its filters."""
+        channels, filters = data.shape[1] // self.groups, len(weight) // self.groups
+        for g in range(self.groups):
+            mine, its = slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
+            yield (
+                data.reshape(*data.shape[:2], -1)[:, mine],
+                weight.reshape(len(weight), -1)[its],
+                out.reshape(*out.shape[:2], -1)[:, its],
+                its,
+            )
+
+
+@kernel
+def _spread(at: int) -> int:
+    """spread (F, 16) = bias (F,) at all sixteen places."""
+    count = integer(at, 2)
+    bias, places = line(integer(at, 0), count), line(integer(at, 1), count * LANES)
+    for i in range(count * LANES):
+        places[i] = bias[i // LANES]
+    return 0
