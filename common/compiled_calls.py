@@ -101,10 +101,9 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
 
         return types.void(*kinds), codegen
 
-    # numba asks how many arguments a function has.
-    enter.__signature__ = Signature(
-        [Parameter(f"a{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(kinds) + 1)]
-    )  # type: ignore[attr-defined]
+    names = [f"a{i}" for i in range(len(kinds) + 1)]  # numba asks how many arguments a function has
+    signature = Signature([Parameter(one, Parameter.POSITIONAL_OR_KEYWORD) for one in names])
+    enter.__signature__ = signature  # type: ignore[attr-defined]
     return intrinsic(enter)
 
 

@@ -59,9 +59,8 @@ class PointwiseKernel(RowKernel):
             rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
         if len(inputs) > 2 and in_grads[2] is not None:
             rows.append(sum_pixels_row(grad, in_grads[2]))
-        for data, weight, out, filters in self._groups(inputs[0], inputs[1], grad):
-            if in_grads[1] is not None:
-                made = in_grads[1].reshape(inputs[1].shape[:2])[filters]
+        if in_grads[1] is not None:
+            for data, made, out, _ in self._groups(inputs[0], in_grads[1], grad):
                 pairs = zip(out, data, strict=True)
                 rows += [product_row(g, image.T, made, adds=i > 0) for i, (g, image) in enumerate(pairs)]
         if in_grads[0] is not None:

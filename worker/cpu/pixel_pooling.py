@@ -1,7 +1,7 @@
 """Max-pooling of pixels with their filters side by side, as a convolution leaves them, in one pass each way.
 
-Windows do not overlap, so backward writes each number once. `winner` keeps, per pooled number, the position of the first
-maximum within its window. As in pooling.py a NaN is larger than any number, and the first one wins.
+Windows do not overlap, so backward writes each number once. `winner` keeps, per pooled number, the position of the
+first maximum within its window. As in pooling.py a NaN is larger than any number, and the first one wins.
 """
 
 from __future__ import annotations

@@ -72,9 +72,10 @@ def _backward(form: Form) -> Any:
     def backward(at: int) -> int:
         """Write the gradients of data, weight and bias, those whose address is not 0.
 
-        The arguments are data, the output's gradient, those three, the slope's function and the output, where winners are
-        kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as tiles,
-        for the weight's tiles transposed, for images of gradients, for products, and for lists; then the geometry.
+        The arguments are data, the output's gradient, those three, the slope's function and the output, where winners
+        are kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as
+        tiles, for the weight's tiles transposed, for images of gradients, for products, and for lists; then the
+        geometry.
         """
         data, grad, data_grad, weight_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
         winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
