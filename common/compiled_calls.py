@@ -18,7 +18,8 @@ from numba.extending import intrinsic
 from .jit import kernel
 
 _INT, _DOUBLE = ir.IntType(64), ir.DoubleType()
-_types: Any = types  # which has no annotations
+_types: Any = types  # neither has annotations
+_cgutils: Any = cgutils
 carray: Any = numba.carray  # type: ignore[attr-defined]
 
 
@@ -92,10 +93,10 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
     def enter(context: Any, *given: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             flat = [one for kind, arg in zip(kinds, args, strict=True) for one in _flat(build, kind, arg)]
-            room = cgutils.alloca_once(build, _INT, size=len(flat))
+            room = _cgutils.alloca_once(build, _INT, size=len(flat))
             for index, number in enumerate(flat):
                 build.store(number, build.gep(room, [_INT(index)]))
-            made = cgutils.get_or_insert_function(build.module, ir.FunctionType(_INT, [_INT]), name)
+            made = _cgutils.get_or_insert_function(build.module, ir.FunctionType(_INT, [_INT]), name)
             build.call(made, [build.ptrtoint(room, _INT)])
             return cg.get_dummy_value()
 
@@ -110,7 +111,7 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
 def _flat(build: ir.IRBuilder, kind: Any, given: Any) -> list[Any]:
     """An argument as numbers of 8 bytes."""
     if isinstance(kind, types.BaseTuple):
-        return list(cgutils.unpack_tuple(build, given))
+        return list(_cgutils.unpack_tuple(build, given))
     return [build.bitcast(build.fpext(given, _DOUBLE), _INT)] if kind == _types.float32 else [given]
 
 

@@ -71,16 +71,15 @@ class DirectKernel(RowKernel):
         grad, rows, bias_grad = out_grads[0], [], in_grads[2] if len(inputs) > 2 else None
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
         planes, pooled = self._planes_floats() if self.act_type else 0, self._pooled_floats()
+        out, lists = self._out_floats(), self._list_floats()
         if in_grads[1] is not None or bias_grad is not None:
-            sizes = self._image_floats(), self._out_floats(), pooled, self.panels.size, planes, self._list_floats()
-            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *rooms(*sizes), *self.geometry)
+            room = rooms(self._image_floats(), out, pooled, self.panels.size, planes, lists)
+            given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *room, *self.geometry)
             rows.append(Row(parameter_gradients, given))
         if in_grads[0] is not None:
-            sizes = self._frame_floats(), self._data_floats(), self._out_floats(), pooled
-            room = rooms(*sizes, self._turned_floats(), planes, self._list_floats())
-            rows.append(
-                Row(data_gradient, (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry))
-            )
+            room = rooms(self._frame_floats(), self._data_floats(), out, pooled, self._turned_floats(), planes, lists)
+            given = (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)
+            rows.append(Row(data_gradient, given))
         return rows
 
     def _pack(self, weight: Array) -> Row:

@@ -57,7 +57,7 @@ def geometry(windows: Windows, data: Shape, out: Shape, groups: int, pooling: tu
     chunk = min(images, max(1, CHUNK_FLOATS // (row * height)))
     band = height if chunk > 1 else min(height, max(1, CHUNK_FLOATS // row))
     pairs = (windows.kernel, windows.stride, windows.pad, windows.dilate, pooling)
-    return Geometry(*data, *out[1:], groups, *(one for pair in pairs for one in pair), chunk, band)
+    return Geometry._make([*data, *out[1:], groups, *(one for pair in pairs for one in pair), chunk, band])
 
 
 @kernel

@@ -18,6 +18,9 @@ from .plane_lanes import LANES
 from .values import FLOAT, INT, intrinsic_of, spread
 from .vectors import load, load_part, store, store_part
 
+_types: Any = types  # neither has annotations
+_cgutils: Any = cgutils
+
 
 def register_tile(rows: int, panels: int) -> Any:
     """A tile of `rows` x 16 `panels` numbers, as a function for kernels.
@@ -42,7 +45,7 @@ def register_tile(rows: int, panels: int) -> Any:
             _Tile(build, rows, panels).compute(*args)
             return cg.get_dummy_value()
 
-        number, pair, six = types.int64, types.UniTuple(types.int64, 2), types.UniTuple(types.int64, 6)
+        number, pair, six = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 6)
         return types.void(six, number, pair, number, pair, number, pair, number, number, types.float32), codegen
 
     return tile
@@ -67,14 +70,14 @@ class _Tile:
         numbers = [build.select(build.icmp_signed("<", INT(i), last), INT(i), last) for i in range(self.rows)]
         whole = build.icmp_signed(">=", wide, INT(LANES * (self.vectors[-1][0] + 1)))
         first = self._begin(self._places(s, s_strides, numbers), whole, wide)
-        made = self._chains(cgutils.unpack_tuple(build, a), b, b_strides, first)
+        made = self._chains(_cgutils.unpack_tuple(build, a), b, b_strides, first)
         floor = spread(build, least, vectors.WIDTH)
         made = [[build.select(build.fcmp_ordered(">", floor, one), floor, one) for one in line] for line in made]
         self._end(made, self._places(c, c_strides, numbers), whole, wide)
 
     def _places(self, base: Any, strides: Any, numbers: list[Any]) -> list[list[Any]]:
         """Where the vectors of each row are."""
-        build, (down, across) = self.build, cgutils.unpack_tuple(self.build, strides)
+        build, (down, across) = self.build, _cgutils.unpack_tuple(self.build, strides)
         steps = [build.add(build.mul(across, INT(panel)), INT(lane)) for panel, lane in self.vectors]
         starts = [build.mul(down, number) for number in numbers]
         return [[build.gep(base, [build.add(start, step)]) for step in steps] for start in starts]

@@ -132,11 +132,11 @@ def _list_lanes(depth: int, lanes: int, table: int) -> None:
         write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)
 
 
-_INT: Any = types.int64
-_PAIR = types.UniTuple(_INT, 2)
+_types: Any = types  # which has no annotations
+_INT, _PAIR, _SHAPE = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 3)
 multiply = outlined(
     "pushgrad_multiply", _multiply,
-    types.UniTuple(_INT, 6), _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _PAIR, types.float32,
+    _types.UniTuple(_INT, 6), _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _PAIR, types.float32,
 )  # fmt: skip
 
 
@@ -189,5 +189,5 @@ def _product(at: int) -> int:
 
 product = outlined(
     "pushgrad_product", _product,
-    _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, types.UniTuple(_INT, 3), types.float32, _INT,
+    _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _SHAPE, types.float32, _INT,
 )  # fmt: skip

@@ -16,6 +16,8 @@ from . import vectors
 from .values import FLOAT, INT, constant, spread
 from .vectors import load_part, store_part
 
+_cgutils: Any = cgutils  # which has no annotations
+
 
 def _largest(
     context: Any, first: Any, down: Any, right: Any, height: Any, width: Any, best: Any, kept: Any, count: Any
@@ -29,7 +31,7 @@ def _largest(
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
         first, down, right, height, width, best, kept, count = args
         first, best, kept = (build.inttoptr(place, FLOAT.as_pointer()) for place in (first, best, kept))
-        largest, winner = (cgutils.alloca_once(build, vectors.VECTOR) for _ in range(2))
+        largest, winner = (_cgutils.alloca_once(build, vectors.VECTOR) for _ in range(2))
         with cgutils.for_range_slice(build, INT(0), count, INT(vectors.WIDTH), INT) as (index, _):
             left = build.sub(count, index)
             build.store(constant(vectors.VECTOR, -math.inf), largest)

@@ -128,7 +128,8 @@ def _block(address: int, shape: tuple[int, ...]) -> Array:
     size = 1
     for extent in shape:
         size *= extent
-    return line(address, size).reshape(shape)
+    made: Array = line(address, size).reshape(shape)
+    return made
 
 
 @kernel
