@@ -87,7 +87,7 @@ def _to_count_down(context: Any, address: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-_call: Any = intrinsic(_to_call)
+call: Any = intrinsic(_to_call)
 # Takes one from the whole number at an address, on several threads at once, and returns what is left.
 count_down: Any = intrinsic(_to_count_down)
 
@@ -100,7 +100,7 @@ def walk(calls: Any, first: int) -> int:
     """
     place = first
     while place < calls.shape[0]:
-        said = _call(calls[place, 0], calls[place, 1])
+        said = call(calls[place, 0], calls[place, 1])
         if said > 0:
             return place
         place += 1 - said

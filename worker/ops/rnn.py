@@ -114,7 +114,7 @@ class RNN(Operator):
         weights, histories = self.layout().unpack(inputs[1], data.shape[2]), []
         for layer in range(self.num_layers):
             if layer > 0:
-                data = self._dropped(step, data, layer)
+                data = self.dropped(step, data, layer)
             # Both directions write their half of the last axis, so joining them needs no copy.
             last = layer == self.num_layers - 1
             out = outputs[0] if last else xp.empty(outputs[0].shape, outputs[0].dtype)
@@ -141,10 +141,7 @@ class RNN(Operator):
         return histories
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward.
-
-        The compiled kernel keeps the histories and calls `backward_from` alone.
-        """
+        """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward."""
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
         self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
 
@@ -165,7 +162,7 @@ class RNN(Operator):
             for direction in range(self._directions()):
                 index = layer * self._directions() + direction
                 part = grad[..., direction * self.state_size : (direction + 1) * self.state_size]
-                state_grad, cell_grad = self._last_gradients(xp, inputs, out_grads, index)
+                state_grad, cell_grad = self.last_gradients(xp, inputs, out_grads, index)
                 history = histories[index]
                 x, h, state, cell = run_back(
                     xp, CELLS[self.mode], weights[index], history, _turned(part, direction), state_grad, cell_grad
@@ -176,11 +173,11 @@ class RNN(Operator):
                 # Both directions read the same data, so their gradients add up; the first layer's may not be wanted.
                 if layer > 0 or in_grads[0] is not None:
                     data_grad = data_grad + _turned(xp.matmul(x, weights[index].input), direction)
-            grad = self._dropped(step, data_grad, layer) if layer > 0 else data_grad
+            grad = self.dropped(step, data_grad, layer) if layer > 0 else data_grad
         if in_grads[0] is not None:
             in_grads[0][...] = grad
 
-    def _last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
+    def last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
         """The gradients of the last state and cell of one layer and direction, zero unless these are outputs."""
         if self.state_outputs:
             return out_grads[1][index], out_grads[2][index] if self.mode == "lstm" else None
@@ -193,7 +190,7 @@ class RNN(Operator):
             if target is not None:
                 target[index] = value
 
-    def _dropped(self, step: Step, data: Array, layer: int) -> Array:
+    def dropped(self, step: Step, data: Array, layer: int) -> Array:
         """What layer `layer` > 0 reads of the output (T, N, width) of the layer below; the same maps gradients back."""
         if not (step.is_train and self.p > 0):
             return data
