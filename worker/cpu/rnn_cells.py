@@ -78,39 +78,39 @@ def _gru_back(frame: int) -> int:
 
 @kernel
 def _rnn_tanh(frame: int) -> int:
-    size = integer(frame, SIZE)
+    size, width = integer(frame, SIZE), integer(frame, WIDTH)
     for row in range(integer(frame, ROWS)):
         state = _row(frame, STATE, integer(frame, STATE_PITCH), row)
-        rnn_tanh((_row(frame, SUMS, size, row),), (state,), size)
+        rnn_tanh((_row(frame, SUMS, width, row),), (state,), size)
     return 0
 
 
 @kernel
 def _rnn_tanh_back(frame: int) -> int:
-    size = integer(frame, SIZE)
+    size, width = integer(frame, SIZE), integer(frame, WIDTH)
     for row in range(integer(frame, ROWS)):
         passed, state = _row(frame, PASSED, size, row), _row(frame, STATE, integer(frame, STATE_PITCH), row)
         out = _row(frame, OUT_GRADS, integer(frame, OUT_PITCH), row)
-        rnn_tanh_back((passed, out, state), (_row(frame, SUM_GRADS, size, row), passed), size)
+        rnn_tanh_back((passed, out, state), (_row(frame, SUM_GRADS, width, row), passed), size)
     return 0
 
 
 @kernel
 def _rnn_relu(frame: int) -> int:
-    size = integer(frame, SIZE)
+    size, width = integer(frame, SIZE), integer(frame, WIDTH)
     for row in range(integer(frame, ROWS)):
         state = _row(frame, STATE, integer(frame, STATE_PITCH), row)
-        rnn_relu((_row(frame, SUMS, size, row),), (state,), size)
+        rnn_relu((_row(frame, SUMS, width, row),), (state,), size)
     return 0
 
 
 @kernel
 def _rnn_relu_back(frame: int) -> int:
-    size = integer(frame, SIZE)
+    size, width = integer(frame, SIZE), integer(frame, WIDTH)
     for row in range(integer(frame, ROWS)):
         passed, state = _row(frame, PASSED, size, row), _row(frame, STATE, integer(frame, STATE_PITCH), row)
         out = _row(frame, OUT_GRADS, integer(frame, OUT_PITCH), row)
-        rnn_relu_back((passed, out, state), (_row(frame, SUM_GRADS, size, row), passed), size)
+        rnn_relu_back((passed, out, state), (_row(frame, SUM_GRADS, width, row), passed), size)
     return 0
 
 

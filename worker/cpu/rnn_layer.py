@@ -13,7 +13,7 @@ from ...common.compiled_calls import address_of
 from ..array import Array, aligned_empty, aligned_zeros
 from ..ops.recurrent_layer import Weights
 from .matmul import product_row
-from .plane_lanes import padded
+from .plane_lanes import LANES, padded
 from .rnn_cells import STEPS, STEPS_BACK
 from .rnn_steps import Backward, Forward, backward_steps, forward_steps, room_for
 from .rnn_sums import add_product_row, begin_row, fill_row, sum_columns_row
@@ -66,7 +66,8 @@ class LayerPass:
         self._layout = _LAYOUTS[self.mode]
         steps, rows = self.data.shape[:2]
         self._size: int = self.weights.state.shape[1]
-        self.width = self._layout.width * self._size  # of a row of sums
+        # Of a row of sums. Rows that lie a power of two apart would compete for the same few lines of the cache.
+        self.width = padded(self._layout.width * self._size) + LANES
         self._columns = slice(self.direction * self._size, (self.direction + 1) * self._size)
         self._sums = aligned_empty((steps * rows, self.width))
         self._cells = None if self.cell is None else aligned_empty((steps, rows, self._size))
@@ -75,7 +76,7 @@ class LayerPass:
         """Write the columns of `out`, and copies of the last state and cell (N, H) where they are wanted."""
         rows = [row for block in self._layout.inputs for row in self._projection(block)]
         if self._layout.state:  # b' of a GRU's h_n, with which R state begins
-            rows.append(fill_row(self.weights.state_bias[2 * self._size :], self._sums[:, 3 * self._size :]))
+            rows.append(fill_row(self.weights.state_bias[2 * self._size :], self._sums[:, self._scaled(3, 1)]))
         function = address_of(STEPS[self.mode])
         return [*rows, Row(forward_steps, self._arguments(function, last_state, last_cell))]
 
@@ -123,8 +124,10 @@ class LayerPass:
             other = None if self._layout.state and block.row else target.state_bias[gates]
             rows.append(sum_columns_row(columns, target.input_bias[gates], other))
         if self._layout.state:
-            rows.append(sum_columns_row(sum_grads[:, 3 * self._size :], target.state_bias[2 * self._size :], None))
-        return rows + self._state_weight_rows(sum_grads[:, self._layout.state * self._size :], target.state)
+            rows.append(sum_columns_row(sum_grads[:, self._scaled(3, 1)], target.state_bias[2 * self._size :], None))
+        return rows + self._state_weight_rows(
+            sum_grads[:, self._layout.state * self._size :][:, : len(target.state)], target.state
+        )
 
     def _state_weight_rows(self, grads: Array, target: Array) -> list[Row]:
         """The sum over steps of the transposed gradients times the states before: the first one's, then the others'."""

@@ -70,6 +70,10 @@ class RNN(Operator):
         """True: axis 0 is time, and a step depends on those before it."""
         return True
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True where axis 1 is the batch, of data and of the states."""
+        return tuple(axes) == (1, None, *(1 for _ in axes[2:]))
+
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
