@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row, in_python
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
+from .rnn_dropout import drop
 from .rnn_layer import LayerPass
 from .row_kernel import RowKernel
 
@@ -36,7 +37,7 @@ class RnnKernel(RowKernel):
         for index, one in enumerate(self._lay_out(inputs, outputs)):
             layer = index // self._directions
             if layer and one.direction == 0 and self.op.p > 0:
-                rows.append(in_python(partial(self._drop, step, self._passes[index - 1].out, one.data, layer)))
+                rows.append(in_python(partial(drop, self.op, step, self._passes[index - 1].out, one.data, layer)))
             last = [array[index] for array in outputs[1:]]
             rows += one.forward_rows(*(*last, None, None)[:2])
         return rows
@@ -61,7 +62,7 @@ class RnnKernel(RowKernel):
                 below = between[layer % len(between)]
                 rows += one.data_rows(sum_grads, below, adds)
                 if one.direction == 0:
-                    rows += [in_python(partial(self._drop, step, below, below, layer))] if self.op.p > 0 else []
+                    rows += [in_python(partial(drop, self.op, step, below, below, layer))] if self.op.p > 0 else []
                     grad = below
             elif in_grads[0] is not None:
                 rows += one.data_rows(sum_grads, in_grads[0], adds)
@@ -100,6 +101,3 @@ class RnnKernel(RowKernel):
     @property
     def _directions(self) -> int:
         return 2 if self.op.bidirectional else 1
-
-    def _drop(self, step: Step, source: Array, target: Array, layer: int) -> None:
-        target[...] = self.op.dropped(step, source, layer)

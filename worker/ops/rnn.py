@@ -110,15 +110,15 @@ class RNN(Operator):
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compute layer by layer, in each over the whole sequence."""
-        self.recorded(step, inputs, outputs)
+        self._recorded(step, inputs, outputs)
 
-    def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[LayerHistory]:
-        """Compute `outputs` as `forward` does; return what `backward_from` needs, for each layer and direction."""
+    def _recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[LayerHistory]:
+        """Compute `outputs` as `forward` does; return what `backward` needs, for each layer and direction."""
         xp, data, size = step.xp, inputs[0], self.state_size
         weights, histories = self.layout().unpack(inputs[1], data.shape[2]), []
         for layer in range(self.num_layers):
             if layer > 0:
-                data = self.dropped(step, data, layer)
+                data = self._dropped(step, data, layer)
             # Both directions write their half of the last axis, so joining them needs no copy.
             last = layer == self.num_layers - 1
             out = outputs[0] if last else xp.empty(outputs[0].shape, outputs[0].dtype)
@@ -147,17 +147,7 @@ class RNN(Operator):
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
         """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward."""
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
-        self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
-
-    def backward_from(
-        self,
-        histories: Sequence[LayerHistory],
-        step: Step,
-        out_grads: Arrays,
-        inputs: Arrays,
-        in_grads: Gradients,
-    ) -> None:
-        """Write the gradients, from the histories that `recorded` returned; arrays as in `backward`."""
+        histories = self._recorded(step, inputs, again)
         xp, grad, weights = step.xp, out_grads[0], self.layout().unpack(inputs[1], inputs[0].shape[2])
         # Views of the parameters' gradient: writing to them fills the vector in its own order.
         targets = [] if in_grads[1] is None else self.layout().unpack(in_grads[1], inputs[0].shape[2])
@@ -166,7 +156,7 @@ class RNN(Operator):
             for direction in range(self._directions()):
                 index = layer * self._directions() + direction
                 part = grad[..., direction * self.state_size : (direction + 1) * self.state_size]
-                state_grad, cell_grad = self.last_gradients(xp, inputs, out_grads, index)
+                state_grad, cell_grad = self._last_gradients(xp, inputs, out_grads, index)
                 history = histories[index]
                 x, h, state, cell = run_back(
                     xp, CELLS[self.mode], weights[index], history, _turned(part, direction), state_grad, cell_grad
@@ -177,11 +167,11 @@ class RNN(Operator):
                 # Both directions read the same data, so their gradients add up; the first layer's may not be wanted.
                 if layer > 0 or in_grads[0] is not None:
                     data_grad = data_grad + _turned(xp.matmul(x, weights[index].input), direction)
-            grad = self.dropped(step, data_grad, layer) if layer > 0 else data_grad
+            grad = self._dropped(step, data_grad, layer) if layer > 0 else data_grad
         if in_grads[0] is not None:
             in_grads[0][...] = grad
 
-    def last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
+    def _last_gradients(self, xp: Any, inputs: Arrays, out_grads: Arrays, index: int) -> tuple[Array, Array | None]:
         """The gradients of the last state and cell of one layer and direction, zero unless these are outputs."""
         if self.state_outputs:
             return out_grads[1][index], out_grads[2][index] if self.mode == "lstm" else None
@@ -194,7 +184,7 @@ class RNN(Operator):
             if target is not None:
                 target[index] = value
 
-    def dropped(self, step: Step, data: Array, layer: int) -> Array:
+    def _dropped(self, step: Step, data: Array, layer: int) -> Array:
         """What layer `layer` > 0 reads of the output (T, N, width) of the layer below; the same maps gradients back."""
         if not (step.is_train and self.p > 0):
             return data

@@ -56,6 +56,15 @@ def test_slices_change_nothing_but_rounding(behind, slices):
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+def test_a_language_model_needs_no_python_between_its_layers():
+    net = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=9, output_dim=8, name="embed")
+    net = mx.sym.RNN(mx.sym.SwapAxis(net, dim1=0, dim2=1), mode="lstm", state_size=8, num_layers=2, name="rnn")
+    net = mx.sym.FullyConnected(mx.sym.SwapAxis(net, dim1=0, dim2=1), num_hidden=9, flatten=False, name="classes")
+    symbol = mx.sym.SoftmaxOutput(net, preserve_shape=True, name="softmax")
+    executor = bound(symbol, 2)
+    assert [program.compiled for program in executor._programs] == [1, 1]
+
+
 def test_forward_and_backward_apart_give_the_bits_of_both_at_once():
     symbol = recurrent("gru")
     expected, executor = gradients(bound(symbol, 2)), bound(symbol, 2)
