@@ -278,10 +278,20 @@ def test_a_batch_of_too_few_rows(gpus, train):
         train(convolutional(), [mx.gpu(0), mx.cpu()], batch_size=1)
 
 
+def less_mean(data):
+    return mx.sym.broadcast_sub(data, mx.sym.mean(data, axis=0, keepdims=True))
+
+
+def moved(data):
+    """With the batch on axis 1 in between, along which only the processor cuts."""
+    return mx.sym.SwapAxis(mx.sym.tanh(mx.sym.SwapAxis(data, dim1=0, dim2=1)), dim1=0, dim2=1)
+
+
 @TWO
-def test_rows_that_cannot_be_computed_apart(gpus, train):
+@pytest.mark.parametrize("coupled", [less_mean, moved])
+def test_rows_that_cannot_be_computed_apart(gpus, train, coupled):
     net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3)
-    net = mx.sym.SoftmaxOutput(mx.sym.broadcast_sub(net, mx.sym.mean(net, axis=0, keepdims=True)), name="softmax")
+    net = mx.sym.SoftmaxOutput(coupled(net), name="softmax")
     with pytest.raises(GraphError, match=r"cannot be computed apart.*Train on one device"):
         train(net, [mx.gpu(0), mx.gpu(1)])
 

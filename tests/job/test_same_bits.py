@@ -81,6 +81,34 @@ def test_four_slices_give_the_same_bits_however_they_are_shared_out(train):
         assert same == metric
 
 
+RECURRENT = """
+import hashlib
+import numpy as np
+import pushgrad as mx
+
+net = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=9, output_dim=8, name="embed")
+net = mx.sym.SwapAxis(net, dim1=0, dim2=1)  # to (time, batch, channels), and back
+net = mx.sym.RNN(net, mode="lstm", state_size=8, num_layers=2, p=0.3, name="lstm")
+net = mx.sym.FullyConnected(mx.sym.SwapAxis(net, dim1=0, dim2=1), num_hidden=9, flatten=False, name="next")
+net = mx.sym.SoftmaxOutput(net, preserve_shape=True, normalization="batch", name="softmax")
+text = np.random.RandomState(0).randint(0, 9, (48, 7)).astype(np.float32)
+mx.random.seed(0)
+model = mx.FeedForward.create(
+    net, text[:, :-1], text[:, 1:], num_epoch=3, batch_size=16, slices=4, learning_rate=0.1, momentum=0.9, verbose=False
+)
+params = [model.arg_params[name].tobytes() for name in sorted(model.arg_params)]
+print("digest", hashlib.sha256(b"".join(params)).hexdigest())
+"""
+
+
+def test_a_network_in_which_the_batch_moves_has_the_same_bits_on_two_workers(launch, script):
+    name, found = script(RECURRENT), set()
+    for job in (launch(argv=[sys.executable, name]), launch("--workers", 2, name, real=True)):
+        assert job.finish() == 0, job.text
+        found |= {line.partition("digest ")[2] for line in job.lines if "digest " in line}
+    assert len(found) == 1
+
+
 @pytest.mark.long
 def test_two_runs_of_one_job_give_the_same_bits(train):
     first, second = train(2, 1), train(2, 1)

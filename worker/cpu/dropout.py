@@ -53,13 +53,13 @@ def _mask(source: Array, target: Array, words: Array, first: int, threshold: Any
         number = first + i
         if number // 4 != ready:
             ready = number // 4
-            _block(np.uint64(ready), words, lanes)
+            block(np.uint64(ready), words, lanes)
         # Chosen rather than multiplied by a mask: 0 * NaN would be NaN, and a dropped element must not matter.
         target[i] = source[i] * scale if lanes[number % 4] < threshold else np.float32(0)
 
 
 @kernel
-def _block(index: Any, words: Array, lanes: Array) -> None:
+def block(index: Any, words: Array, lanes: Array) -> None:
     """Philox4x32-10 for counter (index, step, node): four 32-bit numbers; words are (key, key, step, node).
 
     Each 32-bit word is held in 64 bits, so that a product keeps its upper half, which the next round needs.

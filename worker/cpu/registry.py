@@ -185,6 +185,13 @@ def _lrn(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[
     return LRNKernel(chain[0], in_shapes[0])
 
 
+def _permutation(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .permutation import SHORTEST, PermutationKernel, run_length
+
+    order = chain[0].order(len(in_shapes[0]))
+    return PermutationKernel(order) if run_length(order, in_shapes[0]) >= SHORTEST else None
+
+
 def _no_kernel(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     return None
 
@@ -205,5 +212,7 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "LeakyReLU": _leaky_relu,
     "LRN": _lrn,
     "Embedding": _embedding,
+    "transpose": _permutation,
+    "SwapAxis": _permutation,
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softsign"), _unary),
 }

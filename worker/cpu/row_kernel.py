@@ -19,6 +19,10 @@ class RowKernel(ABC):
     `step`, which then tells of this node.
     """
 
+    def takes(self, inputs: Arrays) -> bool:
+        """Whether rows can read these arrays where they are; otherwise they are given copies without gaps."""
+        return all(array.flags.c_contiguous for array in inputs)
+
     @abstractmethod
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """What computes `outputs` from `inputs`; contiguous arrays as of `Kernel.forward`."""

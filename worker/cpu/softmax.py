@@ -1,4 +1,4 @@
-"""SoftmaxOutput for data (n, k) and one class label per row, the usual end of a classifier."""
+"""SoftmaxOutput with one class label per row, or per place of all axes but the last: the usual end of a classifier."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ def handles(op: Any, in_shapes: Sequence[Shape]) -> bool:
 
     The plain version covers the rest.
     """
-    data, label = in_shapes[0], in_shapes[1]
-    return len(data) == 2 and len(label) == 1 and not op.multi_output and not op.out_grad and op.smooth_alpha == 0
+    labelled = not op.multi_output and in_shapes[1] == op.label_shape(in_shapes[0])
+    return labelled and not op.out_grad and op.smooth_alpha == 0
 
 
 class SoftmaxOutputKernel(RowKernel):
-    """data (n, k), label (n,) -> probabilities (n, k); the gradient is (p - onehot) * grad_scale / normaliser."""
+    """n rows of data for k classes, n labels -> probabilities; the gradient is (p - onehot) * grad_scale / normaliser.
+
+    Axes before the classes' count as one.
+    """
 
     def __init__(self, op: Any) -> None:
         self.op = op
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write exp(x - max) / sum, row by row."""
-        return [Row(_softmax, (inputs[0], outputs[0], *outputs[0].shape))]
+        return [Row(_softmax, (inputs[0], outputs[0], *self._extents(outputs[0])))]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
@@ -51,8 +54,14 @@ class SoftmaxOutputKernel(RowKernel):
         if self.op.normalization != "null":  # what it divides by is another number in each step
             rows.append(in_python(partial(self._rescale, scale, step, inputs[0])))
         ignored = float(self.op.ignore_label) if self.op.use_ignore else np.nan  # equal to no label
-        arguments = (outputs[0], inputs[1], in_grads[0], scale, ignored, *outputs[0].shape)
-        return [*rows, Row(_gradient, arguments, partial(self._refuse, step, inputs[1], outputs[0].shape[1]))]
+        count, classes = self._extents(outputs[0])
+        arguments = (outputs[0], inputs[1], in_grads[0], scale, ignored, count, classes)
+        return [*rows, Row(_gradient, arguments, partial(self._refuse, step, inputs[1], classes))]
+
+    def _extents(self, data: Array) -> tuple[int, int]:
+        """n and k."""
+        count, classes, _ = self.op.rows(data).shape
+        return count, classes
 
     def _rescale(self, scale: Array, step: Step, data: Array) -> None:
         scale[0] = self.op.scale(step, data)

@@ -50,25 +50,30 @@ class BatchCuts:
 
     def follows_batch(self, entry: Entry) -> bool:
         """Whether axis 0 of that entry is the batch; to be asked only if the batch is `separable`, of several rows."""
-        return self._one_row[entry] != self._shapes[entry]
+        return self._axes[entry] == 0
 
     def separable(self, slices: Sequence[Rows]) -> bool:
         """Whether these slices of the batch can be computed apart, meeting at most at nodes that couple rows."""
-        # With fewer rows every entry has to change in axis 0 alone or not at all. A node that moves rows into another
+        # With fewer rows every entry has to change in one axis alone or not at all. A node that merges rows and another
         # axis is detected this way.
         if any(shape[:1] != (self.rows,) for shape in self._inputs.values()):
             return False
         try:
+            self.batched()  # which infers the shapes for a batch of one row: that must be possible, too
             if not all(self._follows(rows) for rows in slices if rows[0] < rows[1]):
                 return False
-            self.batched()  # which infers the shapes for a batch of one row: that must be possible, too
         except (GraphError, ShapeError):
             return False  # the graph does not allow fewer rows: it names them, or their number
         return not self.couplers() or self._can_meet()
 
     def couplers(self) -> set[Node]:
         """The nodes that need the whole batch."""
-        return {node for node in self._symbol.nodes() if node.op is not None and _couples(node, self._shapes)}
+        moving = self.moving()
+        return {node for node in self._computed if self._couples(node, node in moving)}
+
+    def moving(self) -> set[Node]:
+        """The nodes that read or write something of which the batch is another axis than the first."""
+        return {node for node in self._computed if any(self._axes.get(entry) for entry in _around(node))}
 
     def learned_whole(self) -> set[str]:
         """The arguments that want a gradient and are read only by nodes that need the whole batch.
@@ -76,25 +81,57 @@ class BatchCuts:
         That gradient is computed once, on the whole batch, and is no sum over slices.
         """
         couplers = self.couplers()
-        readers = [node for node in self._symbol.nodes() if node.op is not None]
-        read = {entry[0].name for node in readers if node in couplers for entry in node.inputs if entry[0].op is None}
-        apart = {entry[0].name for node in readers if node not in couplers for entry in node.inputs}
+        read = {entry[0].name for node in couplers for entry in node.inputs if entry[0].op is None}
+        apart = {entry[0].name for node in self._computed if node not in couplers for entry in node.inputs}
         return {name for name in read - apart if name in self._wanted}
 
     @cached_property
     def _one_row(self) -> dict[Entry, Shape]:
         return self.slice_shapes((0, 1))
 
+    @cached_property
+    def _axes(self) -> dict[Entry, int | None]:
+        """Which axis of each entry is the batch; nothing where the graph does not allow one row."""
+        try:
+            one_row = self._one_row
+        except (GraphError, ShapeError):
+            return {}
+        pairs = ((entry, zip(self._shapes[entry], shape, strict=False)) for entry, shape in one_row.items())
+        return {entry: next((i for i, (a, b) in enumerate(pair) if a != b), None) for entry, pair in pairs}
+
+    @cached_property
+    def _computed(self) -> list[Node]:
+        return [node for node in self._symbol.nodes() if node.op is not None]
+
+    def _couples(self, node: Node, moves: bool) -> bool:
+        """Whether the node needs the whole batch at once, with these shapes; `moves`: whether it is one of `moving`."""
+        assert node.op is not None
+        # A label that is an argument can be counted before the step. One that the graph computes is whole only after
+        # all slices have computed their rows of it. Nor may slices update an auxiliary state one after the other.
+        if bool(node.auxiliaries()) or has_computed_label(node):
+            return True
+        in_shapes = [self._shapes[entry] for entry in node.arguments()]
+        if moves:
+            return not node.op.keeps_rows_apart(in_shapes, [self._axes[entry] for entry in node.arguments()])
+        return node.op.couples_rows(in_shapes)
+
     def _follows(self, rows: Rows) -> bool:
-        """Whether those rows alone change no shape except in axis 0, and every head has one row per example."""
-        first, last = rows
-        cut = self.slice_shapes(rows)
-        whole = ((self._shapes[entry], shape) for entry, shape in cut.items())
-        if any(a != b and (a[:1] != (self.rows,) or b != (last - first, *a[1:])) for a, b in whole):
-            return False
+        """Whether those rows alone change no shape except in the axis of the batch, which is the first of every head.
+
+        It must be that, too, of whatever wants a gradient, as slices' gradients are put together along it.
+        """
+        cut, length = self.slice_shapes(rows), rows[1] - rows[0]
+        for entry, shape in cut.items():
+            whole, axis = self._shapes[entry], self._axes[entry]
+            if axis and entry[0].op is None and entry[0].name in self._wanted:
+                return False
+            if shape != whole and (axis is None or shape != (*whole[:axis], length, *whole[axis + 1 :])):
+                return False
+            if shape != whole and whole[axis or 0] != self.rows:
+                return False
         # The whole counts as well: a head that does not follow the batch may happen to be as long as the slice.
         heads = self._symbol.heads
-        return all(self._shapes[e][:1] == (self.rows,) and cut[e][:1] == (last - first,) for e in heads)
+        return all(self._shapes[e][:1] == (self.rows,) and cut[e][:1] == (length,) for e in heads)
 
     def _can_meet(self) -> bool:
         """Whether the slices can meet at the nodes that need the whole batch.
@@ -111,10 +148,7 @@ class BatchCuts:
         return all(self.follows_batch(entry) for entry in computed) and wanted <= self.learned_whole() - batched
 
 
-def _couples(node: Node, shapes: Mapping[Entry, Shape]) -> bool:
-    """Whether the node needs the whole batch at once, with these shapes."""
+def _around(node: Node) -> list[Entry]:
+    """What the node reads and writes."""
     assert node.op is not None
-    # A label that is an argument can be counted before the step. One that the graph computes is whole only after all
-    # slices have computed their rows of it. Nor may slices update an auxiliary state one after the other.
-    in_shapes = [shapes[entry] for entry in node.arguments()]
-    return node.op.couples_rows(in_shapes) or bool(node.auxiliaries()) or has_computed_label(node)
+    return [*node.inputs, *((node, index) for index in range(len(node.op.outputs())))]

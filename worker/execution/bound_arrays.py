@@ -137,9 +137,13 @@ class Binding:
         if rows is None:
             return everything
         cut = {node.name: shape for (node, _), shape in self.cuts.slice_shapes(rows).items() if node.op is None}
-        return {
-            name: array if cut[name] == array.shape else array[rows[0] : rows[1]] for name, array in everything.items()
-        }
+        return {name: _cut(array, cut[name], rows) for name, array in everything.items()}
+
+
+def _cut(array: Array, shape: Shape, rows: Rows) -> Array:
+    """A view of these rows of `array` along the axis in which `shape` differs from its own; all of it if none does."""
+    axis = next((i for i, (a, b) in enumerate(zip(array.shape, shape, strict=True)) if a != b), None)
+    return array if axis is None else array[(*[slice(None)] * axis, slice(*rows))]
 
 
 def _array(place: Array | None, shape: Shape, dtype: np.dtype[Any], zeros: Zeros) -> Array:

@@ -74,8 +74,8 @@ class Call:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether rows of the passes are compiled functions, which take addresses of contiguous arrays."""
-        return isinstance(self.kernel, RowKernel) and all(array.flags.c_contiguous for array in self.inputs)
+        """Whether rows of the passes are compiled functions, which take addresses of arrays."""
+        return isinstance(self.kernel, RowKernel) and self.kernel.takes(self.inputs)
 
     def rows_of_forward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
         """What `run_forward` does, unless the output is an alias, as rows of a table of calls."""

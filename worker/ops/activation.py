@@ -21,6 +21,8 @@ class Activation(BaseElementwise):
     data and y have one shape of any number of axes. All of them keep NaN, so that a diverged training is noticed.
     """
 
+    number_by_number = True
+
     act_type = Choice("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:

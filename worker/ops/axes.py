@@ -23,6 +23,10 @@ class _Permutation(Operator, abstract=True):
         """True if the batch axis moves, which depends on the number of axes."""
         return not in_shapes or self.order(len(in_shapes[0]))[0] != 0
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True: rows move together."""
+        return True
+
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:

@@ -13,6 +13,8 @@ from .parameters import Float
 class Clip(BaseElementwise):
     """y = min(max(data, a_min), a_max), of data's shape. The gradient passes where a_min <= data <= a_max."""
 
+    number_by_number = True
+
     canonical = "clip"
     a_min = Float()
     a_max = Float()

@@ -5,9 +5,10 @@ Results are written with `out=` straight into the arrays that the executor owns,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..array import Array, Arrays, Gradients
+from ..array import Array, Arrays, Gradients, Shape
 from .operator import Operator, PartialShape, Step
 from .shapes import merge_all
 
@@ -17,6 +18,12 @@ class BaseElementwise(Operator, abstract=True):
 
     In these two, `out`, `y` and `dy` have the shape of the inputs (the output's shape in Broadcast).
     """
+
+    number_by_number: ClassVar[bool] = False  # each depends on those in its place alone, and not on what place that is
+
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True where numbers are computed one by one, and the batch is the same axis of all."""
+        return self.number_by_number and len(set(axes)) == 1
 
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
@@ -47,6 +54,8 @@ class BaseElementwise(Operator, abstract=True):
 
 
 class _Binary(BaseElementwise, abstract=True):
+    number_by_number = True
+
     def arguments(self) -> tuple[str, ...]:
         """lhs and rhs."""
         return ("lhs", "rhs")

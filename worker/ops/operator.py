@@ -143,6 +143,13 @@ class Operator:
         """
         return False
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """Whether no row depends on another where the batch is axis `axes[i]` of argument i; None where it is no axis.
+
+        Asked, instead of `couples_rows`, where it is not axis 0 of all that the node reads and writes.
+        """
+        return False
+
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:

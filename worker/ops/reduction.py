@@ -38,6 +38,10 @@ class _Reduction(Operator, abstract=True):
         """True if the batch axis is reduced, or may be because the shapes are not given."""
         return not in_shapes or 0 in self.folded(len(in_shapes[0]))
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True where other axes are reduced."""
+        return axes[0] not in self.folded(len(in_shapes[0]))
+
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:

@@ -70,6 +70,10 @@ class RNN(Operator):
         """True: axis 0 is time, and a step depends on those before it."""
         return True
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True where axis 1 is the batch, of data and of the states."""
+        return tuple(axes) == (1, None, *(1 for _ in axes[2:]))
+
     def infer_shape(
         self, in_shapes: list[PartialShape], out_shapes: list[PartialShape]
     ) -> tuple[list[PartialShape], list[PartialShape]]:
@@ -106,10 +110,10 @@ class RNN(Operator):
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compute layer by layer, in each over the whole sequence."""
-        self.recorded(step, inputs, outputs)
+        self._recorded(step, inputs, outputs)
 
-    def recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[LayerHistory]:
-        """Compute `outputs` as `forward` does; return what `backward_from` needs, for each layer and direction."""
+    def _recorded(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[LayerHistory]:
+        """Compute `outputs` as `forward` does; return what `backward` needs, for each layer and direction."""
         xp, data, size = step.xp, inputs[0], self.state_size
         weights, histories = self.layout().unpack(inputs[1], data.shape[2]), []
         for layer in range(self.num_layers):
@@ -141,22 +145,9 @@ class RNN(Operator):
         return histories
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward.
-
-        The compiled kernel keeps the histories and calls `backward_from` alone.
-        """
+        """Run forward once more, into scratch arrays, then back through time: an Operator keeps nothing of forward."""
         again = [step.xp.empty(array.shape, array.dtype) for array in outputs]
-        self.backward_from(self.recorded(step, inputs, again), step, out_grads, inputs, in_grads)
-
-    def backward_from(
-        self,
-        histories: Sequence[LayerHistory],
-        step: Step,
-        out_grads: Arrays,
-        inputs: Arrays,
-        in_grads: Gradients,
-    ) -> None:
-        """Write the gradients, from the histories that `recorded` returned; arrays as in `backward`."""
+        histories = self._recorded(step, inputs, again)
         xp, grad, weights = step.xp, out_grads[0], self.layout().unpack(inputs[1], inputs[0].shape[2])
         # Views of the parameters' gradient: writing to them fills the vector in its own order.
         targets = [] if in_grads[1] is None else self.layout().unpack(in_grads[1], inputs[0].shape[2])

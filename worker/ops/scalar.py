@@ -13,6 +13,8 @@ from .parameters import Bool, Float
 class _Scalar(BaseElementwise, abstract=True):
     """y = f(data, scalar), of data's shape."""
 
+    number_by_number = True
+
     scalar = Float(1.0)
     is_int = Bool(True)  # written by newer files and ignored: arrays here are of one floating type
 

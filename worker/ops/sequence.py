@@ -30,6 +30,10 @@ class _OfLengths(Operator, abstract=True):
         """True if axis 0 is time."""
         return self.axis == 0
 
+    def keeps_rows_apart(self, in_shapes: Sequence[Shape], axes: Sequence[int | None]) -> bool:
+        """True where the batch is data's other axis than time."""
+        return axes[0] == 1 - self.axis
+
     def result(self, data: Shape) -> Shape:
         """The output's shape, for data's shape `data`."""
         return data

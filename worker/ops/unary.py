@@ -28,6 +28,8 @@ class Function:
 class Unary(BaseElementwise, abstract=True):
     """y = f(data), f being the subclass's `function`; all arrays have data's shape."""
 
+    number_by_number = True
+
     function: ClassVar[Function]
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:

@@ -130,18 +130,20 @@ def test_pooling_gives_ties_to_the_first(window):
     assert np.array_equal(found[1][0], expected[1][0])
 
 
+@pytest.mark.parametrize(("shape", "preserve_shape"), [((6, 4), False), ((2, 3, 4), True), ((6, 2, 2), False)])
 @pytest.mark.parametrize(
     "options",
     [{}, {"grad_scale": 2.5}, {"use_ignore": True, "ignore_label": 1}, {"normalization": "batch"}],
     ids=str,
 )
-def test_softmax_output(options):
-    op, rng = SoftmaxOutput(**options), np.random.default_rng(4)
-    inputs = [rng.standard_normal((6, 4), np.float32), rng.integers(0, 4, 6).astype(np.float32)]
-    step, nothing = Step(count=6.0), np.zeros((6, 4), np.float32)
-    fast = kernel_for([op], [a.shape for a in inputs], [(6, 4)], np.float32)
+def test_softmax_output(options, shape, preserve_shape):
+    op, rng = SoftmaxOutput(preserve_shape=preserve_shape, **options), np.random.default_rng(4)
+    labels = rng.integers(0, 4, op.label_shape(shape)).astype(np.float32)
+    inputs = [rng.standard_normal(shape, np.float32), labels]
+    step, nothing = Step(count=6.0), np.zeros(shape, np.float32)
+    fast = kernel_for([op], [a.shape for a in inputs], [shape], np.float32)
     assert fast is not op
-    out, want = np.empty((6, 4), np.float32), np.empty((6, 4), np.float32)
+    out, want = np.empty(shape, np.float32), np.empty(shape, np.float32)
     fast.forward(step, inputs, [out])
     op.forward(step, inputs, [want])
     np.testing.assert_allclose(out, want, rtol=1e-6)

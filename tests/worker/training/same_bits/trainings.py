@@ -72,7 +72,7 @@ def recurrent():
     """An LSTM and a GRU over 5 steps; Adam."""
     net = sym.SwapAxis(sym.Variable("data"), dim1=0, dim2=1)
     for mode in ("lstm", "gru"):
-        net = sym.RNN(net, mode=mode, state_size=12, num_layers=1, name=mode)
+        net = sym.RNN(net, mode=mode, state_size=20, num_layers=1, name=mode)
     net = sym.FullyConnected(sym.mean(net, axis=0), num_hidden=6, name="last")
     return trained(net, numbers((24, 5, 8), 5), 6, optimizer="adam", learning_rate=0.01)
 
