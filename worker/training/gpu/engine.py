@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import DataError
-from ....ps.optimizers.base import Descent
+from ....ps.optimizers.base import Step
 from ...array import Array
 from ...cuda.device import Device, held
 from ...cuda.loss_scale import LossScale
+from ...cuda.step import Update
 from ...execution.gpu.memory_blocks import Layout
 from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
@@ -29,7 +30,8 @@ from ..feeding import input_shapes
 from ..sparse_embeddings import find_lookups
 from .inputs import inputs_for
 from .measures import Measures
-from .update import FlatUpdate, Span, handles
+from .update import FlatUpdate, handles, update_of
+from .update_tables import Span
 
 LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits until the GPUs have done what is queued
 
@@ -60,10 +62,11 @@ class CudaEngine(Engine):
         """Make what lies on the GPUs besides the replicas, and copy the initial values there."""
         setup, replicas = self._setup, self._replicas
         self._spans = [
-            Span(first, last - first, *setup.parameters.multipliers[name])
+            Span(first, last - first, *setup.parameters.multipliers[name], name)
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
         ]
         self._optimizer = setup.optimizer_going_on()
+        self._last_rate = self._optimizer.last_lr
         self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
         self._before: list[Array] = []  # of each GPU, its auxiliary states before the step under way
@@ -99,12 +102,12 @@ class CudaEngine(Engine):
         """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
-            rate = self._rate(self._model.num_update)
+            update = self._next_update()
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
                 self._keep_states()
                 # A recorded step has no arguments: what changes from step to step it reads from memory set here.
-                self._replicas.set_now(self._model.num_update, number, rate, counts)
+                self._replicas.set_now(self._model.num_update, number, update, counts)
                 self._recorded_step.run()
             # Outside of `alone`: now and then it waits for the GPUs, and takes their locks itself for that.
             if not self._bad.leaves_out or self._is_good():
@@ -115,12 +118,13 @@ class CudaEngine(Engine):
             yield
         self.look()  # before anything is logged, evaluated or saved
 
-    def _rate(self, num_update: int) -> float:
-        """The learning rate of the next step, with the optimizer's correction for it."""
-        rate, optimizer = self._setup.rate(num_update), self._optimizer
-        if not isinstance(optimizer, Descent):
-            return rate
-        return rate * optimizer.correction(optimizer.begin_num_update + num_update - self._first_step + 1)
+    def _next_update(self) -> Update:
+        """What the optimizer is told in the next step."""
+        done, optimizer = self._model.num_update, self._optimizer
+        t, rate = optimizer.begin_num_update + done - self._first_step + 1, self._setup.rate(done)
+        update = update_of(optimizer, Step(rate, t=t, last_lr=self._last_rate))
+        self._last_rate = rate
+        return update
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
