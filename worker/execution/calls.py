@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ...common.call_table import Row, Table, in_python
+from ...common.compiling import expect
 from ..array import Array
 from ..cpu.row_kernel import RowKernel
 from ..cpu.sum_rows import add_row
@@ -43,6 +44,10 @@ class Call:
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
     backend: Backend = HOST
     _tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
+
+    def __post_init__(self) -> None:
+        """Say whose kernels will have to be compiled."""
+        expect(self.kernel)
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
         """Compute the outputs. `counts`: by what losses divide, by node key; `kernel`: a part of this call's kernel
