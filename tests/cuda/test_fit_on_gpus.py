@@ -127,6 +127,50 @@ def test_a_loss_without_a_label_is_measured(gpus, train, digits, capsys):
     assert_same_lines(lines_of(capsys), expected)
 
 
+def ends_in(operator, **options):
+    """A network whose loss is `operator`, with its own number of outputs."""
+    hidden = 1 if "Regression" in operator else 3
+    net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=hidden, name="fc")
+    return getattr(mx.sym, operator)(net, name="loss", **options)
+
+
+def two_losses():
+    fc = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Variable("data")), num_hidden=3, name="fc")
+    return mx.sym.Group([mx.sym.SoftmaxOutput(fc, name="softmax"), mx.sym.MakeLoss(mx.sym.square(fc), name="small")])
+
+
+@pytest.mark.parametrize(("gpus", "count"), [(1, 1), (2, 2)], indirect=["gpus"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        normalised(),
+        ends_in("SVMOutput", margin=0.5),
+        ends_in("SVMOutput", use_linear=True, regularization_coefficient=2.0),
+        ends_in("LinearRegressionOutput"),
+        ends_in("LogisticRegressionOutput"),
+        ends_in("MAERegressionOutput"),
+        two_losses(),
+    ],
+    ids=["softmax", "svm", "linear_svm", "linear", "logistic", "absolute", "two"],
+)
+def test_the_loss_as_on_the_processor(gpus, count, train, digits, network):
+    data, labels = digits
+    found, expected = (
+        train(network, ctx, (data, labels), learning_rate=0.01).history
+        for ctx in ([mx.gpu(index) for index in range(count)], mx.cpu())
+    )
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-3)
+    assert len(found.loss) == 2 and found.loss[1] < found.loss[0]
+
+
+def test_a_loss_that_would_take_waiting_is_not_measured(gpus, train):
+    """Its label is computed by the network, which only the host can do beside the step."""
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1, name="fc")
+    net = mx.sym.LinearRegressionOutput(net, label=mx.sym.square(mx.sym.Variable("loss_label")), name="loss")
+    history = train(net, mx.gpu(0), (np.ones((40, 3), np.float32), np.ones(40, np.float32))).history
+    assert np.isnan(history.loss).all() and len(history.loss) == 2
+
+
 def test_one_hot_labels_and_many_metrics(gpus, train, digits, capsys):
     data, labels = digits
     one_hot = np.eye(3, dtype=np.float32)[labels.astype(int)]

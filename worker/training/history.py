@@ -21,9 +21,9 @@ class History:
 
     The loss is what the network's last operators minimise: the cross-entropy of SoftmaxOutput and
     LogisticRegressionOutput, the mean squared error of LinearRegressionOutput, the mean absolute error of
-    MAERegressionOutput, the mean of MakeLoss's output; their sum if there are several. Where an epoch has no such
-    value, it is NaN. A model that goes back, as to its best epoch, and is trained on, loses the entries of the epochs
-    that it trains again.
+    MAERegressionOutput, the hinge loss of SVMOutput, the mean of MakeLoss's output; their sum if there are several.
+    Where an epoch has no such value, as with a Custom operator, it is NaN. A model that goes back, as to its best
+    epoch, and is trained on, loses the entries of the epochs that it trains again.
     """
 
     def __init__(self) -> None:

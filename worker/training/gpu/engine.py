@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from ....common.errors import DataError
 from ....ps.optimizers.base import Step
 from ...array import Array
-from ...cuda.device import Device, held
+from ...cuda.device import held
 from ...cuda.loss_scale import LossScale
 from ...cuda.step import Update
 from ...execution.gpu.memory_blocks import Layout
@@ -72,8 +70,8 @@ class CudaEngine(Engine):
         self._before: list[Array] = []  # of each GPU, its auxiliary states before the step under way
         self._updates = [self._update(index) for index in range(len(replicas.devices))]
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
-            _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
-            _send(device, replicas.state_layout, states, setup.parameters.states)
+            replicas.weight_layout.send(device, weights, setup.parameters.arguments)
+            replicas.state_layout.send(device, states, setup.parameters.states)
             if self._bad.leaves_out:
                 with device.active():
                     self._before.append(states.copy())
@@ -83,7 +81,7 @@ class CudaEngine(Engine):
                     scale.restore(setup.own_state)
         self._inputs = inputs_for(replicas, setup)
         self._recorded_step = RecordedStep(replicas.devices, self._step, self._between, replicas.records)
-        self._measures = Measures(replicas, setup.metric, setup.pairing)  # last, as it hooks the metric
+        self._measures = Measures(replicas, setup.measured, setup.pairing)  # last, as it hooks the metric
 
     @staticmethod
     def handles(setup: FitSetup) -> bool:
@@ -120,11 +118,9 @@ class CudaEngine(Engine):
 
     def _next_update(self) -> Update:
         """What the optimizer is told in the next step."""
-        done, optimizer = self._model.num_update, self._optimizer
-        t, rate = optimizer.begin_num_update + done - self._first_step + 1, self._setup.rate(done)
-        update = update_of(optimizer, Step(rate, t=t, last_lr=self._last_rate))
-        self._last_rate = rate
-        return update
+        done, last = self._model.num_update, self._last_rate
+        t, self._last_rate = self._optimizer.begin_num_update + done - self._first_step + 1, self._setup.rate(done)
+        return update_of(self._optimizer, Step(self._last_rate, t=t, last_lr=last))
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
@@ -204,7 +200,7 @@ class CudaEngine(Engine):
         for state, block in states.items():
             values = {name: found[state] for name, found in kept.items() if state in found}
             if values:
-                _send(device, layout, block, values)
+                layout.send(device, block, values)
         return update
 
     def look(self) -> None:
@@ -231,9 +227,9 @@ class CudaEngine(Engine):
 
         Waits for the GPUs. Raises what `BadSteps.found` does.
         """
-        skips, replicas = self._bad.policy == "skip", self._replicas
+        replicas = self._replicas
         with replicas.alone(), replicas.devices[0].active():
-            found = self._updates[0].look(any_scale=skips)
+            found = self._updates[0].look(any_scale=self._bad.policy == "skip")
         if found is None:
             return True
         self._measures.settle()  # the batches before: this one is not counted
@@ -251,13 +247,3 @@ class CudaEngine(Engine):
         """A block of the first GPU as host arrays by name, views of one copy. Waits for it."""
         with self._replicas.alone(), self._replicas.devices[0].active():
             return layout.views(block.get())  # type: ignore[attr-defined]
-
-
-def _send(device: Device, layout: Layout, block: Array, values: Mapping[str, Array]) -> None:
-    """Copy host arrays into a block of a GPU; what is not among `values` becomes zero."""
-    host = np.zeros(layout.size, np.float32)
-    for name, view in layout.views(host).items():
-        if name in values:
-            view[...] = values[name]
-    with device.active():
-        block.set(host)  # type: ignore[attr-defined]
