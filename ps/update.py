@@ -17,7 +17,6 @@ import numpy as np
 from ..common.slices import tree_reduce
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-CHUNK = 4096  # elements of a key whose squares are added up before the next ones': see rules/whole_keys.py
 SMALL = 1 << 14  # elements that numpy looks through as quickly as a compiled pass
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...common.jit import kernel
+from ...common.slices import CHUNK
 from ..kernels import sum_block
-from ..update import CHUNK
 from .numbers import clipped
 
 # The order in which squares are added depends on an element's place in the key alone, not on how the key is cut into

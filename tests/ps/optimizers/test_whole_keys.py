@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from pushgrad.common.slices import CHUNK
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import RANGE_ELEMENTS
 from pushgrad.ps.answers import Acked
@@ -13,7 +14,7 @@ from pushgrad.ps.optimizer import create
 from pushgrad.ps.optimizers.base import Step
 from pushgrad.ps.optimizers.whole_keys import Piece
 from pushgrad.ps.store import Entry
-from pushgrad.ps.update import CHUNK, rules, tree_pairs
+from pushgrad.ps.update import rules, tree_pairs
 
 LAMB = create("lamb", wd=0.1)
 FIRST, SECOND = (Tensor("w", "float32", (9,), lo, hi) for lo, hi in ((0, 5), (5, 9)))

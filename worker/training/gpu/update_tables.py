@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ....common.slices import CHUNK
 from ....ps.optimizers.whole_keys import LARS
-from ....ps.update import CHUNK
 from ...array import Array
 
 # Keys are cut into chunks, one for a block, so that one launch fits many small keys and few large ones alike. They are
