@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...common.shown import ShowsOptions
 from ..atomic_files import PathLike
 from .fit_events import EpochEnd
 
@@ -81,7 +82,7 @@ class History:
             del values[length:]
 
 
-class CSVLogger:
+class CSVLogger(ShowsOptions):
     """Write a line for each epoch to the file `path`: epoch, seconds, learning rate, losses, and all metrics.
 
     The columns are those of `History.columns`, named in the first line. With `append` they are added to what the file
