@@ -59,7 +59,11 @@ if "DMLC_ROLE" in _os.environ:  # a process of a job: its errors stand among oth
 
 def __getattr__(name: str) -> _Any:
     if name not in _FACE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .common.suggestion import suggestion
+
+        # With a name and no object Python adds no suggestion of its own.
+        hint = "" if name.startswith("_") else suggestion(name, _FACE, otherwise="")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=None)
     module, attribute = _FACE[name]
     found = _import_module(module, __name__)
     # Stored in the module, so that Python calls __getattr__ only once per name.

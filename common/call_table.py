@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from .compiling import expect
+
 _LINE = 16  # floats of a cache line
 
 
@@ -71,6 +73,8 @@ class Table:
         self._room = (memory or WorkingMemory()).at_least(max(rooms, default=0) + _LINE)
         room = -(-self._room.ctypes.data // (4 * _LINE)) * 4 * _LINE
         self._arguments = [np.array([_packed(one, room) for one in row.arguments], np.int64) for row in rows]
+        for function in (walk, *(row.function for row in rows if row.function)):
+            expect(function)
         calls = [
             (address_of(row.function or stop), packed.ctypes.data)
             for row, packed in zip(rows, self._arguments, strict=True)

@@ -1,8 +1,8 @@
 """Says that kernels are being compiled: a training in a new place would otherwise be silent for a minute.
 
-numba reports each compilation, but not what it finds in its cache. How many are still to come nobody knows: a kernel is
-compiled when it is first called, and a module has kernels for more cases than one network has. So a line says how many
-there have been, and how many there usually are.
+numba reports each compilation, but not what it finds in its cache, nor what is still to come: a kernel is compiled when
+it is first called. Whoever binds a network says what will call kernels (`expect`), and expected_kernels.py finds these;
+what it misses is added when its turn comes, so the total may grow, but is never less than what has been counted.
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
+
+from .expected_kernels import Search, is_cached, is_ours
 
 PATIENCE = 2.0  # seconds of compiling that pass without a line where there is no terminal
-USUAL = "15 to 50"  # kernels: LeNet needs 30
 # For a terminal: keep the cursor's place; go back there, and forget what was written since; cut off what is too long.
 SAVE, BACK, NO_WRAP, WRAP = "\x1b7", "\x1b8\x1b[K", "\x1b[?7l", "\x1b[?7h"
 PACKAGE = __name__.split(".")[0]
 
-_tellers: list[Callable[[int], None]] = []  # the last is told; standard error if there is none
+Teller = Callable[[int, int], None]
+
+_tellers: list[Teller] = []  # the last is told; standard error if there is none
+_to_come: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by identity: what has not been searched yet
 
 
 @contextmanager
-def told_to(teller: Callable[[int], None]) -> Iterator[None]:
-    """Inside, `teller` gets the number of kernels at the start of each compilation, and 0 when none is under way.
+def told_to(teller: Teller) -> Iterator[None]:
+    """Inside, `teller` gets the number of the kernel at the start of each compilation, and how many there are in all;
+    (0, 0) when none is under way.
 
     It is called by whatever thread needs the kernel.
     """
@@ -35,6 +41,11 @@ def told_to(teller: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         _tellers.remove(teller)
+
+
+def expect(start: Any) -> None:
+    """Note that a kernel will be called, or the passes of a bound operator. It is kept alive by others."""
+    _to_come[id(start)] = start
 
 
 @lru_cache(maxsize=1)
@@ -51,25 +62,41 @@ def _listener() -> Any:
 
     class Listener(event.Listener):  # numba takes only subclasses, and is imported late
         def __init__(self) -> None:
-            self.count = self.depth = 0  # a kernel's compilation includes those of the kernels that it calls
+            self.depth = 0  # a kernel's compilation includes those of the kernels that it calls
+            self.tally = Tally()
             self.tell = OnStandardError()
 
         def on_start(self, event: Any) -> None:
-            if _is_ours(event):
-                self.count, self.depth = self.count + 1, self.depth + 1
-                (_tellers[-1] if _tellers else self.tell)(self.count)
+            kernel = event.data["dispatcher"]
+            if is_ours(kernel.py_func):
+                self.depth += 1
+                (_tellers[-1] if _tellers else self.tell)(*self.tally.begin(kernel))
 
         def on_end(self, event: Any) -> None:
-            if _is_ours(event):
+            if is_ours(event.data["dispatcher"].py_func):
                 self.depth -= 1
                 if not self.depth:
-                    (_tellers[-1] if _tellers else self.tell)(0)
+                    (_tellers[-1] if _tellers else self.tell)(0, 0)
 
     return Listener()
 
 
-def _is_ours(event: Any) -> bool:
-    return str(event.data["dispatcher"].py_func.__module__).split(".")[0] == PACKAGE
+class Tally:
+    """Counts kernels, each once, whatever the types for which it is compiled."""
+
+    def __init__(self) -> None:
+        self._begun: dict[Any, None] = {}
+        self._expected: dict[Any, None] = {}  # those that were in no cache when they were found
+        self._search = Search()
+
+    def begin(self, kernel: Any) -> tuple[int, int]:
+        """Take the kernel that is being compiled; returns the number of kernels so far, and that of all."""
+        self._begun[kernel] = None
+        while _to_come:
+            self._search.begin(_to_come.popitem()[1])
+        new = self._search.take()
+        self._expected.update(dict.fromkeys(one for one in new if not is_cached(one)))
+        return len(self._begun), len(self._begun | self._expected)
 
 
 class OnStandardError:
@@ -83,12 +110,12 @@ class OnStandardError:
         self._spent = 0.0
         self._said = False
 
-    def __call__(self, count: int) -> None:
-        """Take the number of the compilation that begins; 0 if one has ended."""
+    def __call__(self, count: int, total: int) -> None:
+        """Take the number of the kernel that is being compiled and how many there are; 0 if one has ended."""
         if sys.stderr is None:
             return
         if sys.stderr.isatty():
-            self._show(text(count) if count else "")
+            self._show(text(count, total) if count else "")
         elif not self._said:
             self._time(count)
 
@@ -109,6 +136,6 @@ class OnStandardError:
             print(f"{PACKAGE}: compiling kernels, once; this may take a minute", file=sys.stderr, flush=True)
 
 
-def text(count: int) -> str:
-    """What is said while kernel number `count` is compiled."""
-    return f"compiling kernels, once: {count} (most networks need {USUAL})"
+def text(count: int, total: int) -> str:
+    """What is said while kernel number `count` of `total` is compiled."""
+    return f"compiling kernels, once: {count} of {total}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import FileFormatError, PushgradError
+from .missing_file import MEANT, remedy_for
 
 
 @contextmanager
@@ -21,7 +23,18 @@ def reading(where: object, error: type[PushgradError] = FileFormatError, remedy:
     except PushgradError:
         raise
     except OSError as found:
-        raise error(f"{where} cannot be read: {found.strerror or found}", remedy=remedy) from None
+        raise unreadable(where, found, error, remedy) from None
     except Exception as found:
         text = f"{type(found).__name__}: {str(found)[:200]}".rstrip(": ")
         raise error(f"{where} is damaged, or no such file ({text})", remedy=remedy) from found
+
+
+def unreadable(
+    where: object, found: OSError, error: type[PushgradError] = FileFormatError, remedy: str | None = None
+) -> PushgradError:
+    """The `error` for a file or folder `where`, and what may be done about it: by default `remedy`, but the name that
+    was meant is more to the point.
+    """
+    hint = remedy_for(where, found) if isinstance(where, (str, os.PathLike)) else None
+    chosen = hint if hint and (remedy is None or hint.startswith(MEANT)) else remedy
+    return error(f"{where} cannot be read: {found.strerror or found}", remedy=chosen)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+CHUNK = 4096  # elements of a key whose squares are added up before those of the next: see ps/rules/whole_keys.py
+
 T = TypeVar("T")
 
 

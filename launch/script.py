@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..common.errors import JobError
+from ..common.missing_file import MEANT, remedy_for
 
 PYTHON = re.compile(r"python[0-9.]*")
 # What an interpreter says of itself: where its packages are, and whether ours is among them.
@@ -49,7 +51,9 @@ def _on_path(script: str) -> str:
     if os.sep not in script and not script.endswith(".py") and shutil.which(script):
         return script
     beside = f"; this folder is {Path.cwd()}" if not Path(script).is_absolute() else ""
-    raise JobError(f"there is no script {script}{beside}", remedy="Check the name and the folder")
+    hint = remedy_for(script, FileNotFoundError(errno.ENOENT, "")) or ""
+    remedy = hint if hint.startswith(MEANT) else "Check the name and the folder"
+    raise JobError(f"there is no script {script}{beside}", remedy=remedy)
 
 
 def _check_first_line(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -122,8 +123,12 @@ def as_list(ctx: Context | Sequence[Context] | None) -> list[Context]:
         return [ctx]
     contexts = list(ctx) if isinstance(ctx, list | tuple) else []
     if not contexts or not all(isinstance(one, Context) for one in contexts):
+        named = re.fullmatch(r"['\"](cpu|gpu)[(:]?(\d*)\)?['\"]", repr(ctx))
         raise ParameterError(
-            "ctx", expected="a context or a list of contexts, as in [mx.cpu(0), mx.cpu(1)]", got=repr(ctx)
+            "ctx",
+            expected="a context or a list of contexts, as in [mx.cpu(0), mx.cpu(1)]",
+            got=repr(ctx),
+            remedy=f"Write ctx=mx.{named[1]}({named[2]})" if named else None,
         )
     return contexts
 

@@ -126,6 +126,7 @@ class Nadam(Moments):
     """
 
     name = "nadam"
+    changing = 3
 
     _: KW_ONLY
     epsilon: float = number(1e-8, 0.0)

@@ -151,9 +151,11 @@ class Optimizer:
 class Descent(Optimizer):
     """Base of the optimizers for training: they have weight decay and clipping, and a kernel of one pass.
 
-    The kernel (ps/rules; on GPUs worker/cuda/source/update.cu) gets the arrays, then lr, wd, rescale_grad and
+    The kernel (ps/rules; on GPUs worker/cuda/source/*update.cu) gets the arrays, then lr, wd, rescale_grad and
     clip_gradient (infinite for none), then what `numbers` gives.
     """
+
+    changing: ClassVar[int] = 0  # how many of `numbers`, the last ones, differ from update to update
 
     _: KW_ONLY
     wd: float = number(0.0, 0.0)

@@ -1,7 +1,7 @@
 """Optimizers that scale a key's step by norms of the whole key: lamb, lars.
 
-A server holds all ranges of such a key and updates them together. Squares are added in double precision, element by
-element from the key's first to its last, so that the bits of a norm do not depend on where the key is cut.
+A server holds all ranges of such a key and updates them together. Squares are added in double precision, in an order
+that depends on an element's place in the key alone, so that the bits of a norm do not depend on where the key is cut.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class LAMB(Moments, WholeKey):
     """
 
     name = "lamb"
+    changing = 2
 
     _: KW_ONLY
     epsilon: float = number(1e-6, 0.0)
@@ -66,18 +67,23 @@ class LAMB(Moments, WholeKey):
         """Moments, directions and norms in one pass, the step in another."""
         scalar = pieces[0].weight.dtype.type
         lr, *numbers = self.scalars(step, scalar)
-        of_weight = of_direction = 0.0
+        sums, at = rules().no_squares(), 0
         for rows, column, weight, states in pieces:
             arrays = weight, states["mean"], states["var"]
-            sums = of_weight, of_direction
-            of_weight, of_direction = rules().lamb(rows, column, tree_pairs(len(rows)), *arrays, *sums, *numbers)
-        rate = lr * scalar(self._ratio(math.sqrt(of_weight), math.sqrt(of_direction)))
+            rules().lamb(rows, column, tree_pairs(len(rows)), *arrays, at, sums, *numbers)
+            at += weight.size
+        rate = lr * scalar(self._ratio(*(rules().norm(one, at) for one in sums)))
         for rows, column, weight, _ in pieces:
             rules().add_scaled(rows[:1], column, tree_pairs(1), weight, -rate)
 
-    def _ratio(self, of_weight: float, of_direction: float) -> float:
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which a weight's norm is kept."""
         low = 0.0 if self.lower_bound is None else self.lower_bound
-        high = math.inf if self.upper_bound is None else self.upper_bound
+        return low, math.inf if self.upper_bound is None else self.upper_bound
+
+    def _ratio(self, of_weight: float, of_direction: float) -> float:
+        low, high = self.bounds
         bounded = min(max(of_weight, low), high)
         return bounded / of_direction if bounded and of_direction else 1.0
 
@@ -103,6 +109,11 @@ class LARS(WholeKey):
     counts = True
 
     @property
+    def changing(self) -> int:  # type: ignore[override]
+        """The momentum."""
+        return 1 if self.momentum else 0
+
+    @property
     def state_names(self) -> tuple[str, ...]:
         """`mom`, the momentum buffer, if momentum is not 0."""
         return ("mom",) if self.momentum else ()
@@ -110,22 +121,27 @@ class LARS(WholeKey):
     def apply_whole(self, pieces: Sequence[Piece], step: Step) -> None:
         """The sum of gradients and the norms in one pass, sgd in another."""
         scalar = pieces[0].weight.dtype.type
-        of_weight = of_gradient = 0.0
+        sums, at = rules().no_squares(), 0
         for rows, column, weight, _ in pieces:
-            sums = of_weight, of_gradient
-            of_weight, of_gradient = rules().sums_of_squares(rows, column, tree_pairs(len(rows)), weight, *sums)
+            rules().add_squares(rows, column, tree_pairs(len(rows)), weight, at, sums)
+            at += weight.size
         _, *numbers = self.scalars(step, scalar)
-        rate = scalar(self._rate(math.sqrt(of_weight), math.sqrt(of_gradient), step))
+        rate = scalar(self._rate(step, *(rules().norm(one, at) for one in sums)))
+        update = rules().sgd_momentum if self.momentum else rules().sgd
         for rows, column, weight, states in pieces:
-            summed = rows[:1], column, tree_pairs(1), weight
-            if self.momentum:
-                momentum = scalar(self._momentum(step))
-                rules().sgd_momentum(*summed, states["mom"], rate, *numbers, momentum)
-            else:
-                rules().sgd(*summed, rate, *numbers)
+            update(rows[:1], column, tree_pairs(1), weight, *states.values(), rate, *numbers)
 
-    def _rate(self, of_weight: float, of_gradient: float, step: Step) -> float:
-        if step.key.endswith(("gamma", "beta", "bias")) or not (of_weight and of_gradient):
+    def numbers(self, step: Step, scalar: Callable[[float], Any]) -> Sequence[Any]:
+        """The momentum, if there is any, corrected for the rate's change."""
+        return (self._momentum(step),) if self.momentum else ()
+
+    @staticmethod
+    def adapts(key: str) -> bool:
+        """Whether that key's rate depends on its norms."""
+        return not key.endswith(("gamma", "beta", "bias"))
+
+    def _rate(self, step: Step, of_weight: float, of_gradient: float) -> float:
+        if not (self.adapts(step.key) and of_weight and of_gradient):
             return step.rate
         decay = self.wd * step.wd_mult
         return step.rate * self.eta * of_weight / (of_gradient * abs(self.rescale_grad) + decay * of_weight + self.eps)

@@ -2,7 +2,8 @@
 
 Arguments are those of the passes in kernels.py: rows, column, pairs, weight, the states, then numbers of the weight's
 dtype: lr, wd, rescale and clip, then the rule's own. g is the rescaled, clipped sum with weight decay where the rule
-has it. ps/optimizers says the rules in words; worker/cuda/source/update.cu has them operation by operation.
+has it. ps/optimizers says the rules in words; the *update.cu of worker/cuda/source have them operation by
+operation.
 """
 
 from .adam import adam, adamax, adamw, nadam
@@ -10,7 +11,7 @@ from .adaptive import adadelta, adagrad, ftrl, rmsprop, rmsprop_centered
 from .by_address import BY_RULE, finite
 from .langevin import sgld
 from .momentum import add_scaled, nag, sgd, sgd_momentum, signsgd, signum
-from .whole_keys import lamb, sums_of_squares
+from .whole_keys import add_squares, lamb, no_squares, norm
 
 __all__ = [
     "BY_RULE",
@@ -20,11 +21,14 @@ __all__ = [
     "adamax",
     "adamw",
     "add_scaled",
+    "add_squares",
     "finite",
     "ftrl",
     "lamb",
     "nadam",
     "nag",
+    "no_squares",
+    "norm",
     "rmsprop",
     "rmsprop_centered",
     "sgd",
@@ -32,5 +36,4 @@ __all__ = [
     "sgld",
     "signsgd",
     "signum",
-    "sums_of_squares",
 ]

@@ -33,6 +33,7 @@ MACROS = {
     "metrics": [
         *({"METRIC": kind, "LANES": 32} for kind in ("CHOSEN", "TOP")),
         *({"METRIC": kind, "LANES": 1} for kind in ("CHOSEN", "ROUNDED", "TOP", "ABSOLUTE", "LOGARITHMIC", "ENTROPY")),
+        *({"METRIC": kind, "LANES": 1} for kind in ("BINARY", "HINGE", "SQUARED_HINGE", "VALUE")),
     ],
     "plane_pooling": [{"POOL": pool} for pool in ("MAX", "AVG", "SUM")],
     "pooling": [{"POOL": pool, **taps, **WINDOW} for pool in ("MAX", "AVG", "SUM") for taps in TAPS],

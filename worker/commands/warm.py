@@ -2,19 +2,23 @@
 
     python -m pushgrad.worker.commands.warm
 
-Compiling happens when a kernel is first called with some types, so this trains tiny networks that call all of them.
+Compiling happens when a kernel is first called with some types, so this trains tiny networks that call all of them, and
+calls those that only some operators, optimizers and metrics need.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
 from ...common.jit import cache_folder
 from ...ps import optimizer
 from ...ps.optimizers.base import KNOWN
+from ...ps.update import SMALL
 from ..array import Shape
+from ..cpu.array_module import NUMPY
 from ..store import kv
 from ..symbols import sym
 from ..symbols.symbol import Symbol
@@ -29,6 +33,9 @@ def warm() -> float:
     for extent in (8, 24):  # planes of few and of many tiles
         _train(_many_channels(), (8, 8, extent, extent))
     _train(_large_windows(), (32, 8, 8, 8))
+    for chosen in ({"optimizer": "nag", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}):
+        _train(_layers(), (4, 3), {**chosen, "slices": 2})
+    _call_functions()
     _exchange()
     _update()
     return time.perf_counter() - started
@@ -40,7 +47,7 @@ def _network(act_type: str) -> Symbol:
     layer = sym.Pooling(sym.Activation(layer, act_type=act_type), kernel=(2, 2), stride=(2, 2), pool_type="max")
     layer = sym.Dropout(sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4))
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=4)
-    layer = sym.LRN(sym.BatchNorm(layer), nsize=3)
+    layer = sym.Activation(sym.LRN(sym.BatchNorm(layer), nsize=3), act_type=act_type)
     for kind in ("leaky", "prelu", "elu", "gelu"):
         layer = sym.LeakyReLU(layer, act_type=kind)
     for pool_type in ("max", "avg"):
@@ -68,19 +75,34 @@ def _large_windows() -> Symbol:
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
 
 
-def _train(symbol: Symbol, shape: Shape) -> None:
+def _layers() -> Symbol:
+    """A network whose steps are compiled from the first layer to the update."""
+    return sym.SoftmaxOutput(sym.FullyConnected(sym.FullyConnected(sym.Variable("data"), num_hidden=4), num_hidden=2))
+
+
+# The update is a kernel of its own with and without momentum.
+def _train(symbol: Symbol, shape: Shape, *options: dict[str, Any]) -> None:
     X, y = np.random.default_rng(0).random(shape, np.float32), np.zeros(shape[0], np.float32)
-    for momentum in (0.0, 0.9):  # the update is a kernel of its own with and without momentum
-        FeedForward.create(
-            symbol, X, y, num_epoch=1, batch_size=len(X), momentum=momentum, kvstore="local", slices=1, verbose=False
-        )
+    for chosen in options or ({"momentum": 0.0}, {"momentum": 0.9}):
+        given: dict[str, Any] = {"batch_size": len(X), "kvstore": "local", "slices": 1, **chosen}
+        FeedForward.create(symbol, X, y, num_epoch=1, verbose=False, **given)
+
+
+def _call_functions() -> None:
+    """Call the functions of arrays that are ours, in the types for which they are."""
+    for dtype in (np.float32, np.float64):
+        x = np.ones(3, dtype)
+        for name in ("exp", "expm1", "log", "log1p", "erf", "tanh"):
+            getattr(NUMPY, name)(x, np.empty_like(x))
+        NUMPY.logaddexp(x, x)
+        NUMPY.power(x, x)
 
 
 def _exchange() -> None:
     """Exchange sums without an optimizer in both float types, as metrics and plain key-value stores do."""
     store = kv.create("local")
     for dtype in (np.float32, np.float64):
-        value = np.zeros(3, dtype)
+        value = np.zeros(SMALL + 1, dtype)  # smaller ones are left to numpy
         store.init(str(np.dtype(dtype)), value)
         store.pushpull(str(np.dtype(dtype)), value)
     store.close()
@@ -88,7 +110,10 @@ def _exchange() -> None:
 
 def _update() -> None:
     """Let every optimizer update a key once."""
-    others = [optimizer.create("rmsprop", centered=True), optimizer.create("signum", momentum=0)]
+    others = [
+        *(optimizer.create("rmsprop", centered=True), optimizer.create("signum", momentum=0)),
+        optimizer.create("nag", momentum=0.9),
+    ]
     for chosen in (*(optimizer.create(name) for name, kind in KNOWN.items() if kind.listed), *others):
         store = kv.create("local")
         store.set_optimizer(chosen)

@@ -61,21 +61,3 @@ def copy(source: Array, target: Array) -> None:
     """Copy as much of `source` as `target` takes, both flat. numba's slice assignment would check for overlap."""
     for x in range(target.size):
         target[x] = source[x]
-
-
-@kernel
-def load(matrices: Array, row: int, first: int, block: Array) -> None:
-    """Copy columns [first, first + 16) of one row of each of matrices (N, rows, columns) to block (16 N,)."""
-    for n in range(len(matrices)):
-        source, target = matrices[n, row, first : first + LANES], block[LANES * n : LANES * n + LANES]
-        for lane in range(LANES):
-            target[lane] = source[lane]
-
-
-@kernel
-def store(block: Array, matrices: Array, row: int, first: int) -> None:
-    """The reverse of `load`: block (16 N,) to one row of each of matrices (N, rows, columns)."""
-    for n in range(len(matrices)):
-        source, target = block[LANES * n : LANES * n + LANES], matrices[n, row, first : first + LANES]
-        for lane in range(LANES):
-            target[lane] = source[lane]

@@ -8,9 +8,9 @@ the host reads when it waits anyway (Complaints).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,18 @@ from .device import Device
 from .matrix_products import CapturableArrays
 
 COUNTS = 4  # the most losses that may normalise by what they count: `struct Now` has room for so many
-_NOW_BYTES, _SCALE, _COUNTS = 48, 24, 32  # size of `struct Now`, and offsets of `scale` and `counts`: source/now.cuh
+_NUMBERS = 4  # the most numbers of an optimizer that change from step to step
+_NOW_BYTES, _SCALE, _COUNTS = 72, 24, 32  # size of `struct Now`, and offsets of `scale` and `counts`: source/now.cuh
 _NOTHING = (1 << 64) - 1  # larger than any complaint, so that atomicMin replaces it by the first
+
+
+class Update(NamedTuple):
+    """What an optimizer is told in a step: the learning rate, the update's number (from 1), and what else changes."""
+
+    rate: float = 0.0
+    number: int = 0
+    numbers: Sequence[float] = ()
+
 
 Explain = Callable[[int, float], DataError]  # from an element's flat index and its value
 
@@ -87,14 +97,18 @@ class CudaStep(Step):
         step.set_scale(1.0)
         return step
 
-    def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
-        """Queue the next step's figures: number of the step, number of the batch, learning rate, counts of the losses.
+    def set_now(self, number: int, batch: int, update: Update, counts: list[float]) -> None:
+        """Queue the next step's figures: numbers of the step and of the batch, the update's, counts of the losses.
 
         At most COUNTS counts.
         """
         self.number = number  # for operators that compute on the host
         padded = [*counts, *[1.0] * (COUNTS - len(counts))]
-        figures = np.int64(number), np.int64(batch), np.float64(rate), *map(np.float32, padded)
+        others = [*update.numbers, *[0.0] * (_NUMBERS - len(update.numbers))]
+        figures = (
+            *(np.int64(number), np.int64(batch), np.float64(update.rate), *map(np.float32, padded)),
+            *(np.int64(update.number), *map(np.float32, others)),
+        )
         self.device.module("now").launch("set_now", (1,), (self.now, *figures), threads=1)
 
     def scale(self) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ...common.call_table import Row, Table, WorkingMemory, in_python
+from ...common.compiling import expect
 from ..array import Array
 from ..cpu.row_kernel import RowKernel
 from ..cpu.sum_rows import add_row
@@ -44,6 +45,10 @@ class Call:
     backend: Backend = HOST
     memory: WorkingMemory = field(default_factory=WorkingMemory)  # of calls that never run at the same time
     _tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
+
+    def __post_init__(self) -> None:
+        """Say whose kernels will have to be compiled."""
+        expect(self.kernel)
 
     def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
         """Compute the outputs. `counts`: by what losses divide, by node key; `kernel`: a part of this call's kernel

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ...common.errors import FileFormatError, ParameterError
+from ...common.suggestion import closest
 from ..atomic_files import PathLike
 from ..log import note
 from . import checkpoint, checksums
@@ -21,9 +22,7 @@ def chosen_epoch(prefix: PathLike, epoch: int | str | None) -> int:
     if epoch is None or epoch == "latest":
         found = latest_epoch(prefix)
         if found is None:
-            raise FileFormatError(
-                f"there is no whole checkpoint {prefix}-*.params", remedy="Check the prefix, or name an epoch"
-            )
+            raise FileFormatError(f"there is no whole checkpoint {prefix}-*.params", remedy=_other_than(prefix))
         return found
     if isinstance(epoch, str):
         raise ParameterError("checkpoint: epoch", expected='a whole number of 0 or more, or "latest"', got=repr(epoch))
@@ -58,3 +57,11 @@ def _epochs(prefix: PathLike) -> list[int]:
     folder, stem = Path(prefix).parent, Path(prefix).name
     names = [path.name.removeprefix(stem) for path in folder.glob("*.params") if path.name.startswith(stem)]
     return [int(match[1]) for name in names if (match := _NUMBER.fullmatch(name))]
+
+
+def _other_than(prefix: PathLike) -> str:
+    """What to do where that prefix has no checkpoint."""
+    folder, stem = Path(prefix).parent, Path(prefix).name
+    others = {_NUMBER.sub("", path.name) for path in folder.glob("*.params")} - {stem}
+    meant = closest(stem, sorted(others))
+    return f"Did you mean {folder / meant}?" if meant else "Check the prefix, or name an epoch"

@@ -65,6 +65,11 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    hint = suggestion(name, __all__) if not name.startswith("_") else ""
+    raise AttributeError(f"mx.models has no network {name}{hint}", name=name, obj=None)
+
+
 def names() -> list[str]:
     """The names that `get` knows, sorted; vgg, resnet and efficientnet_lite may be followed by a number: resnet18."""
     return sorted(_MODELS)

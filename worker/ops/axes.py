@@ -89,7 +89,7 @@ class SwapAxis(_Permutation):
 
 
 class ExpandDims(BaseView):
-    """data with a new axis of extent 1, which is axis `axis` of the output; negative numbers count from its end."""
+    """data with a new axis of extent 1 at position `axis` of the output; negative positions count from its end."""
 
     canonical = "expand_dims"
     axis = Int()

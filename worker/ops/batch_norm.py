@@ -165,7 +165,7 @@ class BatchNorm(Operator):
 
 
 class CuDNNBatchNorm(BatchNorm):
-    """BatchNorm's name in files that were trained with cuDNN before 2017; gamma is learned unless fix_gamma.
+    """BatchNorm's name in files of networks trained with cuDNN before 2017; gamma is learned unless fix_gamma.
 
     Its second average is called moving_inv_var, but holds the variance.
     """

@@ -69,32 +69,32 @@ def sum_to(xp: Any, whole: Array, part: Array) -> None:
 
 
 class BroadcastAdd(Broadcast, ElemwiseAdd):
-    """lhs + rhs, extents of 1 stretched."""
+    """lhs + rhs, with extents of 1 stretched."""
 
     canonical = "broadcast_add"
     aliases = ("broadcast_plus",)
 
 
 class BroadcastSub(Broadcast, ElemwiseSub):
-    """lhs - rhs, extents of 1 stretched."""
+    """lhs - rhs, with extents of 1 stretched."""
 
     canonical = "broadcast_sub"
     aliases = ("broadcast_minus",)
 
 
 class BroadcastMul(Broadcast, ElemwiseMul):
-    """lhs * rhs, extents of 1 stretched."""
+    """lhs * rhs, with extents of 1 stretched."""
 
     canonical = "broadcast_mul"
 
 
 class BroadcastDiv(Broadcast, ElemwiseDiv):
-    """lhs / rhs, extents of 1 stretched."""
+    """lhs / rhs, with extents of 1 stretched."""
 
     canonical = "broadcast_div"
 
 
 class BroadcastPower(Broadcast, Power):
-    """lhs ** rhs, extents of 1 stretched; the gradient of rhs needs a positive lhs."""
+    """lhs ** rhs, with extents of 1 stretched; the gradient of rhs needs a positive lhs."""
 
     canonical = "broadcast_power"

@@ -49,7 +49,7 @@ class _Constant(Operator, abstract=True):
 
 
 class Zeros(_Constant):
-    """Zeros of shape `shape`, in which 0 stands for an extent that follows from where the output is used."""
+    """Zeros of shape `shape`, where 0 stands for an extent that is inferred from how the output is used."""
 
     canonical = "_zeros"
     shape = Ints((), minimum=0)
@@ -65,7 +65,7 @@ class Zeros(_Constant):
 
 
 class Ones(Zeros):
-    """Ones of shape `shape`, in which 0 stands for an extent that follows from where the output is used."""
+    """Ones of shape `shape`, where 0 stands for an extent that is inferred from how the output is used."""
 
     canonical = "_ones"
     fill = 1.0
@@ -83,7 +83,7 @@ class Full(Zeros):
 
 
 class Arange(_Constant):
-    """start, start + step, ... up to but without stop (from 0 to start if there is no stop), each `repeat` times."""
+    """start, start + step, ... up to but not including stop (or 0 to start without a stop), each `repeat` times."""
 
     canonical = "_arange"
     start = Float()

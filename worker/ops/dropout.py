@@ -20,7 +20,7 @@ from .shapes import product
 
 
 class Dropout(BaseElementwise):
-    """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Without training (mode="training") y = data.
+    """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Outside of training y = data (mode "training").
 
     data and y have one shape. Along each of `axes`, one decision holds for the whole axis. For element i of row r of
     the global batch, u is 2^-32 times number r * (elements per row) + i of the node's `RandomStream` in this step,

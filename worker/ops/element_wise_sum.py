@@ -10,7 +10,7 @@ from .parameters import Int
 
 
 class ElementWiseSum(BaseElementwise):
-    """arg0 + arg1 + ..., of equal shapes, added from left to right.
+    """arg0 + arg1 + ..., for equal shapes, added from left to right.
 
     num_args is filled in when the inputs are given by position.
     """

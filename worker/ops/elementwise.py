@@ -62,7 +62,7 @@ class _Binary(BaseElementwise, abstract=True):
 
 
 class ElemwiseAdd(_Binary):
-    """lhs + rhs, of equal shapes."""
+    """lhs + rhs, for equal shapes."""
 
     canonical = "elemwise_add"
     aliases: ClassVar[tuple[str, ...]] = ("_plus", "_Plus", "_add")
@@ -77,7 +77,7 @@ class ElemwiseAdd(_Binary):
 
 
 class ElemwiseSub(_Binary):
-    """lhs - rhs, of equal shapes."""
+    """lhs - rhs, for equal shapes."""
 
     canonical = "elemwise_sub"
     aliases: ClassVar[tuple[str, ...]] = ("_minus", "_Minus", "_sub")
@@ -92,7 +92,7 @@ class ElemwiseSub(_Binary):
 
 
 class ElemwiseMul(_Binary):
-    """lhs * rhs, of equal shapes."""
+    """lhs * rhs, for equal shapes."""
 
     canonical = "elemwise_mul"
     aliases = ("_mul", "_Mul")
@@ -107,7 +107,7 @@ class ElemwiseMul(_Binary):
 
 
 class ElemwiseDiv(_Binary):
-    """lhs / rhs, of equal shapes."""
+    """lhs / rhs, for equal shapes."""
 
     canonical = "elemwise_div"
     aliases = ("_div", "_Div")
@@ -125,7 +125,7 @@ class ElemwiseDiv(_Binary):
 
 
 class Power(_Binary):
-    """lhs ** rhs, of equal shapes; the gradient of rhs is a number only where lhs is positive."""
+    """lhs ** rhs, for equal shapes; the gradient of rhs is a number only where lhs is positive."""
 
     canonical = "_power"
     aliases = ("_Power",)

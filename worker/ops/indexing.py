@@ -134,7 +134,7 @@ class Pick(Operator):
 
 
 class OneHot(Operator):
-    """indices (...) -> (..., depth): on_value at each index, off_value elsewhere; an index outside has no on_value."""
+    """indices (...) -> (..., depth): on_value at each index, off_value elsewhere; an index out of range gets none."""
 
     canonical = "one_hot"
     blocks_gradient = True

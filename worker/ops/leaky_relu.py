@@ -20,7 +20,7 @@ SELU_STEEP = SELU_SCALE * SELU_ALPHA
 
 
 class LeakyReLU(Operator):
-    """y = x above zero, and below, by act_type: slope * x (leaky), slope * (e^x - 1) (elu), gamma * x (prelu, rrelu).
+    """y = x above zero; below, by act_type: slope * x (leaky), slope * (e^x - 1) (elu), gamma * x (prelu, rrelu).
 
     data and y have one shape. prelu learns gamma: one number per channel (axis 1), or a single one. rrelu draws it
     again for each element and step, uniform in [lower_bound, upper_bound), and takes the middle when not training. selu

@@ -94,8 +94,8 @@ def define(words: str, doc: str, pair: Pair) -> None:
     parts = words.split()
     name = "_".join(parts)
     capital = [part.capitalize() for part in parts]
-    _register(_TwoArrays, f"_{name}", pair, doc.format("lhs", "rhs") + ", of equal shapes.", "_" + "_".join(capital))
-    _register(_Stretched, f"broadcast_{name}", pair, doc.format("lhs", "rhs") + ", extents of 1 stretched.")
+    _register(_TwoArrays, f"_{name}", pair, doc.format("lhs", "rhs") + ", for equal shapes.", "_" + "_".join(capital))
+    _register(_Stretched, f"broadcast_{name}", pair, doc.format("lhs", "rhs") + ", with extents of 1 stretched.")
     described = doc.format("data", "scalar") + "."
     _register(_WithNumber, f"_{name}_scalar", pair, described, f"_{''.join(capital)}Scalar")
 
@@ -144,11 +144,11 @@ define(
     ),
 )
 _MOD = Pair(_mod, (_one, _quotient_down))
-define("mod", "{0} minus the largest whole multiple of {1} towards minus infinity, and 0 where {1} is 0", _MOD)
+define("mod", "{0} modulo {1}, of a quotient rounded down; 0 where {1} is 0", _MOD)
 _register(_NumberFirst, "_rmod_scalar", _MOD, "scalar modulo data, and 0 where data is 0.", "_RModScalar")
 
-define("equal", "1 where {} is {}, else 0", Pair(_ufunc("equal")))
-define("not equal", "1 where {} is not {}, else 0", Pair(_ufunc("not_equal")))
+define("equal", "1 where {} equals {}, else 0", Pair(_ufunc("equal")))
+define("not equal", "1 where {} differs from {}, else 0", Pair(_ufunc("not_equal")))
 define("greater", "1 where {} is greater than {}, else 0", Pair(_ufunc("greater")))
 define("greater equal", "1 where {} is at least {}, else 0", Pair(_ufunc("greater_equal")))
 define("lesser", "1 where {} is less than {}, else 0", Pair(_ufunc("less")))

@@ -123,7 +123,7 @@ class Slice(_Part):
 
 
 class SliceAxis(_Part):
-    """data from `begin` to before `end` (None: to the last) along `axis`; negative numbers count from the end."""
+    """data from `begin` up to, not including, `end` (None: the end) along `axis`; negative ones count from the end."""
 
     canonical = "slice_axis"
     axis = Int()

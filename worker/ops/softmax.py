@@ -61,7 +61,7 @@ class BaseSoftmax(BaseElementwise, abstract=True):
 
 
 class Softmax(BaseSoftmax):
-    """y = e^(x / temperature) / sum of the same, along `axis`."""
+    """y = e^(x / temperature), divided by its sum along `axis`."""
 
     canonical = "softmax"
 
@@ -78,7 +78,7 @@ class Softmax(BaseSoftmax):
 
 
 class Softmin(Softmax):
-    """y = e^(-x / temperature) / sum of the same, along `axis`."""
+    """y = e^(-x / temperature), divided by its sum along `axis`."""
 
     canonical = "softmin"
     sign = -1.0

@@ -12,7 +12,7 @@ from .shapes import is_batch_axis, merge, merge_all, normal_axis
 
 
 class Stack(Operator):
-    """arg0, arg1, ... of one shape, joined along a new axis, which is axis `axis` of the output."""
+    """arg0, arg1, ..., all of one shape, joined along a new axis at position `axis` of the output."""
 
     canonical = "stack"
     variadic = True

@@ -54,7 +54,7 @@ class _Stretch(Operator, abstract=True):
 
 
 class BroadcastTo(_Stretch):
-    """data with its extents of 1 stretched to those of `shape`, in which 0 means data's own extent."""
+    """data with its extents of 1 stretched to those of `shape`, where 0 means data's own extent."""
 
     canonical = "broadcast_to"
     shape = Ints((), minimum=0)

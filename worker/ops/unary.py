@@ -173,17 +173,17 @@ define("rcbrt", "1 / cbrt(data).", _inverse("cbrt"), _of_y(-1 / 3, 4))
 # Steps: piecewise constant, so that no gradient passes.
 define("round", "The nearest whole number, halves away from zero.", _round, None)
 define("rint", "The nearest whole number, halves downwards.", _rint, None)
-define("ceil", "The next whole number upwards.", "ceil", None)
-define("floor", "The next whole number downwards.", "floor", None)
-define("trunc", "The next whole number towards zero.", "trunc", None)
-define("fix", "The next whole number towards zero.", "trunc", None)
+define("ceil", "Rounded up to a whole number.", "ceil", None)
+define("floor", "Rounded down to a whole number.", "floor", None)
+define("trunc", "Rounded towards zero to a whole number.", "trunc", None)
+define("fix", "Rounded towards zero to a whole number.", "trunc", None)
 define("logical_not", "1 where data is 0, else 0.", "logical_not", None)
 
 # Exponentials and logarithms; log's slope 1 / x is written as 1 over the "quadratic" x.
 define("exp", "e^data.", "exp", _of_y(1))
-define("expm1", "e^data - 1, exact for small data.", "expm1", _of_y(1, 1, 1))
+define("expm1", "e^data - 1, accurate for small data.", "expm1", _of_y(1, 1, 1))
 define("log", "The natural logarithm.", "log", _over(1, _quadratic(0, 1, 0)))
-define("log1p", "ln(1 + data), exact for small data.", "log1p", _over(1, _quadratic(0, 1, 1)))
+define("log1p", "ln(1 + data), accurate for small data.", "log1p", _over(1, _quadratic(0, 1, 1)))
 define("log2", "The logarithm to base 2.", "log2", _over(1 / math.log(2), _quadratic(0, 1, 0)))
 define("log10", "The logarithm to base 10.", "log10", _over(1 / math.log(10), _quadratic(0, 1, 0)))
 

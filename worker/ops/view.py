@@ -39,7 +39,7 @@ def _pass_on(xp: Any, source: Array, target: Array) -> None:
 
 
 class Flatten(BaseView):
-    """data (N, ...) -> (N, D), D the product of data's extents after the first."""
+    """data (N, ...) -> (N, D), where D is the product of data's extents after the first."""
 
     aliases = ("flatten",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...common.errors import JobError, ParameterError
 from ...common.foreign_launcher import apart, foreign_launcher
+from ...common.suggestion import misspelt
 from .joining import current_session
 from .kvstore import KVStore
 from .session import Session
@@ -51,7 +52,8 @@ def fitting_kind(name: str | KVStore, session: Session) -> str:
         name = name.type
     kind = ALIASES.get(name.lower(), name.lower()) if isinstance(name, str) else name
     if kind not in ("auto", *LOCAL, *DISTRIBUTED):
-        raise ParameterError("kvstore", expected=" or ".join(LOCAL + DISTRIBUTED), got=repr(name)[:80])
+        known = LOCAL + DISTRIBUTED
+        raise ParameterError("kvstore", expected=" or ".join(known), got=misspelt(name, known))
     if kind not in LOCAL and not session.is_distributed and (other := foreign_launcher()) is not None:
         raise apart(other, kind)
     if kind == "auto":

@@ -56,7 +56,7 @@ def full(shape: int | tuple[int, ...], val: float, dtype: Any = "float32", **key
 def arange(
     start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, dtype: Any = "float32", **keywords: Any
 ) -> Symbol:
-    """The vector start, start + step, ... up to but without stop, each value `repeat` times.
+    """The vector start, start + step, ... up to but not including stop, each value `repeat` times.
 
     Without `stop`, it goes from 0 to `start`. ParameterError for bad values.
     """

@@ -30,7 +30,7 @@ def elemwise_add(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs + rhs, of equal shapes."""
+    """lhs + rhs, for equal shapes."""
 
 _plus = elemwise_add
 _Plus = elemwise_add
@@ -43,7 +43,7 @@ def elemwise_sub(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs - rhs, of equal shapes."""
+    """lhs - rhs, for equal shapes."""
 
 _minus = elemwise_sub
 _Minus = elemwise_sub
@@ -56,7 +56,7 @@ def elemwise_mul(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs * rhs, of equal shapes."""
+    """lhs * rhs, for equal shapes."""
 
 _mul = elemwise_mul
 _Mul = elemwise_mul
@@ -68,7 +68,7 @@ def elemwise_div(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs / rhs, of equal shapes."""
+    """lhs / rhs, for equal shapes."""
 
 _div = elemwise_div
 _Div = elemwise_div
@@ -80,7 +80,7 @@ def _power(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs ** rhs, of equal shapes; the gradient of rhs is a number only where lhs is positive."""
+    """lhs ** rhs, for equal shapes; the gradient of rhs is a number only where lhs is positive."""
 
 _Power = _power
 
@@ -130,7 +130,7 @@ def Flatten(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """data (N, ...) -> (N, D), D the product of data's extents after the first."""
+    """data (N, ...) -> (N, D), where D is the product of data's extents after the first."""
 
 flatten = Flatten
 
@@ -182,7 +182,7 @@ def expand_dims(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """data with a new axis of extent 1, which is axis `axis` of the output; negative numbers count from its end."""
+    """data with a new axis of extent 1 at position `axis` of the output; negative positions count from its end."""
 
 def squeeze(
     data: Symbol,
@@ -237,7 +237,7 @@ def CuDNNBatchNorm(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """BatchNorm's name in files that were trained with cuDNN before 2017; gamma is learned unless fix_gamma."""
+    """BatchNorm's name in files of networks trained with cuDNN before 2017; gamma is learned unless fix_gamma."""
 
 def broadcast_add(
     lhs: Symbol,
@@ -246,7 +246,7 @@ def broadcast_add(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs + rhs, extents of 1 stretched."""
+    """lhs + rhs, with extents of 1 stretched."""
 
 broadcast_plus = broadcast_add
 
@@ -257,7 +257,7 @@ def broadcast_sub(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs - rhs, extents of 1 stretched."""
+    """lhs - rhs, with extents of 1 stretched."""
 
 broadcast_minus = broadcast_sub
 
@@ -268,7 +268,7 @@ def broadcast_mul(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs * rhs, extents of 1 stretched."""
+    """lhs * rhs, with extents of 1 stretched."""
 
 def broadcast_div(
     lhs: Symbol,
@@ -277,7 +277,7 @@ def broadcast_div(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs / rhs, extents of 1 stretched."""
+    """lhs / rhs, with extents of 1 stretched."""
 
 def broadcast_power(
     lhs: Symbol,
@@ -286,7 +286,7 @@ def broadcast_power(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs ** rhs, extents of 1 stretched; the gradient of rhs needs a positive lhs."""
+    """lhs ** rhs, with extents of 1 stretched; the gradient of rhs needs a positive lhs."""
 
 def Cast(
     data: Symbol,
@@ -347,7 +347,7 @@ def _zeros(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """Zeros of shape `shape`, in which 0 stands for an extent that follows from where the output is used."""
+    """Zeros of shape `shape`, where 0 stands for an extent that is inferred from how the output is used."""
 
 def _ones(
     ctx: Any = "",
@@ -357,7 +357,7 @@ def _ones(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """Ones of shape `shape`, in which 0 stands for an extent that follows from where the output is used."""
+    """Ones of shape `shape`, where 0 stands for an extent that is inferred from how the output is used."""
 
 def _full(
     *,
@@ -382,8 +382,7 @@ def _arange(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """start, start + step, ... up to but without stop (from 0 to start if there is no stop), each `repeat`
-    times."""
+    """start, start + step, ... up to but not including stop (or 0 to start without a stop), each `repeat` times."""
 
 def Convolution(
     data: Symbol,
@@ -464,8 +463,8 @@ def Dropout(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Without training (mode="training") y =
-    data."""
+    """y = data / (1-p) where u < 1-p, else 0; u is uniform in [0, 1). Outside of training y = data (mode
+    "training")."""
 
 def add_n(
     *args: Symbol,
@@ -473,7 +472,7 @@ def add_n(
     attr: Mapping[str, str] | None = None,
     **keywords: Any,
 ) -> Symbol:
-    """arg0 + arg1 + ..., of equal shapes, added from left to right."""
+    """arg0 + arg1 + ..., for equal shapes, added from left to right."""
 
 ElementWiseSum = add_n
 _sum = add_n
@@ -540,8 +539,8 @@ def one_hot(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """indices (...) -> (..., depth): on_value at each index, off_value elsewhere; an index outside has no
-    on_value."""
+    """indices (...) -> (..., depth): on_value at each index, off_value elsewhere; an index out of range gets
+    none."""
 
 def where(
     condition: Symbol,
@@ -600,7 +599,7 @@ def LeakyReLU(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """y = x above zero, and below, by act_type: slope * x (leaky), slope * (e^x - 1) (elu), gamma * x (prelu,
+    """y = x above zero; below, by act_type: slope * x (leaky), slope * (e^x - 1) (elu), gamma * x (prelu,
     rrelu)."""
 
 def LRN(
@@ -678,7 +677,7 @@ def _maximum(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The larger of lhs and rhs, of equal shapes."""
+    """The larger of lhs and rhs, for equal shapes."""
 
 _Maximum = _maximum
 
@@ -689,7 +688,7 @@ def broadcast_maximum(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The larger of lhs and rhs, extents of 1 stretched."""
+    """The larger of lhs and rhs, with extents of 1 stretched."""
 
 def _maximum_scalar(
     data: Symbol,
@@ -710,7 +709,7 @@ def _minimum(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The smaller of lhs and rhs, of equal shapes."""
+    """The smaller of lhs and rhs, for equal shapes."""
 
 _Minimum = _minimum
 
@@ -721,7 +720,7 @@ def broadcast_minimum(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The smaller of lhs and rhs, extents of 1 stretched."""
+    """The smaller of lhs and rhs, with extents of 1 stretched."""
 
 def _minimum_scalar(
     data: Symbol,
@@ -742,7 +741,7 @@ def _hypot(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """sqrt(lhs^2 + rhs^2), of equal shapes."""
+    """sqrt(lhs^2 + rhs^2), for equal shapes."""
 
 _Hypot = _hypot
 
@@ -753,7 +752,7 @@ def broadcast_hypot(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """sqrt(lhs^2 + rhs^2), extents of 1 stretched."""
+    """sqrt(lhs^2 + rhs^2), with extents of 1 stretched."""
 
 def _hypot_scalar(
     data: Symbol,
@@ -774,7 +773,7 @@ def _mod(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs minus the largest whole multiple of rhs towards minus infinity, and 0 where rhs is 0, of equal shapes."""
+    """lhs modulo rhs, of a quotient rounded down; 0 where rhs is 0, for equal shapes."""
 
 _Mod = _mod
 
@@ -785,8 +784,7 @@ def broadcast_mod(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """lhs minus the largest whole multiple of rhs towards minus infinity, and 0 where rhs is 0, extents of 1
-    stretched."""
+    """lhs modulo rhs, of a quotient rounded down; 0 where rhs is 0, with extents of 1 stretched."""
 
 def _mod_scalar(
     data: Symbol,
@@ -796,7 +794,7 @@ def _mod_scalar(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """data minus the largest whole multiple of scalar towards minus infinity, and 0 where scalar is 0."""
+    """data modulo scalar, of a quotient rounded down; 0 where scalar is 0."""
 
 _ModScalar = _mod_scalar
 
@@ -819,7 +817,7 @@ def _equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is rhs, else 0, of equal shapes."""
+    """1 where lhs equals rhs, else 0, for equal shapes."""
 
 _Equal = _equal
 
@@ -830,7 +828,7 @@ def broadcast_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is rhs, else 0, extents of 1 stretched."""
+    """1 where lhs equals rhs, else 0, with extents of 1 stretched."""
 
 def _equal_scalar(
     data: Symbol,
@@ -840,7 +838,7 @@ def _equal_scalar(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where data is scalar, else 0."""
+    """1 where data equals scalar, else 0."""
 
 _EqualScalar = _equal_scalar
 
@@ -851,7 +849,7 @@ def _not_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is not rhs, else 0, of equal shapes."""
+    """1 where lhs differs from rhs, else 0, for equal shapes."""
 
 _Not_Equal = _not_equal
 
@@ -862,7 +860,7 @@ def broadcast_not_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is not rhs, else 0, extents of 1 stretched."""
+    """1 where lhs differs from rhs, else 0, with extents of 1 stretched."""
 
 def _not_equal_scalar(
     data: Symbol,
@@ -872,7 +870,7 @@ def _not_equal_scalar(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where data is not scalar, else 0."""
+    """1 where data differs from scalar, else 0."""
 
 _NotEqualScalar = _not_equal_scalar
 
@@ -883,7 +881,7 @@ def _greater(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is greater than rhs, else 0, of equal shapes."""
+    """1 where lhs is greater than rhs, else 0, for equal shapes."""
 
 _Greater = _greater
 
@@ -894,7 +892,7 @@ def broadcast_greater(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is greater than rhs, else 0, extents of 1 stretched."""
+    """1 where lhs is greater than rhs, else 0, with extents of 1 stretched."""
 
 def _greater_scalar(
     data: Symbol,
@@ -915,7 +913,7 @@ def _greater_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is at least rhs, else 0, of equal shapes."""
+    """1 where lhs is at least rhs, else 0, for equal shapes."""
 
 _Greater_Equal = _greater_equal
 
@@ -926,7 +924,7 @@ def broadcast_greater_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is at least rhs, else 0, extents of 1 stretched."""
+    """1 where lhs is at least rhs, else 0, with extents of 1 stretched."""
 
 def _greater_equal_scalar(
     data: Symbol,
@@ -947,7 +945,7 @@ def _lesser(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is less than rhs, else 0, of equal shapes."""
+    """1 where lhs is less than rhs, else 0, for equal shapes."""
 
 _Lesser = _lesser
 
@@ -958,7 +956,7 @@ def broadcast_lesser(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is less than rhs, else 0, extents of 1 stretched."""
+    """1 where lhs is less than rhs, else 0, with extents of 1 stretched."""
 
 def _lesser_scalar(
     data: Symbol,
@@ -979,7 +977,7 @@ def _lesser_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is at most rhs, else 0, of equal shapes."""
+    """1 where lhs is at most rhs, else 0, for equal shapes."""
 
 _Lesser_Equal = _lesser_equal
 
@@ -990,7 +988,7 @@ def broadcast_lesser_equal(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs is at most rhs, else 0, extents of 1 stretched."""
+    """1 where lhs is at most rhs, else 0, with extents of 1 stretched."""
 
 def _lesser_equal_scalar(
     data: Symbol,
@@ -1011,7 +1009,7 @@ def _logical_and(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where neither lhs nor rhs is 0, else 0, of equal shapes."""
+    """1 where neither lhs nor rhs is 0, else 0, for equal shapes."""
 
 _Logical_And = _logical_and
 
@@ -1022,7 +1020,7 @@ def broadcast_logical_and(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where neither lhs nor rhs is 0, else 0, extents of 1 stretched."""
+    """1 where neither lhs nor rhs is 0, else 0, with extents of 1 stretched."""
 
 def _logical_and_scalar(
     data: Symbol,
@@ -1043,7 +1041,7 @@ def _logical_or(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs or rhs is not 0, else 0, of equal shapes."""
+    """1 where lhs or rhs is not 0, else 0, for equal shapes."""
 
 _Logical_Or = _logical_or
 
@@ -1054,7 +1052,7 @@ def broadcast_logical_or(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where lhs or rhs is not 0, else 0, extents of 1 stretched."""
+    """1 where lhs or rhs is not 0, else 0, with extents of 1 stretched."""
 
 def _logical_or_scalar(
     data: Symbol,
@@ -1075,7 +1073,7 @@ def _logical_xor(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where one of lhs and rhs is 0 and the other is not, else 0, of equal shapes."""
+    """1 where one of lhs and rhs is 0 and the other is not, else 0, for equal shapes."""
 
 _Logical_Xor = _logical_xor
 
@@ -1086,7 +1084,7 @@ def broadcast_logical_xor(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """1 where one of lhs and rhs is 0 and the other is not, else 0, extents of 1 stretched."""
+    """1 where one of lhs and rhs is 0 and the other is not, else 0, with extents of 1 stretched."""
 
 def _logical_xor_scalar(
     data: Symbol,
@@ -1460,7 +1458,8 @@ def slice_axis(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """data from `begin` to before `end` (None: to the last) along `axis`; negative numbers count from the end."""
+    """data from `begin` up to, not including, `end` (None: the end) along `axis`; negative ones count from the
+    end."""
 
 def slice_like(
     data: Symbol,
@@ -1502,7 +1501,7 @@ def softmax(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """y = e^(x / temperature) / sum of the same, along `axis`."""
+    """y = e^(x / temperature), divided by its sum along `axis`."""
 
 def softmin(
     data: Symbol,
@@ -1514,7 +1513,7 @@ def softmin(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """y = e^(-x / temperature) / sum of the same, along `axis`."""
+    """y = e^(-x / temperature), divided by its sum along `axis`."""
 
 def log_softmax(
     data: Symbol,
@@ -1563,7 +1562,7 @@ def stack(
     attr: Mapping[str, str] | None = None,
     **keywords: Any,
 ) -> Symbol:
-    """arg0, arg1, ... of one shape, joined along a new axis, which is axis `axis` of the output."""
+    """arg0, arg1, ..., all of one shape, joined along a new axis at position `axis` of the output."""
 
 def broadcast_to(
     data: Symbol,
@@ -1572,7 +1571,7 @@ def broadcast_to(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """data with its extents of 1 stretched to those of `shape`, in which 0 means data's own extent."""
+    """data with its extents of 1 stretched to those of `shape`, where 0 means data's own extent."""
 
 def broadcast_axis(
     data: Symbol,
@@ -1724,7 +1723,7 @@ def ceil(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The next whole number upwards."""
+    """Rounded up to a whole number."""
 
 def floor(
     data: Symbol,
@@ -1732,7 +1731,7 @@ def floor(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The next whole number downwards."""
+    """Rounded down to a whole number."""
 
 def trunc(
     data: Symbol,
@@ -1740,7 +1739,7 @@ def trunc(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The next whole number towards zero."""
+    """Rounded towards zero to a whole number."""
 
 def fix(
     data: Symbol,
@@ -1748,7 +1747,7 @@ def fix(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """The next whole number towards zero."""
+    """Rounded towards zero to a whole number."""
 
 def logical_not(
     data: Symbol,
@@ -1772,7 +1771,7 @@ def expm1(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """e^data - 1, exact for small data."""
+    """e^data - 1, accurate for small data."""
 
 def log(
     data: Symbol,
@@ -1788,7 +1787,7 @@ def log1p(
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
 ) -> Symbol:
-    """ln(1 + data), exact for small data."""
+    """ln(1 + data), accurate for small data."""
 
 def log2(
     data: Symbol,

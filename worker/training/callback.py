@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...common.checks import whole_number
+from ...common.shown import ShowsOptions
 from ..array import Array
 from ..log import log_line, r_number
 from .early_stopping import EarlyStopping
@@ -47,7 +48,7 @@ class Logger:
         self.eval: list[tuple[str, float]] = []
 
 
-class log_train_metric:  # public name as in MXNet
+class log_train_metric(ShowsOptions):  # public name as in MXNet
     """Print the training metric every `period` batches: `Batch [100] Train-accuracy=0.1066`.
 
     It may be passed as batch_end_callback or, as R's users do, as epoch_end_callback. A `logger` also collects the
@@ -85,7 +86,7 @@ class log_train_metric:  # public name as in MXNet
                 getattr(self.logger, kind)[:] = [(name, value) for name, value in state[kind]]
 
 
-class Speedometer:
+class Speedometer(ShowsOptions):
     """Print examples per second and the training metric every `frequent` batches; `batch_size` is the global one.
 
     Raises ParameterError if either is not a whole number of 1 or more.
@@ -121,7 +122,7 @@ class Speedometer:
         self._last = None if state["batch"] is None else (state["batch"], time.perf_counter())
 
 
-class do_checkpoint:  # public name as in MXNet
+class do_checkpoint(ShowsOptions):  # public name as in MXNet
     """Save the model every `period` epochs: prefix-symbol.json, prefix-0001.params and prefix-0001.states.
 
     Raises ParameterError if `period` is not a whole number of 1 or more.
@@ -154,7 +155,7 @@ class do_checkpoint:  # public name as in MXNet
         """Nothing to do."""
 
 
-class ProgressBar:
+class ProgressBar(ShowsOptions):
     """A progress bar of each epoch's batches; `total` is their number. Without a terminal, one line at the epoch's end.
 
     Raises ParameterError if `total` is not a whole number of 1 or more.

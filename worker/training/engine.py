@@ -34,8 +34,8 @@ class FitSetup:
     """Everything that a fit starts from. `kind` is the key-value store's, such as "dist_sync" or "auto", or a store
     whose kind and compression are taken.
 
-    `loss` is measured besides the metric, except by engines whose steps nobody waits for. Of a fit that goes on from a
-    snapshot, `residuals` and `own_state` are what the methods of these names returned.
+    `loss` is measured besides the metric, except where an engine would have to wait for it. Of a fit that goes on from
+    a snapshot, `residuals` and `own_state` are what the methods of these names returned.
     """
 
     model: Model

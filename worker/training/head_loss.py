@@ -18,6 +18,7 @@ from ..ops.make_loss import MakeLoss, MakeLossNoScale
 from ..ops.operator import Operator
 from ..ops.regression_output import LinearRegressionOutput, LogisticRegressionOutput, MAERegressionOutput
 from ..ops.softmax_output import SoftmaxOutput
+from ..ops.svm_output import SVMOutput
 from .metrics.base import Head, Metric, OneOrMore
 from .pairing import loss_of
 
@@ -29,16 +30,19 @@ Term = Callable[[Array, Array], tuple[float, int]]  # label and output -> the lo
 
 
 class HeadLoss(Metric):
-    """The sum over a network's losses of each one's mean: cross-entropy, squared or absolute error, MakeLoss's output.
+    """The sum over a network's losses of each one's mean: cross-entropy, squared or absolute error, the hinge loss of
+    SVMOutput, MakeLoss's output.
 
-    Losses of other operators, such as SVMOutput and Custom, are left out; NaN if no other is there. grad_scale and
+    Custom operators are left out, as only their author knows their loss; NaN if no other is there. grad_scale and
     smooth_alpha do not count. As for any metric, the value of a training is the mean over its batches.
     """
 
     def __init__(self, symbol: Graph, checks: bool = False) -> None:
         """`checks`: whether a label may be no class, as in an evaluation; the loss is NaN then."""
         ops = zip(symbol.list_outputs(), map(loss_of, symbol.heads), strict=True)
-        self._terms = {name: term for name, op in ops if op is not None and (term := _term(op, checks))}
+        # By output, in the order of statistics.
+        self.ops: dict[str, Operator] = {name: op for name, op in ops if op is not None and isinstance(op, _KNOWN)}
+        self._terms = {name: _term(op, checks) for name, op in self.ops.items()}
         self.count = 2 * len(self._terms)  # type: ignore[misc]
         super().__init__("loss")
 
@@ -65,11 +69,13 @@ def _sum_of_means(figures: Sequence[Sequence[float]]) -> float:
     return sum(means) if means else math.nan
 
 
-def _term(op: Operator, checks: bool) -> Term | None:
-    """What computes that operator's loss; None if its loss is not known."""
+def _term(op: Operator, checks: bool) -> Term:
+    """What computes that operator's loss."""
     if isinstance(op, SoftmaxOutput):
         return lambda label, output: _cross_entropy(op, label, output, checks)
-    return _TERMS.get(type(op))
+    if isinstance(op, SVMOutput):
+        return lambda label, output: _hinge(op, label, output, checks)
+    return _TERMS[type(op)]
 
 
 def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool) -> tuple[float, int]:
@@ -109,6 +115,19 @@ def _places(rows: int, classes: int, positions: int) -> Array:
     return np.arange(0, rows * classes * positions, classes * positions)[:, None] + np.arange(positions)
 
 
+@_QUIET
+def _hinge(op: SVMOutput, label: Array, output: Array, checks: bool) -> tuple[float, int]:
+    """Of each row C times the sum over classes of max(0, margin - t x), or of its square, as of SVMOutput."""
+    if checks and not np.isin(label, np.arange(output.shape[1])).all():
+        return math.nan, 1
+    missing = op.margin - output
+    own = np.arange(output.shape[1]) == label[:, None]
+    missing[~own] = op.margin + output[~own]
+    np.maximum(missing, 0, out=missing)
+    total = missing.sum(dtype=np.float64) if op.use_linear else np.vdot(missing, missing)
+    return op.regularization_coefficient * float(total), len(output)
+
+
 def _difference(label: Array, output: Array) -> Array:
     found: Array = (output - label.reshape(output.shape)).ravel()
     return found
@@ -141,3 +160,4 @@ _TERMS: dict[type[Operator], Term] = {
     LinearRegressionOutput: _squared_error, MAERegressionOutput: _absolute_error,
     LogisticRegressionOutput: _binary_cross_entropy, MakeLoss: _own_value, MakeLossNoScale: _own_value,
 }  # fmt: skip
+_KNOWN: tuple[type[Operator], ...] = (SoftmaxOutput, SVMOutput, *_TERMS)

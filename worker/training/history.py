@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...common.shown import ShowsOptions
 from ..atomic_files import PathLike
 from .fit_events import EpochEnd
 
@@ -21,9 +22,9 @@ class History:
 
     The loss is what the network's last operators minimise: the cross-entropy of SoftmaxOutput and
     LogisticRegressionOutput, the mean squared error of LinearRegressionOutput, the mean absolute error of
-    MAERegressionOutput, the mean of MakeLoss's output; their sum if there are several. Where an epoch has no such
-    value, it is NaN. A model that goes back, as to its best epoch, and is trained on, loses the entries of the epochs
-    that it trains again.
+    MAERegressionOutput, the hinge loss of SVMOutput, the mean of MakeLoss's output; their sum if there are several.
+    Where an epoch has no such value, as with a Custom operator, it is NaN. A model that goes back, as to its best
+    epoch, and is trained on, loses the entries of the epochs that it trains again.
     """
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class History:
             del values[length:]
 
 
-class CSVLogger:
+class CSVLogger(ShowsOptions):
     """Write a line for each epoch to the file `path`: epoch, seconds, learning rate, losses, and all metrics.
 
     The columns are those of `History.columns`, named in the first line. With `append` they are added to what the file

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from ...common.checks import is_number, whole_number
 from ...common.errors import ParameterError
+from ...common.shown import ShowsOptions
 
 
-class LRScheduler:
+class LRScheduler(ShowsOptions):
     """Base class: a constant rate, reached through `warmup_steps` updates from `warmup_begin_lr` on.
 
     With warmup_mode "linear" the rate rises in equal steps, with "constant" it stays at `warmup_begin_lr` until then.

@@ -107,8 +107,8 @@ class TrainingBar(NoBar, ABC):
             texts["left"] = f"{clock(pace.left)} left"
         return texts
 
-    def _compiles(self, count: int) -> None:
-        self._draw(compiling.text(count) if count else "")
+    def _compiles(self, count: int, total: int) -> None:
+        self._draw(compiling.text(count, total) if count else "")
 
     def _draw(self, says: str = "") -> None:
         self._says, self._drawn_at = says, time.monotonic()

@@ -14,11 +14,12 @@ from typing import Any
 
 from ...common.errors import ParameterError
 from ...common.extras import install
+from ...common.shown import ShowsOptions
 from ..atomic_files import PathLike
 from .fit_events import EpochEnd
 
 
-class _Tracker(ABC):
+class _Tracker(ShowsOptions, ABC):
     """Opens its record at the first epoch's end, so that a training which goes on from a snapshot opens the same."""
 
     def __init__(self) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from ...common.checks import is_number
 from ...common.errors import ParameterError
+from ...common.shown import ShowsOptions
 from .fit_events import EpochEnd
 from .metrics.metric import is_maximized
 
 
-class WatchedMetric:
+class WatchedMetric(ShowsOptions):
     """Base of callbacks that look for a metric's best value; `best` is that value and `best_epoch` its epoch.
 
     `metric` is a name; by default the first validation metric, or the first training metric without evaluation data.

@@ -47,6 +47,9 @@ class NetworkPlot:
     def __init__(self, drawing: Drawing, title: str) -> None:
         self._drawing, self._title = drawing, title
 
+    def __repr__(self) -> str:
+        return f"<NetworkPlot {self._title}: {len(self._drawing.boxes)} boxes; a notebook draws it, save() writes it>"
+
     @cached_property
     def source(self) -> str:
         """The graph in DOT, Graphviz's language."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cuda.step import CudaStep
+from pushgrad.worker.cuda.step import CudaStep, Update
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.operator import Step
 
@@ -38,7 +38,7 @@ class Bench:
             self.step = CudaStep.on(device)
         self.at()
 
-    def at(self, count=1.0, number=0, rate=0.1, **fields):
+    def at(self, count=1.0, number=0, update=None, **fields):
         """Where the next computations stand. `number` and `count` are known on the device only."""
         self.plain_step = Step(is_train=True, count=count, number=number, **fields)
         self.step.is_train = True
@@ -46,7 +46,7 @@ class Bench:
             setattr(self.step, name, value)
         self.step.count_slot = {self.step.node: 0}
         with self.device.active():
-            self.step.set_now(number, 0, rate, [count])
+            self.step.set_now(number, 0, update or Update(0.1), [count])
 
     def send(self, array):
         """A copy on the device, in C order."""

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from pushgrad.ps.optimizer import SGD
+from pushgrad.ps.optimizer import SGD, create
+from pushgrad.ps.optimizers.base import Step as PlainStep
 from pushgrad.ps.optimizers.momentum import AddScaled
 from pushgrad.worker.cuda import loss_scale as module
 from pushgrad.worker.cuda.loss_scale import LossScale, ScaledLoss
-from pushgrad.worker.training.gpu.update import FlatUpdate, Span
+from pushgrad.worker.cuda.step import Update
+from pushgrad.worker.training.gpu.update import FlatUpdate, update_of
+from pushgrad.worker.training.gpu.update_tables import Span
 
 
 class Loss:
@@ -69,23 +72,28 @@ def test_it_grows_after_a_while_without(bench, scale, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "optimizer", [SGD(learning_rate=0.5), SGD(learning_rate=0.5, momentum=0.9), AddScaled(rescale_grad=-0.5)]
+    "optimizer",
+    [SGD(momentum=0.9), AddScaled(rescale_grad=-0.5), *map(create, ("sgd", "adam", "nadam", "lamb", "lars", "sgld"))],
+    ids=lambda made: made.name,
 )
 def test_every_update_divides_by_it(bench, scale, optimizer):
     weight, gradient = bench.send(np.ones(8, np.float32)), bench.send(np.full(8, 65536, np.float32))
     states = {name: bench.send(np.zeros(8, np.float32)) for name in optimizer.state_names}
     update = bench.make(FlatUpdate, optimizer, [Span(0, 8)], weight, gradient, states, scale)
-    bench.at(rate=0.5)
+    bench.at(update=update_of(optimizer, PlainStep(0.5)))
     with bench.device.active():
         update.run(bench.step)
-    np.testing.assert_array_equal(bench.fetch(weight), np.full(8, 0.5))
+    expected, states = np.ones(8, np.float32), {name: np.zeros(8, np.float32) for name in optimizer.state_names}
+    optimizer.apply(np.ones((1, 8), np.float32), expected, states, PlainStep(0.5))
+    np.testing.assert_array_equal(bench.fetch(weight), expected)
+    assert (expected != 1).all()
 
 
 def test_an_update_leaves_the_step_out(bench, scale):
     weight, gradient = bench.send(np.ones(8, np.float32)), bench.send(np.full(8, 65536, np.float32))
     args = SGD(learning_rate=0.5), [Span(0, 8)], weight, gradient, {}, scale
     update = bench.make(FlatUpdate, *args)
-    bench.at(rate=0.5)
+    bench.at(update=Update(0.5))
     with bench.device.active():
         update.run(bench.step)
         gradient[3] = np.inf

@@ -156,6 +156,8 @@ static inline float __fsqrt_rn(float x) { return sqrtf(x); }
 static inline float __frcp_rn(float x) { return 1 / x; }
 static inline double __dmul_rn(double x, double y) { return x * y; }
 static inline double __dadd_rn(double x, double y) { return x + y; }
+static inline double __ddiv_rn(double x, double y) { return x / y; }
+static inline double __dsqrt_rn(double x) { return sqrt(x); }
 static inline int __float2int_rn(float x) { return int(rintf(x)); }
 static inline int __float2int_rd(float x) { return int(floorf(x)); }
 static inline int __float2int_rz(float x) { return int(x); }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pushgrad.ps.optimizer import SGLD, create
-from pushgrad.ps.philox import philox
+from pushgrad.ps.philox import cosine_of_quarters, logarithm, philox
 from pushgrad.ps.store import Entry
 
 from .mxnet_values import COMMON
@@ -57,3 +57,11 @@ def test_it_depends_on_seed_key_update_and_element_alone():
 )
 def test_philox_has_the_known_answers(counter, key, words):
     assert list(philox(*(np.uint64(word) for word in (*key, *counter)))) == words
+
+
+def test_logarithm_and_cosine():
+    rng = np.random.default_rng(0)
+    for value in (*rng.random(300), *2.0 ** -rng.uniform(0, 32, 300), 2.0**-32, 1 - 2.0**-32, 1.0):
+        assert logarithm(value) == pytest.approx(math.log(value), rel=4e-16, abs=0)
+    for turn in (*rng.uniform(0, 4, 300), 0.0, 1.0, 2.0, 3.0, 4 - 2.0**-30):
+        assert cosine_of_quarters(turn) == pytest.approx(math.cos(math.pi / 2 * turn), abs=1e-15)

@@ -1,14 +1,20 @@
 """lamb and lars: a server updates the ranges of a key together, when all of their pushes are there."""
 
+import itertools
+
 import numpy as np
 import pytest
 
+from pushgrad.common.slices import CHUNK
 from pushgrad.common.tensor import Tensor
 from pushgrad.common.wire import RANGE_ELEMENTS
 from pushgrad.ps.answers import Acked
 from pushgrad.ps.assignment import Assignment, Part
 from pushgrad.ps.optimizer import create
+from pushgrad.ps.optimizers.base import Step
+from pushgrad.ps.optimizers.whole_keys import Piece
 from pushgrad.ps.store import Entry
+from pushgrad.ps.update import rules, tree_pairs
 
 LAMB = create("lamb", wd=0.1)
 FIRST, SECOND = (Tensor("w", "float32", (9,), lo, hi) for lo, hi in ((0, 5), (5, 9)))
@@ -65,3 +71,30 @@ def test_lars_is_sgd_for_biases():
         entry.prepare(optimizer)
         entry.apply(optimizer, np.ones((1, 3)), 0.1)
     np.testing.assert_array_equal(entries[0].weight, entries[1].weight)
+
+
+@pytest.mark.parametrize("optimizer", [LAMB, create("lars", momentum=0.9)], ids=lambda made: made.name)
+def test_the_bits_do_not_depend_on_the_cuts(optimizer):
+    """Of ranges that end inside of lanes, at the end of one, at that of a chunk, and inside of the last one."""
+    size, rng = 3 * CHUNK + 700, np.random.default_rng(0)
+    start, gradient = rng.standard_normal((2, size)).astype(np.float32)
+
+    def after(*cuts):
+        weight, states = start.copy(), {name: np.zeros(size, np.float32) for name in optimizer.state_names}
+        pieces = [
+            Piece(gradient[None].copy(), lo, weight[lo:hi], {name: state[lo:hi] for name, state in states.items()})
+            for lo, hi in itertools.pairwise([0, *cuts, size])
+        ]
+        optimizer.apply_whole(pieces, Step(0.1))
+        return weight
+
+    np.testing.assert_array_equal(after(3, 256, 300, CHUNK, CHUNK + 1, 3 * CHUNK + 512), after())
+
+
+def test_norms():
+    values = np.random.default_rng(0).standard_normal(20 * CHUNK + 1).astype(np.float32)
+    for size in (0, 1, 255, 256, 257, CHUNK, CHUNK + 1, values.size):
+        sums, rows = rules().no_squares(), np.zeros((1, size), np.float32)
+        rules().add_squares(rows, 0, tree_pairs(1), values[:size], 0, sums)
+        expected = np.linalg.norm(values[:size].astype(np.float64))
+        assert rules().norm(sums[0], size) == pytest.approx(expected, rel=1e-15) and rules().norm(sums[1], size) == 0

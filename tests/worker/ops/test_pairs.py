@@ -79,5 +79,5 @@ def test_old_names(old, name):
 
 
 def test_documentation_says_which_form_it_is():
-    assert REGISTRY["_greater"].__doc__ == "1 where lhs is greater than rhs, else 0, of equal shapes."
+    assert REGISTRY["_greater"].__doc__ == "1 where lhs is greater than rhs, else 0, for equal shapes."
     assert REGISTRY["_greater_scalar"].__doc__ == "1 where data is greater than scalar, else 0."

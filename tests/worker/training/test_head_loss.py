@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import pushgrad as mx
+from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.softmax_output import SoftmaxOutput
+from pushgrad.worker.ops.svm_output import SVMOutput
 from pushgrad.worker.training.head_loss import HeadLoss
 from pushgrad.worker.training.metrics.base import Head
 
@@ -65,14 +67,46 @@ def test_several_heads_add_up():
     assert loss(net, (zeros, twos), (zeros, twos)) == 4 + 2
 
 
+@pytest.mark.parametrize("options", [{}, {"use_linear": True}, {"margin": 0.3, "regularization_coefficient": 2.5}])
+def test_svm(options):
+    """Its slope is the gradient of SVMOutput, which is that of MXNet."""
+    label, output = RNG.integers(0, 4, 6).astype(np.float32), RNG.normal(size=(6, 4)).astype(np.float32)
+    op, gradient = SVMOutput(**options), np.zeros((6, 4), np.float32)
+    op.backward(Step(np), [None], [output, label], [output], [gradient, None])
+    net, step = mx.sym.SVMOutput(DATA, **options), np.float32(1e-3)
+    for place in np.ndindex(6, 4):
+        moved = [output.copy(), output.copy()]
+        for array, by in zip(moved, (-step, step), strict=True):
+            array[place] += by
+        low, high = (6 * loss(net, (label, array)) for array in moved)
+        assert (high - low) / (2 * step) == pytest.approx(gradient[place], abs=2e-2)
+
+
+def test_svm_and_nan():
+    assert math.isnan(loss(mx.sym.SVMOutput(DATA), (np.zeros(1, np.float32), np.array([[1, math.nan]], np.float32))))
+
+
+class Nothing(mx.operator.CustomOp):
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.assign(out_data[0], req[0], in_data[0])
+
+
+@mx.operator.register("loss_of_ones_own")
+class NothingProp(mx.operator.CustomOpProp):
+    def create_operator(self, ctx, shapes, dtypes):
+        return Nothing()
+
+
 def test_a_loss_that_is_not_known():
-    assert math.isnan(loss(mx.sym.SVMOutput(DATA), (np.zeros(4, np.float32), probabilities(4, 2))))
+    net = mx.sym.Custom(DATA, op_type="loss_of_ones_own")
+    assert math.isnan(loss(net, (np.zeros(4, np.float32), probabilities(4, 2))))
 
 
 @pytest.mark.parametrize("label", [-1, 2, math.nan])
 def test_a_label_that_is_no_class_in_an_evaluation(label):
     pair = np.array([0, label], np.float32), probabilities(2, 2)
-    assert math.isnan(loss(mx.sym.SoftmaxOutput(DATA), pair, checks=True))
+    for operator in (mx.sym.SoftmaxOutput, mx.sym.SVMOutput):
+        assert math.isnan(loss(operator(DATA), pair, checks=True))
 
 
 def test_a_fit_leaves_the_loss_of_each_epoch():

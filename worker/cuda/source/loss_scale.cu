@@ -1,6 +1,6 @@
 #include "now.cuh"
 
-// As in update.cu: the word tells where a gradient was not finite, and is all ones if all were.
+// As in update.cuh: the word tells where a gradient was not finite, and is all ones if all were.
 #define NOTHING 0xffffffffffffffffULL
 
 __device__ inline bool is_finite(float value) { return (__float_as_uint(value) & 0x7fffffffu) < 0x7f800000u; }

@@ -7,4 +7,6 @@ struct Now {
     float scale;        // what the loss's gradient is multiplied by in float16; 1 otherwise
     float unused;
     float counts[4];    // what losses normalise by, in the executor's order
+    long long update;   // the optimizer's updates with this one
+    float numbers[4];   // what else of the optimizer's numbers changes
 };

@@ -25,8 +25,9 @@ def find_pictures(root: PathLike, recursive: bool = False) -> tuple[list[str], L
 
 
 def _find(base: Path, root: PathLike, recursive: bool) -> tuple[list[str], Listed]:
+    base.stat()  # raises where there is nothing
     if not base.is_dir():
-        raise DataError(f"{root} is not a folder")
+        raise DataError(f"{root} is not a folder", remedy="Name the one that has a folder of pictures for each class")
     folders = _all_folders(base) if recursive else sorted(path.name for path in base.iterdir() if path.is_dir())
     classes: list[str] = []
     found: Listed = []

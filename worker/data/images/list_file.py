@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....common.errors import FileFormatError
+from ....common.foreign import unreadable
 from ...atomic_files import PathLike, write_atomically
 from ..user_arrays import LARGEST_WHOLE, is_rounded, overflows
 
@@ -42,7 +43,7 @@ def read_list(path: PathLike) -> list[Listed]:
     try:
         lines = os.fsdecode(Path(path).read_bytes()).split("\n")
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
     found: dict[int, Listed] = {}
     for place, line in enumerate(lines, 1):
         if line.strip():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from ....common.errors import FileFormatError, ParameterError
+from ....common.missing_file import remedy_for
 from ...atomic_files import PathLike
 from .records import RecordFile, read_index, write_record
 
@@ -183,4 +184,4 @@ def _open_empty(path: str) -> IO[bytes]:
     try:
         return Path(path).open("wb")
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be written: {error.strerror}") from None
+        raise FileFormatError(f"{path} cannot be written: {error.strerror}", remedy=remedy_for(path, error)) from None

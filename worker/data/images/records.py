@@ -18,6 +18,7 @@ from typing import IO, NoReturn
 import numpy as np
 
 from ....common.errors import DataError, FileFormatError
+from ....common.foreign import unreadable
 from ...array import Array
 from ...atomic_files import PathLike
 
@@ -64,7 +65,7 @@ class RecordFile:
             # A bare descriptor, for os.pread: it has no position that threads or forked processes would share.
             self._descriptor: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+            raise unreadable(path, error) from None
         self.size = os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
@@ -148,7 +149,7 @@ def read_index(path: PathLike) -> dict[str, int]:
     try:
         lines = Path(path).read_bytes().splitlines()
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
     for number, line in enumerate(lines, 1):
         key, tab, offset = line.rpartition(b"\t")
         if not line.strip():

@@ -10,6 +10,7 @@ import numpy as np
 from ....common.errors import DeviceError
 from ...array import Array, Shape
 from ...cuda.device import Device
+from ...cuda.step import Update
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, as_array
@@ -150,7 +151,7 @@ class CudaExecutor(BaseExecutor):
         counting = self._replica.binding.counting
         if counting and at.global_rows == self.rows:
             self.count_over({label: self.arg_dict[label].get() for _, _, label in counting})  # type: ignore[attr-defined]
-        self._replica.step.set_now(at.number, 0, 0.0, self._counts)
+        self._replica.step.set_now(at.number, 0, Update(), self._counts)
 
     def _run(self, what: str, body: Any) -> None:
         key = what, self._replica.step.is_train  # operators such as Dropout queue other work for training

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...array import Array, Shape
 from ...cuda.device import Device, held
+from ...cuda.step import Update
 from ...devices.placement import Placement
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
@@ -147,7 +148,7 @@ class HostedExecutor(StepExecutor):
         for stretch in others:
             self._send({*stretch.names} - replicas.batched)
             self._arriving[stretch] = [device.mark(device.inward) for device in replicas.devices]
-        replicas.set_now(at.number, 0, 0.0, self._counts)
+        replicas.set_now(at.number, 0, Update(), self._counts)
         self._stale = False
 
     def _send(self, names: set[str]) -> None:

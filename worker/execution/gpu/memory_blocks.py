@@ -37,6 +37,15 @@ class Layout:
         """Views of the arrays in a flat block, by name, each in its own shape."""
         return {name: block[first:last].reshape(self.shapes[name]) for name, (first, last) in self.ranges.items()}
 
+    def send(self, device: Device, block: Array, values: Mapping[str, Array]) -> None:
+        """Copy host arrays into a block of that device; what is not among `values` becomes zero."""
+        host = np.zeros(self.size, np.float32)
+        for name, view in self.views(host).items():
+            if name in values:
+                view[...] = values[name]
+        with device.active():
+            block.set(host)  # type: ignore[attr-defined]
+
     def runs(self, names: Iterable[str]) -> list[tuple[int, int]]:
         """The ranges of those arrays in elements, in order, with neighbours joined; names without an array are ignored.
 

@@ -14,6 +14,7 @@ import numpy as np
 from ....common.errors import DataError, GraphError
 from ...array import Array, Shape
 from ...cuda.device import Device, held
+from ...cuda.step import Update
 from ...devices.placement import Placement, rows_by_load
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
@@ -83,10 +84,10 @@ class Replicas:
         moved = [replica.place(is_train, at) for replica in self.replicas]
         return any(moved)
 
-    def set_now(self, number: int, batch: int, rate: float, counts: list[float]) -> None:
-        """Queue the next step's figures on every GPU: numbers of step and batch, learning rate, counts of losses."""
+    def set_now(self, number: int, batch: int, update: Update, counts: list[float]) -> None:
+        """Queue the next step's figures on every GPU: numbers of step and batch, the update's, counts of losses."""
         for device, replica in zip(self.devices, self.replicas, strict=True):
-            device.call(replica.step.set_now, number, batch, rate, counts)
+            device.call(replica.step.set_now, number, batch, update, counts)
 
     def train(self, index: int) -> Iterator[Pause]:
         """Queue one GPU's part of a training step; yields as Replica.forward_backward does, and on several GPUs an

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from ....common.errors import DataError
-from ....ps.optimizers.base import Descent
+from ....ps.optimizers.base import Step
 from ...array import Array
-from ...cuda.device import Device, held
+from ...cuda.device import held
 from ...cuda.loss_scale import LossScale
+from ...cuda.step import Update
 from ...execution.gpu.memory_blocks import Layout
 from ...execution.gpu.recorded_step import RecordedStep
 from ...execution.gpu.replica import Bucket, Pause
@@ -29,7 +28,8 @@ from ..feeding import input_shapes
 from ..sparse_embeddings import find_lookups
 from .inputs import inputs_for
 from .measures import Measures
-from .update import FlatUpdate, Span, handles
+from .update import FlatUpdate, handles, update_of
+from .update_tables import Span
 
 LOOK_EVERY = 256  # steps between two looks at what went wrong: each waits until the GPUs have done what is queued
 
@@ -60,17 +60,18 @@ class CudaEngine(Engine):
         """Make what lies on the GPUs besides the replicas, and copy the initial values there."""
         setup, replicas = self._setup, self._replicas
         self._spans = [
-            Span(first, last - first, *setup.parameters.multipliers[name])
+            Span(first, last - first, *setup.parameters.multipliers[name], name)
             for name, (first, last) in ((n, replicas.weight_layout.ranges[n]) for n in setup.learned)
         ]
         self._optimizer = setup.optimizer_going_on()
+        self._last_rate = self._optimizer.last_lr
         self._first_step = self._model.num_update  # steps of earlier fits, which messages do not count
         self._states: list[dict[str, Array]] = []  # the optimizer's, per GPU
         self._before: list[Array] = []  # of each GPU, its auxiliary states before the step under way
         self._updates = [self._update(index) for index in range(len(replicas.devices))]
         for device, weights, states in zip(replicas.devices, replicas.weights, replicas.states, strict=True):
-            _send(device, replicas.weight_layout, weights, setup.parameters.arguments)
-            _send(device, replicas.state_layout, states, setup.parameters.states)
+            replicas.weight_layout.send(device, weights, setup.parameters.arguments)
+            replicas.state_layout.send(device, states, setup.parameters.states)
             if self._bad.leaves_out:
                 with device.active():
                     self._before.append(states.copy())
@@ -80,7 +81,7 @@ class CudaEngine(Engine):
                     scale.restore(setup.own_state)
         self._inputs = inputs_for(replicas, setup)
         self._recorded_step = RecordedStep(replicas.devices, self._step, self._between, replicas.records)
-        self._measures = Measures(replicas, setup.metric, setup.pairing)  # last, as it hooks the metric
+        self._measures = Measures(replicas, setup.measured, setup.pairing)  # last, as it hooks the metric
 
     @staticmethod
     def handles(setup: FitSetup) -> bool:
@@ -99,12 +100,12 @@ class CudaEngine(Engine):
         """
         counting = bool(self._replicas.replicas[0].binding.counting)
         for number, labels in self._inputs.epoch():
-            rate = self._rate(self._model.num_update)
+            update = self._next_update()
             counts = self._replicas.replicas[0].counts(labels) if counting else []
             with self._replicas.alone():
                 self._keep_states()
                 # A recorded step has no arguments: what changes from step to step it reads from memory set here.
-                self._replicas.set_now(self._model.num_update, number, rate, counts)
+                self._replicas.set_now(self._model.num_update, number, update, counts)
                 self._recorded_step.run()
             # Outside of `alone`: now and then it waits for the GPUs, and takes their locks itself for that.
             if not self._bad.leaves_out or self._is_good():
@@ -115,12 +116,11 @@ class CudaEngine(Engine):
             yield
         self.look()  # before anything is logged, evaluated or saved
 
-    def _rate(self, num_update: int) -> float:
-        """The learning rate of the next step, with the optimizer's correction for it."""
-        rate, optimizer = self._setup.rate(num_update), self._optimizer
-        if not isinstance(optimizer, Descent):
-            return rate
-        return rate * optimizer.correction(optimizer.begin_num_update + num_update - self._first_step + 1)
+    def _next_update(self) -> Update:
+        """What the optimizer is told in the next step."""
+        done, last = self._model.num_update, self._last_rate
+        t, self._last_rate = self._optimizer.begin_num_update + done - self._first_step + 1, self._setup.rate(done)
+        return update_of(self._optimizer, Step(self._last_rate, t=t, last_lr=last))
 
     def weights(self) -> Mapping[str, Array]:
         """All parameters by name, each of its shape, copied from the first GPU. Waits for it."""
@@ -200,7 +200,7 @@ class CudaEngine(Engine):
         for state, block in states.items():
             values = {name: found[state] for name, found in kept.items() if state in found}
             if values:
-                _send(device, layout, block, values)
+                layout.send(device, block, values)
         return update
 
     def look(self) -> None:
@@ -227,9 +227,9 @@ class CudaEngine(Engine):
 
         Waits for the GPUs. Raises what `BadSteps.found` does.
         """
-        skips, replicas = self._bad.policy == "skip", self._replicas
+        replicas = self._replicas
         with replicas.alone(), replicas.devices[0].active():
-            found = self._updates[0].look(any_scale=skips)
+            found = self._updates[0].look(any_scale=self._bad.policy == "skip")
         if found is None:
             return True
         self._measures.settle()  # the batches before: this one is not counted
@@ -247,13 +247,3 @@ class CudaEngine(Engine):
         """A block of the first GPU as host arrays by name, views of one copy. Waits for it."""
         with self._replicas.alone(), self._replicas.devices[0].active():
             return layout.views(block.get())  # type: ignore[attr-defined]
-
-
-def _send(device: Device, layout: Layout, block: Array, values: Mapping[str, Array]) -> None:
-    """Copy host arrays into a block of a GPU; what is not among `values` becomes zero."""
-    host = np.zeros(layout.size, np.float32)
-    for name, view in layout.views(host).items():
-        if name in values:
-            view[...] = values[name]
-    with device.active():
-        block.set(host)  # type: ignore[attr-defined]

@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from ...array import Array
+from ...cuda.device import Device
 from ...execution.gpu.replicas import Replicas
 from ...graphs.example_axis import ExampleAxis
-from ..metrics.base import Metric, nothing_due
+from ...ops.softmax_output import SoftmaxOutput
+from ..head_loss import HeadLoss
+from ..metrics.base import Head, Metric, nothing_due
 from ..metrics.class_metric import ClassMetric
-from ..pairing import Pairing
-from .statistics import DeviceStatistics, device_statistics
+from ..pairing import Pair, Pairing
+from .loss_statistics import loss_statistics
+from .statistics import Statistics, device_statistics
 
 ROOM = 1024  # batches that are kept before the host must read them
 
@@ -30,7 +34,8 @@ class Measures:
 
     def __init__(self, replicas: Replicas, metric: Metric, pairing: Pairing) -> None:
         self._replicas, self._pairing = replicas, pairing
-        self._leaves = metric.leaves()
+        # The loss is left out where the host would have to wait for every step to compute it.
+        self._leaves = [leaf for leaf in metric.leaves() if not isinstance(leaf, HeadLoss) or self._known(leaf)]
         self._on_host = [leaf for leaf in self._leaves if not self._known(leaf)]
         self._counted = [leaf for leaf in self._leaves if leaf not in self._on_host]
         self._width = sum(leaf.count for leaf in self._counted)
@@ -83,20 +88,21 @@ class Measures:
     def _known(self, leaf: Metric) -> bool:
         """Whether GPUs can compute that metric, with labels as they lie there."""
         device, replica = self._replicas.devices[0], self._replicas.replicas[0]
-        for pair in filter(lambda pair: leaf.takes(pair.head), self._pairing.pairs):
+        for pair in filter(lambda pair: _place(leaf, pair) is not None, self._pairing.pairs):
             label, output = replica.binding.arguments[pair.label], replica.outputs[pair.output]
             # A label of the output's shape may be one-hot, which is for the host to see.
-            plain = not isinstance(leaf, ClassMetric) or label.shape != output.shape or label.ndim == 1
-            if pair.computed is not None or not plain:
+            reads = leaf.ops[pair.head.output] if isinstance(leaf, HeadLoss) else leaf
+            plain = not isinstance(reads, (ClassMetric, SoftmaxOutput)) or label.shape != output.shape
+            if pair.computed is not None or not (plain or label.ndim == 1):
                 return False
         with device.active():
-            return device_statistics(device, leaf) is not None
+            return isinstance(leaf, HeadLoss) or device_statistics(device, leaf) is not None
 
     def _prepare(self) -> None:
         """Memory for the figures of a step, one row per pair of label and output, and for those of ROOM steps."""
         self._figures: list[Array] = []
         self._rings: list[Array] = []
-        self._pairs: list[list[tuple[Array, DeviceStatistics, Array, Array]]] = []
+        self._pairs: list[list[tuple[Array, Statistics, Array, Array]]] = []
         for device, replica in zip(self._replicas.devices, self._replicas.replicas, strict=True):
             with device.active():
                 self._figures.append(device.zeros((max(1, len(self._pairing.pairs)), self._width), np.float64))
@@ -108,12 +114,13 @@ class Measures:
         start = 0
         for leaf in self._counted:
             for row, pair in enumerate(self._pairing.pairs):
-                if not leaf.takes(pair.head):
+                place = _place(leaf, pair)
+                if place is None:
                     continue
-                statistics = device_statistics(device, leaf, pair.head)  # one for each: it has memory for partial sums
-                assert statistics is not None
+                statistics = _statistics(device, leaf, pair.head)  # one for each: it has memory for partial sums
                 label = replica.binding.arguments[pair.label]
-                yield figures[row, start : start + leaf.count], statistics, label, replica.outputs[pair.output]
+                target = figures[row, start + place.start : start + place.stop]
+                yield target, statistics, label, replica.outputs[pair.output]
             start += leaf.count
 
     def _read(self) -> Array:
@@ -146,3 +153,21 @@ class Measures:
             return np.concatenate(parts)
         rows = [last - first for first, last in self._replicas.parts]
         return axis.joined(list(zip(parts, rows, strict=True)))
+
+
+def _place(leaf: Metric, pair: Pair) -> slice | None:
+    """Where among a metric's figures those of a pair are; None if it does not count the pair."""
+    if not isinstance(leaf, HeadLoss):
+        return slice(0, leaf.count) if leaf.takes(pair.head) else None
+    if pair.head.output not in leaf.ops:
+        return None
+    place = 2 * list(leaf.ops).index(pair.head.output)
+    return slice(place, place + 2)
+
+
+def _statistics(device: Device, leaf: Metric, head: Head) -> Statistics:
+    if isinstance(leaf, HeadLoss):
+        return loss_statistics(device, leaf.ops[head.output], head)
+    found = device_statistics(device, leaf, head)
+    assert found is not None
+    return found

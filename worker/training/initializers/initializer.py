@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....common.errors import ParameterError, ShapeError
+from ....common.suggestion import misspelt
 from ... import random
 from ...array import Array, Shape
 from .base import Initializer, positive
@@ -160,7 +161,8 @@ def create(value: object) -> Initializer:
         except ValueError:
             raise ParameterError("initializer", expected="'[\"name\", {...}]'", got=repr(value)) from None
     if not isinstance(name, str) or name.lower() not in _BY_NAME:
-        raise ParameterError("initializer", expected="one of " + ", ".join(sorted(_BY_NAME)), got=repr(name))
+        known = sorted(_BY_NAME)
+        raise ParameterError("initializer", expected="one of " + ", ".join(known), got=misspelt(name, known))
     if isinstance(options, dict) and isinstance(inner := options.get("init"), str):  # FusedRNN has one for its parts
         options = {**options, "init": create(inner)}
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ....common.errors import ParameterError
-from ....common.suggestion import suggestion
+from ....common.suggestion import misspelt
 from ...array import Array
 from .base import CompositeMetric, Custom, Metric
 from .binary import F1, MCC, Precision, Recall
@@ -99,10 +99,9 @@ def _parsed(name: str) -> tuple[type[Metric] | None, dict[str, Any]]:
 
 
 def _unknown(metric: object) -> ParameterError:
-    near = suggestion(metric, _BY_NAME, otherwise="") if isinstance(metric, str) else ""
     return ParameterError(
         "metric",
         expected="one of " + ", ".join(_BY_NAME),
-        got=f"{metric!r}{near}",
+        got=misspelt(metric, _BY_NAME),
         remedy="Or pass mx.metric.custom(name, function(label, pred))",
     )

@@ -358,8 +358,11 @@ def test_a_folder_of_classes(folder):
 
 
 def test_folders_that_do_not_do(folder, tmp_path):
-    with pytest.raises(DataError, match=r"absent is not a folder"):
+    with pytest.raises(DataError, match=r"absent cannot be read: No such file or directory. Check the path"):
         mx.io.ImageFolderIter(tmp_path / "absent", (1, 5, 5), 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file is not a folder. Name the one that has a folder of pictures for each"):
+        mx.io.ImageFolderIter(tmp_path / "file", (1, 5, 5), 1)
     with pytest.raises(DataError, match="has no pictures in folders of classes"):
         mx.io.ImageFolderIter(folder / "dog", (1, 5, 5), 1)
     (folder / "dog" / "p 1.PNG").write_bytes(b"junk")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .....common.errors import FileFormatError, GraphError, PushgradError
+from .....common.foreign import unreadable
 from ....array import Array
 from ....atomic_files import PathLike
 from ....symbols.symbol import Symbol
@@ -72,7 +73,7 @@ def _load(path: PathLike) -> Any:
         _check(onnx.checker, model)
         return inference.infer_shapes(model)
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
     except PushgradError:
         raise
     except Exception as error:  # the library's errors have no common base
