@@ -101,6 +101,10 @@ class Children(Protocol):
         """Have the processes of a later generation, which are like that of `spec`, start sooner, if that can be."""
         ...
 
+    def preparing(self, seconds: float) -> bool:
+        """Whether that is still being done, after waiting for it for up to so long."""
+        ...
+
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job: TERM, and KILL after `patience` seconds or as soon as `hurry` says so.
 

@@ -19,7 +19,7 @@ from .keeper import Keeper
 from .orphans import Orphans
 from .process_plan import ProcessSpec
 from .processes import end_all, group_lives, members, signal_groups
-from .spare import Forked, Spare
+from .spare import Forked, Spare, is_script
 from .stacks import ask, handlers, owner, pass_on
 from .status_reader import StatusReader
 
@@ -163,11 +163,18 @@ class LocalChildren:
         signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
 
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
-        """Have a spare process for that generation, whose processes have an environment like that of `spec`."""
-        if self._spare is not None and self._spare.generation != generation:
+        """Have a spare process for that generation, whose workers are like `spec`, if they can be made of it.
+
+        Without one, the servers and the scheduler are there before the workers anyway.
+        """
+        if self._spare is not None and self._spare.generation != generation and is_script(spec.argv):
             self._spare.prepare(generation, {**self._environ, **spec.env})
             if (pid := self._spare.pid) is not None:
                 self._orphans.know(pid)
+
+    def preparing(self, seconds: float) -> bool:
+        """Whether the spare process is still importing, after waiting for it for up to so long."""
+        return self._spare is not None and self._spare.importing(seconds)
 
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job, including what its processes have started and left behind, and the keeper.

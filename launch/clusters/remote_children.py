@@ -99,6 +99,10 @@ class RemoteChildren:
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Agents start all processes in the same way."""
 
+    def preparing(self, seconds: float) -> bool:
+        """Never."""
+        return False
+
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """Have every agent end what is left on its host, and wait for that and for the rest of the output."""
         self._stations.tell("end", patience=patience)
