@@ -97,6 +97,10 @@ class Children(Protocol):
         """Do what is to be done now and then."""
         ...
 
+    def tell_of_death(self) -> None:
+        """Let the workers know, before their SIGTERM, that the job ends because a process has died."""
+        ...
+
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Have the processes of a later generation, which are like that of `spec`, start sooner, if that can be."""
         ...

@@ -12,8 +12,10 @@ import selectors
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
+from ..common.left_files import DEATH
 from .children import Ended
 from .keeper import Keeper
 from .orphans import Orphans
@@ -27,20 +29,21 @@ from .status_reader import StatusReader
 class LocalChildren:
     """Starts processes and collects their exit statuses.
 
-    `environ` is what all of them inherit. `selector` wakes up when one has ended, if the system knows pidfds; without
-    them one must look now and then.
+    `environ` is what all of them inherit, `folder` the job's. `selector` wakes up when one has ended, if the system
+    knows pidfds; without them one must look now and then.
     """
 
     def __init__(
         self,
         environ: Mapping[str, str],
+        folder: Path,
         keeper: Keeper,
         orphans: Orphans,
         selector: selectors.BaseSelector,
         spare: Spare | None = None,
     ) -> None:
         self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
-        self._spare = spare
+        self._folder, self._spare = folder, spare
         orphans.know(keeper.pid)
         self._running: dict[str, subprocess.Popen[bytes] | Forked] = {}  # those whose end has not been collected
         self._handles: dict[str, int] = {}  # pidfds
@@ -161,6 +164,11 @@ class LocalChildren:
         wanted = set(names)
         groups = [child.pid for name, child in self._running.items() if name in wanted]
         signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
+
+    def tell_of_death(self) -> None:
+        """Let the workers know that it is a death that ends the job."""
+        with contextlib.suppress(OSError):  # else they end a little later
+            (self._folder / DEATH).touch()
 
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Have a spare process for that generation, whose workers are like `spec`, if they can be made of it.

@@ -75,7 +75,8 @@ class Runner:
 
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
-            self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector, stage.spare)
+            orphans = Orphans(mailbox.ours)
+            self._children = LocalChildren(environ, job.job_dir, keeper, orphans, self._selector, stage.spare)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
     @property
@@ -193,6 +194,8 @@ class Runner:
                 self._passing_on.ask()
             else:
                 self._hurry = self._hurry or action is Action.KILL  # `_clear_up` must not grant another grace period
+                if action is Action.TERM and (cause := self._supervisor.cause) is not None and cause.died:
+                    self._children.tell_of_death()
                 only_workers = action in (Action.INTERRUPT, Action.TERM, Action.KILL_WORKERS)
                 roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
                 self._children.signal(SIGNALS[action], self._names(*roles))

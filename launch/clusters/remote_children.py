@@ -96,6 +96,10 @@ class RemoteChildren:
         """Keep up the connections."""
         self._stations.tend()
 
+    def tell_of_death(self) -> None:
+        """Have the workers told that it is a death that ends the job."""
+        self._stations.tell("death")
+
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Agents start all processes in the same way."""
 
