@@ -37,13 +37,16 @@ class Steps:
 
     all_ranks = True
 
-    def __init__(self):
-        self.ended, self.busy, self.reckoned = [], [], 0.0
+    def __init__(self, steps):
+        self.steps, self.ended, self.busy, self.reckoned = steps, [], [], 0.0
 
     def batch_end(self, param):
         self.ended.append(time.perf_counter())
         self.busy.append(any(run.writing for run in script_run._runs.values()))
-        self.reckoned = taken[-1][1]._turns.cost if taken else 0.0
+        if len(self.ended) == self.steps and taken:
+            for run in script_run._runs.values():
+                run.finish_writing()  # of the snapshot before: this step's comes after its callbacks
+            self.reckoned = taken[-1][1]._turns.cost
 
     def state(self):
         return {}
@@ -60,9 +63,9 @@ class Steps:
 
 
 def train(symbol, X, y, batch, steps, snapshot):
-    found = Steps()
-    rows = batch * min(EPOCH, steps)
-    X, y, epochs = X[:rows], y[:rows], steps // min(EPOCH, steps)
+    epoch = min(EPOCH, steps, len(X) // batch)
+    epochs = steps // epoch
+    found, X, y = Steps(epochs * epoch), X[: batch * epoch], y[: batch * epoch]
     model = mx.FeedForward.create(
         symbol, X, y, num_epoch=epochs, batch_size=batch, learning_rate=0.001, momentum=0.9, snapshot=snapshot,
         initializer=mx.init.Uniform(0.02), batch_end_callback=found, verbose=False,
