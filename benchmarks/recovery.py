@@ -1,6 +1,6 @@
 """What do snapshots cost, and what does a death? LeNet and 102 MB at half a second a step; torchrun, torchft beside us.
 
-.venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 20 minutes
+.venv/bin/python benchmarks/recovery.py --json out/recovery.json       about 25 minutes
 """
 
 import json
@@ -25,7 +25,8 @@ JOB = (*LAUNCH, "--workers", "2", "--servers", "2")
 LEAST, SHARE = 10.0, 100  # "auto" of --snapshot: so many seconds, and so many times what a snapshot costs
 PATIENCE, LONG = 1200, 120  # seconds for a program, and for one that is killed once
 PARTS = ("costs", "restoring", "kills", "lost")
-SHORT = 1.0  # seconds between two snapshots where lost work is measured, instead of LEAST: what is lost grows alike
+# Where lost work is measured: what is asked of --snapshot, how many seconds that is, and how many kills there are.
+LOST = (("1s", 1.0, 100), ("auto", LEAST, 20))
 # How old a job is when it is killed: at once, and when `launch` has had the time to prepare its next generation.
 AGES = (0, 20)
 
@@ -81,14 +82,29 @@ def cost(network, command, steps, every, data):
     }
 
 
-def lost(kills):
-    """Seconds of work that each of so many kills costs, with SHORT between two snapshots."""
+def lost(asked, interval, kills, data):
+    """Seconds of work that each of so many kills of LeNet costs, with a snapshot every `interval` seconds or so."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [*JOB, "--snapshot", f"{SHORT:g}s", "--max-restarts", str(kills), PEERS / "pushgrad_lost.py"]
+        command = [*JOB, "--snapshot", asked, "--max-restarts", str(kills), PEERS / "pushgrad_lost.py", data]
         # The next kill would be one too many, and ends the job.
-        found = run([*command, str(SHORT), folder], folder, {"OMP_NUM_THREADS": "1"}, code=137)
-    return {"interval": SHORT, "kills": len(found), "mean": mean(found), "most": max(found), "seconds": found}
+        found = run([*command, str(interval), folder], folder, {"OMP_NUM_THREADS": "1"}, code=137)
+        seen = _between_snapshots(next(folder.glob("runs/*/events.jsonl")))
+    figures = {"mean": mean(found), "most": max(found), "seconds": found}
+    return {"asked": asked, "interval": median(seen or [interval]), "kills": len(found), **figures}
+
+
+def _between_snapshots(events):
+    """The seconds between two snapshots that followed each other, in a run's file of events."""
+    seen, last = [], None
+    for event in map(json.loads, events.read_text().splitlines()):
+        if event["event"] == "restart":
+            last = None
+        elif event["event"] == "resumable" and event["step"]:
+            if last is not None:
+                seen.append(event["time"] - last)
+            last = event["time"]
+    return seen
 
 
 def restoring(servers, rounds):
@@ -192,9 +208,10 @@ def _of_those_that_came(seconds):
     return (clock(median(came)) if came else "-") + missed
 
 
-def lost_table(found):
-    table = Table("snapshots every", "kills", "lost on average", "at most", title="work that is lost")
-    table.add_row(clock(found["interval"]), str(found["kills"]), clock(found["mean"]), clock(found["most"]))
+def lost_table(rows):
+    table = Table("--snapshot", "one every", "kills", "lost on average", "at most", title="work of LeNet that is lost")
+    for row in rows:
+        table.add_row(row["asked"], clock(row["interval"]), f"{row['kills']}", clock(row["mean"]), clock(row["most"]))
     return table
 
 
@@ -221,7 +238,7 @@ def main(parts, rounds, quick, data, torch, json_file):
         report["kills"] = kills(rounds, data, torch)
         console.print(kills_table(report["kills"]))
     if "lost" in parts:
-        report["lost"] = lost(3 if quick else 100)
+        report["lost"] = [lost(asked, interval, 3 if quick else kills, data) for asked, interval, kills in LOST]
         console.print(lost_table(report["lost"]))
     if json_file:
         head = {"date": date.today().isoformat(), "processor": processor(), "quick": quick}

@@ -1,8 +1,10 @@
-"""Files that workers leave in the job's folder for `launch`, which keeps them with the run."""
+"""Files that workers leave in the job's folder for `launch`, which keeps them with the run; and one for the workers."""
 
 from __future__ import annotations
 
 NETWORK = "network.svg"  # the picture of the network whose training began last
+# For the workers, before their SIGTERM: a process has died and the job ends with it, so that no step can be completed.
+DEATH = "death"
 
 
 def result_file(name: str) -> str:

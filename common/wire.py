@@ -18,7 +18,7 @@ import msgpack
 from .errors import RemoteError
 from .job import MOST_MEMBERS
 
-VERSION = 3  # of the protocol; all processes of a job must have the same
+VERSION = 4  # of the protocol; all processes of a job must have the same
 
 HEADER_BYTES = 1 << 20  # of one MessagePack header
 TENSORS = 1024  # per message

@@ -97,8 +97,16 @@ class Children(Protocol):
         """Do what is to be done now and then."""
         ...
 
+    def tell_of_death(self) -> None:
+        """Let the workers know, before their SIGTERM, that the job ends because a process has died."""
+        ...
+
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Have the processes of a later generation, which are like that of `spec`, start sooner, if that can be."""
+        ...
+
+    def preparing(self, seconds: float) -> bool:
+        """Whether that is still being done, after waiting for it for up to so long."""
         ...
 
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:

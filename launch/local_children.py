@@ -12,14 +12,16 @@ import selectors
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
+from ..common.left_files import DEATH
 from .children import Ended
 from .keeper import Keeper
 from .orphans import Orphans
 from .process_plan import ProcessSpec
 from .processes import end_all, group_lives, members, signal_groups
-from .spare import Forked, Spare
+from .spare import Forked, Spare, is_script
 from .stacks import ask, handlers, owner, pass_on
 from .status_reader import StatusReader
 
@@ -27,20 +29,21 @@ from .status_reader import StatusReader
 class LocalChildren:
     """Starts processes and collects their exit statuses.
 
-    `environ` is what all of them inherit. `selector` wakes up when one has ended, if the system knows pidfds; without
-    them one must look now and then.
+    `environ` is what all of them inherit, `folder` the job's. `selector` wakes up when one has ended, if the system
+    knows pidfds; without them one must look now and then.
     """
 
     def __init__(
         self,
         environ: Mapping[str, str],
+        folder: Path,
         keeper: Keeper,
         orphans: Orphans,
         selector: selectors.BaseSelector,
         spare: Spare | None = None,
     ) -> None:
         self._environ, self._keeper, self._orphans, self._selector = environ, keeper, orphans, selector
-        self._spare = spare
+        self._folder, self._spare = folder, spare
         orphans.know(keeper.pid)
         self._running: dict[str, subprocess.Popen[bytes] | Forked] = {}  # those whose end has not been collected
         self._handles: dict[str, int] = {}  # pidfds
@@ -162,12 +165,24 @@ class LocalChildren:
         groups = [child.pid for name, child in self._running.items() if name in wanted]
         signal_groups([*groups, *(group for name, _, group in self._lingering if name in wanted)], signum)
 
+    def tell_of_death(self) -> None:
+        """Let the workers know that it is a death that ends the job."""
+        with contextlib.suppress(OSError):  # else they end a little later
+            (self._folder / DEATH).touch()
+
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
-        """Have a spare process for that generation, whose processes have an environment like that of `spec`."""
-        if self._spare is not None and self._spare.generation != generation:
+        """Have a spare process for that generation, whose workers are like `spec`, if they can be made of it.
+
+        Without one, the servers and the scheduler are there before the workers anyway.
+        """
+        if self._spare is not None and self._spare.generation != generation and is_script(spec.argv):
             self._spare.prepare(generation, {**self._environ, **spec.env})
             if (pid := self._spare.pid) is not None:
                 self._orphans.know(pid)
+
+    def preparing(self, seconds: float) -> bool:
+        """Whether the spare process is still importing, after waiting for it for up to so long."""
+        return self._spare is not None and self._spare.importing(seconds)
 
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """End whatever is left of the job, including what its processes have started and left behind, and the keeper.

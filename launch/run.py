@@ -18,11 +18,12 @@ from .narration import Narration
 from .output import Output
 from .process_plan import Plan
 from .restarts import Restarts
-from .runner import Runner, Stage
+from .runner import Runner
 from .runs.record import Recorder
 from .runs.snapshots import FOLDER
 from .signals import Mailbox
 from .spare import Spare
+from .stage import Stage
 from .state import Cause
 from .surroundings import check_files
 

@@ -11,7 +11,6 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..common.left_files import NETWORK, result_file
 from .children import NOT_TOLD_YET, Children, Ended, Failed, Lost, News, Started, Unusable
@@ -21,22 +20,18 @@ from .folders import keep
 from .job import Job
 from .keeper import Keeper
 from .local_children import LocalChildren
-from .narration import Narration
 from .orphans import Orphans
-from .output import Output
 from .passing_on import PassingOn
 from .process_plan import Plan, ProcessSpec, inherited
-from .restarts import Restarts
-from .runs.record import Recorder
-from .signals import PASSED_ON, Mailbox, stop_here
-from .spare import Spare
+from .signals import PASSED_ON, stop_here
+from .stage import Stage
 from .state import Cause
 from .status_reader import StatusReader
 from .supervisor import Supervisor
 
 VIEW_PERIOD = 0.25  # seconds between two views for the display
-# Seconds after which a generation has the next one prepared: that takes a second of a core, which its own start needs
-# more, and a short job would not gain by it.
+# Seconds after which a generation has the next one prepared: that takes half a second of a core, which its own start
+# needs more, and a short job would not gain by it. If a process dies before, it is done then.
 SETTLED = 10.0
 SIGNALS = {
     Action.INTERRUPT: signal.SIGINT,
@@ -45,23 +40,6 @@ SIGNALS = {
     Action.KILL_WORKERS: signal.SIGKILL,
     Action.KILL: signal.SIGKILL,
 }
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What all generations of a job share. `began` is when the first was started, on the monotonic clock.
-
-    Without `spare` nothing is prepared for the next one.
-    """
-
-    output: Output
-    narration: Narration
-    mailbox: Mailbox
-    record: Recorder
-    restarts: Restarts
-    began: float
-    quiet: bool = False
-    spare: Spare | None = None
 
 
 class Runner:
@@ -97,7 +75,8 @@ class Runner:
 
             self._children = RemoteChildren(job, plan, keeper, self._selector)
         else:
-            self._children = LocalChildren(environ, keeper, Orphans(mailbox.ours), self._selector, stage.spare)
+            orphans = Orphans(mailbox.ours)
+            self._children = LocalChildren(environ, job.job_dir, keeper, orphans, self._selector, stage.spare)
         self._passing_on = PassingOn(specs, self._supervisor.members, self._children, self._narration)
 
     @property
@@ -114,6 +93,7 @@ class Runner:
         """Start, supervise and clear up; returns why the job has failed, None if it has not."""
         try:
             self._take_signals()
+            self._await_preparations()
             if not self._supervisor.stopping:
                 self._spawn_first()
             while not self._supervisor.over:
@@ -214,9 +194,21 @@ class Runner:
                 self._passing_on.ask()
             else:
                 self._hurry = self._hurry or action is Action.KILL  # `_clear_up` must not grant another grace period
+                if action is Action.TERM and (cause := self._supervisor.cause) is not None and cause.died:
+                    self._children.tell_of_death()
                 only_workers = action in (Action.INTERRUPT, Action.TERM, Action.KILL_WORKERS)
                 roles = ("worker",) if only_workers else () if action is Action.KILL else ("server", "scheduler")
                 self._children.signal(SIGNALS[action], self._names(*roles))
+        if self._supervisor.again:
+            self._prepare_next()
+
+    def _prepare_next(self) -> None:
+        self._children.prepare(self._job.generation + 1, self._specs[-1])
+
+    def _await_preparations(self) -> None:
+        """All processes are there sooner than if each had to do by itself what is being done once for all of them."""
+        while not self._supervisor.stopping and self._children.preparing(VIEW_PERIOD):
+            self._take_signals()
 
     def _spawn_first(self) -> None:
         """Start the scheduler, whose port the others need; all processes if it is elsewhere, or has its port again."""
@@ -261,7 +253,7 @@ class Runner:
         self._next_view = now + VIEW_PERIOD
         self._children.tend()
         if now - self._began >= SETTLED and not self._supervisor.stopping and self._restarts.possible(now):
-            self._children.prepare(self._job.generation + 1, self._specs[-1])
+            self._prepare_next()
         keep(self._job, NETWORK)
         self._passing_on.again()
         if "sched" in self._supervisor.members:  # who does not hear the scheduler cannot tell

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 from .job import ROLE_COMMAND
@@ -22,6 +23,12 @@ from .processes import stat
 from .spare_process import LENGTH
 
 PATIENCE = 5.0  # seconds for a fork; then processes are started as if there were no spare one
+IMPORTING = 30.0  # seconds for its imports, which take half a second of a core; whatever is started then takes longer
+
+
+def is_script(argv: Sequence[str]) -> bool:
+    """Whether it runs a script in this interpreter, without options: a spare process can become that."""
+    return argv[0] == sys.executable and len(argv) > 1 and argv[1].endswith(".py")
 
 
 class Forked:
@@ -47,6 +54,7 @@ class Spare:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._ready = False
+        self._due = 0.0  # when its imports have taken too long, on the monotonic clock
 
     @property
     def pid(self) -> int | None:
@@ -56,7 +64,7 @@ class Spare:
     def prepare(self, generation: int, environ: Mapping[str, str]) -> None:
         """Start one for that generation, with the environment of its processes but for what is each one's own."""
         self.close()
-        self.generation = generation
+        self.generation, self._due = generation, time.monotonic() + IMPORTING
         self._line, its = socket.socketpair()
         self._line.settimeout(PATIENCE)
         with its, contextlib.suppress(OSError):  # there may be no room for another process
@@ -69,6 +77,13 @@ class Spare:
                 start_new_session=True,
                 pass_fds=(its.fileno(),),
             )
+
+    def importing(self, seconds: float) -> bool:
+        """Whether there is one that is still busy with its imports, after waiting for it for up to so long."""
+        if self._process is None or self._ready or time.monotonic() >= self._due:
+            return False
+        assert self._line is not None
+        return not select.select([self._line], [], [], seconds)[0]
 
     def start(self, argv: Sequence[str], environ: Mapping[str, str], fds: Sequence[int]) -> Forked | None:
         """Make a process of that argv and environment, with `fds` as its output, its errors and its status pipe.
@@ -89,9 +104,9 @@ class Spare:
         return None
 
     def _is_for(self, argv: Sequence[str], environ: Mapping[str, str]) -> bool:
-        """It can be a script or one of our own roles, run by this interpreter without options."""
-        script = argv[0] == sys.executable and len(argv) > 1 and argv[1].endswith(".py")
-        return environ["PUSHGRAD_GENERATION"] == str(self.generation) and (script or tuple(argv) == ROLE_COMMAND)
+        """It can be a script or one of our own roles."""
+        ours = is_script(argv) or tuple(argv) == ROLE_COMMAND
+        return ours and environ["PUSHGRAD_GENERATION"] == str(self.generation)
 
     def _ask(self, line: socket.socket, request: bytes, fds: Sequence[int]) -> int:
         """The pid of the new process. Raises OSError or struct.error if there will be none."""

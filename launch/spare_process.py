@@ -38,6 +38,8 @@ WANTED = (
     "pushgrad.worker.store.distributed_store",
     "pushgrad.worker.training.feedforward",
     "pushgrad.worker.training.kv",
+    "numba.np.arrayobj",  # compiled code refers to it
+    "numpy.ma",  # numba imports it when it is given its first array
 )
 # What numpy and numba read when they are imported: a script that names one may set it before it imports them.
 SETTINGS = re.compile(rb"\b(OMP|OPENBLAS|MKL|BLIS|NUMBA|NPY|NUMPY)_[A-Z]")

@@ -137,7 +137,7 @@ class Job:
         while (left := launched.members(job_id)) and time.monotonic() < limit:
             time.sleep(0.1)
         assert not left, f"processes outlive launch: {_commands(left)}"
-        self._clear_job_folders()
+        self._clear_job_folders(time.monotonic() + 10)
         self.start(self.resumed)
         return "kill launch"
 
@@ -146,8 +146,13 @@ class Job:
         self.job_ids.add(self.launched.job_id)
         return self.launched.job_id
 
-    def _clear_job_folders(self):
-        """Of a launch that was killed, the folder of the job stays until the system clears its temporary files."""
+    def _clear_job_folders(self, limit):
+        """The keeper of a launch that was killed removes the job's folder, a while after the last process has ended.
+
+        If it was killed before it had a keeper, the folder stays until the system clears its temporary files.
+        """
+        while any(self.scratch.iterdir()) and time.monotonic() < limit:
+            time.sleep(0.05)
         shutil.rmtree(self.scratch)
         self.scratch.mkdir()
 

@@ -1,7 +1,7 @@
-"""A job that is killed at random moments as often as it may begin again: the seconds of work that each kill costs.
+"""LeNet in a job that is killed at random moments as often as it may begin again: the seconds of work that are lost.
 
-Arguments: the seconds between two snapshots, and the folder in which the file `answer` gets a list of them. A thread of
-the last worker kills it, one to two intervals after its training has begun or gone on.
+Arguments: MNIST's folder, the seconds between two snapshots, and the folder in which the file `answer` gets a list of
+them. A thread of the last worker kills it, one to two intervals after its training has begun or gone on.
 """
 
 import json
@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
+from data import digits
 
 import pushgrad as mx
 
@@ -58,10 +58,10 @@ class Watched:
         pass
 
 
-interval, folder = float(sys.argv[1]), Path(sys.argv[2])
+interval, folder = float(sys.argv[2]), Path(sys.argv[3])
 killed, moments, answer = (folder / name for name in ("killed", "moments", "answer"))
-X, y = np.zeros((400, 10), np.float32), np.zeros(400, np.float32)
-network = mx.symbol.SoftmaxOutput(mx.symbol.FullyConnected(mx.symbol.Variable("data"), num_hidden=2))
+X, y = digits(sys.argv[1], 10_000)
 mx.FeedForward.create(
-    network, X, y, num_epoch=100_000, batch_size=4, verbose=False, batch_end_callback=Watched(),
+    mx.models.get("lenet"), X, y, num_epoch=100_000, batch_size=20, learning_rate=0.01, momentum=0.9, verbose=False,
+    initializer=mx.init.Xavier(), batch_end_callback=Watched(),
 )  # fmt: skip

@@ -30,16 +30,23 @@ def wide():
 
 
 class Steps:
-    """When each step ended, and whether a snapshot was being made then."""
+    """When each step ended, whether a snapshot was being made then, and what the last one cost, as the fit reckons.
+
+    Not what it reckons afterwards: the result of a fit waits for the snapshot before it.
+    """
 
     all_ranks = True
 
-    def __init__(self):
-        self.ended, self.busy = [], []
+    def __init__(self, steps):
+        self.steps, self.ended, self.busy, self.reckoned = steps, [], [], 0.0
 
     def batch_end(self, param):
         self.ended.append(time.perf_counter())
         self.busy.append(any(run.writing for run in script_run._runs.values()))
+        if len(self.ended) == self.steps and taken:
+            for run in script_run._runs.values():
+                run.finish_writing()  # of the snapshot before: this step's comes after its callbacks
+            self.reckoned = taken[-1][1]._turns.cost
 
     def state(self):
         return {}
@@ -56,19 +63,19 @@ class Steps:
 
 
 def train(symbol, X, y, batch, steps, snapshot):
-    found = Steps()
-    rows = batch * min(EPOCH, steps)
-    X, y, epochs = X[:rows], y[:rows], steps // min(EPOCH, steps)
+    epoch = min(EPOCH, steps, len(X) // batch)
+    epochs = steps // epoch
+    found, X, y = Steps(epochs * epoch), X[: batch * epoch], y[: batch * epoch]
     model = mx.FeedForward.create(
         symbol, X, y, num_epoch=epochs, batch_size=batch, learning_rate=0.001, momentum=0.9, snapshot=snapshot,
         initializer=mx.init.Uniform(0.02), batch_end_callback=found, verbose=False,
     )  # fmt: skip
-    return model, found.seconds()
+    return model, found
 
 
 def batch_for(symbol, X, y):
     """How many examples take STEP seconds; on all workers as many as rank 0 has found."""
-    _, seconds = train(symbol, X, y, 64, 8, "off")
+    seconds = train(symbol, X, y, 64, 8, "off")[1].seconds()
     store = mx.kv.create("auto")
     store.init("batch", np.float32([max(8, round(64 * STEP / float(np.median([took for took, _ in seconds]))))]))
     batch = int(store.pull("batch")[0])
@@ -76,17 +83,19 @@ def batch_for(symbol, X, y):
     return batch
 
 
-def noting(take, taken):
+def noting(take):
     """`take` of Snapshots, which notes the seconds that it took, and what is still being copied then."""
 
     def noted(self, *given):
         began = time.perf_counter()
         take(self, *given)
-        taken.append((time.perf_counter() - began, self._capture, self))
+        taken.append((time.perf_counter() - began, self))
+        captures.append(self._capture)
 
     return noted
 
 
+taken, captures = [], []
 network, steps, every, folder, answer = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], Path(sys.argv[5])
 if network == "lenet":
     symbol, batch = mx.models.get("lenet"), 100
@@ -95,17 +104,16 @@ else:
     symbol, noise = wide(), np.random.default_rng(0)
     X, y = noise.random((4096, WIDTH), np.float32), noise.integers(0, 10, 4096).astype(np.float32)
     batch = batch_for(symbol, X, y)
-taken = []
-Snapshots._take = noting(Snapshots._take, taken)
-model, seconds = train(symbol, X, y, batch, steps, f"{every}steps")
+Snapshots._take = noting(Snapshots._take)
+model, found = train(symbol, X, y, batch, steps, f"{every}steps")
 if mx.rank() == 0:
     for run in script_run._runs.values():
         run.finish_writing()
-    found = {
+    told = {
         "bytes": sum(array.nbytes for array in model.arg_params.values()),
         "batch": batch,
-        "seconds": seconds,
-        "held": [began + capture.held for began, capture, _ in taken],
-        "reckoned": taken[-1][2]._turns.cost,
+        "seconds": found.seconds(),
+        "held": [began + capture.held for (began, _), capture in zip(taken, captures, strict=True)],
+        "reckoned": found.reckoned,
     }
-    answer.write_text(json.dumps(found))
+    answer.write_text(json.dumps(told))

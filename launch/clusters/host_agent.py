@@ -165,7 +165,7 @@ class Agent:
         environ = inherited(os.environ) | {"PUSHGRAD_JOB_DIR": str(folder), "PUSHGRAD_KEYS": str(folder / "keys")}
         environ |= thread_defaults(message["workers"], environ)
         keeper = Keeper(self._marks, folder, environ)
-        self._children = LocalChildren(environ, keeper, Orphans(True), self._selector)
+        self._children = LocalChildren(environ, folder, keeper, Orphans(True), self._selector)
         self._link.send("ready")
 
     def _do_function(self, message: Message) -> None:
@@ -194,6 +194,10 @@ class Agent:
         assert self._children is not None
         self._held = message["signum"] == signal.SIGSTOP  # `launch` is about to stop as well, and says nothing then
         self._children.signal(message["signum"], message["names"])
+
+    def _do_death(self, message: Message) -> None:
+        if self._children is not None:
+            self._children.tell_of_death()
 
     def _do_question(self, message: Message) -> None:
         assert self._children is not None

@@ -96,8 +96,16 @@ class RemoteChildren:
         """Keep up the connections."""
         self._stations.tend()
 
+    def tell_of_death(self) -> None:
+        """Have the workers told that it is a death that ends the job."""
+        self._stations.tell("death")
+
     def prepare(self, generation: int, spec: ProcessSpec) -> None:
         """Agents start all processes in the same way."""
+
+    def preparing(self, seconds: float) -> bool:
+        """Never."""
+        return False
 
     def clear_up(self, marks: Sequence[str], patience: float, hurry: Callable[[], bool]) -> list[str]:
         """Have every agent end what is left on its host, and wait for that and for the rest of the output."""

@@ -1,16 +1,26 @@
+import dataclasses
+import json
 import random
+import zlib
 
 import msgpack
 import pytest
 from wire_messages import SAMPLES, in_field, mutate, nested
 
 from pushgrad.common.codec import REGISTRY, Message, decode, encode
-from pushgrad.common.wire import HEADER_BYTES, TENSORS, WireError, cut, pack, shown, unpack
+from pushgrad.common.wire import HEADER_BYTES, TENSORS, VERSION, WireError, cut, pack, shown, unpack
 from pushgrad.ps.refusal import refusal
 
 
 def test_every_message_has_a_sample_here():
     assert {type(sample) for sample in SAMPLES} == set(REGISTRY.values())
+
+
+def test_a_version_has_the_messages_that_it_had():
+    """Older processes refuse a field that they do not know, and at some later time; another version at once."""
+    names = {op: [field.name for field in dataclasses.fields(cls)] for op, cls in REGISTRY.items()}
+    digest = zlib.crc32(json.dumps(names, sort_keys=True).encode())
+    assert (VERSION, digest) == (4, 2579344922), "raise it here, in common/wire.py and docs/protocol.md"
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.op)
@@ -28,7 +38,7 @@ def header(sample, **changes):
 @pytest.mark.parametrize(
     ("sample", "changes", "code", "text"),
     [
-        (SAMPLES[0], {"v": 1}, "version", "protocol version: expected 3, got 1"),
+        (SAMPLES[0], {"v": 1}, "version", "protocol version: expected 4, got 1"),
         (SAMPLES[0], {"v": True}, "version", "protocol version"),
         (SAMPLES[0], {"op": "explode"}, "unknown_op", "'explode'"),
         (SAMPLES[0], {"op": ["hello"]}, "unknown_op", "message op"),
@@ -81,7 +91,7 @@ def test_frames_must_have_the_size_that_the_header_says(frames, text):
         msgpack.packb([1, 2]),
         msgpack.packb({1: 2}),
         msgpack.packb({"v": msgpack.ExtType(5, b"x")}),
-        msgpack.packb({"v": 3}) + b"\x00",
+        msgpack.packb({"v": 4}) + b"\x00",
         b"\xdf\xff\xff\xff\xff",  # a map that claims four billion entries
         b"\xdb\xff\xff\xff\xff",  # a text that claims four gigabytes
         b"\xc6\xff\xff\xff\xff",

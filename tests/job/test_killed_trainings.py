@@ -40,7 +40,8 @@ class Killer:
         # Each step waits for a moment only: a snapshot may need further steps to be taken.
         until = time.monotonic() + 1
         while options["committed"] and time.monotonic() < until:
-            if any(pathlib.Path("snapshots").rglob(options["committed"])):
+            # Not rglob, which fails when a folder that it is about to enter gets its last name.
+            if any(pathlib.Path("snapshots").glob(options["committed"])):
                 return True
             time.sleep(0.01)
         return False

@@ -16,7 +16,7 @@ CLIENT = """
         return dealer
 
     def say(dealer, op, *frames, **fields):
-        dealer.send_multipart([msgpack.packb({"v": 3, "op": op, **fields}), *frames])
+        dealer.send_multipart([msgpack.packb({"v": 4, "op": op, **fields}), *frames])
 
     def hear(wanted, timeout=20_000):
         while True:

@@ -257,3 +257,25 @@ def test_two_ctrl_c_end_launch_although_a_child_may_not_be_killed(launch, script
         assert f"pid {pid} (sleep, user 54321) cannot be ended from here" in job.text
     finally:
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("dies", "code"), [(True, 137), (False, 143)], ids=["death", "SIGTERM"])
+def test_workers_are_told_when_a_death_ends_their_job(launch, script, dies, code):
+    name = script("""
+        import os, pathlib, signal, fake_job
+        def end(*_):
+            print("told", (pathlib.Path(os.environ["PUSHGRAD_JOB_DIR"]) / "death").exists(), flush=True)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, end)
+        fake_job.join()
+        print("ready", flush=True)
+        fake_job.threading.Event().wait()
+    """)
+    job = launch("--verbose", "--workers", 2, "--max-restarts", 0, name)
+    job.wait_for("| ready", 2)
+    if dies:
+        os.kill(pid_of(job, "w1"), signal.SIGKILL)
+    else:
+        job.send(signal.SIGTERM)
+    assert job.finish() == code, job.text
+    assert f"w0 | told {dies}" in job.lines

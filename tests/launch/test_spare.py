@@ -1,5 +1,6 @@
 """A process that is forked from the spare one is like one that is started; and nothing is left of the spare one."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from pushgrad.launch.spare import Spare
 
 SCRIPTS = {
     "surroundings.py": """
@@ -114,6 +117,40 @@ def test_nothing_is_left_of_it(prompt, script, gone_within, left_behind, signum)
     job.send(signum)
     job.process.wait()
     assert gone_within(job.job_id, 5.0)
+
+
+def test_who_dies_before_it_is_there_has_it_prepared_then(launch, script):
+    job = launch("--verbose", "--workers", 1, "--max-restarts", 1, script(WAITS), real=True)
+    job.wait_for("w0 | generation 1")
+    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    job.wait_for("w0 | generation 2")
+    pids = [re.findall(rf"\b{name} is pid (\d+)", job.text)[-1] for name in ("sched", "ps0", "w0")]
+    assert all(b"spare_process" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+    job.send(signal.SIGTERM)
+    assert job.finish() == 143, job.text
+
+
+def test_a_signal_ends_a_job_that_waits_for_it(launch, script, left_behind):
+    program = str(Path(__file__).with_name("with_stopped_spare.py"))
+    job = launch(argv=[sys.executable, program, "--verbose", "--workers", "1", "--max-restarts", "1", script(WAITS)])
+    job.wait_for("w0 | generation 1")
+    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    job.wait_for("as generation 2")
+    job.send(signal.SIGTERM)
+    assert job.finish() == 143, job.text
+    assert job.text.count("w0 is pid") == 1 and left_behind(job.job_id) == []
+
+
+def test_one_whose_imports_take_too_long_is_not_waited_for(monkeypatch):
+    with contextlib.closing(Spare()) as spare:
+        assert not spare.importing(0), "there is none"
+        spare.prepare(2, os.environ)
+        os.kill(spare.pid, signal.SIGSTOP)
+        assert spare.importing(0.001)
+        monkeypatch.setattr("pushgrad.launch.spare.IMPORTING", 0.0)
+        spare.prepare(3, os.environ)
+        os.kill(spare.pid, signal.SIGSTOP)
+        assert not spare.importing(60)
 
 
 def test_a_job_goes_on_without_it(prompt, script, left_behind):

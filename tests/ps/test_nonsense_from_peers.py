@@ -164,7 +164,7 @@ def test_another_version_is_said_at_once(peers):
     found.scheduler.send_multipart([identity, b"\x82\xa1v\x63\xa2op\xa5hello"])
     assert process.wait(30) == 1
     told = found.job.err("worker0")
-    assert "speaks another version of the protocol: expected 3, got 99. Install the same version" in told
+    assert "speaks another version of the protocol: expected 4, got 99. Install the same version" in told
 
 
 def test_an_endpoint_that_is_none(peers):

@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...common.cores import available_cores
 from ...common.errors import FileFormatError
 from ..array import Array
 from ..atomic_files import write_atomically
@@ -78,10 +80,13 @@ def read(folder: Path, stem: str = STATE) -> Snapshot:
     head = read_head(folder, stem)
     plain, described = head.pop("state"), head.pop("arrays")
     path = folder / f"{stem}.params"
-    found = ndfile.load(path)
-    arrays = dict(found) if isinstance(found, dict) else {}
+    loaded = ndfile.load(path)
+    arrays = loaded if isinstance(loaded, dict) else {}
+    # Checksums take as long as reading, and need the interpreter only for a moment.
+    with ThreadPoolExecutor(available_cores()) as pool:
+        found = dict(zip(arrays, pool.map(_description, arrays.values()), strict=True))
     for name, expected in described.items():
-        got = _described({name: arrays[name]})[name] if name in arrays else "no such array"
+        got = found.get(name, "no such array")
         if got != expected:
             raise FileFormatError(f"{path}: array {name}", expected=expected, got=got, remedy=_REMEDY)
     return Snapshot(folder, head, unflatten(plain, arrays))
@@ -121,10 +126,11 @@ def verify(folder: Path) -> Snapshot:
 
 def _described(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     """Shape, type and checksum of each array, for JSON."""
-    return {
-        name: {"shape": list(array.shape), "dtype": array.dtype.name, "crc32": _crc32(array)}
-        for name, array in arrays.items()
-    }
+    return {name: _description(array) for name, array in arrays.items()}
+
+
+def _description(array: Array) -> dict[str, Any]:
+    return {"shape": list(array.shape), "dtype": array.dtype.name, "crc32": _crc32(array)}
 
 
 def _crc32(array: Array) -> str:

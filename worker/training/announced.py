@@ -2,6 +2,7 @@
 
 SIGTERM asks for a snapshot after the step under way, and then ends the process as it would have; SIGUSR1, which batch
 systems send some time before the end, only asks for the snapshot. A script's own handlers, and ignored signals, stay.
+Where a death ends the job, the step under way may wait for the dead: then there is little time for a snapshot.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ...common.left_files import DEATH
 from ..store.session import Session
 
-PATIENCE = 5.0  # seconds that another worker than the first goes on, so that the first can complete its step
+# Seconds that another worker than the first goes on, so that the first can complete its step; and that all of them do
+# after a death.
+PATIENCE = 5.0
 
 
 class Announced:
@@ -48,8 +53,9 @@ class Announced:
         self.snapshot = self._session.rank == 0
         if signum == signal.SIGTERM and self._since is None:
             self._since = time.monotonic()
-            if self._longest is not None:  # not by `threading`, whose locks the interrupted code may hold
-                _thread.start_new_thread(self._end_after, (self._longest,))
+            longest = PATIENCE if _after_a_death() else self._longest
+            if longest is not None:  # not by `threading`, whose locks the interrupted code may hold
+                _thread.start_new_thread(self._end_after, (longest,))
 
     def _end_after(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -81,6 +87,12 @@ class Announced:
         self._before = {}
         if self._since is not None:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _after_a_death() -> bool:
+    """Whether `launch` ends the job because one of its processes has died."""
+    folder = os.environ.get("PUSHGRAD_JOB_DIR")
+    return folder is not None and Path(folder, DEATH).exists()
 
 
 def _may_take_signals() -> bool:

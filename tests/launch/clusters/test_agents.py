@@ -94,6 +94,24 @@ def test_signals_reach_the_workers(start, left_behind):
     assert left_behind(job.job_id) == []
 
 
+def test_workers_are_told_when_a_death_ends_their_job(start):
+    text = """
+        import os, pathlib, signal, fake_job
+        def end(*_):
+            print("told", (pathlib.Path(os.environ["PUSHGRAD_JOB_DIR"]) / "death").exists(), flush=True)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, end)
+        fake_job.join()
+        fake_job.wait_for_all()
+        if os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+        fake_job.threading.Event().wait()
+    """
+    job = start(text, "--max-restarts", 0)
+    assert job.finish() == 137, job.text
+    assert "w0 | told True" in job.lines
+
+
 def test_the_leash(start, gone_within):
     """The agent ends its processes when nobody holds the other end of its input."""
     job = start(WAIT)
