@@ -6,6 +6,7 @@ Such a function is a `kernel` of one address, at which its arguments lie, 8 byte
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from inspect import Parameter, Signature
 from typing import Any
@@ -29,6 +30,7 @@ def address_of(function: Any) -> int:
 
     It is never freed.
     """
+    define()
     signature = (types.int64,)
     function.compile(signature)
     made = function.get_compile_result(types.int64(*signature))
@@ -84,14 +86,15 @@ def _to_call(context: Any, function: Any, argument: Any) -> Any:
 def outlined(name: str, function: Any, *kinds: Any) -> Any:
     """`function`, which finds its arguments at an address, as one of kernels, with arguments of those numba types.
 
-    It is compiled here and now, and only once. Kernels that call it hold a call, not its instructions, which would be
-    compiled anew for each of them; `name` is how they find it, also where they come from the cache. Numbers of tuples
-    lie one after the other, and floats are in double precision, as `Row` has them.
+    It is compiled only once. Kernels that call it hold a call, not its instructions, which would be compiled anew for
+    each of them; `name` is how they find it, also where they come from the cache. Numbers of tuples lie one after the
+    other, and floats are in double precision, as `Row` has them.
     """
-    binding.add_symbol(name, address_of(function))
+    _undefined.append((name, function))
 
     def enter(context: Any, *given: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            define()
             flat = [one for kind, arg in zip(kinds, args, strict=True) for one in _flat(build, kind, arg)]
             room = _cgutils.alloca_once(build, _INT, size=len(flat))
             for index, number in enumerate(flat):
@@ -105,7 +108,24 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
     names = [f"a{i}" for i in range(len(kinds) + 1)]  # numba asks how many arguments a function has
     signature = Signature([Parameter(one, Parameter.POSITIONAL_OR_KEYWORD) for one in names])
     enter.__signature__ = signature  # type: ignore[attr-defined]
-    return intrinsic(enter)
+    made: Any = intrinsic(enter)
+    made.outlined_kernel = function  # for those who want to know what will be compiled
+    return made
+
+
+_undefined: list[tuple[str, Any]] = []  # outlined functions whose names the linker does not know yet
+_defining = threading.RLock()
+
+
+def define() -> None:
+    """Have what `outlined` has made compiled, or loaded from the cache. Needed before anything is loaded that calls it.
+
+    `address_of` does so. Whoever calls a kernel as numba's dispatcher, not by its address, does it before.
+    """
+    with _defining:
+        while _undefined:
+            name, function = _undefined.pop()
+            binding.add_symbol(name, address_of(function))
 
 
 def _flat(build: ir.IRBuilder, kind: Any, given: Any) -> list[Any]:

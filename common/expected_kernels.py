@@ -37,6 +37,8 @@ class Search:
         parts = list(_parts(start))
         classes = tuple(dict.fromkeys(type(part) for part in parts))
         chosen = frozenset(one for part in parts for one in vars(part).values() if isinstance(one, str))
+        for held in (one for part in parts for one in vars(part).values() if is_kernel(one)):
+            self._value(held, classes, chosen, frozenset())
         # Rows are what a pass consists of: where there are some, the pass only runs them.
         names = [name for name in PASSES if inspect.getattr_static(type(start), name, None) is not None]
         for name in names[:2] if PASSES[0] in names else names:
@@ -49,6 +51,7 @@ class Search:
 
     def _value(self, value: Any, classes: tuple[type, ...], chosen: frozenset[str], names: frozenset[str]) -> None:
         """Take what a name stands for; `names` are all of the code that has it."""
+        value = getattr(value, "outlined_kernel", value)  # of what is outlined
         if is_kernel(value):
             if value not in self._found:
                 self._found.add(value)

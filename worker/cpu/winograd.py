@@ -76,11 +76,13 @@ class WinogradKernel(RowKernel):
         """`out` is the shape before pooling."""
         self.act_type = act_type
         self.tiles = tiles_for(op.kernel[0], out)
+        key = self.tiles.out, self.tiles.taps
         # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
         self.weight = aligned_zeros(self.tiles.weight_shape(out[1], data[1]))
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
+        self._forward, self._backward = FORWARD[key], BACKWARD[key]
         self.count = chunk * band * -(-out[3] // self.tiles.out)  # tiles of a band
         self.winner: Array | None = None
         if pooled:
@@ -107,9 +109,7 @@ class WinogradKernel(RowKernel):
         """Write the activated output."""
         g, bias, out = self.geometry, inputs[2] if len(inputs) > 2 else None, outputs[0]
         room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
-        made = Row(
-            FORWARD[self.tiles.out, self.tiles.taps], (*inputs[:2], bias, out, self.winner, self.weight, *room, *g)
-        )
+        made = Row(self._forward, (*inputs[:2], bias, out, self.winner, self.weight, *room, *g))
         return [made, activation_row(self.act_type, out, out)] if self.act_type else [made]
 
     def backward_rows(
@@ -132,7 +132,7 @@ class WinogradKernel(RowKernel):
             LANES,
         )
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, self.weight, *rooms(*sizes), *g)
-        return [Row(BACKWARD[self.tiles.out, self.tiles.taps], given)]
+        return [Row(self._backward, given)]
 
     def _tile_floats(self, planes: int) -> int:
         return math.prod(self.tiles.tiles_shape(planes, self.count))
