@@ -10,7 +10,7 @@ CLIENT = """
     kv.init("n", np.zeros(3, np.int32))
     kv.init("w", np.ones(3, np.float32))
     info = kv.keys["w"]
-    kv._submit(kv._requests.init(info, np.full(3, 9, np.float32), lr_mult=1.0, wd_mult=1.0))
+    kv._submit(kv._requests.init((info, np.full(3, 9, np.float32), 1.0, 1.0), blank=False))
     kv.wait()
     kv.pull("w", out := np.empty(3, np.float32))
     assert (out == 1).all(), out  # the repeated init has changed nothing
