@@ -52,12 +52,12 @@ def _move(g: Geometry, weight: int, panels: int, packs: bool) -> None:
                 transpose(panel, LANES, corner, row, channels, used)
                 continue
             for c in range(channels):
-                _move_channel(corner + 4 * c * count, row, panel + 4 * LANES * c, LANES * channels, used, count, packs)
+                move_channel(corner + 4 * c * count, row, panel + 4 * LANES * c, LANES * channels, used, count, packs)
 
 
 @kernel
-def _move_channel(weight: int, row: int, panel: int, line: int, filters: int, count: int, packs: bool) -> None:
-    """The taps of one channel, of at most sixteen filters."""
+def move_channel(weight: int, row: int, panel: int, line: int, filters: int, count: int, packs: bool) -> None:
+    """The taps of one channel, of at most sixteen filters: weight, rows apart, <-> lines of sixteen, lines apart."""
     whole = filters - filters % 4 if count >= 4 else 0
     for k in range(0, count, 4):
         tap = max(min(k, count - 4), 0)  # the last block overlaps the one before

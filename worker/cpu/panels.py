@@ -164,16 +164,29 @@ def _transpose(at: int) -> int:
     """
     source, apart, target, out = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     rows, columns = integer(at, 4), integer(at, 5)
+    # Blocks of four by four numbers, the last of which overlap the ones before.
     whole, far = rows - rows % 4, columns - columns % 4
-    # By blocks, so that each line of the cache is written as a whole before the next one takes its place.
+    # By larger blocks, so that each line of the cache is written as a whole before the next one takes its place.
     for top in range(0, whole, BLOCK):
         for left in range(0, far, BLOCK):
             for row in range(top, min(top + BLOCK, whole), 4):
                 corner, place = source + 4 * (row * apart + left), target + 4 * (left * out + row)
                 transpose_lines(corner, apart, place, out, min(BLOCK, far - left))
-    for row in range(rows):
-        for column in range(far if row < whole else 0, columns):
-            write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))
+    if rows < 4 or columns < 4:
+        for row in range(rows):
+            for column in range(columns):
+                write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))
+        return 0
+    if far < columns:
+        for row in range(0, whole, 4):
+            corner, place = source + 4 * (row * apart + columns - 4), target + 4 * ((columns - 4) * out + row)
+            transpose_lines(corner, apart, place, out, 4)
+    if whole < rows:
+        row = rows - 4
+        transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)
+        if far < columns:
+            corner, place = source + 4 * (row * apart + columns - 4), target + 4 * ((columns - 4) * out + row)
+            transpose_lines(corner, apart, place, out, 4)
     return 0
 
 

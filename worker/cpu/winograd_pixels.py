@@ -10,7 +10,10 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
-from .plane_lanes import LANES, add_row, copy, read_row, write_row
+from .direct_weights import move_channel
+from .lane_rows import add_row, copy, read_row, write_row
+from .panels import address
+from .plane_lanes import LANES
 from .winograd_transforms import (
     outputs_to_tile,
     pixels_to_tile,
@@ -25,7 +28,7 @@ from .winograd_transforms import (
 def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
     """G w G^T: weight (F, C, R, R) -> tiles (T^2, F' / 16, C + 1, 16), sixteen filters at a time."""
     filters, channels = weight.shape[:2]
-    taps, side, flat, made = form[1], len(form), weight.reshape(-1), tiles.ctypes.data
+    taps, side, made = form[1], len(form), tiles.ctypes.data
     _, panels, rows, _ = tiles.shape
     matrix, line = panels * rows * LANES, taps * LANES
     taken, half = np.zeros(taps * line, np.float32), np.empty(side * line, np.float32)
@@ -33,10 +36,8 @@ def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
         lanes = min(LANES, filters - panel * LANES)
         taken[:] = 0  # for lanes behind the last filter
         for c in range(channels):
-            for lane in range(lanes):
-                source = flat[((panel * LANES + lane) * channels + c) * taps * taps :]
-                for k in range(taps * taps):
-                    taken[LANES * k + lane] = source[k]
+            source = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps
+            move_channel(source, channels * taps * taps, address(taken), LANES, lanes, taps * taps, True)
             # G along the columns, all at once, then along each of the rows.
             taps_to_tile(form, taken.ctypes.data, line, half.ctypes.data, line, line)
             for i in range(side):
@@ -48,7 +49,7 @@ def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
 def tiles_to_weight(form: tuple[int, ...], tiles: Array, weight: Array) -> None:
     """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R)."""
     filters, channels = weight.shape[:2]
-    taps, side, flat, given = form[1], len(form), weight.reshape(-1), tiles.ctypes.data
+    taps, side, given = form[1], len(form), tiles.ctypes.data
     _, panels, rows, _ = tiles.shape
     matrix, line = panels * rows * LANES, taps * LANES
     made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
@@ -59,10 +60,8 @@ def tiles_to_weight(form: tuple[int, ...], tiles: Array, weight: Array) -> None:
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 tile_to_taps(form, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
             tile_to_taps(form, half.ctypes.data, line, made.ctypes.data, line, line)
-            for lane in range(min(LANES, filters - panel * LANES)):
-                target = flat[((panel * LANES + lane) * channels + c) * taps * taps :]
-                for k in range(taps * taps):
-                    target[k] = made[LANES * k + lane]
+            target, lanes = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps, filters - panel * LANES
+            move_channel(target, channels * taps * taps, address(made), LANES, min(LANES, lanes), taps * taps, False)
 
 
 @kernel
@@ -106,6 +105,7 @@ def add_tiles_to_image(
     matrix, given = tiles.shape[1] * tiles.shape[2], tiles.ctypes.data
     strip = np.zeros((side, (out * across + overlap) * LANES), np.float32)
     patch, half = np.empty(side * line, np.float32), np.empty(side * line, np.float32)
+    turned = np.empty(LANES * width, np.float32)
     for first in range(0, channels, LANES):
         strip[:] = 0
         for row in range(rows[0], rows[1]):
@@ -124,7 +124,7 @@ def add_tiles_to_image(
             for i in range(out if row + 1 < rows[1] else side):
                 y = out * row + i - pad[0]
                 if 0 <= y < height:
-                    add_row(strip[i, LANES * pad[1] :], image, first, y)
+                    add_row(strip[i, LANES * pad[1] :], image, first, y, turned)
             for i in range(overlap):
                 copy(strip[i + out], strip[i])
             strip[overlap:] = 0

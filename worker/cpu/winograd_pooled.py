@@ -13,7 +13,8 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
-from .plane_lanes import LANES, read_row, write_row
+from .lane_rows import read_row, write_row
+from .plane_lanes import LANES
 from .vectors import lines
 from .winograd_pixels import block_to_tile, tile_to_block
 

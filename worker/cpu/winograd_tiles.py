@@ -17,7 +17,7 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape
-from .panels import address, whole
+from .panels import address, transpose, whole
 from .plane_lanes import LANES, padded
 from .tile_product import LOWEST, list_rows, multiply, product
 
@@ -98,9 +98,10 @@ def transpose_weight(weight: Array, transposed: Array) -> None:
     """Weight's tiles (T^2, F' / 16, C + 1, 16) -> (T^2, C' / 16, F + 1, 16), for the data's gradient."""
     channels, filters = weight.shape[2] - 1, transposed.shape[2] - 1
     for n in range(len(weight)):
-        for panel in range(transposed.shape[1]):
-            first = panel * LANES
-            for f in range(filters):
-                source, line = weight[n, f // LANES], transposed[n, panel, f]
-                for lane in range(LANES):
-                    line[lane] = source[first + lane, f % LANES] if first + lane < channels else np.float32(0)
+        for first in range(0, channels, LANES):
+            lanes = min(LANES, channels - first)
+            if lanes < LANES:
+                transposed[n, first // LANES] = 0
+            for f in range(0, filters, LANES):
+                source, target = address(weight[n, f // LANES, first]), address(transposed[n, first // LANES, f])
+                transpose(source, LANES, target, LANES, lanes, min(LANES, filters - f))
