@@ -137,5 +137,5 @@ class OnStandardError:
 
 
 def text(count: int, total: int) -> str:
-    """What is said while kernel number `count` of `total` is compiled."""
-    return f"compiling kernels, once: {count} of {total}"
+    """What is said while kernel number `count` is compiled; `total` is no more than that until a network is bound."""
+    return f"compiling kernels, once: {count}" + (f" of {total}" if total > count else "")

@@ -75,6 +75,8 @@ class Search:
             return
         self._read.add((function, classes, chosen))
         names = frozenset(_names(function.__code__))
+        for cell in function.__closure__ or ():
+            self._value(cell.cell_contents, classes, chosen, names)
         for name in names:
             if name in function.__globals__:
                 self._value(function.__globals__[name], classes, chosen, names)

@@ -18,6 +18,7 @@ from ...ps import optimizer
 from ...ps.optimizers.base import KNOWN
 from ...ps.update import SMALL
 from ..array import Shape
+from ..context import cpu
 from ..cpu.array_module import NUMPY
 from ..store import kv
 from ..symbols import sym
@@ -35,6 +36,9 @@ def warm() -> float:
     _train(_large_windows(), (32, 8, 8, 8))
     for chosen in ({"optimizer": "nag", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}):
         _train(_layers(), (4, 3), {**chosen, "slices": 2})
+    for mode in ("rnn_relu", "rnn_tanh", "lstm", "gru"):
+        _run(sym.RNN(sym.transpose(sym.Variable("data"), axes=(1, 0, 2)), state_size=4, num_layers=2, mode=mode, p=0.5))
+    _run(sym.Convolution(sym.Variable("data"), kernel=(1, 1), num_filter=16), (2, 16, 8, 8))
     _call_functions()
     _exchange()
     _update()
@@ -73,6 +77,13 @@ def _large_windows() -> Symbol:
     layer = sym.Convolution(layer, kernel=(5, 5), pad=(2, 2), num_filter=8)
     layer = sym.Pooling(sym.Activation(layer, act_type="relu"), kernel=(2, 2), stride=(2, 2), pool_type="max")
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
+
+
+def _run(symbol: Symbol, shape: Shape = (2, 3, 64)) -> None:
+    """A step of a part of a network."""
+    executor = symbol.simple_bind(cpu(), data=shape)
+    executor.forward(is_train=True)
+    executor.backward([np.ones_like(output) for output in executor.outputs])
 
 
 def _layers() -> Symbol:

@@ -15,8 +15,9 @@ ROOT = Path(pushgrad.__file__).parent
 # Runs the command, and tells of each kernel how often a call of it found compiled code and how often it did not, and
 # which kernels its code names: they are compiled with it, and no call of theirs is seen.
 WARMS = """
-import dis, json, runpy, sys
+import json, runpy, sys
 from numba.core.dispatcher import Dispatcher
+from pushgrad.common.expected_kernels import Search
 
 runpy.run_module("pushgrad.worker.commands.warm", run_name="__main__")
 
@@ -24,15 +25,23 @@ def name(kernel):
     return f"{kernel.py_func.__module__}.{kernel.py_func.__name__}"
 
 def named_by(kernel):
-    loads = (step for step in dis.get_instructions(kernel.py_func) if step.opname == "LOAD_GLOBAL")
-    found = (kernel.py_func.__globals__.get(load.argval) for load in loads)
-    return sorted({name(other) for other in found if isinstance(other, Dispatcher)})
+    search = Search()
+    search.begin(kernel)
+    return sorted({name(other) for other in search.take()} - {name(kernel)})
 
-modules = [module for key, module in sys.modules.items() if key.startswith("pushgrad.")]
-kernels = {name(one): one for module in modules for one in vars(module).values() if isinstance(one, Dispatcher)}
-counts = {key: (one.stats.cache_hits, one.stats.cache_misses) for key, one in kernels.items()}
-stats = {key: [sum(hits.values()), sum(misses.values())] for key, (hits, misses) in counts.items()}
-print(json.dumps([stats, {key: named_by(one) for key, one in kernels.items()}]))
+def kernels_in(value):
+    if isinstance(value, Dispatcher):
+        return [value]
+    return [one for held in value.values() for one in kernels_in(held)] if type(value) is dict else []
+
+stats, named = {}, {}
+for module in [module for key, module in sys.modules.items() if key.startswith("pushgrad.")]:
+    for one in kernels_in(dict(vars(module))):  # several of a name where a function makes them
+        found, compiled = stats.get(name(one), (0, 0))
+        more = one.stats.cache_hits.values(), one.stats.cache_misses.values()
+        stats[name(one)] = found + sum(more[0]), compiled + sum(more[1])
+        named.setdefault(name(one), []).extend(named_by(one))
+print(json.dumps([stats, named]))
 """
 
 
