@@ -10,3 +10,8 @@ DEATH = "death"
 def result_file(name: str) -> str:
     """What has come of a function on process `name` (w0); results.py has what is in it."""
     return f"{name}.result"
+
+
+def left_mark(name: str) -> str:
+    """Is there when worker `name` has left the job, whether the scheduler has answered or not."""
+    return f"{name}.left"

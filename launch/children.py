@@ -34,10 +34,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ended:
-    """A process has ended; `code` is as subprocess gives it."""
+    """A process has ended; `code` is as subprocess gives it. `left`: a worker that has left the job before."""
 
     name: str
     code: int
+    left: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ..common.errors import EXIT_FAILURE, EXIT_PEER_LOST, exit_reason
 from .state import Cause, Member, early_exit, exit_cause
 
+SILENT = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
+
 
 @dataclass
 class Evidence:
@@ -83,8 +85,7 @@ class Evidence:
         if self.deserter is not None:
             return early_exit(self.deserter, "before the job was over")
         if scheduler := self._silent_scheduler():
-            remedy = "It is stopped (SIGSTOP) or starved of time, or a firewall cuts it off"
             text = "gave no sign of life, so that all others gave up"
-            return Cause(EXIT_FAILURE, text, scheduler, remedy=remedy, died=True)
+            return Cause(EXIT_FAILURE, text, scheduler, remedy=SILENT, died=True)
         text = "gave up because of another process, but none has failed"  # that one stood still, or the way to it did
         return Cause(EXIT_FAILURE, text, self.gave_up, died=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from ..common.left_files import DEATH
+from ..common.left_files import DEATH, left_mark
 from .children import Ended
 from .keeper import Keeper
 from .orphans import Orphans
@@ -118,7 +118,7 @@ class LocalChildren:
                 # While its group has members, their group id keeps the system from reusing the number.
                 if not lives:
                     self._forget(leader)
-                return Ended(name, code)
+                return Ended(name, code, (self._folder / left_mark(name)).exists())
         return None
 
     def _look(self) -> None:

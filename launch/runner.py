@@ -137,12 +137,12 @@ class Runner:
             case Failed(name, why):
                 self._record.note("not_started", process=name, text=why)
                 self._obey(self._supervisor.failed_to_start(name, why, now))
-            case Ended(name, code):
+            case Ended(name, code, left):
                 self._record.note("exited", process=name, code=code)
                 self._narration.detail(f"{name} ended with {code}")
                 keep(self._job, result_file(name))
                 keep(self._job, NETWORK)  # of a training that was over in a moment
-                self._obey(self._supervisor.exited(name, code, now))
+                self._obey(self._supervisor.exited(name, code, now, left))
             case Lost(names, why):
                 for name in names:
                     self._record.note("lost", process=name, text=why)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..common.errors import EXIT_FAILURE, EXIT_TIMEOUT
 from .ending import FINISH_WAIT, Action, Ending
-from .evidence import Evidence
+from .evidence import SILENT, Evidence
 from .process_plan import ProcessSpec
 from .restarts import Restarts
 from .state import Cause, Member, early_exit
@@ -170,8 +170,8 @@ class Supervisor:
             return []
         return self._fail(early_exit(gone, "without joining the job that other workers have joined"), now)
 
-    def exited(self, name: str, code: int, now: float) -> list[Action]:
-        """Note that a process ended with `code` (-n: killed by signal n).
+    def exited(self, name: str, code: int, now: float, left: bool = False) -> list[Action]:
+        """Note that a process ended with `code` (-n: killed by signal n); `left`: a worker that had left the job.
 
         What the scheduler has said of it before must have been handed to `status` already.
         """
@@ -180,11 +180,11 @@ class Supervisor:
         if self.stopping:
             return self._workers_left(now)
         if code == 0:
-            return self._ended_well(member, now)
+            return self._ended_well(member, now, left)
         self._evidence.note_failure(member)
         return self._settle(now) if self._evidence.is_clear() else self._await_cause(now)
 
-    def _ended_well(self, member: Member, now: float) -> list[Action]:
+    def _ended_well(self, member: Member, now: float, left: bool) -> list[Action]:
         if member.spec.role != "worker":
             if self._partial:  # it knows when the whole job is over
                 return self._finish(now) if not self.workers else []
@@ -194,12 +194,19 @@ class Supervisor:
             self._evidence.deserter = self._evidence.deserter or member
             return self._settle(now) if self._evidence.is_clear() else self._await_cause(now)
         if member.inside:
-            return self._left_behind(member, now)
+            return self._unanswered(member, now) if left else self._left_behind(member, now)
         if not member.joined and any(m.joined for m in self.workers):
             return self._missing(now)
         if self._evidence.is_clear():
             return self._settle(now)
         return self._finish(now) if all(m.code == 0 for m in self.workers) else []
+
+    def _unanswered(self, member: Member, now: float) -> list[Action]:
+        """A worker has done its work and left, but the scheduler has not answered for as long as its lease."""
+        if self._evidence.suspect is not None:
+            return self._left_behind(member, now)
+        text = f"gave no sign of life when {member.spec.name} left"
+        return self._fail(Cause(EXIT_FAILURE, text, self.members.get("sched"), remedy=SILENT, died=True), now)
 
     def _left_behind(self, member: Member, now: float) -> list[Action]:
         """A worker has ended with 0 while the others still count on it, or a wrapper hides its exit code."""

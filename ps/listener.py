@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import socket as network
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,8 @@ def _accepted_at(fd: int) -> tuple[str | None, int]:
     The file belongs to ZeroMQ's thread, which may close it meanwhile.
     """
     try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):  # such as an output that nobody reads any more
+            return None, 0
         # A copy of our own: closing it does not close the connection.
         with network.socket(fileno=os.dup(fd)) as probe:
             name, inode = probe.getsockname(), os.fstat(probe.fileno()).st_ino

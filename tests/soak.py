@@ -115,7 +115,8 @@ class Job:
         try:
             signal.pidfd_send_signal(handle, signal.SIGSTOP)
             time.sleep(seconds)
-            signal.pidfd_send_signal(handle, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # the job has restarted, or ended, because of it
+                signal.pidfd_send_signal(handle, signal.SIGCONT)
         finally:
             os.close(handle)
         return f"stop {name} {seconds:.1f} s"

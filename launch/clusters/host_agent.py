@@ -106,7 +106,7 @@ class Agent:
             self._tell_status()  # what it told the scheduler before its end comes before its end
             self._send_left(NETWORK)
             self._send_left(result_file(ended.name))
-            self._link.send("ended", name=ended.name, code=ended.code)
+            self._link.send("ended", name=ended.name, code=ended.code, left=ended.left)
 
     def _send_left(self, name: str) -> None:
         """A file that a worker has left, piece by piece."""

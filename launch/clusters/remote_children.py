@@ -217,7 +217,7 @@ class RemoteChildren:
     def _on_ended(self, station: Station, message: Message) -> None:
         """What the process told the scheduler before comes by another way if that is on another host: ask for it."""
         self._running.discard(message["name"])
-        ended = Ended(message["name"], message["code"])
+        ended = Ended(message["name"], message["code"], message["left"])
         if station is self._scheduler:
             self._news.append(ended)
             return

@@ -64,6 +64,15 @@ def test_who_misses_a_scheduler_that_goes_on_later_counts_as_lost():
     assert supervisor.cause.text == "gave up because of another process, but none has failed"
 
 
+def test_a_scheduler_that_does_not_answer_a_worker_that_leaves_counts_as_lost():
+    """It stands still for longer than a lease just when the training ends: the worker then ends well by itself."""
+    supervisor = supervised(able())
+    assert supervisor.exited("w1", 0, 101.0, left=True) == [Action.KILL] and supervisor.again
+    assert (supervisor.cause.member.spec.name, supervisor.cause.text) == ("sched", "gave no sign of life when w1 left")
+    supervisor = supervised(able())
+    assert supervisor.exited("w1", 0, 101.0) == [Action.TERM] and not supervisor.again, "its script has ended early"
+
+
 def test_an_error_of_the_script_is_no_death():
     supervisor = supervised(able(9))
     assert supervisor.exited("w1", 1, 101.0) == [Action.TERM] and not supervisor.again

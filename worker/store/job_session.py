@@ -17,6 +17,7 @@ from typing import NoReturn
 from ...common.channel import context_for
 from ...common.errors import EXIT_FAILURE, JobError, PeerLost, exit_reason
 from ...common.job import JobEnv
+from ...common.left_files import left_mark
 from ...common.link import Link
 from ...common.messages import Fail, Progress, Resumable, Welcome
 from ...common.network import Network
@@ -243,7 +244,7 @@ def _mark_of(env: JobEnv) -> Path | None:
     `launch` makes a folder for each job anew.
     """
     launched = os.environ.get("PUSHGRAD_LAUNCHED") and env.job_dir is not None and env.rank is not None
-    return Path(str(env.job_dir), f"worker{env.rank}-left") if launched else None
+    return Path(str(env.job_dir), left_mark(f"w{env.rank}")) if launched else None
 
 
 def _words(text: str) -> str:
