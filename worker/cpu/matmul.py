@@ -13,7 +13,8 @@ from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES
 from .scratch import scratch
-from .tile_product import LOWEST, ROOM, product
+from .strided_product import ROOM, product
+from .tile_product import LOWEST
 
 
 def matmul(

@@ -10,7 +10,8 @@ from ...common.jit import kernel
 from ..array import Array
 from .panels import read, whole, write
 from .plane_lanes import LANES
-from .tile_product import LOWEST, ROOM, product
+from .strided_product import ROOM, product
+from .tile_product import LOWEST
 
 
 def add_product_row(left: Array, right: Array, out: Array) -> Row:

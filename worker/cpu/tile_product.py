@@ -1,8 +1,7 @@
-"""Products of matrices on register tiles of our own, inside kernels.
+"""Products of matrices on register tiles of our own, inside kernels, for factors that lie well already.
 
-`multiply` takes factors that lie well already; `product` takes any, and copies the parts under work into panels in the
-cache. Each number of a product is one chain of fused multiply-adds in the order of the inner axis: how the work is cut
-changes no bit.
+Each number of a product is one chain of fused multiply-adds in the order of the inner axis: how the work is cut changes
+no bit.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numba.core import types
 
 from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
-from .panels import pack, whole, write, write_address
+from .panels import write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
 from .vectors import WIDTH
@@ -26,12 +25,7 @@ TOGETHER = 3  # tiles that share panels of B while those are in the first-level 
 _tile, _low_tile = register_tile(ROWS, PANELS), register_tile(FEW_ROWS, PANELS)
 _slim_tile, _slim_low_tile = register_tile(ROWS, 1), register_tile(FEW_ROWS, 1)
 
-DEPTH = 256  # of parts: the rows of one factor and a panel of the other fit the first-level cache
-PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
-MOST_ROWS = 4096  # of a part of A, where the inner axis is short
-# Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, and where rows
-# are.
-ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS
+DEPTH = 256  # of parts of the inner axis: rows of one factor and panels of the other fit the first-level cache
 LOWEST = np.float32(-np.inf)
 Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py describes it
 
@@ -116,78 +110,9 @@ def _rows(
         s, c = s + 4 * height * s_strides[0], c + 4 * height * c_strides[0]
 
 
-@kernel
-def _share(size: int, most: int) -> int:
-    """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
-    most = most // LANES * LANES
-    parts = (size + most - 1) // most
-    return ((size + parts - 1) // parts + LANES - 1) // LANES * LANES
-
-
-@kernel
-def _list_lanes(depth: int, lanes: int, table: int) -> None:
-    """As `list_rows`, where rows are lanes of packed panels."""
-    for number in range((lanes + LANES - 1) // LANES * LANES):
-        lane = min(number, lanes - 1)
-        write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)
-
-
 _types: Any = types  # which has no annotations
-_INT, _PAIR, _SHAPE = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 3)
+_INT, _PAIR = types.int64, _types.UniTuple(types.int64, 2)
 multiply = outlined(
     "pushgrad_multiply", _multiply,
     _types.UniTuple(_INT, 6), _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _PAIR, types.float32,
-)  # fmt: skip
-
-
-@kernel
-def _product(at: int) -> int:
-    """C = max(S + A B, least), with addresses of float32 and strides in floats.
-
-    The arguments are (a, a_strides, b, b_strides, s, s_strides, c, c_strides, (rows, columns, depth), least, room). A
-    and B have any strides, from row to row and from column to column. S and C are as in `multiply`: the panels of a
-    plain matrix are 16 floats apart, and with strides (0, 16) S is one row that all rows of C begin with. With `s` = 0
-    they begin with zeros. `room` is the address of ROOM floats.
-    """
-    a, b, s, c, room = integer(at, 0), integer(at, 3), integer(at, 6), integer(at, 9), integer(at, 16)
-    a_strides, b_strides = (integer(at, 1), integer(at, 2)), (integer(at, 4), integer(at, 5))
-    s_strides, c_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
-    rows, columns, depth = integer(at, 12), integer(at, 13), integer(at, 14)
-    least = np.float32(real(at, 15))
-    deep = min(DEPTH, depth)
-    tall = _share(rows, min(PART_A // deep, MOST_ROWS))
-    wide = _share(columns, PART_B // deep)
-    panels, left = room, room + 4 * (PART_B + LANES)
-    zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
-    for lane in range(LANES):
-        write(zeros + 4 * lane, np.float32(0))
-    if s == 0:
-        s, s_strides = zeros, (0, 0)
-    for column in range(0, columns, wide):
-        across = min(wide, columns - column)
-        for k in range(0, depth, deep):
-            inner = min(deep, depth - k)
-            pack(b + 4 * (k * b_strides[0] + column * b_strides[1]), b_strides, inner, across, panels)
-            for row in range(0, rows, tall):
-                down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
-                if a_strides[1] == 1:
-                    list_rows(a_strides[0], down, table)
-                    lines = (part, table, zeros, whole(1), inner, whole(1))
-                else:
-                    pack(part, (a_strides[1], a_strides[0]), inner, down, left)
-                    _list_lanes(inner, down, table)
-                    lines = (left, table, zeros, whole(1), inner, whole(LANES))
-                out = c + 4 * (row * c_strides[0] + column // LANES * c_strides[1])
-                start, starts = out, c_strides
-                if k == 0:
-                    start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
-                floor = least if k + inner == depth else LOWEST
-                strides = (whole(LANES), LANES * inner)
-                multiply(lines, panels, strides, start, starts, out, c_strides, (down, across), floor)
-    return 0
-
-
-product = outlined(
-    "pushgrad_product", _product,
-    _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _INT, _PAIR, _SHAPE, types.float32, _INT,
 )  # fmt: skip

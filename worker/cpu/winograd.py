@@ -21,7 +21,7 @@ from .activation import activation_row, slope_function
 from .direct_geometry import geometry, pooled_plane
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, rooms
-from .tile_product import ROOM
+from .strided_product import ROOM
 from .winograd_passes import BACKWARD, FORWARD
 from .winograd_pixels import weight_to_tiles
 from .winograd_tiles import Tiles

@@ -19,7 +19,8 @@ from ...common.jit import kernel
 from ..array import Array, Shape
 from .panels import address, transpose, whole
 from .plane_lanes import LANES, padded
-from .tile_product import LOWEST, list_rows, multiply, product
+from .strided_product import product
+from .tile_product import LOWEST, list_rows, multiply
 
 # Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
 WIDE = 256

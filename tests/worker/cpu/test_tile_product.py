@@ -57,8 +57,12 @@ def test_products_of_any_number_of_rows(rows):
     np.testing.assert_allclose(np.concatenate(out, axis=1), 2 * expected, rtol=1e-5, atol=1e-5)
 
 
-# The last two are cut into parts: by the inner axis and by columns, by the inner axis and by rows.
-SHAPES = [(1, 1, 1), (3, 5, 7), (6, 16, 4), (17, 33, 19), (20, 10, 300), (5, 700, 257), (700, 18, 530)]
+# The last two are cut into parts: by the inner axis and by columns, by the inner axis and by rows. Those of 7, 16 and
+# 30 rows are computed by way of their transposes.
+SHAPES = [
+    (1, 1, 1), (7, 150, 300), (16, 1100, 20), (30, 2100, 40), (3, 5, 7), (6, 16, 4), (17, 33, 19), (20, 10, 300),
+    (5, 700, 257), (700, 18, 530),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("turned", ["", "left", "right", "both"])
