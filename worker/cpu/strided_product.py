@@ -39,8 +39,8 @@ def _product(at: int) -> int:
     s_strides, c_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
     rows, columns, least = integer(at, 12), integer(at, 13), np.float32(real(at, 15))
     shape = (rows, columns, integer(at, 14))
-    # With few rows, packing B would take as long as multiplying. Where the columns of B are runs of memory, its transpose
-    # needs no packing: C^T = B^T A^T.
+    # With few rows, packing B would take as long as multiplying. Where the columns of B are runs of memory, its
+    # transpose needs no packing: C^T = B^T A^T.
     is_run = b_strides[0] == 1 and columns >= 4 * FEW
     if is_run and (4 < rows <= LANES or FEW - LANES // 2 < rows <= FEW):
         _turned(a, a_strides, b, b_strides, s, s_strides, c, c_strides, shape, least, room)
