@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.common.call_table import Room, Row, Table, in_python
+from pushgrad.common.call_table import Room, Row, Table, WorkingMemory, in_python
 from pushgrad.common.compiled_calls import count_down, integer, line, matrix, real
 from pushgrad.common.jit import kernel
 
@@ -93,6 +93,16 @@ def test_rows_share_room_that_begins_on_a_cache_line():
     found = np.full((3, 2), -1, np.float32)
     Table([Row(place, (found[0], Room(6))), Row(place, (found[1], Room(100))), Row(place, (found[2], None))]).run()
     np.testing.assert_array_equal(found, [[0, 3], [0, 3], [0, -1]])
+
+
+def test_tables_share_memory_and_keep_what_they_have():
+    memory, found = WorkingMemory(), np.full((2, 2), -1, np.float32)
+    small = Table([Row(place, (found[0], Room(6)))], memory)
+    large = Table([Row(place, (found[1], Room(100_000)))], memory)  # more than there was
+    assert memory.at_least(1000) is memory.at_least(50_000)
+    large.run()
+    small.run()
+    np.testing.assert_array_equal(found, [[0, 3], [0, 3]])
 
 
 def test_an_empty_table():
