@@ -6,7 +6,6 @@ Such a function is a `kernel` of one address, at which its arguments lie, 8 byte
 
 from __future__ import annotations
 
-import threading
 from functools import cache
 from inspect import Parameter, Signature
 from typing import Any
@@ -16,7 +15,7 @@ from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .jit import kernel
+from .jit import define, kernel, to_define
 
 _INT, _DOUBLE = ir.IntType(64), ir.DoubleType()
 _types: Any = types  # neither has annotations
@@ -30,7 +29,6 @@ def address_of(function: Any) -> int:
 
     It is never freed.
     """
-    define()
     signature = (types.int64,)
     function.compile(signature)
     made = function.get_compile_result(types.int64(*signature))
@@ -90,7 +88,7 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
     each of them; `name` is how they find it, also where they come from the cache. Numbers of tuples lie one after the
     other, and floats are in double precision, as `Row` has them.
     """
-    _undefined.append((name, function))
+    to_define.append(lambda: binding.add_symbol(name, address_of(function)))
 
     def enter(context: Any, *given: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
@@ -111,21 +109,6 @@ def outlined(name: str, function: Any, *kinds: Any) -> Any:
     made: Any = intrinsic(enter)
     made.outlined_kernel = function  # for those who want to know what will be compiled
     return made
-
-
-_undefined: list[tuple[str, Any]] = []  # outlined functions whose names the linker does not know yet
-_defining = threading.RLock()
-
-
-def define() -> None:
-    """Have what `outlined` has made compiled, or loaded from the cache. Needed before anything is loaded that calls it.
-
-    `address_of` does so. Whoever calls a kernel as numba's dispatcher, not by its address, does it before.
-    """
-    with _defining:
-        while _undefined:
-            name, function = _undefined.pop()
-            binding.add_symbol(name, address_of(function))
 
 
 def _flat(build: ir.IRBuilder, kind: Any, given: Any) -> list[Any]:

@@ -19,7 +19,15 @@ from . import compiling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_naming = threading.Lock()
+_naming, _defining = threading.Lock(), threading.RLock()
+to_define: list[Callable[[], None]] = []  # what tells the linker of functions that kernels call by name
+
+
+def define() -> None:
+    """Tell the linker of such functions: needed before code is loaded, or made, that calls one."""
+    with _defining:
+        while to_define:
+            to_define.pop()()
 
 
 @lru_cache(maxsize=1)
@@ -92,6 +100,7 @@ def _cache_type() -> Any:
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             this: Any = self  # numba's methods have no annotations
             rtsys.initialize(target_context)
+            define()
             with this._guard_against_spurious_io_errors():
                 return this._load_overload(sig, target_context)
 

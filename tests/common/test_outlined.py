@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -30,17 +32,20 @@ def twice(at):
     return 0
 
 found = np.zeros(3, np.float32)
-Table([Row(twice, (found,))]).run()
+if sys.argv[1] == "table":
+    Table([Row(twice, (found,))]).run()
+else:
+    arguments = np.array([found.ctypes.data])
+    twice(arguments.ctypes.data)
 print(*found, len(twice.stats.cache_hits), len(_add.stats.cache_hits))
 """
 
 
-def test_an_outlined_kernel_is_found_by_those_that_call_it(tmp_path):
+@pytest.mark.parametrize("how", ["table", "dispatcher"])
+def test_an_outlined_kernel_is_found_by_those_that_call_it(tmp_path, how):
     script = tmp_path / "calls.py"
     script.write_text(SCRIPT.format(folder=str(tmp_path)))
     environ = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    runs = [
-        subprocess.run([sys.executable, script], env=environ, capture_output=True, text=True, timeout=100, check=True)
-        for _ in range(2)
-    ]
+    argv, options = [sys.executable, script, how], {"capture_output": True, "text": True, "timeout": 100, "check": True}
+    runs = [subprocess.run(argv, env=environ, **options) for _ in range(2)]
     assert [run.stdout for run in runs] == ["10.0 0.5 -1.0 0 0\n", "10.0 0.5 -1.0 1 1\n"]

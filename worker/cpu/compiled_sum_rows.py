@@ -5,6 +5,8 @@ from __future__ import annotations
 from ...common.compiled_calls import count_down, integer, line
 from ...common.jit import kernel
 
+STRETCH = 1024  # numbers
+
 
 @kernel
 def add(at: int) -> int:
@@ -12,6 +14,20 @@ def add(at: int) -> int:
     total, addend = line(integer(at, 0), integer(at, 2)), line(integer(at, 1), integer(at, 2))
     for i in range(total.size):
         total[i] += addend[i]
+    return 0
+
+
+@kernel
+def add_pairs(at: int) -> int:
+    """total += addend for each pair, stretch by stretch: sums are in the cache when they are added themselves."""
+    count, size = integer(at, 0), integer(at, 1)
+    for begin in range(0, size, STRETCH):
+        length = min(STRETCH, size - begin)
+        for k in range(count):
+            total = line(integer(at, 2 + 2 * k) + 4 * begin, length)
+            addend = line(integer(at, 3 + 2 * k) + 4 * begin, length)
+            for i in range(length):
+                total[i] += addend[i]
     return 0
 
 

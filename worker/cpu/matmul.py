@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.call_table import Room, Row
-from ...common.compiled_calls import define, integer
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
 from .plane_lanes import LANES
@@ -35,7 +35,6 @@ def matmul(
     `out` does not have it, they should be added. With four axes, `out` is (products, panels, M, 16).
     """
     given = [*_arguments(left, right, out, first, rectified, adds), scratch("product", (ROOM,))]
-    define()
     packed = np.array([_address(one) if isinstance(one, np.ndarray) else one or 0 for one in given], np.int64)
     _products(_address(packed))
 

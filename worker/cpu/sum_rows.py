@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -18,6 +19,15 @@ def add_row(total: Array, addend: Array) -> Row:
     from .compiled_sum_rows import add
 
     return Row(add, (total, addend, total.size))
+
+
+def add_rows(pairs: Sequence[tuple[Array, Array]]) -> list[Row]:
+    """Rows that do what an `add_row` of each (total, addend) does, in this order; all arrays have one shape."""
+    if not pairs or pairs[0][0].dtype != np.float32:
+        return [add_row(*pair) for pair in pairs]
+    from .compiled_sum_rows import add_pairs
+
+    return [Row(add_pairs, (len(pairs), pairs[0][0].size, *chain.from_iterable(pairs)))]
 
 
 def _add(total: Array, addend: Array) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = 64  # in a slice: fewer do not make up for the weight's transform
+FEWEST_TILES = {3: 64, 5: 16}  # in a slice, by taps: fewer do not make up for the weight's transform
 FEWEST_IN_BAND = 96  # where the weight's tiles are not in the cache, as every band reads them
 
 
@@ -50,7 +50,7 @@ def pays(op: Any, data: Shape, out: Shape) -> bool:
     ):
         return False
     side = 2 if op.kernel[0] == 3 else 4
-    return bool(out[0] * -(-out[2] // side) * -(-out[3] // side) >= FEWEST_TILES)
+    return bool(out[0] * -(-out[2] // side) * -(-out[3] // side) >= FEWEST_TILES[op.kernel[0]])
 
 
 def tiles_for(taps: int, out: Shape) -> Tiles:

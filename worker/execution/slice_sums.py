@@ -14,7 +14,7 @@ import numpy as np
 from ...common.call_table import Row, in_python
 from ...common.slices import tree_reduce
 from ..array import Array, add_into, aligned_zeros
-from ..cpu.sum_rows import add_row, countdown_row
+from ..cpu.sum_rows import add_row, add_rows, countdown_row
 
 
 class SliceSums:
@@ -93,15 +93,15 @@ class SliceSums:
 
     def rows(self, name: str) -> list[Row]:
         """What `deliver` does, as rows of a table of calls."""
-        sums: list[Row] = []
+        pairs: list[tuple[Array, Array]] = []
 
         def add(left: Array, right: Array) -> Array:
-            sums.append(add_row(left, right))
+            pairs.append((left, right))
             return left
 
         if self._is_summed(name):
             tree_reduce([part[name] for part in self.parts], add)
-        last = [*sums, *self._final_rows(name)]
+        last = [*add_rows(pairs), *self._final_rows(name)]
         place = self._places[name]
         return [countdown_row(self._counters[place : place + 1], len(last)), *last]
 

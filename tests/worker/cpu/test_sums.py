@@ -6,6 +6,8 @@ import numba
 import numpy as np
 import pytest
 
+from pushgrad.common.call_table import Table
+from pushgrad.worker.cpu.sum_rows import add_rows
 from pushgrad.worker.cpu.sums import sum_over, sum_pixels
 from pushgrad.worker.cpu.vector_loops import LANES, largest, summed
 
@@ -84,3 +86,15 @@ def test_no_rows_sum_to_zero():
     out = np.full(5, np.nan, np.float32)
     sum_pixels(normal(0, 5, 6), out)
     assert (out == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 1024, 2500])
+def test_rows_add_pairs_in_their_order(size, dtype):
+    arrays = np.random.default_rng(size).standard_normal((5, size)).astype(dtype)
+    expected = ((arrays[0] + arrays[1]) + (arrays[2] + arrays[3])) + arrays[4]
+    Table(
+        add_rows([(arrays[0], arrays[1]), (arrays[2], arrays[3]), (arrays[0], arrays[2]), (arrays[0], arrays[4])])
+    ).run()
+    assert np.array_equal(arrays[0], expected)
+    Table(add_rows([])).run()
