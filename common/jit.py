@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from . import compiling
+
+KERNELS = ("common", "ps", "worker/cpu")  # where those are that others call
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,24 +90,40 @@ def kernel(function: F) -> F:
 
 @lru_cache(maxsize=1)
 def _cache_type() -> Any:
-    """numba's cache, without what numba loads before it looks there.
+    """numba's cache, without what numba loads before it looks there, and emptied when any of our sources changes.
 
-    That is all that it knows of Python and numpy: a third of what a process costs until its first kernel runs, and only
-    the compiler needs it, which loads it by itself. Compiled code needs no more than numba's runtime, by address: so it
-    is from numba 0.60 to 0.68.
+    The former is all that numba knows of Python and numpy: a third of what a process costs until its first kernel runs,
+    and only the compiler needs it, which loads it by itself. Compiled code needs no more than numba's runtime, by
+    address: so it is from numba 0.60 to 0.68. As to the latter, numba looks at a kernel's own file alone, but kernels
+    hold what they call, or call it by name with arguments that both must see alike.
     """
-    from numba.core.caching import FunctionCache
+    from numba.core.caching import FunctionCache, IndexDataCacheFile
     from numba.core.runtime.nrt import rtsys
 
     class Cache(FunctionCache):
-        def load_overload(self, sig: Any, target_context: Any) -> Any:
+        def __init__(self, function: Any) -> None:
+            super().__init__(function)  # type: ignore[no-untyped-call]
             this: Any = self  # numba's methods have no annotations
+            stamp = (this._impl.locator.get_source_stamp(), sources_stamp())
+            this._cache_file = IndexDataCacheFile(this._cache_path, this._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
+
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            this: Any = self
             rtsys.initialize(target_context)
             define()
             with this._guard_against_spurious_io_errors():
                 return this._load_overload(sig, target_context)
 
     return Cache
+
+
+@lru_cache(maxsize=1)
+def sources_stamp() -> int:
+    """A number that changes when a source does that kernels are made of."""
+    root = Path(__file__).parents[1]
+    files = sorted(file for room in KERNELS for file in (root / room).rglob("*.py"))
+    stats = [(str(file), file.stat()) for file in files]
+    return zlib.crc32(repr([(name, one.st_mtime_ns, one.st_size) for name, one in stats]).encode())
 
 
 @contextmanager

@@ -14,25 +14,27 @@ from turns import Turns, task
 
 import pushgrad as mx
 from pushgrad.common.jit import kernel
-from pushgrad.worker.cpu.register_tile import register_tile
-from pushgrad.worker.cpu.tile_product import LANES, ROWS
+from pushgrad.worker.cpu.plane_lanes import LANES
+from pushgrad.worker.cpu.tile_product import PANELS, ROWS, list_rows, multiply
 from pushgrad.worker.graphs.operation_counts import operations
 
 DEPTH, TILES = 256, 200_000
 THREADS = int(os.environ["OMP_NUM_THREADS"])
-tile = register_tile(ROWS, LANES)
 
 
 @kernel
-def multiply(lines: int, b: int, start: int, c: int, times: int) -> None:
+def repeat(a: int, rows: int, offsets: int, b: int, c: int, times: int) -> None:
+    list_rows(DEPTH, ROWS, rows)
+    left, strides, panel = (a, rows, offsets, 1, DEPTH, 1), (LANES, ROWS * LANES), (LANES, DEPTH * LANES)
     for _ in range(times):
-        tile(lines, 1, b, LANES, start, 0, c, LANES, ROWS, DEPTH, np.float32(-np.inf))
+        multiply(left, b, panel, c, strides, c, strides, (ROWS, PANELS * LANES), np.float32(-np.inf))
 
 
 def loop(_):
-    a, b, start, c = (np.ones(shape, np.float32) for shape in ((ROWS, DEPTH), (DEPTH, LANES), LANES, (ROWS, LANES)))
-    lines = np.array([row.ctypes.data for row in a])
-    multiply(lines.ctypes.data, b.ctypes.data, start.ctypes.data, c.ctypes.data, TILES)
+    shapes = (ROWS, DEPTH), (PANELS, DEPTH, LANES), (PANELS, ROWS, LANES)
+    a, b, c = (np.ones(shape, np.float32) for shape in shapes)
+    rows, offsets = np.empty(ROWS + LANES, np.int64), np.zeros(1, np.int64)
+    repeat(*(array.ctypes.data for array in (a, rows, offsets, b, c)), TILES)
 
 
 def training_flop(symbol, shape):
@@ -59,5 +61,5 @@ with ThreadPoolExecutor(THREADS) as threads:
     while turns.wait():
         started = time.perf_counter()
         list(threads.map(loop, range(THREADS)))
-        rate = THREADS * TILES * 2 * ROWS * LANES * DEPTH / (time.perf_counter() - started)
+        rate = THREADS * TILES * 2 * ROWS * PANELS * LANES * DEPTH / (time.perf_counter() - started)
         turns.send(flop / rate)

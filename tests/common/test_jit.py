@@ -68,6 +68,16 @@ def test_kernels_are_kept_where_the_environment_says(tmp_path, given):
     assert [path.name.split("-")[0] for path in folder.rglob("*.nbi")] == ["loops.doubled"]
 
 
+def test_kernels_are_compiled_again_when_any_source_of_kernels_has_changed(tmp_path):
+    (tmp_path / "loops.py").write_text(LOOPS)
+    code = "    import sys; from pushgrad.common import jit; jit.sources_stamp = lambda: sys.argv[2]\n" + COMPILE
+    found = [
+        json.loads(run(code, str(tmp_path), stamp, NUMBA_CACHE_DIR=str(tmp_path / "cache")))[0]
+        for stamp in ("before", "before", "after", "after")
+    ]
+    assert found == [1, 0, 1, 0]
+
+
 @pytest.mark.parametrize("bait", ["open folder", "another's folder", "another's link"])
 def test_kernels_are_not_taken_from_where_others_can_put_them(tmp_path, bait):
     if bait != "open folder" and os.geteuid() != 0:
