@@ -37,7 +37,7 @@ def draw(name: str) -> None:
         drawn, [f"{ratio:.2f}" for ratio in ratios], padding=4, fontsize=9, bbox={"color": "white", "pad": 1}
     )
     axes.axvline(1, color="black", linewidth=1, linestyle="--")
-    axes.set_xlabel("time of the peer / time of pushgrad (beyond the dashed line, pushgrad is faster)")
+    axes.set_xlabel("time of the peer / time of pushgrad\nbeyond the dashed line, pushgrad is faster")
     axes.tick_params(axis="y", labelsize=8.5, length=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(0, max(ratios) * 1.08)
