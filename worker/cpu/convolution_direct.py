@@ -15,9 +15,9 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
+from .convolution_geometry import geometry, geometry_at, pooled_plane, span
 from .direct_data_gradient import data_gradient, frame
 from .direct_forward import forward
-from .direct_geometry import geometry, geometry_at, pooled_plane, span
 from .direct_weight_gradient import parameter_gradients
 from .direct_weights import pack_weight
 from .panels import whole

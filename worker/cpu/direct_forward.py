@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from .direct_geometry import Geometry, across, geometry_at, list_runs, list_windows, pooled_plane, run_length, span
+from .convolution_geometry import Geometry, across, geometry_at, list_runs, list_windows, pooled_plane, run_length, span
 from .direct_weights import group_floats, panel_floats
 from .panels import transpose, whole
 from .pixel_pooling import pool_pixels

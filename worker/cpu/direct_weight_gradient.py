@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.compiled_calls import call, integer, line
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from ..array import Array
+from .convolution_geometry import Geometry, across, geometry_at, list_taps, pooled_plane, span
 from .direct_forward import clear, read_images
-from .direct_geometry import Geometry, across, geometry_at, list_taps, pooled_plane, span
 from .direct_weights import group_floats, panel_floats, unpack_weight
-from .panels import transpose, whole, write_address
-from .pixel_pooling import unpool_pixels
+from .output_gradient import add_sums, read_gradient, sloped
+from .panels import whole, write_address
 from .plane_lanes import LANES
-from .sums import sum_line
 from .tile_product import DEPTH, LOWEST, multiply
 
 
@@ -42,37 +40,6 @@ def add_weight_gradient(
             factor, shape = grad + 4 * (run * g.out_width * g.filters + group * filters), (taps, filters)
             begun, steps = (zeros, (whole(0), whole(0))) if is_first and run == 0 else (made, strides)
             multiply(left, factor, (g.filters, whole(LANES)), begun, steps, made, strides, shape, LOWEST)
-
-
-@kernel
-def sloped(g: Geometry, slope: int, out: int, grad: int, count: int, lists: int, room: int) -> int:
-    """Where grad (count, F, ...), of the output, times the activation's slope is: `room`, or `grad` if `slope` is 0.
-
-    `slope` is the address of a function as of `activation.slope_row`, and `out` that of the activation's output.
-    """
-    if slope == 0:
-        return grad
-    write_address(lists, out)
-    write_address(lists + 8, grad)
-    write_address(lists + 16, room)
-    write_address(lists + 24, count * g.filters * pooled_plane(g))
-    call(slope, lists)
-    return room
-
-
-@kernel
-def read_gradient(g: Geometry, grad: int, count: int, top: int, rows: int, winner: int, room: int, pixels: int) -> None:
-    """Grad (count, F, ...) of the output -> pixels (count * rows * OW, F), for rows of the output before pooling.
-
-    What is pooled has all rows; `room` takes its pixels.
-    """
-    plane, taken = pooled_plane(g), pooled_plane(g) if winner else rows * g.out_width
-    target = room if winner else pixels
-    for i in range(count):
-        source = grad + 4 * (i * g.filters * plane + top * g.out_width)
-        transpose(source, plane, target + 4 * i * taken * g.filters, g.filters, g.filters, taken)
-    if winner:
-        unpool_pixels(g, room, count, winner, pixels)
 
 
 @kernel
@@ -105,12 +72,3 @@ def parameter_gradients(at: int) -> int:
         for f in range(g.filters):
             total_[f] = sums[f]
     return 0
-
-
-@kernel
-def add_sums(g: Geometry, grad: int, count: int, sums: Array) -> None:
-    """Sums (F,) += those of grad (count, F, ...)."""
-    plane = pooled_plane(g)
-    for i in range(count):
-        for f in range(g.filters):
-            sums[f] += sum_line(grad + 4 * (i * g.filters + f) * plane, plane)

@@ -7,7 +7,7 @@ which those that do not exist are left as they are. Blocks of four by four numbe
 from __future__ import annotations
 
 from ...common.jit import kernel
-from .direct_geometry import Geometry, taps
+from .convolution_geometry import Geometry, taps
 from .panels import read, transpose, transpose_lines, write
 from .plane_lanes import LANES
 

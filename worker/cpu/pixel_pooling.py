@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.compiled_calls import line
 from ...common.jit import kernel
-from .direct_geometry import Geometry, pooled_plane
+from .convolution_geometry import Geometry, pooled_plane
 from .winner_lines import give_to_winner, largest
 
 

@@ -21,6 +21,8 @@ TURNED = 1024  # columns of a part of the transposed product
 # and a part of the transposed product.
 ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS + TURNED * FEW
 
+Matrix = tuple[int, int, int]  # an address, and the strides in floats
+
 _types: Any = types  # which has no annotations
 _INT, _PAIR, _SHAPE = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 3)
 
@@ -34,64 +36,49 @@ def _product(at: int) -> int:
     plain matrix are 16 floats apart, and with strides (0, 16) S is one row that all rows of C begin with. With `s` = 0
     they begin with zeros. `room` is the address of ROOM floats.
     """
-    a, b, s, c, room = integer(at, 0), integer(at, 3), integer(at, 6), integer(at, 9), integer(at, 16)
-    a_strides, b_strides = (integer(at, 1), integer(at, 2)), (integer(at, 4), integer(at, 5))
-    s_strides, c_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
+    a, b = _matrix(at, 0), _matrix(at, 3)
+    s, c, room = _matrix(at, 6), _matrix(at, 9), integer(at, 16)
     rows, columns, least = integer(at, 12), integer(at, 13), np.float32(real(at, 15))
     shape = (rows, columns, integer(at, 14))
     # With few rows, packing B would take as long as multiplying. Where the columns of B are runs of memory, its
     # transpose needs no packing: C^T = B^T A^T.
-    is_run = b_strides[0] == 1 and columns >= 4 * FEW
+    is_run = b[1] == 1 and columns >= 4 * FEW
     if is_run and (4 < rows <= LANES or FEW - LANES // 2 < rows <= FEW):
-        _turned(a, a_strides, b, b_strides, s, s_strides, c, c_strides, shape, least, room)
+        _turned(a, b, s, c, shape, least, room)
     else:
-        _parts(a, a_strides, b, b_strides, s, s_strides, c, c_strides, shape, least, room)
+        _parts(a, b, s, c, shape, least, room)
     return 0
 
 
 @kernel
+def _matrix(at: int, first: int) -> Matrix:
+    """The matrix among the arguments at an address, from number `first` on."""
+    return integer(at, first), integer(at, first + 1), integer(at, first + 2)
+
+
+@kernel
 def _turned(
-    a: int,
-    a_strides: tuple[int, int],
-    b: int,
-    b_strides: tuple[int, int],
-    s: int,
-    s_strides: tuple[int, int],
-    c: int,
-    c_strides: tuple[int, int],
-    shape: tuple[int, int, int],
-    least: np.float32,
-    room: int,
+    a: Matrix, b: Matrix, s: Matrix, c: Matrix, shape: tuple[int, int, int], least: np.float32, room: int
 ) -> None:
     """The product by way of its transpose, some of its columns at a time."""
     rows, columns, depth = shape
-    made, strides, few = room + 4 * (ROOM - TURNED * FEW), (whole(FEW), whole(LANES)), whole(FEW)
+    made, few, lanes = room + 4 * (ROOM - TURNED * FEW), whole(FEW), whole(LANES)
     for first in range(0, columns, TURNED):
         some = min(TURNED, columns - first)
-        for column in range(0, some if s else 0, LANES):
-            begun = s + 4 * ((first + column) // LANES) * s_strides[1]
-            transpose(begun, s_strides[0], made + 4 * column * FEW, few, rows, min(LANES, some - column))
-        left, size = b + 4 * first * b_strides[1], (some, rows, depth)
-        turned, start = (b_strides[1], b_strides[0]), made if s else 0
-        _parts(left, turned, a, (a_strides[1], a_strides[0]), start, strides, made, strides, size, least, room)
+        for column in range(0, some if s[0] else 0, LANES):
+            begun = s[0] + 4 * ((first + column) // LANES) * s[2]
+            transpose(begun, s[1], made + 4 * column * few, few, rows, min(LANES, some - column))
+        left, right = (b[0] + 4 * first * b[2], b[2], b[1]), (a[0], a[2], a[1])
+        start = (made if s[0] else 0, few, lanes)
+        _parts(left, right, start, (made, few, lanes), (some, rows, depth), least, room)
         for column in range(0, some, LANES):
-            target = c + 4 * ((first + column) // LANES) * c_strides[1]
-            transpose(made + 4 * column * FEW, few, target, c_strides[0], min(LANES, some - column), rows)
+            target = c[0] + 4 * ((first + column) // LANES) * c[2]
+            transpose(made + 4 * column * few, few, target, c[1], min(LANES, some - column), rows)
 
 
 @kernel
 def _parts(
-    a: int,
-    a_strides: tuple[int, int],
-    b: int,
-    b_strides: tuple[int, int],
-    s: int,
-    s_strides: tuple[int, int],
-    c: int,
-    c_strides: tuple[int, int],
-    shape: tuple[int, int, int],
-    least: np.float32,
-    room: int,
+    a: Matrix, b: Matrix, s: Matrix, c: Matrix, shape: tuple[int, int, int], least: np.float32, room: int
 ) -> None:
     """The product part by part."""
     rows, columns, depth = shape
@@ -102,33 +89,31 @@ def _parts(
     zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
     for lane in range(LANES):
         write(zeros + 4 * lane, np.float32(0))
-    if s == 0:
-        s, s_strides = zeros, (whole(0), whole(0))
+    begun = s if s[0] else (zeros, whole(0), whole(0))
     for column in range(0, columns, wide):
         across = min(wide, columns - column)
         for k in range(0, depth, deep):
             inner = min(deep, depth - k)
-            part = b + 4 * (k * b_strides[0] + column * b_strides[1])
+            part = b[0] + 4 * (k * b[1] + column * b[2])
             right, strides = panels, (whole(LANES), LANES * inner)
-            if rows <= LANES and b_strides[1] == 1 and columns % LANES == 0:
-                right, strides = part, (b_strides[0], whole(LANES))
+            if rows <= LANES and b[2] == 1 and columns % LANES == 0:
+                right, strides = part, (b[1], whole(LANES))
             else:
-                pack(part, b_strides, inner, across, panels)
+                pack(part, (b[1], b[2]), inner, across, panels)
             for row in range(0, rows, tall):
-                down, part = min(tall, rows - row), a + 4 * (row * a_strides[0] + k * a_strides[1])
-                if a_strides[1] == 1:
-                    list_rows(a_strides[0], down, table)
+                down, part = min(tall, rows - row), a[0] + 4 * (row * a[1] + k * a[2])
+                if a[2] == 1:
+                    list_rows(a[1], down, table)
                     lines = (part, table, zeros, whole(1), inner, whole(1))
                 else:
-                    pack(part, (a_strides[1], a_strides[0]), inner, down, left)
+                    pack(part, (a[2], a[1]), inner, down, left)
                     _list_lanes(inner, down, table)
                     lines = (left, table, zeros, whole(1), inner, whole(LANES))
-                out = c + 4 * (row * c_strides[0] + column // LANES * c_strides[1])
-                start, starts = out, c_strides
-                if k == 0:
-                    start, starts = s + 4 * (row * s_strides[0] + column // LANES * s_strides[1]), s_strides
+                start = begun if k == 0 else c
+                first = start[0] + 4 * (row * start[1] + column // LANES * start[2])
+                out = c[0] + 4 * (row * c[1] + column // LANES * c[2])
                 floor = least if k + inner == depth else LOWEST
-                multiply(lines, right, strides, start, starts, out, c_strides, (down, across), floor)
+                multiply(lines, right, strides, first, start[1:], out, c[1:], (down, across), floor)
 
 
 @kernel

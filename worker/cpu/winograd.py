@@ -18,7 +18,7 @@ from ...common.compiled_calls import address_of
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
-from .direct_geometry import geometry, pooled_plane
+from .convolution_geometry import geometry, pooled_plane
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, rooms
 from .strided_product import ROOM

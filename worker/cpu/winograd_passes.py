@@ -12,9 +12,9 @@ import numpy as np
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
+from .convolution_geometry import Geometry, geometry_at, pooled_plane
 from .direct_forward import clear
-from .direct_geometry import Geometry, geometry_at, pooled_plane
-from .direct_weight_gradient import add_sums, sloped
+from .output_gradient import add_sums, sloped
 from .panels import whole
 from .plane_lanes import LANES
 from .winograd_pixels import (

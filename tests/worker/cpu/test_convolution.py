@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cpu import direct_geometry
+from pushgrad.worker.cpu import convolution_geometry
 from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.convolution_pointwise import PointwiseKernel
 from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
@@ -88,7 +88,7 @@ def test_direct(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_direct_in_bands_and_chunks(seed, monkeypatch):
     rng = np.random.default_rng(200 + seed)
-    monkeypatch.setattr(direct_geometry, "CHUNK_FLOATS", int(rng.choice([1, 200, 2000])))
+    monkeypatch.setattr(convolution_geometry, "CHUNK_FLOATS", int(rng.choice([1, 200, 2000])))
     options = random_options(rng, tuple(int(k) for k in rng.integers(2, 5, 2)))
     op = Convolution(num_filter=int(rng.integers(1, 4)) * 6, num_group=int(rng.choice([1, 2])), **options)
     agree([op], (3, int(rng.choice([4, 18])), *(int(e) for e in rng.integers(8, 13, 2))), DirectKernel, seed)
@@ -132,7 +132,7 @@ def test_pointwise_with_a_stride(data, stride):
 @pytest.mark.parametrize("act_type", ["relu", "tanh"])
 @pytest.mark.parametrize("pool_first", [False, True])
 def test_large_planes_with_pooling_and_activation(act_type, pool_first, monkeypatch):
-    monkeypatch.setattr(direct_geometry, "CHUNK_FLOATS", 250)
+    monkeypatch.setattr(convolution_geometry, "CHUNK_FLOATS", 250)
     tail = [Pooling(kernel=(2, 2), stride=(2, 2)), Activation(act_type=act_type)]
     chain = [Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4), *(tail if pool_first else reversed(tail))]
     agree(chain, (3, 3, 9, 12), PooledConvolutionKernel)
@@ -143,7 +143,7 @@ def test_large_planes_with_pooling_and_activation(act_type, pool_first, monkeypa
 def test_pooling_and_activation(channels, seed, monkeypatch):
     """Windows of any extent, pixels that no window covers, and chunks of one image or several."""
     rng = np.random.default_rng(300 + seed)
-    monkeypatch.setattr(direct_geometry, "CHUNK_FLOATS", int(rng.choice([15_000, 20_000])))
+    monkeypatch.setattr(convolution_geometry, "CHUNK_FLOATS", int(rng.choice([15_000, 20_000])))
     options = random_options(rng, tuple(int(k) for k in rng.integers(1, 5, 2)))
     window = tuple(int(e) for e in rng.integers(1, 4, 2))
     chain = [

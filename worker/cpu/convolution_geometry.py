@@ -1,4 +1,4 @@
-"""What the passes of a direct convolution go by: its extents, and where the taps of its windows are.
+"""What the passes of a convolution go by: its extents, and where the taps of its windows are.
 
 Pixels are rows of numbers, the channels side by side. An image in its border of zeros is (rows, across, channels), with
 `across` its width and both borders. So a tap of a window is a run of channels at a fixed distance from where the window
