@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Self
 
 from ...common.errors import GraphError
@@ -13,18 +14,22 @@ from ..ops.operator import PartialShape
 from . import shape_inference
 from .naming import both_spellings
 from .node import Entry, Node, postorder
+from .shape_inference import Shapes
 
 Inferred = tuple[list[PartialShape] | None, list[PartialShape] | None, list[PartialShape] | None]
+
+MOST_INFERRED = 16  # answers that a graph keeps: those for the whole batch, for slices and for a single row, say
 
 
 class Graph:
     """One or more outputs (`heads`) of connected nodes. Immutable, so graphs may share nodes."""
 
-    __slots__ = ("_nodes", "heads")
+    __slots__ = ("_inferred", "_nodes", "heads")
 
     def __init__(self, heads: tuple[Entry, ...]) -> None:
         self.heads = heads
         self._nodes: tuple[Node, ...] | None = None
+        self._inferred: dict[Hashable, Shapes] = {}  # by the shapes that were given
 
     def with_heads(self, heads: tuple[Entry, ...]) -> Self:
         """A graph of the same class with other outputs."""
@@ -79,7 +84,7 @@ class Graph:
         if len(args) > len(arguments):
             raise GraphError("infer_shape: shapes by position", expected=f"at most {len(arguments)}", got=len(args))
         given = {**dict(zip(arguments, args, strict=False)), **shapes}
-        found = shape_inference.infer_partial(self.nodes(), given)
+        found = self._infer(given)
         by_name = {node.name: shape for (node, _), shape in found.items() if node.op is None}
         return (
             [by_name[name] for name in arguments],
@@ -93,7 +98,21 @@ class Graph:
         Raises GraphError that names the variables whose shape stays unknown, or for an unknown name; ShapeError, naming
         the node, if shapes contradict each other.
         """
-        return shape_inference.infer_all(self.nodes(), shapes)
+        return shape_inference.complete(self._infer(shapes))
+
+    def _infer(self, given: Mapping[str, Shape]) -> Shapes:
+        """What follows from `given` for every entry; binding asks for the same several times, and is told at once."""
+        key = tuple(given.items())
+        try:
+            known = self._inferred.get(key)
+        except TypeError:  # lists, which may have changed when they come again
+            return shape_inference.infer_partial(self.nodes(), given)
+        if known is None:
+            known = shape_inference.infer_partial(self.nodes(), given)
+            for old in list(self._inferred)[: 1 - MOST_INFERRED]:
+                self._inferred.pop(old, None)
+            self._inferred[key] = known
+        return known
 
 
 def attributes(node: Node) -> dict[str, str]:

@@ -52,15 +52,12 @@ def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
     return shapes
 
 
-def infer_all(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[Entry, Shape]:
-    """The complete shapes of all entries. Raises UnknownShapes, which names the variables whose shape stays unknown;
-    otherwise as `infer_partial`, whose ShapeError and GraphError it passes on.
-    """
-    shapes = infer_partial(nodes, given)
-    complete = {entry: shape for entry, shape in shapes.items() if shape is not None and known(shape)}
-    if len(complete) < len(shapes):
+def complete(shapes: Shapes) -> dict[Entry, Shape]:
+    """`shapes` as they are, if all are known. Raises UnknownShapes, which names the variables whose shape is not."""
+    found = {entry: shape for entry, shape in shapes.items() if shape is not None and known(shape)}
+    if len(found) < len(shapes):
         raise UnknownShapes(f"cannot infer the shape of {', '.join(_unknown(shapes))}", remedy="Give it by name.")
-    return complete
+    return found
 
 
 def _unknown(shapes: Shapes) -> list[str]:

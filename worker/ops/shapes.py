@@ -12,7 +12,7 @@ from .operator import PartialShape
 
 def merge(left: PartialShape, right: PartialShape, where: str) -> PartialShape:
     """The shape that both together determine. Raises ShapeError, naming `where`, if they contradict each other."""
-    if left is None or right is None:
+    if left is None or right is None or left == right:
         return right if left is None else left
     if len(left) != len(right) or any(a and b and a != b for a, b in zip(left, right, strict=True)):
         raise ShapeError(where, expected=f"shape {right}", got=left)
