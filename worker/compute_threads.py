@@ -11,12 +11,13 @@ from queue import Empty, SimpleQueue
 
 from ..common.checks import whole_number_in
 from ..common.cores import available_cores
+from ..common.counter import Counter
 from ..common.errors import ParameterError
 from .single_threaded_blas import SingleThreadedBlas
 
 Task = Callable[[], None]
 Result = SimpleQueue[BaseException | None]  # gets what the task raised, or None
-Inbox = SimpleQueue[tuple[Task, Result] | None]  # what a thread is to do; None ends it
+Job = tuple[Task, Result, bool]  # whether the next one comes at once
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
@@ -39,6 +40,28 @@ def thread_count() -> int:
     return number
 
 
+class Inbox:
+    """What a thread is to do, and how many of its tasks it has done."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # None ends the thread
+        self._given, self.done = Counter(), Counter()
+        self._taken = 0
+
+    def put(self, job: Job | None) -> None:
+        """Give the thread something to do."""
+        self._jobs.put(job)
+        self._given.up()
+
+    def get(self, patience: float, awake: bool) -> Job | None:
+        """What to do next; Empty if there is nothing for so many seconds. `awake`: watch for it first."""
+        if awake:
+            self._given.watch(self._taken)
+        job = self._jobs.get(timeout=patience)
+        self._taken += 1
+        return job
+
+
 class ComputeThreads:
     """Threads that wait for tasks. A run takes those it needs, starts those that are missing, and gives all back.
 
@@ -58,25 +81,31 @@ class ComputeThreads:
         self._idle: list[Inbox] = []
         self._numbers = count(1)
 
-    def run(self, tasks: Sequence[Task], blas: bool = True) -> None:
+    def run(self, tasks: Sequence[Task], blas: bool = True, awake: bool = False) -> None:
         """Run all tasks side by side, the first on this thread, until all have ended; raises the first error.
 
-        `blas`: whether they may call BLAS, which is then held to one thread for each.
+        `blas`: whether they may call BLAS, which is then held to one thread for each. `awake`: whether tasks are short
+        and the next run follows at once, so that threads had better not fall asleep when they have to wait.
         """
         with self._blas.held() if blas else nullcontext():
-            errors = self._run(tasks)
+            errors = self._run(tasks, awake)
         for error in errors:
             if error is not None:
                 raise error
 
-    def _run(self, tasks: Sequence[Task]) -> list[BaseException | None]:
+    def _run(self, tasks: Sequence[Task], awake: bool) -> list[BaseException | None]:
         inboxes, results = self._take(len(tasks) - 1), [Result() for _ in tasks[1:]]
         try:
             while len(inboxes) < len(results):
                 inboxes.append(self._start())
+            before = [inbox.done.read() for inbox in inboxes]
             for inbox, task, result in zip(inboxes, tasks[1:], results, strict=True):
-                inbox.put((task, result))
-            errors = [_attempt(tasks[0]), *(result.get() for result in results)]
+                inbox.put((task, result, awake))
+            errors = [_attempt(tasks[0])]
+            for inbox, number, result in zip(inboxes, before, results, strict=True):
+                if awake:
+                    inbox.done.watch(number)
+                errors.append(result.get())
         except BaseException:  # Ctrl-C, say: these threads are still busy, so nobody else may wait behind them
             for inbox in inboxes:
                 inbox.put(None)
@@ -97,19 +126,21 @@ class ComputeThreads:
         return inbox
 
     def _serve(self, inbox: Inbox) -> None:
-        while (job := self._next(inbox)) is not None:
-            task, result = job
+        awake = False
+        while (job := self._next(inbox, awake)) is not None:
+            task, result, awake = job
             result.put(_attempt(task))
+            inbox.done.up()
             del task, result, job  # nothing is kept alive while waiting
 
-    def _next(self, inbox: Inbox) -> tuple[Task, Result] | None:
+    def _next(self, inbox: Inbox, awake: bool) -> Job | None:
         """What to do next; None if that is to end."""
         patience = self._patience
         while True:
             try:
-                return inbox.get(timeout=patience)
+                return inbox.get(patience, awake)
             except Empty:
-                pass
+                awake = False
             with self._lock:
                 if inbox in self._idle:
                     self._idle.remove(inbox)

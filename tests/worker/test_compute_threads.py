@@ -182,3 +182,13 @@ def test_blas_has_one_thread_until_the_last_run_has_ended():
         other.join(PATIENCE)
         found["none"] = blas_threads()
     assert found == {"both": {1}, "second goes on": {1}, "none": {2}}
+
+
+def test_threads_that_stay_awake_do_every_task_and_sleep_after_a_while():
+    threads, (seen, tasks) = ComputeThreads(), seen_by(3)
+    for _ in range(200):
+        threads.run(tasks, awake=True)
+    with pytest.raises(ValueError, match="on purpose"):
+        threads.run([lambda: None, lambda: int("on purpose")], awake=True)
+    threads.run(tasks)
+    assert len(seen) == 603 and len(set(seen)) == 3

@@ -54,7 +54,8 @@ class SliceThreads:
         if self.count == 1 and not self._needs_blas:
             self._guarded(self._tables[0].run)
             return
-        shared_threads().run([partial(self._guarded, table.run) for table in self._tables], blas=self._needs_blas)
+        tasks = [partial(self._guarded, table.run) for table in self._tables]
+        shared_threads().run(tasks, blas=self._needs_blas, awake=True)
 
     def forward(self) -> None:
         """Compute every output of every program."""
