@@ -55,18 +55,6 @@ def slope_function(act_type: str) -> Any:
     return _SLOPE_ROWS[act_type]
 
 
-def activate(act_type: str, values: Array) -> None:
-    """Replace `values`, of any shape and in C order, by their activation `act_type`, one of MONOTONE."""
-    flat = values.reshape(-1)
-    elementwise.FUNCTIONS[act_type](flat, flat)
-
-
-def multiply_by_slope(act_type: str, out: Array, grad: Array, result: Array) -> Array:
-    """result = grad * f'(x), from out = f(x); arrays of one shape, in C order. Returns `result`."""
-    _SLOPES[act_type](out.reshape(-1), grad.reshape(-1), result.reshape(-1))
-    return result
-
-
 _map_softrelu_slope = mapped(lambda out, grad: -functions.expm1(-out) * grad)
 
 
@@ -174,13 +162,6 @@ def _softsign_slope_at(at: int) -> int:
     return 0
 
 
-_SLOPES: dict[str, Callable[[Array, Array, Array], None]] = {
-    "relu": _relu_slope,
-    "sigmoid": _sigmoid_slope,
-    "tanh": _tanh_slope,
-    "softrelu": _softrelu_slope,
-    "softsign": _softsign_slope,
-}
 _ACTIVATION_ROWS: dict[str, Callable[[int], int]] = {
     "relu": _relu_at,
     "sigmoid": _sigmoid_at,

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...common.call_table import Row
 from ..array import Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
-from .activation import activate, multiply_by_slope
+from .activation import activation_row, slope_row
 from .convolution_direct import DirectKernel
 from .pooling import PoolKernel
-from .scratch import scratch
+from .row_kernel import RowKernel
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
     from ..ops.pooling import Pooling
 
 
-class PooledConvolutionKernel:
+class PooledConvolutionKernel(RowKernel):
     """Forward and backward of convolution -> max-pooling -> activation, which equals activation -> max-pooling.
 
     data (n, C, H, W), weight (F, C, kh, kw), bias (F,) -> (n, F, PH, PW).
@@ -34,18 +35,20 @@ class PooledConvolutionKernel:
         self.pooling = PoolKernel(pooling, plane, pooled)
         self.convolved = aligned_empty(plane)
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the pooled, activated output."""
-        self.convolution.forward(step, inputs, [self.convolved])
-        self.pooling.forward(step, [self.convolved], outputs)
-        if self.act_type:
-            activate(self.act_type, outputs[0])
+        rows = self.convolution.forward_rows(step, inputs, [self.convolved])
+        rows += self.pooling.forward_rows(step, [self.convolved], outputs)
+        return [*rows, activation_row(self.act_type, outputs[0], outputs[0])] if self.act_type else rows
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad = out_grads[0]
+        grad, rows = out_grads[0], []
         if self.act_type:
-            grad = multiply_by_slope(self.act_type, outputs[0], grad, scratch("slope", grad.shape))
+            grad = aligned_empty(grad.shape)
+            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
         # PoolKernel goes by its winners and does not read the convolved numbers: their array takes their gradient.
-        self.pooling.backward(step, [grad], [self.convolved], outputs, [self.convolved])
-        self.convolution.backward(step, [self.convolved], inputs, [], in_grads)
+        rows += self.pooling.backward_rows(step, [grad], [self.convolved], outputs, [self.convolved])
+        return rows + self.convolution.backward_rows(step, [self.convolved], inputs, [], in_grads)

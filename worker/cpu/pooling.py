@@ -1,30 +1,30 @@
-"""Pooling in two dimensions: windows that may overlap or reach into a border, and one window over the whole plane.
+"""Pooling in two dimensions, of windows that may overlap or reach into a border.
 
-As stride_phases.py describes, a plane is laid out so that what all windows read at one tap is one run of memory; `line`
+As stride_phases.py describes, a plane is laid out so that what all windows read at one tap is one run of memory. A line
 has one number per window, row by row at the phases' pitch.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...common.call_table import Row
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
-from .scratch import scratch
-from .stride_phases import PhasePlan, collect, deal, lay_out
-from .sums import sum_over
+from .line_moves import copy_lines
+from .row_kernel import RowKernel, rooms
+from .stride_phases import PhasePlan, collect_plane, deal_plane, layout_at
+from .window_taps import STEP, largest, largest_and_tap, sums, to_all, to_winners
 
 if TYPE_CHECKING:
     from ..ops.pooling import Pooling
 
-BLOCK = 2048  # windows at a time: their running maxima stay in the first-level cache
 
-
-class PoolKernel:
+class PoolKernel(RowKernel):
     """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version.
 
     Of a maximum the winning tap is kept, so that backward reads neither data nor output.
@@ -34,167 +34,97 @@ class PoolKernel:
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
         self.plan = PhasePlan.of(windows, out[2:])
-        self.divisor = np.ones(out[2:], np.float32)  # of each window: those at the border may count fewer elements
+        self.planes, self.layout = out[0] * out[1], self.plan.layout(data[2:])
+        _, _, rows, pitch = self.plan.shape
+        self.phase = rows * pitch  # floats
+        self.divisor = np.ones(self.plan.length + STEP, np.float32)  # of each window; 1 between the rows
         if op.pool_type == "avg":
-            self.divisor[...] = op.divisor(np, windows, data[2:], out[2:], np.float32)
-        kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)
-        self.winner = aligned_empty(kept, np.int16)  # half the memory of int32; registry.py sees to it that taps fit
+            # Windows at the border may count fewer elements.
+            divisor = op.divisor(np, windows, data[2:], out[2:], np.float32)
+            for y in range(out[2]):
+                self.divisor[y * pitch : y * pitch + out[3]] = divisor[y] if divisor.ndim else divisor
+        self.kept = -(-self.plan.length // STEP) * STEP  # taps of a plane
+        self.winner: Array | None = None
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write one value per window; of a maximum, its tap is remembered."""
-        phases = scratch("phases", self.plan.shape)
-        # What is never written is the border: it must not win, or must add nothing.
-        phases.fill(-np.inf if self.largest else 0)
-        line, data, out = scratch("line", (self.plan.length,)), _planes(inputs[0]), _planes(outputs[0])
-        plan = self.plan
-        if self.largest:
-            _largest(data, out, self.winner, phases, plan.offsets, line, scratch("kept", (BLOCK,), np.int32), plan.pad)
-        else:
-            _sums(data, out, self.divisor, phases, plan.offsets, line, plan.pad)
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
+        """Write one value per window; of a maximum, its tap is remembered if a backward may follow."""
+        winner = self._winner() if step.learns else None
+        taps, size = len(self.plan.offsets), self.plan.shape[0] * self.plan.shape[1] * self.phase
+        room = rooms(size + STEP, self.plan.length + STEP)
+        numbers = self.plan.offsets, taps, self.largest, self.kept, 0, self.planes, self.plan.length
+        return [Row(_forward, (inputs[0], outputs[0], winner, self.divisor, *numbers, *self.layout, *room))]
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write data's gradient: each window's to its first maximum, or in equal parts to all of it."""
         if in_grads[0] is None:
-            return
-        phases, line = scratch("phases", self.plan.shape), scratch("line", (self.plan.length,))
-        grad, target, plan = _planes(out_grads[0]), _planes(in_grads[0]), self.plan
-        if self.largest:
-            _to_largest(grad, self.winner, target, phases, plan.offsets, line, plan.pad)
+            return []
+        winner, size = self._winner(), self.plan.shape[0] * self.plan.shape[1] * self.phase
+        room = rooms(size + STEP, 2 * self._margin + self.plan.length)
+        numbers = *self.plan.by_phase(), self._margin, self.kept, 0, self.planes, self.plan.length
+        return [Row(_backward, (out_grads[0], in_grads[0], winner, self.divisor, *numbers, *self.layout, *room))]
+
+    def _winner(self) -> Array | None:
+        """The winning taps, plane by plane; None for sums."""
+        if self.largest and self.winner is None:
+            # Half the memory of int32; registry.py sees to it that taps fit. Backward reads beyond both ends.
+            self.winner = aligned_empty((self.planes * self.kept + 2 * self._margin,), np.int16)
+        return None if self.winner is None else self.winner[self._margin :]
+
+    @property
+    def _margin(self) -> int:
+        """How far beyond the ends of windows backward reads, at most."""
+        return -(-(self.phase + STEP) // STEP) * STEP
+
+
+@kernel
+def _forward(at: int) -> int:
+    """out = the largest of each window, and where its tap goes, or its sum / divisor, for some of the planes."""
+    data, out, winner, divisor = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
+    offsets, taps, is_largest, kept = integer(at, 4), integer(at, 5), integer(at, 6), integer(at, 7)
+    windows, layout, phases = integer(at, 10), layout_at(at, 11), integer(at, 21)
+    numbers = phases + 4 * integer(at, 22)
+    stride_h, stride_w, rows, pitch, _, _, height, width, down, across = layout
+    # What is never written is the border: it must not win, or must add nothing.
+    line(phases, stride_h * stride_w * rows * pitch)[:] = -np.inf if is_largest else 0
+    for p in range(integer(at, 8), integer(at, 9)):
+        deal_plane(data + 4 * p * height * width, phases, layout)
+        if not is_largest:
+            sums(phases, offsets, taps, numbers, divisor, windows)
+        elif winner:
+            largest_and_tap(phases, offsets, taps, numbers, winner + 2 * p * kept, windows)
         else:
-            _to_all(grad, self.divisor, target, phases, plan.offsets, line, plan.pad)
-
-
-class WholePlanePoolKernel:
-    """data (n, C, ...) -> (n, C, 1, ...), one window over each plane, whatever its number of axes."""
-
-    def __init__(self, op: Pooling, data: Shape) -> None:
-        self.pool_type = op.pool_type
-        self.pixels = math.prod(data[2:])
-        self.winner = np.zeros(data[0] * data[1] if op.pool_type == "max" else 0, np.intp)
-        self.every = np.arange(self.winner.size)
-
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write one value per plane; of a maximum, its place is remembered."""
-        planes, out = inputs[0].reshape(-1, self.pixels), outputs[0].reshape(-1)
-        if self.pool_type == "max":
-            np.argmax(planes, axis=1, out=self.winner)  # the first of equal numbers; a NaN beats any number
-            np.maximum.reduce(planes, axis=1, out=out)
-            return
-        sum_over(planes, (1,), out)
-        if self.pool_type == "avg":
-            out /= self.pixels
-
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Write data's gradient: each plane's to its first maximum, or in equal parts to all of it."""
-        if in_grads[0] is None:
-            return
-        grad, target = out_grads[0].reshape(-1), in_grads[0].reshape(-1, self.pixels)
-        if self.pool_type == "max":
-            target.fill(0)
-            target[self.every, self.winner] = grad
-        elif self.pool_type == "avg":
-            np.divide(grad[:, None], self.pixels, out=target)
-        else:
-            np.copyto(target, grad[:, None])
-
-
-def _planes(array: Array) -> Array:
-    """(n, C, H, W) as (n * C, H, W), sharing the memory."""
-    return array.reshape(-1, *array.shape[2:])
+            largest(phases, offsets, taps, numbers, 0, windows)
+        copy_lines(numbers, pitch, out + 4 * p * down * across, across, down, across)
+    return 0
 
 
 @kernel
-def _largest(
-    data: Array,
-    out: Array,
-    winner: Array,
-    phases: Array,
-    offsets: Array,
-    line: Array,
-    kept: Array,
-    pad: tuple[int, int],
-) -> None:
-    """out = the largest of each window, winner = its tap; `line` and `kept` are scratch, the latter of one block."""
-    flat, pitch = phases.reshape(-1), phases.shape[3]
-    for p in range(len(data)):
-        deal(data[p], phases, pad)
-        # All taps of one block of windows before the next block. `kept` is an int32, as wide as the floats that decide,
-        # so that the loop over both stays in vectors; it is narrowed once per block.
-        for start in range(0, line.size, kept.size):
-            best = line[start : start + kept.size]
-            first = flat[offsets[0] + start : offsets[0] + start + best.size]
-            for q in range(best.size):
-                best[q] = first[q]
-                kept[q] = 0
-            for t in range(1, len(offsets)):
-                values = flat[offsets[t] + start : offsets[t] + start + best.size]
-                for q in range(best.size):
-                    # The first maximum wins, and a NaN is larger than any number: `not <=` is also true of a NaN,
-                    # and nothing displaces a NaN that is there.
-                    larger = (not values[q] <= best[q]) and best[q] == best[q]
-                    best[q] = values[q] if larger else best[q]
-                    kept[q] = t if larger else kept[q]
-            place = winner[p, start : start + best.size]
-            for q in range(best.size):
-                place[q] = kept[q]
-        for y in range(out.shape[1]):
-            result, source = out[p, y], line[y * pitch :]
-            for x in range(result.size):
-                result[x] = source[x]
+def _backward(at: int) -> int:
+    """The gradient of data: that of each window to the tap that won, or, divided, to all of them."""
+    grad, target, winner, divisor = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
+    taps, offsets, begins, margin = integer(at, 4), integer(at, 5), integer(at, 6), integer(at, 7)
+    kept, windows, layout, phases = integer(at, 8), integer(at, 11), layout_at(at, 12), integer(at, 22)
+    stride_h, stride_w, rows, pitch, _, _, height, width, down, across = layout
+    numbers = phases + 4 * (integer(at, 23) + margin)
+    line(numbers - 4 * margin, windows + 2 * margin)[:] = 0  # between the rows stand windows that do not exist
+    for p in range(integer(at, 9), integer(at, 10)):
+        copy_lines(grad + 4 * p * down * across, across, numbers, pitch, down, across)
+        if not winner:
+            _divide(line(numbers, windows), line(divisor, windows))
+        for phase in range(stride_h * stride_w):
+            begin, place = integer(begins, phase), phases + 4 * phase * rows * pitch
+            count, some, before = integer(begins, phase + 1) - begin, taps + 8 * begin, offsets + 8 * begin
+            if winner:
+                to_winners(numbers, winner + 2 * p * kept, some, before, count, place, rows * pitch)
+            else:
+                to_all(numbers, 0, some, before, count, place, rows * pitch)
+        collect_plane(phases, target + 4 * p * height * width, layout)
+    return 0
 
 
 @kernel
-def _to_largest(
-    grad: Array, winner: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
-) -> None:
-    """target = the gradient of data, that of each window going to the tap in `winner`."""
-    flat = phases.reshape(-1)
-    for p in range(len(grad)):
-        flat[:] = 0
-        lay_out(grad[p], line, phases.shape[3])
-        kept = winner[p]
-        for t in range(len(offsets)):
-            place = flat[offsets[t] : offsets[t] + line.size]
-            for q in range(line.size):
-                # Adding 0 where the tap did not win keeps the loop free of branches, and so in vectors.
-                place[q] += line[q] if kept[q] == t else np.float32(0)
-        collect(phases, target[p], pad)
-
-
-@kernel
-def _sums(
-    data: Array, out: Array, divisor: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
-) -> None:
-    """out = the sum of each window / divisor (OH, OW), taps added in row-major order, as the plain version does."""
-    flat, pitch = phases.reshape(-1), phases.shape[3]
-    for p in range(len(data)):
-        deal(data[p], phases, pad)
-        line[:] = 0
-        for t in range(len(offsets)):
-            values = flat[offsets[t] : offsets[t] + line.size]
-            for q in range(line.size):
-                line[q] += values[q]
-        for y in range(out.shape[1]):
-            result, source = out[p, y], line[y * pitch :]
-            for x in range(result.size):
-                result[x] = source[x] / divisor[y, x]
-
-
-@kernel
-def _to_all(
-    grad: Array, divisor: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
-) -> None:
-    """target = the gradient of data, that of each window / divisor (OH, OW) going to all of its taps."""
-    flat, pitch = phases.reshape(-1), phases.shape[3]
-    line[:] = 0  # between the rows stand windows that do not exist; they must add nothing
-    for p in range(len(grad)):
-        flat[:] = 0
-        for y in range(grad.shape[1]):
-            place, source = line[y * pitch :], grad[p, y]
-            for x in range(source.size):
-                place[x] = source[x] / divisor[y, x]
-        for t in range(len(offsets)):
-            place = flat[offsets[t] : offsets[t] + line.size]
-            for q in range(line.size):
-                place[q] += line[q]
-        collect(phases, target[p], pad)
+def _divide(numbers: Array, divisor: Array) -> None:
+    for q in range(numbers.size):
+        numbers[q] /= divisor[q]

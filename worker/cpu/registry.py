@@ -118,7 +118,8 @@ def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
 
 def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     op, data, out = chain[0], in_shapes[0], out_shapes[0]
-    from .pooling import PoolKernel, WholePlanePoolKernel
+    from .pooling import PoolKernel
+    from .whole_plane_pooling import WholePlanePoolKernel
 
     if op.pool_type == "lp" or op.to_first():
         return None

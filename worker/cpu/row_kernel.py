@@ -15,8 +15,8 @@ from .plane_lanes import LANES, padded
 class RowKernel(ABC):
     """A kernel that lays its passes out as rows, once for the arrays that it is bound to.
 
-    Compiled rows depend on nothing else: what changes from step to step is read from arrays. Only `stopped` may look at
-    `step`, which then tells of this node.
+    Compiled rows depend on nothing else, except `step.learns`: what changes from step to step is read from arrays.
+    Only `stopped` may look at more of `step`, which then tells of this node.
     """
 
     def takes(self, inputs: Arrays) -> bool:

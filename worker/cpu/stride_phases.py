@@ -15,10 +15,17 @@ from itertools import product
 
 import numpy as np
 
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array, Shape
 from ..ops.windows import Windows
+from .line_moves import copy_lines, put_lines, take_lines
+from .panels import read, write
 from .strided import read_strided, write_strided
+
+# Strides, rows and pitch of phases, padding, height and width of the plane, and how many windows there are, down and
+# across.
+Layout = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class PhasePlan:
     offsets: Array  # (taps,) int64, row-major as the kernel
     length: int  # of the run that covers every window: the last one is the last number
     pad: tuple[int, int]
+    count: Shape  # (out_h, out_w)
 
     @classmethod
     def of(cls, windows: Windows, count: Shape) -> PhasePlan:
@@ -45,7 +53,78 @@ class PhasePlan:
             offsets.append(((a * stride_w + b) * rows + down) * pitch + right)
         length = (count[0] - 1) * pitch + count[1]
         pad = (windows.pad[0], windows.pad[1])
-        return cls((stride_h, stride_w, rows, pitch), np.array(offsets, np.int64), length, pad)
+        return cls((stride_h, stride_w, rows, pitch), np.array(offsets, np.int64), length, pad, count)
+
+    def layout(self, plane: Shape) -> Layout:
+        """The numbers that kernels take, for planes of that height and width."""
+        return (*self.shape, *self.pad, *plane, *self.count)  # type: ignore[return-value]
+
+    def by_phase(self) -> tuple[Array, Array, Array]:
+        """The taps that read each phase, in their order: their numbers, how far before a place the windows are that
+        read it by them (both (taps,) int64), and where each phase's begin (phases + 1,).
+        """
+        phases, size = self.shape[0] * self.shape[1], self.shape[2] * self.shape[3]
+        taps = np.argsort(self.offsets // size, kind="stable")
+        begins = np.searchsorted(self.offsets[taps] // size, np.arange(phases + 1))
+        return taps, self.offsets[taps] % size, begins
+
+
+@kernel
+def layout_at(at: int, first: int) -> Layout:
+    """The layout among the arguments at an address, from number `first` on."""
+    a, b, c = integer(at, first), integer(at, first + 1), integer(at, first + 2)
+    d, e, f = integer(at, first + 3), integer(at, first + 4), integer(at, first + 5)
+    return (
+        a, b, c, d, e, f,
+        integer(at, first + 6), integer(at, first + 7), integer(at, first + 8), integer(at, first + 9),
+    )  # fmt: skip
+
+
+@kernel
+def deal_plane(plane: int, phases: int, layout: Layout) -> None:
+    """Copy a plane to its phases, both by their addresses; what lies in the border is left as it is."""
+    stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad_w, width, stride_w, pitch)
+        for a in range(stride_h):
+            top, bottom, y = _inside(a, pad_h, height, stride_h, rows)
+            source, down = plane + 4 * (y * width + first), stride_h * width
+            target = phases + 4 * (((a * stride_w + b) * rows + top) * pitch + low)
+            if high == low:
+                continue
+            if stride_w == 1:
+                copy_lines(source, down, target, pitch, bottom - top, high - low)
+            elif stride_w == 2:
+                take_lines(source, down, target, pitch, bottom - top, high - low)
+            else:
+                for row in range(bottom - top):
+                    for j in range(high - low):
+                        write(target + 4 * (row * pitch + j), read(source + 4 * (row * down + j * stride_w)))
+
+
+@kernel
+def collect_plane(phases: int, plane: int, layout: Layout) -> None:
+    """The way back: write every pixel of a plane, zero where no window reaches."""
+    stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
+    # With a stride the last windows may end before the plane does: those pixels have no place in the phases.
+    if rows * stride_h - pad_h < height or pitch * stride_w - pad_w < width:
+        line(plane, height * width)[:] = 0
+    for b in range(stride_w):
+        low, high, first = _inside(b, pad_w, width, stride_w, pitch)
+        for a in range(stride_h):
+            top, bottom, y = _inside(a, pad_h, height, stride_h, rows)
+            source = phases + 4 * (((a * stride_w + b) * rows + top) * pitch + low)
+            target, down = plane + 4 * (y * width + first), stride_h * width
+            if high == low:
+                continue
+            if stride_w == 1:
+                copy_lines(source, pitch, target, down, bottom - top, high - low)
+            elif stride_w == 2:
+                put_lines(source, pitch, target, down, bottom - top, high - low)
+            else:
+                for row in range(bottom - top):
+                    for j in range(high - low):
+                        write(target + 4 * (row * down + j * stride_w), read(source + 4 * (row * pitch + j)))
 
 
 @kernel

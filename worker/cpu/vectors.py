@@ -52,8 +52,13 @@ def load_part(build: ir.IRBuilder, address: Any, count: Any) -> Any:
 
 def store_part(build: ir.IRBuilder, value: Any, address: Any, count: Any) -> None:
     """Write the first `count` numbers of a vector to `address`."""
+    store_where(build, value, address, _first(build, count))
+
+
+def store_where(build: ir.IRBuilder, value: Any, address: Any, flags: Any) -> None:
+    """Write those numbers of a vector to `address` and the places behind it whose flag is set."""
     pointer = build.bitcast(address, VECTOR.as_pointer())
-    _masked(build, "store", ir.VoidType(), [value, pointer, _ALIGNED, _first(build, count)])
+    _masked(build, "store", ir.VoidType(), [value, pointer, _ALIGNED, flags])
 
 
 def _first(build: ir.IRBuilder, count: Any) -> Any:

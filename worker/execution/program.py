@@ -75,7 +75,7 @@ class Program:
         by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
         what kernels learn of the step.
         """
-        self.step = step or Step(NUMPY)
+        self.step = step or Step(NUMPY, learns=bool(outline.arguments))
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common = outline, shapes, common or Common()
         self._memory = WorkingMemory()

@@ -29,7 +29,8 @@ class Step:
     `number` counts training steps from 0. `first_row` is the index of the slice's first row in the global batch and
     `global_rows` the number of rows of that batch, so that results do not depend on which thread or worker computes.
     The executor sets `node` (a key that is the same in all processes), the node's `name`, and `count` (the number of
-    rows, or of valid labels, by which a loss at this node divides) before each call.
+    rows, or of valid labels, by which a loss at this node divides) before each call. `learns`, whether gradients may be
+    asked for at all, never changes.
     """
 
     xp: Any = np
@@ -42,6 +43,7 @@ class Step:
     node: int = 0
     name: str = ""
     count: float = 1.0
+    learns: bool = True
 
     def move_to(self, at: BatchPosition) -> None:
         """Take the figures of that batch for those of the computation that follows."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pushgrad.worker.cpu.convolution_direct import DirectKernel
-from pushgrad.worker.cpu.pooling import PoolKernel, WholePlanePoolKernel
+from pushgrad.worker.cpu.pooling import PoolKernel
 from pushgrad.worker.cpu.registry import kernel_for
+from pushgrad.worker.cpu.whole_plane_pooling import WholePlanePoolKernel
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.pooling import Pooling
@@ -114,3 +115,16 @@ def test_global_pooling_over_other_numbers_of_axes(data):
     assert isinstance(fast, WholePlanePoolKernel)
     np.testing.assert_allclose(got[0], want[0])
     np.testing.assert_allclose(got[1], want[1])
+
+
+@pytest.mark.parametrize("options", [{"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}, {"kernel": (2, 5)}])
+def test_without_gradients_maxima_are_the_same_and_no_taps_are_kept(options):
+    op, data = Pooling(**options), np.random.default_rng(4).standard_normal((2, 3, 9, 40)).astype(np.float32)
+    data[0, 1, 4, 7] = np.nan
+    shape = op.infer_shape([data.shape], [None])[1][0]
+    fast = kernel_for([op], [data.shape], [shape], np.float32)
+    got, want = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    fast.forward(Step(learns=False), [data], [got])
+    op.forward(Step(), [data], [want])
+    np.testing.assert_array_equal(got, want)
+    assert fast.winner is None
