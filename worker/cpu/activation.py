@@ -16,7 +16,7 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 from . import elementwise, functions
-from .row_kernel import RowKernel
+from .row_kernel import SMALLEST_RUN, RowKernel, Stage, shares
 from .vector_loops import mapped
 
 # Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
@@ -32,6 +32,12 @@ class ActivationKernel(RowKernel):
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write f(x)."""
         return [activation_row(self.act_type, inputs[0], outputs[0])]
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are runs of numbers."""
+        data, out = inputs[0].reshape(-1), outputs[0].reshape(-1)
+        parts = shares(out.size, threads, SMALLEST_RUN)
+        return [[[activation_row(self.act_type, data[part], out[part])] for part in parts]]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

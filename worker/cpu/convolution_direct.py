@@ -7,6 +7,7 @@ filters; the weight's gradient has the numbers of a window as rows; the data's g
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...common.call_table import Row, Table
@@ -16,13 +17,14 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zero
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
 from .convolution_geometry import geometry, geometry_at, pooled_plane, span
+from .convolution_parts import parts_of_forward
 from .direct_data_gradient import data_gradient, frame
 from .direct_forward import forward
 from .direct_weight_gradient import parameter_gradients
 from .direct_weights import pack_weight
 from .panels import whole
 from .plane_lanes import LANES, padded
-from .row_kernel import RowKernel, rooms
+from .row_kernel import RowKernel, Stage, rooms
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -48,9 +50,15 @@ class DirectKernel(RowKernel):
         """
         self.act_type = act_type
         self.geometry = geometry(op.windows(), data, out, op.num_group, pooling or (1, 1))
+        self._part = lambda data, out: DirectKernel(op, data, out, act_type, pooling)
         # The position of each maximum in its window, from forward to backward.
         self.winner = aligned_empty((out[0], pooled_plane(self.geometry), out[1])) if pooling else None
-        self.panels = aligned_zeros((op.num_group, padded(out[1] // op.num_group), self._depth()))
+
+    @cached_property
+    def panels(self) -> Array:
+        """The weight's, made in forward and read in backward."""
+        g = self.geometry
+        return aligned_zeros((g.groups, padded(g.filters // g.groups), self._depth()))
 
     def arrange_weight(self, weight: Array) -> None:
         """Make the panels of weight (F, C / groups, kh, kw), for a backward without a forward before it."""
@@ -63,6 +71,10 @@ class DirectKernel(RowKernel):
         given = (inputs[0], self.panels, bias, out, is_relu, self.winner, *room, *self.geometry)
         rows = [self._pack(inputs[1]), Row(forward, given)]
         return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, out, out)]
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are convolutions of some images or filters."""
+        return [parts_of_forward(self._part, self.geometry, step, inputs, outputs[0], threads)]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

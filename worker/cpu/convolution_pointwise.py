@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ from ..ops.operator import Step
 from .activation import activation_row, slope_row
 from .matmul import product_row
 from .plane_lanes import LANES
-from .row_kernel import RowKernel
+from .row_kernel import RowKernel, Stage, shares
 from .sums import sum_pixels_row
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
 FEWEST_PIXELS = 32  # of an image: a product of fewer columns is slower than the way of DirectKernel
+_ALL = slice(None)
+_FILTERS = 4  # that a thread takes at least: register tiles are some multiple of this high
 
 
 def handles(op: Convolution, data: Shape) -> bool:
@@ -40,14 +43,28 @@ class PointwiseKernel(RowKernel):
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
-        rows, first, is_relu = [], None, self.act_type == "relu"
-        if len(inputs) > 2:
-            first = aligned_zeros((len(inputs[1]), LANES))  # a bias for each panel of columns
-            rows.append(Row(_spread, (inputs[2], first, len(first))))
-        for data, weight, out, filters in self._groups(inputs[0], inputs[1], outputs[0]):
-            begun = None if first is None else first[filters]
-            rows += [product_row(weight, image, made, begun, is_relu) for image, made in zip(data, out, strict=True)]
-        return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, outputs[0], outputs[0])]
+        return self._forward(inputs, outputs[0])
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are pixels or filters, whichever are more: the threads share what is larger of images and weight."""
+        pixels, filters = math.prod(outputs[0].shape[2:]), len(inputs[1]) // self.groups
+        if pixels > filters and self.act_type in (None, "relu"):
+            return [[self._forward(inputs, outputs[0], part) for part in shares(pixels, threads, LANES)]]
+        return [[self._forward(inputs, outputs[0], _ALL, part) for part in shares(filters, threads, _FILTERS)]]
+
+    def _forward(self, inputs: Arrays, out: Array, pixels: slice = _ALL, filters: slice = _ALL) -> list[Row]:
+        """For some pixels of each image, or some filters of each group; other activations than relu want all pixels."""
+        rows, is_relu = [], self.act_type == "relu"
+        for data, weight, made, its in self._groups(inputs[0], inputs[1], out):
+            part, first = weight[filters], None
+            if len(inputs) > 2:
+                first = aligned_zeros((len(part), LANES))  # a bias for each panel of columns
+                rows.append(Row(_spread, (inputs[2][its][filters], first, len(first))))
+            for image, target in zip(data[:, :, pixels], made[:, filters, pixels], strict=True):
+                rows.append(product_row(part, image, target, first, is_relu))
+                if self.act_type and not is_relu:
+                    rows.append(activation_row(self.act_type, target, target))
+        return rows
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

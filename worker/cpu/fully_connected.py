@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line, matrix
 from ...common.jit import kernel
-from ..array import Arrays, Gradients, aligned_empty, aligned_zeros
+from ..array import Array, Arrays, Gradients, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_row
 from .matmul import product_row
-from .plane_lanes import padded
-from .row_kernel import RowKernel
+from .plane_lanes import LANES, padded
+from .row_kernel import RowKernel, Stage, shares
 
 if TYPE_CHECKING:
     from ..ops.fully_connected import FullyConnected
@@ -29,14 +29,24 @@ class FullyConnectedKernel(RowKernel):
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write f(x W^T + b)."""
-        weight, out = inputs[1], outputs[0].reshape(-1, self.op.num_hidden)
+        return self._forward(inputs, outputs[0], slice(None))
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are columns of the output."""
+        return [[self._forward(inputs, outputs[0], part) for part in shares(len(inputs[1]), threads, LANES)]]
+
+    def _forward(self, inputs: Arrays, output: Array, columns: slice) -> list[Row]:
+        weight, out = inputs[1][columns], output.reshape(-1, self.op.num_hidden)[:, columns]
         is_relu, rows, first = self.act_type == "relu", [], None
         if not self.op.no_bias:
             first = aligned_zeros((padded(len(weight)),))  # the bias, to whole panels
-            rows.append(Row(_copy, (inputs[2], first, len(weight))))
+            rows.append(Row(_copy, (inputs[2][columns], first, len(weight))))
         data = inputs[0].reshape(-1, weight.shape[1])
         rows.append(product_row(data, weight.T, out, first, is_relu))
-        return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, outputs[0], outputs[0])]
+        if self.act_type and not is_relu:
+            whole = [out] if out.flags.c_contiguous else out  # of a part, row by row
+            rows += [activation_row(self.act_type, one, one) for one in whole]
+        return rows
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

@@ -7,9 +7,14 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from ...common.call_table import Room, Row, Table
+from ...common.slices import share
 from ..array import Arrays, Gradients
 from ..ops.operator import Step
 from .plane_lanes import LANES, padded
+
+# Rows of several threads, which may run side by side.
+Stage = list[list[Row]]
+SMALLEST_RUN = 1024  # numbers of elementwise work that are worth a thread of their own
 
 
 class RowKernel(ABC):
@@ -26,6 +31,13 @@ class RowKernel(ABC):
     @abstractmethod
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """What computes `outputs` from `inputs`; contiguous arrays as of `Kernel.forward`."""
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """As `forward_rows`, for at most so many threads; one stage begins when all threads have done the last one.
+
+        Each number is made in the same way whatever their count. Backward may follow a forward by `forward_rows` alone.
+        """
+        return [[self.forward_rows(step, inputs, outputs)]]
 
     @abstractmethod
     def backward_rows(
@@ -51,6 +63,14 @@ def rooms(*sizes: int) -> tuple[Room | int, ...]:
     for size in sizes:
         begins.append(begins[-1] + padded(size) + 2 * LANES)
     return Room(begins[-1]), *begins[1:-1]
+
+
+def shares(total: int, parts: int, unit: int = 1) -> list[slice]:
+    """`total` cut into at most so many parts of about equal size, none empty, in whole units but for the last one."""
+    units = -(-total // unit)
+    parts = max(1, min(parts, units))
+    cuts = (share(units, part, parts) for part in range(parts))
+    return [slice(unit * first, min(unit * last, total)) for first, last in cuts]
 
 
 def _contiguous(arrays: Arrays) -> Arrays:

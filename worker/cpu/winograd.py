@@ -11,6 +11,7 @@ stages. Tiles of the data are made again in backward, as that is cheap beside th
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...common.call_table import Row
@@ -19,8 +20,9 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zero
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
 from .convolution_geometry import geometry, pooled_plane
+from .convolution_parts import parts_of_forward
 from .plane_lanes import LANES, padded
-from .row_kernel import RowKernel, rooms
+from .row_kernel import RowKernel, Stage, rooms
 from .strided_product import ROOM
 from .winograd_passes import BACKWARD, FORWARD
 from .winograd_pixels import weight_to_tiles
@@ -77,8 +79,7 @@ class WinogradKernel(RowKernel):
         self.act_type = act_type
         self.tiles = tiles_for(op.kernel[0], out)
         key = self.tiles.out, self.tiles.taps
-        # The weight's tiles, made in forward and read in backward; zeros, as lanes without a plane are never written.
-        self.weight = aligned_zeros(self.tiles.weight_shape(out[1], data[1]))
+        self._part = lambda data, out: WinogradKernel(op, data, out, act_type, pooled)
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
@@ -90,11 +91,17 @@ class WinogradKernel(RowKernel):
             windows = (self.tiles.out // 2) ** 2
             self.winner = aligned_empty((out[0], down * across, padded(out[1]) // LANES, windows, LANES))
 
+    @cached_property
+    def weight(self) -> Array:
+        """The weight's tiles, from forward to backward; zeros, as lanes without a plane are never written."""
+        return aligned_zeros(self.tiles.weight_shape(self.geometry.filters, self.geometry.channels))
+
     def _bands(self, channels: int, out: Shape) -> tuple[int, int]:
         """How many images are worked off together, and how many rows of their tiles."""
         down, across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
         tile_bytes = 4 * self.tiles.side**2 * (padded(channels) + padded(out[1]))
-        fewest = FEWEST_IN_BAND if self.weight.nbytes > BAND_BYTES else FEWEST_IN_BAND // 6
+        weight_bytes = 4 * math.prod(self.tiles.weight_shape(out[1], channels))
+        fewest = FEWEST_IN_BAND if weight_bytes > BAND_BYTES else FEWEST_IN_BAND // 6
         wanted = max(fewest, BAND_BYTES // tile_bytes)
         if down * across <= wanted:
             return min(out[0], wanted // (down * across)), down
@@ -111,6 +118,10 @@ class WinogradKernel(RowKernel):
         room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
         made = Row(self._forward, (*inputs[:2], bias, out, self.winner, self.weight, *room, *g))
         return [made, activation_row(self.act_type, out, out)] if self.act_type else [made]
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are convolutions of some images or filters."""
+        return [parts_of_forward(self._part, self.geometry, step, inputs, outputs[0], threads)]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

@@ -9,7 +9,7 @@ from functools import partial
 from ...common.call_table import Row, Table, WorkingMemory, in_python
 from ...common.compiling import expect
 from ..array import Array
-from ..cpu.row_kernel import RowKernel
+from ..cpu.row_kernel import RowKernel, Stage
 from ..cpu.sum_rows import add_row
 from ..graphs.node import Node
 from ..ops.kernel import Kernel
@@ -90,6 +90,17 @@ class Call:
             return [in_python(partial(self.run_forward, step, counts))]
         return [self._entering(step, counts, row) for row in self._forward_rows(step)]
 
+    def stages_of_forward(self, step: Step, counts: Mapping[int, float], threads: int) -> list[Stage]:
+        """What `rows_of_forward` does, for at most so many threads (see RowKernel.forward_stages)."""
+        if self.is_alias:
+            return []
+        if not self.is_compiled:
+            kernels = parts_of(self.kernel, threads)
+            return [[[in_python(partial(self.run_forward, step, counts, kernel))] for kernel in kernels]]
+        assert isinstance(self.kernel, RowKernel)
+        stages = self.kernel.forward_stages(step, self.inputs, self.outputs, threads)
+        return [[[self._entering(step, counts, row) for row in part] for part in stage] for stage in stages]
+
     def rows_of_backward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
         """What `run_backward` and `add_up` do, but for what is said of final gradients."""
         if not self.is_compiled:
@@ -160,3 +171,9 @@ class Call:
             self.backend.add(total, addend)
         for name in self.finished:
             finished(name)
+
+
+def parts_of(kernel: Kernel, threads: int) -> Sequence[Kernel]:
+    """The kernel's parts for `threads` threads, or the kernel alone if it cannot be split."""
+    split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
+    return split(threads) if split is not None and threads > 1 else [kernel]

@@ -21,6 +21,7 @@ from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
 from .reshaped_arrays import reshaped
+from .shared_forward import SharedForward
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
 from .whole_batch_nodes import Meeting
@@ -57,8 +58,10 @@ class Executor(BaseExecutor):
         adding = {name for name in binding.gradients if binding.adds(name)}
         # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
         # gradients from the sums and their rows of the whole-batch arrays from the meeting.
-        # A lone slice writes every gradient to its place, so nothing is cut or computed apart.
-        cut = len(self.slices) > 1
+        # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
+        # gradients, where all others are empty.
+        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
+        cut = len(self.slices if binding.gradients else self._rows) > 1
         self._sums = SliceSums(
             binding.gradients,
             adding,
@@ -66,7 +69,6 @@ class Executor(BaseExecutor):
             binding.cuts.learned_whole() if cut else set(),
             self.slices,
         )
-        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         self._meeting = self._arrange_meeting(threads) if cut else None
         self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
@@ -75,6 +77,10 @@ class Executor(BaseExecutor):
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
         self._slice_threads = SliceThreads(self._programs, self._meeting, self.threads)
         self._has_tables = False
+        # Backward would want what forward's kernels keep for it.
+        alone = len(self._programs) == 1 and self._meeting is None and not binding.gradients
+        work = graph_work(symbol.nodes(), binding.shapes)
+        self._shared = SharedForward.of(self._programs[0], work, threads or thread_count()) if alone else None
 
     @classmethod
     def simple_bind(
@@ -133,7 +139,10 @@ class Executor(BaseExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
-        self._slice_threads.forward()
+        if self._shared is None or recorder.on:  # a profile wants the time of whole calls
+            self._slice_threads.forward()
+        else:
+            self._shared.run()
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).

@@ -14,6 +14,7 @@ import numpy as np
 from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
+from ..cpu.row_kernel import Stage
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -120,6 +121,12 @@ class Program:
                 for name in call.finished:
                     rows.extend(delivered(name))
         return rows
+
+    def stages_of_forward(self, threads: int) -> list[Stage]:
+        """Forward for at most so many threads."""
+        calls = [call for call in self.calls if call is not None]
+        stages = [stage for call in calls for stage in call.stages_of_forward(self.step, self.counts, threads)]
+        return [*stages, [[in_python(self._copy_heads)]]] if self._copied_heads else stages
 
     def begin_backward(self, head_grads: Gradients, finished: Callable[[str], None]) -> None:
         """Take the gradients of the outputs, each of its output's shape: None for ones, which a loss ignores.

@@ -116,16 +116,20 @@ class SliceThreads:
         shared_threads().run([partial(self._guarded, partial(work, thread)) for thread in range(self.count)])
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Run `work`; if it fails, release the threads that wait for this one.
+        guarded(work, self._barrier.abort)
 
-        Those end quietly, so that the error which is raised is the cause and not one of its consequences.
-        """
-        try:
-            # Infinity and NaN are results like others, on a GPU as in compiled loops: numpy alone would warn of them.
-            with np.errstate(all="ignore"):
-                work()
-        except threading.BrokenBarrierError:
-            return
-        except BaseException:
-            self._barrier.abort()
-            raise
+
+def guarded(work: Callable[[], None], release: Callable[[], None]) -> None:
+    """Run `work` on one of several threads; if it fails, `release` the threads that wait for this one.
+
+    Those end quietly, so that the error which is raised is the cause and not one of its consequences.
+    """
+    try:
+        # Infinity and NaN are results like others, on a GPU as in compiled loops: numpy alone would warn of them.
+        with np.errstate(all="ignore"):
+            work()
+    except threading.BrokenBarrierError:
+        return
+    except BaseException:
+        release()
+        raise

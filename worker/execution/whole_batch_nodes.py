@@ -6,17 +6,16 @@ their own rows, so nothing is copied. Between two meetings the slices run apart 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ..array import Array, Rows, Shape, aligned_empty
 from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
-from ..ops.kernel import Kernel
 from ..ops.operator import Step
 from .buffers import GradientBuffers
-from .calls import Call
+from .calls import Call, parts_of
 from .program import Common, Outline
 
 
@@ -47,7 +46,7 @@ class Meeting:
         self.gradients = self._lay_out_gradients()
         self._calls = {i: self._call(outline.groups[i][0]) for i in self.numbers}
         self._lay_out_backward(gradients)
-        self._parts = {i: _split(call.kernel, threads) for i, call in self._calls.items()}
+        self._parts = {i: parts_of(call.kernel, threads) for i, call in self._calls.items()}
 
     def common(self, rows: Rows, cut: Callable[[Entry], bool]) -> Common:
         """Views of these arrays for the program of `rows`: its rows of entries that follow the batch (those for which
@@ -154,9 +153,3 @@ class Meeting:
         self._untouched = [name for name in self._outline.plan.untouched if name in gradients]
         for name in self._untouched:
             gradients[name].fill(0)  # once is enough, as nobody writes it later
-
-
-def _split(kernel: Kernel, threads: int) -> Sequence[Kernel]:
-    """The kernel's parts for `threads` threads, or the kernel alone if it cannot be split."""
-    split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
-    return split(threads) if split is not None and threads > 1 else [kernel]

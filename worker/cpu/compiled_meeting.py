@@ -1,0 +1,81 @@
+"""The compiled function of meeting_point.py: importing it imports numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ...common.compiled_calls import integer
+from ...common.jit import kernel
+
+# The others mostly come within microseconds. When they don't, their core may be needed by another process, and this one
+# by whoever they wait for.
+SPINS = 4_000  # turns, some ten microseconds
+YIELDS = 200  # turns that give the core to others
+NAP = 50  # microseconds of each turn after those
+
+_types: Any = types  # neither has annotations
+_cgutils: Any = cgutils
+_INT, _INT32 = ir.IntType(64), ir.IntType(32)
+
+
+def _to_arrive(context: Any, address: Any) -> Any:
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        return build.atomic_rmw("add", build.inttoptr(args[0], _INT.as_pointer()), _INT(1), "seq_cst")
+
+    return types.int64(types.int64), codegen
+
+
+def _to_look(context: Any, address: Any) -> Any:
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        return build.load_atomic(build.inttoptr(args[0], _INT.as_pointer()), "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+def _give_way(context: Any) -> Any:
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        build.call(_cgutils.get_or_insert_function(build.module, ir.FunctionType(_INT32, []), "sched_yield"), [])
+        return cg.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def _nap(context: Any, microseconds: Any) -> Any:
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_INT32, [_INT32])
+        function = _cgutils.get_or_insert_function(build.module, kind, "usleep")
+        build.call(function, [build.trunc(args[0], _INT32)])
+        return cg.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+_arrive: Any = intrinsic(_to_arrive)  # adds one to the number at an address; returns what it was
+_look: Any = intrinsic(_to_look)  # the number at an address, and all that was written before it
+_give: Any = intrinsic(_give_way)
+_sleep: Any = intrinsic(_nap)
+
+
+@kernel
+def meet(at: int) -> int:
+    """Wait until all have come as often as this thread; stop if one will not come.
+
+    The arguments are the addresses of how often threads have come in all, and of a number that is not 0 if one will not
+    come, and the number of threads.
+    """
+    arrived, released, threads = integer(at, 0), integer(at, 1), integer(at, 2)
+    goal = (_arrive(arrived) // threads + 1) * threads
+    turns = 0
+    while _look(arrived) < goal:
+        if _look(released) != 0:
+            return 1
+        turns += 1
+        if turns > SPINS + YIELDS:
+            _sleep(NAP)
+        elif turns > SPINS:
+            _give()
+    return 0
