@@ -147,7 +147,7 @@ def _dropout(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seque
 def _batch_norm(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .batch_norm import BatchNormKernel
 
-    return BatchNormKernel(chain[0], in_shapes[1][0])
+    return BatchNormKernel(chain[0], in_shapes[1][0], has_relu=len(chain) > 1)
 
 
 def _deconvolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:

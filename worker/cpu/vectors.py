@@ -47,12 +47,12 @@ def store(build: ir.IRBuilder, value: Any, address: Any) -> None:
 def load_part(build: ir.IRBuilder, address: Any, count: Any) -> Any:
     """The first `count` numbers at `address`, which alone are read; zeros take the places of the others."""
     zeros, pointer = ir.Constant(VECTOR, [0.0] * WIDTH), build.bitcast(address, VECTOR.as_pointer())
-    return _masked(build, "load", VECTOR, [pointer, _ALIGNED, _first(build, count), zeros])
+    return _masked(build, "load", VECTOR, [pointer, _ALIGNED, first_places(build, count), zeros])
 
 
 def store_part(build: ir.IRBuilder, value: Any, address: Any, count: Any) -> None:
     """Write the first `count` numbers of a vector to `address`."""
-    store_where(build, value, address, _first(build, count))
+    store_where(build, value, address, first_places(build, count))
 
 
 def store_where(build: ir.IRBuilder, value: Any, address: Any, flags: Any) -> None:
@@ -61,7 +61,7 @@ def store_where(build: ir.IRBuilder, value: Any, address: Any, flags: Any) -> No
     _masked(build, "store", ir.VoidType(), [value, pointer, _ALIGNED, flags])
 
 
-def _first(build: ir.IRBuilder, count: Any) -> Any:
+def first_places(build: ir.IRBuilder, count: Any) -> Any:
     """Which of the places of a vector are among the first `count`."""
     places = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
     return build.icmp_signed("<", places, spread(build, count, WIDTH))

@@ -1,5 +1,5 @@
-"""Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, and a
-fully connected layer with the activation.
+"""Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, a fully
+connected layer with the activation, and a normalisation with relu.
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ def fuse(nodes: Sequence[Node], heads: Sequence[Entry], extends: Extends | None)
 def extends_on_host(group: Sequence[Node], node: Node) -> bool:
     """Whether compiled kernels can compute `node` together with the `group` before it.
 
-    Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation.
+    Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation;
+    normalisations relu alone, whose slope is cheap to compute once more in backward.
     """
     # Pooling may come before or behind the activation, since a monotone function commutes with the maximum:
     # the kernel pools first in both cases and applies the activation to fewer numbers.
     kinds = [_kind(member) for member in group]
     if kinds == ["fully connected"]:
         return _kind(node) == "activation"
+    if kinds == ["normalisation"]:
+        return _kind(node) == "activation" and getattr(node.op, "act_type", None) == "relu"
     return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
 
 
@@ -65,6 +68,8 @@ def _kind(node: Node) -> str:
         return "convolution"
     if name == "FullyConnected":
         return "fully connected"
+    if name in ("BatchNorm", "CuDNNBatchNorm") and not getattr(op, "output_mean_var", False):
+        return "normalisation"
     if name == "Activation" and getattr(op, "act_type", None) in MONOTONE:
         return "activation"
     if name == "Pooling" and pooling_tiles(op):

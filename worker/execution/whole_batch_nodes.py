@@ -1,4 +1,5 @@
-"""Where the slices of a batch meet: nodes that couple rows, such as BatchNorm, computed on the whole batch.
+"""Where the slices of a batch meet: nodes that couple rows, such as BatchNorm, computed on the whole batch, together
+with what is fused with them.
 
 The arrays that such a node reads and writes hold all rows of the worker's batch; the slices' programs work on views of
 their own rows, so nothing is copied. Between two meetings the slices run apart (see slice_threads.py).
@@ -44,7 +45,7 @@ class Meeting:
         self.numbers = [i for i, group in enumerate(outline.groups) if group[0] in couplers]
         self.values = self._lay_out_values(variables)
         self.gradients = self._lay_out_gradients()
-        self._calls = {i: self._call(outline.groups[i][0]) for i in self.numbers}
+        self._calls = {i: self._call(outline.groups[i]) for i in self.numbers}
         self._lay_out_backward(gradients)
         self._parts = {i: parts_of(call.kernel, threads) for i, call in self._calls.items()}
 
@@ -93,9 +94,8 @@ class Meeting:
         """Whole arrays for all that coupling nodes read and write. They are not used again within a step."""
         values: dict[Entry, Array] = {}
         for i in self.numbers:
-            (node,) = self._outline.groups[i]  # alone in its group: the host never fuses such nodes
-            assert node.op is not None
-            for entry in (*node.inputs, *((node, k) for k in range(len(node.op.outputs())))):
+            group = self._outline.groups[i]
+            for entry in (*group[0].inputs, *_outputs(group)):
                 if entry[0].op is None:
                     values[entry] = variables[entry[0].name]  # bound arrays are whole already
                 elif entry not in values:
@@ -123,23 +123,21 @@ class Meeting:
         for group in reversed(self._outline.groups):
             for entry in group[0].inputs:
                 place(entry)
-            last = group[-1]
-            assert last.op is not None
-            for index in range(len(last.op.outputs())):
-                place((last, index))  # an output that nobody reads, or else it has its place already
-                buffers.release((last, index))
+            for entry in _outputs(group):
+                place(entry)  # an output that nobody reads, or else it has its place already
+                buffers.release(entry)
         return found
 
-    def _call(self, node: Node) -> Call:
-        assert node.op is not None
-        inputs = [self.values[entry] for entry in node.inputs]
-        outputs = [self.values[node, index] for index in range(len(node.op.outputs()))]
+    def _call(self, group: list[Node]) -> Call:
+        first, chain = group[0], [node.op for node in group if node.op is not None]
+        inputs = [self.values[entry] for entry in first.inputs]
+        outputs = [self.values[entry] for entry in _outputs(group)]
         in_shapes, out_shapes = [array.shape for array in inputs], [array.shape for array in outputs]
         # The host's kernels: on a GPU a batch is never cut, and its nodes never meet.
-        kernel = kernel_for([node.op], in_shapes, out_shapes, self._outline.dtype)
-        work = operations(node.op, in_shapes, out_shapes)
-        name, counted = node.op.op_name(), computed_label(node, inputs)
-        return Call(node, kernel, inputs, outputs, node_key(node), name, work, counted=counted)
+        kernel = kernel_for(chain, in_shapes, out_shapes, self._outline.dtype)
+        work = operations(chain[0], in_shapes, [self._shapes[first, 0]])
+        name, counted = "+".join(op.op_name() for op in chain), computed_label(first, inputs)
+        return Call(group[-1], kernel, inputs, outputs, node_key(first), name, work, counted=counted)
 
     def _lay_out_backward(self, gradients: Mapping[str, Array]) -> None:
         # Every gradient has its place already; the buffers only provide memory for addends and for zeros.
@@ -153,3 +151,10 @@ class Meeting:
         self._untouched = [name for name in self._outline.plan.untouched if name in gradients]
         for name in self._untouched:
             gradients[name].fill(0)  # once is enough, as nobody writes it later
+
+
+def _outputs(group: list[Node]) -> list[Entry]:
+    """What leaves a group: the outputs of its last node."""
+    last = group[-1]
+    assert last.op is not None
+    return [(last, index) for index in range(len(last.op.outputs()))]

@@ -1,0 +1,235 @@
+"""BatchNorm's compiled passes over float32, group by group, so that the second loop over a group finds it in the cache.
+
+Arrays are (rows, channels * behind) in C order: a channel has `behind` neighbouring places of each row. A group is as
+many channels as LANES places hold, at least one. Its run of places is gone through LANES at a time, and each lane has
+sums of its own, which only then are added up: so which channels share a group or a thread does not change a bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...common.jit import kernel
+from ..array import Array
+from .panels import address
+from .plane_lanes import LANES
+from .run_loops import mapped_runs, summed_runs
+from .values import Value
+
+# The lines of a table. A gradient needs all; a forward has the least number that may leave it in place of the fourth.
+CENTRE, SCALE, SHIFT, SLOPE, REST, LINES = range(6)
+LEAST = SLOPE
+
+
+def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
+    # The difference first: x * scale + (shift - centre * scale) would cancel where the mean is large.
+    return (x - centre) * scale + shift
+
+
+def _at_least(x: Value, centre: Value, scale: Value, shift: Value, least: Value) -> Value:
+    out = _normalised(x, centre, scale, shift)
+    return (out < least).choose(least, out)
+
+
+def _behind_relu(x: Value, head: Value, centre: Value, scale: Value, shift: Value) -> Value:
+    """The gradient of what `_normalised` gives, from the head gradient of its relu; the bits of the plain relu's."""
+    out = _normalised(x, centre, scale, shift).at_least(0.0)
+    return (out > 0.0).choose(head, (head * out).magnitude())
+
+
+def _add_moments(sums: list[Value], x: Value, pivot: Value) -> tuple[Value, Value]:
+    distance = x.double() - pivot.double()
+    return sums[0] + distance, distance.fma(distance, sums[1])
+
+
+def _add_products(sums: list[Value], x: Value, head: Value, centre: Value) -> tuple[Value, Value]:
+    value = head.double()
+    return sums[0] + value, value.fma((x - centre).double(), sums[1])
+
+
+def _add_relu_products(
+    sums: list[Value], x: Value, head: Value, centre: Value, scale: Value, shift: Value
+) -> tuple[Value, Value]:
+    return _add_products(sums, x, _behind_relu(x, head, centre, scale, shift), centre)
+
+
+def _gradient(x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value) -> Value:
+    return head * scale - (x - centre) * slope - rest
+
+
+def _relu_gradient(
+    x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value
+) -> Value:
+    behind = _behind_relu(x, head, centre, scale, shift)
+    return _gradient(x, behind, centre, scale, shift, slope, rest)
+
+
+_moment_sums = summed_runs(_add_moments, 2)
+_head_sums = summed_runs(_add_products, 2)
+_relu_head_sums = summed_runs(_add_relu_products, 2)
+_write_normalised = mapped_runs(_at_least)
+_write_gradient = mapped_runs(_gradient)
+_write_relu_gradient = mapped_runs(_relu_gradient)
+
+
+@kernel
+def forward(
+    data: Array,
+    out: Array,
+    behind: int,
+    first: int,
+    is_own: bool,
+    state: tuple[Array, Array, Array],
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    least: float,
+) -> None:
+    """Write the output of all channels from `first` on, no number below `least`, and their statistics if `is_own`.
+
+    The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
+    what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
+    """
+    mean, var, inverse = state
+    table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
+    table[LEAST] = least
+    start = 0
+    while start < mean.size and data.size > 0:
+        end = min(start + max(1, LANES // behind), mean.size)
+        low, places = (first + start) * behind, (end - start) * behind
+        if is_own:
+            _group_moments(data, low, behind, table[CENTRE], sums, mean[start:end], var[start:end])
+        for c in range(start, end):
+            inverse[c] = 1 / np.sqrt(var[c] + eps)
+            _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
+        source, target = address(data) + 4 * low, address(out) + 4 * low
+        _write_normalised((source,), address(table), target, len(data), data.shape[1], places)
+        start = end
+
+
+@kernel
+def moments(data: Array, behind: int, first: int, mean: Array, var: Array) -> None:
+    """Mean and (biased) variance of all channels from `first` on, with the bits that `forward` gets."""
+    pivots, sums = np.zeros(LANES, np.float32), np.empty((2, LANES))
+    start = 0
+    while start < mean.size:
+        end = min(start + max(1, LANES // behind), mean.size)
+        _group_moments(data, (first + start) * behind, behind, pivots, sums, mean[start:end], var[start:end])
+        start = end
+
+
+@kernel
+def _group_moments(data: Array, low: int, behind: int, pivots: Array, sums: Array, mean: Array, var: Array) -> None:
+    """Mean and variance of the channels of a group, whose run begins in column `low`; pivots and sums are scratch.
+
+    One loop over the data adds up d and d^2 in double precision, d being the distance from the channel's first element.
+    Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
+    """
+    for c in range(mean.size):
+        _fill(pivots, c * behind, behind, data[0, low + c * behind])
+    source = address(data) + 4 * low
+    _moment_sums((source,), address(pivots), address(sums), len(data), data.shape[1], mean.size * behind)
+    count = len(data) * behind
+    for c in range(mean.size):
+        distance = _joined(sums[0], c * behind, behind) / count
+        mean[c] = np.float64(data[0, low + c * behind]) + distance
+        spread = _joined(sums[1], c * behind, behind) / count - distance * distance
+        var[c] = 0.0 if spread < 0 else spread  # rounding may take it below 0; a NaN stays NaN
+
+
+@kernel
+def backward(
+    data: Array,
+    head: Array,
+    grad: Array | None,
+    behind: int,
+    first: int,
+    is_own: bool,
+    state: tuple[Array, Array],
+    gamma: Array,
+    beta: Array,
+    has_relu: bool,
+    totals: Array,
+) -> None:
+    """For all channels from `first` on write `totals` (2, channels), the sums of d and of d h, and data's gradient.
+
+    d is the gradient of the normalised data h = (x - mean) * inverse, scaled and shifted: the head gradient, times the
+    slope of relu if there is one. With n elements in a channel, data's gradient
+    gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale - (x - centre) * slope - rest.
+    """
+    mean, inverse = state
+    table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
+    # Moving averages do not depend on the data, so no gradient passes through them.
+    portion = 1 / (len(data) * behind) if is_own else 0.0
+    start = 0
+    while start < mean.size and data.size > 0:
+        end = min(start + max(1, LANES // behind), mean.size)
+        low, places = (first + start) * behind, (end - start) * behind
+        for c in range(start, end):
+            _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
+        sources, extents = (address(data) + 4 * low, address(head) + 4 * low), (len(data), data.shape[1], places)
+        _sum_up(sources, table, sums, extents, has_relu)
+        for c in range(start, end):
+            lane = (c - start) * behind
+            totals[0, c] = _joined(sums[0], lane, behind)
+            # Lanes know the mean in single precision only; what they miss of it is added once per channel.
+            missed = mean[c] - np.float64(table[CENTRE, lane])
+            totals[1, c] = (_joined(sums[1], lane, behind) - missed * totals[0, c]) * inverse[c]
+            scale = gamma[c] * inverse[c]
+            slope = scale * inverse[c] * totals[1, c] * portion
+            _fill(table[SLOPE], lane, behind, slope)
+            _fill(table[REST], lane, behind, scale * totals[0, c] * portion - missed * slope)
+        if grad is not None:
+            _write(sources, table, address(grad) + 4 * low, extents, has_relu)
+        start = end
+
+
+@kernel
+def _sum_up(sources: tuple[int, int], table: Array, sums: Array, extents: tuple[int, int, int], relu: bool) -> None:
+    """Each lane's sums of d and of d * (x - centre)."""
+    if relu:
+        _relu_head_sums(sources, address(table), address(sums), *extents)
+    else:
+        _head_sums(sources, address(table), address(sums), *extents)
+
+
+@kernel
+def _write(sources: tuple[int, int], table: Array, target: int, extents: tuple[int, int, int], relu: bool) -> None:
+    """Data's gradient of a group."""
+    if relu:
+        _write_relu_gradient(sources, address(table), target, *extents)
+    else:
+        _write_gradient(sources, address(table), target, *extents)
+
+
+@kernel
+def _lay_out(table: Array, lane: int, behind: int, channel: tuple[float, float, float, float]) -> None:
+    """The first lines of the table for a channel (mean, inverse, gamma, beta) whose places begin in that lane."""
+    mean, inverse, gamma, beta = channel
+    centre, scale = np.float32(mean), gamma * inverse
+    _fill(table[CENTRE], lane, behind, centre)
+    _fill(table[SCALE], lane, behind, scale)
+    _fill(table[SHIFT], lane, behind, beta - (mean - np.float64(centre)) * scale)
+
+
+@kernel
+def _fill(line: Array, lane: int, behind: int, number: float) -> None:
+    """Write a number to a channel's lanes, which begin with that one."""
+    if behind >= LANES:
+        for k in range(LANES):
+            line[k] = number
+    else:
+        for k in range(lane, lane + behind):
+            line[k] = number
+
+
+@kernel
+def _joined(sums: Array, lane: int, behind: int) -> float:
+    """The sum of a channel's lanes, as a tree; it takes their place."""
+    count = min(behind, LANES)
+    while count > 1:
+        half = (count + 1) // 2
+        for k in range(lane, lane + count - half):
+            sums[k] += sums[k + half]
+        count = half
+    return float(sums[lane])
