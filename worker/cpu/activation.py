@@ -26,6 +26,8 @@ MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 class ActivationKernel(RowKernel):
     """Activation of data of any shape -> the same shape; the compiled loops see arrays as flat memory."""
 
+    joins_slices = True
+
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
 

@@ -37,6 +37,8 @@ class DirectKernel(RowKernel):
     Backward uses the weight's panels of the last forward, or those of a call of `arrange_weight` since.
     """
 
+    joins_slices = True
+
     def __init__(
         self,
         op: Convolution,
@@ -87,7 +89,8 @@ class DirectKernel(RowKernel):
         if in_grads[1] is not None or bias_grad is not None:
             room = rooms(self._image_floats(), out, pooled, self.panels.size, planes, lists)
             given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *room, *self.geometry)
-            rows.append(Row(parameter_gradients, given))
+            tree = self.tree_over(len(grad)).arguments(in_grads[1], bias_grad)
+            rows.append(Row(parameter_gradients, (*given, *tree)))
         if in_grads[0] is not None:
             room = rooms(self._frame_floats(), self._data_floats(), out, pooled, self._turned_floats(), planes, lists)
             given = (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)

@@ -97,6 +97,19 @@ def taps(g: Geometry) -> int:
 
 
 @kernel
+def weight_floats(g: Geometry) -> int:
+    """Numbers of the weight."""
+    return g.filters * (g.channels // g.groups) * taps(g)
+
+
+@kernel
+def even_chunk(images: int, most: int) -> int:
+    """How many images to work off together, so that chunks of at most so many are about equal."""
+    parts = (images + most - 1) // most
+    return (images + parts - 1) // parts
+
+
+@kernel
 def part_length(channels: int) -> int:
     """Channels of a run: all, or an equal part of them that is short enough for the cache."""
     parts = (channels + DEPTH - 1) // DEPTH

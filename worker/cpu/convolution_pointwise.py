@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...common.call_table import Row
@@ -37,6 +38,8 @@ class PointwiseKernel(RowKernel):
 
     data (n, C, H, W), weight (F, C / groups, 1, 1), bias (F,) -> (n, F, H, W).
     """
+
+    joins_slices = True
 
     def __init__(self, op: Convolution, act_type: str | None = None) -> None:
         self.act_type, self.groups = act_type, op.num_group
@@ -74,15 +77,22 @@ class PointwiseKernel(RowKernel):
         if self.act_type:
             grad = aligned_empty(grad.shape)
             rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        tree = self.tree_over(len(grad))
         if len(inputs) > 2 and in_grads[2] is not None:
-            rows.append(sum_pixels_row(grad, in_grads[2]))
+            rows += tree.rows_of(in_grads[2], lambda begin, end, made: [sum_pixels_row(grad[begin:end], made)])
         if in_grads[1] is not None:
-            for data, made, out, _ in self._groups(inputs[0], in_grads[1], grad):
-                pairs = zip(out, data, strict=True)
-                rows += [product_row(g, image.T, made, adds=i > 0) for i, (g, image) in enumerate(pairs)]
+            rows += tree.rows_of(in_grads[1], partial(self._weight_rows, inputs[0], grad))
         if in_grads[0] is not None:
             for data, weight, out, _ in self._groups(in_grads[0], inputs[1], grad):
                 rows += [product_row(weight.T, g, image) for g, image in zip(out, data, strict=True)]
+        return rows
+
+    def _weight_rows(self, inputs: Array, grad: Array, begin: int, end: int, target: Array) -> list[Row]:
+        """What writes the weight's gradient from some images."""
+        rows = []
+        for data, made, out, _ in self._groups(inputs[begin:end], target, grad[begin:end]):
+            pairs = zip(out, data, strict=True)
+            rows += [product_row(g, image.T, made, adds=i > 0) for i, (g, image) in enumerate(pairs)]
         return rows
 
     def _groups(self, data: Array, weight: Array, out: Array) -> Iterator[tuple[Array, Array, Array, slice]]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
-from .convolution_geometry import Geometry, across, geometry_at, list_taps, pooled_plane, span
+from .convolution_geometry import (
+    Geometry,
+    across,
+    even_chunk,
+    geometry_at,
+    list_taps,
+    pooled_plane,
+    span,
+    weight_floats,
+)
 from .direct_forward import clear, read_images
 from .direct_weights import group_floats, panel_floats, unpack_weight
-from .output_gradient import add_sums, read_gradient, sloped
+from .output_gradient import add_sums, read_gradient, sloped, write_sums
 from .panels import whole, write_address
 from .plane_lanes import LANES
 from .tile_product import DEPTH, LOWEST, multiply
+from .tree_sums import leaf_at, level_place, merge
 
 
 @kernel
@@ -48,27 +58,31 @@ def parameter_gradients(at: int) -> int:
 
     The arguments are data, the output's gradient, those two, the slope's function and the output, where winners are
     kept, and room for pixels of images, of output, of what is pooled, for the panels of the total, for images of
-    gradients, and for lists; then the geometry.
+    gradients, and for lists; then the geometry and the slices.
     """
     data, grad, weight_grad, bias_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     winner, room, g = integer(at, 6), integer(at, 7), geometry_at(at, whole(13))
     pixels, pooled = room + 4 * integer(at, 8), room + 4 * integer(at, 9)
     total, planes, lists = room + 4 * integer(at, 10), room + 4 * integer(at, 11), room + 4 * integer(at, 12)
     size, sums = g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
-    for first in range(0, g.images, g.chunk):
-        count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
-        given = sloped(g, integer(at, 4), integer(at, 5) + place, grad + place, count, lists, planes)
+    for number in range(integer(at, 34)):
+        begin, end, level, merges = leaf_at(integer(at, 33), number)
+        chunk = even_chunk(end - begin, g.chunk)
+        sums[:] = 0
+        for first in range(begin, end, chunk):
+            count, place = min(chunk, end - first), 4 * first * g.filters * pooled_plane(g)
+            given = sloped(g, integer(at, 4), integer(at, 5) + place, grad + place, count, lists, planes)
+            if bias_grad:
+                add_sums(g, given, count, sums)
+            for top in range(0, g.out_height if weight_grad else 0, g.band):
+                rows = min(g.band, g.out_height - top)
+                read_images(g, data + 4 * first * size, count, top, rows, room)
+                read_gradient(g, given, count, top, rows, winner + place if winner else 0, pooled, pixels)
+                add_weight_gradient(g, room, pixels, count, rows, lists, total, first == begin and top == 0)
+        if weight_grad:
+            unpack_weight(g, total, level_place(weight_grad, integer(at, 35), weight_floats(g), level))
+            merge(weight_grad, integer(at, 35), weight_floats(g), level, merges)
         if bias_grad:
-            add_sums(g, given, count, sums)
-        for top in range(0, g.out_height if weight_grad else 0, g.band):
-            rows = min(g.band, g.out_height - top)
-            read_images(g, data + 4 * first * size, count, top, rows, room)
-            read_gradient(g, given, count, top, rows, winner + place if winner else 0, pooled, pixels)
-            add_weight_gradient(g, room, pixels, count, rows, lists, total, first + top == 0)
-    if weight_grad:
-        unpack_weight(g, total, weight_grad)
-    if bias_grad:
-        total_ = line(bias_grad, g.filters)
-        for f in range(g.filters):
-            total_[f] = sums[f]
+            write_sums(sums, level_place(bias_grad, integer(at, 36), g.filters, level))
+            merge(bias_grad, integer(at, 36), g.filters, level, merges)
     return 0

@@ -13,6 +13,8 @@ from .activation import activation_row, slope_row
 from .matmul import product_row
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, Stage, shares
+from .slice_product import slice_product_rows
+from .tree_sums import leaf_at, level_place, merge
 
 if TYPE_CHECKING:
     from ..ops.fully_connected import FullyConnected
@@ -23,6 +25,8 @@ class FullyConnectedKernel(RowKernel):
 
     data (N, ...), weight (F, D), bias (F,) -> (N, F) or (..., F), as the operator says; D is the length of a data row.
     """
+
+    joins_slices = True
 
     def __init__(self, op: FullyConnected, act_type: str | None) -> None:
         self.op, self.act_type = op, act_type
@@ -57,10 +61,11 @@ class FullyConnectedKernel(RowKernel):
             grad = aligned_empty(grad.shape)
             rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
         grad, data = grad.reshape(-1, len(weight)), inputs[0].reshape(-1, weight.shape[1])
+        tree = self.tree_over(len(grad))
         if in_grads[1] is not None:
-            rows.append(product_row(grad.T, data, in_grads[1]))
+            rows += slice_product_rows(grad, data, in_grads[1], tree)
         if not self.op.no_bias and in_grads[2] is not None:
-            rows.append(Row(_sum_rows, (grad, in_grads[2], *grad.shape)))
+            rows.append(Row(_sum_rows, (grad, in_grads[2], grad.shape[1], *tree.arguments(in_grads[2]))))
         if in_grads[0] is not None:
             rows.append(product_row(grad, weight, in_grads[0].reshape(data.shape)))
         return rows
@@ -76,11 +81,15 @@ def _copy(at: int) -> int:
 
 @kernel
 def _sum_rows(at: int) -> int:
-    """db (F,) = the sum of dy (N, F) over rows, one after the other."""
-    count, filters = integer(at, 2), integer(at, 3)
-    total, rows = line(integer(at, 1), filters), matrix(integer(at, 0), count, filters)
-    total[:] = 0
-    for i in range(count):
-        for j in range(filters):
-            total[j] += rows[i, j]
+    """db (F,) = the sum of dy (N, F) over the rows of each slice, one after the other, and of slices as a tree."""
+    grad, total, filters, room = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 5)
+    for number in range(integer(at, 4)):
+        begin, end, level, merges = leaf_at(integer(at, 3), number)
+        made = line(level_place(total, room, filters, level), filters)
+        rows = matrix(grad + 4 * begin * filters, end - begin, filters)
+        made[:] = 0
+        for i in range(end - begin):
+            for j in range(filters):
+                made[j] += rows[i, j]
+        merge(total, room, filters, level, merges)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...common.compiled_calls import call
+from ...common.compiled_calls import call, line
 from ...common.jit import kernel
 from ..array import Array
 from .convolution_geometry import Geometry, pooled_plane
@@ -49,3 +49,11 @@ def add_sums(g: Geometry, grad: int, count: int, sums: Array) -> None:
     for i in range(count):
         for f in range(g.filters):
             sums[f] += sum_line(grad + 4 * (i * g.filters + f) * plane, plane)
+
+
+@kernel
+def write_sums(sums: Array, target: int) -> None:
+    """Write sums (F,), rounded, to an address."""
+    made = line(target, sums.size)
+    for f in range(sums.size):
+        made[f] = sums[f]

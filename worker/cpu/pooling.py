@@ -6,6 +6,7 @@ has one number per window, row by row at the phases' pitch.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .line_moves import copy_lines
-from .row_kernel import RowKernel, rooms
+from .row_kernel import RowKernel, Stage, rooms, shares
 from .stride_phases import PhasePlan, collect_plane, deal_plane, layout_at
 from .window_taps import STEP, largest, largest_and_tap, sums, to_all, to_winners
 
@@ -30,13 +31,16 @@ class PoolKernel(RowKernel):
     Of a maximum the winning tap is kept, so that backward reads neither data nor output.
     """
 
+    joins_slices = True
+
     def __init__(self, op: Pooling, data: Shape, out: Shape) -> None:
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
         self.plan = PhasePlan.of(windows, out[2:])
         self.planes, self.layout = out[0] * out[1], self.plan.layout(data[2:])
         _, _, rows, pitch = self.plan.shape
-        self.phase = rows * pitch  # floats
+        # Floats of a phase, and of all of them.
+        self._phase, self._phases = rows * pitch, math.prod(self.plan.shape)
         self.divisor = np.ones(self.plan.length + STEP, np.float32)  # of each window; 1 between the rows
         if op.pool_type == "avg":
             # Windows at the border may count fewer elements.
@@ -48,11 +52,17 @@ class PoolKernel(RowKernel):
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write one value per window; of a maximum, its tap is remembered if a backward may follow."""
-        winner = self._winner() if step.learns else None
-        taps, size = len(self.plan.offsets), self.plan.shape[0] * self.plan.shape[1] * self.phase
-        room = rooms(size + STEP, self.plan.length + STEP)
-        numbers = self.plan.offsets, taps, self.largest, self.kept, 0, self.planes, self.plan.length
-        return [Row(_forward, (inputs[0], outputs[0], winner, self.divisor, *numbers, *self.layout, *room))]
+        return [self._forward(step, inputs, outputs, slice(0, self.planes))]
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are planes."""
+        return [[[self._forward(step, inputs, outputs, part)] for part in shares(self.planes, threads)]]
+
+    def _forward(self, step: Step, inputs: Arrays, outputs: Arrays, part: slice) -> Row:
+        winner, taps = self._winner() if step.learns else None, len(self.plan.offsets)
+        numbers = self.plan.offsets, taps, self.largest, self.kept, part.start, part.stop, self.plan.length
+        room = rooms(self._phases + STEP, self.plan.length + STEP)
+        return Row(_forward, (inputs[0], outputs[0], winner, self.divisor, *numbers, *self.layout, *room))
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
@@ -60,8 +70,7 @@ class PoolKernel(RowKernel):
         """Write data's gradient: each window's to its first maximum, or in equal parts to all of it."""
         if in_grads[0] is None:
             return []
-        winner, size = self._winner(), self.plan.shape[0] * self.plan.shape[1] * self.phase
-        room = rooms(size + STEP, 2 * self._margin + self.plan.length)
+        winner, room = self._winner(), rooms(self._phases + STEP, 2 * self._margin + self.plan.length)
         numbers = *self.plan.by_phase(), self._margin, self.kept, 0, self.planes, self.plan.length
         return [Row(_backward, (out_grads[0], in_grads[0], winner, self.divisor, *numbers, *self.layout, *room))]
 
@@ -75,7 +84,7 @@ class PoolKernel(RowKernel):
     @property
     def _margin(self) -> int:
         """How far beyond the ends of windows backward reads, at most."""
-        return -(-(self.phase + STEP) // STEP) * STEP
+        return -(-(self._phase + STEP) // STEP) * STEP
 
 
 @kernel

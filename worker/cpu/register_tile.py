@@ -51,6 +51,25 @@ def register_tile(rows: int, panels: int) -> Any:
     return tile
 
 
+def leaf_tile(rows: int, panels: int) -> Any:
+    """A tile of a product that stays in room of its own, `rows` lines of 16 `panels` floats, as a function for kernels.
+
+    What is made is called with (a, b, b_strides, room, adds), as above; the chains begin with zeros, and if `adds` is
+    not 0, what is in the room is added to them at their end.
+    """
+
+    @intrinsic
+    def tile(context: Any, a: Any, b: Any, b_strides: Any, room: Any, adds: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            _Tile(build, rows, panels).compute_leaf(*args)
+            return cg.get_dummy_value()
+
+        number, pair, six = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 6)
+        return types.void(six, number, pair, number, number), codegen
+
+    return tile
+
+
 class _Tile:
     """The instructions of one tile, in the making."""
 
@@ -74,6 +93,21 @@ class _Tile:
         floor = spread(build, least, vectors.WIDTH)
         made = [[build.select(build.fcmp_ordered(">", floor, one), floor, one) for one in line] for line in made]
         self._end(made, self._places(c, c_strides, numbers), whole, wide)
+
+    def compute_leaf(self, a: Any, b: Any, b_strides: Any, room: Any, adds: Any) -> None:
+        build, zeros = self.build, ir.Constant(vectors.VECTOR, [0.0] * vectors.WIDTH)
+        b, room = (build.inttoptr(address, FLOAT.as_pointer()) for address in (b, room))
+        width = len(self.vectors)
+        made = self._chains(_cgutils.unpack_tuple(build, a), b, b_strides, [[zeros] * width] * self.rows)
+        places = [build.gep(room, [INT(vectors.WIDTH * i)]) for i in range(width * self.rows)]
+        flat = list(chain.from_iterable(made))
+        with build.if_else(build.icmp_signed("!=", adds, INT(0))) as (then, otherwise):
+            with then:
+                for place, value in zip(places, flat, strict=True):
+                    store(build, build.fadd(load(build, place), value), place)
+            with otherwise:
+                for place, value in zip(places, flat, strict=True):
+                    store(build, value, place)
 
     def _places(self, base: Any, strides: Any, numbers: list[Any]) -> list[list[Any]]:
         """Where the vectors of each row are."""

@@ -11,6 +11,7 @@ from ...common.slices import share
 from ..array import Arrays, Gradients
 from ..ops.operator import Step
 from .plane_lanes import LANES, padded
+from .slice_tree import SliceTree
 
 # Rows of several threads, which may run side by side.
 Stage = list[list[Row]]
@@ -23,6 +24,17 @@ class RowKernel(ABC):
     Compiled rows depend on nothing else, except `step.learns`: what changes from step to step is read from arrays.
     Only `stopped` may look at more of `step`, which then tells of this node.
     """
+
+    joins_slices = False  # whether it computes several slices of the batch at once, with the bits that each would get
+    tree: SliceTree | None = None  # of these slices, if there are several
+
+    def join(self, tree: SliceTree) -> None:
+        """Compute several slices at once from now on: gradients of what all rows share are sums over the tree."""
+        self.tree = tree
+
+    def tree_over(self, rows: int) -> SliceTree:
+        """The tree for a matrix of so many rows, which may be several for each of the batch."""
+        return SliceTree([rows]) if self.tree is None else self.tree.times(rows // self.tree.rows)
 
     def takes(self, inputs: Arrays) -> bool:
         """Whether rows can read these arrays where they are; otherwise they are given copies without gaps."""

@@ -33,6 +33,8 @@ class SoftmaxOutputKernel(RowKernel):
     Axes before the classes' count as one.
     """
 
+    joins_slices = True
+
     def __init__(self, op: Any) -> None:
         self.op = op
 

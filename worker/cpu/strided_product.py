@@ -83,8 +83,8 @@ def _parts(
     """The product part by part."""
     rows, columns, depth = shape
     deep = min(DEPTH, depth)
-    tall = _share(rows, min(PART_A // deep, MOST_ROWS))
-    wide = _share(columns, PART_B // deep)
+    tall = share(rows, min(PART_A // deep, MOST_ROWS))
+    wide = share(columns, PART_B // deep)
     panels, left = room, room + 4 * (PART_B + LANES)
     zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
     for lane in range(LANES):
@@ -107,7 +107,7 @@ def _parts(
                     lines = (part, table, zeros, whole(1), inner, whole(1))
                 else:
                     pack(part, (a[2], a[1]), inner, down, left)
-                    _list_lanes(inner, down, table)
+                    list_lanes(inner, down, table)
                     lines = (left, table, zeros, whole(1), inner, whole(LANES))
                 start = begun if k == 0 else c
                 first = start[0] + 4 * (row * start[1] + column // LANES * start[2])
@@ -117,7 +117,7 @@ def _parts(
 
 
 @kernel
-def _share(size: int, most: int) -> int:
+def share(size: int, most: int) -> int:
     """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
     most = most // LANES * LANES
     parts = (size + most - 1) // most
@@ -125,7 +125,7 @@ def _share(size: int, most: int) -> int:
 
 
 @kernel
-def _list_lanes(depth: int, lanes: int, table: int) -> None:
+def list_lanes(depth: int, lanes: int, table: int) -> None:
     """As `list_rows`, where rows are lanes of packed panels."""
     for number in range((lanes + LANES - 1) // LANES * LANES):
         lane = min(number, lanes - 1)

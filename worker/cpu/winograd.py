@@ -23,6 +23,7 @@ from .convolution_geometry import geometry, pooled_plane
 from .convolution_parts import parts_of_forward
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, Stage, rooms
+from .slice_tree import SliceTree
 from .strided_product import ROOM
 from .winograd_passes import BACKWARD, FORWARD
 from .winograd_pixels import weight_to_tiles
@@ -72,6 +73,8 @@ class WinogradKernel(RowKernel):
     weight's tiles of the last forward, or those of a call of `arrange_weight` since.
     """
 
+    joins_slices = True
+
     def __init__(
         self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None, pooled: bool = False
     ) -> None:
@@ -84,7 +87,6 @@ class WinogradKernel(RowKernel):
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
         self._forward, self._backward = FORWARD[key], BACKWARD[key]
-        self.count = chunk * band * -(-out[3] // self.tiles.out)  # tiles of a band
         self.winner: Array | None = None
         if pooled:
             down, across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
@@ -107,6 +109,14 @@ class WinogradKernel(RowKernel):
             return min(out[0], wanted // (down * across)), down
         bands = -(-down // max(1, wanted // across))
         return 1, -(-down // bands)
+
+    def join(self, tree: SliceTree) -> None:
+        """Compute several slices at once, each in chunks of about the usual number of images."""
+        super().join(tree)
+        chunk = self.geometry.chunk
+        if chunk > 1:
+            even = -(-tree.longest // max(1, round(tree.longest / chunk)))
+            self.geometry = self.geometry._replace(chunk=max(chunk, even))
 
     def arrange_weight(self, weight: Array) -> None:
         """Make the tiles of weight (F, C, R, R), for a backward without a forward before it."""
@@ -143,7 +153,8 @@ class WinogradKernel(RowKernel):
             LANES,
         )
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, self.weight, *rooms(*sizes), *g)
-        return [Row(self._backward, given)]
+        return [Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
 
     def _tile_floats(self, planes: int) -> int:
-        return math.prod(self.tiles.tiles_shape(planes, self.count))
+        g = self.geometry
+        return math.prod(self.tiles.tiles_shape(planes, g.chunk * g.band * -(-g.out_width // self.tiles.out)))

@@ -12,11 +12,12 @@ import numpy as np
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .convolution_geometry import Geometry, geometry_at, pooled_plane
+from .convolution_geometry import Geometry, even_chunk, geometry_at, pooled_plane, weight_floats
 from .direct_forward import clear
-from .output_gradient import add_sums, sloped
+from .output_gradient import add_sums, sloped, write_sums
 from .panels import whole
 from .plane_lanes import LANES
+from .tree_sums import leaf_at, level_place, merge
 from .winograd_pixels import (
     add_tiles_to_image,
     image_to_tiles,
@@ -75,9 +76,10 @@ def _backward(form: Form) -> Any:
         The arguments are data, the output's gradient, those three, the slope's function and the output, where winners
         are kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as
         tiles, for the weight's tiles transposed, for images of gradients, for products, and for lists; then the
-        geometry.
+        geometry and the slices.
         """
-        data, grad, data_grad, weight_grad = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
+        data, grad, data_grad = integer(at, 0), integer(at, 1), integer(at, 2)
+        weight_grad, bias_grad = integer(at, 3), integer(at, 4)
         winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
         products, planes, product_room = (
             room + 4 * integer(at, 10),
@@ -90,33 +92,39 @@ def _backward(form: Form) -> Any:
         if data_grad:
             clear(data_grad, g.images * g.channels * g.height * g.width)  # tiles of the data overlap, and are added up
             transpose_weight(weight, turned)
-        for first in range(0, g.images, g.chunk):
-            count, place = min(g.chunk, g.images - first), 4 * first * g.filters * pooled_plane(g)
-            lists = room + 4 * integer(at, 15)
-            given = sloped(g, integer(at, 5), integer(at, 6) + place, grad + place, count, lists, planes)
-            if integer(at, 4):
-                add_sums(g, given, count, sums)
-            for top in range(0, _down(form, g), g.band):
-                rows = (top, min(top + g.band, _down(form, g)))
-                made = _tiles(form, g.filters, count * (rows[1] - rows[0]) * _across(form, g), products)
-                for i in range(count):
-                    _read(form, g, made, first + i, i, rows, winner, given)
-                if weight_grad:
-                    # The weight's gradient is added up as tiles over all bands, so that it is transformed back once.
-                    taken = _read_data(form, g, data + first * image, count, rows, room)
-                    multiply_transposed(taken, made, total, first + top > 0, product_room)
-                if data_grad:
-                    # The data's tiles were in the same room; the weight's gradient, made before, has read them.
-                    back = _tiles(form, g.channels, made.shape[1], room)
-                    multiply_tiles(made, turned, back)
+        for number in range(integer(at, 37)):
+            begin, end, level, merges = leaf_at(integer(at, 36), number)
+            chunk = even_chunk(end - begin, g.chunk)
+            sums[:] = 0
+            for first in range(begin, end, chunk):
+                count, place = min(chunk, end - first), 4 * first * g.filters * pooled_plane(g)
+                lists = room + 4 * integer(at, 15)
+                given = sloped(g, integer(at, 5), integer(at, 6) + place, grad + place, count, lists, planes)
+                if bias_grad:
+                    add_sums(g, given, count, sums)
+                for top in range(0, _down(form, g), g.band):
+                    rows = (top, min(top + g.band, _down(form, g)))
+                    made = _tiles(form, g.filters, count * (rows[1] - rows[0]) * _across(form, g), products)
                     for i in range(count):
-                        _add(form, g, back, i, rows, data_grad + (first + i) * image)
-        if weight_grad:
-            tiles_to_weight(form, total, _block(weight_grad, (g.filters, g.channels, form[1], form[1])))
-        if integer(at, 4):
-            bias_grad = line(integer(at, 4), g.filters)
-            for f in range(g.filters):
-                bias_grad[f] = sums[f]
+                        _read(form, g, made, first + i, i, rows, winner, given)
+                    if weight_grad:
+                        # The weight's gradient is added up as tiles over all bands of a slice, so that it is
+                        # transformed back once.
+                        taken = _read_data(form, g, data + first * image, count, rows, room)
+                        multiply_transposed(taken, made, total, first > begin or top > 0, product_room)
+                    if data_grad:
+                        # The data's tiles were in the same room; the weight's gradient, made before, has read them.
+                        back = _tiles(form, g.channels, made.shape[1], room)
+                        multiply_tiles(made, turned, back)
+                        for i in range(count):
+                            _add(form, g, back, i, rows, data_grad + (first + i) * image)
+            if weight_grad:
+                place = level_place(weight_grad, integer(at, 38), weight_floats(g), level)
+                tiles_to_weight(form, total, _block(place, (g.filters, g.channels, form[1], form[1])))
+                merge(weight_grad, integer(at, 38), weight_floats(g), level, merges)
+            if bias_grad:
+                write_sums(sums, level_place(bias_grad, integer(at, 39), g.filters, level))
+                merge(bias_grad, integer(at, 39), g.filters, level, merges)
         return 0
 
     return backward

@@ -1,12 +1,14 @@
 """A symbol graph bound to arrays of the host: forward, backward, and each gradient announced the moment it is final.
 
-An Executor has one Program per slice of the batch. SliceThreads runs them on compute threads, SliceSums adds their
-gradients up, and a Meeting computes the nodes that need all slices at once, if the graph has any.
+An Executor has a Program for each slice of the batch, or for the slices of a thread. SliceThreads runs them on compute
+threads, SliceSums adds their gradients up, and a Meeting computes the nodes that need all slices at once, if the graph
+has any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from ...common.call_table import Row
@@ -22,6 +24,7 @@ from .executor_base import Announce, BaseExecutor
 from .program import Outline, Program
 from .reshaped_arrays import reshaped
 from .shared_forward import SharedForward
+from .slice_groups import SliceGroup, can_join, group_slices
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
 from .whole_batch_nodes import Meeting
@@ -56,26 +59,29 @@ class Executor(BaseExecutor):
         if slices and len(slices) > 1:
             self.slices = self._usable(list(slices))
         adding = {name for name in binding.gradients if binding.adds(name)}
-        # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
-        # gradients from the sums and their rows of the whole-batch arrays from the meeting.
+        self._outline = Outline(symbol, binding.gradients, binding.dtype)
         # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
         # gradients, where all others are empty.
-        self._rows = [rows for rows in self.slices if rows[0] < rows[1]]  # a short batch may leave slices empty
-        cut = len(self.slices if binding.gradients else self._rows) > 1
+        self._live = sum(first < last for first, last in self.slices)  # a short batch may leave slices empty
+        cut = (len(self.slices) if binding.gradients else self._live) > 1
+        joins = cut and can_join(self._outline, binding.cuts, self.slices)
+        groups = group_slices(self.slices, self._fitting_threads(threads, True) if joins else len(self.slices))
+        # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
+        # gradients from the sums and their rows of the whole-batch arrays from the meeting.
         self._sums = SliceSums(
             binding.gradients,
             adding,
             binding.cuts.batched() if cut else set(),
             binding.cuts.learned_whole() if cut else set(),
-            self.slices,
+            groups,
         )
-        self._outline = Outline(symbol, binding.gradients, binding.dtype)
+        self._rows = [group.rows for group in groups if not group.is_empty]
         self._meeting = self._arrange_meeting(threads) if cut else None
-        self._programs = [self._compile(i, rows) for i, rows in enumerate(self.slices) if rows[0] < rows[1]]
+        self._programs = [self._compile(i, group) for i, group in enumerate(groups) if not group.is_empty]
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
-        self._slice_threads = SliceThreads(self._programs, self._meeting, self.threads)
+        self._slice_threads = SliceThreads(self._dealt([one for one in groups if not one.is_empty]), self._meeting)
         self._has_tables = False
         # Backward would want what forward's kernels keep for it.
         alone = len(self._programs) == 1 and self._meeting is None and not binding.gradients
@@ -193,7 +199,7 @@ class Executor(BaseExecutor):
         """How many threads the network is worth, at most one per slice; results depend on slices alone."""
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
         least = WORK_OF_ONE_COMPILED if compiled else WORK_OF_ONE
-        return min(len(self._rows), wanted or (1 if work < least else thread_count()))
+        return min(self._live, wanted or (1 if work < least else thread_count()))
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
         """`slices`, or the whole batch as one where rows cannot be computed apart."""
@@ -207,14 +213,22 @@ class Executor(BaseExecutor):
         shapes, sums = self._binding.shapes, self._sums.whole
         return Meeting(self._outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
 
-    def _compile(self, index: int, rows: Rows) -> Program:
+    def _dealt(self, groups: Sequence[SliceGroup]) -> list[list[Program]]:
+        """The programs of each thread: those of its share of the slices."""
+        begins = [0, *accumulate(len(group.slices) for group in groups)]
+        pairs = list(zip(begins, self._programs, strict=False))
+        shares = [share(self._live, thread, self.threads) for thread in range(self.threads)]
+        return [[program for begin, program in pairs if first <= begin < last] for first, last in shares]
+
+    def _compile(self, index: int, group: SliceGroup) -> Program:
+        rows = group.rows
         whole = rows == (0, self.rows)  # a lone slice: then nothing is cut, in whichever axes its batch may lie
         shapes = self._binding.shapes if whole else self._binding.cuts.slice_shapes(rows)
         variables = self._binding.variables(None if whole else rows)
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
         # Outputs and variables of a slice are views, so that its results need not be copied together.
         common = self._meeting.common(rows, self._binding.cuts.follows_batch) if self._meeting else None
-        return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common)
+        return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common, tree=group.tree)
 
     def _parts(self) -> list[Program | Meeting]:
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]

@@ -1,4 +1,4 @@
-"""A symbol graph compiled for one slice of the batch: calls in order, every buffer laid out before the first step.
+"""A symbol graph compiled for a slice of the batch: calls in order, every buffer laid out before the first step.
 
 Everything that costs time or memory happens when a Program is made; a step then only runs the calls one by one.
 """
@@ -14,7 +14,8 @@ import numpy as np
 from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
-from ..cpu.row_kernel import Stage
+from ..cpu.row_kernel import RowKernel, Stage
+from ..cpu.slice_tree import SliceTree
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -57,7 +58,8 @@ class Common:
 
 
 class Program:
-    """Forward and backward of one slice on fixed arrays. Not thread safe: one thread at a time runs a program.
+    """Forward and backward of a slice, or of a group of slices, on fixed arrays. Not thread safe: one thread at a time
+    runs a program.
 
     Calls are numbered like the outline's groups, so that a pass can stop before a node that needs the other slices.
     """
@@ -71,14 +73,15 @@ class Program:
         gradients: Mapping[str, Array],
         common: Common | None = None,
         step: Step | None = None,
+        tree: SliceTree | None = None,
     ) -> None:
         """`shapes`: of every entry for the rows of this slice, which all arrays have: `variables` (arguments and states
         by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
-        what kernels learn of the step.
+        what kernels learn of the step. `tree`: of the slices, if these are the rows of several, as `can_join` allows.
         """
         self.step = step or Step(NUMPY, learns=bool(outline.arguments))
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
-        self._outline, self._shapes, self._common = outline, shapes, common or Common()
+        self._outline, self._shapes, self._common, self._tree = outline, shapes, common or Common(), tree
         self._memory = WorkingMemory()
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
@@ -200,6 +203,8 @@ class Program:
         out_shapes = [array.shape for array in outputs]
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
+        if self._tree is not None and isinstance(kernel, RowKernel):
+            kernel.join(self._tree)
         operators = "+".join(op.op_name() for op in chain)
         # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])

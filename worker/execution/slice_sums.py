@@ -1,6 +1,8 @@
-"""Each argument's gradient from its slices: the last slice to finish adds them up, as a balanced binary tree.
+"""Each argument's gradient from its slices: the last group of slices to finish adds up what all have delivered.
 
-The tree has the same shape whichever thread adds and whichever slice comes last, and therefore gives the same bits.
+Slices form a balanced binary tree, of which groups are parts.
+
+It has the same shape whichever thread adds and whichever group comes last, and therefore gives the same bits.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from functools import partial
 import numpy as np
 
 from ...common.call_table import Row, in_python
-from ...common.slices import tree_reduce
 from ..array import Array, add_into, aligned_zeros
 from ..cpu.sum_rows import add_row, add_rows, countdown_row
+from .slice_groups import SliceGroup, sums_of_groups
 
 
 class SliceSums:
-    """Gradient buffers of every slice, and the count of slices that are still to deliver each gradient.
+    """Gradient buffers of every group of slices, and the count of groups that are still to deliver each gradient.
 
     A parameter's gradient is the sum over slices, of which the first writes into the result itself. The gradient of an
     input that is cut with the batch needs no sum: every slice writes its own rows. What is computed once, on the whole
@@ -32,19 +34,20 @@ class SliceSums:
         adding: set[str],
         batched: set[str],
         whole: set[str],
-        slices: Sequence[tuple[int, int]],
+        groups: Sequence[SliceGroup],
     ) -> None:
         """`gradients` has the result by argument name, of the argument's shape; `adding` names those with "add",
-        `batched` those that are cut with the batch, `whole` those that are computed once. `slices` are row ranges; one
-        without rows contributes zeros, so that the tree of sums keeps its shape.
+        `batched` those that are cut with the batch, `whole` those that are computed once. A slice without rows
+        contributes zeros, so that the tree of sums keeps its shape.
         """
         self._gradients, self._adding, self._batched, self._whole = gradients, adding, batched, whole
-        self._live = [first < last for first, last in slices]
+        self._live = [not group.is_empty for group in groups]
+        self._pairs = sums_of_groups(groups)
         self._totals = {n: aligned_zeros(a.shape, a.dtype) if n in adding else a for n, a in gradients.items()}
-        # `whole` and `parts` are what the meeting and each slice write to, by name.
+        # `whole` and `parts` are what the meeting and each group write to, by name.
         self.whole = {name: self._totals[name] for name in whole}
         sliced = [name for name in gradients if name not in whole]
-        self.parts = [{name: self._part(name, index, rows) for name in sliced} for index, rows in enumerate(slices)]
+        self.parts = [{name: self._part(name, index, one.rows) for name in sliced} for index, one in enumerate(groups)]
         self._empty_parts = [part for part, live in zip(self.parts, self._live, strict=True) if not live]
         self._lock = threading.Lock()
         self._all = {name: 1 if name in whole else sum(self._live) for name in gradients}
@@ -93,15 +96,7 @@ class SliceSums:
 
     def rows(self, name: str) -> list[Row]:
         """What `deliver` does, as rows of a table of calls."""
-        pairs: list[tuple[Array, Array]] = []
-
-        def add(left: Array, right: Array) -> Array:
-            pairs.append((left, right))
-            return left
-
-        if self._is_summed(name):
-            tree_reduce([part[name] for part in self.parts], add)
-        last = [*add_rows(pairs), *self._final_rows(name)]
+        last = [*add_rows(self._sums(name)), *self._final_rows(name)]
         place = self._places[name]
         return [countdown_row(self._counters[place : place + 1], len(last)), *last]
 
@@ -112,13 +107,15 @@ class SliceSums:
         added = [add_row(gradient, total)] if name in self._adding else []
         return [*added, *self.final(name, gradient)]
 
-    def _is_summed(self, name: str) -> bool:
-        return name not in self._batched and name not in self._whole
+    def _sums(self, name: str) -> list[tuple[Array, Array]]:
+        """What is added to what once all parts are there. The leftmost part is the total itself."""
+        if name in self._batched or name in self._whole:
+            return []
+        return [(self.parts[left][name], self.parts[right][name]) for left, right in self._pairs]
 
     def _finish(self, name: str) -> None:
-        if self._is_summed(name):
-            # The leftmost part is the total itself, so the tree ends where the result belongs.
-            tree_reduce([part[name] for part in self.parts], add_into)
+        for total, addend in self._sums(name):
+            add_into(total, addend)
         self._tell(name)
 
     def _tell(self, name: str) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
 from ...common.call_table import Row, Table
-from ...common.slices import share
 from ..array import Gradients
 from ..compute_threads import shared_threads
 from .program import Program
@@ -24,21 +24,22 @@ HeadGrads = Sequence[Gradients]  # for each program, one per output, of that out
 
 
 class SliceThreads:
-    """`count` threads, each with consecutive programs; the caller's thread is the first.
+    """Threads, each with consecutive programs; the caller's thread is the first.
 
     Methods return when all threads have finished, and raise the first error of any of them.
     """
 
-    def __init__(self, programs: Sequence[Program], meeting: Meeting | None, count: int) -> None:
-        self.count = count
-        self._programs = [list(programs[slice(*share(len(programs), thread, count))]) for thread in range(count)]
-        self._first = [share(len(programs), thread, count)[0] for thread in range(count)]
+    def __init__(self, programs: Sequence[Sequence[Program]], meeting: Meeting | None) -> None:
+        """`programs`: those of each thread."""
+        self.count = len(programs)
+        self._programs = programs
+        self._first = [0, *accumulate(map(len, programs))]  # the number of each thread's first program
         self._meeting = meeting
         # For each stretch the number of its first call and that of the coupling node behind it, None for the last.
         numbers = meeting.numbers if meeting else []
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
-        self._barrier = threading.Barrier(count)
+        self._barrier = threading.Barrier(self.count)
         self._tables: list[Table] = []
         self._needs_blas = True
 

@@ -1,0 +1,70 @@
+"""How a kernel adds up the gradients of slices of the batch that it computes together: as a balanced binary tree.
+
+The slices are worked off one after the other, and sums are made as soon as both of their terms are there. So only few
+have to be kept, each at its level: a slice's gradient goes to the level above what is there already, and whenever a
+term on the right is complete, it is added to the one on the left, a level below. Level 0 is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...common.call_table import Row
+from ..array import Array, aligned_empty
+
+
+class Leaf(NamedTuple):
+    """A slice, rows [begin, end): its gradient goes to `level`, which is then added downwards so many times."""
+
+    begin: int
+    end: int
+    level: int
+    merges: int
+
+
+class SliceTree:
+    """The leaves in order; bits are those of `common.slices.tree_reduce`."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        """`lengths` are the rows of each slice, none of them 0."""
+        self.lengths = tuple(lengths)
+        self.rows, self.longest = sum(lengths), max(lengths)
+        self.leaves = list(_leaves(self.lengths, 0, 0, 0))
+        self.levels = 1 + max(leaf.level for leaf in self.leaves)
+
+    def times(self, rows: int) -> SliceTree:
+        """The tree where each row of the batch is so many rows of a matrix."""
+        return SliceTree([rows * length for length in self.lengths])
+
+    def arguments(self, *totals: Array | None) -> tuple[Array | int | None, ...]:
+        """For rows of tables: the leaves and their count, then room for the levels above 0 of each total."""
+        return np.array(self.leaves, np.int64), len(self.leaves), *(self._room(total) for total in totals)
+
+    def rows_of(self, total: Array, made: Callable[[int, int, Array], Sequence[Row]]) -> list[Row]:
+        """Rows that write the sum over slices; `made(begin, end, target)` gives those that write a slice's gradient."""
+        room = self._room(total)
+        levels = [total] if room is None else [total, *room]
+        rows: list[Row] = []
+        for leaf in self.leaves:
+            rows += made(leaf.begin, leaf.end, levels[leaf.level])
+            if leaf.merges:
+                from .tree_sums import merge_row
+
+                rows.append(merge_row(total, room, leaf.level, leaf.merges))
+        return rows
+
+    def _room(self, total: Array | None) -> Array | None:
+        return None if total is None or self.levels == 1 else aligned_empty((self.levels - 1, *total.shape))
+
+
+def _leaves(lengths: Sequence[int], begin: int, level: int, merges: int) -> Iterator[Leaf]:
+    """Those of a part of the tree from row `begin` on; `merges`: of its sum, once it is there."""
+    if len(lengths) == 1:
+        yield Leaf(begin, begin + lengths[0], level, merges)
+        return
+    middle = len(lengths) // 2
+    yield from _leaves(lengths[:middle], begin, level, 0)
+    yield from _leaves(lengths[middle:], begin + sum(lengths[:middle]), level + 1, merges + 1)
