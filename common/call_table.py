@@ -91,6 +91,17 @@ class Table:
             place = self._walk(self._calls, place + 1)
 
 
+def tables(rows: Sequence[Sequence[Row]], cores: int) -> list[Table]:
+    """A table of each of several threads' rows; what has to be compiled first is compiled on so many cores."""
+    from .compiling_together import compile_together
+
+    functions = [row.function for own in rows for row in own if row.function]
+    for function in functions:
+        expect(function)
+    compile_together(functions, cores)
+    return [Table(own) for own in rows]
+
+
 def _packed(argument: Any, room: int) -> int:
     if argument is None:
         return 0

@@ -11,6 +11,7 @@ from ..array import Array, Arrays, Gradients, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_row
 from .matmul import product_row
+from .panels import copy_line
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, Stage, shares
 from .slice_product import slice_product_rows
@@ -74,8 +75,7 @@ class FullyConnectedKernel(RowKernel):
 @kernel
 def _copy(at: int) -> int:
     """target (n,) = source (n,)."""
-    size = integer(at, 2)
-    line(integer(at, 1), size)[:] = line(integer(at, 0), size)
+    copy_line(integer(at, 0), integer(at, 1), integer(at, 2))
     return 0
 
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from ...common.call_table import Row
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape
 from ..ops.operator import Step
-from .panels import read_address
+from .panels import copy_line, read_address
 from .row_kernel import RowKernel
 
 SHORTEST = 8  # floats of a run; numpy is faster with shorter ones
@@ -59,7 +59,7 @@ def _copy_runs(at: int) -> int:
     for axis in range(axes):
         total *= read_address(extents + 8 * axis)
     for run in range(total):
-        line(integer(at, 1) + 4 * run * size, size)[:] = line(integer(at, 0) + 4 * place, size)
+        copy_line(integer(at, 0) + 4 * place, integer(at, 1) + 4 * run * size, size)
         for axis in range(axes - 1, -1, -1):
             index[axis] += 1
             place += read_address(pitches + 8 * axis)

@@ -8,7 +8,7 @@ from ...common.call_table import Room, Row
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .panels import read, whole, write
+from .panels import copy_line, read, whole, write
 from .plane_lanes import LANES
 from .strided_product import ROOM, product
 from .tile_product import LOWEST
@@ -55,9 +55,8 @@ def _begin(at: int) -> int:
 @kernel
 def _fill(at: int) -> int:
     size = integer(at, 4)
-    bias = line(integer(at, 0), size)
     for i in range(integer(at, 3)):
-        line(integer(at, 1) + 4 * i * integer(at, 2), size)[:] = bias
+        copy_line(integer(at, 0), integer(at, 1) + 4 * i * integer(at, 2), size)
     return 0
 
 
@@ -70,7 +69,7 @@ def _sum_columns(at: int) -> int:
         row = line(source + 4 * i * pitch, size)
         for j in range(size):
             totals[j] += row[j]
-    line(integer(at, 4), size)[:] = totals
-    if integer(at, 5):
-        line(integer(at, 5), size)[:] = totals
+    for target in (integer(at, 4), integer(at, 5)):
+        for j in range(size if target else 0):
+            write(target + 4 * j, np.float32(totals[j]))
     return 0

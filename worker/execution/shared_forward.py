@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...common.call_table import Row, Table
+from ...common.call_table import Row, tables
 from ..compute_threads import shared_threads
 from ..cpu.meeting_point import MeetingPoint
 from .program import Program
@@ -35,7 +35,7 @@ class SharedForward:
             for own, part in zip(rows, stage, strict=False):
                 own.extend(part)
             shared_before, self.is_shared = is_shared, self.is_shared or is_shared
-        self._tables = [Table(own) for own in rows]
+        self._tables = tables(rows, count)
         self._needs_blas = program.compiled < 1
 
     @classmethod

@@ -13,9 +13,9 @@ from itertools import accumulate
 
 import numpy as np
 
-from ...common.call_table import Row, Table
+from ...common.call_table import Row, Table, tables
 from ..array import Gradients
-from ..compute_threads import shared_threads
+from ..compute_threads import shared_threads, thread_count
 from .program import Program
 from .whole_batch_nodes import Meeting
 
@@ -45,9 +45,8 @@ class SliceThreads:
 
     def lay_out_steps(self, delivered: Callable[[str], list[Row]]) -> None:
         """Make a table of calls for each thread, with which `step` computes. Only without a meeting."""
-        self._tables = [
-            Table([row for program in programs for row in program.rows(delivered)]) for programs in self._programs
-        ]
+        rows = [[row for program in programs for row in program.rows(delivered)] for programs in self._programs]
+        self._tables = tables(rows, thread_count())
         self._needs_blas = any(program.compiled < 1 for programs in self._programs for program in programs)
 
     def step(self) -> None:
