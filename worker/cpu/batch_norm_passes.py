@@ -13,7 +13,7 @@ from ...common.jit import kernel
 from ..array import Array
 from .panels import address
 from .plane_lanes import LANES
-from .run_loops import mapped_runs, summed_runs
+from .run_loops import fill_lanes, mapped_runs, sum_of_lanes, summed_runs
 from .values import Value
 
 # The lines of a table. A gradient needs all; a forward has the least number that may leave it in place of the fourth.
@@ -53,9 +53,7 @@ def _add_relu_products(
     return _add_products(sums, x, _behind_relu(x, head, centre, scale, shift), centre)
 
 
-def _gradient(
-    x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value
-) -> Value:
+def _gradient(x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value) -> Value:
     return head * scale - (x - centre) * slope - rest
 
 
@@ -100,7 +98,7 @@ def forward(
         end = min(start + max(1, LANES // behind), mean.size)
         low, places = (first + start) * behind, (end - start) * behind
         if is_own:
-            _group_moments(data, low, behind, table[CENTRE], sums, mean[start:end], var[start:end])
+            _group_moments(data, behind, first, (start, end), table, sums, mean, var)
         for c in range(start, end):
             inverse[c] = 1 / np.sqrt(var[c] + eps)
             _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
@@ -112,32 +110,34 @@ def forward(
 @kernel
 def moments(data: Array, behind: int, first: int, mean: Array, var: Array) -> None:
     """Mean and (biased) variance of all channels from `first` on, with the bits that `forward` gets."""
-    pivots, sums = np.zeros(LANES, np.float32), np.empty((2, LANES))
+    table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
     start = 0
     while start < mean.size:
         end = min(start + max(1, LANES // behind), mean.size)
-        _group_moments(data, (first + start) * behind, behind, pivots, sums, mean[start:end], var[start:end])
+        _group_moments(data, behind, first, (start, end), table, sums, mean, var)
         start = end
 
 
 @kernel
 def _group_moments(
-    data: Array, low: int, behind: int, pivots: Array, sums: Array, mean: Array, var: Array
+    data: Array, behind: int, first: int, group: tuple[int, int], table: Array, sums: Array, mean: Array, var: Array
 ) -> None:
-    """Mean and variance of the channels of a group, whose run begins in column `low`; pivots and sums are scratch.
+    """Mean and variance of the channels [start, end) of a group; table and sums are scratch.
 
     One loop over the data adds up d and d^2 in double precision, d being the distance from the channel's first element.
     Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
     """
-    for c in range(mean.size):
-        _fill(pivots, c * behind, behind, data[0, low + c * behind])
-    source = address(data) + 4 * low
-    _moment_sums((source,), address(pivots), address(sums), len(data), data.shape[1], mean.size * behind)
-    count = len(data) * behind
-    for c in range(mean.size):
-        distance = _joined(sums[0], c * behind, behind) / count
-        mean[c] = np.float64(data[0, low + c * behind]) + distance
-        spread = _joined(sums[1], c * behind, behind) / count - distance * distance
+    start, end = group
+    low, count = (first + start) * behind, len(data) * behind
+    for c in range(start, end):
+        _fill(table, CENTRE, (c - start) * behind, behind, data[0, (first + c) * behind])
+    source, places = address(data) + 4 * low, (end - start) * behind
+    _moment_sums((source,), address(table), address(sums), len(data), data.shape[1], places)
+    for c in range(start, end):
+        lane = (c - start) * behind
+        distance = _joined(sums, 0, lane, behind) / count
+        mean[c] = np.float64(table[CENTRE, lane]) + distance
+        spread = _joined(sums, 1, lane, behind) / count - distance * distance
         var[c] = 0.0 if spread < 0 else spread  # rounding may take it below 0; a NaN stays NaN
 
 
@@ -175,14 +175,14 @@ def backward(
         _sum_up(sources, table, sums, extents, has_relu)
         for c in range(start, end):
             lane = (c - start) * behind
-            totals[0, c] = _joined(sums[0], lane, behind)
+            totals[0, c] = _joined(sums, 0, lane, behind)
             # Lanes know the mean in single precision only; what they miss of it is added once per channel.
             missed = mean[c] - np.float64(table[CENTRE, lane])
-            totals[1, c] = (_joined(sums[1], lane, behind) - missed * totals[0, c]) * inverse[c]
+            totals[1, c] = (_joined(sums, 1, lane, behind) - missed * totals[0, c]) * inverse[c]
             scale = gamma[c] * inverse[c]
             slope = scale * inverse[c] * totals[1, c] * portion
-            _fill(table[SLOPE], lane, behind, slope)
-            _fill(table[REST], lane, behind, scale * totals[0, c] * portion - missed * slope)
+            _fill(table, SLOPE, lane, behind, slope)
+            _fill(table, REST, lane, behind, scale * totals[0, c] * portion - missed * slope)
         if grad is not None:
             _write(sources, table, address(grad) + 4 * low, extents, has_relu)
         start = end
@@ -211,29 +211,30 @@ def _lay_out(table: Array, lane: int, behind: int, channel: tuple[float, float, 
     """The first lines of the table for a channel (mean, inverse, gamma, beta) whose places begin in that lane."""
     mean, inverse, gamma, beta = channel
     centre, scale = np.float32(mean), gamma * inverse
-    _fill(table[CENTRE], lane, behind, centre)
-    _fill(table[SCALE], lane, behind, scale)
-    _fill(table[SHIFT], lane, behind, beta - (mean - np.float64(centre)) * scale)
+    _fill(table, CENTRE, lane, behind, centre)
+    _fill(table, SCALE, lane, behind, scale)
+    _fill(table, SHIFT, lane, behind, beta - (mean - np.float64(centre)) * scale)
 
 
 @kernel
-def _fill(line: Array, lane: int, behind: int, number: float) -> None:
+def _fill(table: Array, line: int, lane: int, behind: int, number: float) -> None:
     """Write a number to a channel's lanes, which begin with that one."""
     if behind >= LANES:
-        for k in range(LANES):
-            line[k] = number
+        fill_lanes(address(table) + 4 * LANES * line, np.float32(number))
     else:
         for k in range(lane, lane + behind):
-            line[k] = number
+            table[line, k] = number
 
 
 @kernel
-def _joined(sums: Array, lane: int, behind: int) -> float:
+def _joined(sums: Array, line: int, lane: int, behind: int) -> float:
     """The sum of a channel's lanes, as a tree; it takes their place."""
-    count = min(behind, LANES)
+    if behind >= LANES:
+        return sum_of_lanes(address(sums) + 8 * LANES * line)
+    count = behind
     while count > 1:
         half = (count + 1) // 2
         for k in range(lane, lane + count - half):
-            sums[k] += sums[k + half]
+            sums[line, k] += sums[line, k + half]
         count = half
-    return float(sums[lane])
+    return float(sums[line, lane])
