@@ -82,6 +82,6 @@ class BatchNormKernel:
 
 
 def _rows(planes: Array) -> Array:
-    """(rows, channels, behind) as (rows, channels * behind), sharing the memory."""
+    """(rows, channels, behind) as (rows, channels * behind): a copy where it has gaps, as a bound argument may."""
     rows, channels, behind = planes.shape
-    return planes.reshape(rows, channels * behind)
+    return np.ascontiguousarray(planes).reshape(rows, channels * behind)

@@ -82,6 +82,18 @@ def test_only_the_gradients_that_are_wanted():
         assert (alone[1] == everything[1 + which]).all()
 
 
+def test_arguments_with_gaps():
+    op, (inputs, head) = BatchNorm(fix_gamma=False), arrays((6, 4, 3, 5), 1)
+    wide = [np.repeat(array, 2, axis=-1) for array in (inputs[0], head)]
+    kernel, results = BatchNormKernel(op, 4), []
+    for data, given in ((inputs[0], head), (wide[0][..., ::2], wide[1][..., ::2])):
+        out, grads = np.empty_like(head), [np.empty_like(array) for array in inputs]
+        kernel.forward(TRAINING, [data, *(array.copy() for array in inputs[1:])], [out])
+        kernel.backward(TRAINING, [given], [data, *inputs[1:]], [out], [*grads[:3], None, None])
+        results.append([out, *grads[:3]])
+    assert all((a == b).all() for a, b in zip(*results, strict=True))
+
+
 @pytest.mark.parametrize("before", [[], [Step()], [TRAINING], [TRAINING, Step()], [Step(), TRAINING]])
 @pytest.mark.parametrize("step", [TRAINING, Step()])
 @pytest.mark.parametrize("lanes", [1, 2])

@@ -11,7 +11,12 @@ from pushgrad.worker.cpu.run_loops import fill_lanes, mapped_runs, sum_of_lanes,
 PLACES = [1, 7, 16, 17, 31, 32, 49]
 ROWS, STRIDE, START = 3, 70, 5
 
-_products = summed_runs(lambda sums, x, y, factor: (sums[0] + x.double(), (y * factor).double().fma(x.double(), sums[1])), 2)
+
+def sum_and_product(sums, x, y, factor):
+    return sums[0] + x.double(), (y * factor).double().fma(x.double(), sums[1])
+
+
+_products = summed_runs(sum_and_product, 2)
 _difference = mapped_runs(lambda x, y, factor, other: x * factor - y * other)
 
 
