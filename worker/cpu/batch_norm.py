@@ -63,8 +63,8 @@ class BatchNormKernel:
         is_own, sums = self.op.uses_batch(step, data), np.zeros((2, self.mean.size))
         if not (is_own and self._kept):
             self._renew(data, is_own, [average[own] for average in inputs[3:]])
-        where, state = (_rows(data), _rows(head), grad, data.shape[2], self.first), (self.mean, self.inverse)
-        passes.backward(*where, is_own, state, gamma, inputs[2][own], self.has_relu, sums)
+        factors = (self.mean, self.inverse, gamma, inputs[2][own])
+        passes.backward(_rows(data), _rows(head), grad, data.shape[2], self.first, is_own, factors, self.has_relu, sums)
         if in_grads[1] is not None:
             in_grads[1][own] = 0 if self.op.fix_gamma else sums[1]
         if in_grads[2] is not None:
@@ -74,7 +74,7 @@ class BatchNormKernel:
         """Compute the statistics as a forward would, of data (rows, channels, behind) if `is_own`."""
         self._kept = is_own
         if is_own:
-            passes.moments(_rows(data), data.shape[2], self.first, self.mean, self.var)
+            passes.moments(_rows(data), data.shape[2], self.first, 0, self.mean.size, self.mean, self.var)
         else:
             self.mean[:], self.var[:] = averages
         with np.errstate(all="ignore"):  # as in the compiled loops, where a deviation of 0 with eps 0 is not reported
@@ -82,6 +82,6 @@ class BatchNormKernel:
 
 
 def _rows(planes: Array) -> Array:
-    """(rows, channels, behind) as (rows, channels * behind), sharing the memory."""
+    """(rows, channels, behind) as (rows, channels * behind): a copy where it has gaps, as a bound argument may."""
     rows, channels, behind = planes.shape
-    return planes.reshape(rows, channels * behind)
+    return np.ascontiguousarray(planes).reshape(rows, channels * behind)

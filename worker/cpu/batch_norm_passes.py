@@ -1,4 +1,4 @@
-"""BatchNorm's compiled passes over float32, group by group, so that the second loop over a group finds it in the cache.
+"""BatchNorm's compiled passes over float32, block by block, so that the second loop over a block finds it in the cache.
 
 Arrays are (rows, channels * behind) in C order: a channel has `behind` neighbouring places of each row. A group is as
 many channels as LANES places hold, at least one. Its run of places is gone through LANES at a time, and each lane has
@@ -13,12 +13,14 @@ from ...common.jit import kernel
 from ..array import Array
 from .panels import address
 from .plane_lanes import LANES
-from .run_loops import mapped_runs, summed_runs
+from .run_loops import fill_lanes, mapped_runs, sum_of_lanes, summed_runs
 from .values import Value
 
 # The lines of a table. A gradient needs all; a forward has the least number that may leave it in place of the fourth.
 CENTRE, SCALE, SHIFT, SLOPE, REST, LINES = range(6)
 LEAST = SLOPE
+
+BLOCK = 1 << 14  # numbers of data that stay in the cache between the loops over a block of groups
 
 
 def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
@@ -91,50 +93,47 @@ def forward(
     what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
     mean, var, inverse = state
-    table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
+    table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
     start = 0
     while start < mean.size and data.size > 0:
-        end = min(start + max(1, LANES // behind), mean.size)
-        low, places = (first + start) * behind, (end - start) * behind
+        end = min(start + _block(len(data), behind), mean.size)
         if is_own:
-            _group_moments(data, low, behind, table[CENTRE], sums, mean[start:end], var[start:end])
+            moments(data, behind, first, start, end, mean, var)
         for c in range(start, end):
             inverse[c] = 1 / np.sqrt(var[c] + eps)
-            _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
-        source, target = address(data) + 4 * low, address(out) + 4 * low
-        _write_normalised((source,), address(table), target, len(data), data.shape[1], places)
+        group = max(1, LANES // behind)
+        for begin in range(start, end, group):
+            stop = min(begin + group, end)
+            for c in range(begin, stop):
+                _lay_out(table, (c - begin) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
+            place, places = 4 * (first + begin) * behind, (stop - begin) * behind
+            source, target = address(data) + place, address(out) + place
+            _write_normalised((source,), address(table), target, len(data), data.shape[1], places)
         start = end
 
 
 @kernel
-def moments(data: Array, behind: int, first: int, mean: Array, var: Array) -> None:
-    """Mean and (biased) variance of all channels from `first` on, with the bits that `forward` gets."""
-    pivots, sums = np.zeros(LANES, np.float32), np.empty((2, LANES))
-    start = 0
-    while start < mean.size:
-        end = min(start + max(1, LANES // behind), mean.size)
-        _group_moments(data, (first + start) * behind, behind, pivots, sums, mean[start:end], var[start:end])
-        start = end
-
-
-@kernel
-def _group_moments(data: Array, low: int, behind: int, pivots: Array, sums: Array, mean: Array, var: Array) -> None:
-    """Mean and variance of the channels of a group, whose run begins in column `low`; pivots and sums are scratch.
+def moments(data: Array, behind: int, first: int, start: int, end: int, mean: Array, var: Array) -> None:
+    """Mean and (biased) variance of the channels [start, end), counted from `first` on.
 
     One loop over the data adds up d and d^2 in double precision, d being the distance from the channel's first element.
     Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
     """
-    for c in range(mean.size):
-        _fill(pivots, c * behind, behind, data[0, low + c * behind])
-    source = address(data) + 4 * low
-    _moment_sums((source,), address(pivots), address(sums), len(data), data.shape[1], mean.size * behind)
-    count = len(data) * behind
-    for c in range(mean.size):
-        distance = _joined(sums[0], c * behind, behind) / count
-        mean[c] = np.float64(data[0, low + c * behind]) + distance
-        spread = _joined(sums[1], c * behind, behind) / count - distance * distance
-        var[c] = 0.0 if spread < 0 else spread  # rounding may take it below 0; a NaN stays NaN
+    pivots, sums = np.zeros((1, LANES), np.float32), np.empty((2, LANES))
+    group, count = max(1, LANES // behind), len(data) * behind
+    for begin in range(start, end, group):
+        stop = min(begin + group, end)
+        for c in range(begin, stop):
+            _fill(pivots, 0, (c - begin) * behind, behind, data[0, (first + c) * behind])
+        source, places = address(data) + 4 * (first + begin) * behind, (stop - begin) * behind
+        _moment_sums((source,), address(pivots), address(sums), len(data), data.shape[1], places)
+        for c in range(begin, stop):
+            lane = (c - begin) * behind
+            distance = _joined(sums, 0, lane, behind) / count
+            mean[c] = np.float64(pivots[0, lane]) + distance
+            spread = _joined(sums, 1, lane, behind) / count - distance * distance
+            var[c] = 0.0 if spread < 0 else spread  # rounding may take it below 0; a NaN stays NaN
 
 
 @kernel
@@ -145,43 +144,39 @@ def backward(
     behind: int,
     first: int,
     is_own: bool,
-    state: tuple[Array, Array],
-    gamma: Array,
-    beta: Array,
+    factors: tuple[Array, Array, Array, Array],
     has_relu: bool,
     totals: Array,
 ) -> None:
     """For all channels from `first` on write `totals` (2, channels), the sums of d and of d h, and data's gradient.
 
-    d is the gradient of the normalised data h = (x - mean) * inverse, scaled and shifted: the head gradient, times the
-    slope of relu if there is one. With n elements in a channel, data's gradient
+    `factors` are their mean, inverse, gamma and beta. d is the head gradient, times the slope of relu if there is one,
+    and h = (x - mean) * inverse the normalised data. With n elements in a channel, data's gradient
     gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale - (x - centre) * slope - rest.
     """
-    mean, inverse = state
+    mean, inverse, gamma, beta = factors
     table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
     # Moving averages do not depend on the data, so no gradient passes through them.
     portion = 1 / (len(data) * behind) if is_own else 0.0
-    start = 0
-    while start < mean.size and data.size > 0:
-        end = min(start + max(1, LANES // behind), mean.size)
-        low, places = (first + start) * behind, (end - start) * behind
+    group = max(1, LANES // max(1, behind))
+    for start in range(0, mean.size if data.size > 0 else 0, group):
+        end = min(start + group, mean.size)
         for c in range(start, end):
             _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
-        sources, extents = (address(data) + 4 * low, address(head) + 4 * low), (len(data), data.shape[1], places)
+        place, extents = 4 * (first + start) * behind, (len(data), data.shape[1], (end - start) * behind)
+        sources = address(data) + place, address(head) + place
         _sum_up(sources, table, sums, extents, has_relu)
         for c in range(start, end):
             lane = (c - start) * behind
-            totals[0, c] = _joined(sums[0], lane, behind)
             # Lanes know the mean in single precision only; what they miss of it is added once per channel.
-            missed = mean[c] - np.float64(table[CENTRE, lane])
-            totals[1, c] = (_joined(sums[1], lane, behind) - missed * totals[0, c]) * inverse[c]
-            scale = gamma[c] * inverse[c]
+            missed, scale = mean[c] - np.float64(table[CENTRE, lane]), gamma[c] * inverse[c]
+            totals[0, c] = _joined(sums, 0, lane, behind)
+            totals[1, c] = (_joined(sums, 1, lane, behind) - missed * totals[0, c]) * inverse[c]
             slope = scale * inverse[c] * totals[1, c] * portion
-            _fill(table[SLOPE], lane, behind, slope)
-            _fill(table[REST], lane, behind, scale * totals[0, c] * portion - missed * slope)
+            _fill(table, SLOPE, lane, behind, slope)
+            _fill(table, REST, lane, behind, scale * totals[0, c] * portion - missed * slope)
         if grad is not None:
-            _write(sources, table, address(grad) + 4 * low, extents, has_relu)
-        start = end
+            _write(sources, table, address(grad) + place, extents, has_relu)
 
 
 @kernel
@@ -203,33 +198,41 @@ def _write(sources: tuple[int, int], table: Array, target: int, extents: tuple[i
 
 
 @kernel
+def _block(rows: int, behind: int) -> int:
+    """How many channels' statistics are computed before any of these is used: the processor does not wait for them."""
+    group = max(1, LANES // behind)
+    return group * max(1, BLOCK // (rows * behind * group))
+
+
+@kernel
 def _lay_out(table: Array, lane: int, behind: int, channel: tuple[float, float, float, float]) -> None:
     """The first lines of the table for a channel (mean, inverse, gamma, beta) whose places begin in that lane."""
     mean, inverse, gamma, beta = channel
     centre, scale = np.float32(mean), gamma * inverse
-    _fill(table[CENTRE], lane, behind, centre)
-    _fill(table[SCALE], lane, behind, scale)
-    _fill(table[SHIFT], lane, behind, beta - (mean - np.float64(centre)) * scale)
+    _fill(table, CENTRE, lane, behind, centre)
+    _fill(table, SCALE, lane, behind, scale)
+    _fill(table, SHIFT, lane, behind, beta - (mean - np.float64(centre)) * scale)
 
 
 @kernel
-def _fill(line: Array, lane: int, behind: int, number: float) -> None:
+def _fill(table: Array, line: int, lane: int, behind: int, number: float) -> None:
     """Write a number to a channel's lanes, which begin with that one."""
     if behind >= LANES:
-        for k in range(LANES):
-            line[k] = number
+        fill_lanes(address(table) + 4 * LANES * line, np.float32(number))
     else:
         for k in range(lane, lane + behind):
-            line[k] = number
+            table[line, k] = number
 
 
 @kernel
-def _joined(sums: Array, lane: int, behind: int) -> float:
+def _joined(sums: Array, line: int, lane: int, behind: int) -> float:
     """The sum of a channel's lanes, as a tree; it takes their place."""
-    count = min(behind, LANES)
+    if behind >= LANES:
+        return sum_of_lanes(address(sums) + 8 * LANES * line)
+    count = behind
     while count > 1:
         half = (count + 1) // 2
         for k in range(lane, lane + count - half):
-            sums[k] += sums[k + half]
+            sums[line, k] += sums[line, k + half]
         count = half
-    return float(sums[lane])
+    return float(sums[line, lane])

@@ -18,7 +18,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .plane_lanes import LANES
-from .values import DOUBLE, FLOAT, INT, Mask, Value, constant
+from .values import DOUBLE, FLOAT, INT, Mask, Value, constant, spread
+from .vector_loops import joined
 from .vectors import WIDTH, first_places, load, load_part, store, store_part
 
 cgutils: Any = numba_cgutils  # which has no types
@@ -92,6 +93,30 @@ def mapped_runs(function: Callable[..., Value]) -> Any:
         return types.void(sources, *[types.int64] * 5), codegen
 
     return loop
+
+
+@intrinsic
+def sum_of_lanes(context: Any, line: Any) -> Any:
+    """The LANES float64 at an address added up, as a tree: the first half to the second, until one is left."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        lanes = build.load(_array(build, args[0], ir.VectorType(DOUBLE, LANES)), align=8)
+        return joined(build, lanes, lambda left, right: left + right)
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def fill_lanes(context: Any, line: Any, number: Any) -> Any:
+    """Write a float32 to LANES places from an address on: by whole vectors, which loads of them do not wait for."""
+
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        out = _array(build, args[0], FLOAT)
+        for lane in _PARTS:
+            store(build, spread(build, args[1], WIDTH), build.gep(out, [INT(lane)]))
+        return cg.get_dummy_value()
+
+    return types.void(types.int64, types.float32), codegen
 
 
 def _walk(build: ir.IRBuilder, extents: Sequence[Any], body: Callable[[int, Any, Any], None], backwards: bool) -> None:

@@ -109,14 +109,14 @@ def _folded(
                     term = function(*read, *(_spread(build, number, step) for number in given))
                     part = build.gep(each, [build.sub(index, whole)]) if step == 1 else parts
                     build.store(join(Value(build, build.load(part)), term).value, part)
-            return _joined(build, build.load(parts), join)
+            return joined(build, build.load(parts), join)
 
         return (types.float32 if result == FLOAT else types.float64)(sources, numbers, types.int64), codegen
 
     return loop
 
 
-def _joined(build: ir.IRBuilder, parts: Any, join: Callable[[Value, Value], Value]) -> Any:
+def joined(build: ir.IRBuilder, parts: Any, join: Callable[[Value, Value], Value]) -> Any:
     """The parts of a vector joined as a tree: the first half with the second, until one is left."""
     half = parts.type.count // 2
     while half:

@@ -21,12 +21,16 @@ def convolved(data, filters, name):
     return mx.sym.Convolution(data, kernel=(3, 3), pad=(1, 1), num_filter=filters, no_bias=True, name=name)
 
 
-def residual():
+def relu(data):
+    return mx.sym.Activation(data, act_type="relu")
+
+
+def residual(relu=relu):
     """BatchNorm on a sum that is also read by the next sum, as in residual networks, and a loss behind it."""
     start = convolved(mx.sym.Variable("data"), 4, "conv0")
-    branch = mx.sym.Activation(normalised(start, "bn1"), act_type="relu")
+    branch = relu(normalised(start, "bn1"))
     total = start + convolved(branch, 4, "conv1")
-    branch = mx.sym.Activation(normalised(total, "bn2"), act_type="relu")
+    branch = relu(normalised(total, "bn2"))
     total = total + convolved(branch, 4, "conv2") * 0.5
     flat = mx.sym.Flatten(normalised(total, "bn3"))
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(flat, num_hidden=3, name="fc"), name="softmax")
@@ -66,6 +70,13 @@ def test_slices_that_meet_compute_what_the_whole_batch_computes(slices):
     found = results(executor)
     for name, array in results(bound(dtype=np.float64)).items():
         np.testing.assert_allclose(found[name], array, rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3])
+def test_relu_in_the_kernel_of_a_normalisation_has_the_bits_of_a_node_of_its_own(slices, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    # The operator `relu` is never fused.
+    assert_equal(results(bound(slices, symbol=residual(mx.sym.relu))), results(bound(slices)))
 
 
 def test_every_state_moves_once_a_step_whatever_the_slices():
