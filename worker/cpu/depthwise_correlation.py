@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.compiled_calls import call, integer, real
 from ...common.jit import kernel
-from .depthwise_frame import Frame, clear_frame, frame_at, read_band
+from .depthwise_frame import Frame, clear_frames, frame_at, read_bands
 from .depthwise_tiles import correlation
 from .panels import read, whole, write, write_address
 
@@ -73,32 +73,31 @@ def correlate_planes(at: int) -> int:
     source, weights, bias, target = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     channels, wide, function, taps = integer(at, 5), integer(at, 8), integer(at, 9), integer(at, 11)
     f, arguments = frame_at(at, whole(16)), integer(at, 14) + 4 * integer(at, 15)
-    begin = clear_frame(f, integer(at, 14))
-    list_arguments(arguments, f, begin, integer(at, 10), taps, wide)
+    begin = clear_frames(f, integer(at, 14))
+    list_arguments(arguments, f, integer(at, 10), taps, wide)
     write(arguments + 88, np.float32(real(at, 12)))
     write(arguments + 96, np.float32(real(at, 13)))
     write_address(arguments + 56, wide)
+    size, made = 4 * f.height * f.width, 4 * f.windows * wide  # bytes of a plane
     for i in range(integer(at, 4)):
-        for c in range(integer(at, 6), integer(at, 7)):
-            plane, out = (
-                source + 4 * (i * channels + c) * f.height * f.width,
-                target + 4 * (i * channels + c) * f.windows * wide,
-            )
-            write_address(arguments + 32, weights + 4 * c * taps)
-            write(arguments + 80, read(bias + 4 * c) if bias else np.float32(0))
+        for first in range(integer(at, 6), integer(at, 7), f.together):
+            number, count = i * channels + first, min(f.together, integer(at, 7) - first)
             for top in range(0, f.windows, f.band):
                 rows = min(f.band, f.windows - top)
-                read_band(f, plane, top, rows, begin)
-                write_address(arguments + 48, out + 4 * top * wide)
+                read_bands(f, source + size * number, count, top, rows, begin)
                 write_address(arguments + 64, rows)
-                call(function, arguments)
+                for c in range(first, first + count):
+                    write_address(arguments, begin + 4 * (c - first) * f.rows * f.pitch)
+                    write_address(arguments + 32, weights + 4 * c * taps)
+                    write_address(arguments + 48, target + made * (i * channels + c) + 4 * top * wide)
+                    write(arguments + 80, read(bias + 4 * c) if bias else np.float32(0))
+                    call(function, arguments)
     return 0
 
 
 @kernel
-def list_arguments(arguments: int, f: Frame, begin: int, places: int, taps: int, wide: int) -> None:
+def list_arguments(arguments: int, f: Frame, places: int, taps: int, wide: int) -> None:
     """Write what one of CORRELATIONS takes in all its calls for a frame."""
-    write_address(arguments, begin)
     write_address(arguments + 8, f.pitch)
     write_address(arguments + 16, f.pitch * f.down)
     write_address(arguments + 24, places)

@@ -13,7 +13,7 @@ from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
 from . import vectors
 from .depthwise_correlation import list_arguments
-from .depthwise_frame import clear_frame, frame_at, read_band
+from .depthwise_frame import clear_frames, frame_at, read_bands
 from .panels import read, read_address, whole, write, write_address
 from .plane_lanes import LANES
 from .values import BITS, FLOAT, INT
@@ -45,19 +45,22 @@ def strided_data_gradient(at: int) -> int:
     """
     channels, height, wide = integer(at, 4), integer(at, 6), integer(at, 7)
     f, room = frame_at(at, whole(16)), integer(at, 13)
-    begin, arguments = clear_frame(f, room), room + 4 * integer(at, 14)
-    list_arguments(arguments, f, begin, whole(0), whole(0), whole(0))
+    begin, arguments = clear_frames(f, room), room + 4 * integer(at, 14)
+    list_arguments(arguments, f, whole(0), whole(0), whole(0))
     write(arguments + 80, np.float32(0))
     write(arguments + 88, np.float32(-np.inf))
     write(arguments + 96, np.float32(np.inf))
+    size, made = 4 * f.height * f.width, 4 * height * wide  # bytes of a plane
     for i in range(integer(at, 3)):
-        for c in range(channels):
-            plane = i * channels + c
+        for first in range(0, channels, f.together):
+            number, count = i * channels + first, min(f.together, channels - first)
             for top in range(0, f.windows, f.band):
                 rows = min(f.band, f.windows - top)
-                read_band(f, integer(at, 0) + 4 * plane * f.height * f.width, top, rows, begin)
-                write_address(arguments + 32, integer(at, 1) + 4 * c * integer(at, 5))
-                _write_band(at, arguments, top, rows, integer(at, 2) + 4 * plane * height * wide)
+                read_bands(f, integer(at, 0) + size * number, count, top, rows, begin)
+                for c in range(first, first + count):
+                    write_address(arguments, begin + 4 * (c - first) * f.rows * f.pitch)
+                    write_address(arguments + 32, integer(at, 1) + 4 * c * integer(at, 5))
+                    _write_band(at, arguments, top, rows, integer(at, 2) + made * (i * channels + c))
     return 0
 
 

@@ -35,7 +35,10 @@ class Frame(NamedTuple):
     """Planes of (height, width), padded by (top, left), as windows read them that are `down` rows apart.
 
     A window is `tall` rows high. `band` rows of the `windows` rows of windows are worked off at a time, whose frame has
-    `rows`. It begins `lead` floats into its room, so that columns of the plane lie at whole vectors.
+    `rows`. The first frame begins `lead` floats into its room, so that columns of the plane lie at whole vectors.
+
+    Of small planes, some are read `together` before any is worked on: what has just been written to the first-level
+    cache takes a while until other vectors of it can be read.
     """
 
     height: int
@@ -51,6 +54,7 @@ class Frame(NamedTuple):
     pitch: int
     phase: int
     lead: int
+    together: int
 
 
 def frame(plane: Shape, pads: Shape, stride: Shape, span: Shape, count: Shape) -> Frame:
@@ -65,14 +69,14 @@ def frame(plane: Shape, pads: Shape, stride: Shape, span: Shape, count: Shape) -
     pitch = phase * right
     band = min(count[0], max(BAND_ROWS, BAND_FLOATS // (pitch * down) // BAND_ROWS * BAND_ROWS))
     rows = (band + SLACK - 1) * down + span[0]
-    return Frame(
-        *(plane[0], plane[1], pads[0], pads[1]), *stride, span[0], count[0], band, rows, pitch, phase, -place % LANES
-    )
+    together = max(1, BAND_FLOATS // (rows * pitch)) if band == count[0] else 1
+    given = (plane[0], plane[1], pads[0], pads[1], *stride, span[0], count[0])
+    return Frame(*given, band, rows, pitch, phase, -place % LANES, together)
 
 
 def floats(f: Frame) -> int:
-    """Room that a frame takes."""
-    return f.lead + f.rows * f.pitch
+    """Room that frames take."""
+    return f.lead + f.together * f.rows * f.pitch
 
 
 @kernel
@@ -82,15 +86,22 @@ def frame_at(at: int, first: int) -> Frame:
         integer(at, first), integer(at, first + 1), integer(at, first + 2), integer(at, first + 3),
         integer(at, first + 4), integer(at, first + 5), integer(at, first + 6), integer(at, first + 7),
         integer(at, first + 8), integer(at, first + 9), integer(at, first + 10), integer(at, first + 11),
-        integer(at, first + 12),
+        integer(at, first + 12), integer(at, first + 13),
     )  # fmt: skip
 
 
 @kernel
-def clear_frame(f: Frame, room: int) -> int:
-    """Zeros for a frame in `room`, needed once before planes are read; returns where the frame begins."""
-    line(room, f.lead + f.rows * f.pitch)[:] = 0
+def clear_frames(f: Frame, room: int) -> int:
+    """Zeros for frames in `room`, needed once before planes are read; returns where the first one begins."""
+    line(room, f.lead + f.together * f.rows * f.pitch)[:] = 0
     return room + 4 * f.lead
+
+
+@kernel
+def read_bands(f: Frame, planes: int, count: int, first: int, band: int, begin: int) -> None:
+    """As `read_band` of so many planes that lie one after the other, each to a frame of its own."""
+    for i in range(count):
+        read_band(f, planes + 4 * i * f.height * f.width, first, band, begin + 4 * i * f.rows * f.pitch)
 
 
 @kernel

@@ -66,7 +66,7 @@ class _Pass:
         build = self.build
         tall, low = HEIGHTS
         if self.kernel:
-            self._load_weights()
+            self.right = [build.load(build.gep(self.places, [INT(i)])) for i in range(self.kernel[1])]
         tall_rows, low_rows = (
             build.mul(build.sdiv(build.add(self.rows, INT(height - 1)), INT(height)), INT(height)) for height in HEIGHTS
         )
@@ -105,28 +105,20 @@ class _Pass:
         """The sums of windows in as many rows, a vector for each, the first of which begins at `frame`."""
         return self._unrolled(frame, height) if self.kernel else self._any(frame, height)
 
-    def _load_weights(self) -> None:
-        build = self.build
-        assert self.kernel is not None
-        down, right = self.kernel
-        self.spread = [
-            spread(build, build.load(build.gep(self.weights, [INT(i)])), vectors.WIDTH) for i in range(down * right)
-        ]
-        self.right = [build.load(build.gep(self.places, [INT(i)])) for i in range(right)]
-
     def _unrolled(self, frame: Any, height: int) -> list[Any]:
-        """Row by row of the frame, each of whose vectors is read once for all windows that it is part of."""
+        """Column by column of the kernel: each vector of a row is read once for all windows that it is part of then."""
         build, sums = self.build, [self.bias] * height
         assert self.kernel is not None
         down, right = self.kernel
-        for i in range((height - 1) * self.down + down):
-            row = build.gep(frame, [build.mul(self.pitch, INT(i))])
-            for j in range(right):
-                read = load(build, build.gep(row, [self.right[j]]))
-                for k in range(height):
-                    tap = i - self.down * k
-                    if 0 <= tap < down:
-                        sums[k] = build.call(self.fma, [self.spread[right * tap + j], read, sums[k]])
+        for j in range(right):
+            places = [build.gep(self.weights, [INT(right * i + j)]) for i in range(down)]
+            weights = [spread(build, build.load(place), vectors.WIDTH) for place in places]
+            column = build.gep(frame, [self.right[j]])
+            for i in range((height - 1) * self.down + down):
+                taps = {k: i - self.down * k for k in range(height) if 0 <= i - self.down * k < down}
+                read = load(build, build.gep(column, [build.mul(self.pitch, INT(i))])) if taps else None
+                for k, tap in taps.items():
+                    sums[k] = build.call(self.fma, [weights[tap], read, sums[k]])
         return sums
 
     def _any(self, frame: Any, height: int) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
-from .depthwise_frame import Frame, clear_frame, frame_at, read_band
+from .depthwise_frame import Frame, clear_frames, frame_at, read_bands
 from .depthwise_lanes import lane_sums
 from .panels import whole, write, write_address
 from .plane_lanes import LANES
@@ -82,8 +82,8 @@ def weight_gradient(at: int) -> int:
     )  # fmt: skip
     f, room = frame_at(at, whole(12)), integer(at, 9)
     arguments, sums = room + 4 * integer(at, 10), room + 4 * integer(at, 11)
-    begin = clear_frame(f, room)
-    _list_arguments(arguments, f, begin, integer(at, 7), wide)
+    begin = clear_frames(f, room)
+    _list_arguments(arguments, f, integer(at, 7), wide)
     write_address(arguments + 64, taps)
     size = LANES * ((taps + TOGETHER - 1) // TOGETHER * TOGETHER)  # floats of a channel's sums
     some = max(1, SUMS_FLOATS // size)
@@ -91,9 +91,11 @@ def weight_gradient(at: int) -> int:
         last = min(first + some, channels)
         line(sums, (last - first) * size)[:] = 0
         for i in range(integer(at, 3)):
-            for c in range(first, last):
-                write_address(arguments + 56, sums + 4 * (c - first) * size)
-                _add_plane(f, data, grad, i * channels + c, wide, begin, arguments, integer(at, 6))
+            for c in range(first, last, f.together):
+                count, lanes = min(f.together, last - c), sums + 4 * (c - first) * size
+                _add_planes(
+                    f, (data, grad, i * channels + c), count, wide, begin, (lanes, size), arguments, integer(at, 6)
+                )
         for c in range(first, last):
             for t in range(taps):
                 lanes = sums + 4 * ((c - first) * size + LANES * t)
@@ -102,22 +104,36 @@ def weight_gradient(at: int) -> int:
 
 
 @kernel
-def _add_plane(
-    f: Frame, data: int, grad: int, plane: int, wide: int, begin: int, arguments: int, function: int
+def _add_planes(
+    f: Frame,
+    planes: tuple[int, int, int],
+    count: int,
+    wide: int,
+    begin: int,
+    sums: tuple[int, int],
+    arguments: int,
+    function: int,
 ) -> None:
-    """Add the products of the windows of a plane, given by its number, and of their gradients to the taps' sums."""
+    """Add the products of windows and their gradients to the taps' sums, for so many planes.
+
+    `planes` are the addresses of data and grad, and the number of the first plane; `sums` are the address of its sums
+    and the floats from plane to plane.
+    """
+    data, grad, first = planes
     for top in range(0, f.windows, f.band):
         rows = min(f.band, f.windows - top)
-        read_band(f, data + 4 * plane * f.height * f.width, top, rows, begin)
-        write_address(arguments + 32, grad + 4 * (plane * f.windows + top) * wide)
+        read_bands(f, data + 4 * first * f.height * f.width, count, top, rows, begin)
         write_address(arguments + 40, rows)
-        call(function, arguments)
+        for i in range(count):
+            write_address(arguments, begin + 4 * i * f.rows * f.pitch)
+            write_address(arguments + 32, grad + 4 * ((first + i) * f.windows + top) * wide)
+            write_address(arguments + 56, sums[0] + 4 * i * sums[1])
+            call(function, arguments)
 
 
 @kernel
-def _list_arguments(arguments: int, f: Frame, begin: int, places: int, wide: int) -> None:
+def _list_arguments(arguments: int, f: Frame, places: int, wide: int) -> None:
     """Write what one of PRODUCTS takes in all its calls for a frame."""
-    write_address(arguments, begin)
     write_address(arguments + 8, f.pitch)
     write_address(arguments + 16, f.pitch * f.down)
     write_address(arguments + 24, places)
