@@ -13,6 +13,7 @@ from .activation import activate, multiply_by_slope
 from .convolution_direct import DirectKernel
 from .pooling import PoolKernel
 from .scratch import scratch
+from .slice_tree import SliceTree
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -25,6 +26,8 @@ class PooledConvolutionKernel:
     data (n, C, H, W), weight (F, C, kh, kw), bias (F,) -> (n, F, PH, PW).
     """
 
+    joins_slices = True
+
     def __init__(self, op: Convolution, pooling: Pooling, data: Shape, act_type: str | None) -> None:
         plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
         pooled = pooling.infer_shape([plane], [None])[1][0]
@@ -33,6 +36,10 @@ class PooledConvolutionKernel:
         self.convolution = DirectKernel(op, data, plane)
         self.pooling = PoolKernel(pooling, plane, pooled)
         self.convolved = aligned_empty(plane)
+
+    def join(self, tree: SliceTree) -> None:
+        """Compute several slices at once from now on."""
+        self.convolution.join(tree)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the pooled, activated output."""

@@ -30,6 +30,8 @@ class PoolKernel:
     Of a maximum the winning tap is kept, so that backward reads neither data nor output.
     """
 
+    joins_slices = True
+
     def __init__(self, op: Pooling, data: Shape, out: Shape) -> None:
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
@@ -66,6 +68,8 @@ class PoolKernel:
 
 class WholePlanePoolKernel:
     """data (n, C, ...) -> (n, C, 1, ...), one window over each plane, whatever its number of axes."""
+
+    joins_slices = True
 
     def __init__(self, op: Pooling, data: Shape) -> None:
         self.pool_type = op.pool_type
