@@ -14,6 +14,7 @@ from .activation import activation_row, slope_row
 from .convolution_direct import DirectKernel
 from .pooling import PoolKernel
 from .row_kernel import RowKernel
+from .slice_tree import SliceTree
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -26,6 +27,8 @@ class PooledConvolutionKernel(RowKernel):
     data (n, C, H, W), weight (F, C, kh, kw), bias (F,) -> (n, F, PH, PW).
     """
 
+    joins_slices = True
+
     def __init__(self, op: Convolution, pooling: Pooling, data: Shape, act_type: str | None) -> None:
         plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
         pooled = pooling.infer_shape([plane], [None])[1][0]
@@ -34,6 +37,10 @@ class PooledConvolutionKernel(RowKernel):
         self.convolution = DirectKernel(op, data, plane)
         self.pooling = PoolKernel(pooling, plane, pooled)
         self.convolved = aligned_empty(plane)
+
+    def join(self, tree: SliceTree) -> None:
+        """Compute several slices at once from now on."""
+        self.convolution.join(tree)
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the pooled, activated output."""

@@ -20,6 +20,8 @@ _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 class DropoutKernel:
     """data of any shape -> the same. The mask is made again in backward, so nothing is kept between the two."""
 
+    joins_slices = True
+
     def __init__(self, op: Any) -> None:
         self.op = op
 

@@ -24,7 +24,7 @@ class LeakyReLUKernel:
     """
 
     def __init__(self, op: LeakyReLU) -> None:
-        self.op = op
+        self.op, self.joins_slices = op, op.act_type != "prelu"  # whose gamma all rows share
         self.above, self.below = np.float32(op.above()), np.float32(op.steepness())
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:

@@ -18,6 +18,8 @@ from .vector_loops import mapped
 class LRNKernel:
     """data (rows, channels, ...) -> the same shape. Backward computes s again rather than keep it."""
 
+    joins_slices = True
+
     def __init__(self, op: LRN, data: Shape) -> None:
         self.op = op
         self.scratch = np.empty((2, data[1], product(data[2:])), np.float32)

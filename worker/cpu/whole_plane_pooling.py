@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class WholePlanePoolKernel:
     """data (n, C, ...) -> (n, C, 1, ...), one window over each plane, whatever its number of axes."""
 
+    joins_slices = True
+
     def __init__(self, op: Pooling, data: Shape) -> None:
         self.pool_type = op.pool_type
         self.pixels = math.prod(data[2:])

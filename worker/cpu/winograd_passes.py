@@ -27,7 +27,7 @@ from .winograd_pixels import (
     weight_to_tiles,
 )
 from .winograd_pooled import pooled_to_tiles, tiles_to_pooled
-from .winograd_tiles import Tiles, multiply_tiles, multiply_transposed, transpose_weight
+from .winograd_tiles import Tiles, matrix_rows, multiply_tiles, multiply_transposed, transpose_weight
 
 Form = tuple[int, ...]
 
@@ -53,8 +53,9 @@ def _forward(form: Form) -> Any:
             for top in range(0, _down(form, g), g.band):
                 rows = (top, min(top + g.band, _down(form, g)))
                 given = _read_data(form, g, data + first * image, count, rows, tiles)
-                made = _tiles(form, g.filters, given.shape[1], products)
-                multiply_tiles(given, weight, made)
+                size = count * (rows[1] - rows[0]) * _across(form, g)
+                made = _tiles(form, g.filters, size, products)
+                multiply_tiles(given, weight, made, size)
                 for i in range(count):
                     _write(form, g, made, first + i, i, rows, winner, out)
             if bias:
@@ -104,18 +105,19 @@ def _backward(form: Form) -> Any:
                     add_sums(g, given, count, sums)
                 for top in range(0, _down(form, g), g.band):
                     rows = (top, min(top + g.band, _down(form, g)))
-                    made = _tiles(form, g.filters, count * (rows[1] - rows[0]) * _across(form, g), products)
+                    size = count * (rows[1] - rows[0]) * _across(form, g)
+                    made = _tiles(form, g.filters, size, products)
                     for i in range(count):
                         _read(form, g, made, first + i, i, rows, winner, given)
                     if weight_grad:
                         # The weight's gradient is added up as tiles over all bands of a slice, so that it is
                         # transformed back once.
                         taken = _read_data(form, g, data + first * image, count, rows, room)
-                        multiply_transposed(taken, made, total, first > begin or top > 0, product_room)
+                        multiply_transposed(taken, made, size, total, first > begin or top > 0, product_room)
                     if data_grad:
                         # The data's tiles were in the same room; the weight's gradient, made before, has read them.
-                        back = _tiles(form, g.channels, made.shape[1], room)
-                        multiply_tiles(made, turned, back)
+                        back = _tiles(form, g.channels, size, room)
+                        multiply_tiles(made, turned, back, size)
                         for i in range(count):
                             _add(form, g, back, i, rows, data_grad + (first + i) * image)
             if weight_grad:
@@ -147,8 +149,8 @@ def _panels(planes: int) -> int:
 
 @kernel
 def _tiles(form: Form, planes: int, count: int, address: int) -> Array:
-    """The tiles of so many planes (T^2, count, planes', ), as winograd_tiles.py has them."""
-    return _block(address, (len(form) ** 2, count, _panels(planes) * LANES))
+    """The matrices of `count` tiles of so many planes, as winograd_tiles.py has them."""
+    return _block(address, (len(form) ** 2, matrix_rows(count), _panels(planes) * LANES))
 
 
 @kernel

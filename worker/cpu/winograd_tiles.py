@@ -43,8 +43,8 @@ class Tiles(NamedTuple):
         return (self.out, self.taps, *[0] * (self.side - 2))
 
     def tiles_shape(self, planes: int, count: int) -> Shape:
-        """The shape of the matrices of `count` tiles of so many planes."""
-        return self.side**2, count, padded(planes)
+        """The shape of the matrices of `count` tiles of so many planes: see `matrix_rows`."""
+        return self.side**2, count | 1, padded(planes)
 
     def weight_shape(self, filters: int, channels: int) -> Shape:
         """The shape of the weight's tiles, by panels of sixteen filters.
@@ -56,9 +56,15 @@ class Tiles(NamedTuple):
 
 
 @kernel
-def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
-    """Tiles (T^2, tiles, C') x weight (T^2, F' / 16, C + 1, 16) -> out (T^2, tiles, F')."""
-    count, inner, columns = out.shape[1], tiles.shape[2], out.shape[2]
+def matrix_rows(count: int) -> int:
+    """Rows that a matrix of `count` tiles has room for: an odd number, for the same reason as the weight's."""
+    return count | 1
+
+
+@kernel
+def multiply_tiles(tiles: Array, weight: Array, out: Array, count: int) -> None:
+    """`count` tiles (T^2, rows, C') x weight (T^2, F' / 16, C + 1, 16) -> out (T^2, rows, F')."""
+    inner, columns = tiles.shape[2], out.shape[2]
     rows = weight.shape[2]
     lists, zeros = np.empty(count + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)
@@ -71,12 +77,12 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array) -> None:
 
 
 @kernel
-def multiply_transposed(tiles: Array, out_tiles: Array, total: Array, adds: bool, room: int) -> None:
-    """Tiles (T^2, tiles, C') transposed x those of the output (T^2, tiles, F') -> total (T^2, F' / 16, C + 1, 16).
+def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array, adds: bool, room: int) -> None:
+    """`count` tiles (T^2, rows, C') transposed x those of the output (T^2, rows, F') -> total (T^2, F' / 16, C + 1, 16).
 
     With `adds` they are added to what is there. The last row of each panel is left alone. `room` is that of `product`.
     """
-    count, inner, columns = tiles.shape[1], tiles.shape[2], out_tiles.shape[2]
+    inner, columns = tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]
     lists, zeros = np.empty(rows + LANES, np.int64), np.zeros(LANES, np.float32)
     table, zero = address(lists), address(zeros)

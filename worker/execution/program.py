@@ -14,7 +14,7 @@ import numpy as np
 from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
-from ..cpu.row_kernel import RowKernel, Stage
+from ..cpu.row_kernel import Stage
 from ..cpu.slice_tree import SliceTree
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
@@ -203,8 +203,10 @@ class Program:
         out_shapes = [array.shape for array in outputs]
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
-        if self._tree is not None and isinstance(kernel, RowKernel):
-            kernel.join(self._tree)
+        if self._tree is not None:
+            join: Callable[[SliceTree], None] | None = getattr(kernel, "join", None)
+            if join is not None:  # operators that `can_join` allows need not know
+                join(self._tree)
         operators = "+".join(op.op_name() for op in chain)
         # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])

@@ -80,11 +80,13 @@ def sums_of_groups(groups: Sequence[SliceGroup]) -> list[tuple[int, int]]:
 def can_join(outline: Outline, cuts: BatchCuts, slices: Sequence[Rows]) -> bool:
     """Whether programs may compute several of these slices of a separable batch, with the bits of each alone."""
     lengths = {last - first for first, last in slices}
-    if 0 in lengths or cuts.couplers() or cuts.moving():
+    if 0 in lengths or cuts.moving():
         return False
     # Kernels are chosen by shapes, too. With more rows, another one may take over, but then for good.
     lengths = {min(lengths), max(lengths), cuts.rows}
-    return _writes_once(outline, cuts) and all(_joins(outline, cuts, group, lengths) for group in outline.groups)
+    couplers = cuts.couplers()  # which see all slices in any case
+    groups = [group for group in outline.groups if group[0] not in couplers]
+    return _writes_once(outline, cuts) and all(_joins(outline, cuts, group, lengths) for group in groups)
 
 
 def _writes_once(outline: Outline, cuts: BatchCuts) -> bool:

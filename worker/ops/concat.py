@@ -19,6 +19,7 @@ class Concat(Operator):
 
     aliases = ("concat",)
     variadic = True
+    joins_slices = True
     num_args = Int(minimum=1, maximum=1 << 16)  # a file may claim any number, and every input gets a name
     dim = Int(1)
 

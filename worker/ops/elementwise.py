@@ -66,6 +66,7 @@ class ElemwiseAdd(_Binary):
 
     canonical = "elemwise_add"
     aliases: ClassVar[tuple[str, ...]] = ("_plus", "_Plus", "_add")
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = a + b."""

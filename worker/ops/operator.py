@@ -89,10 +89,13 @@ class Operator:
     backward_only: ClassVar[tuple[str, ...]] = ()  # arguments that forward does not read, such as a loss's label
     zero_by_default: ClassVar[tuple[str, ...]] = ()  # arguments that are zero if nobody gives them or their initializer
     blocks_gradient: ClassVar[bool] = False  # no gradient passes from the output to the inputs
-    # Two flags are plain attributes because an instance's parameters can decide them: Cast is a view for some dtypes,
+    # Some flags are plain attributes because an instance's parameters can decide them: Cast is a view for some dtypes,
     # SoftmaxOutput a loss unless out_grad is set.
     is_view: bool = False  # the output is the input's memory, perhaps in another shape
     is_loss: bool = False  # its backward ignores the head gradient
+    # Several slices may be computed at once: the bits of a row don't depend on which other rows there are, nor does an
+    # input belong to all rows. (Compiled kernels have the same flag, and are told of slices by their method `join`.)
+    joins_slices: bool = False
     asks_host: ClassVar[bool] = False  # reads values on the host within a step, so a GPU cannot capture the step
     is_per_device: ClassVar[bool] = False  # couples rows, but only those that one GPU has
 

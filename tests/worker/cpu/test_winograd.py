@@ -55,7 +55,7 @@ def kept(form, tiles):
     """The way back: an array as kernels keep it, lanes without a plane being zero."""
     _, planes, count = tiles.shape
     made = np.zeros(form.tiles_shape(planes, count), np.float32)
-    of_image(form, made, planes)[:] = tiles
+    of_image(form, made, planes)[:, :, :count] = tiles
     return made
 
 
