@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...common.jit import kernel
+from ...common.slices import share
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .scratch import scratch
@@ -27,26 +28,33 @@ BLOCK = 2048  # windows at a time: their running maxima stay in the first-level 
 class PoolKernel:
     """data (n, C, H, W) -> (n, C, OH, OW): max, mean or sum of each window, the same bits as the plain version.
 
-    Of a maximum the winning tap is kept, so that backward reads neither data nor output.
+    Of a maximum the winning tap is kept, so that backward reads neither data nor output. The kernel is one thread's
+    share of the planes of a call.
     """
 
-    def __init__(self, op: Pooling, data: Shape, out: Shape) -> None:
+    def __init__(self, op: Pooling, data: Shape, out: Shape, lane: int = 0, lanes: int = 1) -> None:
+        self._made_of = op, data, out
+        self._own = slice(*share(out[0] * out[1], lane, lanes))
         windows = op.windows(data)
         self.largest = op.pool_type == "max"
         self.plan = PhasePlan.of(windows, out[2:])
         self.divisor = np.ones(out[2:], np.float32)  # of each window: those at the border may count fewer elements
         if op.pool_type == "avg":
             self.divisor[...] = op.divisor(np, windows, data[2:], out[2:], np.float32)
-        kept = (out[0] * out[1], self.plan.length) if self.largest else (0, 0)
+        kept = (self._own.stop - self._own.start, self.plan.length) if self.largest else (0, 0)
         self.winner = aligned_empty(kept, np.int16)  # half the memory of int32; registry.py sees to it that taps fit
+
+    def split(self, lanes: int) -> list[PoolKernel]:
+        """`lanes` kernels that share the planes out among them; all are given the same, whole arrays."""
+        return [PoolKernel(*self._made_of, lane, lanes) for lane in range(lanes)]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write one value per window; of a maximum, its tap is remembered."""
         phases = scratch("phases", self.plan.shape)
         # What is never written is the border: it must not win, or must add nothing.
         phases.fill(-np.inf if self.largest else 0)
-        line, data, out = scratch("line", (self.plan.length,)), _planes(inputs[0]), _planes(outputs[0])
-        plan = self.plan
+        line, plan = scratch("line", (self.plan.length,)), self.plan
+        data, out = _planes(inputs[0])[self._own], _planes(outputs[0])[self._own]
         if self.largest:
             _largest(data, out, self.winner, phases, plan.offsets, line, scratch("kept", (BLOCK,), np.int32), plan.pad)
         else:
@@ -57,7 +65,7 @@ class PoolKernel:
         if in_grads[0] is None:
             return
         phases, line = scratch("phases", self.plan.shape), scratch("line", (self.plan.length,))
-        grad, target, plan = _planes(out_grads[0]), _planes(in_grads[0]), self.plan
+        grad, target, plan = _planes(out_grads[0])[self._own], _planes(in_grads[0])[self._own], self.plan
         if self.largest:
             _to_largest(grad, self.winner, target, phases, plan.offsets, line, plan.pad)
         else:

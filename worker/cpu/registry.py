@@ -110,6 +110,26 @@ def _unary(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequenc
     return ActivationKernel(chain[0].op_name())
 
 
+def _add(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .simple_elementwise import AddKernel
+
+    return AddKernel()
+
+
+def _clip(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .simple_elementwise import ClipKernel
+
+    return ClipKernel(chain[0])
+
+
+def _pad(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if chain[0].mode != "constant" or len(in_shapes[0]) != 4:
+        return None
+    from .padding import PadKernel
+
+    return PadKernel(chain[0])
+
+
 def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .embedding import EmbeddingKernel
 
@@ -212,6 +232,9 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "LeakyReLU": _leaky_relu,
     "LRN": _lrn,
     "Embedding": _embedding,
+    "Pad": _pad,
+    "clip": _clip,
+    "elemwise_add": _add,
     "transpose": _permutation,
     "SwapAxis": _permutation,
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softsign"), _unary),
