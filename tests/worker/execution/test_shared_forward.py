@@ -270,6 +270,6 @@ def test_predictions_of_one_example(monkeypatch):
     for threads in (1, 2, 3):
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         found[threads] = model.predict(X, batch_size=1)
-        assert (model._spare._kept[0][2]._shared is not None) == (threads > 1)
+        assert (model._spare._kept[0][2].executor._shared is not None) == (threads > 1)
         np.testing.assert_array_equal(found[threads], found[1])
     np.testing.assert_allclose(model.predict(X, batch_size=3), found[1], rtol=1e-5)
