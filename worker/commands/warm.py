@@ -71,6 +71,7 @@ def _many_channels() -> Symbol:
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.Pad(sym.clip(layer, a_min=0, a_max=1), mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
     layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
+    layer = sym.broadcast_add(layer, sym.Pooling(layer, global_pool=True, kernel=(1, 1), pool_type="avg"))
     rows = sym.Embedding(sym.zeros_like(sym.mean(layer, axis=(2, 3))), input_dim=2, output_dim=4)
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4) + sym.sum(rows, axis=1))
 

@@ -1,4 +1,4 @@
-"""Pooling in two dimensions: windows that may overlap or reach into a border, and one window over the whole plane.
+"""Pooling in two dimensions: windows that may overlap or reach into a border, and the maximum of a whole plane.
 
 As stride_phases.py describes, a plane is laid out so that what all windows read at one tap is one run of memory; `line`
 has one number per window, row by row at the phases' pitch.
@@ -17,7 +17,6 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .scratch import scratch
 from .stride_phases import PhasePlan, collect, deal, lay_out
-from .sums import sum_over
 
 if TYPE_CHECKING:
     from ..ops.pooling import Pooling
@@ -72,38 +71,26 @@ class PoolKernel:
             _to_all(grad, self.divisor, target, phases, plan.offsets, line, plan.pad)
 
 
-class WholePlanePoolKernel:
-    """data (n, C, ...) -> (n, C, 1, ...), one window over each plane, whatever its number of axes."""
+class WholePlaneMaximumKernel:
+    """data (n, C, ...) -> (n, C, 1, ...), the largest number of each plane, whatever its number of axes."""
 
-    def __init__(self, op: Pooling, data: Shape) -> None:
-        self.pool_type = op.pool_type
+    def __init__(self, data: Shape) -> None:
         self.pixels = math.prod(data[2:])
-        self.winner = np.zeros(data[0] * data[1] if op.pool_type == "max" else 0, np.intp)
+        self.winner = np.zeros(data[0] * data[1], np.intp)
         self.every = np.arange(self.winner.size)
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write one value per plane; of a maximum, its place is remembered."""
-        planes, out = inputs[0].reshape(-1, self.pixels), outputs[0].reshape(-1)
-        if self.pool_type == "max":
-            np.argmax(planes, axis=1, out=self.winner)  # the first of equal numbers; a NaN beats any number
-            np.maximum.reduce(planes, axis=1, out=out)
-            return
-        sum_over(planes, (1,), out)
-        if self.pool_type == "avg":
-            out /= self.pixels
+        """Write one value per plane; its place is remembered."""
+        planes = inputs[0].reshape(-1, self.pixels)
+        np.argmax(planes, axis=1, out=self.winner)  # the first of equal numbers; a NaN beats any number
+        np.maximum.reduce(planes, axis=1, out=outputs[0].reshape(-1))
 
     def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
-        """Write data's gradient: each plane's to its first maximum, or in equal parts to all of it."""
-        if in_grads[0] is None:
-            return
-        grad, target = out_grads[0].reshape(-1), in_grads[0].reshape(-1, self.pixels)
-        if self.pool_type == "max":
+        """Write data's gradient: each plane's to its first maximum."""
+        if in_grads[0] is not None:
+            target = in_grads[0].reshape(-1, self.pixels)
             target.fill(0)
-            target[self.every, self.winner] = grad
-        elif self.pool_type == "avg":
-            np.divide(grad[:, None], self.pixels, out=target)
-        else:
-            np.copyto(target, grad[:, None])
+            target[self.every, self.winner] = out_grads[0].reshape(-1)
 
 
 def _planes(array: Array) -> Array:

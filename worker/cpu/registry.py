@@ -138,13 +138,14 @@ def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
 
 def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     op, data, out = chain[0], in_shapes[0], out_shapes[0]
-    from .pooling import PoolKernel, WholePlanePoolKernel
+    from .plane_sums import PlaneSumKernel
+    from .pooling import PoolKernel, WholePlaneMaximumKernel
 
     if op.pool_type == "lp" or op.to_first():
         return None
     # A window that covers the plane leaves one number: a reduction along each plane, without any layout of windows.
     if op.global_pool or (out[2:] == (1, 1) and tuple(op.kernel) == data[2:] and not any(op.pad)):
-        return WholePlanePoolKernel(op, data)
+        return WholePlaneMaximumKernel(data) if op.pool_type == "max" else PlaneSumKernel(data, op.pool_type == "avg")
     # PoolKernel keeps the number of the winning tap as an int16.
     return PoolKernel(op, data, out) if len(data) == 4 and math.prod(op.kernel) < 1 << 15 else None
 

@@ -20,11 +20,12 @@ Inferred = tuple[list[PartialShape] | None, list[PartialShape] | None, list[Part
 class Graph:
     """One or more outputs (`heads`) of connected nodes. Immutable, so graphs may share nodes."""
 
-    __slots__ = ("_nodes", "heads")
+    __slots__ = ("_nodes", "_read_as_states", "heads")
 
     def __init__(self, heads: tuple[Entry, ...]) -> None:
         self.heads = heads
         self._nodes: tuple[Node, ...] | None = None
+        self._read_as_states: frozenset[Node] | None = None
 
     def with_heads(self, heads: tuple[Entry, ...]) -> Self:
         """A graph of the same class with other outputs."""
@@ -60,9 +61,11 @@ class Graph:
         """Names of the outputs: `fc1_output`, or a variable's own name."""
         return [node.output_names()[index] for node, index in self.heads]
 
-    def _states(self) -> set[Node]:
+    def _states(self) -> frozenset[Node]:
         # What makes a variable a state is the slot of the operator that reads it; the variable itself does not say.
-        return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
+        if self._read_as_states is None:
+            self._read_as_states = frozenset(entry[0] for node in self.nodes() for entry in node.auxiliaries())
+        return self._read_as_states
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """Parameters and attributes of every node that has any, by node name."""

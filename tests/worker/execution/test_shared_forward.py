@@ -87,6 +87,7 @@ PLANES = {
     "pad": (mx.sym.Pad(DATA, mode="constant", pad_width=(0, 0, 0, 0, 1, 2, 0, 3), constant_value=2), (3, 9, 8)),
     "largest": (pool("max"), (5, 12, 9)),
     "mean": (pool("avg"), (5, 12, 9)),
+    "whole planes": (mx.sym.Pooling(DATA, global_pool=True, kernel=(1, 1), pool_type="avg"), (5, 12, 9)),
     "one plane": (pool("max"), (1, 12, 9)),
     "branches": (branches(), (6, 12, 12)),
 }
