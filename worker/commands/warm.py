@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.call_table import Table
 from ...common.jit import cache_folder
 from ...ps import optimizer
 from ...ps.optimizers.base import KNOWN
@@ -20,6 +21,8 @@ from ...ps.update import SMALL
 from ..array import Shape
 from ..context import cpu
 from ..cpu.array_module import NUMPY
+from ..cpu.meeting_point import MeetingPoint
+from ..cpu.row_scaling import scale_rows
 from ..store import kv
 from ..symbols import sym
 from ..symbols.symbol import Symbol
@@ -66,7 +69,9 @@ def _many_channels() -> Symbol:
     """A network with enough channels for Winograd's algorithm, functions that numpy lacks, and an embedding."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
+    layer = sym.Pad(sym.clip(layer, a_min=0, a_max=1), mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
     layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
+    layer = sym.broadcast_add(layer, sym.Pooling(layer, global_pool=True, kernel=(1, 1), pool_type="avg"))
     rows = sym.Embedding(sym.zeros_like(sym.mean(layer, axis=(2, 3))), input_dim=2, output_dim=4)
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4) + sym.sum(rows, axis=1))
 
@@ -100,13 +105,15 @@ def _train(symbol: Symbol, shape: Shape, *options: dict[str, Any]) -> None:
 
 
 def _call_functions() -> None:
-    """Call the functions of arrays that are ours, in the types for which they are."""
+    """Call the functions of arrays that are ours, in the types for which they are, and what only predictions need."""
     for dtype in (np.float32, np.float64):
         x = np.ones(3, dtype)
         for name in ("exp", "expm1", "log", "log1p", "erf", "tanh"):
             getattr(NUMPY, name)(x, np.empty_like(x))
         NUMPY.logaddexp(x, x)
         NUMPY.power(x, x)
+    scale_rows(np.ones((2, 3), np.float32), np.ones(2), np.empty((2, 3), np.float32))
+    Table([MeetingPoint(1).row()]).run()
 
 
 def _exchange() -> None:

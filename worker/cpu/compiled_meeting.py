@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -13,12 +14,15 @@ from ...common.jit import kernel
 
 # The others mostly come within microseconds. When they don't, their core may be needed by another process, and this one
 # by whoever they wait for.
-SPINS = 4_000  # turns, some ten microseconds
+SPINS = 1_000  # turns, some ten microseconds
 YIELDS = 200  # turns that give the core to others
 NAP = 50  # microseconds of each turn after those
 
 _types: Any = types  # neither has annotations
 _cgutils: Any = cgutils
+# Leaves the core's other thread, if it has one, what waiting would take.
+_X86, _ARM = ("llvm.x86.sse2.pause", ()), ("llvm.aarch64.hint", (1,))
+_PAUSE = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}.get(platform.machine())
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
@@ -34,6 +38,17 @@ def _to_look(context: Any, address: Any) -> Any:
         return build.load_atomic(build.inttoptr(args[0], _INT.as_pointer()), "acquire", 8)
 
     return types.int64(types.int64), codegen
+
+
+def _rest(context: Any) -> Any:
+    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+        if _PAUSE is not None:
+            name, numbers = _PAUSE
+            kind = ir.FunctionType(ir.VoidType(), [_INT32] * len(numbers))
+            build.call(_cgutils.get_or_insert_function(build.module, kind, name), [_INT32(n) for n in numbers])
+        return cg.get_dummy_value()
+
+    return types.void(), codegen
 
 
 def _give_way(context: Any) -> Any:
@@ -56,7 +71,8 @@ def _nap(context: Any, microseconds: Any) -> Any:
 
 _arrive: Any = intrinsic(_to_arrive)  # adds one to the number at an address; returns what it was
 _look: Any = intrinsic(_to_look)  # the number at an address, and all that was written before it
-_give: Any = intrinsic(_give_way)
+_pause: Any = intrinsic(_rest)
+_yield: Any = intrinsic(_give_way)
 _sleep: Any = intrinsic(_nap)
 
 
@@ -77,5 +93,7 @@ def meet(at: int) -> int:
         if turns > SPINS + YIELDS:
             _sleep(NAP)
         elif turns > SPINS:
-            _give()
+            _yield()
+        else:
+            _pause()
     return 0

@@ -18,7 +18,7 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .line_moves import copy_lines
 from .row_kernel import RowKernel, Stage, rooms, shares
-from .stride_phases import PhasePlan, collect_plane, deal_plane, layout_at
+from .stride_phases import PhasePlan, collect, deal, layout_at
 from .window_taps import STEP, largest, largest_and_tap, sums, to_all, to_winners
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _forward(at: int) -> int:
     # What is never written is the border: it must not win, or must add nothing.
     line(phases, stride_h * stride_w * rows * pitch)[:] = -np.inf if is_largest else 0
     for p in range(integer(at, 8), integer(at, 9)):
-        deal_plane(data + 4 * p * height * width, phases, layout)
+        deal(data + 4 * p * height * width, phases, layout)
         if not is_largest:
             sums(phases, offsets, taps, numbers, divisor, windows)
         elif winner:
@@ -129,7 +129,7 @@ def _backward(at: int) -> int:
                 to_winners(numbers, winner + 2 * p * kept, some, before, count, place, rows * pitch)
             else:
                 to_all(numbers, 0, some, before, count, place, rows * pitch)
-        collect_plane(phases, target + 4 * p * height * width, layout)
+        collect(phases, target + 4 * p * height * width, layout)
     return 0
 
 

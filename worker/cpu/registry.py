@@ -110,6 +110,26 @@ def _unary(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequenc
     return ActivationKernel(chain[0].op_name())
 
 
+def _add(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .simple_elementwise import AddKernel
+
+    return AddKernel()
+
+
+def _clip(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    from .simple_elementwise import ClipKernel
+
+    return ClipKernel(chain[0])
+
+
+def _pad(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+    if chain[0].mode != "constant" or len(in_shapes[0]) != 4:
+        return None
+    from .padding import PadKernel
+
+    return PadKernel(chain[0])
+
+
 def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .embedding import EmbeddingKernel
 
@@ -118,14 +138,15 @@ def _embedding(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Seq
 
 def _pooling(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     op, data, out = chain[0], in_shapes[0], out_shapes[0]
+    from .plane_sums import PlaneSumKernel
     from .pooling import PoolKernel
-    from .whole_plane_pooling import WholePlanePoolKernel
+    from .whole_plane_maximum import WholePlaneMaximumKernel
 
     if op.pool_type == "lp" or op.to_first():
         return None
     # A window that covers the plane leaves one number: a reduction along each plane, without any layout of windows.
     if op.global_pool or (out[2:] == (1, 1) and tuple(op.kernel) == data[2:] and not any(op.pad)):
-        return WholePlanePoolKernel(op, data)
+        return WholePlaneMaximumKernel(data) if op.pool_type == "max" else PlaneSumKernel(data, op.pool_type == "avg")
     # PoolKernel keeps the number of the winning tap as an int16.
     return PoolKernel(op, data, out) if len(data) == 4 and math.prod(op.kernel) < 1 << 15 else None
 
@@ -213,6 +234,9 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Sequence[Shape], Sequence[Shape]], K
     "LeakyReLU": _leaky_relu,
     "LRN": _lrn,
     "Embedding": _embedding,
+    "Pad": _pad,
+    "clip": _clip,
+    "elemwise_add": _add,
     "transpose": _permutation,
     "SwapAxis": _permutation,
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softsign"), _unary),

@@ -21,7 +21,6 @@ from ..array import Array, Shape
 from ..ops.windows import Windows
 from .line_moves import copy_lines, put_lines, take_lines
 from .panels import read, write
-from .strided import read_strided, write_strided
 
 # Strides, rows and pitch of phases, padding, height and width of the plane, and how many windows there are, down and
 # across.
@@ -81,7 +80,18 @@ def layout_at(at: int, first: int) -> Layout:
 
 
 @kernel
-def deal_plane(plane: int, phases: int, layout: Layout) -> None:
+def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int, int, int]:
+    """low, high and first: places [low, high) of phase `b` hold pixels of the plane, the first one pixel `first`.
+
+    Along either axis; `pitch` is the number of places. Place j holds pixel j * stride + b - pad, if it exists.
+    """
+    low = max(0, -((b - pad) // stride))
+    high = max(low, min(pitch, -((b - pad - width) // stride)))
+    return low, high, min(width, low * stride + b - pad)
+
+
+@kernel
+def deal(plane: int, phases: int, layout: Layout) -> None:
     """Copy a plane to its phases, both by their addresses; what lies in the border is left as it is."""
     stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
     for b in range(stride_w):
@@ -103,7 +113,7 @@ def deal_plane(plane: int, phases: int, layout: Layout) -> None:
 
 
 @kernel
-def collect_plane(phases: int, plane: int, layout: Layout) -> None:
+def collect(phases: int, plane: int, layout: Layout) -> None:
     """The way back: write every pixel of a plane, zero where no window reaches."""
     stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
     # With a stride the last windows may end before the plane does: those pixels have no place in the phases.
@@ -125,59 +135,3 @@ def collect_plane(phases: int, plane: int, layout: Layout) -> None:
                 for row in range(bottom - top):
                     for j in range(high - low):
                         write(target + 4 * (row * down + j * stride_w), read(source + 4 * (row * pitch + j)))
-
-
-@kernel
-def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int, int, int]:
-    """low, high and first: places [low, high) of phase `b` hold pixels of the plane, the first one pixel `first`.
-
-    Along either axis; `pitch` is the number of places. Place j holds pixel j * stride + b - pad, if it exists.
-    """
-    low = max(0, -((b - pad) // stride))
-    high = max(low, min(pitch, -((b - pad - width) // stride)))
-    return low, high, min(width, low * stride + b - pad)
-
-
-@kernel
-def deal(plane: Array, phases: Array, pad: tuple[int, int]) -> None:
-    """Copy plane (H, W) to phases (stride_h, stride_w, rows, pitch); what lies in the border is left as it is."""
-    height, width = plane.shape
-    stride_h, stride_w, rows, pitch = phases.shape
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
-        for a in range(stride_h):
-            top, bottom, y = _inside(a, pad[0], height, stride_h, rows)
-            for row in range(top, bottom):
-                read_strided(plane[y, first:], phases[a, b, row, low:high], stride_w)
-                y += stride_h
-
-
-@kernel
-def collect(phases: Array, plane: Array, pad: tuple[int, int]) -> None:
-    """The way back: write every pixel of plane (H, W) from `phases`, zero where no window reaches."""
-    height, width = plane.shape
-    stride_h, stride_w, rows, pitch = phases.shape
-    # With a stride the last windows may end before the plane does: those pixels have no place in the phases.
-    if rows * stride_h - pad[0] < height or pitch * stride_w - pad[1] < width:
-        plane[:] = 0
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad[1], width, stride_w, pitch)
-        for a in range(stride_h):
-            top, bottom, y = _inside(a, pad[0], height, stride_h, rows)
-            for row in range(top, bottom):
-                write_strided(phases[a, b, row, low:high], plane[y, first:], stride_w)
-                y += stride_h
-
-
-@kernel
-def lay_out(plane: Array, line: Array, pitch: int) -> None:
-    """Copy plane (out_h, out_w) to `line`, one run of windows (flat), with zeros for windows that do not exist.
-
-    Their gradient must be 0: the loops over taps add it to pixels like any other.
-    """
-    height, width = plane.shape
-    line[:] = 0
-    for y in range(height):
-        place, source = line[y * pitch : y * pitch + width], plane[y]
-        for x in range(width):
-            place[x] = source[x]

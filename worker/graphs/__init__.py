@@ -1,4 +1,4 @@
 """Graphs of operators: nodes, names, shapes, and their JSON.
 
-Nothing here computes: only `batch_norm_folding` and `old_models` touch arrays, to convert a model's parameters.
+Nothing here computes: only `old_models` touches arrays, to convert a model's parameters.
 """

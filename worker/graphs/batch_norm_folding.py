@@ -5,49 +5,59 @@ shift per channel, which that layer's weight and bias can take over.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..array import Array
 from ..ops.operator import Operator
 from .graph import Graph
 from .node import Entry, Node
 
-Arrays = dict[str, Array]
+
+@dataclass(frozen=True)
+class FoldedLayer:
+    """A layer that does a BatchNorm's work as well, by the names of parameters and states.
+
+    With the layer's weight w (F, ...) and bias b (F,), 0 if it had none, and moving averages m, v (F,) it is to have
+    w' = s w and b' = s (b - m) + beta, where s = gamma / sqrt(v + eps), or 1 / sqrt(v + eps) without a gamma.
+    """
+
+    weight: str
+    bias: str  # of the new layer
+    had_bias: bool
+    gamma: str | None
+    beta: str
+    mean: str
+    var: str
+    eps: float
 
 
-def fold_batch_norms(
-    symbol: Graph, arguments: Mapping[str, Array], states: Mapping[str, Array]
-) -> tuple[Graph, Arrays, Arrays]:
-    """The same function of the inputs with fewer nodes: its graph, arguments and states by name, in their own shapes.
+def fold_batch_norms(symbol: Graph, known: Collection[str]) -> tuple[Graph, list[FoldedLayer]]:
+    """The same function of the inputs with fewer nodes, and those of its layers that must have other parameters.
 
-    A BatchNorm over channels is folded if nothing else reads the Convolution or FullyConnected before it, and if
-    nothing else reads the parameters of both. With weight w (F, ...), bias b (F,) and moving averages m, v (F,):
-    w' = s w and b' = s (b - m) + beta, where s = gamma / sqrt(v + eps). The given arrays are not changed.
+    A BatchNorm over channels is folded if nothing else reads the Convolution or FullyConnected before it, if nothing
+    else reads the parameters of both, and if these are all `known`.
     """
     nodes = symbol.nodes()
     readers: Counter[Entry] = Counter(entry for node in nodes for entry in node.inputs)
     readers.update(symbol.heads)
-    folded = {node: layer for node in nodes if (layer := _layer_before(node, readers, arguments, states)) is not None}
-    kept_arguments, kept_states = dict(arguments), dict(states)  # new dicts: what is folded is removed from them
+    before = {node: layer for node in nodes if (layer := _layer_before(node, readers, known)) is not None}
     made: dict[Entry, Entry] = {}
+    folded: list[FoldedLayer] = []
     for node in nodes:
-        layer = folded.get(node)
+        layer = before.get(node)
         if layer is not None:
             # Its layer has been copied as it was, but nobody reads that copy: the graph does not reach it any more.
-            copy = _folded(node, layer, made, kept_arguments, kept_states)
+            folded.append(_folded(node, layer))
+            copy = _with_bias(node, layer, made, folded[-1].bias)
         else:
             inputs = tuple(made[entry] for entry in node.inputs)
             copy = node if inputs == node.inputs else Node(node.op, node.name, node.attrs, inputs)
         made.update({(node, index): (copy, index) for index in range(len(node.output_names()))})
-    return symbol.with_heads(tuple(made[head] for head in symbol.heads)), kept_arguments, kept_states
+    return symbol.with_heads(tuple(made[head] for head in symbol.heads)), folded
 
 
-def _layer_before(
-    node: Node, readers: Mapping[Entry, int], arguments: Mapping[str, Array], states: Mapping[str, Array]
-) -> Node | None:
+def _layer_before(node: Node, readers: Mapping[Entry, int], known: Collection[str]) -> Node | None:
     """The layer that takes over the BatchNorm `node`, or None."""
     op: Any = node.op
     # A second output with mean and variance would need the normalisation itself.
@@ -58,7 +68,7 @@ def _layer_before(
         return None
     # A parameter that another node reads as well must keep its value.
     parameters = [*layer.inputs[1:], *node.inputs[1:]]
-    has_values = all(n.op is None and (n.name in arguments or n.name in states) for n, _ in parameters)
+    has_values = all(n.op is None and n.name in known for n, _ in parameters)
     return layer if has_values and all(readers[entry] == 1 for entry in parameters) else None
 
 
@@ -71,26 +81,17 @@ def _is_flat(op: Any) -> bool:
     return bool(op.flatten)
 
 
-@np.errstate(all="ignore")  # as in the executor, which would compute the BatchNorm otherwise
-def _folded(node: Node, layer: Node, made: Mapping[Entry, Entry], arguments: Arrays, states: Arrays) -> Node:
-    """A layer that does the work of both; changes its parameters in `arguments`, removes the BatchNorm's from both."""
-    op: Any = layer.op
-    weight, bias = layer.inputs[1][0], layer.inputs[2][0] if len(layer.inputs) > 2 else None
-    scale, shift = _scale_and_shift(node, arguments, states)
-    values = arguments[weight.name]
-    old_bias = 0.0 if bias is None else arguments[bias.name]
-    name = f"{layer.name}_bias" if bias is None else bias.name
-    arguments[weight.name] = (values * scale.reshape(-1, *[1] * (values.ndim - 1))).astype(values.dtype)
-    arguments[name] = (old_bias * scale + shift).astype(values.dtype)
-    with_bias = type(op)(**{key: getattr(op, key) for key in op.given if key != "no_bias"})
-    inputs = (made[layer.inputs[0]], made[layer.inputs[1]], (Node(None, name), 0))
-    return Node(with_bias, node.name, layer.attrs, inputs)  # the BatchNorm's name, so that outputs keep theirs
-
-
-def _scale_and_shift(node: Node, arguments: Arrays, states: Arrays) -> tuple[Array, Array]:
-    """The factor and the summand (F,) that a BatchNorm comes to; float64, so that the result is rounded only once."""
+def _folded(node: Node, layer: Node) -> FoldedLayer:
     op: Any = node.op
-    gamma, beta = (arguments.pop(entry[0].name).astype(np.float64) for entry in node.inputs[1:3])
-    mean, var = (states.pop(entry[0].name).astype(np.float64) for entry in node.inputs[3:5])
-    scale = (1.0 if op.fix_gamma else gamma) / np.sqrt(var + op.eps)
-    return scale, beta - mean * scale
+    weight, *biases = (entry[0].name for entry in layer.inputs[1:])
+    gamma, beta, mean, var = (entry[0].name for entry in node.inputs[1:])
+    bias = biases[0] if biases else f"{layer.name}_bias"
+    return FoldedLayer(weight, bias, bool(biases), None if op.fix_gamma else gamma, beta, mean, var, op.eps)
+
+
+def _with_bias(node: Node, layer: Node, made: Mapping[Entry, Entry], bias: str) -> Node:
+    """The layer that does the work of both, with a bias of that name."""
+    op: Any = layer.op
+    with_bias = type(op)(**{key: getattr(op, key) for key in op.given if key != "no_bias"})
+    inputs = (made[layer.inputs[0]], made[layer.inputs[1]], (Node(None, bias), 0))
+    return Node(with_bias, node.name, layer.attrs, inputs)  # the BatchNorm's name, so that outputs keep theirs

@@ -24,11 +24,12 @@ MOST_INFERRED = 16  # answers that a graph keeps: those for the whole batch, for
 class Graph:
     """One or more outputs (`heads`) of connected nodes. Immutable, so graphs may share nodes."""
 
-    __slots__ = ("_inferred", "_nodes", "heads")
+    __slots__ = ("_inferred", "_nodes", "_read_as_states", "heads")
 
     def __init__(self, heads: tuple[Entry, ...]) -> None:
         self.heads = heads
         self._nodes: tuple[Node, ...] | None = None
+        self._read_as_states: frozenset[Node] | None = None
         self._inferred: dict[Hashable, Shapes] = {}  # by the shapes that were given
 
     def with_heads(self, heads: tuple[Entry, ...]) -> Self:
@@ -65,9 +66,11 @@ class Graph:
         """Names of the outputs: `fc1_output`, or a variable's own name."""
         return [node.output_names()[index] for node, index in self.heads]
 
-    def _states(self) -> set[Node]:
+    def _states(self) -> frozenset[Node]:
         # What makes a variable a state is the slot of the operator that reads it; the variable itself does not say.
-        return {entry[0] for node in self.nodes() for entry in node.auxiliaries()}
+        if self._read_as_states is None:
+            self._read_as_states = frozenset(entry[0] for node in self.nodes() for entry in node.auxiliaries())
+        return self._read_as_states
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """Parameters and attributes of every node that has any, by node name."""

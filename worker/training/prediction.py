@@ -20,7 +20,7 @@ from ..data.data_iter import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
-from ..graphs.batch_norm_folding import fold_batch_norms
+from ..graphs.batch_norm_folding import FoldedLayer, fold_batch_norms
 from ..graphs.graph import Graph
 from ..graphs.old_models import pooling_note
 from ..graphs.optional_inputs import without_labels, zero_states
@@ -28,9 +28,26 @@ from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
 from .feeding import InputNames, by_name, channels_hint, feed, input_shapes
+from .folded_parameters import write_folded
 from .given_parameters import check_complete
 from .metrics.base import Metric
 from .pairing import Pairing
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An executor for a network's outputs, and those of its layers that do a BatchNorm's work as well."""
+
+    executor: StepExecutor
+    folded: list[FoldedLayer]
+
+    def take_values(self, arguments: Mapping[str, Array], states: Mapping[str, Array]) -> None:
+        """Have these values of the network's parameters and states. Raises ShapeError if they do not fit."""
+        executor = self.executor
+        write_folded(self.folded, arguments, states, executor.arg_dict)
+        written = {name for layer in self.folded for name in (layer.weight, layer.bias)}
+        others = {name: array for name, array in arguments.items() if name in executor.arg_dict and name not in written}
+        executor.copy_params_from(others, {name: states[name] for name in executor.aux_dict})
 
 
 class SpareExecutor:
@@ -42,22 +59,22 @@ class SpareExecutor:
 
     def __init__(self) -> None:
         # A list, whose `pop` and slice assignment are atomic: two threads never get the same executor, without a lock.
-        self._kept: list[tuple[Graph, Hashable, StepExecutor]] = []
+        self._kept: list[tuple[Graph, Hashable, Bound]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpareExecutor, ()
 
-    def take(self, symbol: Graph, form: Hashable) -> StepExecutor | None:
+    def take(self, symbol: Graph, form: Hashable) -> Bound | None:
         """The executor that was put back for this very symbol and an equal `form`; None if there is none."""
         try:
-            kept, known, executor = self._kept.pop()
+            kept, known, bound = self._kept.pop()
         except IndexError:
             return None
-        return executor if kept is symbol and known == form else None
+        return bound if kept is symbol and known == form else None
 
-    def put_back(self, symbol: Graph, form: Hashable, executor: StepExecutor) -> None:
-        """Keep `executor` instead of the one that was kept before."""
-        self._kept[:] = [(symbol, form, executor)]
+    def put_back(self, symbol: Graph, form: Hashable, bound: Bound) -> None:
+        """Keep `bound` instead of the one that was kept before."""
+        self._kept[:] = [(symbol, form, bound)]
 
 
 @dataclass(frozen=True)
@@ -86,31 +103,34 @@ class Learned:
         Holds the current parameters. Raises ParameterError if some are missing, ShapeError if they do not fit the
         iterator's data, DeviceError if a device cannot be used.
         """
-        whole = self.symbol if labelled else without_labels(self.symbol)
-        self._check_complete(whole, names)
-        threads, shapes = thread_count(), input_shapes(whole, iterator, names, rows)
-        symbol, arguments, states = fold_batch_norms(whole, self.arguments, self.states)
-        # All that an executor depends on but for the values: these are copied in each time, as they may have changed.
+        threads = thread_count()
+        # All that binding depends on. The values are copied in each time, as they may have changed, in place, too.
         form = (
             labelled,
-            frozenset(names.label) & set(whole.list_arguments()),  # what is fed, and else left over from another use
+            names,  # what is fed, and else left over from another use
+            tuple((name, tuple(shape)) for name, shape in (*iterator.provide_data, *iterator.provide_label)),
+            rows,
             threads,
             self.placement,
             self.precision,
-            tuple(shapes.items()),
-            frozenset(arguments),
-            frozenset(states),
+            frozenset(self.arguments),
+            frozenset(self.states),
         )
-        executor = self.spare.take(self.symbol, form)
-        if executor is None:
-            self._check_fit(shapes)
-            parts = [share(rows, i, threads) for i in range(threads)]
-            executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
-        known = {name: array for name, array in arguments.items() if name in executor.arg_dict}
-        executor.copy_params_from(known, states)
-        yield executor
+        bound = self.spare.take(self.symbol, form) or self._bind(iterator, names, rows, labelled, threads)
+        bound.take_values(self.arguments, self.states)
+        yield bound.executor
         # Not reached after an error: what it was doing is unknown then, and the next use binds another.
-        self.spare.put_back(self.symbol, form, executor)
+        self.spare.put_back(self.symbol, form, bound)
+
+    def _bind(self, iterator: DataIter, names: InputNames, rows: int, labelled: bool, threads: int) -> Bound:
+        whole = self.symbol if labelled else without_labels(self.symbol)
+        self._check_complete(whole, names)
+        shapes = input_shapes(whole, iterator, names, rows)
+        symbol, folded = fold_batch_norms(whole, {*self.arguments, *self.states})
+        self._check_fit(shapes)
+        parts = [share(rows, i, threads) for i in range(threads)]
+        executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
+        return Bound(executor, folded)
 
     def _check_complete(self, symbol: Graph, names: InputNames) -> None:
         """ParameterError that names the parameters and states of `symbol` which have no value: zeros would pass for

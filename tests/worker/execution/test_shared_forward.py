@@ -56,6 +56,11 @@ def outputs(executor, **options):
     return [output.copy() for output in executor.forward(**options)]
 
 
+def pool(pool_type):
+    return mx.sym.Pooling(mx.sym.Variable("data"), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type=pool_type)
+
+
+DATA = mx.sym.Variable("data")
 PLANES = {
     "pixels": (convolution(24, act_type="relu"), (9, 9, 15)),
     "filters": (convolution(70, act_type="relu"), (9, 7, 7)),
@@ -77,6 +82,13 @@ PLANES = {
     "dense rows": (dense(20, "tanh", no_bias=True, flatten=False), (7, 60)),
     "one number": (dense(1), (60,)),
     "activation": (mx.sym.Activation(mx.sym.Variable("data"), act_type="softrelu"), (3, 50, 41)),
+    "sum": (DATA + mx.sym.Reshape(DATA, shape=(0, -1, 41, 50)), (3, 41, 50)),
+    "clip": (mx.sym.clip(DATA, a_min=-0.2, a_max=0.3), (3, 50, 41)),
+    "pad": (mx.sym.Pad(DATA, mode="constant", pad_width=(0, 0, 0, 0, 1, 2, 0, 3), constant_value=2), (3, 9, 8)),
+    "largest": (pool("max"), (5, 12, 9)),
+    "mean": (pool("avg"), (5, 12, 9)),
+    "whole planes": (mx.sym.Pooling(DATA, global_pool=True, kernel=(1, 1), pool_type="avg"), (5, 12, 9)),
+    "one plane": (pool("max"), (1, 12, 9)),
     "branches": (branches(), (6, 12, 12)),
 }
 
@@ -101,7 +113,11 @@ def test_most_of_these_are_shared(monkeypatch):
         for name, (symbol, shape) in PLANES.items()
         if bound(symbol, (1, *shape), 2, monkeypatch)._shared is not None
     }
-    assert PLANES.keys() - shared == {"direct, few filters", "direct groups", "one number"}
+    assert PLANES.keys() - shared == {
+        "direct, few filters",
+        "direct groups",
+        "one number",
+    }  # which pooling of one plane is not
 
 
 def test_infinity_and_nan_come_through(monkeypatch):
@@ -255,6 +271,6 @@ def test_predictions_of_one_example(monkeypatch):
     for threads in (1, 2, 3):
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         found[threads] = model.predict(X, batch_size=1)
-        assert (model._spare._kept[0][2]._shared is not None) == (threads > 1)
+        assert (model._spare._kept[0][2].executor._shared is not None) == (threads > 1)
         np.testing.assert_array_equal(found[threads], found[1])
     np.testing.assert_allclose(model.predict(X, batch_size=3), found[1], rtol=1e-5)
