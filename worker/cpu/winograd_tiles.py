@@ -80,7 +80,8 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array, count: int) -> None:
 def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array, adds: bool, room: int) -> None:
     """`count` tiles (T^2, rows, C') transposed x those of the output (T^2, rows, F').
 
-    The result is total (T^2, F' / 16, C + 1, 16). With `adds` they are added to what is there. The last row of each panel is left alone. `room` is that of `product`.
+    The result is total (T^2, F' / 16, C + 1, 16), or with `adds` is added to it. The last row of each panel is left alone.
+    `room` is that of `product`.
     """
     inner, columns = tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]

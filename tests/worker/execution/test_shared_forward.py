@@ -113,11 +113,7 @@ def test_most_of_these_are_shared(monkeypatch):
         for name, (symbol, shape) in PLANES.items()
         if bound(symbol, (1, *shape), 2, monkeypatch)._shared is not None
     }
-    assert PLANES.keys() - shared == {
-        "direct, few filters",
-        "direct groups",
-        "one number",
-    }  # which pooling of one plane is not
+    assert PLANES.keys() - shared == {"direct, few filters", "direct groups", "one number", "one plane"}
 
 
 def test_infinity_and_nan_come_through(monkeypatch):
