@@ -32,14 +32,23 @@ _ARGUMENTS = 32  # floats: room for the arguments of a function
 
 
 class DepthwiseKernel(RowKernel):
-    """Forward and backward of convolution -> activation (or none), for a slice of the batch.
+    """Forward and backward of convolution -> activation or clip (or none), for a slice of the batch.
 
     data (n, C, H, W), weight (C, 1, kh, kw), bias (C,) -> (n, C, OH, OW).
     """
 
-    def __init__(self, op: Convolution, data: Shape, out: Shape, act_type: str | None = None) -> None:
+    def __init__(
+        self,
+        op: Convolution,
+        data: Shape,
+        out: Shape,
+        act_type: str | None = None,
+        bounds: tuple[float, float] | None = None,
+    ) -> None:
+        """`bounds` are those of a clip, which has no backward."""
         windows = op.windows()
         self.act_type, self.stride = act_type, windows.stride
+        self.bounds = bounds or (0.0 if act_type == "relu" else -math.inf, math.inf)
         self.frame = window_frame(windows, data[2:], out[2:])
         self.places = window_places(windows, self.frame)
         self.turned = turned_taps(windows, data[2:], out[2:])
@@ -58,10 +67,10 @@ class DepthwiseKernel(RowKernel):
         return rows
 
     def forward_row(self, inputs: Arrays, out: Array, first: int, last: int) -> Row:
-        """What writes the channels [first, last) of the output, with relu if that is the activation."""
-        bias, least = inputs[2] if len(inputs) > 2 else None, 0.0 if self.act_type == "relu" else -math.inf
+        """What writes the channels [first, last) of the output, within its bounds, which are also those of relu."""
+        bias = inputs[2] if len(inputs) > 2 else None
         given = (inputs[0], inputs[1], bias, out, *out.shape[:2], first, last, out.shape[3])
-        function = (address_of(CORRELATIONS[self.kind]), self.places, len(self.places), least, math.inf)
+        function = (address_of(CORRELATIONS[self.kind]), self.places, len(self.places), *self.bounds)
         return Row(correlate_planes, (*given, *function, *rooms(floats(self.frame), _ARGUMENTS), *self.frame))
 
     def backward_rows(

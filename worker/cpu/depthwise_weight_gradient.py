@@ -99,7 +99,7 @@ def weight_gradient(at: int) -> int:
         for c in range(first, last):
             for t in range(taps):
                 lanes = sums + 4 * ((c - first) * size + LANES * t)
-                write(target + 4 * (c * taps + t), np.float32(_sum((lanes,), (), whole(LANES))))
+                write(target + 4 * (c * taps + t), np.float32(_sum((lanes,), (), LANES)))
     return 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.call_table import Room, Row, Table
 from ...common.slices import share
-from ..array import Arrays, Gradients
+from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 from .plane_lanes import LANES, padded
 from .slice_tree import SliceTree
@@ -83,6 +83,13 @@ def shares(total: int, parts: int, unit: int = 1) -> list[slice]:
     parts = max(1, min(parts, units))
     cuts = (share(units, part, parts) for part in range(parts))
     return [slice(unit * first, min(unit * last, total)) for first, last in cuts]
+
+
+def runs(inputs: Arrays, output: Array, threads: int) -> list[tuple[list[Array], list[Array]]]:
+    """At most so many runs of the inputs and the output, all of one shape."""
+    flat = [array.reshape(-1) for array in (*inputs, output)]
+    parts = ([array[part] for array in flat] for part in shares(output.size, threads, SMALLEST_RUN))
+    return [(part[:-1], part[-1:]) for part in parts]
 
 
 def _contiguous(arrays: Arrays) -> Arrays:

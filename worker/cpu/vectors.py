@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from .values import FLOAT, INT, Value, spread
+from .values import BITS, FLOAT, INT, Value, spread
 
 
 def _width() -> int:
@@ -72,8 +72,8 @@ def store_where(build: ir.IRBuilder, value: Any, address: Any, flags: Any) -> No
 
 def first_places(build: ir.IRBuilder, count: Any) -> Any:
     """Which of the places of a vector are among the first `count`."""
-    places = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
-    return build.icmp_signed("<", places, spread(build, count, WIDTH))
+    places = ir.Constant(ir.VectorType(BITS, WIDTH), list(range(WIDTH)))
+    return build.icmp_signed("<", places, spread(build, build.trunc(count, BITS), WIDTH))
 
 
 def _masked(build: ir.IRBuilder, does: str, gives: Any, arguments: list[Any]) -> Any:
