@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...common.call_table import Row, tables
+from ...common.call_table import tables
 from ..compute_threads import shared_threads
-from ..cpu.meeting_point import MeetingPoint
+from ..cpu.claims import SharedStages, joined
 from .program import Program
 from .slice_threads import guarded
 
@@ -15,27 +15,16 @@ LEAST_WORK = 1e7
 
 
 class SharedForward:
-    """`count` threads, each with a table of its parts of a program's calls; the caller's thread is the first.
+    """`count` threads, each with a table of all parts of a program's calls; the caller's thread is the first.
 
-    What cannot be split is done by the first thread. Each number is made by one thread, in the same way as by `forward`
-    of the program.
+    Each number is made by one thread, in the same way as by `forward` of the program.
     """
 
     def __init__(self, program: Program, count: int) -> None:
-        self._point = MeetingPoint(count)
-        rows: list[list[Row]] = [[] for _ in range(count)]
-        shared_before = False
-        self.is_shared = False  # whether there is anything to do for other threads than the first
-        for stage in program.stages_of_forward(count):
-            is_shared = len(stage) > 1
-            # What the first thread does after its own work needs no meeting.
-            if rows[0] and (is_shared or shared_before):
-                for own in rows:
-                    own.append(self._point.row())
-            for own, part in zip(rows, stage, strict=False):
-                own.extend(part)
-            shared_before, self.is_shared = is_shared, self.is_shared or is_shared
-        self._tables = tables(rows, count)
+        stages = joined(program.stages_of_forward(count))
+        self.is_shared = any(len(stage) > 1 for stage in stages)
+        self._stages = SharedStages(stages, count)
+        self._tables = tables(self._stages.rows, count)
         self._needs_blas = program.compiled < 1
 
     @classmethod
@@ -46,11 +35,11 @@ class SharedForward:
 
     def run(self) -> None:
         """Compute every output; raises the first error of any thread when all have ended."""
-        self._point.begin()
-        release = self._point.release
+        self._stages.begin()
+        fail = self._stages.fail
         try:
-            tasks = [partial(guarded, table.run, release) for table in self._tables]
+            tasks = [partial(guarded, table.run, fail) for table in self._tables]
             shared_threads().run(tasks, blas=self._needs_blas)
-        except BaseException:  # Ctrl-C, say, before this thread has begun: others wait for it
-            release()
+        except BaseException:  # Ctrl-C, say, before this thread has begun: others may wait for its parts
+            fail()
             raise

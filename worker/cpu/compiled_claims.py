@@ -1,4 +1,4 @@
-"""The compiled function of meeting_point.py: importing it imports numba."""
+"""The compiled functions of claims.py: importing it imports numba."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numba.extending import intrinsic
 from ...common.compiled_calls import integer
 from ...common.jit import kernel
 
-# The others mostly come within microseconds. When they don't, their core may be needed by another process, and this one
-# by whoever they wait for.
+# Others mostly have done their parts within microseconds. When they have not, their core may have been taken from them,
+# and they may be waiting for this one.
 SPINS = 1_000  # turns, some ten microseconds
 YIELDS = 200  # turns that give the core to others
 NAP = 50  # microseconds of each turn after those
@@ -26,11 +26,16 @@ _PAUSE = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}.get(pla
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
-def _to_arrive(context: Any, address: Any) -> Any:
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        return build.atomic_rmw("add", build.inttoptr(args[0], _INT.as_pointer()), _INT(1), "seq_cst")
+def _changing(operation: str) -> Any:
+    """What changes the number at an address by another one, and returns what it was."""
 
-    return types.int64(types.int64), codegen
+    def change(context: Any, address: Any, by: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            return build.atomic_rmw(operation, build.inttoptr(args[0], _INT.as_pointer()), args[1], "seq_cst")
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return intrinsic(change)
 
 
 def _to_look(context: Any, address: Any) -> Any:
@@ -69,7 +74,7 @@ def _nap(context: Any, microseconds: Any) -> Any:
     return types.void(types.int64), codegen
 
 
-_arrive: Any = intrinsic(_to_arrive)  # adds one to the number at an address; returns what it was
+_add, _exchange = _changing("add"), _changing("xchg")
 _look: Any = intrinsic(_to_look)  # the number at an address, and all that was written before it
 _pause: Any = intrinsic(_rest)
 _yield: Any = intrinsic(_give_way)
@@ -77,17 +82,32 @@ _sleep: Any = intrinsic(_nap)
 
 
 @kernel
-def meet(at: int) -> int:
-    """Wait until all have come as often as this thread; stop if one will not come.
+def claim(at: int) -> int:
+    """Go on if nobody else has claimed a part, else pass over its rows.
 
-    The arguments are the addresses of how often threads have come in all, and of a number that is not 0 if one will not
-    come, and the number of threads.
+    The arguments are the address of a number that is 0 as long as nobody has, and how many rows.
     """
-    arrived, released, threads = integer(at, 0), integer(at, 1), integer(at, 2)
-    goal = (_arrive(arrived) // threads + 1) * threads
+    return 0 if _exchange(integer(at, 0), 1) == 0 else -integer(at, 1)
+
+
+@kernel
+def finish(at: int) -> int:
+    """Say that one part more has been done, to those who look at the number at an address."""
+    _add(integer(at, 0), 1)
+    return 0
+
+
+@kernel
+def wait(at: int) -> int:
+    """Go on when all parts have been done; stop if they never will be.
+
+    The arguments are the addresses of how many have been done, and of a number that is not 0 if a thread has failed,
+    and how many parts there are.
+    """
+    done, failed, parts = integer(at, 0), integer(at, 1), integer(at, 2)
     turns = 0
-    while _look(arrived) < goal:
-        if _look(released) != 0:
+    while _look(done) < parts:
+        if _look(failed) != 0:
             return 1
         turns += 1
         if turns > SPINS + YIELDS:

@@ -1,0 +1,68 @@
+"""Work that threads which walk tables of calls share out among them, part by part, without the interpreter.
+
+Whoever comes first claims a part. So a thread whose core is taken from it holds up the others only within a part of its
+own, and not by being late: they do its other parts as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...common.call_table import Row
+from ..array import Array, aligned_zeros
+from .row_kernel import Stage
+
+
+class SharedStages:
+    """Stages as tables for `threads` threads: a part is done by one of them, a stage begins when the last one is done.
+
+    A part that needs Python and is a stage alone is the first thread's.
+    """
+
+    def __init__(self, stages: Sequence[Stage], threads: int) -> None:
+        self._numbers = aligned_zeros((1 + sum(len(stage) + 1 for stage in stages),), np.int64)
+        self._failed, place = self._numbers[:1], 1
+        self.rows: list[list[Row]] = [[] for _ in range(threads)]
+        for stage in stages:
+            numbers = self._numbers[place : place + len(stage) + 1]
+            for thread, own in enumerate(self.rows):
+                own.extend(self._rows(stage, numbers, thread))
+            place += len(numbers)
+
+    def begin(self) -> None:
+        """Have nothing done; while nobody walks the tables."""
+        self._numbers.fill(0)
+
+    def fail(self) -> None:
+        """Let nobody wait any more: rows raise BrokenBarrierError where one would."""
+        self._failed[0] = 1
+
+    def _rows(self, stage: Stage, numbers: Array, thread: int) -> list[Row]:
+        """One thread's; `numbers` are the claims of the parts, and how many have been done."""
+        from .compiled_claims import claim, finish, wait
+
+        rows, finished = [], Row(finish, (numbers[-1:],))
+        if len(stage) > 1 or thread == 0 or all(row.function for row in stage[0]):
+            for k in range(len(stage)):
+                number = (thread + k) % len(stage)  # mostly each its own, so that its memory stays in the core's cache
+                part = [*stage[number], finished]
+                rows += [Row(claim, (numbers[number : number + 1], len(part))), *part]
+        return [*rows, Row(wait, (numbers[-1:], self._failed, len(stage)), _broken)]
+
+
+def joined(stages: Sequence[Stage]) -> list[Stage]:
+    """The same, with neighbours that have one part each as one stage."""
+    made: list[Stage] = []
+    for stage in stages:
+        if made and len(made[-1]) == len(stage) == 1:
+            made[-1] = [made[-1][0] + stage[0]]
+        else:
+            made.append(stage)
+    return made
+
+
+def _broken() -> None:
+    raise threading.BrokenBarrierError
