@@ -78,7 +78,7 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array, count: int) -> None:
 
 @kernel
 def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array, adds: bool, room: int) -> None:
-    """`count` tiles (T^2, rows, C') transposed x those of the output (T^2, rows, F') -> total (T^2, F' / 16, C + 1, 16).
+    """`count` tiles (T^2, rows, C') transposed x as many (T^2, rows, F') -> total (T^2, F' / 16, C + 1, 16).
 
     With `adds` they are added to what is there. The last row of each panel is left alone. `room` is that of `product`.
     """
