@@ -25,7 +25,7 @@ class RowKernel(ABC):
     Only `stopped` may look at more of `step`, which then tells of this node.
     """
 
-    joins_slices = False  # whether it computes several slices of the batch at once, with the bits that each would get
+    joins_slices = False  # whether it can compute several slices of the batch at once, with the bits of each alone
     tree: SliceTree | None = None  # of these slices, if there are several
 
     def join(self, tree: SliceTree) -> None:

@@ -18,7 +18,7 @@ from .tree_sums import leaf_at, merge
 WIDE = LANES * PANELS
 TILE = ROWS * WIDE  # floats
 LEVELS = 8  # that there is room for: of up to 128 slices
-ROOM = PART_A + PART_B + (PANELS + 1) * LANES * DEPTH + 2 * MOST_ROWS + LANES + LEVELS * TILE
+ROOM = PART_A + PART_B + (PANELS + 1) * LANES * DEPTH + 2 * (MOST_ROWS + LANES) + LANES + LEVELS * TILE
 
 _tile = leaf_tile(ROWS, PANELS)
 
@@ -53,7 +53,7 @@ def _slice_product(at: int) -> int:
 def _part(at: int, left: int, right: int, table: int, shape: tuple[int, int], out: int) -> None:
     """A part of the result, tile by tile: (down, across) at `out`."""
     columns, depth, count = integer(at, 4), integer(at, 5), integer(at, 7)
-    zero = table + 8 * MOST_ROWS
+    zero = table + 8 * (MOST_ROWS + LANES)
     tile = zero + 4 * LANES
     write_address(zero, whole(0))
     for row in range(0, shape[0], ROWS):

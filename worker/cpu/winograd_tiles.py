@@ -78,10 +78,9 @@ def multiply_tiles(tiles: Array, weight: Array, out: Array, count: int) -> None:
 
 @kernel
 def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array, adds: bool, room: int) -> None:
-    """`count` tiles (T^2, rows, C') transposed x those of the output (T^2, rows, F').
+    """`count` tiles (T^2, rows, C') transposed x as many (T^2, rows, F') -> total (T^2, F' / 16, C + 1, 16).
 
-    The result is total (T^2, F' / 16, C + 1, 16), or is added to it if `adds`. The last row of each panel stays.
-    `room` is that of `product`.
+    With `adds` they are added to what is there. The last row of each panel is left alone. `room` is that of `product`.
     """
     inner, columns = tiles.shape[2], out_tiles.shape[2]
     rows = total.shape[2]

@@ -58,8 +58,7 @@ class Common:
 
 
 class Program:
-    """Forward and backward of a slice, or of a group of slices, on fixed arrays. Not thread safe: one thread at a time
-    runs a program.
+    """Forward and backward of a slice, or of a group of slices, on fixed arrays. Not thread safe: one thread at a time.
 
     Calls are numbered like the outline's groups, so that a pass can stop before a node that needs the other slices.
     """

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from pushgrad.common.call_table import Table
 from pushgrad.common.slices import tree_reduce
+from pushgrad.worker.cpu.matmul import product_row
 from pushgrad.worker.cpu.registry import kernel_for
-from pushgrad.worker.cpu.slice_product import LEVELS
+from pushgrad.worker.cpu.slice_product import LEVELS, slice_product_rows
 from pushgrad.worker.cpu.slice_tree import SliceTree
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.convolution import Convolution
@@ -97,6 +99,18 @@ def test_the_tree(count):
             levels[level - 1] = f"({levels[level - 1]}+{levels.pop(level)})"
     assert levels == {0: tree_reduce([*map(str, range(count))], lambda left, right: f"({left}+{right})")}
     assert tree.levels == 1 + max(leaf.level for leaf in tree.leaves)
+
+
+@pytest.mark.parametrize("size", [*range(1, 50), 4000, 4095, 4097])
+def test_matrices_of_any_size(size):
+    rng, tree = np.random.default_rng(size), SliceTree([2, 3, 2])
+    left, right = (rng.normal(size=(7, columns)).astype(np.float32) for columns in (size, 3 + size % 40))
+    for one, other in ((left, right), (right, left)):
+        made = np.full((one.shape[1], other.shape[1]), np.nan, np.float32)
+        Table(slice_product_rows(one, other, made, tree)).run()
+        parts = [(leaf.begin, leaf.end, np.empty_like(made)) for leaf in tree.leaves]
+        Table([product_row(one[begin:end].T, other[begin:end], part) for begin, end, part in parts]).run()
+        np.testing.assert_array_equal(made, tree_reduce([part for _, _, part in parts], np.add))
 
 
 def test_more_slices_than_there_is_room_for():
