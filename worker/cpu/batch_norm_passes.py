@@ -1,4 +1,4 @@
-"""BatchNorm's compiled passes over float32, block by block, so that the second loop over a block finds it in the cache.
+"""BatchNorm's compiled passes over float32, a few channels at a time: their second loop finds them in the cache.
 
 Arrays are (rows, channels * behind) in C order: a channel has `behind` neighbouring places of each row. A group is as
 many channels as LANES places hold, at least one. Its run of places is gone through LANES at a time, and each lane has
@@ -20,7 +20,7 @@ from .values import Value
 CENTRE, SCALE, SHIFT, SLOPE, REST, LINES = range(6)
 LEAST = SLOPE
 
-BLOCK = 1 << 14  # numbers of data that stay in the cache between the loops over a block of groups
+BLOCK = 1 << 14  # numbers of data that small channels are gone through for at a time; the cache holds them
 
 
 def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
@@ -92,17 +92,20 @@ def forward(
     The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
     what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
+    if data.size == 0:
+        return
     mean, var, inverse = state
     table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
-    start = 0
-    while start < mean.size and data.size > 0:
-        end = min(start + _block(len(data), behind), mean.size)
+    # While the statistics of a block are computed, the processor need not wait for those of any single channel.
+    group = _group(behind)
+    block = group * max(1, BLOCK // (len(data) * behind * group))
+    for start in range(0, mean.size, block):
+        end = min(start + block, mean.size)
         if is_own:
             moments(data, behind, first, start, end, mean, var)
         for c in range(start, end):
             inverse[c] = 1 / np.sqrt(var[c] + eps)
-        group = max(1, LANES // behind)
         for begin in range(start, end, group):
             stop = min(begin + group, end)
             for c in range(begin, stop):
@@ -110,7 +113,6 @@ def forward(
             place, places = 4 * (first + begin) * behind, (stop - begin) * behind
             source, target = address(data) + place, address(out) + place
             _write_normalised((source,), address(table), target, len(data), data.shape[1], places)
-        start = end
 
 
 @kernel
@@ -121,7 +123,7 @@ def moments(data: Array, behind: int, first: int, start: int, end: int, mean: Ar
     Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
     """
     pivots, sums = np.zeros((1, LANES), np.float32), np.empty((2, LANES))
-    group, count = max(1, LANES // behind), len(data) * behind
+    group, count = _group(behind), len(data) * behind
     for begin in range(start, end, group):
         stop = min(begin + group, end)
         for c in range(begin, stop):
@@ -154,12 +156,14 @@ def backward(
     and h = (x - mean) * inverse the normalised data. With n elements in a channel, data's gradient
     gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale - (x - centre) * slope - rest.
     """
+    if data.size == 0:
+        return
     mean, inverse, gamma, beta = factors
     table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
     # Moving averages do not depend on the data, so no gradient passes through them.
     portion = 1 / (len(data) * behind) if is_own else 0.0
-    group = max(1, LANES // max(1, behind))
-    for start in range(0, mean.size if data.size > 0 else 0, group):
+    group = _group(behind)
+    for start in range(0, mean.size, group):
         end = min(start + group, mean.size)
         for c in range(start, end):
             _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
@@ -198,10 +202,9 @@ def _write(sources: tuple[int, int], table: Array, target: int, extents: tuple[i
 
 
 @kernel
-def _block(rows: int, behind: int) -> int:
-    """How many channels' statistics are computed before any of these is used: the processor does not wait for them."""
-    group = max(1, LANES // behind)
-    return group * max(1, BLOCK // (rows * behind * group))
+def _group(behind: int) -> int:
+    """The channels of a group."""
+    return max(1, LANES // behind)
 
 
 @kernel
