@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 
 from .jit import kernel
 
+_cgutils: Any = cgutils  # which has no annotations
 _PROBE = 1000  # looks, whose time tells how long one takes
 _INT = ir.IntType(64)
 
@@ -24,7 +25,7 @@ def _to_look(context: Any, address: Any) -> Any:
         is_arm = build.module.triple.startswith(("aarch64", "arm64"))
         name, hint = ("llvm.aarch64.hint", [ir.IntType(32)(1)]) if is_arm else ("llvm.x86.sse2.pause", [])
         kind = ir.FunctionType(ir.VoidType(), [number.type for number in hint])
-        build.call(cgutils.get_or_insert_function(build.module, kind, name), hint)
+        build.call(_cgutils.get_or_insert_function(build.module, kind, name), hint)
         return found
 
     return types.int64(types.int64), codegen

@@ -218,7 +218,7 @@ def _lay_out(table: Array, lane: int, behind: int, channel: tuple[float, float, 
 
 
 @kernel
-def _fill(table: Array, line: int, lane: int, behind: int, number: float) -> None:
+def _fill(table: Array, line: int, lane: int, behind: int, number: float | np.float32) -> None:
     """Write a number to a channel's lanes, which begin with that one."""
     if behind >= LANES:
         fill_lanes(address(table) + 4 * LANES * line, np.float32(number))
