@@ -27,6 +27,7 @@ from .shared_forward import SharedForward
 from .slice_groups import SliceGroup, can_join, group_slices
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
+from .table_walk import TableWalk
 from .whole_batch_nodes import Meeting
 
 # Operations of forward below which one thread computes all slices. With less work between Python's own instructions,
@@ -81,8 +82,9 @@ class Executor(BaseExecutor):
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
-        self._slice_threads = SliceThreads(self._dealt([one for one in groups if not one.is_empty]), self._meeting)
-        self._has_tables = False
+        self._dealt_out = self._deal([one for one in groups if not one.is_empty])
+        self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
+        self._tables: dict[str, TableWalk] = {}
         # Backward would want what forward's kernels keep for it.
         alone = len(self._programs) == 1 and self._meeting is None and not binding.gradients
         work = graph_work(symbol.nodes(), binding.shapes)
@@ -145,10 +147,12 @@ class Executor(BaseExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
-        if self._shared is None or recorder.on:  # a profile wants the time of whole calls
-            self._slice_threads.forward()
-        else:
+        if self._shared is not None and not recorder.on:  # a profile wants the time of whole calls
             self._shared.run()
+        elif self._walks_tables():
+            self._table_walk("forward", Program.rows_of_forward).run()
+        else:
+            self._slice_threads.forward()
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
@@ -168,7 +172,7 @@ class Executor(BaseExecutor):
         self._prepare(True, self._position(at))
         self._sums.begin(announce)
         if self._walks_tables():
-            self._slice_threads.step()
+            self._table_walk("step", lambda program: program.rows(self._sums.rows)).run()
             return
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
@@ -177,13 +181,16 @@ class Executor(BaseExecutor):
         self._sums.final = rows
 
     def _walks_tables(self) -> bool:
-        """Whether a step can be walked through compiled tables of calls; a profile wants every call's time instead."""
-        if recorder.on or not self._walks:
-            return False
-        if not self._has_tables:
-            self._slice_threads.lay_out_steps(self._sums.rows)
-            self._has_tables = True
-        return True
+        """Whether passes go through compiled tables of calls; a profile wants every call's time instead."""
+        return self._walks and not recorder.on
+
+    def _table_walk(self, name: str, rows: Callable[[Program], list[Row]]) -> TableWalk:
+        """The tables of that name, which are made of these rows of each program when they are first needed."""
+        if name not in self._tables:
+            needs_blas = any(program.compiled < 1 for program in self._programs)
+            dealt = [[row for program in own for row in rows(program)] for own in self._dealt_out]
+            self._tables[name] = TableWalk(dealt, needs_blas)
+        return self._tables[name]
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in `whole`, its labels by argument name.
@@ -213,7 +220,7 @@ class Executor(BaseExecutor):
         shapes, sums = self._binding.shapes, self._sums.whole
         return Meeting(self._outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
 
-    def _dealt(self, groups: Sequence[SliceGroup]) -> list[list[Program]]:
+    def _deal(self, groups: Sequence[SliceGroup]) -> list[list[Program]]:
         """The programs of each thread: those of its share of the slices."""
         begins = [0, *accumulate(len(group.slices) for group in groups)]
         pairs = list(zip(begins, self._programs, strict=False))

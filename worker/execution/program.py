@@ -109,20 +109,23 @@ class Program:
 
         `delivered(name)` gives the rows that follow as soon as this slice's gradient of an argument is final.
         """
-        calls = [call for call in self.calls if call is not None]
-        rows = [row for call in calls for row in call.rows_of_forward(self.step, self.counts)]
-        if self._copied_heads:
-            rows.append(in_python(self._copy_heads))
+        rows = self.rows_of_forward()
         if self._read_heads:  # ones, which losses ignore
             rows.append(in_python(partial(self._begin_with, [None] * len(self._head_buffers))))
         for name in self._untouched:
             rows.extend(delivered(name))
-        for call in reversed(calls):
-            if call.in_grads:
+        for call in reversed(self.calls):
+            if call is not None and call.in_grads:
                 rows.extend(call.rows_of_backward(self.step, self.counts))
                 for name in call.finished:
                     rows.extend(delivered(name))
         return rows
+
+    def rows_of_forward(self) -> list[Row]:
+        """Forward alone."""
+        calls = [call for call in self.calls if call is not None]
+        rows = [row for call in calls for row in call.rows_of_forward(self.step, self.counts)]
+        return [*rows, in_python(self._copy_heads)] if self._copied_heads else rows
 
     def stages_of_forward(self, threads: int) -> list[Stage]:
         """Forward for at most so many threads."""

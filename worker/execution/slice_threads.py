@@ -13,9 +13,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from ...common.call_table import Row, Table, tables
 from ..array import Gradients
-from ..compute_threads import shared_threads, thread_count
+from ..compute_threads import shared_threads
 from .program import Program
 from .whole_batch_nodes import Meeting
 
@@ -40,22 +39,6 @@ class SliceThreads:
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
         self._barrier = threading.Barrier(self.count)
-        self._tables: list[Table] = []
-        self._needs_blas = True
-
-    def lay_out_steps(self, delivered: Callable[[str], list[Row]]) -> None:
-        """Make a table of calls for each thread, with which `step` computes. Only without a meeting."""
-        rows = [[row for program in programs for row in program.rows(delivered)] for programs in self._programs]
-        self._tables = tables(rows, thread_count())
-        self._needs_blas = any(program.compiled < 1 for programs in self._programs for program in programs)
-
-    def step(self) -> None:
-        """Forward and backward of every program, as `forward_backward`, by the tables."""
-        if self.count == 1 and not self._needs_blas:
-            self._guarded(self._tables[0].run)
-            return
-        tasks = [partial(self._guarded, table.run) for table in self._tables]
-        shared_threads().run(tasks, blas=self._needs_blas, awake=True)
 
     def forward(self) -> None:
         """Compute every output of every program."""
