@@ -20,7 +20,9 @@ def takes(label: Array, output: Array) -> bool:
         output.ndim == 2
         and output.shape[1] > 1
         and label.shape == output.shape[:1]
-        and all(a.dtype == np.float32 and a.flags.c_contiguous and a.flags.writeable for a in (label, output))
+        and label.dtype == output.dtype == np.float32
+        and label.flags.carray  # in C order, and what a kernel for arrays that can be written was compiled for
+        and output.flags.carray
     )
 
 

@@ -19,7 +19,7 @@ from ..ops.operator import Operator
 from ..ops.regression_output import LinearRegressionOutput, LogisticRegressionOutput, MAERegressionOutput
 from ..ops.softmax_output import SoftmaxOutput
 from ..ops.svm_output import SVMOutput
-from .metrics.base import Head, Metric, OneOrMore
+from .metrics.base import Head, Metric, OneOrMore, Statistics
 from .pairing import loss_of
 
 EPS = 1e-12  # added to probabilities, as in CrossEntropy
@@ -50,9 +50,9 @@ class HeadLoss(Metric):
         """(count,): for each loss its sum and the number of its elements. `heads` must be given."""
         return np.array(self._figures(labels, outputs, heads), np.float64).ravel()
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """The sum of the means of those losses of which there are elements."""
-        return _sum_of_means(statistics.reshape(-1, 2).tolist())
+        return _sum_of_means(np.reshape(statistics, (-1, 2)).tolist())
 
     def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
         """The value of these arrays."""

@@ -20,6 +20,7 @@ from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
 OneOrMore = Array | Sequence[Array]
+Statistics = Sequence[float] | Array
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,16 @@ class Metric:
 
     def statistics(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> Array:
         """(count,) float64 numbers of these rows; sums of them, over workers or batches, are those of all rows."""
+        return np.array(self._added(labels, outputs, heads))
+
+    def _added(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None) -> list[float]:
         # float64: counts stay exact, and sums hardly depend on how rows were shared out
         total = [0.0] * self.count
         for label, output, head in self._pairs(labels, outputs, heads):
             total = [before + float(more) for before, more in zip(total, self._pair(label, output, head), strict=True)]
-        return np.array(total)
+        return total
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """The value of the rows that have these statistics; nan if there are none."""
         return ratio(statistics)
 
@@ -91,7 +95,7 @@ class Metric:
 
     def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
         """The value of all these rows."""
-        return self.value(self.statistics(labels, outputs, heads))
+        return self.value(self._added(labels, outputs, heads))
 
     def add(self, value: float) -> None:
         """Count one global batch whose value is known."""
@@ -235,8 +239,8 @@ def nothing_due() -> None:
     """The `settle` of a metric that counts each batch at once: there is nothing to do."""
 
 
-def ratio(statistics: Array) -> float:
-    """statistics[0] / statistics[1] of an array (2,); nan if nothing was counted."""
+def ratio(statistics: Statistics) -> float:
+    """statistics[0] / statistics[1] of two numbers; nan if nothing was counted."""
     return float(statistics[0]) / float(statistics[1]) if statistics[1] else math.nan
 
 

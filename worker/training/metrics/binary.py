@@ -8,6 +8,7 @@ from typing import Unpack
 
 from ....common.errors import DataError, ShapeError
 from ...array import Array
+from .base import Statistics
 from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
 
 
@@ -22,9 +23,9 @@ class _BinaryMetric(ClassMetric):
     maximize = True
     plain = True
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """The value from (true positives, false positives, false negatives, true negatives), float64 (4,)."""
-        if not statistics.sum():
+        if not sum(statistics):
             return math.nan
         above, below = self._fraction(*map(float, statistics))
         return above / below if below else 0.0

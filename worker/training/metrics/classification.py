@@ -11,7 +11,7 @@ import numpy as np
 from ....common.checks import whole_number
 from ....common.errors import DataError
 from ...array import Array
-from .base import Head, ratio
+from .base import Head, Statistics, ratio
 from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
 
 
@@ -96,7 +96,7 @@ class Perplexity(CrossEntropy):
     def __init__(self, eps: float = 1e-10, name: str = "perplexity", **options: Unpack[ClassOptions]) -> None:
         super().__init__(eps, name, **options)
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """exp(sum of -log probabilities / rows) from these two statistics, an array (2,)."""
         # math.exp raises OverflowError above 709. NaN stays NaN, as min returns its first argument then.
         return math.exp(min(ratio(statistics), 700.0))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...array import Array
 from ...cpu.array_module import NUMPY
-from .base import Head, Metric, ratio, same_shape
+from .base import Head, Metric, Statistics, ratio, same_shape
 from .class_metric import Names, regrouped
 
 
@@ -68,7 +68,7 @@ class RMSE(MSE):
     def __init__(self, name: str = "rmse", **options: Unpack[Names]) -> None:
         super().__init__(name, **options)
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """sqrt(sum of squares / elements) from these two statistics, an array (2,)."""
         return math.sqrt(ratio(statistics))
 
@@ -99,7 +99,7 @@ class PearsonCorrelation(_Regression):
     def __init__(self, name: str = "pearsonr", **options: Unpack[Names]) -> None:
         super().__init__(name, **options)
 
-    def value(self, statistics: Array) -> float:
+    def value(self, statistics: Statistics) -> float:
         """r from the six sums, an array (6,)."""
         n, x, y, xx, yy, xy = map(float, statistics)
         spread = max(0.0, n * xx - x * x) * max(0.0, n * yy - y * y)  # rounding may make a constant's negative
