@@ -95,8 +95,7 @@ def mapped_runs(function: Callable[..., Value]) -> Any:
     return loop
 
 
-@intrinsic
-def sum_of_lanes(context: Any, line: Any) -> Any:
+def _sum_of_lanes(context: Any, line: Any) -> Any:
     """The LANES float64 at an address added up, as a tree: the first half to the second, until one is left."""
 
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
@@ -106,8 +105,7 @@ def sum_of_lanes(context: Any, line: Any) -> Any:
     return types.float64(types.int64), codegen
 
 
-@intrinsic
-def fill_lanes(context: Any, line: Any, number: Any) -> Any:
+def _fill_lanes(context: Any, line: Any, number: Any) -> Any:
     """Write a float32 to LANES places from an address on: by whole vectors, which loads of them do not wait for."""
 
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
@@ -117,6 +115,10 @@ def fill_lanes(context: Any, line: Any, number: Any) -> Any:
         return cg.get_dummy_value()
 
     return types.void(types.int64, types.float32), codegen
+
+
+sum_of_lanes: Any = intrinsic(_sum_of_lanes)
+fill_lanes: Any = intrinsic(_fill_lanes)
 
 
 def _walk(build: ir.IRBuilder, extents: Sequence[Any], body: Callable[[int, Any, Any], None], backwards: bool) -> None:
