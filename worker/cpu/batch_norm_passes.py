@@ -231,7 +231,7 @@ def _fill(table: Array, line: int, lane: int, behind: int, number: float) -> Non
 def _joined(sums: Array, line: int, lane: int, behind: int) -> float:
     """The sum of a channel's lanes, as a tree; it takes their place."""
     if behind >= LANES:
-        return sum_of_lanes(address(sums) + 8 * LANES * line)
+        return float(sum_of_lanes(address(sums) + 8 * LANES * line))
     count = behind
     while count > 1:
         half = (count + 1) // 2
