@@ -211,10 +211,10 @@ def _group(behind: int) -> int:
 def _lay_out(table: Array, lane: int, behind: int, channel: tuple[float, float, float, float]) -> None:
     """The first lines of the table for a channel (mean, inverse, gamma, beta) whose places begin in that lane."""
     mean, inverse, gamma, beta = channel
-    centre, scale = np.float32(mean), gamma * inverse
+    centre, scale = np.float64(np.float32(mean)), gamma * inverse
     _fill(table, CENTRE, lane, behind, centre)
     _fill(table, SCALE, lane, behind, scale)
-    _fill(table, SHIFT, lane, behind, beta - (mean - np.float64(centre)) * scale)
+    _fill(table, SHIFT, lane, behind, beta - (mean - centre) * scale)
 
 
 @kernel

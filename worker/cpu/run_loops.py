@@ -117,6 +117,10 @@ def _fill_lanes(context: Any, line: Any, number: Any) -> Any:
     return types.void(types.int64, types.float32), codegen
 
 
+sum_of_lanes: Any = intrinsic(_sum_of_lanes)
+fill_lanes: Any = intrinsic(_fill_lanes)
+
+
 def _walk(build: ir.IRBuilder, extents: Sequence[Any], body: Callable[[int, Any, Any], None], backwards: bool) -> None:
     """The instructions of `body` for each vector of each row: it is told which part of LANES the vector is, its place
     in the arrays, and how many of its numbers exist (perhaps less than 0), or None if all do.
