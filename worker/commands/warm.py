@@ -37,6 +37,7 @@ def warm() -> float:
     for extent in (8, 24):  # planes of few and of many tiles
         _train(_many_channels(), (8, 8, extent, extent))
     _train(_large_windows(), (32, 8, 8, 8))
+    _run(_single_channels(), (2, 4, 16, 16))
     for chosen in ({"optimizer": "nag", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}):
         _train(_layers(), (4, 3), {**chosen, "slices": 2})
     for mode in ("rnn_relu", "rnn_tanh", "lstm", "gru"):
@@ -82,6 +83,15 @@ def _large_windows() -> Symbol:
     layer = sym.Convolution(layer, kernel=(5, 5), pad=(2, 2), num_filter=8)
     layer = sym.Pooling(sym.Activation(layer, act_type="relu"), kernel=(2, 2), stride=(2, 2), pool_type="max")
     return sym.SoftmaxOutput(sym.FullyConnected(layer, num_hidden=4))
+
+
+def _single_channels() -> Symbol:
+    """Convolutions of each channel by itself, with unrolled kernels and another, and a clip."""
+    layer = sym.Variable("data")
+    for extent, stride in ((3, 1), (3, 2), (5, 1), (5, 2), (2, 1), (2, 3)):
+        options = {"kernel": (extent, extent), "stride": (stride, stride), "pad": (2, 2)}
+        layer = sym.Convolution(layer, num_filter=4, num_group=4, **options)
+    return sym.clip(layer, a_min=0, a_max=6)
 
 
 def _run(symbol: Symbol, shape: Shape = (2, 3, 64)) -> None:
