@@ -18,12 +18,17 @@ from ..ops.operator import Operator
 
 
 def kernel_for(
-    chain: Sequence[Operator], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], dtype: Any
+    chain: Sequence[Operator],
+    in_shapes: Sequence[Shape],
+    out_shapes: Sequence[Shape],
+    dtype: Any,
+    rows: int | None = None,
 ) -> Kernel:
     """The compiled kernel for `chain`, or the operator itself, whose plain version works everywhere.
 
     `chain` is one operator, or several that execution/fusion.py joined; the shapes are those of the chain's inputs and
-    outputs, `dtype` is that of its arrays. Raises ValueError if no kernel computes several operators together.
+    outputs, `dtype` is that of its arrays. The kernel is the one that would be chosen for so many `rows` of the batch,
+    by default for all. Raises ValueError if no kernel computes several operators together.
     """
     op: Any = chain[0]
     if op.op_name() == "Custom":
@@ -32,7 +37,12 @@ def kernel_for(
         # The user's object may keep values between forward and backward, so each bound node gets its own.
         return CustomCall(op)
     if np.dtype(dtype) == np.float32:
-        made = _MAKERS.get(op.op_name(), _no_kernel)(chain, in_shapes, out_shapes)
+        maker = _MAKERS.get(op.op_name(), _no_kernel)
+        # Convolutions alone are chosen by the number of rows.
+        if maker is _convolution:
+            made = _convolution(chain, in_shapes, out_shapes, rows)
+        else:
+            made = maker(chain, in_shapes, out_shapes)
         if made is not None:
             return made
     if len(chain) > 1:  # there is no plain version of a chain: fusion must not have offered it
@@ -63,8 +73,11 @@ def pooling_tiles(op: Any) -> bool:
     )
 
 
-def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
+def _convolution(
+    chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], rows: int | None = None
+) -> Kernel | None:
     op, data = chain[0], in_shapes[0]
+    rows = data[0] if rows is None else rows
     if len(op.kernel) != 2:
         return None
     is_clipped = len(chain) > 1 and chain[1].op_name() == "clip"
@@ -85,7 +98,7 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     from .winograd import WinogradKernel, pays
 
     if pooling is None:
-        if pays(op, data, out_shapes[0]):
+        if pays(op, data, (rows, *out_shapes[0][1:])):
             return WinogradKernel(op, data, out_shapes[0], act_type)
         from .convolution_direct import DirectKernel
         from .convolution_pointwise import PointwiseKernel, handles
@@ -94,7 +107,7 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
             return PointwiseKernel(op, act_type)
         return DirectKernel(op, data, out_shapes[0], act_type)
     plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
-    if tuple(pooling.kernel) == (2, 2) and pays(op, data, plane):
+    if tuple(pooling.kernel) == (2, 2) and pays(op, data, (rows, *plane[1:])):
         return WinogradKernel(op, data, plane, act_type, pooled=True)
     # Pooling in the same pass only pays while a product is still in the cache when it is pooled.
     from .convolution_direct import DirectKernel, fits

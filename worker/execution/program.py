@@ -5,7 +5,7 @@ Everything that costs time or memory happens when a Program is made; a step then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,17 +14,19 @@ import numpy as np
 from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
+from ..cpu.registry import kernel_for
 from ..cpu.row_kernel import Stage
 from ..cpu.slice_tree import SliceTree
 from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
-from ..ops.operator import Step
+from ..ops.kernel import Kernel
+from ..ops.operator import Operator, Step
 from .backend import HOST, Backend
 from .backward_plan import BackwardPlan
 from .buffers import GradientBuffers, ValueBuffers, last_uses
 from .calls import Call
-from .memory_format import C_ORDER
+from .memory_format import C_ORDER, Format
 
 
 class Outline:
@@ -204,17 +206,29 @@ class Program:
         in_shapes = [array.shape for array in inputs]
         out_shapes = [array.shape for array in outputs]
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
-        kernel = self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
-        if self._tree is not None:
-            join: Callable[[SliceTree], None] | None = getattr(kernel, "join", None)
-            if join is not None:  # operators that `can_join` allows need not know
-                join(self._tree)
+        kernel = self._kernel(chain, in_shapes, out_shapes, formats)
         operators = "+".join(op.op_name() for op in chain)
         # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
         key, memory = node_key(first), self._memory
         return Call(last, kernel, inputs, outputs, key, operators, work, is_alias, counted, memory=memory)
+
+    def _kernel(
+        self,
+        chain: Sequence[Operator],
+        in_shapes: Sequence[Shape],
+        out_shapes: Sequence[Shape],
+        formats: Sequence[Format],
+    ) -> Kernel:
+        if self._tree is None:
+            return self._outline.backend.kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, formats)
+        # The host's kernels, as whose choice each slice would have: on a GPU a batch is never cut.
+        made = kernel_for(chain, in_shapes, out_shapes, self._outline.dtype, self._tree.longest)
+        join: Callable[[SliceTree], None] | None = getattr(made, "join", None)
+        if join is not None:  # what has no parameters need not know of slices
+            join(self._tree)
+        return made
 
     def _output(self, entry: Entry, buffers: ValueBuffers) -> Array:
         found = self._values.get(entry, self._head_arrays.get(entry))

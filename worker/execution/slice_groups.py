@@ -13,6 +13,7 @@ from itertools import chain
 
 from ...common.slices import share
 from ..array import Rows
+from ..cpu.registry import kernel_for
 from ..cpu.slice_tree import SliceTree
 from ..graphs.node import Entry, Node
 from .batch_cuts import BatchCuts
@@ -82,8 +83,6 @@ def can_join(outline: Outline, cuts: BatchCuts, slices: Sequence[Rows]) -> bool:
     lengths = {last - first for first, last in slices}
     if 0 in lengths or cuts.moving():
         return False
-    # Kernels are chosen by shapes, too. With more rows, another one may take over, but then for good.
-    lengths = {min(lengths), max(lengths), cuts.rows}
     couplers = cuts.couplers()  # which see all slices in any case
     groups = [group for group in outline.groups if group[0] not in couplers]
     return _writes_once(outline, cuts) and all(_joins(outline, cuts, group, lengths) for group in groups)
@@ -98,7 +97,7 @@ def _writes_once(outline: Outline, cuts: BatchCuts) -> bool:
 
 
 def _joins(outline: Outline, cuts: BatchCuts, group: list[Node], lengths: set[int]) -> bool:
-    """Whether the kernel of a group of nodes computes several slices at once, whatever their `lengths`."""
+    """Whether the kernel of a group of nodes computes several slices at once, and is the same for all `lengths`."""
     first, last = group[0], group[-1]
     assert first.op is not None and last.op is not None
     outputs: list[Entry] = [(last, index) for index in range(len(last.op.outputs()))]
@@ -109,12 +108,7 @@ def _joins(outline: Outline, cuts: BatchCuts, group: list[Node], lengths: set[in
         return False  # its gradient would be one of each slice
     if last.op.is_view:
         return True
-    kinds, ops = set(), [node.op for node in group if node.op is not None]
-    for length in lengths:
-        shapes = cuts.slice_shapes((0, length))
-        sizes = [shapes[entry] for entry in first.inputs], [shapes[entry] for entry in outputs]
-        kernel = outline.backend.kernel_for(ops, *sizes, outline.dtype)
-        if not getattr(kernel, "joins_slices", False):
-            return False
-        kinds.add(type(kernel))
-    return len(kinds) == 1
+    shapes, ops = cuts.slice_shapes((0, cuts.rows)), [node.op for node in group if node.op is not None]
+    sizes = [shapes[entry] for entry in first.inputs], [shapes[entry] for entry in outputs]
+    kernels = [kernel_for(ops, *sizes, outline.dtype, rows) for rows in lengths]
+    return all(getattr(kernel, "joins_slices", False) for kernel in kernels) and len(set(map(type, kernels))) == 1

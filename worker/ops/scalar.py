@@ -24,6 +24,7 @@ class PlusScalar(_Scalar):
 
     canonical = "_plus_scalar"
     aliases = ("_PlusScalar",)
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x + s."""
@@ -39,6 +40,7 @@ class MinusScalar(_Scalar):
 
     canonical = "_minus_scalar"
     aliases = ("_MinusScalar",)
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x - s."""
@@ -54,6 +56,7 @@ class RMinusScalar(_Scalar):
 
     canonical = "_rminus_scalar"
     aliases = ("_RMinusScalar",)
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s - x."""
@@ -69,6 +72,7 @@ class MulScalar(_Scalar):
 
     canonical = "_mul_scalar"
     aliases = ("_MulScalar",)
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = s x."""
@@ -84,6 +88,7 @@ class DivScalar(_Scalar):
 
     canonical = "_div_scalar"
     aliases = ("_DivScalar",)
+    joins_slices = True
 
     def value(self, xp: Any, inputs: Arrays, out: Array) -> None:
         """y = x / s."""

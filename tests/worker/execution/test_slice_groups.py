@@ -5,6 +5,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.slices import share, tree_reduce
+from pushgrad.worker.cpu.convolution_direct import DirectKernel
+from pushgrad.worker.cpu.winograd import WinogradKernel
 from pushgrad.worker.execution import executor as module
 from pushgrad.worker.execution.slice_groups import group_slices, sums_of_groups
 from pushgrad.worker.ops.batch_position import BatchPosition
@@ -109,7 +111,9 @@ def test_slices_with_different_kernels_stay_apart():
         return sym.SoftmaxOutput(sym.FullyConnected(made, num_hidden=5, name="fc"), name="softmax")
 
     executors = [net(sym.Variable("data")).simple_bind(data=(rows, 8, 14, 14), slices=4) for rows in (4, 7, 8)]
-    assert list(map(apart, executors)) == [True, True, False]
+    assert list(map(apart, executors)) == [False, True, False]
+    kinds = [type(one._programs[0].calls[0].kernel) for one in executors]
+    assert kinds == [DirectKernel, DirectKernel, WinogradKernel]
 
 
 @pytest.mark.parametrize(
