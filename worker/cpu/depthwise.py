@@ -1,164 +1,125 @@
-"""Depthwise convolution: every channel by itself, with one filter. That is too little arithmetic for a GEMM.
+"""Depthwise convolution: every channel by itself, with one filter. That is too little arithmetic for a product.
 
-Each plane is laid out in phases (see stride_phases.py), so that every tap of the kernel is one multiply-add over a run
-of memory, whatever the stride. `line` holds one number per window, row by row at the phases' pitch.
+Each plane is laid out in the first-level cache so that every tap reads runs of memory, whatever the stride
+(depthwise_frame.py), and sums stay in registers over all taps (depthwise_tiles.py).
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients, Shape
+from ...common.call_table import Row
+from ...common.compiled_calls import address_of
+from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
-from .scratch import scratch
-from .stride_phases import PhasePlan, collect, deal, lay_out
-from .sums import sum_pixels
+from .activation import activation_row, slope_row
+from .depthwise_correlation import CORRELATIONS, correlate_planes, correlation_for
+from .depthwise_data_gradient import strided_data_gradient, turn
+from .depthwise_frame import floats
+from .depthwise_taps import turned_taps, window_frame, window_places
+from .depthwise_weight_gradient import PRODUCTS, SUMS_FLOATS, TOGETHER, weight_gradient
+from .plane_lanes import LANES, padded
+from .row_kernel import RowKernel, Stage, rooms, shares
+from .sums import sum_pixels_row
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-BLOCK = 1024  # windows at a time: their sums stay in the first-level cache
-LANES = 256  # partial sums of one weight's gradient, added up at the end
+_ARGUMENTS = 32  # floats: room for the arguments of a function
 
 
-class DepthwiseKernel:
-    """data (n, C, H, W), weight (C, 1, kh, kw), bias (C,) -> (n, C, OH, OW)."""
+class DepthwiseKernel(RowKernel):
+    """Forward and backward of convolution -> activation or clip (or none), for a slice of the batch.
 
-    def __init__(self, op: Convolution, data: Shape, out: Shape) -> None:
-        self.plan = PhasePlan.of(op.windows(), out[2:])
-        self.no_bias = np.zeros(data[1], np.float32)
+    data (n, C, H, W), weight (C, 1, kh, kw), bias (C,) -> (n, C, OH, OW).
+    """
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the weighted sum of each window, plus bias."""
-        bias = inputs[2] if len(inputs) > 2 else self.no_bias
-        plan, weight = self.plan, inputs[1].reshape(len(inputs[1]), -1)
-        _forward(inputs[0], weight, bias, outputs[0], self._phases(), plan.offsets, self._line(), plan.pad)
+    def __init__(
+        self,
+        op: Convolution,
+        data: Shape,
+        out: Shape,
+        act_type: str | None = None,
+        bounds: tuple[float, float] | None = None,
+    ) -> None:
+        """`bounds` are those of a clip, which has no backward."""
+        windows = op.windows()
+        self.act_type, self.stride = act_type, windows.stride
+        self.bounds = bounds or (0.0 if act_type == "relu" else -math.inf, math.inf)
+        self.frame = window_frame(windows, data[2:], out[2:])
+        self.places = window_places(windows, self.frame)
+        self.turned = turned_taps(windows, data[2:], out[2:])
+        self.kind = correlation_for(windows.kernel, windows.dilate[0], windows.stride[0])
+        self.turned_kind = correlation_for(windows.kernel, windows.dilate[0], 1) if self._is_plain() else "any"
+        more = -len(self.places) % TOGETHER
+        self.listed = np.concatenate([self.places, np.repeat(self.places[-1:], more)])
+        # The weight as the data's gradient reads it, in backward.
+        self.turned_weight = aligned_empty((data[1], len(self.turned.order)))
 
-    def backward(self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients) -> None:
+    def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
+        """Write the activated output."""
+        rows = [self.forward_row(inputs, outputs[0], 0, outputs[0].shape[1])]
+        if self.act_type and self.act_type != "relu":
+            rows.append(activation_row(self.act_type, outputs[0], outputs[0]))
+        return rows
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are channels."""
+        out, stage = outputs[0], []
+        for part in shares(out.shape[1], threads):
+            rows = [self.forward_row(inputs, out, part.start, part.stop)]
+            if self.act_type and self.act_type != "relu":
+                rows += [activation_row(self.act_type, image, image) for image in out[:, part]]
+            stage.append(rows)
+        return [stage]
+
+    def forward_row(self, inputs: Arrays, out: Array, first: int, last: int) -> Row:
+        """What writes the channels [first, last) of the output, within its bounds, which are also those of relu."""
+        bias = inputs[2] if len(inputs) > 2 else None
+        given = (inputs[0], inputs[1], bias, out, *out.shape[:2], first, last, out.shape[3])
+        function = (address_of(CORRELATIONS[self.kind]), self.places, len(self.places), *self.bounds)
+        return Row(correlate_planes, (*given, *function, *rooms(floats(self.frame), _ARGUMENTS), *self.frame))
+
+    def backward_rows(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
+    ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad, plan, weight = out_grads[0], self.plan, inputs[1].reshape(len(inputs[1]), -1)
+        grad, rows = out_grads[0], []
+        if self.act_type:
+            grad = aligned_empty(grad.shape)
+            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
         if len(inputs) > 2 and in_grads[2] is not None:
-            sum_pixels(grad, in_grads[2])
+            rows.append(sum_pixels_row(grad, in_grads[2]))
         if in_grads[1] is not None:
-            lanes = scratch("lanes", (len(plan.offsets), LANES))
-            target = in_grads[1].reshape(weight.shape)
-            _weight_gradient(inputs[0], grad, target, self._phases(), plan.offsets, self._line(), lanes, plan.pad)
+            rows.append(self._weight_row(inputs[0], grad, in_grads[1]))
         if in_grads[0] is not None:
-            _data_gradient(grad, weight, in_grads[0], self._phases(), plan.offsets, self._line(), plan.pad)
+            order, taps = self.turned.order, math.prod(inputs[1].shape[1:])
+            rows.append(
+                Row(turn, (inputs[1], self.turned_weight, order, *self.turned_weight.shape[:1], taps, len(order)))
+            )
+            rows.append(self._data_row(grad, in_grads[0]))
+        return rows
 
-    def _phases(self) -> Array:
-        """Scratch for one plane, its border zero; dealing a plane writes the inside only."""
-        phases = scratch("phases", self.plan.shape)
-        phases.fill(0)
-        return phases
+    def _is_plain(self) -> bool:
+        """Whether the data's gradient is one correlation."""
+        return self.stride == (1, 1)
 
-    def _line(self) -> Array:
-        return scratch("line", (self.plan.length,))
+    def _weight_row(self, data: Array, grad: Array, target: Array) -> Row:
+        function = (address_of(PRODUCTS[self.kind]), self.listed, len(self.places))
+        room = rooms(floats(self.frame), _ARGUMENTS, max(SUMS_FLOATS, LANES * len(self.listed)))
+        return Row(weight_gradient, (data, grad, target, *data.shape[:2], grad.shape[3], *function, *room, *self.frame))
 
-
-@kernel
-def _forward(
-    data: Array,
-    weight: Array,
-    bias: Array,
-    out: Array,
-    phases: Array,
-    offsets: Array,
-    line: Array,
-    pad: tuple[int, int],
-) -> None:
-    pitch = phases.shape[3]
-    for i in range(data.shape[0]):
-        for c in range(data.shape[1]):
-            deal(data[i, c], phases, pad)
-            line[:] = bias[c]
-            # All taps of one block before the next block: its sums are read and written in the first-level cache.
-            for start in range(0, line.size, BLOCK):
-                _correlate(phases.reshape(-1)[start:], weight[c], offsets, line[start : start + BLOCK])
-            # Rows of the line are `pitch` apart; what lies between them belongs to windows that do not exist.
-            for y in range(out.shape[2]):
-                result, source = out[i, c, y], line[y * pitch :]
-                for x in range(result.size):
-                    result[x] = source[x]
-
-
-@kernel
-def _correlate(flat: Array, weight: Array, offsets: Array, line: Array) -> None:
-    """line[q] += sum over taps of weight[t] * flat[offsets[t] + q].
-
-    Three taps share one pass, and so one load and store of the sum for three multiply-adds.
-    """
-    together = len(offsets) - len(offsets) % 3
-    for t in range(0, together, 3):
-        w0, w1, w2 = weight[t], weight[t + 1], weight[t + 2]
-        first = flat[offsets[t] : offsets[t] + line.size]
-        second = flat[offsets[t + 1] : offsets[t + 1] + line.size]
-        third = flat[offsets[t + 2] : offsets[t + 2] + line.size]
-        for q in range(line.size):
-            line[q] += w0 * first[q] + w1 * second[q] + w2 * third[q]
-    for t in range(together, len(offsets)):
-        w0, first = weight[t], flat[offsets[t] : offsets[t] + line.size]
-        for q in range(line.size):
-            line[q] += w0 * first[q]
-
-
-@kernel
-def _data_gradient(
-    grad: Array, weight: Array, target: Array, phases: Array, offsets: Array, line: Array, pad: tuple[int, int]
-) -> None:
-    flat = phases.reshape(-1)
-    for i in range(grad.shape[0]):
-        for c in range(grad.shape[1]):
-            flat[:] = 0  # windows overlap: each tap adds to what is there
-            lay_out(grad[i, c], line, phases.shape[3])
-            for t in range(len(offsets)):
-                w, place = weight[c, t], flat[offsets[t] : offsets[t] + line.size]
-                for q in range(line.size):
-                    place[q] += w * line[q]
-            collect(phases, target[i, c], pad)
-
-
-@kernel
-def _weight_gradient(
-    data: Array,
-    grad: Array,
-    target: Array,
-    phases: Array,
-    offsets: Array,
-    line: Array,
-    lanes: Array,
-    pad: tuple[int, int],
-) -> None:
-    flat = phases.reshape(-1)
-    for c in range(grad.shape[1]):
-        # A weight's gradient is a dot product over all windows. As one sum it would be a chain of additions; as LANES
-        # sums side by side it runs in vectors, without allowing the compiler to reorder anything.
-        lanes[:] = 0
-        for i in range(grad.shape[0]):
-            deal(data[i, c], phases, pad)
-            lay_out(grad[i, c], line, phases.shape[3])
-            for start in range(0, line.size, LANES):
-                run = line[start : start + LANES]
-                for t in range(len(offsets)):
-                    values, sums = flat[offsets[t] + start : offsets[t] + start + run.size], lanes[t]
-                    for q in range(run.size):
-                        sums[q] += run[q] * values[q]
-        for t in range(len(offsets)):
-            target[c, t] = _folded(lanes[t])
-
-
-@kernel
-def _folded(sums: Array) -> float:
-    """The sum of `sums` (LANES,), a power of two: the upper half is added to the lower until one number is left.
-
-    `sums` is overwritten.
-    """
-    half = sums.size // 2
-    while half > 0:
-        for q in range(half):
-            sums[q] += sums[half + q]
-        half //= 2
-    return float(sums[0])
+    def _data_row(self, grad: Array, target: Array) -> Row:
+        taps, f, extents, wide = self.turned, self.turned.frame, target.shape[:2], target.shape[3]
+        function = address_of(CORRELATIONS[self.turned_kind])
+        if self._is_plain():
+            given = (grad, self.turned_weight, None, target, *extents, 0, extents[1], wide, function, taps.places)
+            room = rooms(floats(f), _ARGUMENTS)
+            return Row(correlate_planes, (*given, len(taps.places), -math.inf, math.inf, *room, *f))
+        made = f.band * self.stride[1] * padded(-(-wide // self.stride[1]))
+        given = (grad, self.turned_weight, target, *extents, len(taps.order), *target.shape[2:], *self.stride)
+        room = rooms(floats(f), _ARGUMENTS, made)
+        return Row(strided_data_gradient, (*given, function, taps.places, taps.counts, *room, *f))

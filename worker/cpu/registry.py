@@ -42,7 +42,12 @@ def kernel_for(
 
 def is_plain_convolution(op: Any) -> bool:
     """Whether `op` is a two-dimensional convolution without groups, in the usual layout."""
-    return len(op.kernel) == 2 and op.num_group == 1 and op.layout in (None, "NCHW")
+    return is_plane_convolution(op) and op.num_group == 1
+
+
+def is_plane_convolution(op: Any) -> bool:
+    """Whether `op` is a two-dimensional convolution in the usual layout, with groups or without."""
+    return len(op.kernel) == 2 and op.layout in (None, "NCHW")
 
 
 def pooling_tiles(op: Any) -> bool:
@@ -62,10 +67,18 @@ def _convolution(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: S
     op, data = chain[0], in_shapes[0]
     if len(op.kernel) != 2:
         return None
+    is_clipped = len(chain) > 1 and chain[1].op_name() == "clip"
     if op.num_group == op.num_filter == data[1] > 1:
         from .depthwise import DepthwiseKernel
 
-        return DepthwiseKernel(op, data, out_shapes[0])
+        bounds = (chain[1].a_min, chain[1].a_max) if is_clipped else None
+        act_type = chain[1].act_type if len(chain) > 1 and not is_clipped else None
+        return DepthwiseKernel(op, data, out_shapes[0], act_type, bounds)
+    if is_clipped:
+        from .clipping import ClippedKernel
+
+        inner: Any = _convolution(chain[:1], in_shapes, out_shapes)
+        return ClippedKernel(inner, (chain[1].a_min, chain[1].a_max))
     # Fusion allows the activation on either side of the pooling, as a monotone one commutes with a maximum.
     pooling = next((member for member in chain[1:] if member.op_name() == "Pooling"), None)
     act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
@@ -117,7 +130,7 @@ def _add(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[
 
 
 def _clip(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
-    from .simple_elementwise import ClipKernel
+    from .clipping import ClipKernel
 
     return ClipKernel(chain[0])
 

@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from .values import FLOAT, INT, Value, spread
+from .values import BITS, FLOAT, INT, Value, spread
 
 
 def _width() -> int:
@@ -29,6 +29,7 @@ def _width() -> int:
 
 WIDTH = _width()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
+_PREFETCH = "llvm.prefetch.p0i8"
 _ALIGNED = ir.IntType(32)(4)  # bytes: as floats are, no more
 
 
@@ -42,6 +43,14 @@ def load(build: ir.IRBuilder, address: Any) -> Any:
 def store(build: ir.IRBuilder, value: Any, address: Any) -> None:
     """Write a vector to `address`."""
     build.store(value, build.bitcast(address, VECTOR.as_pointer())).align = 4
+
+
+def prefetch(build: ir.IRBuilder, address: Any) -> None:
+    """Fetch the line of memory around `address` into the second-level cache, if there is memory."""
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    made = build.module.globals.get(_PREFETCH) or ir.Function(build.module, kind, _PREFETCH)
+    build.call(made, [build.bitcast(address, byte), flag(0), flag(2), flag(1)])  # to read, not for long, data
 
 
 def load_part(build: ir.IRBuilder, address: Any, count: Any) -> Any:
@@ -58,8 +67,8 @@ def store_part(build: ir.IRBuilder, value: Any, address: Any, count: Any) -> Non
 
 def _first(build: ir.IRBuilder, count: Any) -> Any:
     """Which of the places of a vector are among the first `count`."""
-    places = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
-    return build.icmp_signed("<", places, spread(build, count, WIDTH))
+    places = ir.Constant(ir.VectorType(BITS, WIDTH), list(range(WIDTH)))
+    return build.icmp_signed("<", places, spread(build, build.trunc(count, BITS), WIDTH))
 
 
 def _masked(build: ir.IRBuilder, does: str, gives: Any, arguments: list[Any]) -> Any:

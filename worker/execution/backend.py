@@ -15,7 +15,7 @@ from ..cpu.registry import kernel_for
 from ..graphs.node import Entry, Node
 from ..ops.kernel import Kernel
 from ..ops.operator import Operator
-from .fusion import extends_on_host, fuse
+from .fusion import extends_in_prediction, extends_on_host, fuse
 from .memory_format import Format, Formats
 
 
@@ -32,8 +32,13 @@ class Backend(Protocol):
         """A C-ordered array of `shape`, filled with zeros."""
         ...
 
-    def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
-        """The operator nodes in order, in groups: each group is a chain of nodes that one kernel computes."""
+    def fuse(
+        self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any], trains: bool = True
+    ) -> list[list[Node]]:
+        """The operator nodes in order, in groups: each group is a chain of nodes that one kernel computes.
+
+        Unless the network `trains`, there is no backward.
+        """
         ...
 
     def formats(
@@ -75,10 +80,13 @@ class Host:
         """A numpy array of zeros of `shape`, which begins on a cache line."""
         return aligned_zeros(shape, dtype)
 
-    def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
+    def fuse(
+        self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any], trains: bool = True
+    ) -> list[list[Node]]:
         """The groups that compiled kernels compute together; in other types than float32 every node is its own."""
         # Only compiled kernels compute chains, and they are compiled for float32: a plain operator is a single node.
-        return fuse(nodes, heads, extends_on_host if dtype == np.float32 else None)
+        extends = extends_on_host if trains else extends_in_prediction
+        return fuse(nodes, heads, extends if dtype == np.float32 else None)
 
     def formats(
         self,

@@ -1,5 +1,5 @@
-"""Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, and a
-fully connected layer with the activation.
+"""Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, a fully
+connected layer with the activation, and in networks that only predict, a convolution with the clip behind it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..cpu.activation import MONOTONE
-from ..cpu.registry import is_plain_convolution, pooling_tiles
+from ..cpu.registry import is_plain_convolution, is_plane_convolution, pooling_tiles
 from ..graphs.node import Entry, Node
 
 Extends = Callable[[Sequence[Node], Node], bool]
@@ -39,8 +39,8 @@ def fuse(nodes: Sequence[Node], heads: Sequence[Entry], extends: Extends | None)
     return groups
 
 
-def extends_on_host(group: Sequence[Node], node: Node) -> bool:
-    """Whether compiled kernels can compute `node` together with the `group` before it.
+def extends_anywhere(group: Sequence[Node], node: Node) -> bool:
+    """Whether kernels of any kind can compute `node` together with the `group` before it.
 
     Convolutions take one activation, and one pooling before or behind it; fully connected layers an activation.
     """
@@ -50,6 +50,19 @@ def extends_on_host(group: Sequence[Node], node: Node) -> bool:
     if kinds == ["fully connected"]:
         return _kind(node) == "activation"
     return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
+
+
+def extends_on_host(group: Sequence[Node], node: Node) -> bool:
+    """As `extends_anywhere`, by the compiled kernels of the CPU: convolutions in groups take an activation as well."""
+    in_groups = len(group) == 1 and _kind(group[0]) == "in groups"
+    return (in_groups and _kind(node) == "activation") or extends_anywhere(group, node)
+
+
+def extends_in_prediction(group: Sequence[Node], node: Node) -> bool:
+    """As `extends_on_host`, where there is no backward, which would have to know what a clip has cut off."""
+    if _kind(node) == "clip":
+        return len(group) == 1 and _kind(group[0]) in ("convolution", "in groups")
+    return _kind(group[-1]) != "clip" and extends_on_host(group, node)
 
 
 def is_pooling(node: Node) -> bool:
@@ -63,6 +76,10 @@ def _kind(node: Node) -> str:
     name = "" if op is None else op.op_name()
     if name == "Convolution" and is_plain_convolution(op):
         return "convolution"
+    if name == "Convolution" and is_plane_convolution(op):
+        return "in groups"
+    if name == "clip":
+        return name
     if name == "FullyConnected":
         return "fully connected"
     if name == "Activation" and getattr(op, "act_type", None) in MONOTONE:

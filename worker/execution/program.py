@@ -37,7 +37,7 @@ class Outline:
         nodes = symbol.nodes()
         self.dtype, self.backend = dtype, backend
         self.variables: list[Node] = [node for node in nodes if node.op is None]
-        self.groups = backend.fuse(nodes, self.heads, dtype)
+        self.groups = backend.fuse(nodes, self.heads, dtype, trains=bool(wanted))
         self.arguments: dict[Entry, str] = {(n, 0): n.name for n in self.variables if n.name in wanted}
         self.plan = BackwardPlan(self.groups, self.heads, self.arguments)
         # Backward reads inputs and outputs of nearly every node, so their memory is only used again if there is none.

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from pushgrad.common.call_table import Table
 from pushgrad.worker.cpu import convolution_geometry
+from pushgrad.worker.cpu.clipping import ClippedKernel
 from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.convolution_pointwise import PointwiseKernel
 from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
 from pushgrad.worker.cpu.depthwise import DepthwiseKernel
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
+from pushgrad.worker.ops.clip import Clip
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
 from pushgrad.worker.ops.pooling import Pooling
@@ -69,11 +72,87 @@ def test_depthwise(seed):
     agree([op], (2, channels, *(int(e) for e in rng.integers(9, 14, 2))), DepthwiseKernel, seed)
 
 
-@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), 1), ((3, 3), 2), ((5, 5), 1), ((5, 5), 2)])
-def test_depthwise_on_planes_of_several_blocks(kernel, stride):
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 3), 1), ((3, 3), 2), ((5, 5), 1), ((5, 5), 2), ((4, 3), 3)])
+@pytest.mark.parametrize("extent", [(1, 7), (7, 7), (14, 14), (18, 33), (70, 67), (131, 115)])
+def test_depthwise_on_planes_of_any_size(kernel, stride, extent):
     pad = (kernel[0] // 2,) * 2
-    op = Convolution(kernel=kernel, stride=(stride, stride), pad=pad, num_filter=2, num_group=2)
-    agree([op], (2, 2, 70, 67), DepthwiseKernel)
+    op = Convolution(kernel=kernel, stride=(stride, stride), pad=pad, num_filter=11, num_group=11)
+    agree([op], (2, 11, *extent), DepthwiseKernel)
+
+
+@pytest.mark.parametrize("act_type", ["relu", "tanh"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_with_activation(act_type, stride):
+    conv = Convolution(kernel=(3, 3), stride=(stride, stride), pad=(1, 1), num_filter=5, num_group=5)
+    agree([conv, Activation(act_type=act_type)], (3, 5, 9, 12), DepthwiseKernel)
+
+
+def depthwise(extent=(7, 9), channels=5, **options):
+    """A kernel of a 3x3 convolution, its inputs, and room for its output."""
+    op = Convolution(kernel=(3, 3), pad=(1, 1), num_filter=channels, num_group=channels, **options)
+    shapes, (out_shape,) = op.infer_shape([(2, channels, *extent), None, None], [None])
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    return kernel_for([op], shapes, [out_shape], np.float32), inputs, np.full(out_shape, np.nan, np.float32)
+
+
+def test_channels_of_a_depthwise_convolution_may_be_computed_apart():
+    fast, inputs, out = depthwise()
+    fast.forward(Step(), inputs, [out])
+    apart = np.full_like(out, np.nan)
+    Table([fast.forward_row(inputs, apart, 0, 2)]).run()
+    assert np.isnan(apart[:, 2:]).all()
+    Table([fast.forward_row(inputs, apart, 2, 5)]).run()
+    np.testing.assert_array_equal(apart, out)
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_depthwise_shows_what_is_not_finite_where_windows_reach_it(stride, number):
+    fast, inputs, out = depthwise(stride=stride)
+    inputs[0][0, 1, 3, 4] = number
+    fast.forward(Step(), inputs, [out])
+    reached = np.zeros(out.shape, bool)
+    axes = zip(out.shape[2:], stride, (3, 4), strict=True)
+    rows, columns = ([o for o in range(extent) if abs(o * step - at) <= 1] for extent, step, at in axes)
+    reached[np.ix_([0], [1], rows, columns)] = True
+    np.testing.assert_array_equal(~np.isfinite(out), reached)
+    grads = [np.full_like(array, np.nan) for array in inputs]
+    fast.backward(Step(), [np.ones_like(out)], inputs, [out], grads)
+    assert np.isfinite(grads[0]).all()
+    assert not np.isfinite(grads[1][1]).all() and np.isfinite(np.delete(grads[1], 1, 0)).all()
+
+
+def test_a_depthwise_sum_is_one_chain_of_fused_multiply_adds():
+    fast, inputs, out = depthwise(extent=(1, 1), channels=2, no_bias=True)
+    inputs[1][...] = 1 + 2.0**-12
+    inputs[0][...] = 1 + 2.0**-12
+    fast.forward(Step(), inputs, [out])
+    assert out[0, 0, 0, 0] == np.float32((1 + 2.0**-12) ** 2)
+
+
+CLIPPED = [
+    ({"kernel": (3, 3), "pad": (1, 1), "num_filter": 12, "num_group": 12}, DepthwiseKernel),
+    ({"kernel": (3, 3), "pad": (1, 1), "num_filter": 12, "num_group": 6}, ClippedKernel),
+    ({"kernel": (3, 3), "pad": (1, 1), "num_filter": 12}, ClippedKernel),
+    ({"kernel": (3, 3), "stride": (2, 2), "num_filter": 12}, ClippedKernel),
+    ({"kernel": (1, 1), "num_filter": 12}, ClippedKernel),
+]
+
+
+@pytest.mark.parametrize(("options", "kind"), CLIPPED)
+def test_a_clip_behind_a_convolution_in_prediction(options, kind):
+    chain = [Convolution(**options), Clip(a_min=-0.5, a_max=1.5)]
+    shapes, (out_shape,) = chain[0].infer_shape([(2, 12, 9, 8), None, None], [None])
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    inputs[0][0, 0, 0, 0] = np.nan
+    fast, out = kernel_for(chain, shapes, [out_shape], np.float32), np.empty(out_shape, np.float32)
+    assert isinstance(fast, kind)
+    fast.forward(Step(), inputs, [out])
+    want, _ = plain(chain, inputs, np.zeros(out_shape))
+    np.testing.assert_allclose(out, want, rtol=1e-4, atol=1e-4)
+    assert np.isnan(out).any()
 
 
 @pytest.mark.parametrize("seed", range(20))

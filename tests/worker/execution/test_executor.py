@@ -43,6 +43,30 @@ def test_fused_float32_agrees_with_the_plain_float64_graph():
     np.testing.assert_allclose(fast.outputs[0], plain.outputs[0], rtol=1e-5)
 
 
+def separable():
+    """Convolutions in groups and without, with what is computed together with them only where there is no backward."""
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=6, name="wide")
+    net = mx.sym.clip(net, a_min=0, a_max=0.5)
+    net = mx.sym.Convolution(net, kernel=(3, 3), pad=(1, 1), num_filter=6, num_group=6, name="deep")
+    net = mx.sym.Activation(net, act_type="relu")
+    net = mx.sym.Convolution(net, kernel=(3, 3), stride=(2, 2), num_filter=6, num_group=6, name="deeper")
+    net = mx.sym.Pooling(mx.sym.clip(net, a_min=0, a_max=0.2), pool_type="max", kernel=(2, 2), stride=(2, 2))
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=3, name="fc"), name="softmax")
+
+
+@pytest.mark.parametrize(("grad_req", "groups"), [("write", 8), ("null", 6)])
+def test_what_is_computed_with_convolutions_in_training_and_prediction(grad_req, groups):
+    fast, plain = (bound(dtype=dtype, symbol=separable(), grad_req=grad_req) for dtype in (np.float32, np.float64))
+    assert len(fast._outline.groups) == groups
+    for executor in (fast, plain):
+        executor.forward(is_train=grad_req != "null")
+    np.testing.assert_allclose(fast.outputs[0], plain.outputs[0], rtol=1e-5)
+    if grad_req != "null":
+        expected = gradients(plain)
+        for name, found in gradients(fast).items():
+            np.testing.assert_allclose(found, expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
 def test_forward_then_backward_gives_the_bits_of_both_at_once():
     one, two = bound(slices=3), bound(slices=3)
     expected = gradients(one)

@@ -16,7 +16,7 @@ from ...cuda.registry import kernel_for
 from ...graphs.node import Entry, Node
 from ...ops.kernel import Kernel
 from ...ops.operator import Operator
-from ..fusion import extends_on_host, fuse, is_pooling
+from ..fusion import extends_anywhere, fuse, is_pooling
 from ..memory_format import Format, Formats
 from .channels_last import ChannelsLast, adds_two, formats
 
@@ -38,7 +38,9 @@ class CudaBackend:
         """A cupy array of zeros of `shape` on this GPU."""
         return self.device.zeros(shape, dtype)
 
-    def fuse(self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any]) -> list[list[Node]]:
+    def fuse(
+        self, nodes: Sequence[Node], heads: Sequence[Entry], dtype: np.dtype[Any], trains: bool = True
+    ) -> list[list[Node]]:
         """Groups of a convolution, fully connected layer, normalisation or sum with the activation behind it; in other
         types than float32 every node is its own.
         """
@@ -85,10 +87,10 @@ class CudaBackend:
 
 
 def _extends(group: Sequence[Node], node: Node) -> bool:
-    """As `extends_on_host`, but never with a pooling, and with activations behind normalisations and sums as well."""
+    """As `extends_anywhere`, but never with a pooling, and with activations behind normalisations and sums as well."""
     if len(group) == 1 and node.op is not None and node.op.op_name() == "Activation" and _takes_activation(group[0]):
         return True
-    return not is_pooling(node) and extends_on_host(group, node)
+    return not is_pooling(node) and extends_anywhere(group, node)
 
 
 def _takes_activation(node: Node) -> bool:
