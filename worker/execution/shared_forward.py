@@ -12,6 +12,7 @@ from .slice_threads import guarded
 
 # Operations below which one thread is faster: as many as a step has, of forward and backward, that is worth another.
 LEAST_WORK = 1e7
+MOST_THREADS = 8  # each has a table of all threads' parts, and parts of one picture are soon too small to be worth it
 
 
 class SharedForward:
@@ -30,7 +31,7 @@ class SharedForward:
     @classmethod
     def of(cls, program: Program, work: float, threads: int) -> SharedForward | None:
         """For a program of so many operations; None if one thread had better compute it."""
-        made = cls(program, threads) if threads > 1 and work >= LEAST_WORK else None
+        made = cls(program, min(threads, MOST_THREADS)) if threads > 1 and work >= LEAST_WORK else None
         return made if made and made.is_shared else None
 
     def run(self) -> None:

@@ -141,6 +141,7 @@ def test_who_shares_forward(monkeypatch):
     assert bound(symbol, (1, *shape), 2, monkeypatch, slices=2)._shared is not None  # the other slice is empty
     assert symbol.simple_bind(data=(1, *shape))._shared is None  # wants gradients
     assert bound(symbol, (1, *shape), 2, monkeypatch, type_dict={"data": np.float64})._shared is None
+    assert len(bound(symbol, (1, *shape), 100, monkeypatch)._shared._tables) == shared_forward.MOST_THREADS
     monkeypatch.setattr(shared_forward, "LEAST_WORK", 1e7)
     assert bound(symbol, (1, *shape), 2, monkeypatch)._shared is None
 
