@@ -17,6 +17,7 @@ from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Shape
 from . import vectors
+from .depthwise_lanes import GROUP
 from .depthwise_tiles import HEIGHTS
 from .panels import read, write
 from .plane_lanes import LANES, padded
@@ -24,7 +25,7 @@ from .values import BITS, FLOAT, INT
 from .vectors import load, load_part, prefetch, store
 
 BAND_FLOATS = 6 * 1024  # of a frame: the first-level cache holds it and what is computed from it
-AHEAD = 4096
+AHEAD = 4096  # floats between what is read and what is fetched from memory meanwhile
 BAND_ROWS = 28  # bands have a multiple of these: whole tiles of either height
 SLACK = max(HEIGHTS) - 1  # rows of windows that tiles read beyond the last one
 
@@ -70,8 +71,8 @@ def frame(plane: Shape, pads: Shape, stride: Shape, span: Shape, count: Shape) -
     band = min(count[0], max(BAND_ROWS, BAND_FLOATS // (pitch * down) // BAND_ROWS * BAND_ROWS))
     rows = (band + SLACK - 1) * down + span[0]
     together = max(1, BAND_FLOATS // (rows * pitch)) if band == count[0] else 1
-    given = (plane[0], plane[1], pads[0], pads[1], *stride, span[0], count[0])
-    return Frame(*given, band, rows, pitch, phase, -place % LANES, together)
+    extents = (*plane, *pads, *stride, span[0], count[0])
+    return Frame._make([*extents, band, rows, pitch, phase, -place % LANES, together])
 
 
 def floats(f: Frame) -> int:
@@ -113,7 +114,7 @@ def read_band(f: Frame, plane: int, first: int, band: int, begin: int) -> None:
     below = max(above, min(height, f.height - top))
     if f.band < f.windows:  # else these rows are never written
         line(begin, above * f.pitch)[:] = 0
-        line(begin + 4 * below * f.pitch, (height + 3 * f.down - below) * f.pitch)[:] = 0
+        line(begin + 4 * below * f.pitch, (height + (GROUP - 1) * f.down - below) * f.pitch)[:] = 0
     skipped, left = max(0, -f.left), max(0, f.left)
     source, target = plane + 4 * ((top + above) * f.width + skipped), begin + 4 * above * f.pitch
     rows, columns = below - above, f.width - skipped

@@ -17,6 +17,9 @@ from .plane_lanes import LANES
 from .values import FLOAT, INT, constant, intrinsic_of
 from .vectors import load, load_part, prefetch, store
 
+GROUP = 4  # rows of windows that unrolled functions take at a time
+AHEAD = 4096  # floats between gradients that are read and those that are fetched from memory meanwhile
+
 _cgutils: Any = cgutils  # which has no annotations
 
 
@@ -82,7 +85,7 @@ class _Lanes:
         left, grads = build.sub(self.wide, column), []
         start = build.gep(self.grad, [build.add(build.mul(row, self.wide), column)])
         for i, one in enumerate(exist):
-            prefetch(build, build.gep(start, [build.add(build.mul(self.wide, INT(i)), INT(4096))]))
+            prefetch(build, build.gep(start, [build.add(build.mul(self.wide, INT(i)), INT(AHEAD))]))
             place = build.gep(start, [build.select(one, build.mul(self.wide, INT(i)), INT(0))])
             grads.append(load_part(build, place, build.select(one, left, INT(0))))
         corner = build.gep(self.frame, [build.add(build.mul(row, self.step), column)])

@@ -1,7 +1,8 @@
 """The innermost loop of depthwise convolutions: rows of output, whose sums stay in registers over all taps.
 
-Each number is one chain of fused multiply-adds, from the bias on and in the order in which the taps are listed. So its
-bits depend neither on the tile nor on the processor.
+Each number is one chain of fused multiply-adds that begins with the bias. Unrolled, it goes by the kernel's columns, so
+that the chains of several rows take turns; else it has the order in which the taps are listed. So its bits depend
+neither on the tile nor on the processor.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ _types: Any = types  # neither has annotations
 _cgutils: Any = cgutils
 
 HEIGHTS = (7, 4)  # rows of a tile: what a plane's rows are most often a multiple of
-Tap = tuple[int, int]  # row and number in it
 
 
 def correlation(kernel: tuple[int, int] | None, down: int = 1) -> Any:
@@ -67,14 +67,17 @@ class _Pass:
         tall, low = HEIGHTS
         if self.kernel:
             self.right = [build.load(build.gep(self.places, [INT(i)])) for i in range(self.kernel[1])]
-        tall_rows, low_rows = (
-            build.mul(build.sdiv(build.add(self.rows, INT(height - 1)), INT(height)), INT(height)) for height in HEIGHTS
-        )
+        tall_rows, low_rows = (self._covered(height) for height in HEIGHTS)
         with build.if_else(build.icmp_signed("<=", tall_rows, low_rows)) as (then, otherwise):
             with then:
                 self._go_down(tall)
             with otherwise:
                 self._go_down(low)
+
+    def _covered(self, height: int) -> Any:
+        """Rows, rounded up to whole tiles."""
+        build = self.build
+        return build.mul(build.sdiv(build.add(self.rows, INT(height - 1)), INT(height)), INT(height))
 
     def _go_down(self, height: int) -> None:
         build, zero = self.build, INT(0)
