@@ -22,7 +22,7 @@ from .depthwise_frame import floats
 from .depthwise_taps import turned_taps, window_frame, window_places
 from .depthwise_weight_gradient import PRODUCTS, SUMS_FLOATS, TOGETHER, weight_gradient
 from .plane_lanes import LANES, padded
-from .row_kernel import RowKernel, rooms
+from .row_kernel import RowKernel, Stage, rooms, shares
 from .sums import sum_pixels_row
 
 if TYPE_CHECKING:
@@ -65,6 +65,16 @@ class DepthwiseKernel(RowKernel):
         if self.act_type and self.act_type != "relu":
             rows.append(activation_row(self.act_type, outputs[0], outputs[0]))
         return rows
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are channels."""
+        out, stage = outputs[0], []
+        for part in shares(out.shape[1], threads):
+            rows = [self.forward_row(inputs, out, part.start, part.stop)]
+            if self.act_type and self.act_type != "relu":
+                rows += [activation_row(self.act_type, image, image) for image in out[:, part]]
+            stage.append(rows)
+        return [stage]
 
     def forward_row(self, inputs: Arrays, out: Array, first: int, last: int) -> Row:
         """What writes the channels [first, last) of the output, within its bounds, which are also those of relu."""

@@ -22,17 +22,21 @@ class SharedForward:
     """
 
     def __init__(self, program: Program, count: int) -> None:
-        stages = joined(program.stages_of_forward(count))
-        self.is_shared = any(len(stage) > 1 for stage in stages)
-        self._stages = SharedStages(stages, count)
-        self._tables = tables(self._stages.rows, count)
+        self._program, self._count = program, count
         self._needs_blas = program.compiled < 1
+        self._lay_out()
 
     @classmethod
     def of(cls, program: Program, work: float, threads: int) -> SharedForward | None:
         """For a program of so many operations; None if one thread had better compute it."""
         made = cls(program, min(threads, MOST_THREADS)) if threads > 1 and work >= LEAST_WORK else None
-        return made if made and made.is_shared else None
+        return made if made and made._is_shared else None
+
+    def _lay_out(self) -> None:
+        stages = joined(self._program.stages_of_forward(self._count))
+        self._is_shared = any(len(stage) > 1 for stage in stages)
+        self._stages = SharedStages(stages, self._count)
+        self._tables = tables(self._stages.rows, self._count)
 
     def run(self) -> None:
         """Compute every output; raises the first error of any thread when all have ended."""
@@ -43,4 +47,5 @@ class SharedForward:
             shared_threads().run(tasks, blas=self._needs_blas)
         except BaseException:  # Ctrl-C, say, before this thread has begun: others may wait for its parts
             fail()
+            self._lay_out()  # they may see that only later, so the next run must not share their claims
             raise
