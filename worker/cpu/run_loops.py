@@ -117,6 +117,7 @@ def _fill_lanes(context: Any, line: Any, number: Any) -> Any:
     return types.void(types.int64, types.float32), codegen
 
 
+# What intrinsics are called with, in kernels, is not what their functions take.
 sum_of_lanes: Any = intrinsic(_sum_of_lanes)
 fill_lanes: Any = intrinsic(_fill_lanes)
 
@@ -155,8 +156,3 @@ def _lines(build: ir.IRBuilder, table: Any, count: int) -> list[list[Value]]:
 
 def _array(build: ir.IRBuilder, address: Any, element: Any) -> Any:
     return build.inttoptr(address, element.as_pointer())
-
-
-# What intrinsics are called with, in kernels, is not what their functions take.
-sum_of_lanes: Any = intrinsic(_sum_of_lanes)
-fill_lanes: Any = intrinsic(_fill_lanes)
