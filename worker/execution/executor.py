@@ -59,23 +59,15 @@ class Executor(BaseExecutor):
         self._binding = binding
         if slices and len(slices) > 1:
             self.slices = self._usable(list(slices))
-        adding = {name for name in binding.gradients if binding.adds(name)}
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
         # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
         # gradients, where all others are empty.
         self._live = sum(first < last for first, last in self.slices)  # a short batch may leave slices empty
         cut = (len(self.slices) if binding.gradients else self._live) > 1
-        joins = cut and can_join(self._outline, binding.cuts, self.slices)
-        groups = group_slices(self.slices, self._fitting_threads(threads, True) if joins else len(self.slices))
+        groups = self._group(cut, threads)
         # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
         # gradients from the sums and their rows of the whole-batch arrays from the meeting.
-        self._sums = SliceSums(
-            binding.gradients,
-            adding,
-            binding.cuts.batched() if cut else set(),
-            binding.cuts.learned_whole() if cut else set(),
-            groups,
-        )
+        self._sums = self._sum_up(cut, groups)
         self._rows = [group.rows for group in groups if not group.is_empty]
         self._meeting = self._arrange_meeting(threads) if cut else None
         self._programs = [self._compile(i, group) for i, group in enumerate(groups) if not group.is_empty]
@@ -211,6 +203,18 @@ class Executor(BaseExecutor):
     def _usable(self, slices: list[Rows]) -> list[Rows]:
         """`slices`, or the whole batch as one where rows cannot be computed apart."""
         return slices if self._binding.cuts.separable(slices) else [(0, self.rows)]
+
+    def _group(self, cut: bool, threads: int | None) -> list[SliceGroup]:
+        """The slices, those of a thread together where kernels can compute several at once."""
+        joins = cut and can_join(self._outline, self._binding.cuts, self.slices)
+        return group_slices(self.slices, self._fitting_threads(threads, True) if joins else len(self.slices))
+
+    def _sum_up(self, cut: bool, groups: Sequence[SliceGroup]) -> SliceSums:
+        """The sums of what groups of slices write; unless the batch is `cut`, they are final as they are."""
+        binding = self._binding
+        adding = {name for name in binding.gradients if binding.adds(name)}
+        batched, whole = (binding.cuts.batched(), binding.cuts.learned_whole()) if cut else (set[str](), set[str]())
+        return SliceSums(binding.gradients, adding, batched, whole, groups)
 
     def _arrange_meeting(self, threads: int | None) -> Meeting | None:
         couplers = self._binding.cuts.couplers()
