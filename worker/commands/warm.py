@@ -84,8 +84,8 @@ def _single_channels() -> Symbol:
     """Convolutions of each channel by itself, with unrolled kernels and another, and a clip."""
     layer = sym.Variable("data")
     for extent, stride in ((3, 1), (3, 2), (5, 1), (5, 2), (2, 1), (2, 3)):
-        options = {"kernel": (extent, extent), "stride": (stride, stride), "pad": (2, 2)}
-        layer = sym.Convolution(layer, num_filter=4, num_group=4, **options)
+        windows: dict[str, Any] = {"kernel": (extent, extent), "stride": (stride, stride), "pad": (2, 2)}
+        layer = sym.Convolution(layer, num_filter=4, num_group=4, **windows)
     return sym.clip(layer, a_min=0, a_max=6)
 
 
