@@ -80,32 +80,39 @@ def _convolution(
     rows = data[0] if rows is None else rows
     if len(op.kernel) != 2:
         return None
-    is_clipped = len(chain) > 1 and chain[1].op_name() == "clip"
     if op.num_group == op.num_filter == data[1] > 1:
-        from .depthwise import DepthwiseKernel
-
-        bounds = (chain[1].a_min, chain[1].a_max) if is_clipped else None
-        act_type = chain[1].act_type if len(chain) > 1 and not is_clipped else None
-        return DepthwiseKernel(op, data, out_shapes[0], act_type, bounds)
-    if is_clipped:
+        return _depthwise(chain, data, out_shapes[0])
+    if len(chain) > 1 and chain[1].op_name() == "clip":
         from .clipping import ClippedKernel
 
-        inner: Any = _convolution(chain[:1], in_shapes, out_shapes)
+        inner: Any = _convolution(chain[:1], in_shapes, out_shapes, rows)
         return ClippedKernel(inner, (chain[1].a_min, chain[1].a_max))
     # Fusion allows the activation on either side of the pooling, as a monotone one commutes with a maximum.
     pooling = next((member for member in chain[1:] if member.op_name() == "Pooling"), None)
     act_type = next((member.act_type for member in chain[1:] if member is not pooling), None)
+    if pooling is not None:
+        return _pooled_convolution(op, pooling, act_type, data, rows)
     from .winograd import WinogradKernel, pays
 
-    if pooling is None:
-        if pays(op, data, (rows, *out_shapes[0][1:])):
-            return WinogradKernel(op, data, out_shapes[0], act_type)
-        from .convolution_direct import DirectKernel
-        from .convolution_pointwise import PointwiseKernel, handles
+    if pays(op, data, (rows, *out_shapes[0][1:])):
+        return WinogradKernel(op, data, out_shapes[0], act_type)
+    from .convolution_direct import DirectKernel
+    from .convolution_pointwise import PointwiseKernel, handles
 
-        if handles(op, data):
-            return PointwiseKernel(op, act_type)
-        return DirectKernel(op, data, out_shapes[0], act_type)
+    return PointwiseKernel(op, act_type) if handles(op, data) else DirectKernel(op, data, out_shapes[0], act_type)
+
+
+def _depthwise(chain: Sequence[Any], data: Shape, out: Shape) -> Kernel:
+    from .depthwise import DepthwiseKernel
+
+    if len(chain) > 1 and chain[1].op_name() == "clip":
+        return DepthwiseKernel(chain[0], data, out, bounds=(chain[1].a_min, chain[1].a_max))
+    return DepthwiseKernel(chain[0], data, out, chain[1].act_type if len(chain) > 1 else None)
+
+
+def _pooled_convolution(op: Any, pooling: Any, act_type: str | None, data: Shape, rows: int) -> Kernel:
+    from .winograd import WinogradKernel, pays
+
     plane = op.infer_shape([data, *[None] * (len(op.arguments()) - 1)], [None])[1][0]
     if tuple(pooling.kernel) == (2, 2) and pays(op, data, (rows, *plane[1:])):
         return WinogradKernel(op, data, plane, act_type, pooled=True)
