@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..cpu.activation import MONOTONE
-from ..cpu.registry import is_plain_convolution, is_plane_convolution, pooling_tiles
+from ..cpu.choose_convolution import is_plain_convolution, is_plane_convolution
+from ..cpu.registry import pooling_tiles
 from ..graphs.node import Entry, Node
 
 Extends = Callable[[Sequence[Node], Node], bool]
