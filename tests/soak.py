@@ -220,8 +220,11 @@ def _resident(pid):
 
 
 def left_outside():
-    """What of ours is in the places where all processes leave things."""
-    return {path for folder in ("/tmp", "/dev/shm") for path in Path(folder).glob("*pushgrad*")}
+    """What of ours is in the places where all processes leave things, but for where jobs without `launch` meet: that
+    folder stays, and is none of these jobs'.
+    """
+    found = {path for folder in ("/tmp", "/dev/shm") for path in Path(folder).glob("*pushgrad*")}
+    return found - {Path(f"/tmp/pushgrad-jobs-{os.getuid()}")}
 
 
 def run(seed, faults):
