@@ -15,6 +15,7 @@ import numpy as np
 
 from ..array import Gradients
 from ..compute_threads import shared_threads
+from .awake_barrier import AwakeBarrier
 from .program import Program
 from .whole_batch_nodes import Meeting
 
@@ -38,7 +39,7 @@ class SliceThreads:
         numbers = meeting.numbers if meeting else []
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
-        self._barrier = threading.Barrier(self.count)
+        self._barrier = AwakeBarrier(self.count)
 
     def forward(self) -> None:
         """Compute every output of every program."""
