@@ -162,7 +162,7 @@ class Executor(BaseExecutor):
         `announce(name, gradient)` is called on compute threads, by several of them at the same time.
         """
         self._prepare(True, self._position(at))
-        self._sums.begin(announce)
+        self._sums.begin(announce, by_rows=not recorder.on)
         if self._walks_tables():
             self._table_walk("step", lambda program: program.rows(self._sums.rows)).run()
             return

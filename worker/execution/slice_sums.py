@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from ...common.call_table import Row, in_python
+from ...common.call_table import Row, Table, in_python
 from ..array import Array, add_into, aligned_zeros
 from ..cpu.sum_rows import add_row, add_rows, countdown_row
 from .slice_groups import SliceGroup, sums_of_groups
@@ -58,6 +58,8 @@ class SliceSums:
         self._counters = self._counts.copy()
         self._announce: Callable[[str, Array], None] | None = None
         self.final: Callable[[str, Array], list[Row]] | None = None  # what rows do instead of announcing
+        self._by_rows = False
+        self._tables: dict[str, Table] = {}  # the rows of each gradient, where they run apart from other tables
 
     def _part(self, name: str, index: int, rows: tuple[int, int]) -> Array:
         total = self._totals[name]
@@ -65,12 +67,13 @@ class SliceSums:
             return total[rows[0] : rows[1]]
         return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
-    def begin(self, announce: Callable[[str, Array], None] | None) -> None:
+    def begin(self, announce: Callable[[str, Array], None] | None, by_rows: bool = False) -> None:
         """Begin a new backward, in which no slice has delivered anything yet.
 
-        `announce(name, gradient)` is called for each gradient once it is final.
+        `announce(name, gradient)` is called for each gradient once it is final, or `by_rows` that runs what `final`
+        gives, if there is something.
         """
-        self._announce = announce
+        self._announce, self._by_rows = announce, by_rows and self.final is not None
         self._missing = self._all.copy()
         self._counters[:] = self._counts
         # A slice with rows overwrites its part in every step. One without does not, and the last step's sums may have
@@ -96,9 +99,11 @@ class SliceSums:
 
     def rows(self, name: str) -> list[Row]:
         """What `deliver` does, as rows of a table of calls."""
-        last = [*add_rows(self._sums(name)), *self._final_rows(name)]
-        place = self._places[name]
+        last, place = self._last_rows(name), self._places[name]
         return [countdown_row(self._counters[place : place + 1], len(last)), *last]
+
+    def _last_rows(self, name: str) -> list[Row]:
+        return [*add_rows(self._sums(name)), *self._final_rows(name)]
 
     def _final_rows(self, name: str) -> list[Row]:
         if self.final is None:
@@ -114,6 +119,11 @@ class SliceSums:
         return [(self.parts[left][name], self.parts[right][name]) for left, right in self._pairs]
 
     def _finish(self, name: str) -> None:
+        if self._by_rows:
+            if name not in self._tables:
+                self._tables[name] = Table(self._last_rows(name))
+            self._tables[name].run()
+            return
         for total, addend in self._sums(name):
             add_into(total, addend)
         self._tell(name)

@@ -22,7 +22,13 @@ def network():
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=2, name="fc2"), name="softmax")
 
 
-def fitted(name="sgd", x=X, epochs=3, fit=None, **options):
+def normalised():
+    """With a node that couples the rows of the batch, so that steps go through no table of all calls."""
+    hidden = mx.sym.BatchNorm(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=5, name="fc1"), name="bn")
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=2, name="fc2"), name="softmax")
+
+
+def fitted(name="sgd", x=X, epochs=3, fit=None, network=network, **options):
     mx.random.seed(3)
     common = {"num_epoch": epochs, "optimizer": name, "batch_size": 10, "learning_rate": 0.05, "wd": 0.001, "slices": 2}
     model = mx.FeedForward(network(), **common | options)
@@ -59,6 +65,26 @@ def test_updates_by_rows(name, options, monkeypatch, pushed):
     recorder.spans.clear()
     assert len(pushed) == 4 * 12  # keys and steps
     assert bits(walked) == bits(called)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_updates_by_rows_where_slices_meet(name, options, monkeypatch, pushed):
+    walked = fitted(name, network=normalised, **options)
+    assert not pushed
+    monkeypatch.setattr(recorder, "on", True)
+    called = fitted(name, network=normalised, **options)
+    monkeypatch.setattr(recorder, "on", False)
+    recorder.spans.clear()
+    assert len(pushed) == 6 * 12  # keys and steps
+    assert bits(walked) == bits(called)
+
+
+@pytest.mark.parametrize("network", [network, normalised])
+def test_a_bad_gradient_is_refused_wherever_slices_meet(network):
+    x = X.copy()
+    x[17, 2] = np.nan
+    with pytest.raises(DataError, match="NaN"):
+        fitted(x=x, network=network)
 
 
 def test_other_optimizers_are_announced_to(pushed):
