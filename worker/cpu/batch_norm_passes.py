@@ -29,8 +29,7 @@ def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
 
 
 def _at_least(x: Value, centre: Value, scale: Value, shift: Value, least: Value) -> Value:
-    out = _normalised(x, centre, scale, shift)
-    return (out < least).choose(least, out)
+    return _normalised(x, centre, scale, shift).at_least(least)
 
 
 def _behind_relu(x: Value, head: Value, centre: Value, scale: Value, shift: Value) -> Value:

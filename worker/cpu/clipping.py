@@ -72,9 +72,7 @@ def clip_row(data: Array, out: Array, bounds: Bounds) -> Row:
 
 
 def _within(x: Value, least: Value, most: Value) -> Value:
-    """NaN stays."""
-    floored = (x < least).choose(least, x)
-    return (floored > most).choose(most, floored)
+    return x.at_least(least).at_most(most)
 
 
 def _where_same(x: Value, y: Value, grad: Value) -> Value:

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .values import BITS, FLOAT, INT, constant, spread
+from .values import BITS, FLOAT, INT, Value, constant, spread
 from .vectors import VECTOR, WIDTH, load, store
 
 _TOGETHER = 4  # vectors; more independent chains than an addition takes cycles
@@ -85,8 +85,7 @@ def _sum(build: ir.IRBuilder, numbers: Any, taps: Any, line: Any, divisor: Any, 
 
 
 def _beats(build: ir.IRBuilder, given: Any, best: Any) -> Any:
-    # The first maximum wins, and a NaN is larger than any number: nothing displaces a NaN that is there.
-    return build.and_(build.fcmp_unordered(">", given, best), build.fcmp_ordered("ord", best, best))
+    return Value(build, given).beats(Value(build, best)).value
 
 
 def _largest(build: ir.IRBuilder, numbers: Any, taps: Any, line: Any, winner: Any, index: Any) -> None:
