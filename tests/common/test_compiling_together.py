@@ -1,5 +1,6 @@
 """Kernels that several processes compile at once, each with what the others have compiled."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def compiled_here(tmp_path, cores):
     env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, str(file)], env=env, capture_output=True, text=True, check=True, timeout=100)
     assert not done.stderr
-    return __import__("json").loads(done.stdout)
+    return json.loads(done.stdout)
 
 
 def test_two_processes_share_the_work_and_nothing_is_left(tmp_path):
