@@ -54,6 +54,7 @@ class DepthwiseKernel(RowKernel):
         self.turned = turned_taps(windows, data[2:], out[2:])
         self.kind = correlation_for(windows.kernel, windows.dilate[0], windows.stride[0])
         self.turned_kind = correlation_for(windows.kernel, windows.dilate[0], 1) if self._is_plain() else "any"
+        # The last one fills the list up, as the weight's gradient takes TOGETHER taps at a time.
         more = -len(self.places) % TOGETHER
         self.listed = np.concatenate([self.places, np.repeat(self.places[-1:], more)])
         # The weight as the data's gradient reads it, in backward.

@@ -106,7 +106,7 @@ def _sum_of_lanes(context: Any, line: Any) -> Any:
 
 
 def _fill_lanes(context: Any, line: Any, number: Any) -> Any:
-    """Write a float32 to LANES places from an address on: by whole vectors, which loads of them do not wait for."""
+    """Write a float32 to LANES places from an address on, as vectors: loads of vectors need not wait for these."""
 
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
         out = array_at(build, args[0], FLOAT)
