@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.call_table import Table
+from ...common.counter import Counter
 from ...common.jit import cache_folder
 from ...ps import optimizer
 from ...ps.optimizers.base import KNOWN
@@ -37,12 +38,12 @@ def warm() -> float:
     for extent in (8, 24):  # planes of few and of many tiles
         _train(_many_channels(), (8, 8, extent, extent))
     _train(_large_windows(), (32, 8, 8, 8))
-    _run(_single_channels(), (2, 4, 16, 16))
+    _train(_single_channels(), (2, 4, 16, 16), {"slices": 2})  # which stay apart, so that gradients are added up
     for chosen in ({"optimizer": "nag", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}):
         _train(_layers(), (4, 3), {**chosen, "slices": 2})
     for mode in ("rnn_relu", "rnn_tanh", "lstm", "gru"):
         _run(sym.RNN(sym.transpose(sym.Variable("data"), axes=(1, 0, 2)), state_size=4, num_layers=2, mode=mode, p=0.5))
-    _run(sym.Convolution(sym.Variable("data"), kernel=(1, 1), num_filter=16), (2, 16, 8, 8))
+    _run(sym.Convolution(sym.Variable("data"), kernel=(1, 1), num_filter=16), (2, 16, 8, 8), slices=2)
     _call_functions()
     _exchange()
     _update()
@@ -86,17 +87,17 @@ def _large_windows() -> Symbol:
 
 
 def _single_channels() -> Symbol:
-    """Convolutions of each channel by itself, with unrolled kernels and another, and a clip."""
+    """A network with convolutions of each channel by itself, with unrolled kernels and another, and a clip."""
     layer = sym.Variable("data")
     for extent, stride in ((3, 1), (3, 2), (5, 1), (5, 2), (2, 1), (2, 3)):
         kernel, strides = (extent, extent), (stride, stride)
         layer = sym.Convolution(layer, kernel=kernel, stride=strides, pad=(2, 2), num_filter=4, num_group=4)
-    return sym.clip(layer, a_min=0, a_max=6)
+    return sym.SoftmaxOutput(sym.FullyConnected(sym.clip(layer, a_min=0, a_max=6), num_hidden=2))
 
 
-def _run(symbol: Symbol, shape: Shape = (2, 3, 64)) -> None:
+def _run(symbol: Symbol, shape: Shape = (2, 3, 64), slices: int | None = None) -> None:
     """A step of a part of a network."""
-    executor = symbol.simple_bind(cpu(), data=shape)
+    executor = symbol.simple_bind(cpu(), data=shape, slices=slices)
     executor.forward(is_train=True)
     executor.backward([np.ones_like(output) for output in executor.outputs])
 
@@ -115,7 +116,10 @@ def _train(symbol: Symbol, shape: Shape, *options: dict[str, Any]) -> None:
 
 
 def _call_functions() -> None:
-    """Call the functions of arrays that are ours, in the types for which they are, and what only predictions need."""
+    """Call the functions of arrays that are ours, in the types for which they are, and what these networks do without.
+
+    They are too small for several threads, and are trained, where predictions have kernels of their own.
+    """
     for dtype in (np.float32, np.float64):
         x = np.ones(3, dtype)
         for name in ("exp", "expm1", "log", "log1p", "erf", "tanh"):
@@ -124,6 +128,7 @@ def _call_functions() -> None:
         NUMPY.power(x, x)
     scale_rows(np.ones((2, 3), np.float32), np.ones(2), np.empty((2, 3), np.float32))
     Table(SharedStages([[[]]], 1).rows[0]).run()
+    Counter().watch(0)
 
 
 def _exchange() -> None:
