@@ -1,5 +1,6 @@
 """Kernels that several processes compile at once, each with what the others have compiled."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def compiled_here(tmp_path, cores):
     env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, str(file)], env=env, capture_output=True, text=True, check=True, timeout=100)
     assert not done.stderr
-    return __import__("json").loads(done.stdout)
+    return json.loads(done.stdout)
 
 
 def test_two_processes_share_the_work_and_nothing_is_left(tmp_path):
@@ -62,6 +63,26 @@ def test_without_a_folder_nobody_could_find_what_others_compile(monkeypatch):
     monkeypatch.setattr(compiling_together, "is_cached", lambda kernel: False)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
     compile_together(list(range(COUNT)), 2)
+
+
+def test_where_no_process_can_be_had_this_one_compiles_all(monkeypatch):
+    compiled = []
+
+    class Kernel:
+        def compile(self, signature):
+            compiled.append(self)
+
+    def refuse():
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(compiling_together, "is_cached", lambda kernel: False)
+    monkeypatch.setattr("pushgrad.common.jit.cache_folder", lambda: "somewhere")
+    monkeypatch.setattr(os, "fork", refuse)
+    descriptors = set(os.listdir("/proc/self/fd"))
+    kernels = [Kernel() for _ in range(COUNT)]
+    compile_together(kernels, 2)
+    assert compiled == kernels
+    assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_a_process_that_hangs_is_ended(monkeypatch):
