@@ -9,8 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-_types: Any = types  # neither has annotations
-_cgutils: Any = cgutils
+_cgutils: Any = cgutils  # which has no annotations
 # Leaves the core's other thread, if it has one, what waiting would take.
 _X86, _ARM = ("llvm.x86.sse2.pause", ()), ("llvm.aarch64.hint", (1,))
 _PAUSE = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}.get(platform.machine())

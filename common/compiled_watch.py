@@ -24,7 +24,7 @@ def watch(address: int, before: int, looks: int) -> int:
 
 @lru_cache(maxsize=1)
 def looks_per_second() -> float:
-    """How fast that is."""
+    """How many looks `watch` takes in a second."""
     number = np.zeros(1, np.int64)
     watch(number.ctypes.data, 0, 1)  # compiled, or loaded
     start = time.perf_counter()

@@ -50,7 +50,7 @@ def compile_together(kernels: Sequence[Any], cores: int) -> None:
 
 
 def _take(left: int, kernels: Sequence[Any], parent: int) -> None:
-    """Compile kernels until none is left, or, with its parent, the reason is gone."""
+    """Compile kernels until none is left, or until this process's `parent` has ended."""
     from numba.core import types
 
     while os.getppid() == parent and (number := os.read(left, 1)):

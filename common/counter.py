@@ -1,7 +1,7 @@
 """A number that one thread counts up and another watches, awake for a moment.
 
 To wake a thread that sleeps takes the system tens of microseconds, more if its core has gone to sleep, too: as long as
-the step of a small network. Who expects news at once looks here first, without the interpreter's lock.
+the step of a small network. Whoever expects news at once looks here first, without the interpreter's lock.
 """
 
 from __future__ import annotations

@@ -21,9 +21,8 @@ Job = tuple[Task, Result, bool]  # whether the next one comes at once
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
-LENT = (
-    0.05  # seconds that a thread waits at least while a run has it: looking more often would only take time from others
-)
+# Seconds that a thread waits at least while a run has it: looking more often would only take time from others.
+LENT = 0.05
 
 
 def thread_count() -> int:

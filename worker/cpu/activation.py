@@ -16,17 +16,15 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
 from . import elementwise, functions
-from .row_kernel import SMALLEST_RUN, RowKernel, Stage, shares
+from .row_kernel import ElementwiseKernel
 from .vector_loops import mapped
 
 # Each is non-decreasing, so that it may be applied after a max-pooling instead of before it.
 MONOTONE = ("relu", "sigmoid", "tanh", "softrelu", "softsign")
 
 
-class ActivationKernel(RowKernel):
+class ActivationKernel(ElementwiseKernel):
     """Activation of data of any shape -> the same shape; the compiled loops see arrays as flat memory."""
-
-    joins_slices = True
 
     def __init__(self, act_type: str) -> None:
         self.act_type = act_type
@@ -34,12 +32,6 @@ class ActivationKernel(RowKernel):
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write f(x)."""
         return [activation_row(self.act_type, inputs[0], outputs[0])]
-
-    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
-        """Parts are runs of numbers."""
-        data, out = inputs[0].reshape(-1), outputs[0].reshape(-1)
-        parts = shares(out.size, threads, SMALLEST_RUN)
-        return [[[activation_row(self.act_type, data[part], out[part])] for part in parts]]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

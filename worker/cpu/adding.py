@@ -8,22 +8,16 @@ from ...common.jit import kernel
 from ..array import Arrays, Gradients
 from ..ops.operator import Step
 from .panels import copy_line
-from .row_kernel import RowKernel, Stage, runs
+from .row_kernel import ElementwiseKernel
 from .vector_loops import mapped
 
 
-class AddKernel(RowKernel):
+class AddKernel(ElementwiseKernel):
     """lhs, rhs -> their sum, all of one shape."""
-
-    joins_slices = True
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write a + b."""
         return [Row(_add, (*inputs, outputs[0], outputs[0].size))]
-
-    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
-        """Parts are runs of numbers."""
-        return [[self.forward_rows(step, *parts) for parts in runs(inputs, outputs[0], threads)]]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients

@@ -16,23 +16,23 @@ from . import batch_norm_passes as passes
 
 
 class BatchNormKernel:
-    """One thread's share of the channels of a call.
+    """BatchNorm, and relu behind it, of one thread's part of the channels.
 
     data (N, ..., C, ...) with the channels on the operator's axis, gamma, beta and both averages (C,) -> data's shape.
     A forward in training mode keeps mean and deviation of the batch for the backward that follows. If the last forward
     was another one, or there was none, backward computes them from its own inputs, as the plain operator always does.
     """
 
-    def __init__(self, op: BatchNorm, channels: int, has_relu: bool = False, lane: int = 0, lanes: int = 1) -> None:
+    def __init__(self, op: BatchNorm, channels: int, has_relu: bool = False, part: int = 0, parts: int = 1) -> None:
         self.op, self.channels, self.has_relu = op, channels, has_relu
-        self.first, self.last = share(channels, lane, lanes)
+        self.first, self.last = share(channels, part, parts)
         # In float64, as an average over a large batch has more digits than a float32.
         self.mean, self.var, self.inverse = np.zeros((3, self.last - self.first))  # inverse: 1 / sqrt(var + eps)
         self._kept = False  # whether they are those of the batch of the last forward
 
-    def split(self, lanes: int) -> list[BatchNormKernel]:
-        """`lanes` kernels that share the channels out among them; all are given the same, whole arrays."""
-        return [BatchNormKernel(self.op, self.channels, self.has_relu, lane, lanes) for lane in range(lanes)]
+    def split(self, parts: int) -> list[BatchNormKernel]:
+        """So many kernels that share the channels out among them; all are given the same, whole arrays."""
+        return [BatchNormKernel(self.op, self.channels, self.has_relu, part, parts) for part in range(parts)]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Write the normalised, scaled data; while training, move the averages (the last two inputs) in place."""
@@ -82,6 +82,6 @@ class BatchNormKernel:
 
 
 def _rows(planes: Array) -> Array:
-    """(rows, channels, behind) as (rows, channels * behind): a copy where it has gaps, as a bound argument may."""
+    """(rows, channels, behind) as (rows, channels * behind): a copy where it has gaps, as an argument may have."""
     rows, channels, behind = planes.shape
     return np.ascontiguousarray(planes).reshape(rows, channels * behind)

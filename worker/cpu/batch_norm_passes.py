@@ -16,11 +16,11 @@ from .plane_lanes import LANES
 from .run_loops import fill_lanes, mapped_runs, sum_of_lanes, summed_runs
 from .values import Value
 
-# The lines of a table. A gradient needs all; a forward has the least number that may leave it in place of the fourth.
+# The lines of a table. A gradient needs all of them; in a forward the fourth is the least number of the output.
 CENTRE, SCALE, SHIFT, SLOPE, REST, LINES = range(6)
 LEAST = SLOPE
 
-BLOCK = 1 << 14  # numbers of data that small channels are gone through for at a time; the cache holds them
+BLOCK = 1 << 14  # numbers of data in small channels that are worked off together; the cache holds them
 
 
 def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
@@ -29,8 +29,7 @@ def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
 
 
 def _at_least(x: Value, centre: Value, scale: Value, shift: Value, least: Value) -> Value:
-    out = _normalised(x, centre, scale, shift)
-    return (out < least).choose(least, out)
+    return _normalised(x, centre, scale, shift).at_least(least)
 
 
 def _behind_relu(x: Value, head: Value, centre: Value, scale: Value, shift: Value) -> Value:
@@ -97,7 +96,7 @@ def forward(
     mean, var, inverse = state
     table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
-    # While the statistics of a block are computed, the processor need not wait for those of any single channel.
+    # All statistics of a block before its output: else the processor would wait for those of each channel in turn.
     group = _group(behind)
     block = group * max(1, BLOCK // (len(data) * behind * group))
     for start in range(0, mean.size, block):

@@ -9,20 +9,23 @@ from ..array import Shape
 from ..ops.kernel import Kernel
 
 
-def is_plain_convolution(op: Any) -> bool:
-    """Whether `op` is a two-dimensional convolution without groups, in the usual layout."""
-    return is_plane_convolution(op) and op.num_group == 1
+def is_ungrouped(op: Any) -> bool:
+    """Whether the convolution `op` is two-dimensional, in the usual layout, and without groups."""
+    return is_two_dimensional(op) and op.num_group == 1
 
 
-def is_plane_convolution(op: Any) -> bool:
-    """Whether `op` is a two-dimensional convolution in the usual layout, with groups or without."""
+def is_two_dimensional(op: Any) -> bool:
+    """Whether the convolution `op` is two-dimensional, in the usual layout, with groups or without."""
     return len(op.kernel) == 2 and op.layout in (None, "NCHW")
 
 
 def choose_convolution(
     chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape], rows: int | None = None
 ) -> Kernel | None:
-    """The kernel that would be chosen for so many `rows` of the batch, by default for all; None if there is none."""
+    """The kernel that would be chosen for so many `rows` of the batch, by default for all; None if there is none.
+
+    The shapes are those of the chain's inputs and outputs.
+    """
     op, data = chain[0], in_shapes[0]
     rows = data[0] if rows is None else rows
     if len(op.kernel) != 2:

@@ -19,7 +19,7 @@ from .row_kernel import Stage
 class SharedStages:
     """Stages as tables for `threads` threads: a part is done by one of them, a stage begins when the last one is done.
 
-    A part that needs Python and is a stage alone is the first thread's.
+    Where a stage has one part, and Python is needed for it, the first thread does it.
     """
 
     def __init__(self, stages: Sequence[Stage], threads: int) -> None:
@@ -41,7 +41,7 @@ class SharedStages:
         self._failed[0] = 1
 
     def _rows(self, stage: Stage, numbers: Array, thread: int) -> list[Row]:
-        """One thread's; `numbers` are the claims of the parts, and how many have been done."""
+        """Those of one thread for a stage; `numbers` are the claims of its parts, and behind them how many are done."""
         from .compiled_claims import claim, finish, wait
 
         rows, finished = [], Row(finish, (numbers[-1:],))

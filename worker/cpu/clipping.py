@@ -12,17 +12,15 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients
 from ..ops.clip import Clip
 from ..ops.operator import Step
-from .row_kernel import RowKernel, Stage, runs
+from .row_kernel import ElementwiseKernel, RowKernel, Stage, runs
 from .values import Value
 from .vector_loops import mapped
 
 Bounds = tuple[float, float]
 
 
-class ClipKernel(RowKernel):
+class ClipKernel(ElementwiseKernel):
     """clip of data of any shape -> the same shape."""
-
-    joins_slices = True
 
     def __init__(self, op: Clip) -> None:
         self.bounds: Bounds = (op.a_min, op.a_max)
@@ -30,10 +28,6 @@ class ClipKernel(RowKernel):
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write min(max(x, a_min), a_max)."""
         return [clip_row(inputs[0], outputs[0], self.bounds)]
-
-    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
-        """Parts are runs of numbers."""
-        return [[self.forward_rows(step, *parts) for parts in runs(inputs, outputs[0], threads)]]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
@@ -72,9 +66,7 @@ def clip_row(data: Array, out: Array, bounds: Bounds) -> Row:
 
 
 def _within(x: Value, least: Value, most: Value) -> Value:
-    """NaN stays."""
-    floored = (x < least).choose(least, x)
-    return (floored > most).choose(most, floored)
+    return x.at_least(least).at_most(most)
 
 
 def _where_same(x: Value, y: Value, grad: Value) -> Value:

@@ -54,6 +54,7 @@ class DepthwiseKernel(RowKernel):
         self.turned = turned_taps(windows, data[2:], out[2:])
         self.kind = correlation_for(windows.kernel, windows.dilate[0], windows.stride[0])
         self.turned_kind = correlation_for(windows.kernel, windows.dilate[0], 1) if self._is_plain() else "any"
+        # The last one fills the list up, as the weight's gradient takes TOGETHER taps at a time.
         more = -len(self.places) % TOGETHER
         self.listed = np.concatenate([self.places, np.repeat(self.places[-1:], more)])
         # The weight as the data's gradient reads it, in backward.
@@ -96,11 +97,7 @@ class DepthwiseKernel(RowKernel):
         if in_grads[1] is not None:
             rows.append(self._weight_row(inputs[0], grad, in_grads[1]))
         if in_grads[0] is not None:
-            order, taps = self.turned.order, math.prod(inputs[1].shape[1:])
-            rows.append(
-                Row(turn, (inputs[1], self.turned_weight, order, *self.turned_weight.shape[:1], taps, len(order)))
-            )
-            rows.append(self._data_row(grad, in_grads[0]))
+            rows += [self._turn_row(inputs[1]), self._data_row(grad, in_grads[0])]
         return rows
 
     def _is_plain(self) -> bool:
@@ -111,6 +108,10 @@ class DepthwiseKernel(RowKernel):
         function = (address_of(PRODUCTS[self.kind]), self.listed, len(self.places))
         room = rooms(floats(self.frame), _ARGUMENTS, max(SUMS_FLOATS, LANES * len(self.listed)))
         return Row(weight_gradient, (data, grad, target, *data.shape[:2], grad.shape[3], *function, *room, *self.frame))
+
+    def _turn_row(self, weight: Array) -> Row:
+        channels, used = self.turned_weight.shape
+        return Row(turn, (weight, self.turned_weight, self.turned.order, channels, math.prod(weight.shape[1:]), used))
 
     def _data_row(self, grad: Array, target: Array) -> Row:
         taps, f, extents, wide = self.turned, self.turned.frame, target.shape[:2], target.shape[3]

@@ -57,7 +57,7 @@ CORRELATIONS: dict[str, Callable[[int], int]] = {
 
 
 def correlation_for(kernel: tuple[int, ...], dilate_down: int, down: int) -> str:
-    """Which of them is for that kernel, whose rows are so far apart, and for windows so many rows apart."""
+    """The name in CORRELATIONS of what handles a `kernel` (height, width) in windows that are `down` rows apart."""
     name = f"{tuple(kernel)} {down}"
     return name if dilate_down == 1 and name in CORRELATIONS else "any"
 

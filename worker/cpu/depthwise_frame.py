@@ -17,7 +17,7 @@ from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Shape
 from . import vectors
-from .depthwise_lanes import GROUP
+from .depthwise_lanes import ROWS_AT_ONCE
 from .depthwise_tiles import HEIGHTS
 from .panels import read, write
 from .plane_lanes import LANES, padded
@@ -114,7 +114,7 @@ def read_band(f: Frame, plane: int, first: int, band: int, begin: int) -> None:
     below = max(above, min(height, f.height - top))
     if f.band < f.windows:  # else these rows are never written
         line(begin, above * f.pitch)[:] = 0
-        line(begin + 4 * below * f.pitch, (height + (GROUP - 1) * f.down - below) * f.pitch)[:] = 0
+        line(begin + 4 * below * f.pitch, (height + (ROWS_AT_ONCE - 1) * f.down - below) * f.pitch)[:] = 0
     skipped, left = max(0, -f.left), max(0, f.left)
     source, target = plane + 4 * ((top + above) * f.width + skipped), begin + 4 * above * f.pitch
     rows, columns = below - above, f.width - skipped

@@ -17,7 +17,7 @@ from .plane_lanes import LANES
 from .values import FLOAT, INT, constant, intrinsic_of
 from .vectors import load, load_part, prefetch, store
 
-GROUP = 4  # rows of windows that unrolled functions take at a time
+ROWS_AT_ONCE = 4  # rows of windows that unrolled functions take at a time
 AHEAD = 4096  # floats between gradients that are read and those that are fetched from memory meanwhile
 
 _cgutils: Any = cgutils  # which has no annotations

@@ -56,9 +56,9 @@ def turned_taps(windows: Windows, plane: Shape, count: Shape) -> TurnedTaps:
 
 
 def _axis(kernel: int, stride: int, pad: int, dilate: int) -> list[list[tuple[int, int]]]:
-    """For each phase along an axis, its taps and how far behind pixel j of the phase the window is that has it there.
+    """For each phase along an axis, the taps that read it, each with a shift, in the order of their shifts.
 
-    The first window comes first.
+    Pixel j of the phase is what window j + shift reads at that tap.
     """
     reached = [
         [(tap, divmod(a + pad - tap * dilate, stride)) for tap in reversed(range(kernel))] for a in range(stride)

@@ -17,8 +17,7 @@ from . import vectors
 from .values import FLOAT, INT, intrinsic_of, spread
 from .vectors import load, store, store_part
 
-_types: Any = types  # neither has annotations
-_cgutils: Any = cgutils
+_cgutils: Any = cgutils  # which has no annotations
 
 HEIGHTS = (7, 4)  # rows of a tile: what a plane's rows are most often a multiple of
 

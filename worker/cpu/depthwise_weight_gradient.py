@@ -9,7 +9,7 @@ import numpy as np
 from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
 from .depthwise_frame import Frame, clear_frames, frame_at, read_bands
-from .depthwise_lanes import GROUP, lane_sums
+from .depthwise_lanes import ROWS_AT_ONCE, lane_sums
 from .panels import whole, write, write_address
 from .plane_lanes import LANES
 from .vector_loops import summed
@@ -17,8 +17,8 @@ from .vector_loops import summed
 TOGETHER = 8  # taps of any kernel at a time
 SUMS_FLOATS = 8 * 1024  # of channels that are worked off together, so that planes are read in the order of memory
 
-_three, _three_apart = lane_sums((3, 3), 1, GROUP), lane_sums((3, 3), 2, GROUP)
-_five, _five_apart = lane_sums((5, 5), 1, GROUP), lane_sums((5, 5), 2, GROUP)
+_three, _three_apart = lane_sums((3, 3), 1, ROWS_AT_ONCE), lane_sums((3, 3), 2, ROWS_AT_ONCE)
+_five, _five_apart = lane_sums((5, 5), 1, ROWS_AT_ONCE), lane_sums((5, 5), 2, ROWS_AT_ONCE)
 _some = lane_sums((1, TOGETHER), 1, 1)
 _sum = summed(lambda x: x)
 

@@ -19,10 +19,13 @@ _NEVER = 1 << 40  # the number of a place to which nothing is written
 
 
 def _moving(move: Any) -> Any:
-    """What calls `move(build, source, target, left)` for the vectors of all lines, `left` numbers before their ends.
+    """What calls `move(build, source, target, begin, end, index, left)` for the vectors of all lines.
+
+    A line begins at number `begin` of the source and number `end` of the target, and `index` of its numbers lie before
+    the vector; `left` are there from it on, or it is None if these are more than a vector.
 
     What is made is called with (source, apart, target, out, lines, count), with lines of `count` numbers `apart` and
-    `out` floats apart. `left` is None where the line has more than a vector.
+    `out` floats apart.
     """
 
     @intrinsic

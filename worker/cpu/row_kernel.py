@@ -13,7 +13,7 @@ from ..ops.operator import Step
 from .plane_lanes import LANES, padded
 from .slice_tree import SliceTree
 
-# Rows of several threads, which may run side by side.
+# The rows of each of its parts, which may run side by side.
 Stage = list[list[Row]]
 SMALLEST_RUN = 1024  # numbers of elementwise work that are worth a thread of their own
 
@@ -66,6 +66,16 @@ class RowKernel(ABC):
         Table(self.backward_rows(step, _contiguous(out_grads), _contiguous(inputs), outputs, in_grads)).run()
 
 
+class ElementwiseKernel(RowKernel):
+    """A kernel whose arrays all have one shape, and each number depends on those at its own place alone."""
+
+    joins_slices = True
+
+    def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
+        """Parts are runs of numbers."""
+        return [[self.forward_rows(step, *parts) for parts in runs(inputs, outputs[0], threads)]]
+
+
 def rooms(*sizes: int) -> tuple[Room | int, ...]:
     """Working memory for parts of so many floats: its argument, and how many floats behind it the other parts begin.
 
@@ -86,7 +96,7 @@ def shares(total: int, parts: int, unit: int = 1) -> list[slice]:
 
 
 def runs(inputs: Arrays, output: Array, threads: int) -> list[tuple[list[Array], list[Array]]]:
-    """At most so many runs of the inputs and the output, all of one shape."""
+    """The inputs and the output, all of one shape, as at most so many pairs of (inputs, [output]): runs of numbers."""
     flat = [array.reshape(-1) for array in (*inputs, output)]
     parts = ([array[part] for array in flat] for part in shares(output.size, threads, SMALLEST_RUN))
     return [(part[:-1], part[-1:]) for part in parts]

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from .plane_lanes import LANES
 from .values import DOUBLE, FLOAT, INT, Mask, Value, constant, spread
-from .vector_loops import joined
+from .vector_loops import array_at, joined
 from .vectors import WIDTH, first_places, load, load_part, store, store_part
 
 cgutils: Any = numba_cgutils  # which has no types
@@ -40,7 +40,7 @@ def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
     def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, table, target, *extents = args
-            arrays = [_array(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
+            arrays = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
             lanes = _lines(build, table, len(signature(function).parameters) - 1 - len(arrays))
             totals = [[cgutils.alloca_once_value(build, constant(_SUMS, 0.0)) for _ in range(count)] for _ in _PARTS]
 
@@ -52,7 +52,7 @@ def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
                     build.store(chosen.value, total)
 
             _walk(build, extents, add, backwards=False)
-            out = _array(build, target, DOUBLE)
+            out = array_at(build, target, DOUBLE)
             for part, lane in enumerate(_PARTS):
                 for i, total in enumerate(totals[part]):
                     place = build.bitcast(build.gep(out, [INT(LANES * i + lane)]), _SUMS.as_pointer())
@@ -75,9 +75,9 @@ def mapped_runs(function: Callable[..., Value]) -> Any:
     def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, table, target, *extents = args
-            arrays = [_array(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
+            arrays = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
             lanes = _lines(build, table, len(signature(function).parameters) - len(arrays))
-            out = _array(build, target, FLOAT)
+            out = array_at(build, target, FLOAT)
 
             def write(part: int, place: Any, exist: Any) -> None:
                 made = function(*_numbers(build, arrays, place, exist), *lanes[part]).value
@@ -99,17 +99,17 @@ def _sum_of_lanes(context: Any, line: Any) -> Any:
     """The LANES float64 at an address added up, as a tree: the first half to the second, until one is left."""
 
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        lanes = build.load(_array(build, args[0], ir.VectorType(DOUBLE, LANES)), align=8)
+        lanes = build.load(array_at(build, args[0], ir.VectorType(DOUBLE, LANES)), align=8)
         return joined(build, lanes, lambda left, right: left + right)
 
     return types.float64(types.int64), codegen
 
 
 def _fill_lanes(context: Any, line: Any, number: Any) -> Any:
-    """Write a float32 to LANES places from an address on: by whole vectors, which loads of them do not wait for."""
+    """Write a float32 to LANES places from an address on, as vectors: loads of vectors need not wait for these."""
 
     def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        out = _array(build, args[0], FLOAT)
+        out = array_at(build, args[0], FLOAT)
         for lane in _PARTS:
             store(build, spread(build, args[1], WIDTH), build.gep(out, [INT(lane)]))
         return cg.get_dummy_value()
@@ -148,11 +148,7 @@ def _numbers(build: ir.IRBuilder, arrays: Sequence[Any], place: Any, exist: Any)
 
 def _lines(build: ir.IRBuilder, table: Any, count: int) -> list[list[Value]]:
     """For each part of LANES, its vector of every line."""
-    lines = _array(build, table, FLOAT)
+    lines = array_at(build, table, FLOAT)
     return [
         [Value(build, load(build, build.gep(lines, [INT(LANES * i + lane)]))) for i in range(count)] for lane in _PARTS
     ]
-
-
-def _array(build: ir.IRBuilder, address: Any, element: Any) -> Any:
-    return build.inttoptr(address, element.as_pointer())

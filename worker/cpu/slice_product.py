@@ -11,7 +11,7 @@ from .panels import copy_line, pack, whole, write_address
 from .plane_lanes import LANES
 from .register_tile import leaf_tile
 from .slice_tree import SliceTree
-from .strided_product import MOST_ROWS, PART_A, PART_B, list_lanes, share
+from .strided_product import MOST_ROWS, PART_A, PART_B, even_part, list_lanes
 from .tile_product import DEPTH, PANELS, ROWS
 from .tree_sums import leaf_at, merge
 
@@ -34,7 +34,7 @@ def slice_product_rows(left: Array, right: Array, out: Array, tree: SliceTree) -
 def _slice_product(at: int) -> int:
     """The row of `slice_product_rows`: both factors are packed for all slices, part by part."""
     rows, columns, depth = integer(at, 3), integer(at, 4), integer(at, 5)
-    tall, wide = share(rows, min(PART_A // depth, MOST_ROWS)), share(columns, PART_B // depth)
+    tall, wide = even_part(rows, min(PART_A // depth, MOST_ROWS)), even_part(columns, PART_B // depth)
     room = integer(at, 8)
     left, right = room, room + 4 * (PART_A + LANES * DEPTH)
     table = right + 4 * (PART_B + PANELS * LANES * DEPTH)

@@ -83,8 +83,8 @@ def _parts(
     """The product part by part."""
     rows, columns, depth = shape
     deep = min(DEPTH, depth)
-    tall = share(rows, min(PART_A // deep, MOST_ROWS))
-    wide = share(columns, PART_B // deep)
+    tall = even_part(rows, min(PART_A // deep, MOST_ROWS))
+    wide = even_part(columns, PART_B // deep)
     panels, left = room, room + 4 * (PART_B + LANES)
     zeros, table = left + 4 * PART_A, left + 4 * (PART_A + LANES)
     for lane in range(LANES):
@@ -117,8 +117,11 @@ def _parts(
 
 
 @kernel
-def share(size: int, most: int) -> int:
-    """`size` cut into as few parts as possible of at most `most`, all about equal and multiples of sixteen."""
+def even_part(size: int, most: int) -> int:
+    """The size of a part where `size` is cut into as few as possible of at most `most`, all about equal.
+
+    It is a multiple of sixteen.
+    """
     most = most // LANES * LANES
     parts = (size + most - 1) // most
     return ((size + parts - 1) // parts + LANES - 1) // LANES * LANES

@@ -33,13 +33,8 @@ def sum_over(x: Array, axes: tuple[int, ...], out: Array, divisor: int = 1) -> b
     return True
 
 
-def sum_pixels(planes: Array, out: Array) -> None:
-    """out (C,) = the sums over rows and pixels of planes (n, C, ...)."""
-    sum_over(planes, (0, *range(2, planes.ndim)), out)
-
-
 def sum_pixels_row(planes: Array, out: Array) -> Row:
-    """As `sum_pixels`, of contiguous arrays, as a row of a table of calls."""
+    """A row that writes out (C,) = the sums over rows and pixels of planes (n, C, ...), both in C order."""
     return Row(_sum_pixels, (planes, out, *planes.shape[:2], math.prod(planes.shape[2:])))
 
 
@@ -69,7 +64,7 @@ def sum_line(address: int, count: int) -> float:
 
 @kernel
 def _sum_pixels(at: int) -> int:
-    """out (C,) = the sums of planes (n, C, pixels)."""
+    """The row of `sum_pixels_row`."""
     count, channels, pixels = integer(at, 2), integer(at, 3), integer(at, 4)
     out, sums = line(integer(at, 1), channels), np.zeros(channels, np.float64)
     for i in range(count):

@@ -139,11 +139,11 @@ class Value:
         larger = self.build.fcmp_unordered(">", self.value, other.value)
         return Mask(self.build, self.build.and_(larger, self.build.fcmp_ordered("ord", other.value, other.value)))
 
-    def at_most(self, bound: float) -> Value:
+    def at_most(self, bound: float | Value) -> Value:
         """The smaller of it and `bound`; NaN stays NaN."""
         return (self > bound).choose(bound, self)
 
-    def at_least(self, bound: float) -> Value:
+    def at_least(self, bound: float | Value) -> Value:
         """The larger of it and `bound`; NaN stays NaN."""
         return (self < bound).choose(bound, self)
 

@@ -34,8 +34,8 @@ def mapped(function: Callable[..., Value], element: Any = FLOAT) -> Any:
     def loop(context: Any, sources: Any, numbers: Any, target: Any, count: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, numbers, target, count = args
-            arrays = [_array(build, address, element) for address in cgutils.unpack_tuple(build, sources)]
-            given, out = _numbers(cg, build, types_of_args.args[1], numbers, element), _array(build, target, element)
+            arrays = [array_at(build, address, element) for address in cgutils.unpack_tuple(build, sources)]
+            given, out = _numbers(cg, build, types_of_args.args[1], numbers, element), array_at(build, target, element)
             width = vectors.WIDTH if element == FLOAT else vectors.WIDTH // 2
             whole = build.and_(count, INT(-width))
             for start, end, step in ((INT(0), whole, width), (whole, count, 1)):
@@ -60,8 +60,8 @@ def mapped_together(function: Callable[..., Sequence[Value]]) -> Any:
     def loop(context: Any, sources: Any, targets: Any, count: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, targets, count = args
-            arrays = [_array(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
-            outs = [_array(build, address, FLOAT) for address in cgutils.unpack_tuple(build, targets)]
+            arrays = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
+            outs = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, targets)]
             whole = build.and_(count, INT(-vectors.WIDTH))
             for start, end, step in ((INT(0), whole, vectors.WIDTH), (whole, count, 1)):
                 with cgutils.for_range_slice(build, start, end, INT(step), INT) as (index, _):
@@ -98,7 +98,7 @@ def _folded(
     def loop(context: Any, sources: Any, numbers: Any, count: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, numbers, count = args
-            arrays = [_array(build, address, element) for address in cgutils.unpack_tuple(build, sources)]
+            arrays = [array_at(build, address, element) for address in cgutils.unpack_tuple(build, sources)]
             given = _numbers(cg, build, types_of_args.args[1], numbers, element)
             parts = cgutils.alloca_once_value(build, constant(ir.VectorType(result, LANES), start))
             each = build.bitcast(parts, result.as_pointer())
@@ -129,7 +129,8 @@ def joined(build: ir.IRBuilder, parts: Any, join: Callable[[Value, Value], Value
     return build.extract_element(parts, BITS(0))
 
 
-def _array(build: ir.IRBuilder, address: Any, element: Any) -> Any:
+def array_at(build: ir.IRBuilder, address: Any, element: Any) -> Any:
+    """A pointer to the numbers of the LLVM type `element` at an address."""
     return build.inttoptr(address, element.as_pointer())
 
 

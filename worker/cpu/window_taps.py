@@ -1,7 +1,7 @@
 """What all windows of a plane read, tap by tap, in vectors that stay in registers from the first tap to the last.
 
-Planes lie in phases, as stride_phases.py describes: at each tap the windows read a run of memory, and at each of a
-phase's places those windows that have read it are runs, too. Some numbers beyond the ends are read and written: STEP.
+Planes lie in phases, as stride_phases.py describes: at each tap the windows read a run of memory, and those windows
+that have read the places of a phase are a run, too. Up to STEP numbers beyond the ends are read and written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .values import BITS, FLOAT, INT, constant, spread
+from .values import BITS, FLOAT, INT, Value, constant, spread
 from .vectors import VECTOR, WIDTH, load, store
 
 _TOGETHER = 4  # vectors; more independent chains than an addition takes cycles
@@ -55,7 +55,10 @@ def _pointers(build: ir.IRBuilder, *given: tuple[Any, Any]) -> list[Any]:
 
 
 def _over_windows(finish: Callable[..., None]) -> Any:
-    """A loop over windows; `finish(build, numbers, index)` works on vectors of them, `numbers` with one tap's runs."""
+    """A loop over windows, some vectors at a time, on which `finish(build, numbers, taps, line, more, index)` works.
+
+    `numbers(tap)` gives what the windows from number `index` on read at a tap; the others are arguments of the loop.
+    """
 
     @intrinsic
     def loop(context: Any, phases: Any, offsets: Any, taps: Any, line: Any, more: Any, windows: Any) -> Any:
@@ -85,8 +88,7 @@ def _sum(build: ir.IRBuilder, numbers: Any, taps: Any, line: Any, divisor: Any, 
 
 
 def _beats(build: ir.IRBuilder, given: Any, best: Any) -> Any:
-    # The first maximum wins, and a NaN is larger than any number: nothing displaces a NaN that is there.
-    return build.and_(build.fcmp_unordered(">", given, best), build.fcmp_ordered("ord", best, best))
+    return Value(build, given).beats(Value(build, best)).value
 
 
 def _largest(build: ir.IRBuilder, numbers: Any, taps: Any, line: Any, winner: Any, index: Any) -> None:

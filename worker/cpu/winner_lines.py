@@ -13,7 +13,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
-from .values import FLOAT, INT, constant, spread
+from .values import FLOAT, INT, Value, constant, spread
 from .vectors import load_part, store_part
 
 _cgutils: Any = cgutils  # which has no annotations
@@ -40,7 +40,7 @@ def _largest(
                 place = build.add(build.mul(row.index, down), build.mul(column.index, right))
                 given = load_part(build, build.gep(first, [build.add(place, index)]), left)
                 before = build.load(largest)
-                larger = build.and_(build.fcmp_unordered(">", given, before), build.fcmp_ordered("ord", before, before))
+                larger = Value(build, given).beats(Value(build, before)).value
                 number = build.sitofp(build.add(build.mul(row.index, width), column.index), FLOAT)
                 build.store(build.select(larger, given, before), largest)
                 position = spread(build, number, vectors.WIDTH)

@@ -21,7 +21,8 @@ from ..ops.batch_position import BatchPosition
 from ..profiling.spans import recorder
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor
-from .program import Outline, Program
+from .outline import Outline
+from .program import Program
 from .reshaped_arrays import reshaped
 from .shared_forward import SharedForward
 from .slice_groups import SliceGroup, can_join, group_slices

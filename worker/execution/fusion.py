@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..cpu.activation import MONOTONE
-from ..cpu.choose_convolution import is_plain_convolution, is_plane_convolution
+from ..cpu.choose_convolution import is_two_dimensional, is_ungrouped
 from ..cpu.registry import pooling_tiles
 from ..graphs.node import Entry, Node
 
@@ -79,9 +79,9 @@ def _kind(node: Node) -> str:
     """What part of a chain the node can be, for the parameters that the kernels cover; "" if it can be none."""
     op = node.op
     name = "" if op is None else op.op_name()
-    if name == "Convolution" and is_plain_convolution(op):
+    if name == "Convolution" and is_ungrouped(op):
         return "convolution"
-    if name == "Convolution" and is_plane_convolution(op):
+    if name == "Convolution" and is_two_dimensional(op):
         return "in groups"
     if name == "clip":
         return name

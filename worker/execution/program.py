@@ -6,10 +6,7 @@ Everything that costs time or memory happens when a Program is made; a step then
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
 
 from ...common.call_table import Row, WorkingMemory, in_python
 from ..array import Array, Arrays, Gradients, Shape
@@ -17,46 +14,14 @@ from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
 from ..cpu.row_kernel import Stage
 from ..cpu.slice_tree import SliceTree
-from ..graphs.graph import Graph
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.kernel import Kernel
 from ..ops.operator import Operator, Step
-from .backend import HOST, Backend
-from .backward_plan import BackwardPlan
-from .buffers import GradientBuffers, ValueBuffers, last_uses
+from .buffers import GradientBuffers, ValueBuffers
 from .calls import Call
 from .memory_format import C_ORDER, Format
-
-
-class Outline:
-    """What all slices of a graph have in common: which nodes run as one, and in which order gradients are made."""
-
-    def __init__(
-        self, symbol: Graph, wanted: Mapping[str, Array], dtype: np.dtype[np.floating], backend: Backend = HOST
-    ) -> None:
-        """`wanted`: the arguments that want a gradient, by name; `dtype`: of all arrays."""
-        self.heads = list(symbol.heads)
-        nodes = symbol.nodes()
-        self.dtype, self.backend = dtype, backend
-        self.variables: list[Node] = [node for node in nodes if node.op is None]
-        self.groups = backend.fuse(nodes, self.heads, dtype, trains=bool(wanted))
-        self.arguments: dict[Entry, str] = {(n, 0): n.name for n in self.variables if n.name in wanted}
-        self.plan = BackwardPlan(self.groups, self.heads, self.arguments)
-        # Backward reads inputs and outputs of nearly every node, so their memory is only used again if there is none.
-        self.last_uses = [[] for _ in self.groups] if wanted else last_uses(self.groups, self.heads)
-
-
-@dataclass(frozen=True)
-class Common:
-    """One slice's rows of the arrays that belong to the whole batch: what nodes that couple rows read and write.
-
-    All are views, so that a slice writes straight into what such a node will read.
-    """
-
-    nodes: frozenset[Node] = frozenset()  # computed by a Meeting, on the whole batch; no call of the program
-    values: Mapping[Entry, Array] | None = None
-    gradients: Mapping[Entry, Array] | None = None
+from .outline import Common, Outline
 
 
 class Program:

@@ -7,8 +7,8 @@ from functools import partial
 from ...common.call_table import tables
 from ..compute_threads import shared_threads
 from ..cpu.claims import SharedStages, joined
+from .guarded_work import guarded
 from .program import Program
-from .slice_threads import guarded
 
 # Operations below which one thread is faster: as many as a step has, of forward and backward, that is worth another.
 LEAST_WORK = 1e7

@@ -17,7 +17,7 @@ from ..cpu.registry import kernel_for
 from ..cpu.slice_tree import SliceTree
 from ..graphs.node import Entry, Node
 from .batch_cuts import BatchCuts
-from .program import Outline
+from .outline import Outline
 
 
 @dataclass(frozen=True)

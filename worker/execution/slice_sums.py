@@ -1,8 +1,7 @@
 """Each argument's gradient from its slices: the last group of slices to finish adds up what all have delivered.
 
-Slices form a balanced binary tree, of which groups are parts.
-
-It has the same shape whichever thread adds and whichever group comes last, and therefore gives the same bits.
+Slices form a balanced binary tree, of which groups are parts. It has the same shape whichever thread adds and whichever
+group comes last, and therefore gives the same bits.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from .slice_groups import SliceGroup, sums_of_groups
 class SliceSums:
     """Gradient buffers of every group of slices, and the count of groups that are still to deliver each gradient.
 
-    A parameter's gradient is the sum over slices, of which the first writes into the result itself. The gradient of an
-    input that is cut with the batch needs no sum: every slice writes its own rows. What is computed once, on the whole
+    A parameter's gradient is the sum over groups, of which the first writes into the result itself. The gradient of an
+    input that is cut with the batch needs no sum: every group writes its own rows. What is computed once, on the whole
     batch, needs none either. A gradient with the request "add" is computed in a buffer and added to its array at the
     end.
     """
@@ -37,7 +36,7 @@ class SliceSums:
         groups: Sequence[SliceGroup],
     ) -> None:
         """`gradients` has the result by argument name, of the argument's shape; `adding` names those with "add",
-        `batched` those that are cut with the batch, `whole` those that are computed once. A slice without rows
+        `batched` those that are cut with the batch, `whole` those that are computed once. A group without rows
         contributes zeros, so that the tree of sums keeps its shape.
         """
         self._gradients, self._adding, self._batched, self._whole = gradients, adding, batched, whole
@@ -68,15 +67,15 @@ class SliceSums:
         return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
     def begin(self, announce: Callable[[str, Array], None] | None, by_rows: bool = False) -> None:
-        """Begin a new backward, in which no slice has delivered anything yet.
+        """Begin a new backward, in which no group has delivered anything yet.
 
-        `announce(name, gradient)` is called for each gradient once it is final, or `by_rows` that runs what `final`
-        gives, if there is something.
+        `announce(name, gradient)` is called for each gradient once it is final. With `by_rows`, the rows that `final`
+        gives run instead, if it is set.
         """
         self._announce, self._by_rows = announce, by_rows and self.final is not None
         self._missing = self._all.copy()
         self._counters[:] = self._counts
-        # A slice with rows overwrites its part in every step. One without does not, and the last step's sums may have
+        # A group with rows overwrites its part in every step. One without does not, and the last step's sums may have
         # been added into its part: it has to be zero again.
         for part in self._empty_parts:
             for array in part.values():
@@ -86,7 +85,7 @@ class SliceSums:
                 self._finish(name)
 
     def deliver(self, name: str) -> None:
-        """Count one slice's part of `name`, or the whole of it, as written; called from compute threads.
+        """Count one group's part of `name`, or the whole of it, as written; called from compute threads.
 
         The last to deliver sums and announces on its own thread.
         """

@@ -6,16 +6,14 @@ compute the node together, wait again until it is done, and run apart for the ne
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 
-import numpy as np
-
 from ..array import Gradients
 from ..compute_threads import shared_threads
 from .awake_barrier import AwakeBarrier
+from .guarded_work import guarded
 from .program import Program
 from .whole_batch_nodes import Meeting
 
@@ -101,19 +99,3 @@ class SliceThreads:
 
     def _guarded(self, work: Callable[[], None]) -> None:
         guarded(work, self._barrier.abort)
-
-
-def guarded(work: Callable[[], None], release: Callable[[], None]) -> None:
-    """Run `work` on one of several threads; if it fails, `release` the threads that wait for this one.
-
-    Those end quietly, so that the error which is raised is the cause and not one of its consequences.
-    """
-    try:
-        # Infinity and NaN are results like others, on a GPU as in compiled loops: numpy alone would warn of them.
-        with np.errstate(all="ignore"):
-            work()
-    except threading.BrokenBarrierError:
-        return
-    except BaseException:
-        release()
-        raise

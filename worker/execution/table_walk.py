@@ -7,7 +7,7 @@ from functools import partial
 
 from ...common.call_table import Row, tables
 from ..compute_threads import shared_threads, thread_count
-from .slice_threads import guarded
+from .guarded_work import guarded
 
 
 class TableWalk:

@@ -17,7 +17,7 @@ from ..graphs.operation_counts import operations
 from ..ops.operator import Step
 from .buffers import GradientBuffers
 from .calls import Call, parts_of
-from .program import Common, Outline
+from .outline import Common, Outline
 
 
 class Meeting:

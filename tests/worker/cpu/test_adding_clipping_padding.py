@@ -24,11 +24,13 @@ def arrays(op, shape):
     rng = np.random.default_rng(2)
     inputs = [rng.uniform(-2, 2, shape).astype(np.float32) for _ in op.arguments()]
     special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.75, -0.5]
-    for array in inputs:
+    _, (out,) = op.infer_shape([shape] * len(inputs), [None])
+    head = rng.uniform(-2, 2, out).astype(np.float32)
+    for array in (*inputs, head):
         flat = array.reshape(-1)
         flat[: min(7, flat.size)] = special[: flat.size]
-    ((out,),) = [op.infer_shape([shape] * len(inputs), [None])[1]]
-    return inputs, rng.uniform(-2, 2, out).astype(np.float32), np.full(out, 7, np.float32)
+    head[-1, -1, -1, -3:] = special[:3][: out[3]]  # where numbers are ordinary, too
+    return inputs, head, np.full(out, 7, np.float32)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (1, 2, 16, 17)])

@@ -60,14 +60,14 @@ def test_same_as_the_plain_version(shape, axis, fix_gamma, global_stats, step):
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5 * max(1, np.abs(want).max()))
 
 
-@pytest.mark.parametrize("lanes", [2, 3, 8])
+@pytest.mark.parametrize("count", [2, 3, 8])
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
-def test_lanes_give_the_same_bits(shape, axis, lanes):
+def test_parts_give_the_same_bits(shape, axis, count):
     op = BatchNorm(axis=axis, fix_gamma=False, output_mean_var=True)
     inputs, head = arrays(shape, axis)
     whole = BatchNormKernel(op, shape[axis])
-    parts = BatchNormKernel(op, shape[axis]).split(lanes)
-    assert len(parts) == lanes
+    parts = BatchNormKernel(op, shape[axis]).split(count)
+    assert len(parts) == count
     together, apart = run([whole], op, TRAINING, inputs, head), run(parts, op, TRAINING, inputs, head)
     assert all((a == b).all() for a, b in zip(together, apart, strict=True))
 
@@ -96,13 +96,13 @@ def test_arguments_with_gaps():
 
 @pytest.mark.parametrize("before", [[], [Step()], [TRAINING], [TRAINING, Step()], [Step(), TRAINING]])
 @pytest.mark.parametrize("step", [TRAINING, Step()])
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_backward_after_any_forwards(before, step, lanes):
+@pytest.mark.parametrize("count", [1, 2])
+def test_backward_after_any_forwards(before, step, count):
     """The plain operator's backward goes by its own step and inputs, whatever ran before it."""
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((5, 130, 3), 1)
     results = []
-    for workers in (BatchNormKernel(op, 130).split(lanes), [op]):
+    for workers in (BatchNormKernel(op, 130).split(count), [op]):
         given, out = [array.copy() for array in inputs], np.empty_like(head)
         for each in before:
             for worker in workers:
@@ -172,12 +172,12 @@ def test_relu_behind_it_has_the_bits_of_both_apart(shape, axis, fix_gamma, globa
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5 * max(1, np.abs(want).max()))
 
 
-@pytest.mark.parametrize("lanes", [2, 3])
-def test_lanes_give_the_same_bits_with_relu(lanes):
+@pytest.mark.parametrize("count", [2, 3])
+def test_parts_give_the_same_bits_with_relu(count):
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((5, 130, 3), 1)
     whole = BatchNormKernel(op, 130, has_relu=True)
-    assert bits(run([whole], op, TRAINING, inputs, head)) == bits(run(whole.split(lanes), op, TRAINING, inputs, head))
+    assert bits(run([whole], op, TRAINING, inputs, head)) == bits(run(whole.split(count), op, TRAINING, inputs, head))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

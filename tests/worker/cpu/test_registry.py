@@ -7,7 +7,6 @@ import pytest
 
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
-from pushgrad.worker.ops.clip import Clip
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.dropout import Dropout
 from pushgrad.worker.ops.operator import Step
@@ -89,20 +88,6 @@ def test_convolution_without_bias_and_without_the_gradient_of_its_data():
     fast.backward(Step(), [grad], inputs, [out], [None, weight_grad])
     op.backward(Step(), [grad], inputs, [out], [None, plain])
     np.testing.assert_allclose(weight_grad, plain, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("count", [1, 16, 77])
-def test_clip(count):
-    rng = np.random.default_rng(1)
-    op, data = Clip(a_min=-0.75, a_max=1.5), rng.uniform(-3, 3, count).astype(np.float32)
-    data[rng.permutation(count)[: count // 4]] = rng.choice([-0.75, 1.5, np.nan, np.inf, -np.inf], count // 4)
-    grad = rng.choice(np.array([1.5, -2, np.nan, np.inf], np.float32), count)
-    fast = kernel_for([op], [data.shape], [data.shape], np.float32)
-    assert fast is not op
-    with np.errstate(invalid="ignore"):
-        found, expected = (compute(one, Step(), [data], [data.shape], grad) for one in (fast, op))
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_array_equal(found[1][0], expected[1][0])
 
 
 @pytest.mark.parametrize("act_type", ACTIVATIONS)

@@ -8,7 +8,7 @@ import pytest
 
 from pushgrad.common.call_table import Table
 from pushgrad.worker.cpu.sum_rows import add_rows
-from pushgrad.worker.cpu.sums import sum_over, sum_pixels
+from pushgrad.worker.cpu.sums import sum_over, sum_pixels_row
 from pushgrad.worker.cpu.vector_loops import LANES, largest, summed
 
 
@@ -78,13 +78,13 @@ def test_a_mean_is_divided_before_it_is_rounded():
 
 def test_gradients_of_biases():
     planes, out = normal(3, 5, 6, 7), np.empty(5, np.float32)
-    sum_pixels(planes, out)
+    Table([sum_pixels_row(planes, out)]).run()
     np.testing.assert_array_equal(out, planes.sum(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
 
 
 def test_no_rows_sum_to_zero():
     out = np.full(5, np.nan, np.float32)
-    sum_pixels(normal(0, 5, 6), out)
+    Table([sum_pixels_row(normal(0, 5, 6), out)]).run()
     assert (out == 0).all()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import pushgrad as mx
 from pushgrad.worker.execution.buffers import ValueBuffers, last_uses
-from pushgrad.worker.execution.program import Outline
+from pushgrad.worker.execution.outline import Outline
 
 S = mx.sym
 

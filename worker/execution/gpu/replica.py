@@ -16,7 +16,8 @@ from ...cuda.step import COUNTS, CudaStep
 from ...graphs.graph import Graph
 from ...ops.batch_position import BatchPosition
 from ..bound_arrays import Binding, Places
-from ..program import Outline, Program
+from ..outline import Outline
+from ..program import Program
 from .backend import CudaBackend
 
 

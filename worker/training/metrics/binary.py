@@ -24,7 +24,7 @@ class _BinaryMetric(ClassMetric):
     plain = True
 
     def value(self, statistics: Statistics) -> float:
-        """The value from (true positives, false positives, false negatives, true negatives), float64 (4,)."""
+        """The value from (true positives, false positives, false negatives, true negatives)."""
         if not sum(statistics):
             return math.nan
         above, below = self._fraction(*map(float, statistics))

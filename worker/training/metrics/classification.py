@@ -97,6 +97,6 @@ class Perplexity(CrossEntropy):
         super().__init__(eps, name, **options)
 
     def value(self, statistics: Statistics) -> float:
-        """exp(sum of -log probabilities / rows) from these two statistics, an array (2,)."""
+        """exp(sum of -log probabilities / rows) from these two statistics."""
         # math.exp raises OverflowError above 709. NaN stays NaN, as min returns its first argument then.
         return math.exp(min(ratio(statistics), 700.0))

@@ -69,7 +69,7 @@ class RMSE(MSE):
         super().__init__(name, **options)
 
     def value(self, statistics: Statistics) -> float:
-        """sqrt(sum of squares / elements) from these two statistics, an array (2,)."""
+        """sqrt(sum of squares / elements) from these two statistics."""
         return math.sqrt(ratio(statistics))
 
 
@@ -100,7 +100,7 @@ class PearsonCorrelation(_Regression):
         super().__init__(name, **options)
 
     def value(self, statistics: Statistics) -> float:
-        """r from the six sums, an array (6,)."""
+        """r from the six sums."""
         n, x, y, xx, yy, xy = map(float, statistics)
         spread = max(0.0, n * xx - x * x) * max(0.0, n * yy - y * y)  # rounding may make a constant's negative
         return (n * xy - x * y) / math.sqrt(spread) if spread else math.nan
