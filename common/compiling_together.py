@@ -37,7 +37,7 @@ def compile_together(kernels: Sequence[Any], cores: int) -> None:
     left, numbers = os.pipe()
     os.write(numbers, bytes(range(min(len(missing), 256))))  # who reads a number takes that kernel
     os.close(numbers)
-    others = []
+    others: list[int] = []
     with suppress(OSError):  # where the system allows no more processes, or not as much memory as this one has
         while len(others) < count - 1:
             others.append(_forked(left, missing))
