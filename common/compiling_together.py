@@ -37,9 +37,14 @@ def compile_together(kernels: Sequence[Any], cores: int) -> None:
     left, numbers = os.pipe()
     os.write(numbers, bytes(range(min(len(missing), 256))))  # who reads a number takes that kernel
     os.close(numbers)
-    others = [_forked(left, missing) for _ in range(count - 1)]
-    _take(left, missing, os.getppid())
-    os.close(left)
+    others: list[int] = []
+    with suppress(OSError):  # where the system allows no more processes, or not as much memory as this one has
+        while len(others) < count - 1:
+            others.append(_forked(left, missing))
+    try:
+        _take(left, missing, os.getppid())
+    finally:
+        os.close(left)
     for other in others:
         _wait(other)
 

@@ -65,6 +65,26 @@ def test_without_a_folder_nobody_could_find_what_others_compile(monkeypatch):
     compile_together(list(range(COUNT)), 2)
 
 
+def test_where_no_process_can_be_had_this_one_compiles_all(monkeypatch):
+    compiled = []
+
+    class Kernel:
+        def compile(self, signature):
+            compiled.append(self)
+
+    def refuse():
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(compiling_together, "is_cached", lambda kernel: False)
+    monkeypatch.setattr("pushgrad.common.jit.cache_folder", lambda: "somewhere")
+    monkeypatch.setattr(os, "fork", refuse)
+    descriptors = set(os.listdir("/proc/self/fd"))
+    kernels = [Kernel() for _ in range(COUNT)]
+    compile_together(kernels, 2)
+    assert compiled == kernels
+    assert set(os.listdir("/proc/self/fd")) == descriptors
+
+
 def test_a_process_that_hangs_is_ended(monkeypatch):
     monkeypatch.setattr(compiling_together, "PATIENCE", 0.0)
     held, release = os.pipe()

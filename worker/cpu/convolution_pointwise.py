@@ -17,6 +17,7 @@ from .matmul import product_row
 from .plane_lanes import LANES
 from .row_kernel import RowKernel, Stage, shares
 from .sums import sum_pixels_row
+from .tree_sums import rows_over
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -79,9 +80,9 @@ class PointwiseKernel(RowKernel):
             rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
         tree = self.tree_over(len(grad))
         if len(inputs) > 2 and in_grads[2] is not None:
-            rows += tree.rows_of(in_grads[2], lambda begin, end, made: [sum_pixels_row(grad[begin:end], made)])
+            rows += rows_over(tree, in_grads[2], lambda begin, end, made: [sum_pixels_row(grad[begin:end], made)])
         if in_grads[1] is not None:
-            rows += tree.rows_of(in_grads[1], partial(self._weight_rows, inputs[0], grad))
+            rows += rows_over(tree, in_grads[1], partial(self._weight_rows, inputs[0], grad))
         if in_grads[0] is not None:
             for data, weight, out, _ in self._groups(in_grads[0], inputs[1], grad):
                 rows += [product_row(weight.T, g, image) for g, image in zip(out, data, strict=True)]

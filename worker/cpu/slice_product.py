@@ -13,7 +13,7 @@ from .register_tile import leaf_tile
 from .slice_tree import SliceTree
 from .strided_product import MOST_ROWS, PART_A, PART_B, even_part, list_lanes
 from .tile_product import DEPTH, PANELS, ROWS
-from .tree_sums import leaf_at, merge
+from .tree_sums import leaf_at, merge, rows_over
 
 WIDE = LANES * PANELS
 TILE = ROWS * WIDE  # floats
@@ -26,7 +26,7 @@ _tile = leaf_tile(ROWS, PANELS)
 def slice_product_rows(left: Array, right: Array, out: Array, tree: SliceTree) -> list[Row]:
     """Rows that write out (M, K), the sum over slices of left (n, M) transposed @ right (n, K)."""
     if len(tree.leaves) == 1 or tree.rows > DEPTH or tree.levels > LEVELS:
-        return tree.rows_of(out, lambda begin, end, made: [product_row(left[begin:end].T, right[begin:end], made)])
+        return rows_over(tree, out, lambda begin, end, made: [product_row(left[begin:end].T, right[begin:end], made)])
     return [Row(_slice_product, (left, right, out, *out.shape, tree.rows, *tree.arguments(), Room(ROOM)))]
 
 

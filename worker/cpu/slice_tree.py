@@ -7,12 +7,11 @@ term on the right is complete, it is added to the one on the left, a level below
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ...common.call_table import Row
 from ..array import Array, aligned_empty
 
 
@@ -41,22 +40,10 @@ class SliceTree:
 
     def arguments(self, *totals: Array | None) -> tuple[Array | int | None, ...]:
         """For rows of tables: the leaves and their count, then room for the levels above 0 of each total."""
-        return np.array(self.leaves, np.int64), len(self.leaves), *(self._room(total) for total in totals)
+        return np.array(self.leaves, np.int64), len(self.leaves), *(self.room(total) for total in totals)
 
-    def rows_of(self, total: Array, made: Callable[[int, int, Array], Sequence[Row]]) -> list[Row]:
-        """Rows that write the sum over slices; `made(begin, end, target)` gives those that write a slice's gradient."""
-        room = self._room(total)
-        levels = [total] if room is None else [total, *room]
-        rows: list[Row] = []
-        for leaf in self.leaves:
-            rows += made(leaf.begin, leaf.end, levels[leaf.level])
-            if leaf.merges:
-                from .tree_sums import merge_row
-
-                rows.append(merge_row(total, room, leaf.level, leaf.merges))
-        return rows
-
-    def _room(self, total: Array | None) -> Array | None:
+    def room(self, total: Array | None) -> Array | None:
+        """Memory for the levels above 0 of a total; None if there is none, or only one slice."""
         return None if total is None or self.levels == 1 else aligned_empty((self.levels - 1, *total.shape))
 
 

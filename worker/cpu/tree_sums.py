@@ -1,17 +1,26 @@
-"""The compiled functions of slice_tree.py: importing them imports numba."""
+"""Sums over a slice_tree.py in kernels: importing this imports numba."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .slice_tree import Leaf
+from .slice_tree import Leaf, SliceTree
 
 
-def merge_row(total: Array, room: Array | None, level: int, merges: int) -> Row:
-    """A row that adds what is at `level` downwards."""
-    return Row(_merge, (total, room, total.size, level, merges))
+def rows_over(tree: SliceTree, total: Array, made: Callable[[int, int, Array], Sequence[Row]]) -> list[Row]:
+    """Rows that write the sum over slices; `made(begin, end, target)` gives those that write a slice's gradient."""
+    room = tree.room(total)
+    levels = [total] if room is None else [total, *room]
+    rows: list[Row] = []
+    for leaf in tree.leaves:
+        rows += made(leaf.begin, leaf.end, levels[leaf.level])
+        if leaf.merges:
+            rows.append(Row(_merge, (total, room, total.size, leaf.level, leaf.merges)))
+    return rows
 
 
 @kernel
@@ -39,6 +48,6 @@ def merge(total: int, room: int, size: int, level: int, merges: int) -> None:
 
 @kernel
 def _merge(at: int) -> int:
-    """The row of `merge_row`."""
+    """Add what is at a level downwards: `merge` as a row."""
     merge(integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3), integer(at, 4))
     return 0
