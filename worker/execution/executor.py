@@ -8,6 +8,7 @@ any in the graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -57,7 +58,7 @@ class Executor(BaseExecutor):
         default as many as the work is worth. Raises GraphError or ShapeError if the graph cannot be laid out.
         """
         super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
-        self._binding = binding
+        self._binding, self._wanted = binding, threads
         if slices and len(slices) > 1:
             self.slices = self._usable(list(slices))
         self._outline = Outline(symbol, binding.gradients, binding.dtype)
@@ -78,10 +79,6 @@ class Executor(BaseExecutor):
         self._dealt_out = self._deal([one for one in groups if not one.is_empty])
         self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
         self._tables: dict[str, TableWalk] = {}
-        # Backward would want what forward's kernels keep for it.
-        alone = len(self._programs) == 1 and self._meeting is None and not binding.gradients
-        work = graph_work(symbol.nodes(), binding.shapes)
-        self._shared = SharedForward.of(self._programs[0], work, threads or thread_count()) if alone else None
 
     @classmethod
     def simple_bind(
@@ -140,12 +137,24 @@ class Executor(BaseExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
-        if self._shared is not None and not recorder.on:  # a profile wants the time of whole calls
+        if not recorder.on and self._shared is not None:  # a profile wants the time of whole calls
             self._shared.run()
         elif self._walks_tables():
             self._table_walk("forward", Program.rows_of_forward).run()
         else:
             self._slice_threads.forward()
+
+    @cached_property
+    def _shared(self) -> SharedForward | None:
+        """Forward on threads that share out the work of calls, where there is a single slice; None if one thread does.
+
+        It is made for the first forward: nobody else waits for what has to be compiled.
+        """
+        # Backward would want what forward's kernels keep for it.
+        if len(self._programs) != 1 or self._meeting is not None or self._binding.gradients:
+            return None
+        work = graph_work(self.symbol.nodes(), self._binding.shapes)
+        return SharedForward.of(self._programs[0], work, self._wanted or thread_count())
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
