@@ -91,15 +91,15 @@ class Table:
             place = self._walk(self._calls, place + 1)
 
 
-def tables(rows: Sequence[Sequence[Row]], cores: int) -> list[Table]:
-    """A table of each of several threads' rows; what has to be compiled first is compiled on so many cores."""
+def tables(rows: Sequence[Sequence[Row]], cores: int, memory: WorkingMemory | None = None) -> list[Table]:
+    """Several tables at once; what has to be compiled for them is compiled on so many cores."""
     from .compiling_together import compile_together
 
     functions = [row.function for own in rows for row in own if row.function]
     for function in functions:
         expect(function)
     compile_together(functions, cores)
-    return [Table(own) for own in rows]
+    return [Table(own, memory) for own in rows]
 
 
 def _packed(argument: Any, room: int) -> int:

@@ -44,7 +44,7 @@ class Call:
     finished: list[str] = field(default_factory=list)  # arguments whose gradient is then final
     backend: Backend = HOST
     memory: WorkingMemory = field(default_factory=WorkingMemory)  # of calls that never run at the same time
-    _tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
+    tables: dict[str, Table] = field(default_factory=dict)  # by pass, where it runs apart from a program's table
 
     def __post_init__(self) -> None:
         """Say whose kernels will have to be compiled."""
@@ -130,9 +130,16 @@ class Call:
         return self.kernel.backward_rows(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
 
     def _table(self, which: str, step: Step, rows: Callable[[Step], Sequence[Row]]) -> Table:
-        if which not in self._tables:
-            self._tables[which] = Table(rows(step), self.memory)
-        return self._tables[which]
+        if which not in self.tables:
+            self.tables[which] = Table(rows(step), self.memory)
+        return self.tables[which]
+
+    def missing_tables(self, step: Step) -> dict[str, Sequence[Row]]:
+        """The rows of passes that run apart and have no table yet, by pass."""
+        if self.is_alias or not self.is_compiled:
+            return {}
+        passes = {"forward": self._forward_rows} | ({"backward": self._backward_rows} if self.in_grads else {})
+        return {name: rows(step) for name, rows in passes.items() if name not in self.tables}
 
     def enter(self, step: Step, counts: Mapping[int, float]) -> None:
         """Tell `step` which node is about to run, and by what its loss divides (1 for all other operators)."""

@@ -79,6 +79,7 @@ class Executor(BaseExecutor):
         self._dealt_out = self._deal([one for one in groups if not one.is_empty])
         self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
         self._tables: dict[str, TableWalk] = {}
+        self._has_calls = False
 
     @classmethod
     def simple_bind(
@@ -142,6 +143,7 @@ class Executor(BaseExecutor):
         elif self._walks_tables():
             self._table_walk("forward", Program.rows_of_forward).run()
         else:
+            self._lay_out_calls()
             self._slice_threads.forward()
 
     @cached_property
@@ -176,6 +178,7 @@ class Executor(BaseExecutor):
         if self._walks_tables():
             self._table_walk("step", lambda program: program.rows(self._sums.rows)).run()
             return
+        self._lay_out_calls()
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
     def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:
@@ -185,6 +188,13 @@ class Executor(BaseExecutor):
     def _walks_tables(self) -> bool:
         """Whether passes go through compiled tables of calls; a profile wants every call's time instead."""
         return self._walks and not recorder.on
+
+    def _lay_out_calls(self) -> None:
+        """Before the first pass in which calls run one by one."""
+        if not self._has_calls:
+            self._has_calls = True
+            for program in self._programs:
+                program.lay_out_calls(thread_count())
 
     def _table_walk(self, name: str, rows: Callable[[Program], list[Row]]) -> TableWalk:
         """The tables of that name, which are made of these rows of each program when they are first needed."""

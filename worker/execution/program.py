@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ...common.call_table import Row, WorkingMemory, in_python
+from ...common.call_table import Row, WorkingMemory, in_python, tables
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
@@ -56,6 +56,14 @@ class Program:
         self._place_heads(outputs)
         self.calls = self._lay_out_forward()
         self._lay_out_backward(gradients)
+
+    def lay_out_calls(self, cores: int) -> None:
+        """Make the tables of calls that run one by one, all at once: what they compile is compiled on so many cores."""
+        calls = [call for call in self.calls if call is not None]
+        missing = [(call, *one) for call in calls for one in call.missing_tables(self.step).items()]
+        made = tables([rows for _, _, rows in missing], cores, self._memory)
+        for (call, name, _), table in zip(missing, made, strict=True):
+            call.tables[name] = table
 
     def forward(self, first: int = 0, last: int | None = None) -> None:
         """Run calls `first` to `last` (excluded), by default all; once the last call has run, the outputs are there."""
