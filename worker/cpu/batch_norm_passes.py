@@ -92,9 +92,10 @@ def forward(
     The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
     what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
-    if data.size == 0:
-        return
     mean, var, inverse = state
+    if data.size == 0:
+        inverse[:] = 1 / np.sqrt(var + eps)
+        return
     table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
     # While the statistics of a block are computed, the processor need not wait for those of any single channel.
