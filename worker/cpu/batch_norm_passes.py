@@ -91,9 +91,10 @@ def forward(
     The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
     what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
-    if data.size == 0:
-        return
     mean, var, inverse = state
+    if data.size == 0:
+        inverse[:] = 1 / np.sqrt(var + eps)
+        return
     table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
     # All statistics of a block before its output: else the processor would wait for those of each channel in turn.

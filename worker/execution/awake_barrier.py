@@ -38,8 +38,3 @@ class AwakeBarrier:
         with self._changed:
             self._broken = True
             self._changed.notify_all()
-
-    def reset(self) -> None:
-        """Begin anew, while nobody waits."""
-        with self._changed:
-            self._arrived, self._broken = 0, False

@@ -51,10 +51,10 @@ class SliceThreads:
         """Forward, then backward; each thread goes on to backward as soon as it can."""
         self._run(partial(self._both, head_grads, finished))
 
-    def _both(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
+    def _both(self, head_grads: HeadGrads, finished: Finished, barrier: AwakeBarrier, thread: int) -> None:
         if self._meeting is not None:
-            self._forward(thread)
-            self._backward(head_grads, finished, thread)
+            self._forward(barrier, thread)
+            self._backward(head_grads, finished, barrier, thread)
             return
         # `head_grads` goes on with the slices of later threads, so the lengths differ.
         for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
@@ -62,40 +62,45 @@ class SliceThreads:
             program.begin_backward(heads, finished)
             program.backward(finished)
 
-    def _forward(self, thread: int) -> None:
+    def _forward(self, barrier: AwakeBarrier, thread: int) -> None:
         for first, meets in self._stretches:
             for program in self._programs[thread]:
                 program.forward(first, meets)
             if self._meeting is not None and meets is not None:
-                self._barrier.wait()  # until all slices have written their rows of what the node reads
+                barrier.wait()  # until all slices have written their rows of what the node reads
                 self._meeting.forward(meets, thread)
-                self._barrier.wait()  # until all parts of its output are there: slices read rows that others computed
+                barrier.wait()  # until all parts of its output are there: slices read rows that others computed
 
-    def _backward(self, head_grads: HeadGrads, finished: Finished, thread: int) -> None:
+    def _backward(self, head_grads: HeadGrads, finished: Finished, barrier: AwakeBarrier, thread: int) -> None:
         if self._meeting is not None and thread == 0:
             self._meeting.begin_backward(finished)
         for program, heads in zip(self._programs[thread], head_grads[self._first[thread] :], strict=False):
             program.begin_backward(heads, finished)
         for first, meets in reversed(self._stretches):
             if self._meeting is not None and meets is not None:
-                self._meet_backward(self._meeting, meets, thread, finished)
+                self._meet_backward(self._meeting, meets, thread, finished, barrier)
             for program in self._programs[thread]:
                 program.backward(finished, first, meets)
 
-    def _meet_backward(self, meeting: Meeting, number: int, thread: int, finished: Finished) -> None:
-        self._barrier.wait()  # until all slices have written their rows of the gradients of the node's outputs
+    def _meet_backward(
+        self, meeting: Meeting, number: int, thread: int, finished: Finished, barrier: AwakeBarrier
+    ) -> None:
+        barrier.wait()  # until all slices have written their rows of the gradients of the node's outputs
         meeting.backward(number, thread)
-        self._barrier.wait()  # until all parts of the gradients of its inputs are there
+        barrier.wait()  # until all parts of the gradients of its inputs are there
         if thread == 0:
             meeting.add_up(number, finished)
         # While the first thread adds to gradients that slices read next, the others have to wait. If it only announces
         # arguments' gradients, which no slice touches, they go on.
         if meeting.adds(number):
-            self._barrier.wait()
+            barrier.wait()
 
-    def _run(self, work: Callable[[int], None]) -> None:
-        self._barrier.reset()  # the last run may have left it broken by an error
-        shared_threads().run([partial(self._guarded, partial(work, thread)) for thread in range(self.count)])
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        guarded(work, self._barrier.abort)
+    def _run(self, work: Callable[[AwakeBarrier, int], None]) -> None:
+        barrier = self._barrier
+        tasks = [partial(guarded, partial(work, barrier, thread), barrier.abort) for thread in range(self.count)]
+        try:
+            shared_threads().run(tasks)
+        except BaseException:  # Ctrl-C, say, before this thread has begun: others may wait for it
+            barrier.abort()
+            self._barrier = AwakeBarrier(self.count)  # they may come to theirs only later, so the next run has another
+            raise

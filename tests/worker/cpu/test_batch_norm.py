@@ -126,6 +126,13 @@ def test_a_large_mean_and_a_constant_channel():
     assert (out[:, 1] == 0.5).all()
 
 
+def test_the_deviation_of_an_empty_batch_is_that_of_the_averages():
+    op, (inputs, head) = BatchNorm(output_mean_var=True), arrays((0, 3, 2), 1)
+    found, expected = (run([worker], op, TRAINING, inputs, head) for worker in (BatchNormKernel(op, 3), op))
+    for got, want in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_an_empty_batch_and_nan():
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((0, 3, 2), 1)

@@ -43,7 +43,7 @@ def test_who_waits_longer_than_it_stays_awake_is_woken():
     other.join()
 
 
-def test_aborting_releases_all_and_reset_begins_anew():
+def test_aborting_releases_all_who_wait_and_who_come():
     barrier, released = AwakeBarrier(THREADS), []
 
     def work(number):
@@ -56,8 +56,8 @@ def test_aborting_releases_all_and_reset_begins_anew():
 
     run_all(work)
     assert len(released) == THREADS - 1
-    barrier.reset()
-    run_all(lambda number: barrier.wait())
+    with pytest.raises(BrokenBarrierError):
+        barrier.wait()
 
 
 def test_one_party_never_waits():

@@ -8,6 +8,9 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
+from pushgrad.worker.compute_threads import Inbox
+from pushgrad.worker.execution import executor as module
+from pushgrad.worker.execution.awake_barrier import AwakeBarrier
 from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
 from pushgrad.worker.ops.operator import Step
@@ -162,6 +165,27 @@ def test_an_error_in_one_slice_ends_the_step_and_not_the_executor(monkeypatch):
     executor.arg_dict["softmax_label"][-1] = 2
     executor.forward_backward()
     assert np.isfinite(executor.outputs[0]).all()
+
+
+def test_a_thread_that_an_interrupted_step_has_left_waiting_takes_no_part_in_the_next(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(module, "WORK_OF_ONE", 0)
+    executor, expected = bound(slices=2), results(bound(slices=2))
+    put, wait, waiting = Inbox.put, AwakeBarrier.wait, threading.Event()
+
+    def interrupted(inbox, job):
+        put(inbox, job)
+        if job is not None:
+            waiting.wait(10)  # until the thread is about to wait for this one, which has not begun
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AwakeBarrier, "wait", lambda barrier: (waiting.set(), wait(barrier))[1])
+        patch.setattr(Inbox, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            executor.forward_backward()
+    for name, array in results(executor).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 def test_a_state_is_not_cut_where_its_length_is_the_batch():
