@@ -54,7 +54,7 @@ def test_the_example(tmp_path, monkeypatch):
     assert sum(re.match(r"w0 \| \[10\] Train-accuracy=0\.9", line) is not None for line in lines) == 1
     assert lines[0].startswith("launch | job ") and lines[-1].startswith("launch | done in ")
     (table,) = (output.data for output in trained if output.output_type == "display_data")
-    assert re.search(r">w1<.*?>done<.*?>10<", table["text/html"]) and "accuracy=0.9" in table["text/plain"]
+    assert re.search(r">w1<.*?>done<.*?>10/10<", table["text/html"]) and "accuracy=0.9" in table["text/plain"]
     assert float(trained[-1].data["text/plain"]) > 0.9
     assert "(16, 2)" in looked[0].text
     assert looked[-1].data["text/plain"] == "True", "both workers have the same weights"

@@ -172,7 +172,7 @@ class Trainer:
             raise DataError(f"the iterator has no batch in epoch {epoch + 1}")
         return self._batch
 
-    def _report(self, epoch: int, count: int, train: Callable[[], dict[str, float]], evaluated: bool = False) -> None:
+    def _report(self, epoch: int, count: int, train: Callable[[], dict[str, float]], at_once: bool = False) -> None:
         """Tell the launcher about step `count` (from 1) of the epoch; the speed is the mean since the fit began.
 
         `train` says what the metric is so far, and is seldom asked: on GPUs its value must be waited for.
@@ -188,7 +188,7 @@ class Trainer:
             steps=self._pace.steps or 0,
             seconds_left=self._pace.left or 0.0,
             metric=lambda: _brief(train() | {f"Validation-{name}": it for name, it in self._validation.items()}),
-            at_once=evaluated,
+            at_once=at_once,
         )
 
     def _end_of_epoch(self, epoch: int, count: int, began: float, callbacks: FitCallbacks) -> bool:
@@ -201,8 +201,9 @@ class Trainer:
         if callbacks.evaluation is not None:
             self._bar.evaluates(self._shown)
         validation = self._validation = self._validate(callbacks)
-        if validation:
-            self._report(epoch, count, lambda: train, evaluated=True)
+        # A short training is over before the launcher would hear of it.
+        if validation or epoch + 1 == self._pace.epochs.stop:
+            self._report(epoch, count, lambda: train, at_once=True)
         if callbacks.verbose and self.session.rank == 0:
             for kind, values in (("Train", train), ("Validation", validation)):
                 for name, value in values.items():
