@@ -149,7 +149,8 @@ def test_launch_starts_a_loop_again_and_its_lines_come_once(loop):
     code, found, job = loop((2, 2), snapshot="5steps", kill=17, victim=1, restarts=1)
     assert code == 0, job.text
     assert {rank: one[1:] for rank, one in found.items()} == {rank: (alone[0][1], drawn(rank, 24)) for rank in range(2)}
-    assert "of its loop over mx.kv, as generation 2" in job.text
+    # The death may come before the launcher has heard of the first snapshot, which the workers find all the same.
+    assert re.search("(of its loop over mx.kv|as there is no snapshot yet), as generation 2", job.text), job.text
     assert [job.text.count(f"step {rank} {step}\n") for rank in range(2) for step in range(24)] == [1] * 48
 
 
