@@ -45,7 +45,7 @@ store.init("a", np.zeros(2, np.float32))
 store.push("a", np.ones(2, np.float32))
 out = np.zeros(2, np.float32)
 store.pull("a", out)
-print("sum", out, "of", store.num_workers, flush=True)
+print(f"sum {out} of {store.num_workers}", flush=True)
 """
 # What dmlc-core's tracker does (dmlc_tracker/tracker.py and the modules beside it by name of the cluster): it starts
 # the scheduler itself, and by the same command the others.
