@@ -66,7 +66,13 @@ def drawable(_context, _option, path):
 
 
 @click.command()
-@click.option("--data", type=click.Path(exists=True, file_okay=False), default=EMBEDDED, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False),
+    default=EMBEDDED,
+    show_default=True,
+    help="A folder with MNIST's idx files, or train.csv and test.csv from Kaggle.",
+)
 @click.option("--network", type=click.Choice(["lenet", "mlp"]), default="lenet", show_default=True)
 @click.option("--num-epochs", default=5, show_default=True)
 @click.option("--batch-size", default=100, show_default=True, help="Examples per step over the whole job.")

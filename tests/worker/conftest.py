@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pushgrad as mx
 from pushgrad.worker.array import Array, Arrays
 from pushgrad.worker.execution import executor
+from pushgrad.worker.ops.custom_prop import PROPS
 from pushgrad.worker.ops.operator import Operator, Step
 
 Loss = Callable[[Arrays, Arrays], float]
@@ -22,6 +24,26 @@ _spec.loader.exec_module(gpu_fakes)
 def fake_machine():
     """Makes machines with and without what GPUs need: see gpu_fakes.py."""
     return gpu_fakes.FakeMachine
+
+
+@pytest.fixture
+def register():
+    """Registers an operator whose forward is that function of its input."""
+    before = dict(PROPS)
+
+    def make(name, function):
+        class Op(mx.operator.CustomOp):
+            def forward(self, is_train, req, in_data, out_data, aux):
+                self.assign(out_data[0], req[0], function(in_data[0]))
+
+        @mx.operator.register(name)
+        class Prop(mx.operator.CustomOpProp):
+            def create_operator(self, ctx, in_shapes, in_dtypes):
+                return Op()
+
+    yield make
+    PROPS.clear()
+    PROPS.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import pushgrad as mx
 from pushgrad.worker.compute_threads import ComputeThreads
-from pushgrad.worker.ops.custom_prop import PROPS
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -29,26 +28,6 @@ def layer(name):
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-
-
-@pytest.fixture
-def register():
-    """Registers an operator whose forward is that function of its input."""
-    before = dict(PROPS)
-
-    def make(name, function):
-        class Op(mx.operator.CustomOp):
-            def forward(self, is_train, req, in_data, out_data, aux):
-                self.assign(out_data[0], req[0], function(in_data[0]))
-
-        @mx.operator.register(name)
-        class Prop(mx.operator.CustomOpProp):
-            def create_operator(self, ctx, in_shapes, in_dtypes):
-                return Op()
-
-    yield make
-    PROPS.clear()
-    PROPS.update(before)
 
 
 def in_a_thread(function):

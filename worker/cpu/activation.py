@@ -13,7 +13,7 @@ import numpy as np
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients
+from ..array import Array, Arrays, Gradients, aligned_empty
 from ..ops.operator import Step
 from . import elementwise, functions
 from .row_kernel import ElementwiseKernel
@@ -48,6 +48,17 @@ def activation_row(act_type: str, data: Array, out: Array) -> Row:
 def slope_row(act_type: str, out: Array, grad: Array, result: Array) -> Row:
     """result = grad * f'(x), from out = f(x), as a row of a table of calls; arrays of one shape, in C order."""
     return Row(_SLOPE_ROWS[act_type], (out, grad, result, out.size))
+
+
+def before_activation(act_type: str | None, out: Array, grad: Array) -> tuple[Array, list[Row]]:
+    """The gradient of what an activation was given, and the rows that write it from `grad`, that of its output `out`.
+
+    Without an activation it is `grad` itself.
+    """
+    if not act_type:
+        return grad, []
+    given = aligned_empty(grad.shape)
+    return given, [slope_row(act_type, out, grad, given)]
 
 
 def slope_function(act_type: str) -> Any:

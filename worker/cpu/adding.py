@@ -7,7 +7,7 @@ from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Arrays, Gradients
 from ..ops.operator import Step
-from .panels import copy_line
+from .copying import copy_row
 from .row_kernel import ElementwiseKernel
 from .vector_loops import mapped
 
@@ -23,7 +23,7 @@ class AddKernel(ElementwiseKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write dy to both gradients."""
-        return [Row(_copy, (out_grads[0], grad, grad.size)) for grad in in_grads if grad is not None]
+        return [copy_row(out_grads[0], grad) for grad in in_grads if grad is not None]
 
 
 _map_add = mapped(lambda x, y: x + y)
@@ -32,10 +32,4 @@ _map_add = mapped(lambda x, y: x + y)
 @kernel
 def _add(at: int) -> int:
     _map_add((integer(at, 0), integer(at, 1)), (), integer(at, 2), integer(at, 3))
-    return 0
-
-
-@kernel
-def _copy(at: int) -> int:
-    copy_line(integer(at, 0), integer(at, 1), integer(at, 2))
     return 0

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
+from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
-from .activation import activation_row, slope_row
+from .activation import activation_row, before_activation
 from .matmul import product_row
 from .plane_lanes import LANES
 from .row_kernel import RowKernel, Stage, shares
@@ -74,10 +74,7 @@ class PointwiseKernel(RowKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad, rows = out_grads[0], []
-        if self.act_type:
-            grad = aligned_empty(grad.shape)
-            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        grad, rows = before_activation(self.act_type, outputs[0], out_grads[0])
         tree = self.tree_over(len(grad))
         if len(inputs) > 2 and in_grads[2] is not None:
             rows += rows_over(tree, in_grads[2], lambda begin, end, made: [sum_pixels_row(grad[begin:end], made)])

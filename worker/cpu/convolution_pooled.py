@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row
 from ..array import Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
-from .activation import activation_row, slope_row
+from .activation import activation_row, before_activation
 from .convolution_direct import DirectKernel
 from .pooling import PoolKernel
 from .row_kernel import RowKernel
@@ -52,10 +52,7 @@ class PooledConvolutionKernel(RowKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad, rows = out_grads[0], []
-        if self.act_type:
-            grad = aligned_empty(grad.shape)
-            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        grad, rows = before_activation(self.act_type, outputs[0], out_grads[0])
         # PoolKernel goes by its winners and does not read the convolved numbers: their array takes their gradient.
         rows += self.pooling.backward_rows(step, [grad], [self.convolved], outputs, [self.convolved])
         return rows + self.convolution.backward_rows(step, [self.convolved], inputs, [], in_grads)

@@ -15,7 +15,7 @@ from ...common.call_table import Row
 from ...common.compiled_calls import address_of
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
-from .activation import activation_row, slope_row
+from .activation import activation_row, before_activation
 from .depthwise_correlation import CORRELATIONS, correlate_planes, correlation_for
 from .depthwise_data_gradient import strided_data_gradient, turn
 from .depthwise_frame import floats
@@ -88,10 +88,7 @@ class DepthwiseKernel(RowKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad, rows = out_grads[0], []
-        if self.act_type:
-            grad = aligned_empty(grad.shape)
-            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        grad, rows = before_activation(self.act_type, outputs[0], out_grads[0])
         if len(inputs) > 2 and in_grads[2] is not None:
             rows.append(sum_pixels_row(grad, in_grads[2]))
         if in_grads[1] is not None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line, matrix
 from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients, aligned_empty, aligned_zeros
+from ..array import Array, Arrays, Gradients, aligned_zeros
 from ..ops.operator import Step
-from .activation import activation_row, slope_row
+from .activation import activation_row, before_activation
+from .copying import copy_row
 from .matmul import product_row
-from .panels import copy_line
 from .plane_lanes import LANES, padded
 from .row_kernel import RowKernel, Stage, shares
 from .slice_product import slice_product_rows
@@ -45,7 +45,7 @@ class FullyConnectedKernel(RowKernel):
         is_relu, rows, first = self.act_type == "relu", [], None
         if not self.op.no_bias:
             first = aligned_zeros((padded(len(weight)),))  # the bias, to whole panels
-            rows.append(Row(_copy, (inputs[2][columns], first, len(weight))))
+            rows.append(copy_row(inputs[2][columns], first))
         data = inputs[0].reshape(-1, weight.shape[1])
         rows.append(product_row(data, weight.T, out, first, is_relu))
         if self.act_type and not is_relu:
@@ -57,10 +57,8 @@ class FullyConnectedKernel(RowKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        grad, weight, rows = out_grads[0], inputs[1], []
-        if self.act_type:
-            grad = aligned_empty(grad.shape)
-            rows.append(slope_row(self.act_type, outputs[0], out_grads[0], grad))
+        weight = inputs[1]
+        grad, rows = before_activation(self.act_type, outputs[0], out_grads[0])
         grad, data = grad.reshape(-1, len(weight)), inputs[0].reshape(-1, weight.shape[1])
         tree = self.tree_over(len(grad))
         if in_grads[1] is not None:
@@ -70,13 +68,6 @@ class FullyConnectedKernel(RowKernel):
         if in_grads[0] is not None:
             rows.append(product_row(grad, weight, in_grads[0].reshape(data.shape)))
         return rows
-
-
-@kernel
-def _copy(at: int) -> int:
-    """target (n,) = source (n,)."""
-    copy_line(integer(at, 0), integer(at, 1), integer(at, 2))
-    return 0
 
 
 @kernel

@@ -91,47 +91,54 @@ def _inside(b: int, pad: int, width: int, stride: int, pitch: int) -> tuple[int,
 
 
 @kernel
+def _places(layout: Layout, a: int, b: int) -> tuple[int, int, int, int]:
+    """Where the pixels of phase (a, b) begin, in its plane and in all phases, and how many lines and columns there are
+    of them; places count floats.
+    """
+    stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
+    low, high, first = _inside(b, pad_w, width, stride_w, pitch)
+    top, bottom, y = _inside(a, pad_h, height, stride_h, rows)
+    return y * width + first, ((a * stride_w + b) * rows + top) * pitch + low, bottom - top, high - low
+
+
+@kernel
 def deal(plane: int, phases: int, layout: Layout) -> None:
     """Copy a plane to its phases, both by their addresses; what lies in the border is left as it is."""
-    stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad_w, width, stride_w, pitch)
-        for a in range(stride_h):
-            top, bottom, y = _inside(a, pad_h, height, stride_h, rows)
-            source, down = plane + 4 * (y * width + first), stride_h * width
-            target = phases + 4 * (((a * stride_w + b) * rows + top) * pitch + low)
-            if high == low:
-                continue
-            if stride_w == 1:
-                copy_lines(source, down, target, pitch, bottom - top, high - low)
-            elif stride_w == 2:
-                take_lines(source, down, target, pitch, bottom - top, high - low)
-            else:
-                for row in range(bottom - top):
-                    for j in range(high - low):
-                        write(target + 4 * (row * pitch + j), read(source + 4 * (row * down + j * stride_w)))
+    stride_h, stride_w, _, pitch, _, _, _, width, _, _ = layout
+    down = stride_h * width
+    for phase in range(stride_h * stride_w):
+        begin, place, lines, columns = _places(layout, phase // stride_w, phase % stride_w)
+        source, target = plane + 4 * begin, phases + 4 * place
+        if columns == 0:
+            continue
+        if stride_w == 1:
+            copy_lines(source, down, target, pitch, lines, columns)
+        elif stride_w == 2:
+            take_lines(source, down, target, pitch, lines, columns)
+        else:
+            for row in range(lines):
+                for j in range(columns):
+                    write(target + 4 * (row * pitch + j), read(source + 4 * (row * down + j * stride_w)))
 
 
 @kernel
 def collect(phases: int, plane: int, layout: Layout) -> None:
     """The way back: write every pixel of a plane, zero where no window reaches."""
     stride_h, stride_w, rows, pitch, pad_h, pad_w, height, width, _, _ = layout
+    down = stride_h * width
     # With a stride the last windows may end before the plane does: those pixels have no place in the phases.
     if rows * stride_h - pad_h < height or pitch * stride_w - pad_w < width:
         line(plane, height * width)[:] = 0
-    for b in range(stride_w):
-        low, high, first = _inside(b, pad_w, width, stride_w, pitch)
-        for a in range(stride_h):
-            top, bottom, y = _inside(a, pad_h, height, stride_h, rows)
-            source = phases + 4 * (((a * stride_w + b) * rows + top) * pitch + low)
-            target, down = plane + 4 * (y * width + first), stride_h * width
-            if high == low:
-                continue
-            if stride_w == 1:
-                copy_lines(source, pitch, target, down, bottom - top, high - low)
-            elif stride_w == 2:
-                put_lines(source, pitch, target, down, bottom - top, high - low)
-            else:
-                for row in range(bottom - top):
-                    for j in range(high - low):
-                        write(target + 4 * (row * down + j * stride_w), read(source + 4 * (row * pitch + j)))
+    for phase in range(stride_h * stride_w):
+        begin, place, lines, columns = _places(layout, phase // stride_w, phase % stride_w)
+        source, target = phases + 4 * place, plane + 4 * begin
+        if columns == 0:
+            continue
+        if stride_w == 1:
+            copy_lines(source, pitch, target, down, lines, columns)
+        elif stride_w == 2:
+            put_lines(source, pitch, target, down, lines, columns)
+        else:
+            for row in range(lines):
+                for j in range(columns):
+                    write(target + 4 * (row * down + j * stride_w), read(source + 4 * (row * pitch + j)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 from ...common.call_table import Row
@@ -26,7 +25,7 @@ from .outline import Outline
 from .program import Program
 from .reshaped_arrays import reshaped
 from .shared_forward import SharedForward
-from .slice_groups import SliceGroup, can_join, group_slices
+from .slice_groups import SliceGroup, can_join, deal_out, group_slices
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
 from .table_walk import TableWalk
@@ -76,10 +75,9 @@ class Executor(BaseExecutor):
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
-        self._dealt_out = self._deal([one for one in groups if not one.is_empty])
+        self._dealt_out = deal_out(groups, self._programs, self.threads)
         self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
         self._tables: dict[str, TableWalk] = {}
-        self._has_calls = False
 
     @classmethod
     def simple_bind(
@@ -143,7 +141,6 @@ class Executor(BaseExecutor):
         elif self._walks_tables():
             self._table_walk("forward", Program.rows_of_forward).run()
         else:
-            self._lay_out_calls()
             self._slice_threads.forward()
 
     @cached_property
@@ -178,7 +175,6 @@ class Executor(BaseExecutor):
         if self._walks_tables():
             self._table_walk("step", lambda program: program.rows(self._sums.rows)).run()
             return
-        self._lay_out_calls()
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
     def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:
@@ -188,13 +184,6 @@ class Executor(BaseExecutor):
     def _walks_tables(self) -> bool:
         """Whether passes go through compiled tables of calls; a profile wants every call's time instead."""
         return self._walks and not recorder.on
-
-    def _lay_out_calls(self) -> None:
-        """Before the first pass in which calls run one by one."""
-        if not self._has_calls:
-            self._has_calls = True
-            for program in self._programs:
-                program.lay_out_calls(thread_count())
 
     def _table_walk(self, name: str, rows: Callable[[Program], list[Row]]) -> TableWalk:
         """The tables of that name, which are made of these rows of each program when they are first needed."""
@@ -243,13 +232,6 @@ class Executor(BaseExecutor):
         variables = self._binding.variables(None)
         shapes, sums = self._binding.shapes, self._sums.whole
         return Meeting(self._outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
-
-    def _deal(self, groups: Sequence[SliceGroup]) -> list[list[Program]]:
-        """The programs of each thread: those of its share of the slices."""
-        begins = [0, *accumulate(len(group.slices) for group in groups)]
-        pairs = list(zip(begins, self._programs, strict=False))
-        shares = [share(self._live, thread, self.threads) for thread in range(self.threads)]
-        return [[program for begin, program in pairs if first <= begin < last] for first, last in shares]
 
     def _compile(self, index: int, group: SliceGroup) -> Program:
         rows = group.rows

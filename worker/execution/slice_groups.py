@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
+from typing import TypeVar
 
 from ...common.slices import share
 from ..array import Rows
@@ -18,6 +19,8 @@ from ..cpu.slice_tree import SliceTree
 from ..graphs.node import Entry, Node
 from .batch_cuts import BatchCuts
 from .outline import Outline
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,14 @@ def _within(wanted: tuple[int, int], first: int, last: int) -> Iterator[tuple[in
         middle = first + (last - first) // 2
         yield from _within(wanted, first, middle)
         yield from _within(wanted, middle, last)
+
+
+def deal_out(groups: Sequence[SliceGroup], items: Sequence[T], threads: int) -> list[list[T]]:
+    """Of `items`, one for each group that has rows, those of each thread: of its share of the slices."""
+    live = [len(group.slices) for group in groups if not group.is_empty]
+    pairs = list(zip([0, *accumulate(live)], items, strict=False))
+    shares = [share(sum(live), thread, threads) for thread in range(threads)]
+    return [[item for begin, item in pairs if first <= begin < last] for first, last in shares]
 
 
 def sums_of_groups(groups: Sequence[SliceGroup]) -> list[tuple[int, int]]:

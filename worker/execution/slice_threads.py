@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from ..array import Gradients
-from ..compute_threads import shared_threads
+from ..compute_threads import shared_threads, thread_count
 from .awake_barrier import AwakeBarrier
 from .guarded_work import guarded
 from .program import Program
@@ -38,9 +38,11 @@ class SliceThreads:
         self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
         self._barrier = AwakeBarrier(self.count)
+        self._has_calls = False
 
     def forward(self) -> None:
         """Compute every output of every program."""
+        self._lay_out_calls()
         self._run(self._forward)
 
     def backward(self, head_grads: HeadGrads, finished: Finished) -> None:
@@ -49,7 +51,15 @@ class SliceThreads:
 
     def forward_backward(self, head_grads: HeadGrads, finished: Finished) -> None:
         """Forward, then backward; each thread goes on to backward as soon as it can."""
+        self._lay_out_calls()
         self._run(partial(self._both, head_grads, finished))
+
+    def _lay_out_calls(self) -> None:
+        """Before the first pass: several cores compile what calls need, which else compile it one by one."""
+        if not self._has_calls:
+            self._has_calls = True
+            for program in chain.from_iterable(self._programs):
+                program.lay_out_calls(thread_count())
 
     def _both(self, head_grads: HeadGrads, finished: Finished, barrier: AwakeBarrier, thread: int) -> None:
         if self._meeting is not None:

@@ -56,7 +56,12 @@ class Windows:
             )
         for extent, p, span in zip(data[2:], self.pad, self.span(), strict=True):
             if extent and extent + 2 * p < span:  # an extent of 0 is unknown
-                raise ShapeError(f"{operator}: data", expected=f"extents of at least {span} with padding", got=data)
+                raise ShapeError(
+                    f"{operator}: data",
+                    expected=f"extents of at least {span} with padding",
+                    got=data,
+                    remedy="Give larger data, a smaller kernel, or more padding",
+                )
 
     def taps(self, count: Shape) -> Iterator[tuple[Shape, tuple[Any, ...]]]:
         """Yield each tap of the kernel in row-major order, with the index of what all `count` windows read at it.

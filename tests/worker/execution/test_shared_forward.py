@@ -8,7 +8,6 @@ import pytest
 import pushgrad as mx
 from pushgrad.worker.cpu.batch_norm import BatchNormKernel
 from pushgrad.worker.execution import shared_forward
-from pushgrad.worker.ops.custom_prop import PROPS
 from pushgrad.worker.profiling.spans import recorder
 
 pytestmark = pytest.mark.timeout(60)
@@ -166,26 +165,6 @@ def test_averages_move_while_training(monkeypatch):
         assert (executor.aux_dict["norm_moving_mean"] != before).all()
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-@pytest.fixture
-def register():
-    """Registers an operator whose forward is that function of its input."""
-    before = dict(PROPS)
-
-    def make(name, function):
-        class Op(mx.operator.CustomOp):
-            def forward(self, is_train, req, in_data, out_data, aux):
-                self.assign(out_data[0], req[0], function(in_data[0]))
-
-        @mx.operator.register(name)
-        class Prop(mx.operator.CustomOpProp):
-            def create_operator(self, ctx, in_shapes, in_dtypes):
-                return Op()
-
-    yield make
-    PROPS.clear()
-    PROPS.update(before)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
