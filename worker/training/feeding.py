@@ -82,7 +82,7 @@ def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int
     try:
         inferred, _, _ = symbol.infer_shape_partial(**data)
     except ShapeError as error:
-        error.remedy = error.remedy or channels_hint(data)
+        error.remedy = channels_hint(data) or error.remedy
         raise
     found = dict(zip(symbol.list_arguments(), inferred or (), strict=True))
     return data | {name: shape for name, shape in labels.items() if name in found and not known(found[name])}
