@@ -79,16 +79,22 @@ class Table:
             (address_of(row.function or stop), packed.ctypes.data)
             for row, packed in zip(rows, self._arguments, strict=True)
         ]
-        self._calls = np.array(calls, np.int64).reshape(-1, 2)
+        self._addresses = np.array(calls, np.int64).reshape(-1, 2)
+        self.calls = self._addresses.ctypes.data, len(self._rows)  # where they are, and how many
 
     def run(self) -> None:
         """Make all calls; where one stops, its row's `stopped` is called, and then the next row's turn comes."""
-        place, end = self._walk(self._calls, 0), len(self._rows)
-        while place < end:
+        place = self._walk(*self.calls, 0)
+        if place < len(self._rows):
+            self.go_on(place)
+
+    def go_on(self, place: int) -> None:
+        """As `run`, from where the call at that place has stopped."""
+        while place < len(self._rows):
             stopped = self._rows[place].stopped
             if stopped is not None:
                 stopped()
-            place = self._walk(self._calls, place + 1)
+            place = self._walk(*self.calls, place + 1)
 
 
 def tables(rows: Sequence[Sequence[Row]], cores: int, memory: WorkingMemory | None = None) -> list[Table]:

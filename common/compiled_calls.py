@@ -118,29 +118,19 @@ def _flat(build: ir.IRBuilder, kind: Any, given: Any) -> list[Any]:
     return [build.bitcast(build.fpext(given, _DOUBLE), _INT)] if kind == _types.float32 else [given]
 
 
-def _to_count_down(context: Any, address: Any) -> Any:
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        before = build.atomic_rmw("sub", build.inttoptr(args[0], _INT.as_pointer()), _INT(1), "seq_cst")
-        return build.sub(before, _INT(1))
-
-    return types.int64(types.int64), codegen
-
-
 # Calls the compiled function at an address with another address; returns what that returns.
 call: Any = intrinsic(_to_call)
-# Takes one from the whole number at an address, on several threads at once, and returns what is left.
-count_down: Any = intrinsic(_to_count_down)
 
 
 @kernel
-def walk(calls: Any, first: int) -> int:
-    """Make the `calls` (n, 2), each a function's and its arguments' address, from `first` on.
+def walk(calls: int, count: int, first: int) -> int:
+    """Make so many `calls`, which are at that address, each a function's and its arguments' address, from `first` on.
 
-    Returns the place of the one that stopped, or one that is not below n when all have been made.
+    Returns the place of the one that stopped, or one that is not below `count` when all have been made.
     """
     place = first
-    while place < calls.shape[0]:
-        said = call(calls[place, 0], calls[place, 1])
+    while place < count:
+        said = call(integer(calls, 2 * place), integer(calls, 2 * place + 1))
         if said > 0:
             return place
         place += 1 - said

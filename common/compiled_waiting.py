@@ -9,18 +9,19 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .jit import kernel
+
+# Others mostly are ready within microseconds. When they are not, their core may have been taken from them, and they may
+# be waiting for this one.
+SPINS = 1_000  # turns, some ten microseconds
+YIELDS = 200  # turns that give the core to others
+NAP = 50  # microseconds of each turn after those
+
 _cgutils: Any = cgutils  # which has no annotations
 # Leaves the core's other thread, if it has one, what waiting would take.
 _X86, _ARM = ("llvm.x86.sse2.pause", ()), ("llvm.aarch64.hint", (1,))
 _PAUSE = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}.get(platform.machine())
-_INT, _INT32 = ir.IntType(64), ir.IntType(32)
-
-
-def _look(context: Any, address: Any) -> Any:
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        return build.load_atomic(build.inttoptr(args[0], _INT.as_pointer()), "acquire", 8)
-
-    return types.int64(types.int64), codegen
+_INT32 = ir.IntType(32)
 
 
 def _pause(context: Any) -> Any:
@@ -52,7 +53,17 @@ def _nap(context: Any, microseconds: Any) -> Any:
     return types.void(types.int64), codegen
 
 
-look: Any = intrinsic(_look)  # the number at an address, and all that was written before it
 pause: Any = intrinsic(_pause)  # a moment
 give_way: Any = intrinsic(_give_way)  # the core to others
 nap: Any = intrinsic(_nap)  # so many microseconds
+
+
+@kernel
+def wait_a_turn(turns: int) -> None:
+    """What one who waits does after looking so many times, from 1 on."""
+    if turns > SPINS + YIELDS:
+        nap(NAP)
+    elif turns > SPINS:
+        give_way()
+    else:
+        pause()

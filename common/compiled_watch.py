@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .compiled_waiting import look, pause
+from .compiled_atomics import look
+from .compiled_waiting import pause
 from .jit import kernel
 
 _PROBE = 1000  # looks, whose time tells how long one takes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-AWAKE = 200e-6  # seconds; between two steps of a small network there are about 100 microseconds of Python
+AWAKE = 200e-6  # seconds
 
 
 class Counter:

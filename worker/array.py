@@ -16,6 +16,8 @@ Gradients: TypeAlias = Sequence[Array | None]  # None: that gradient is not want
 Shape: TypeAlias = tuple[int, ...]
 Rows: TypeAlias = tuple[int, int]  # of a batch: the first one, and the one after the last
 
+WHOLE = slice(None)  # all numbers of an axis
+
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 
 

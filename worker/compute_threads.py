@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
 
+from ..common.call_table import Table
 from ..common.checks import whole_number_in
 from ..common.cores import available_cores
-from ..common.counter import Counter
+from ..common.desk import Desk
 from ..common.errors import ParameterError
 from .single_threaded_blas import SingleThreadedBlas
 
 Task = Callable[[], None]
 Result = SimpleQueue[BaseException | None]  # gets what the task raised, or None
-Job = tuple[Task, Result, bool]  # whether the next one comes at once
+Job = tuple[Task, Result]
+Outcome = Callable[[], BaseException | None]  # waits for the end of what a thread does; the error, if there is one
+Guard = Callable[[Task], None]  # calls what Python does
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
@@ -40,25 +44,51 @@ def thread_count() -> int:
 
 
 class Inbox:
-    """What a thread is to do, and how many of its tasks it has done."""
+    """What a thread is to do. It calls `get`; only one other thread at a time calls `do` or `walk`, and the outcome."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # None ends the thread
-        self._given, self.done = Counter(), Counter()
-        self._taken = 0
+        self._desk: Desk | None = None  # made for the first table
+        self._walks: tuple[Table, Guard] | None = None  # what has been handed over at the desk
+        self._error: BaseException | None = None  # of that
+
+    def do(self, task: Task) -> Outcome:
+        """Have a task done."""
+        result = Result()
+        self.put((task, result))
+        return result.get
+
+    def walk(self, table: Table, guard: Guard) -> Outcome:
+        """Have a table walked. The thread stays awake for a moment afterwards."""
+        self._desk = self._desk or Desk()
+        self._walks, self._error = (table, guard), None
+        if not self._desk.hand(table):
+            self._jobs.put((self._attend, Result()))
+        return self._settled
 
     def put(self, job: Job | None) -> None:
-        """Give the thread something to do."""
+        """Give the thread something to do when it is done with what it has."""
         self._jobs.put(job)
-        self._given.up()
+        if self._desk is not None:
+            self._desk.call_away()
 
-    def get(self, patience: float, awake: bool) -> Job | None:
-        """What to do next; Empty if there is nothing for so many seconds. `awake`: watch for it first."""
-        if awake:
-            self._given.watch(self._taken)
-        job = self._jobs.get(timeout=patience)
-        self._taken += 1
-        return job
+    def get(self, patience: float) -> Job | None:
+        """What to do next; Empty if there is nothing for so many seconds."""
+        return self._jobs.get(timeout=patience)
+
+    def _attend(self) -> None:
+        assert self._desk is not None
+        while (place := self._desk.attend()) is not None:
+            assert self._walks is not None
+            table, guard = self._walks
+            self._error = _attempt(partial(guard, partial(table.go_on, place)))
+            self._desk.went_on()
+
+    def _settled(self) -> BaseException | None:
+        assert self._desk is not None
+        self._desk.wait()
+        self._walks = None  # nothing is kept alive
+        return self._error
 
 
 class ComputeThreads:
@@ -80,38 +110,39 @@ class ComputeThreads:
         self._idle: list[Inbox] = []
         self._numbers = count(1)
 
-    def run(self, tasks: Sequence[Task], blas: bool = True, awake: bool = False) -> None:
+    def run(self, tasks: Sequence[Task]) -> None:
         """Run all tasks side by side, the first on this thread, until all have ended; raises the first error.
 
-        `blas`: whether they may call BLAS, which is then held to one thread for each. `awake`: whether tasks are short
-        and the next run follows at once, so that threads had better not fall asleep when they have to wait.
+        They may call BLAS, which is held to one thread for each.
+        """
+        with self._blas.held():
+            self._together(tasks[0], [partial(_do, task) for task in tasks[1:]])
+
+    def walk(self, tables: Sequence[Table], guard: Guard, blas: bool) -> None:
+        """The same with tables of calls. Those who walk them stay awake for a moment, as the next run may follow soon.
+
+        `guard` calls what Python does, `blas` is whether that may call BLAS.
         """
         with self._blas.held() if blas else nullcontext():
-            errors = self._run(tasks, awake)
-        for error in errors:
-            if error is not None:
-                raise error
+            self._together(partial(guard, tables[0].run), [partial(_walk, table, guard) for table in tables[1:]])
 
-    def _run(self, tasks: Sequence[Task], awake: bool) -> list[BaseException | None]:
-        inboxes, results = self._take(len(tasks) - 1), [Result() for _ in tasks[1:]]
+    def _together(self, task: Task, others: Sequence[Callable[[Inbox], Outcome]]) -> None:
+        """Do a task, while threads do what others tell them; raises the first error when all have ended."""
+        inboxes = self._take(len(others))
         try:
-            while len(inboxes) < len(results):
+            while len(inboxes) < len(others):
                 inboxes.append(self._start())
-            before = [inbox.done.read() for inbox in inboxes]
-            for inbox, task, result in zip(inboxes, tasks[1:], results, strict=True):
-                inbox.put((task, result, awake))
-            errors = [_attempt(tasks[0])]
-            for inbox, number, result in zip(inboxes, before, results, strict=True):
-                if awake:
-                    inbox.done.watch(number)
-                errors.append(result.get())
+            outcomes = [tell(inbox) for inbox, tell in zip(inboxes, others, strict=True)]
+            errors = [_attempt(task), *(outcome() for outcome in outcomes)]
         except BaseException:  # Ctrl-C, say: these threads are still busy, so nobody else may wait behind them
             for inbox in inboxes:
                 inbox.put(None)
             raise
         with self._lock:
             self._idle[:0] = inboxes  # in front, so that the next run finds each task's memory in the same core's cache
-        return errors
+        for error in errors:
+            if error is not None:
+                raise error
 
     def _take(self, wanted: int) -> list[Inbox]:
         with self._lock:
@@ -125,21 +156,17 @@ class ComputeThreads:
         return inbox
 
     def _serve(self, inbox: Inbox) -> None:
-        awake = False
-        while (job := self._next(inbox, awake)) is not None:
-            task, result, awake = job
+        while (job := self._next(inbox)) is not None:
+            task, result = job
             result.put(_attempt(task))
-            inbox.done.up()
             del task, result, job  # nothing is kept alive while waiting
 
-    def _next(self, inbox: Inbox, awake: bool) -> Job | None:
+    def _next(self, inbox: Inbox) -> Job | None:
         """What to do next; None if that is to end."""
         patience = self._patience
         while True:
-            try:
-                return inbox.get(patience, awake)
-            except Empty:
-                awake = False
+            with suppress(Empty):
+                return inbox.get(patience)
             with self._lock:
                 if inbox in self._idle:
                     self._idle.remove(inbox)
@@ -163,6 +190,14 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):  # a forked child has the queues but not the threads behind them
     os.register_at_fork(after_in_child=_forget)
+
+
+def _do(task: Task, inbox: Inbox) -> Outcome:
+    return inbox.do(task)
+
+
+def _walk(table: Table, guard: Guard, inbox: Inbox) -> Outcome:
+    return inbox.walk(table, guard)
 
 
 def _attempt(task: Task) -> BaseException | None:

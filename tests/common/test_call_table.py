@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pushgrad.common.call_table import Room, Row, Table, WorkingMemory, in_python
-from pushgrad.common.compiled_calls import count_down, integer, line, matrix, real
+from pushgrad.common.compiled_calls import integer, line, matrix, real
 from pushgrad.common.jit import kernel
 
 
@@ -20,11 +20,6 @@ def scaled(at: int) -> int:
 @kernel
 def said(at: int) -> int:
     return integer(integer(at, 0), 0)
-
-
-@kernel
-def left(at: int) -> int:
-    return count_down(integer(at, 0))
 
 
 @kernel
@@ -79,14 +74,6 @@ def test_where_a_function_stops_an_error_is_raised():
         with pytest.raises(ValueError, match="nothing to scale"):
             table.run()
         np.testing.assert_array_equal(values, [2**times] * 2)
-
-
-def test_the_last_to_count_down_goes_on():
-    counter, heard = np.array([3], np.int64), []
-    table = Table([Row(left, (counter,), lambda: heard.append(int(counter[0])))])
-    for _ in range(3):
-        table.run()
-    assert heard == [2, 1]
 
 
 def test_rows_share_room_that_begins_on_a_cache_line():

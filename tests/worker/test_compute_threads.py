@@ -1,13 +1,17 @@
 """Compute threads: runs within runs, runs side by side, and what they leave behind."""
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import pushgrad as mx
-from pushgrad.worker.compute_threads import ComputeThreads
+from pushgrad.common import desk
+from pushgrad.common.call_table import Row, Table, in_python
+from pushgrad.worker.compute_threads import ComputeThreads, Inbox
+from pushgrad.worker.cpu.compiled_claims import finish
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -163,11 +167,101 @@ def test_blas_has_one_thread_until_the_last_run_has_ended():
     assert found == {"both": {1}, "second goes on": {1}, "none": {2}}
 
 
-def test_threads_that_stay_awake_do_every_task_and_sleep_after_a_while():
-    threads, (seen, tasks) = ComputeThreads(), seen_by(3)
-    for _ in range(200):
-        threads.run(tasks, awake=True)
-    with pytest.raises(ValueError, match="on purpose"):
-        threads.run([lambda: None, lambda: int("on purpose")], awake=True)
-    threads.run(tasks)
-    assert len(seen) == 603 and len(set(seen)) == 3
+def counting(rows=3):
+    """A number, and a table of so many rows that each count it up."""
+    number = np.zeros(1, np.int64)
+    return number, Table([Row(finish, (number,))] * rows)
+
+
+def unguarded(work):
+    work()
+
+
+def walk(threads, tables, guard=unguarded):
+    threads.walk(tables, guard, blas=False)
+
+
+def test_tables_are_walked_side_by_side_as_often_as_asked():
+    threads, (numbers, tables) = ComputeThreads(), zip(*(counting() for _ in range(3)), strict=True)
+    for _ in range(300):
+        walk(threads, tables)
+    assert [int(number[0]) for number in numbers] == [900] * 3
+
+
+def test_a_table_that_stops_goes_on_in_python_on_its_own_thread():
+    threads, seen = ComputeThreads(), []
+    rows = [in_python(lambda: seen.append(threading.current_thread()))] * 2
+    for _ in range(3):
+        walk(threads, [Table(rows), Table(rows), Table(rows)])
+    assert len(seen) == 18 and len(set(seen)) == 3 and threading.current_thread() in seen
+
+
+def test_an_error_of_a_table_comes_back_and_the_threads_go_on():
+    threads, (number, table), guarded = ComputeThreads(), counting(), []
+    failing = Table([in_python(lambda: int("on purpose"))])
+
+    def guard(work):
+        guarded.append(threading.current_thread())
+        work()
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="on purpose"):
+            walk(threads, [table, failing, table], guard)
+        walk(threads, [table] * 2, guard)
+    assert number[0] == 3 * 2 * 4 and len(set(guarded)) == 2  # all of the caller's, and what Python does for others
+
+
+def test_tables_and_tasks_take_turns():
+    threads, (number, table), (seen, tasks) = ComputeThreads(), counting(), seen_by(2)
+    for _ in range(100):
+        walk(threads, [Table([]), table])
+        threads.run(tasks)
+    assert number[0] == 300 and len(seen) == 200 and len(set(seen)) == 2
+
+
+def test_a_thread_that_sleeps_is_woken_for_a_table():
+    threads, (number, table) = ComputeThreads(), counting()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "AWAKE", 0)
+        for _ in range(20):
+            walk(threads, [table, table])
+    assert number[0] == 120
+
+
+def test_nothing_is_kept_alive_by_a_thread_that_waits():
+    threads, (_, table) = ComputeThreads(), counting()
+    gone = weakref.ref(table)
+    walk(threads, [Table([]), table])
+    del table
+    assert gone() is None
+
+
+def test_threads_that_nobody_wants_end_after_tables_as_well():
+    threads, seen = ComputeThreads(patience=0.001), []
+    walk(threads, [Table([]), Table([in_python(lambda: seen.append(threading.current_thread()))])])
+    seen[0].join(PATIENCE)
+    assert not seen[0].is_alive()
+
+
+def test_an_interrupted_walk_leaves_its_threads_to_themselves():
+    threads, entered, ended = ComputeThreads(), threading.Event(), threading.Event()
+    pause = threading.Event()
+
+    def slow():
+        entered.set()
+        pause.wait(PATIENCE)
+        ended.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inbox, "_settled", lambda inbox: (entered.wait(PATIENCE), interrupt())[1])
+        with pytest.raises(KeyboardInterrupt):
+            walk(threads, [Table([]), Table([in_python(slow)])])
+    number, table = counting()
+    walk(threads, [table, table])  # does not wait for the thread that is busy
+    assert number[0] == 6 and not ended.is_set()
+    pause.set()
+    assert ended.wait(PATIENCE)
+
+
+def interrupt():
+    raise KeyboardInterrupt

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...common.call_table import Table
 from ...common.counter import Counter
+from ...common.desk import Desk
 from ...common.jit import cache_folder
 from ...ps import optimizer
 from ...ps.optimizers.base import KNOWN
@@ -127,8 +128,13 @@ def _call_functions() -> None:
         NUMPY.logaddexp(x, x)
         NUMPY.power(x, x)
     scale_rows(np.ones((2, 3), np.float32), np.ones(2), np.empty((2, 3), np.float32))
-    Table(SharedStages([[[]]], 1).rows[0]).run()
+    table = Table(SharedStages([[[]]], 1).rows[0])
     Counter().watch(0)
+    desk = Desk()
+    desk.hand(table)
+    desk.attend()
+    desk.wait()
+    desk.call_away()
 
 
 def _exchange() -> None:

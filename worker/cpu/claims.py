@@ -22,10 +22,12 @@ class SharedStages:
     Where a stage has one part, and Python is needed for it, the first thread does it.
     """
 
-    def __init__(self, stages: Sequence[Stage], threads: int) -> None:
-        self._numbers = aligned_zeros((1 + sum(len(stage) + 1 for stage in stages),), np.int64)
-        self._failed, place = self._numbers[:1], 1
-        self.rows: list[list[Row]] = [[] for _ in range(threads)]
+    def __init__(self, stages: Sequence[Stage], threads: int, waits: bool = False) -> None:
+        """`waits`: whether the first stage begins only when all threads have come to it, each with work of its own."""
+        self._numbers = aligned_zeros((2 + sum(len(stage) + 1 for stage in stages),), np.int64)
+        self._failed, place = self._numbers[:1], 2
+        meeting = self._meeting(self._numbers[1:2], threads) if waits and stages else []
+        self.rows: list[list[Row]] = [[*meeting] for _ in range(threads)]
         for stage in stages:
             numbers = self._numbers[place : place + len(stage) + 1]
             for thread, own in enumerate(self.rows):
@@ -40,6 +42,11 @@ class SharedStages:
         """Let nobody wait any more: rows raise BrokenBarrierError where one would."""
         self._failed[0] = 1
 
+    def _meeting(self, come: Array, threads: int) -> list[Row]:
+        from .compiled_claims import finish, wait
+
+        return [Row(finish, (come,)), Row(wait, (come, self._failed, threads), _broken)]
+
     def _rows(self, stage: Stage, numbers: Array, thread: int) -> list[Row]:
         """Those of one thread for a stage; `numbers` are the claims of its parts, and behind them how many are done."""
         from .compiled_claims import claim, finish, wait
@@ -47,7 +54,8 @@ class SharedStages:
         rows, finished = [], Row(finish, (numbers[-1:],))
         if len(stage) > 1 or thread == 0 or all(row.function for row in stage[0]):
             for k in range(len(stage)):
-                number = (thread + k) % len(stage)  # mostly each its own, so that its memory stays in the core's cache
+                # Mostly each its own neighbours, so that their memory stays in the core's cache.
+                number = (thread * len(stage) // len(self.rows) + k) % len(stage)
                 part = [*stage[number], finished]
                 rows += [Row(claim, (numbers[number : number + 1], len(part))), *part]
         return [*rows, Row(wait, (numbers[-1:], self._failed, len(stage)), _broken)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...common.compiled_calls import count_down, integer, line
+from ...common.compiled_atomics import add as add_to
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 
 STRETCH = 1024  # numbers
@@ -34,7 +35,7 @@ def add_pairs(at: int) -> int:
 @kernel
 def countdown(at: int) -> int:
     """Go on if nothing is left of the number, else pass over so many rows."""
-    return 0 if count_down(integer(at, 0)) == 0 else -integer(at, 1)
+    return 0 if add_to(integer(at, 0), -1) == 1 else -integer(at, 1)
 
 
 @kernel

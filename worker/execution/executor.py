@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from ...common.call_table import Row
 from ...common.slices import share
 from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
+from ..cpu.row_kernel import Stage
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
 from ..ops.batch_position import BatchPosition
 from ..profiling.spans import recorder
 from .bound_arrays import Binding, Places
-from .executor_base import Announce, BaseExecutor
+from .executor_base import Announce, BaseExecutor, FinalRows
 from .outline import Outline
 from .program import Program
 from .reshaped_arrays import reshaped
-from .shared_forward import SharedForward
+from .shared_forward import shared_forward
 from .slice_groups import SliceGroup, can_join, deal_out, group_slices
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
@@ -77,7 +79,6 @@ class Executor(BaseExecutor):
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
         self._dealt_out = deal_out(groups, self._programs, self.threads)
         self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
-        self._tables: dict[str, TableWalk] = {}
 
     @classmethod
     def simple_bind(
@@ -139,12 +140,12 @@ class Executor(BaseExecutor):
         if not recorder.on and self._shared is not None:  # a profile wants the time of whole calls
             self._shared.run()
         elif self._walks_tables():
-            self._table_walk("forward", Program.rows_of_forward).run()
+            self._forward_walk.run()
         else:
             self._slice_threads.forward()
 
     @cached_property
-    def _shared(self) -> SharedForward | None:
+    def _shared(self) -> TableWalk | None:
         """Forward on threads that share out the work of calls, where there is a single slice; None if one thread does.
 
         It is made for the first forward: nobody else waits for what has to be compiled.
@@ -153,7 +154,7 @@ class Executor(BaseExecutor):
         if len(self._programs) != 1 or self._meeting is not None or self._binding.gradients:
             return None
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
-        return SharedForward.of(self._programs[0], work, self._wanted or thread_count())
+        return shared_forward(self._programs[0], work, self._wanted or thread_count())
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).
@@ -173,11 +174,11 @@ class Executor(BaseExecutor):
         self._prepare(True, self._position(at))
         self._sums.begin(announce, by_rows=not recorder.on)
         if self._walks_tables():
-            self._table_walk("step", lambda program: program.rows(self._sums.rows)).run()
+            self._step_walk.run()
             return
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
 
-    def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:
+    def finish_by(self, rows: FinalRows) -> None:
         """Let tables of calls run these when a gradient is final; before the first step."""
         self._sums.final = rows
 
@@ -185,13 +186,25 @@ class Executor(BaseExecutor):
         """Whether passes go through compiled tables of calls; a profile wants every call's time instead."""
         return self._walks and not recorder.on
 
-    def _table_walk(self, name: str, rows: Callable[[Program], list[Row]]) -> TableWalk:
-        """The tables of that name, which are made of these rows of each program when they are first needed."""
-        if name not in self._tables:
-            needs_blas = any(program.compiled < 1 for program in self._programs)
-            dealt = [[row for program in own for row in rows(program)] for own in self._dealt_out]
-            self._tables[name] = TableWalk(dealt, needs_blas)
-        return self._tables[name]
+    @cached_property
+    def _forward_walk(self) -> TableWalk:
+        return self._walk_over(Program.rows_of_forward)
+
+    @cached_property
+    def _step_walk(self) -> TableWalk:
+        """A lone thread updates a parameter as soon as its gradient is final; several share that out at the end."""
+        parts = self._sums.shared_parts() if self.threads > 1 else {}
+        stages = [list(chain.from_iterable(parts.values()))] if parts else []
+
+        def delivered(name: str) -> list[Row]:
+            return [] if name in parts else self._sums.rows(name)
+
+        return self._walk_over(lambda program: program.rows(delivered), stages)
+
+    def _walk_over(self, rows: Callable[[Program], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
+        """These rows of each program, and then what all threads share out."""
+        own = [list(chain.from_iterable(map(rows, programs))) for programs in self._dealt_out]
+        return TableWalk(own, any(program.compiled < 1 for program in self._programs), stages)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in `whole`, its labels by argument name.

@@ -17,6 +17,8 @@ from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
 
 Announce = Callable[[str, Array], None]  # called with an argument's name and its final gradient, of its shape
+# With these and a part of the gradient, taken as flat: what is to be done with that.
+FinalRows = Callable[[str, Array, slice], list[Row]]
 
 
 class StepExecutor(ABC):
@@ -74,10 +76,11 @@ class StepExecutor(ABC):
         of that batch; a step on the whole batch counts by itself.
         """
 
-    def finish_by(self, rows: Callable[[str, Array], list[Row]]) -> None:  # noqa: B027
-        """Let steps that are walked as tables of calls run `rows(name, gradient)` instead of announcing a gradient.
+    def finish_by(self, rows: FinalRows) -> None:  # noqa: B027
+        """Let steps that are walked as tables of calls run `rows(name, gradient, part)` instead of announcing it.
 
-        They must do what `announce` does. Executors that walk no tables announce.
+        They must do what `announce` does, for a `part` of the gradient, which is taken as flat: all of it at once, or
+        part by part on several threads. Executors that walk no tables announce.
         """
 
     def show_overflow(self) -> None:  # noqa: B027

@@ -7,15 +7,22 @@ group comes last, and therefore gives the same bits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from ...common.call_table import Row, Table, in_python
-from ..array import Array, add_into, aligned_zeros
+from ..array import WHOLE, Array, add_into, aligned_zeros
+from ..cpu.plane_lanes import LANES
+from ..cpu.row_kernel import Stage, shares
 from ..cpu.sum_rows import add_row, add_rows, countdown_row
+from .executor_base import Announce, FinalRows
 from .slice_groups import SliceGroup, sums_of_groups
+
+PART = 1 << 14  # numbers of a gradient that are shared out at once: it stays in the cache from sum to update
+MOST_PARTS = 64
 
 
 class SliceSums:
@@ -55,8 +62,8 @@ class SliceSums:
         self._places = {name: place for place, name in enumerate(gradients)}
         self._counts = np.array(list(self._all.values()), np.int64)
         self._counters = self._counts.copy()
-        self._announce: Callable[[str, Array], None] | None = None
-        self.final: Callable[[str, Array], list[Row]] | None = None  # what rows do instead of announcing
+        self._announce: Announce | None = None
+        self.final: FinalRows | None = None  # what rows do instead of announcing
         self._by_rows = False
         self._tables: dict[str, Table] = {}  # the rows of each gradient, where they run apart from other tables
 
@@ -66,7 +73,7 @@ class SliceSums:
             return total[rows[0] : rows[1]]
         return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
-    def begin(self, announce: Callable[[str, Array], None] | None, by_rows: bool = False) -> None:
+    def begin(self, announce: Announce | None, by_rows: bool = False) -> None:
         """Begin a new backward, in which no group has delivered anything yet.
 
         `announce(name, gradient)` is called for each gradient once it is final. With `by_rows`, the rows that `final`
@@ -101,15 +108,25 @@ class SliceSums:
         last, place = self._last_rows(name), self._places[name]
         return [countdown_row(self._counters[place : place + 1], len(last)), *last]
 
-    def _last_rows(self, name: str) -> list[Row]:
-        return [*add_rows(self._sums(name)), *self._final_rows(name)]
+    def shared_parts(self) -> dict[str, Stage]:
+        """For each gradient that needs no Python when all groups have delivered it, what there is to do then: parts
+        that may run side by side.
+        """
+        if self.final is None:
+            return {}
+        parts = {name: [self._last_rows(name, part) for part in _parts(total)] for name, total in self._totals.items()}
+        return {name: own for name, own in parts.items() if all(row.function for row in chain.from_iterable(own))}
 
-    def _final_rows(self, name: str) -> list[Row]:
+    def _last_rows(self, name: str, part: slice = WHOLE) -> list[Row]:
+        pairs = [(total.reshape(-1)[part], addend.reshape(-1)[part]) for total, addend in self._sums(name)]
+        return [*add_rows(pairs), *self._final_rows(name, part)]
+
+    def _final_rows(self, name: str, part: slice) -> list[Row]:
         if self.final is None:
             return [in_python(partial(self._tell, name))]
         gradient, total = self._gradients[name], self._totals[name]
-        added = [add_row(gradient, total)] if name in self._adding else []
-        return [*added, *self.final(name, gradient)]
+        added = [add_row(gradient.reshape(-1)[part], total.reshape(-1)[part])] if name in self._adding else []
+        return [*added, *self.final(name, gradient, part)]
 
     def _sums(self, name: str) -> list[tuple[Array, Array]]:
         """What is added to what once all parts are there. The leftmost part is the total itself."""
@@ -133,3 +150,8 @@ class SliceSums:
             np.add(gradient, self._totals[name], out=gradient)
         if self._announce is not None:
             self._announce(name, gradient)
+
+
+def _parts(total: Array) -> list[slice]:
+    """A gradient, taken as flat, cut into parts."""
+    return shares(total.size, min(MOST_PARTS, -(-total.size // PART)), LANES)

@@ -20,26 +20,34 @@ class CompiledUpdates:
     """
 
     def __init__(self) -> None:
-        self._keys: list[tuple[KeyInfo, Entry]] = []
+        self._keys: dict[str, tuple[KeyInfo, Entry]] = {}
         # Keys with equal factors of rate and decay have all their numbers in common, as they are updated together.
         self._numbers: dict[tuple[float, float], tuple[Entry, Array]] = {}
         self._lr = 0.0  # of the step under way, in which rows may be asked for
 
     def rows(
-        self, optimizer: Descent, info: KeyInfo, entry: Entry, gradient: Array, refuse: Callable[[], None] | None
+        self,
+        optimizer: Descent,
+        info: KeyInfo,
+        entry: Entry,
+        gradient: Array,
+        part: slice,
+        refuse: Callable[[], None] | None,
     ) -> list[Row] | None:
-        """What updates a key by `gradient`, of its shape; None if there is no compiled function for that.
+        """What updates a `part` of a key, taken as flat, by that of `gradient`, of the key's shape; None if there is no
+        compiled function for that.
 
-        `refuse` is called, and raises, if a number of the gradient is NaN or infinite; None not to look.
+        `refuse` is called, and raises, if a number of the part is NaN or infinite; None not to look.
         """
         factors = entry.lr_mult, entry.wd_mult
         numbers = self._numbers.get(factors, (entry, np.array(self._scalars(optimizer, entry, self._lr))))
-        update = optimizer.row(gradient, entry.weight, entry.states, numbers[1])
+        own, states = gradient.reshape(-1)[part], {name: state[part] for name, state in entry.states.items()}
+        update = optimizer.row(own, entry.weight[part], states, numbers[1])
         if update is None:
             return None
         self._numbers[factors] = numbers
-        self._keys.append((info, entry))
-        return [update] if refuse is None else [Row(rules().finite, (gradient, gradient.size), refuse), update]
+        self._keys[info.name] = info, entry
+        return [update] if refuse is None else [Row(rules().finite, (own, own.size), refuse), update]
 
     def begin(self, optimizer: Descent, lr: float) -> None:
         """The rows' next run is a step at this rate."""
@@ -51,7 +59,7 @@ class CompiledUpdates:
 
     def end(self, n: int, lr: float) -> None:
         """Step `n` is over. What pushes have updated instead of rows has been counted."""
-        for info, entry in self._keys:
+        for info, entry in self._keys.values():
             if info.n < n:
                 info.n = n
                 entry.updated(lr)

@@ -18,7 +18,7 @@ from ...common.errors import ParameterError, ShapeError
 from ...common.slices import tree_reduce
 from ...ps.optimizer import create as make_optimizer
 from ...ps.row_sparse import RowGradient
-from ..array import Array, aligned_empty
+from ..array import WHOLE, Array, aligned_empty
 from .compression import Compressor, make_coding
 from .keeper import Keepable
 from .keys import First, KeyInfo, check, deliver, fitting, for_each, landing_place, lone, pairs, several, to_numpy
@@ -238,8 +238,9 @@ class KVStore(Keepable, StoreKind):
         """As push_gradient, for some rows of a row-sparse key; there may be none."""
         self._push_rows(self.keys[key], gradient, n, lr, priority)
 
-    def update_rows(self, key: Any, gradient: Array) -> list[Row] | None:
-        """What pushes `gradient`, of the key's shape, as rows of a table of calls; None if only `push_gradient` can.
+    def update_rows(self, key: Any, gradient: Array, part: slice = WHOLE) -> list[Row] | None:
+        """What pushes a `part` of `gradient`, which is of the key's shape and taken as flat, as rows of a table of
+        calls; None if only `push_gradient` can.
 
         A step in which they run lies between `begin_rows` and `end_rows`. They raise what `push_gradient` does.
         """

@@ -14,7 +14,7 @@ from ...ps.optimizer import Optimizer
 from ...ps.optimizers.base import Descent
 from ...ps.row_sparse import RowGradient, update_rows
 from ...ps.store import Entry, Store
-from ..array import Array, aligned_empty
+from ..array import WHOLE, Array, aligned_empty
 from .compiled_updates import CompiledUpdates
 from .flight import Leg
 from .keys import First, KeyInfo
@@ -71,7 +71,7 @@ class KVStoreLocal(KVStore):
         writes = self.optimizer is not None and self.optimizer.whole
         self._store.push(info.name, rows.copy() if writes or not rows.flags.writeable else rows, lr)
 
-    def update_rows(self, key: int | str, gradient: Array) -> list[Row] | None:
+    def update_rows(self, key: int | str, gradient: Array, part: slice = WHOLE) -> list[Row] | None:
         """A compiled update, where the optimizer has one and gradients are not compressed."""
         if self._compressor or not isinstance(self.optimizer, Descent):
             return None
@@ -81,7 +81,7 @@ class KVStoreLocal(KVStore):
             self._check_push(info, gradient, info.n + 1)
 
         check = refuse if self.must_be_finite else None
-        return self._updates.rows(self.optimizer, info, self._store.entries[info.name], gradient, check)
+        return self._updates.rows(self.optimizer, info, self._store.entries[info.name], gradient, part, check)
 
     def begin_rows(self, lr: float) -> None:
         """Give the rows the step's numbers."""

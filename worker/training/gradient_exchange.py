@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.call_table import Row, in_python
 from ...ps.row_sparse import RowGradient
-from ..array import Array
+from ..array import WHOLE, Array
 from ..cpu.sum_rows import switch_row
 from ..profiling.spans import recorder
 from ..store.kvstore import KVStore
@@ -89,9 +89,12 @@ class Exchange:
             if self._bytes >= self._least or not self._missing:
                 self._send()
 
-    def rows(self, name: str, gradient: Array) -> list[Row]:
-        """What `announce` does, as rows of a table of calls."""
-        found = None if name in self._lookups else self._store.update_rows(name, gradient)
+    def rows(self, name: str, gradient: Array, part: slice = WHOLE) -> list[Row]:
+        """What `announce` does, as rows of a table of calls; with a `part` of the gradient, taken as flat, that alone.
+
+        Where a row is Python's, it announces all of it. Parts may be handed in on several threads.
+        """
+        found = None if name in self._lookups else self._store.update_rows(name, gradient, part)
         if found is None:
             return [in_python(partial(self.announce, name, gradient))]
         return [switch_row(self.asks_before, partial(self._before, name)), *found]

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...common.call_table import Row, in_python
 from ...ps.row_sparse import RowGradient
-from ..array import Array
+from ..array import WHOLE, Array
 from ..store.finite import flaw
 from ..store.kvstore import KVStore
 from .bad_numbers import BadSteps
@@ -66,7 +66,7 @@ class HeldExchange(Exchange):
             if found:
                 self._flaws[key] = found
 
-    def rows(self, name: str, gradient: Array) -> list[Row]:
+    def rows(self, name: str, gradient: Array, part: slice = WHOLE) -> list[Row]:
         """Keeping a gradient is Python's."""
         return [in_python(partial(self.announce, name, gradient))]
 

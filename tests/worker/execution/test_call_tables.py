@@ -104,7 +104,7 @@ def test_a_wrong_label_is_named_and_the_next_step_is_right(monkeypatch):
 
 def test_rows_take_the_place_of_an_announcement():
     executor, seen = bound(perceptron(), 2), []
-    executor.finish_by(lambda name, gradient: [in_python(lambda: seen.append((name, gradient.copy())))])
+    executor.finish_by(lambda name, gradient, part: [in_python(lambda: seen.append((name, gradient.copy())))])
     executor.forward_backward(lambda name, gradient: pytest.fail("announced as well"))
     assert [name for name, _ in seen][:2] == ["softmax_label", "b_weight"]  # from the last layer to the first
     for name, gradient in seen:

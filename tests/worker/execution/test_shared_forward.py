@@ -231,7 +231,7 @@ def test_a_thread_that_comes_late_holds_nobody_up(monkeypatch):
     expected = outputs(executor)
     for output in executor.outputs:
         output[...] = -7
-    executor._shared._stages.begin()
+    executor._shared._claims.begin()
     first.run()
     found = [output.copy() for output in executor.outputs]
     executor.arg_dict["data"][...] = 0

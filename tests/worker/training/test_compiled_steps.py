@@ -5,6 +5,8 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError
+from pushgrad.worker.cpu.sum_rows import add_row
+from pushgrad.worker.execution import executor, slice_sums
 from pushgrad.worker.profiling.spans import recorder
 from pushgrad.worker.store.local_store import KVStoreLocal
 from pushgrad.worker.training import script_run
@@ -79,6 +81,55 @@ def test_updates_by_rows_where_slices_meet(name, options, monkeypatch, pushed):
     assert bits(walked) == bits(called)
 
 
+@pytest.fixture
+def two_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(executor, "WORK_OF_ONE_COMPILED", 0)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_threads_share_updates_out(name, options, monkeypatch, pushed, two_threads):
+    """The same bits as on one thread, however a gradient is cut into parts."""
+    shared = fitted(name, slices=3, **options)
+    monkeypatch.setattr(slice_sums, "PART", 16)
+    cut = fitted(name, slices=3, **options)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = fitted(name, slices=3, **options)
+    assert not pushed
+    assert bits(shared) == bits(cut) == bits(alone)
+
+
+def test_each_part_of_a_gradient_is_shared_out_once(monkeypatch, two_threads):
+    monkeypatch.setattr(slice_sums, "PART", 16)
+    bound = network().simple_bind(mx.cpu(), slices=2, data=(10, 6))
+    seen = {name: np.zeros(array.size) for name, array in bound.grad_dict.items() if array is not None}
+
+    def rows(name, gradient, part):
+        seen[name][part] += 1
+        return [add_row(gradient.reshape(-1)[part], gradient.reshape(-1)[part])]
+
+    alone = network().simple_bind(mx.cpu(), slices=2, data=(10, 6))
+    for one in (bound, alone):
+        for number, array in enumerate(one.arg_arrays):
+            array[...] = np.random.default_rng(number).normal(size=array.shape)
+        one.arg_dict["softmax_label"][...] = 1
+    bound.finish_by(rows)
+    for one in (bound, alone):
+        one.forward_backward()
+    assert bound.threads == 2
+    for name, counts in seen.items():
+        assert (counts == 1).all(), name
+        np.testing.assert_array_equal(bound.grad_dict[name], 2 * alone.grad_dict[name], err_msg=name)
+
+
+def test_bad_parts_are_refused_on_several_threads(monkeypatch, two_threads):
+    monkeypatch.setattr(slice_sums, "PART", 16)
+    x = X.copy()
+    x[17, 2] = np.nan
+    with pytest.raises(DataError, match="NaN"):
+        fitted(x=x)
+
+
 @pytest.mark.parametrize("network", [network, normalised])
 def test_a_bad_gradient_is_refused_wherever_slices_meet(network):
     x = X.copy()
@@ -140,4 +191,5 @@ def test_what_a_snapshot_holds_is_copied_before_it_is_updated(tmp_path, monkeypa
 
     kept = fitted(epochs=2, momentum=0.9, fit={"snapshot": "3steps", "batch_end_callback": count})
     assert bits(kept) == bits(fitted(epochs=2, momentum=0.9))
-    assert asked == [(n, key) for n in (4, 7) for key in ("fc2_weight", "fc2_bias", "fc1_weight", "fc1_bias")]
+    # In any order: threads share the updates out.
+    assert sorted(asked) == [(n, key) for n in (4, 7) for key in ("fc1_bias", "fc1_weight", "fc2_bias", "fc2_weight")]
