@@ -40,7 +40,8 @@ def attend(desk: int, looks: int) -> int:
 @kernel
 def turn(desk: int, state: int) -> int:
     """The state in which the thread was; now it is in this one."""
-    return exchange(desk, state)
+    before: int = exchange(desk, state)
+    return before
 
 
 @kernel

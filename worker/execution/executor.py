@@ -7,16 +7,13 @@ any in the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
-from ...common.call_table import Row
 from ...common.slices import share
 from ..array import Array, Rows, Shape, aligned_zeros
 from ..compute_threads import thread_count
-from ..cpu.row_kernel import Stage
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
 from ..ops.batch_position import BatchPosition
@@ -30,6 +27,7 @@ from .shared_forward import shared_forward
 from .slice_groups import SliceGroup, can_join, deal_out, group_slices
 from .slice_sums import SliceSums
 from .slice_threads import SliceThreads
+from .step_tables import StepTables
 from .table_walk import TableWalk
 from .whole_batch_nodes import Meeting
 
@@ -77,8 +75,8 @@ class Executor(BaseExecutor):
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
-        self._dealt_out = deal_out(groups, self._programs, self.threads)
-        self._slice_threads = SliceThreads(self._dealt_out, self._meeting)
+        dealt_out = deal_out(groups, self._programs, self.threads)
+        self._slice_threads, self._tables = SliceThreads(dealt_out, self._meeting), StepTables(dealt_out, self._sums)
 
     @classmethod
     def simple_bind(
@@ -140,7 +138,7 @@ class Executor(BaseExecutor):
         if not recorder.on and self._shared is not None:  # a profile wants the time of whole calls
             self._shared.run()
         elif self._walks_tables():
-            self._forward_walk.run()
+            self._tables.forward.run()
         else:
             self._slice_threads.forward()
 
@@ -172,11 +170,14 @@ class Executor(BaseExecutor):
         `announce(name, gradient)` is called on compute threads, by several of them at the same time.
         """
         self._prepare(True, self._position(at))
-        self._sums.begin(announce, by_rows=not recorder.on)
+        by_rows = not recorder.on
+        self._sums.begin(announce, by_rows, later=self._tables.parts_at_end if by_rows else ())
         if self._walks_tables():
-            self._step_walk.run()
+            self._tables.step.run()
             return
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
+        if by_rows and self._tables.end is not None:
+            self._tables.end.run()
 
     def finish_by(self, rows: FinalRows) -> None:
         """Let tables of calls run these when a gradient is final; before the first step."""
@@ -185,26 +186,6 @@ class Executor(BaseExecutor):
     def _walks_tables(self) -> bool:
         """Whether passes go through compiled tables of calls; a profile wants every call's time instead."""
         return self._walks and not recorder.on
-
-    @cached_property
-    def _forward_walk(self) -> TableWalk:
-        return self._walk_over(Program.rows_of_forward)
-
-    @cached_property
-    def _step_walk(self) -> TableWalk:
-        """A lone thread updates a parameter as soon as its gradient is final; several share that out at the end."""
-        parts = self._sums.shared_parts() if self.threads > 1 else {}
-        stages = [list(chain.from_iterable(parts.values()))] if parts else []
-
-        def delivered(name: str) -> list[Row]:
-            return [] if name in parts else self._sums.rows(name)
-
-        return self._walk_over(lambda program: program.rows(delivered), stages)
-
-    def _walk_over(self, rows: Callable[[Program], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
-        """These rows of each program, and then what all threads share out."""
-        own = [list(chain.from_iterable(map(rows, programs))) for programs in self._dealt_out]
-        return TableWalk(own, any(program.compiled < 1 for program in self._programs), stages)
 
     def count_over(self, whole: Mapping[str, Array]) -> None:
         """For losses that normalise over the global batch: count in `whole`, its labels by argument name.

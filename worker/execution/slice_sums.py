@@ -7,7 +7,7 @@ group comes last, and therefore gives the same bits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -65,6 +65,7 @@ class SliceSums:
         self._announce: Announce | None = None
         self.final: FinalRows | None = None  # what rows do instead of announcing
         self._by_rows = False
+        self._later: Container[str] = ()
         self._tables: dict[str, Table] = {}  # the rows of each gradient, where they run apart from other tables
 
     def _part(self, name: str, index: int, rows: tuple[int, int]) -> Array:
@@ -73,13 +74,13 @@ class SliceSums:
             return total[rows[0] : rows[1]]
         return total if index == 0 else aligned_zeros(total.shape, total.dtype)
 
-    def begin(self, announce: Announce | None, by_rows: bool = False) -> None:
+    def begin(self, announce: Announce | None, by_rows: bool = False, later: Container[str] = ()) -> None:
         """Begin a new backward, in which no group has delivered anything yet.
 
         `announce(name, gradient)` is called for each gradient once it is final. With `by_rows`, the rows that `final`
-        gives run instead, if it is set.
+        gives run instead, if it is set. Of those in `later`, the caller runs the `shared_parts` at the end.
         """
-        self._announce, self._by_rows = announce, by_rows and self.final is not None
+        self._announce, self._by_rows, self._later = announce, by_rows and self.final is not None, later
         self._missing = self._all.copy()
         self._counters[:] = self._counts
         # A group with rows overwrites its part in every step. One without does not, and the last step's sums may have
@@ -135,6 +136,8 @@ class SliceSums:
         return [(self.parts[left][name], self.parts[right][name]) for left, right in self._pairs]
 
     def _finish(self, name: str) -> None:
+        if name in self._later:
+            return
         if self._by_rows:
             if name not in self._tables:
                 self._tables[name] = Table(self._last_rows(name))
