@@ -20,9 +20,11 @@ from ..ops.regression_output import LinearRegressionOutput, LogisticRegressionOu
 from ..ops.softmax_output import SoftmaxOutput
 from ..ops.svm_output import SVMOutput
 from .metrics.base import Head, Metric, OneOrMore, Statistics
+from .metrics.class_metric import class_scores
 from .pairing import loss_of
 
 EPS = 1e-12  # added to probabilities, as in CrossEntropy
+_EPS_OF_SINGLES = np.float32(EPS)
 
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a training that diverges is noticed elsewhere
 
@@ -104,9 +106,8 @@ def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool)
 
 def _figure(label: Array, output: Array) -> tuple[float, int] | None:
     """The same in one compiled pass, for the usual arrays; None for others."""
-    from ..cpu.class_scores import cross_entropy, takes  # imports numba, which takes a while
-
-    return (cross_entropy(label, output, np.float32(EPS)), label.size) if takes(label, output) else None
+    scores = class_scores()
+    return (scores.cross_entropy(label, output, _EPS_OF_SINGLES), label.size) if scores.takes(label, output) else None
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -136,13 +136,14 @@ class Metric:
 
     def _pairs(
         self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None
-    ) -> Iterator[tuple[Array, Array, Head]]:
+    ) -> list[tuple[Array, Array, Head]]:
         left, right = _listed(labels), _listed(outputs)
         if len(left) != len(right):
             raise ShapeError(f"metric {self.name}", expected=f"as many labels as outputs ({len(right)})", got=len(left))
         # Names are known of a network's outputs alone: arrays that come without them are all counted.
-        known = [UNKNOWN] * len(left) if heads is None else heads
-        return (pair for pair in zip(left, right, known, strict=True) if heads is None or self.takes(pair[2]))
+        if heads is None:
+            return [(label, output, UNKNOWN) for label, output in zip(left, right, strict=True)]
+        return [pair for pair in zip(left, right, heads, strict=True) if self.takes(pair[2])]
 
     def _mismatch(self, label: Array, output: Array, expected: str) -> ShapeError:
         return ShapeError(f"metric {self.name}", expected=expected, got=f"label {label.shape}, output {output.shape}")

@@ -12,7 +12,7 @@ from ....common.checks import whole_number
 from ....common.errors import DataError
 from ...array import Array
 from .base import Head, Statistics, ratio
-from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
+from .class_metric import ClassMetric, ClassOptions, class_scores, likeliest, true_class
 
 
 class Accuracy(ClassMetric):
@@ -32,10 +32,9 @@ class Accuracy(ClassMetric):
 
     def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
         if self.axis in (None, 1) and self.ignored(head) is None and isinstance(output, np.ndarray):
-            from ...cpu.class_scores import hits, takes  # imports numba, which takes a while
-
-            if takes(label, output):
-                return hits(label, output), label.size
+            scores = class_scores()
+            if scores.takes(label, output):
+                return scores.hits(label, output), label.size
         return super()._pair(label, output, head)
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
