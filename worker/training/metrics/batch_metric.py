@@ -34,7 +34,8 @@ class BatchMetric:
         self._step = 0
 
     def begin(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
-        """Begin to count a global batch, given this worker's rows of the network's inputs, by name, and outputs.
+        """Begin to count a global batch, given this worker's rows of the outputs and of the inputs, by name, at least
+        those that outputs are compared with.
 
         Raises ShapeError if they do not fit the metric, DataError if a label is not a class.
         """
