@@ -20,6 +20,7 @@ from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
 OneOrMore = Array | Sequence[Array]
+ValueOf = Callable[[Array, Array], float]  # label and output -> a metric's value
 Statistics = Sequence[float] | Array
 
 
@@ -82,7 +83,8 @@ class Metric:
         # float64: counts stay exact, and sums hardly depend on how rows were shared out
         total = [0.0] * self.count
         for label, output, head in self._pairs(labels, outputs, heads):
-            total = [before + float(more) for before, more in zip(total, self._pair(label, output, head), strict=True)]
+            for place, more in enumerate(self._pair(label, output, head)):
+                total[place] += float(more)
         return total
 
     def value(self, statistics: Statistics) -> float:
@@ -96,6 +98,12 @@ class Metric:
     def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
         """The value of all these rows."""
         return self.value(self._added(labels, outputs, heads))
+
+    def compiled(self, head: Head) -> ValueOf | None:
+        """What gives the same as `measure` for a lone label and output of that head if `class_scores.takes` them; None
+        if that is not one call of a compiled function.
+        """
+        return None
 
     def add(self, value: float) -> None:
         """Count one global batch whose value is known."""
