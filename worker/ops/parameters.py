@@ -161,7 +161,8 @@ class Ints(Parameter[tuple[int, ...]]):
         if isinstance(value, str):
             value = read_literal(value)
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
-        return tuple(Int(minimum=self.minimum).parse(item) for item in items)
+        extent = Int(minimum=self.minimum)
+        return tuple(extent.parse(item) for item in items)
 
 
 def read_literal(text: str) -> object:
