@@ -26,7 +26,8 @@ def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
     """
     data, label = described(iterator)
     if isinstance(iterator, NDArrayIter) and _is_as_made(iterator):
-        yield from iter(iterator.taken, None)
+        while (taken := iterator.taken()) is not None:
+            yield taken
         return
     for number, batch in enumerate(iterator):
         where = f"{type(iterator).__name__}, batch {number}"
