@@ -105,11 +105,12 @@ def _visit(node: Node, shapes: Shapes) -> bool:
     """Let one operator add what it can tell about the shapes around it; True if anything was new."""
     assert node.op is not None
     arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
+    states = node.inputs[len(arguments) :]
     inputs = [shapes[entry] for entry in arguments]
     try:
         new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
-        states = node.op.auxiliary_shapes(new_inputs)
-        found = zip((*arguments, *outputs, *node.auxiliaries()), (*new_inputs, *new_outputs, *states), strict=True)
+        new_states = node.op.auxiliary_shapes(new_inputs)
+        found = zip((*arguments, *outputs, *states), (*new_inputs, *new_outputs, *new_states), strict=True)
         news = [(entry, shape) for entry, shape in found if shape is not None and shape != shapes[entry]]
         changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in news]  # all, then any()
         return any(changes)
