@@ -7,8 +7,8 @@ description: the workers compute it from the schedule and send it with each push
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ..common.errors import ParameterError
@@ -68,7 +68,7 @@ def create(name: str | Optimizer, **parameters: Any) -> Optimizer:
 
 def parameters_of(name: str) -> list[str]:
     """The parameters that `create` takes for the optimizer of that name. Raises ParameterError if there is none."""
-    return list(inspect.signature(_class_of(name)).parameters)
+    return [item.name for item in fields(_class_of(name)) if item.init]
 
 
 def _class_of(name: object) -> type[Optimizer]:

@@ -5,6 +5,7 @@ An array is a plain numpy.ndarray or cupy.ndarray; nothing wraps them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ def aligned_empty(shape: Shape, dtype: Any = np.float32) -> Array:
     """An uninitialised C-ordered array of that shape and dtype that starts on a cache line (64 bytes)."""
     # Vectorised loops may treat the first elements of an array differently depending on its alignment. A fixed
     # alignment makes equal shapes take the same path every time, and so give equal bits.
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT
     array: Array = raw[offset : offset + size].view(dtype).reshape(shape)

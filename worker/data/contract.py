@@ -14,16 +14,21 @@ import numpy as np
 from ...common.errors import DataError
 from ..array import Array, Shape
 from .data_iter import DataBatch, DataIter
+from .iterators import NDArrayIter
 from .user_arrays import as_singles, check_whole
 
 
 def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
     """The batches that are left in the iterator's epoch, checked; labels may be missing where they are not wanted.
 
-    Raises DataError for a batch that is none, has other arrays than the iterator provides or in other shapes, or has
-    more fillers than rows.
+    Each is to be used before the next one is asked for, as it may be a TakenBatch. Raises DataError for a batch that is
+    none, has other arrays than the iterator provides or in other shapes, or has more fillers than rows.
     """
     data, label = described(iterator)
+    if isinstance(iterator, NDArrayIter) and _is_as_made(iterator):
+        while (taken := iterator.taken()) is not None:
+            yield taken
+        return
     for number, batch in enumerate(iterator):
         where = f"{type(iterator).__name__}, batch {number}"
         if not (hasattr(batch, "data") and hasattr(batch, "label")):
@@ -36,6 +41,14 @@ def batches(iterator: DataIter, labelled: bool = True) -> Iterator[DataBatch]:
             _pad(where, getattr(batch, "pad", 0), iterator.batch_size),
             getattr(batch, "index", None),
         )
+
+
+def _is_as_made(iterator: NDArrayIter) -> bool:
+    """Whether its batches are what NDArrayIter says and yields, without anything that a subclass changes."""
+    kind: Any = type(iterator)
+    changed = ("__iter__", "__next__", "provide_data", "provide_label")
+    own = getattr(iterator.next, "__func__", None) is NDArrayIter.next
+    return own and all(getattr(kind, name) is getattr(NDArrayIter, name) for name in changed)
 
 
 def described(iterator: DataIter) -> tuple[list[tuple[str, Shape]], list[tuple[str, Shape]]]:

@@ -11,6 +11,7 @@ from ...common.errors import DataError, ParameterError
 from .. import random
 from ..array import Array, Shape
 from .data_iter import DataBatch, DataIter
+from .taken_batch import TakenBatch, gathered
 from .user_arrays import Source, check_batch_size, check_seed, common_length, named_arrays
 
 LAST_BATCH = ("pad", "discard", "roll_over")
@@ -111,13 +112,23 @@ class NDArrayIter(DataIter):
 
     def next(self) -> DataBatch:
         """The next batch of this epoch. Raises StopIteration after the last one."""
-        if self.batch >= self.batches(self.epoch):
+        batch = self.taken()
+        if batch is None:
             raise StopIteration
+        # Gathered now: the caller may keep the batch, and change the arrays.
+        return DataBatch(batch.data, batch.label, batch.pad, batch.index)
+
+    def taken(self) -> DataBatch | None:
+        """The same for whoever uses it at once: a TakenBatch unless the rows follow each other. None after the last."""
+        if self.batch >= self.batches(self.epoch):
+            return None
         rows, pad = self._rows(self.batch)
         self.batch += 1
+        data, label = list(self._data.values()), list(self._label.values())
         take = self._slice(rows) if not self.shuffle else None
-        data, label = self._gather(self._data, rows, take), self._gather(self._label, rows, take)
-        return DataBatch(data, label, pad, rows)
+        if take is not None:
+            return DataBatch([array[take] for array in data], [array[take] for array in label], pad, rows)
+        return TakenBatch(data, gathered(label, rows), pad, rows)
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
         """The whole data set: data and label arrays (examples, ...) in a batch's order, to gather batches from."""
@@ -165,13 +176,6 @@ class NDArrayIter(DataIter):
         """Unshuffled rows as a slice, so that a batch is a view and not a copy; None where they wrap around."""
         first, last = int(rows[0]), int(rows[-1])
         return slice(first, last + 1) if last - first + 1 == len(rows) else None
-
-    def _gather(self, arrays: dict[str, Array], rows: Array, take: slice | None) -> list[Array]:
-        if take is not None:
-            return [array[take] for array in arrays.values()]
-        # New memory for every batch: nobody says when he is done with one, and using it again saves at most 3 of the 27
-        # microseconds that gathering 100 pictures of 28 x 28 takes.
-        return [array.take(rows, axis=0) for array in arrays.values()]
 
     def _shapes(self, arrays: dict[str, Array]) -> list[tuple[str, Shape]]:
         return [(name, (self.batch_size, *array.shape[1:])) for name, array in arrays.items()]

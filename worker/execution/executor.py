@@ -241,10 +241,12 @@ class Executor(BaseExecutor):
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]
 
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
-        first_rows = [first for first, _ in self._rows] + [0]  # the meeting begins at the worker's first row
-        for first, part in zip(first_rows, self._parts(), strict=False):
-            part.step.is_train = is_train
-            part.step.move_to(at.behind(first))
+        for (first, _), program in zip(self._rows, self._programs, strict=True):
+            program.step.is_train = is_train
+            program.step.move_to(at.behind(first))
+        if self._meeting is not None:  # begins at the worker's first row
+            self._meeting.step.is_train = is_train
+            self._meeting.step.move_to(at)
         # With a part of the global batch only, the caller has to call `count_over` with the labels of all of it.
         if at.global_rows == self.rows:
             self.count_over(self.arg_dict)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
-
-import numpy as np
 
 from ..array import Array, Shape
 from ..graphs.node import Entry
@@ -31,7 +30,7 @@ class COrder:
 
     def size(self, shape: Shape) -> int:
         """The number of elements of an array of that shape."""
-        return int(np.prod(shape, dtype=np.int64))
+        return math.prod(shape)
 
     def view(self, memory: Array, shape: Shape) -> Array:
         """The first elements of the flat `memory` as an array of that shape."""

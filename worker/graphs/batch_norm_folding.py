@@ -42,6 +42,8 @@ def fold_batch_norms(symbol: Graph, known: Collection[str]) -> tuple[Graph, list
     readers: Counter[Entry] = Counter(entry for node in nodes for entry in node.inputs)
     readers.update(symbol.heads)
     before = {node: layer for node in nodes if (layer := _layer_before(node, readers, known)) is not None}
+    if not before:
+        return symbol, []  # the very graph, of which shapes are known
     made: dict[Entry, Entry] = {}
     folded: list[FoldedLayer] = []
     for node in nodes:

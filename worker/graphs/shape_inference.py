@@ -18,6 +18,8 @@ from .node import Entry, Node
 
 Shapes = dict[Entry, PartialShape]
 
+_EXTENTS = Ints(minimum=0)
+
 
 class UnknownShapes(GraphError):
     """The shapes that were given do not determine all others."""
@@ -28,7 +30,7 @@ def parse_shape(shape: object, where: str, error: type[PushgradError] = ShapeErr
     if shape is None:
         return None
     try:
-        return Ints(minimum=0).parse(shape)
+        return _EXTENTS.parse(shape)
     except (ValueError, TypeError, SyntaxError):  # `__shape__` is text, which may come from any file
         raise error(where, expected="a tuple of whole numbers", got=repr(shape)[:100]) from None
 
@@ -103,12 +105,14 @@ def _visit(node: Node, shapes: Shapes) -> bool:
     """Let one operator add what it can tell about the shapes around it; True if anything was new."""
     assert node.op is not None
     arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
+    states = node.inputs[len(arguments) :]
     inputs = [shapes[entry] for entry in arguments]
     try:
         new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
-        states = node.op.auxiliary_shapes(new_inputs)
-        found = zip((*arguments, *outputs, *node.auxiliaries()), (*new_inputs, *new_outputs, *states), strict=True)
-        changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in found]  # all, then any()
+        new_states = node.op.auxiliary_shapes(new_inputs)
+        found = zip((*arguments, *outputs, *states), (*new_inputs, *new_outputs, *new_states), strict=True)
+        news = [(entry, shape) for entry, shape in found if shape is not None and shape != shapes[entry]]
+        changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in news]  # all, then any()
         return any(changes)
     except ShapeError as error:
         raise _located(error, node) from None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class BatchPosition:
+class BatchPosition(NamedTuple):
     """One step's batch: which training and step it belongs to, and where its rows lie in the global batch.
 
     `seed` and `fit` (which training since the seed was set) are keys of its random numbers; `number` counts training
@@ -22,4 +21,4 @@ class BatchPosition:
 
     def behind(self, rows: int) -> BatchPosition:
         """The same batch without its first `rows` rows: where the next slice or device begins."""
-        return replace(self, first_row=self.first_row + rows) if rows else self
+        return self._replace(first_row=self.first_row + rows) if rows else self

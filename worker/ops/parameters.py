@@ -7,6 +7,8 @@ turns it into a ParameterError that names operator, parameter, what was expected
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -161,7 +163,8 @@ class Ints(Parameter[tuple[int, ...]]):
         if isinstance(value, str):
             value = read_literal(value)
         items = (value,) if hasattr(value, "__index__") else tuple(value)  # type: ignore[arg-type]
-        return tuple(Int(minimum=self.minimum).parse(item) for item in items)
+        extent = Int(minimum=self.minimum)
+        return tuple(extent.parse(item) for item in items)
 
 
 def read_literal(text: str) -> object:
@@ -218,11 +221,16 @@ class Optional(Parameter[Any]):
         return None if value is None or value == "None" else self.inner.parse(value)
 
 
-def declared(owner: type) -> dict[str, Parameter[Any]]:
+def declared(owner: type) -> Mapping[str, Parameter[Any]]:
     """The parameters that a class and its bases declare, by name, in order of their last declaration.
 
     A subclass that declares a parameter again also moves it to its own place, so that lists read as in MXNet.
     """
+    return _declared(owner)
+
+
+@cache  # each node of a network asks for those of its class several times
+def _declared(owner: type) -> Mapping[str, Parameter[Any]]:
     found: dict[str, Parameter[Any]] = {}
     for base in reversed(owner.__mro__):
         for name, item in vars(base).items():

@@ -5,6 +5,7 @@ Every function that takes a `KeyInfo` and an array names the key in its errors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,7 +60,7 @@ class KeyInfo:
     @property
     def size(self) -> int:
         """Elements of the whole key."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -69,7 +70,7 @@ class KeyInfo:
     @property
     def width(self) -> int:
         """Elements of a row, at least 1."""
-        return max(1, int(np.prod(self.shape[1:], dtype=np.int64)))
+        return max(1, math.prod(self.shape[1:]))
 
 
 class First(NamedTuple):

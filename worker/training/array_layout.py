@@ -123,7 +123,8 @@ def _by_fit(symbol: Graph, name: str, data: Array, layout: str, params: dict[str
 
 def _fits(symbol: Graph, name: str, features: int, params: dict[str, Array]) -> bool:
     """Whether the trained parameters can take examples of so many features."""
-    shapes = {key: array.shape for key, array in params.items() if key in symbol.list_arguments()}
+    arguments = symbol.list_arguments()
+    shapes = {key: array.shape for key, array in params.items() if key in arguments}
     try:
         symbol.infer_all(**{name: (1, features)}, **shapes)  # the number of examples plays no part
     except ValueError:  # ShapeError and GraphError are ValueErrors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from ...common.errors import DataError, GraphError, ShapeError
 from ..array import Array, Shape
 from ..data.contract import described
 from ..data.data_iter import DataBatch, DataIter
+from ..data.taken_batch import TakenBatch
 from ..execution.executor_base import StepExecutor
 from ..graphs.graph import Graph
 from ..ops.shapes import known
@@ -94,15 +95,37 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     Each array becomes of its argument's shape: labels as (n, 1) fit arguments of (n,) and the other way round. Raises
     ShapeError if the sizes differ.
     """
-    for name, array in by_name(names, batch).items():
-        # Ids of an Embedding whose rows are looked up (sparse_embeddings.py), or labels that predictions do without.
-        if name not in executor.arg_dict:
-            continue
-        target, part = executor.arg_dict[name], array[rows[0] : rows[1]]
-        if part.shape != target.shape and part.size != target.size:
+    # Not in it are ids of an Embedding whose rows are looked up (sparse_embeddings.py), or labels that predictions do
+    # without.
+    (first, last), targets = rows, executor.arg_dict
+    if isinstance(batch, TakenBatch):
+        for name, source in zip(names.data, batch.sources, strict=False):
+            if name in targets:
+                _gather(name, source, batch.index[first:last], targets[name])
+        given = whole_labels(names, batch)
+    else:
+        given = by_name(names, batch)
+    for name, array in given.items():
+        if name in targets:
+            _copy(name, array[first:last], targets[name])
+
+
+def _copy(name: str, part: Array, target: Array) -> None:
+    if part.shape != target.shape:
+        if part.size != target.size:
             raise misfit(name, target.shape, part.shape)
-        # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
-        np.copyto(target, part.reshape(target.shape), casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+        part = part.reshape(target.shape)
+    # Whole numbers, such as labels or pixels, may become floats; float64 may become float32.
+    np.copyto(target, part, casting="same_kind" if part.dtype.kind == "f" else "unsafe")
+
+
+def _gather(name: str, source: Array, rows: Array, target: Array) -> None:
+    """Copy those rows of `source` into an argument, without a copy in between where they have its shape."""
+    if target.shape[1:] == source.shape[1:] and target.dtype == source.dtype and len(target) == len(rows):
+        # All rows are there, and with mode "raise" numpy would buffer `out`.
+        source.take(rows, axis=0, out=target, mode="clip")
+    else:
+        _copy(name, source.take(rows, axis=0), target)
 
 
 def misfit(name: str, expected: Shape, got: Shape) -> ShapeError:
@@ -124,6 +147,12 @@ def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
     """The batch's data and labels (batch, ...) by argument name."""
     # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
     return dict(zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False))
+
+
+def chosen(names: InputNames, batch: DataBatch, wanted: Set[str]) -> dict[str, Array]:
+    """At least those of them that are wanted. Data are gathered for that only if they are."""
+    labels = whole_labels(names, batch)
+    return labels if wanted <= labels.keys() else by_name(names, batch)
 
 
 def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:

@@ -36,6 +36,11 @@ class FitCallbacks:
         """Whether anything is called after an epoch. If not, weights need not be fetched, nor verdicts gathered."""
         return bool(self.epoch_end) or any(_after_epoch(callback) for callback in self.batch_end)
 
+    @property
+    def are_there(self) -> bool:
+        """Whether there is a callback at all."""
+        return bool(self.batch_end or self.epoch_end)
+
     def before_fit(self, model: Any, is_first_rank: bool) -> None:
         """Run the methods `fit_begin` of the callbacks that have one."""
         self._call("fit_begin", model, is_first_rank)

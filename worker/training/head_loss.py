@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -19,10 +19,12 @@ from ..ops.operator import Operator
 from ..ops.regression_output import LinearRegressionOutput, LogisticRegressionOutput, MAERegressionOutput
 from ..ops.softmax_output import SoftmaxOutput
 from ..ops.svm_output import SVMOutput
-from .metrics.base import Head, Metric, OneOrMore, Statistics
+from .metrics.base import Head, Metric, OneOrMore, Statistics, ValueOf
+from .metrics.class_metric import class_scores
 from .pairing import loss_of
 
 EPS = 1e-12  # added to probabilities, as in CrossEntropy
+_EPS_OF_SINGLES = np.float32(EPS)
 
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a training that diverges is noticed elsewhere
 
@@ -42,6 +44,7 @@ class HeadLoss(Metric):
         ops = zip(symbol.list_outputs(), map(loss_of, symbol.heads), strict=True)
         # By output, in the order of statistics.
         self.ops: dict[str, Operator] = {name: op for name, op in ops if op is not None and isinstance(op, _KNOWN)}
+        self._checks = checks
         self._terms = {name: _term(op, checks) for name, op in self.ops.items()}
         self.count = 2 * len(self._terms)  # type: ignore[misc]
         super().__init__("loss")
@@ -58,6 +61,14 @@ class HeadLoss(Metric):
         """The value of these arrays."""
         return _sum_of_means(self._figures(labels, outputs, heads))
 
+    def compiled(self, head: Head) -> ValueOf | None:
+        """The cross-entropy, if that is the only loss and nothing is looked at."""
+        op = self.ops.get(head.output)
+        if self._checks or len(self.ops) > 1 or not isinstance(op, SoftmaxOutput) or op.use_ignore:
+            return None
+        cross_entropy = class_scores().cross_entropy
+        return lambda label, output: cross_entropy(label, output, _EPS_OF_SINGLES) / label.size
+
     def _figures(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None) -> list[tuple[float, int]]:
         assert heads is not None
         given = {head.output: (label, output) for label, output, head in zip(labels, outputs, heads, strict=True)}
@@ -72,13 +83,13 @@ def _sum_of_means(figures: Sequence[Sequence[float]]) -> float:
 def _term(op: Operator, checks: bool) -> Term:
     """What computes that operator's loss."""
     if isinstance(op, SoftmaxOutput):
-        return lambda label, output: _cross_entropy(op, label, output, checks)
+        return partial(_cross_entropy, op, checks)
     if isinstance(op, SVMOutput):
-        return lambda label, output: _hinge(op, label, output, checks)
+        return partial(_hinge, op, checks)
     return _TERMS[type(op)]
 
 
-def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool) -> tuple[float, int]:
+def _cross_entropy(op: SoftmaxOutput, checks: bool, label: Array, output: Array) -> tuple[float, int]:
     """Of the classes' probabilities, or of labels that are probabilities themselves; ignored labels do not count."""
     if not (checks or op.use_ignore) and (figure := _figure(label, output)) is not None:
         return figure
@@ -104,9 +115,8 @@ def _cross_entropy(op: SoftmaxOutput, label: Array, output: Array, checks: bool)
 
 def _figure(label: Array, output: Array) -> tuple[float, int] | None:
     """The same in one compiled pass, for the usual arrays; None for others."""
-    from ..cpu.class_scores import cross_entropy, takes  # imports numba, which takes a while
-
-    return (cross_entropy(label, output, np.float32(EPS)), label.size) if takes(label, output) else None
+    scores = class_scores()
+    return (scores.cross_entropy(label, output, _EPS_OF_SINGLES), label.size) if scores.takes(label, output) else None
 
 
 @lru_cache(maxsize=4)
@@ -116,7 +126,7 @@ def _places(rows: int, classes: int, positions: int) -> Array:
 
 
 @_QUIET
-def _hinge(op: SVMOutput, label: Array, output: Array, checks: bool) -> tuple[float, int]:
+def _hinge(op: SVMOutput, checks: bool, label: Array, output: Array) -> tuple[float, int]:
     """Of each row C times the sum over classes of max(0, margin - t x), or of its square, as of SVMOutput."""
     if checks and not np.isin(label, np.arange(output.shape[1])).all():
         return math.nan, 1

@@ -61,6 +61,7 @@ class Pairing:
             elif op is not None and op.is_loss:
                 self.pairs.append(Pair(names.data[0], index, Head(name, None), None, shapes[entry], axes[index]))
         self.heads = [pair.head for pair in self.pairs]
+        self.compared = {pair.label for pair in self.pairs}  # the inputs that `labels` reads
         self._outputs, self._labels = symbol.list_outputs(), (*names.label, *names.data)
         self._executors: dict[tuple[Graph, Shape], Executor] = {}
         provided = zip(names.label, iterator.provide_label, strict=False)

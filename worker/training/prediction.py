@@ -27,7 +27,7 @@ from ..graphs.optional_inputs import without_labels, zero_states
 from ..ops.batch_position import BatchPosition
 from ..store.session import Session
 from .evaluation import Collected, Evaluation, taken
-from .feeding import InputNames, by_name, channels_hint, feed, input_shapes
+from .feeding import InputNames, channels_hint, chosen, feed, input_shapes
 from .folded_parameters import write_folded
 from .given_parameters import check_complete
 from .metrics.base import Metric
@@ -209,7 +209,8 @@ def evaluate(learned: Learned, iterator: DataIter, metric: Metric, session: Sess
             keep = max(0, min(rows[1], _valid(batch, iterator)) - rows[0])  # fillers are the batch's last rows
             _forward(executor, names, batch, rows, size)
             if executor is not None and keep:
-                inputs = {name: array[rows[0] : rows[0] + keep] for name, array in by_name(names, batch).items()}
+                given = chosen(names, batch, pairing.compared)
+                inputs = {name: array[rows[0] : rows[0] + keep] for name, array in given.items()}
                 found.add(inputs, executor.outputs, mine, keep)
     found.count(None if alone else session, what)
 

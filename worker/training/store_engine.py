@@ -20,7 +20,7 @@ from ..execution.executor_base import StepExecutor
 from ..store import kv
 from .capture import Capture, Copies
 from .engine import Engine, FitSetup
-from .feeding import by_name, feed, input_shapes, whole_labels
+from .feeding import chosen, feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
 from .held_exchange import HeldExchange
 from .metrics.batch_metric import BatchMetric
@@ -218,7 +218,8 @@ class HostEngine(Engine):
         # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
         low, high = self._shares.rows
-        inputs = {name: array[low:high] for name, array in by_name(self._setup.names, batch).items()}
+        given = chosen(self._setup.names, batch, self._setup.pairing.compared)
+        inputs = {name: array[low:high] for name, array in given.items()}
         self._batch_metric.begin(inputs, self.executor.outputs if self.executor else [])
         self.store.wait()
         self._batch_metric.end()

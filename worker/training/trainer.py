@@ -165,7 +165,9 @@ class Trainer:
             self._pace.step(self._batch)
             self._report(epoch, self._batch, lambda: current_values(self.metric))
             self._bar.step(self._shown)
-            callbacks.after_batch(BatchEnd(epoch + 1, self._batch, self.metric, self.model), self.session.rank == 0)
+            if callbacks.are_there:
+                end = BatchEnd(epoch + 1, self._batch, self.metric, self.model)
+                callbacks.after_batch(end, self.session.rank == 0)
             if self._snapshots is not None:
                 self._snapshots.after_step(self._setup, self.engine, epoch, self._batch, callbacks)
         if not self._batch:
@@ -177,6 +179,8 @@ class Trainer:
 
         `train` says what the metric is so far, and is seldom asked: on GPUs its value must be waited for.
         """
+        if not self.session.is_distributed:  # there is no launcher to tell
+            return
         examples = self._steps * self.shares.global_batch
         speed = examples / max(time.perf_counter() - self._started, 1e-9)  # a clock may not have moved
         self.session.progress(

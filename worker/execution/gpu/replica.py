@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -171,10 +171,10 @@ class Replica:
 
         A new number of the step is no such change: kernels read it from device memory.
         """
-        mine = replace(at.behind(self.rows[0]), number=0)  # with equal numbers, only other figures make a difference
+        mine = at.behind(self.rows[0])._replace(number=0)  # with equal numbers, only other figures make a difference
         moved, self._at = mine != self._at, mine
         self.step.is_train = is_train
-        self.step.move_to(replace(mine, number=self.step.number))  # set_now brings the new number
+        self.step.move_to(mine._replace(number=self.step.number))  # set_now brings the new number
         return moved
 
     def _add(self, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from ....common.errors import ParameterError, ShapeError
 from ...array import Array
 
 OneOrMore = Array | Sequence[Array]
+ValueOf = Callable[[Array, Array], float]  # label and output -> a metric's value
 Statistics = Sequence[float] | Array
 
 
@@ -82,7 +83,8 @@ class Metric:
         # float64: counts stay exact, and sums hardly depend on how rows were shared out
         total = [0.0] * self.count
         for label, output, head in self._pairs(labels, outputs, heads):
-            total = [before + float(more) for before, more in zip(total, self._pair(label, output, head), strict=True)]
+            for place, more in enumerate(self._pair(label, output, head)):
+                total[place] += float(more)
         return total
 
     def value(self, statistics: Statistics) -> float:
@@ -96,6 +98,12 @@ class Metric:
     def measure(self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None = None) -> float:
         """The value of all these rows."""
         return self.value(self._added(labels, outputs, heads))
+
+    def compiled(self, head: Head) -> ValueOf | None:
+        """What gives the same as `measure` for a lone label and output of that head if `class_scores.takes` them; None
+        if that is not one call of a compiled function.
+        """
+        return None
 
     def add(self, value: float) -> None:
         """Count one global batch whose value is known."""
@@ -136,13 +144,14 @@ class Metric:
 
     def _pairs(
         self, labels: OneOrMore, outputs: OneOrMore, heads: Sequence[Head] | None
-    ) -> Iterator[tuple[Array, Array, Head]]:
+    ) -> list[tuple[Array, Array, Head]]:
         left, right = _listed(labels), _listed(outputs)
         if len(left) != len(right):
             raise ShapeError(f"metric {self.name}", expected=f"as many labels as outputs ({len(right)})", got=len(left))
         # Names are known of a network's outputs alone: arrays that come without them are all counted.
-        known = [UNKNOWN] * len(left) if heads is None else heads
-        return (pair for pair in zip(left, right, known, strict=True) if heads is None or self.takes(pair[2]))
+        if heads is None:
+            return [(label, output, UNKNOWN) for label, output in zip(left, right, strict=True)]
+        return [pair for pair in zip(left, right, heads, strict=True) if self.takes(pair[2])]
 
     def _mismatch(self, label: Array, output: Array, expected: str) -> ShapeError:
         return ShapeError(f"metric {self.name}", expected=expected, got=f"label {label.shape}, output {output.shape}")

@@ -11,7 +11,8 @@ from ...array import Array, Arrays
 from ...graphs.example_axis import ExampleAxis
 from ..agreement import Shares
 from ..pairing import Pairing
-from .base import Metric
+from .base import Metric, ValueOf
+from .class_metric import class_scores
 
 
 class BatchMetric:
@@ -28,23 +29,21 @@ class BatchMetric:
         self._pairing, self._shares, self._store = pairing, shares, store
         self._summed = [leaf for leaf in metric.leaves() if leaf.sums and leaf.count]
         self._custom = [leaf for leaf in metric.leaves() if not leaf.sums]
+        self._compiled = self._all_compiled() if store is None else []
         if store is not None:
             store.must_be_finite = False  # a metric that is NaN is no reason to end a training
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
         self._step = 0
 
     def begin(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
-        """Begin to count a global batch, given this worker's rows of the network's inputs, by name, and outputs.
+        """Begin to count a global batch, given this worker's rows of the outputs and of the inputs, by name, at least
+        those that outputs are compared with.
 
         Raises ShapeError if they do not fit the metric, DataError if a label is not a class.
         """
         heads = self._pairing.heads
         if self._store is None:
-            mine = self._pairing.outputs(outputs)
-            for leaves in filter(None, (self._summed, self._custom)):
-                labels = self._pairing.labels(inputs, leaves[0])
-                for leaf in leaves:
-                    leaf.update(labels, mine, heads)
+            self._count(inputs, outputs)
             return
         self._step += 1
         if self._summed:
@@ -68,6 +67,32 @@ class BatchMetric:
             start += leaf.count
         for leaf in self._custom:
             leaf.add(leaf.measure(self._whole("label"), self._whole("output"), self._pairing.heads))
+
+    def _count(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
+        """Count a whole batch."""
+        if self._compiled:
+            pair = self._pairing.pairs[0]
+            label, output = inputs[pair.label], outputs[pair.output]
+            if class_scores().takes(label, output):
+                for leaf, value in self._compiled:
+                    leaf.add(value(label, output))
+                return
+        mine = self._pairing.outputs(outputs)
+        for leaves in filter(None, (self._summed, self._custom)):
+            labels = self._pairing.labels(inputs, leaves[0])
+            for leaf in leaves:
+                leaf.update(labels, mine, self._pairing.heads)
+
+    def _all_compiled(self) -> list[tuple[Metric, ValueOf]]:
+        """What counts a batch by one compiled call for each leaf, where a lone label is compared as it is; else none.
+
+        In a small network anything else takes as long as the step itself.
+        """
+        if self._custom or len(self._pairing.pairs) != 1 or self._pairing.pairs[0].computed is not None:
+            return []
+        found = [(leaf, leaf.compiled(self._pairing.heads[0])) for leaf in self._summed]
+        given = [(leaf, value) for leaf, value in found if value is not None]
+        return given if len(given) == len(found) else []
 
     def _send_rows(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
         """Hand in whole batches that are zero outside this worker's rows: adding zeros changes no value."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
+from types import ModuleType
 from typing import ClassVar, TypedDict
 
 import numpy as np
@@ -110,6 +112,14 @@ class ClassMetric(Metric):
         if self.axis is not None:
             return self._mismatch(label, output, f"classes on axis {self.axis} of outputs, and labels of the others")
         return self._mismatch(label, output, "outputs (rows, classes) and labels (rows,)")
+
+
+@cache
+def class_scores() -> ModuleType:
+    """The module with the compiled figures, imported when first wanted: it imports numba, which takes a while."""
+    from ...cpu import class_scores as found
+
+    return found
 
 
 def likeliest(output: Array) -> Array:

@@ -11,8 +11,8 @@ import numpy as np
 from ....common.checks import whole_number
 from ....common.errors import DataError
 from ...array import Array
-from .base import Head, Statistics, ratio
-from .class_metric import ClassMetric, ClassOptions, likeliest, true_class
+from .base import Head, Statistics, ValueOf, ratio
+from .class_metric import ClassMetric, ClassOptions, class_scores, likeliest, true_class
 
 
 class Accuracy(ClassMetric):
@@ -31,12 +31,22 @@ class Accuracy(ClassMetric):
         super().__init__(name, **options)
 
     def _pair(self, label: Array, output: Array, head: Head) -> Iterable[float]:
-        if self.axis in (None, 1) and self.ignored(head) is None and isinstance(output, np.ndarray):
-            from ...cpu.class_scores import hits, takes  # imports numba, which takes a while
-
-            if takes(label, output):
-                return hits(label, output), label.size
+        if self._is_plain(head) and isinstance(output, np.ndarray):
+            scores = class_scores()
+            if scores.takes(label, output):
+                return scores.hits(label, output), label.size
         return super()._pair(label, output, head)
+
+    def compiled(self, head: Head) -> ValueOf | None:
+        """The share of hits, unless labels are ignored or a subclass counts in another way."""
+        if type(self) is not Accuracy or not (self.takes(head) and self._is_plain(head)):
+            return None
+        hits = class_scores().hits
+        return lambda label, output: hits(label, output) / label.size
+
+    def _is_plain(self, head: Head) -> bool:
+        """Whether classes lie where they usually do, and all labels count."""
+        return self.axis in (None, 1) and self.ignored(head) is None
 
     def _count(self, label: Array, output: Array, counts: Array) -> Iterable[float]:
         right = likeliest(output) == true_class(label)
