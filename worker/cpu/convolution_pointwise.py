@@ -22,7 +22,7 @@ from .tree_sums import rows_over
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-FEWEST_PIXELS = 32  # of an image: a product of fewer columns is slower than the way of DirectKernel
+FEWEST_PIXELS = 16  # of an image: a product of fewer columns is slower than the way of DirectKernel
 _ALL = slice(None)
 _FILTERS = 4  # that a thread takes at least: register tiles are some multiple of this high
 

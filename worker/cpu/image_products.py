@@ -33,8 +33,9 @@ def image_product_rows(
     """
     count, depth, pixels = images.shape
     some = _even(count, _MOST_COLUMNS // pixels)
-    # Copies of images and results have to be paid for by a tenth of the columns, or more.
-    if 10 * padded(some * pixels) > 9 * some * padded(pixels):
+    saves = 10 * padded(some * pixels) <= 9 * some * padded(pixels)  # a tenth of the columns or more
+    # Copies of images and results pay as well if the matrix would be read for two panels at most.
+    if some == 1 or not (saves or pixels <= 2 * LANES):
         pairs = zip(images, out, strict=True)
         return [product_row(matrix, image, made, first, rectified) for image, made in pairs]
     room = rooms(ROOM, depth * some * pixels, out.shape[1] * some * pixels)

@@ -6,7 +6,7 @@ import pytest
 from pushgrad.common.call_table import Table
 from pushgrad.worker.cpu.convolution_pointwise import PointwiseKernel
 from pushgrad.worker.cpu.image_products import image_product_rows, pixel_sum_rows
-from pushgrad.worker.cpu.matmul import matmul
+from pushgrad.worker.cpu.matmul import matmul, product_row
 from pushgrad.worker.ops.convolution import Convolution
 from pushgrad.worker.ops.operator import Step
 
@@ -42,7 +42,7 @@ def test_products(count, pixels, turned):
     assert (out_room == 7).all()  # nothing was written around the results
 
 
-@pytest.mark.parametrize("pixels", [36, 49, 81])
+@pytest.mark.parametrize("pixels", [16, 32, 36, 49, 81])
 def test_small_images_share_a_product(pixels):
     matrix, images = normal(4, 8, 5), normal(5, 4, 5, pixels)
     assert len(image_product_rows(matrix, images, normal(6, 4, 8, pixels))) == 1
@@ -52,6 +52,13 @@ def test_small_images_share_a_product(pixels):
 def test_images_that_fill_their_panels_are_left_alone(pixels):
     matrix, images = normal(4, 8, 5), normal(5, 4, 5, pixels)
     assert len(image_product_rows(matrix, images, normal(6, 4, 8, pixels))) == 4
+
+
+@pytest.mark.parametrize("pixels", [16, 49])
+def test_a_single_image_is_not_copied(pixels):
+    matrix, images, out = normal(4, 8, 5), normal(5, 1, 5, pixels), normal(6, 1, 8, pixels)
+    (row,) = image_product_rows(matrix, images, out)
+    assert row.function is product_row(matrix, images[0], out[0]).function
 
 
 @pytest.mark.parametrize("count", COUNTS)
