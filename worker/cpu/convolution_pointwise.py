@@ -13,7 +13,7 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, before_activation
-from .matmul import product_row
+from .image_products import image_product_rows, pixel_sum_rows
 from .plane_lanes import LANES
 from .row_kernel import RowKernel, Stage, shares
 from .sums import sum_pixels_row
@@ -22,7 +22,7 @@ from .tree_sums import rows_over
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
-FEWEST_PIXELS = 32  # of an image: a product of fewer columns is slower than the way of DirectKernel
+FEWEST_PIXELS = 16  # of an image: a product of fewer columns is slower than the way of DirectKernel
 _ALL = slice(None)
 _FILTERS = 4  # that a thread takes at least: register tiles are some multiple of this high
 
@@ -64,10 +64,10 @@ class PointwiseKernel(RowKernel):
             if len(inputs) > 2:
                 first = aligned_zeros((len(part), LANES))  # a bias for each panel of columns
                 rows.append(Row(_spread, (inputs[2][its][filters], first, len(first))))
-            for image, target in zip(data[:, :, pixels], made[:, filters, pixels], strict=True):
-                rows.append(product_row(part, image, target, first, is_relu))
-                if self.act_type and not is_relu:
-                    rows.append(activation_row(self.act_type, target, target))
+            targets = made[:, filters, pixels]
+            rows += image_product_rows(part, data[:, :, pixels], targets, first, is_relu)
+            if self.act_type and not is_relu:
+                rows += [activation_row(self.act_type, target, target) for target in targets]
         return rows
 
     def backward_rows(
@@ -82,15 +82,14 @@ class PointwiseKernel(RowKernel):
             rows += rows_over(tree, in_grads[1], partial(self._weight_rows, inputs[0], grad))
         if in_grads[0] is not None:
             for data, weight, out, _ in self._groups(in_grads[0], inputs[1], grad):
-                rows += [product_row(weight.T, g, image) for g, image in zip(out, data, strict=True)]
+                rows += image_product_rows(weight.T, out, data)
         return rows
 
     def _weight_rows(self, inputs: Array, grad: Array, begin: int, end: int, target: Array) -> list[Row]:
         """What writes the weight's gradient from some images."""
         rows = []
         for data, made, out, _ in self._groups(inputs[begin:end], target, grad[begin:end]):
-            pairs = zip(out, data, strict=True)
-            rows += [product_row(g, image.T, made, adds=i > 0) for i, (g, image) in enumerate(pairs)]
+            rows += pixel_sum_rows(out, data, made)
         return rows
 
     def _groups(self, data: Array, weight: Array, out: Array) -> Iterator[tuple[Array, Array, Array, slice]]:

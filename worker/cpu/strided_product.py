@@ -9,13 +9,16 @@ from numba.core import types
 
 from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
+from .line_moves import copy_lines
 from .panels import pack, transpose, whole, write, write_address
 from .plane_lanes import LANES
-from .tile_product import DEPTH, LOWEST, list_rows, multiply
+from .tile_product import DEPTH, LOWEST, Left, list_rows, multiply
 
 PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
 MOST_ROWS = 4096  # of a part of A, where the inner axis is short
-FEW = 2 * LANES  # rows, for which B is not worth packing
+FEW = 2 * LANES  # rows, for which B is not worth packing, and columns, for which rows of A are not worth copying
+# Numbers so many floats apart share a set of the first-level cache, which holds so many lines of them at the least.
+SAME_SET, WAYS = 1024, 8
 TURNED = 1024  # columns of a part of the transposed product
 # Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, where rows are,
 # and a part of the transposed product.
@@ -102,18 +105,30 @@ def _parts(
                 pack(part, (b[1], b[2]), inner, across, panels)
             for row in range(0, rows, tall):
                 down, part = min(tall, rows - row), a[0] + 4 * (row * a[1] + k * a[2])
-                if a[2] == 1:
-                    list_rows(a[1], down, table)
-                    lines = (part, table, zeros, whole(1), inner, whole(1))
-                else:
-                    pack(part, (a[2], a[1]), inner, down, left)
-                    list_lanes(inner, down, table)
-                    lines = (left, table, zeros, whole(1), inner, whole(LANES))
+                lines = _left(part, a[1:], (down, across, inner), left, table, zeros)
                 start = begun if k == 0 else c
                 first = start[0] + 4 * (row * start[1] + column // LANES * start[2])
                 out = c[0] + 4 * (row * c[1] + column // LANES * c[2])
                 floor = least if k + inner == depth else LOWEST
                 multiply(lines, right, strides, first, start[1:], out, c[1:], (down, across), floor)
+
+
+@kernel
+def _left(a: int, strides: tuple[int, int], shape: tuple[int, int, int], room: int, table: int, zeros: int) -> Left:
+    """A part of A as register tiles take it: where it lies, or its copy in `room`. Its rows are listed in `table`."""
+    rows, columns, depth = shape
+    down, right = strides
+    if right != 1:
+        pack(a, (right, down), depth, rows, room)
+        list_lanes(depth, rows, table)
+        return room, table, zeros, whole(1), depth, whole(LANES)
+    if down % SAME_SET != 0 or rows <= WAYS or columns <= FEW:
+        list_rows(down, rows, table)
+        return a, table, zeros, whole(1), depth, whole(1)
+    # Where they lie, the rows of a tile would drive each other out of the cache.
+    copy_lines(a, down, room, depth, rows, depth)
+    list_rows(depth, rows, table)
+    return room, table, zeros, whole(1), depth, whole(1)
 
 
 @kernel

@@ -187,7 +187,7 @@ def test_direct_with_long_runs(channels):
     agree([Convolution(kernel=(3, 2), num_filter=33, stride=(2, 1))], (2, channels, 7, 6), DirectKernel)
 
 
-@pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 9)])
+@pytest.mark.parametrize("data", [(1, 8, 20, 20), (5, 8, 7, 7), (60, 4, 4, 9), (30, 8, 4, 4)])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("act_type", [None, "relu", "tanh"])
 def test_pointwise(data, groups, act_type):
@@ -195,7 +195,7 @@ def test_pointwise(data, groups, act_type):
     agree([Convolution(kernel=(1, 1), num_filter=6, num_group=groups), *tail], data, PointwiseKernel)
 
 
-@pytest.mark.parametrize("data", [(60, 20, 4, 4), (3, 300, 1, 1)])
+@pytest.mark.parametrize("data", [(60, 20, 3, 5), (3, 300, 1, 1)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_pointwise_of_few_pixels(data, groups):
     agree([Convolution(kernel=(1, 1), num_filter=36, num_group=groups)], data, DirectKernel)

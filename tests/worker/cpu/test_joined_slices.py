@@ -31,6 +31,8 @@ CHAINS = {
     "direct with pooling": ([convolution((5, 5)), POOLING], (1, 12, 12)),
     "direct in groups": ([convolution((3, 3), num_group=2, no_bias=True)], (4, 7, 7)),
     "pointwise": ([convolution((1, 1)), TANH], (6, 6, 7)),
+    "pointwise in groups": ([convolution((1, 1), num_group=2)], (6, 7, 7)),
+    "pointwise of larger planes": ([convolution((1, 1))], (6, 12, 12)),
     "fully connected": ([FullyConnected(num_hidden=45), TANH], (37,)),
     "fully connected, few rows of one": ([FullyConnected(num_hidden=5, no_bias=True)], (3,)),
     "fully connected, row by row": ([FullyConnected(num_hidden=14, flatten=False)], (3, 70)),

@@ -96,6 +96,16 @@ def test_bits_do_not_depend_on_how_the_work_is_cut():
     assert np.array_equal(turned.T, whole)
 
 
+@pytest.mark.parametrize("rows", [8, 9, 150])
+def test_rows_that_share_places_in_the_cache(rows):
+    left, right = normal(15, rows, 1024), normal(16, 1024, 40)
+    expected, made = np.empty((rows, 40), np.float32), np.empty((rows, 40), np.float32)
+    for depth in (10, 256, 300, 1024):
+        matmul(np.pad(left, ((0, 0), (0, 7)))[:, :depth], right[:depth], expected)
+        matmul(left[:, :depth], right[:depth], made)
+        assert np.array_equal(made, expected)
+
+
 def test_a_number_is_one_chain_of_fused_multiply_adds():
     left, right = normal(12, 1, 400), normal(13, 400, 1)
     out, sum_ = np.empty((1, 1), np.float32), np.float64(0)
