@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...common.call_table import Row
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
-from ..array import Array, Arrays, Gradients, Shape, aligned_zeros
+from ..array import WHOLE, Array, Arrays, Gradients, Shape, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, before_activation
 from .image_products import image_product_rows, pixel_sum_rows
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..ops.convolution import Convolution
 
 FEWEST_PIXELS = 16  # of an image: a product of fewer columns is slower than the way of DirectKernel
-_ALL = slice(None)
 _FILTERS = 4  # that a thread takes at least: register tiles are some multiple of this high
 
 
@@ -54,9 +53,9 @@ class PointwiseKernel(RowKernel):
         pixels, filters = math.prod(outputs[0].shape[2:]), len(inputs[1]) // self.groups
         if pixels > filters and self.act_type in (None, "relu"):
             return [[self._forward(inputs, outputs[0], part) for part in shares(pixels, threads, LANES)]]
-        return [[self._forward(inputs, outputs[0], _ALL, part) for part in shares(filters, threads, _FILTERS)]]
+        return [[self._forward(inputs, outputs[0], WHOLE, part) for part in shares(filters, threads, _FILTERS)]]
 
-    def _forward(self, inputs: Arrays, out: Array, pixels: slice = _ALL, filters: slice = _ALL) -> list[Row]:
+    def _forward(self, inputs: Arrays, out: Array, pixels: slice = WHOLE, filters: slice = WHOLE) -> list[Row]:
         """For some pixels of each image, or some filters of each group; other activations than relu want all pixels."""
         rows, is_relu = [], self.act_type == "relu"
         for data, weight, made, its in self._groups(inputs[0], inputs[1], out):

@@ -20,6 +20,7 @@ from ..ops.batch_position import BatchPosition
 from ..profiling.spans import recorder
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor, FinalRows
+from .gathered_inputs import GatheredInputs
 from .outline import Outline
 from .program import Program
 from .reshaped_arrays import reshaped
@@ -75,8 +76,11 @@ class Executor(BaseExecutor):
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
         self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
-        dealt_out = deal_out(groups, self._programs, self.threads)
-        self._slice_threads, self._tables = SliceThreads(dealt_out, self._meeting), StepTables(dealt_out, self._sums)
+        self._gathered = GatheredInputs(self.arg_dict, binding.cuts.batched() if self.threads > 1 else set())
+        programs = deal_out(groups, self._programs, self.threads)
+        self._slice_threads = SliceThreads(programs, self._meeting)
+        rows = deal_out(groups, self._rows, self.threads)
+        self._tables = StepTables(programs, rows, self._gathered, self._sums)
 
     @classmethod
     def simple_bind(
@@ -135,6 +139,7 @@ class Executor(BaseExecutor):
     def compute(self, is_train: bool, at: BatchPosition) -> None:
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
+        self._gathered.copy()
         if not recorder.on and self._shared is not None:  # a profile wants the time of whole calls
             self._shared.run()
         elif self._walks_tables():
@@ -173,11 +178,19 @@ class Executor(BaseExecutor):
         by_rows = not recorder.on
         self._sums.begin(announce, by_rows, later=self._tables.parts_at_end if by_rows else ())
         if self._walks_tables():
-            self._tables.step.run()
+            try:
+                self._tables.step.run()
+            finally:
+                self._gathered.forget()
             return
+        self._gathered.copy()
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
         if by_rows and self._tables.end is not None:
             self._tables.end.run()
+
+    def gather(self, name: str, source: Array, numbers: Array) -> None:
+        """In a step, each of several threads copies the rows of its slices."""
+        self._gathered.want(name, source, numbers)
 
     def finish_by(self, rows: FinalRows) -> None:
         """Let tables of calls run these when a gradient is final; before the first step."""

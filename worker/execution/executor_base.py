@@ -15,6 +15,7 @@ from ..graphs.example_axis import ExampleAxis, example_axes
 from ..graphs.graph import Graph
 from ..ops.batch_position import BatchPosition
 from .bound_arrays import Binding, as_array
+from .gathered_inputs import take
 
 Announce = Callable[[str, Array], None]  # called with an argument's name and its final gradient, of its shape
 # With these and a part of the gradient, taken as flat: what is to be done with that.
@@ -67,6 +68,13 @@ class StepExecutor(ABC):
         batch stands; None if it is the first of a training of its own. Raises DataError if an operator finds values
         that it cannot use.
         """
+
+    def gather(self, name: str, source: Array, numbers: Array) -> None:
+        """Have the argument `name` (n, ...) hold the rows of `source` with these numbers (n,), int64, in the next pass.
+
+        `source` (m, ...) has the argument's dtype. Neither must change until then: the pass itself may copy the rows.
+        """
+        take(source, numbers, self.arg_dict[name])
 
     @abstractmethod
     def count_over(self, whole: Mapping[str, Array]) -> None:

@@ -7,22 +7,31 @@ from functools import cached_property
 from itertools import chain
 
 from ...common.call_table import Row
+from ..array import Rows
 from ..cpu.row_kernel import Stage
+from .gathered_inputs import GatheredInputs
 from .program import Program
 from .slice_sums import SliceSums
 from .table_walk import TableWalk
 
 
 class StepTables:
-    """Tables for threads with these programs, which deliver their gradients to `sums`."""
+    """Tables for threads with these programs, which compute these `rows` each."""
 
-    def __init__(self, programs: Sequence[Sequence[Program]], sums: SliceSums) -> None:
-        self._programs, self._sums = programs, sums
+    def __init__(
+        self,
+        programs: Sequence[Sequence[Program]],
+        rows: Sequence[Sequence[Rows]],
+        inputs: GatheredInputs,
+        sums: SliceSums,
+    ) -> None:
+        """`inputs` say what rows a step has, `sums` take the gradients."""
+        self._programs, self._rows, self._inputs, self._sums = programs, rows, inputs, sums
 
     @cached_property
     def forward(self) -> TableWalk:
-        """Forward alone."""
-        return self._walk(Program.rows_of_forward)
+        """Forward alone, of inputs that are there."""
+        return self._walk(lambda program, rows: program.rows_of_forward())
 
     @cached_property
     def step(self) -> TableWalk:
@@ -31,7 +40,7 @@ class StepTables:
         def delivered(name: str) -> list[Row]:
             return [] if name in self.parts_at_end else self._sums.rows(name)
 
-        return self._walk(lambda program: program.rows(delivered), self._end)
+        return self._walk(lambda program, rows: [*self._inputs.rows(rows), *program.rows(delivered)], self._end)
 
     @cached_property
     def end(self) -> TableWalk | None:
@@ -50,8 +59,9 @@ class StepTables:
     def _end(self) -> list[Stage]:
         return [list(chain.from_iterable(self.parts_at_end.values()))] if self.parts_at_end else []
 
-    def _walk(self, rows: Callable[[Program], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
-        """These rows of each program, and then what all threads share out."""
-        own = [list(chain.from_iterable(map(rows, programs))) for programs in self._programs]
+    def _walk(self, made: Callable[[Program, Rows], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
+        """What is made of each program, and then what all threads share out."""
+        pairs = zip(self._programs, self._rows, strict=True)
+        own = [list(chain.from_iterable(map(made, programs, rows))) for programs, rows in pairs]
         needs_blas = any(program.compiled < 1 for program in chain.from_iterable(self._programs))
         return TableWalk(own, needs_blas, stages)

@@ -101,7 +101,7 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     if isinstance(batch, TakenBatch):
         for name, source in zip(names.data, batch.sources, strict=False):
             if name in targets:
-                _gather(name, source, batch.index[first:last], targets[name])
+                _gather(executor, name, source, batch.index[first:last])
         given = whole_labels(names, batch)
     else:
         given = by_name(names, batch)
@@ -119,11 +119,11 @@ def _copy(name: str, part: Array, target: Array) -> None:
     np.copyto(target, part, casting="same_kind" if part.dtype.kind == "f" else "unsafe")
 
 
-def _gather(name: str, source: Array, rows: Array, target: Array) -> None:
+def _gather(executor: StepExecutor, name: str, source: Array, rows: Array) -> None:
     """Copy those rows of `source` into an argument, without a copy in between where they have its shape."""
+    target = executor.arg_dict[name]
     if target.shape[1:] == source.shape[1:] and target.dtype == source.dtype and len(target) == len(rows):
-        # All rows are there, and with mode "raise" numpy would buffer `out`.
-        source.take(rows, axis=0, out=target, mode="clip")
+        executor.gather(name, source, rows)
     else:
         _copy(name, source.take(rows, axis=0), target)
 

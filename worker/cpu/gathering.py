@@ -1,0 +1,27 @@
+"""Rows of an array in memory, copied to where they are needed: which ones, is said from step to step."""
+
+from __future__ import annotations
+
+from ...common.call_table import Row
+from ...common.compiled_calls import integer
+from ...common.jit import kernel
+from ..array import Array
+from .panels import copy_line
+
+
+def gather_row(told: Array, first: int, target: Array) -> Row:
+    """A row of a table that writes target (n, ...), a run of memory of float32.
+
+    `told` (2,), int64, has the addresses of an array of such rows and of their numbers, int64, of which `first` and
+    those behind it are taken. With addresses of 0 nothing is done.
+    """
+    return Row(_gather, (told, first, target, len(target), target.size // max(1, len(target))))
+
+
+@kernel
+def _gather(at: int) -> int:
+    source, numbers = integer(integer(at, 0), 0), integer(integer(at, 0), 1)
+    first, target, width = integer(at, 1), integer(at, 2), integer(at, 4)
+    for i in range(integer(at, 3) if source else 0):
+        copy_line(source + 4 * integer(numbers, first + i) * width, target + 4 * i * width, width)
+    return 0
