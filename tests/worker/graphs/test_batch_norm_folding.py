@@ -106,3 +106,8 @@ def test_predictions_are_those_of_the_network_as_it_is():
     model = mx.FeedForward(net, arg_params=arguments, aux_params=states)
     expected = outputs(net, {**arguments, "data": images}, states, data=(8, 2, 6, 6))[0]
     np.testing.assert_allclose(model.predict(images), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_graph_in_which_nothing_is_folded_is_the_same_object():
+    net = S.FullyConnected(S.Variable("data"), num_hidden=2, name="fc")
+    assert fold_batch_norms(net, {"fc_weight", "fc_bias"}) == (net, [])
