@@ -97,7 +97,7 @@ class Table:
             place = self._walk(*self.calls, place + 1)
 
 
-def tables(rows: Sequence[Sequence[Row]], cores: int, memory: WorkingMemory | None = None) -> list[Table]:
+def tables(rows: Sequence[Sequence[Row]], cores: Callable[[], int], memory: WorkingMemory | None = None) -> list[Table]:
     """Several tables at once; what has to be compiled for them is compiled on so many cores."""
     from .compiling_together import compile_together
 

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,16 +22,18 @@ FEWEST = 4  # kernels that are worth a fork
 PATIENCE = 120.0  # seconds for what another process is about to finish, before it is taken to hang
 
 
-def compile_together(kernels: Sequence[Any], cores: int) -> None:
-    """Compile functions of one address that are in no cache; at most `cores` processes at a time.
+def compile_together(kernels: Sequence[Any], cores: Callable[[], int]) -> None:
+    """Compile functions of one address that are in no cache; at most `cores()` processes at a time.
 
     Some may be left over, if a process comes to grief: they are compiled when they are needed, as always.
     """
     from .jit import cache_folder, define
 
     missing = [kernel for kernel in dict.fromkeys(kernels) if not is_cached(kernel)]
-    count = min(cores, MOST, len(missing) // 2)
-    if len(missing) < FEWEST or count < 2 or cache_folder() is None or not hasattr(os, "fork"):
+    if len(missing) < FEWEST or cache_folder() is None or not hasattr(os, "fork"):
+        return
+    count = min(cores(), MOST, len(missing) // 2)
+    if count < 2:
         return
     define()  # what many kernels call: each of the processes would compile it
     left, numbers = os.pipe()

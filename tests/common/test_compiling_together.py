@@ -25,7 +25,7 @@ class Listener(event.Listener):
     def on_end(self, e): pass
 event.register("numba:compile", Listener())
 kernels = [{names}]
-compile_together(kernels, {cores})
+compile_together(kernels, lambda: {cores})
 together = set(found)
 from pushgrad.common.compiled_calls import address_of
 assert all(address_of(one) for one in kernels)
@@ -62,7 +62,7 @@ def test_without_a_folder_nobody_could_find_what_others_compile(monkeypatch):
     monkeypatch.setattr("pushgrad.common.jit.cache_folder", lambda: None)
     monkeypatch.setattr(compiling_together, "is_cached", lambda kernel: False)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
-    compile_together(list(range(COUNT)), 2)
+    compile_together(list(range(COUNT)), lambda: 2)
 
 
 def test_where_no_process_can_be_had_this_one_compiles_all(monkeypatch):
@@ -80,7 +80,7 @@ def test_where_no_process_can_be_had_this_one_compiles_all(monkeypatch):
     monkeypatch.setattr(os, "fork", refuse)
     descriptors = set(os.listdir("/proc/self/fd"))
     kernels = [Kernel() for _ in range(COUNT)]
-    compile_together(kernels, 2)
+    compile_together(kernels, lambda: 2)
     assert compiled == kernels
     assert set(os.listdir("/proc/self/fd")) == descriptors
 

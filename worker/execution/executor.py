@@ -157,7 +157,7 @@ class Executor(BaseExecutor):
         if len(self._programs) != 1 or self._meeting is not None or self._binding.gradients:
             return None
         work = graph_work(self.symbol.nodes(), self._binding.shapes)
-        return shared_forward(self._programs[0], work, self._wanted or thread_count())
+        return shared_forward(self._programs[0], work, self._wanted)
 
     def backward(self, out_grads: Any = None, announce: Announce | None = None) -> None:
         """Compute the gradients of the last forward(is_train=True).

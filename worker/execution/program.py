@@ -57,7 +57,7 @@ class Program:
         self.calls = self._lay_out_forward()
         self._lay_out_backward(gradients)
 
-    def lay_out_calls(self, cores: int) -> None:
+    def lay_out_calls(self, cores: Callable[[], int]) -> None:
         """Make the tables of calls that run one by one, all at once: what they compile is compiled on so many cores."""
         calls = [call for call in self.calls if call is not None]
         missing = [(call, *one) for call in calls for one in call.missing_tables(self.step).items()]

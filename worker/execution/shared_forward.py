@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..compute_threads import thread_count
 from ..cpu.claims import joined
 from .program import Program
 from .table_walk import TableWalk
@@ -11,13 +12,16 @@ LEAST_WORK = 1e7
 MOST_THREADS = 8  # each has a table of all threads' parts, and parts of one picture are soon too small to be worth it
 
 
-def shared_forward(program: Program, work: float, threads: int) -> TableWalk | None:
-    """Forward of a program of so many operations, on at most so many threads; None if one had better compute it.
+def shared_forward(program: Program, work: float, threads: int | None) -> TableWalk | None:
+    """Forward of a program of so many operations, on at most so many threads, by default all; None if one had better
+    compute it.
 
     Each number is made by one thread, in the same way as by `forward` of the program.
     """
-    count = min(threads, MOST_THREADS)
-    if count < 2 or work < LEAST_WORK:
+    if work < LEAST_WORK:
+        return None
+    count = min(threads or thread_count(), MOST_THREADS)
+    if count < 2:
         return None
     stages = joined(program.stages_of_forward(count))
     if all(len(stage) == 1 for stage in stages):

@@ -59,7 +59,7 @@ class SliceThreads:
         if not self._has_calls:
             self._has_calls = True
             for program in chain.from_iterable(self._programs):
-                program.lay_out_calls(thread_count())
+                program.lay_out_calls(thread_count)
 
     def _both(self, head_grads: HeadGrads, finished: Finished, barrier: AwakeBarrier, thread: int) -> None:
         if self._meeting is not None:

@@ -23,7 +23,7 @@ class TableWalk:
     def _lay_out(self) -> None:
         self._claims = SharedStages(self._stages, len(self._rows), waits=any(self._rows))
         rows = [[*own, *shared] for own, shared in zip(self._rows, self._claims.rows, strict=True)]
-        self._tables: list[Table] = tables(rows, thread_count())
+        self._tables: list[Table] = tables(rows, thread_count)
 
     def run(self) -> None:
         """Make all calls; raises the first error of any thread when all have ended."""

@@ -9,6 +9,7 @@ import pushgrad as mx
 from pushgrad.common.errors import DataError, ShapeError
 from pushgrad.worker.data.contract import batches
 from pushgrad.worker.data.taken_batch import TakenBatch
+from pushgrad.worker.execution.gathered_inputs import take
 from pushgrad.worker.training.feeding import InputNames, chosen, feed
 
 X = np.arange(60, dtype=np.float32).reshape(10, 3, 2)
@@ -21,7 +22,8 @@ def shuffled(kind=mx.io.NDArrayIter, X=X):
 
 
 def bound(**shapes):
-    return SimpleNamespace(arg_dict={name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return SimpleNamespace(arg_dict=arrays, gather=lambda name, source, rows: take(source, rows, arrays[name]))
 
 
 def is_gathered(batch):
