@@ -19,10 +19,11 @@ from ..array import Shape
 from . import vectors
 from .depthwise_lanes import ROWS_AT_ONCE
 from .depthwise_tiles import HEIGHTS
+from .fetching import prefetch
 from .panels import read, write
 from .plane_lanes import LANES, padded
 from .values import BITS, FLOAT, INT
-from .vectors import load, load_part, prefetch, store
+from .vectors import load, load_part, store
 
 BAND_FLOATS = 6 * 1024  # of a frame: the first-level cache holds it and what is computed from it
 AHEAD = 4096  # floats between what is read and what is fetched from memory meanwhile

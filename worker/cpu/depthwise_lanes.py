@@ -13,9 +13,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
+from .fetching import prefetch
 from .plane_lanes import LANES
 from .values import FLOAT, INT, constant, intrinsic_of
-from .vectors import load, load_part, prefetch, store
+from .vectors import load, load_part, store
 
 ROWS_AT_ONCE = 4  # rows of windows that unrolled functions take at a time
 AHEAD = 4096  # floats between gradients that are read and those that are fetched from memory meanwhile

@@ -13,6 +13,7 @@ from numba.core import types
 
 from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
+from .fetching import fetch_target
 from .panels import write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
@@ -26,6 +27,7 @@ _tile, _low_tile = register_tile(ROWS, PANELS), register_tile(FEW_ROWS, PANELS)
 _slim_tile, _slim_low_tile = register_tile(ROWS, 1), register_tile(FEW_ROWS, 1)
 
 DEPTH = 256  # of parts of the inner axis: rows of one factor and panels of the other fit the first-level cache
+LARGE = 1 << 14  # numbers of C, which the first-level cache cannot hold
 LOWEST = np.float32(-np.inf)
 Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py describes it
 
@@ -41,7 +43,7 @@ def _multiply(at: int) -> int:
     b, s, c, least = integer(at, 6), integer(at, 9), integer(at, 12), np.float32(real(at, 17))
     b_strides, s_strides = (integer(at, 7), integer(at, 8)), (integer(at, 10), integer(at, 11))
     c_strides, rows, columns = (integer(at, 13), integer(at, 14)), integer(at, 15), integer(at, 16)
-    row = 0
+    row, is_large = 0, rows * columns >= LARGE
     while row < rows:
         left, list_ = rows - row, integer(at, 1) + 8 * row
         lines = (integer(at, 0), list_, integer(at, 2), integer(at, 3), integer(at, 4), integer(at, 5))
@@ -50,7 +52,8 @@ def _multiply(at: int) -> int:
             factor = b + 4 * panel * b_strides[1]
             start = s + 4 * (row * s_strides[0] + panel * s_strides[1])
             target = c + 4 * (row * c_strides[0] + panel * c_strides[1])
-            _rows(lines, factor, b_strides, start, s_strides, target, c_strides, (left, columns - column), least)
+            shape = (left, columns - column, is_large)
+            _rows(lines, factor, b_strides, start, s_strides, target, c_strides, shape, least)
         row += _height(left)
     return 0
 
@@ -86,17 +89,20 @@ def _rows(
     s_strides: tuple[int, int],
     c: int,
     c_strides: tuple[int, int],
-    shape: tuple[int, int],
+    shape: tuple[int, int, bool],
     least: np.float32,
 ) -> None:
-    """The next tiles, one below the other; `shape` are the rows and columns that are left."""
-    left, wide = shape
+    """The next tiles, one below the other; `shape` are the rows and columns that are left, and whether C is large."""
+    left, wide, is_large = shape
     for _ in range(TOGETHER):
         if left <= 0:
             return
         low, slim = _is_low(left), PANELS > 1 and wide <= LANES * (PANELS - 1)
         height = FEW_ROWS if low else ROWS
         used = min(height, left)
+        if is_large:  # while this tile is made, the place of the one beside it comes to the cache
+            beside = min(LANES * PANELS, wide - LANES * PANELS)
+            fetch_target(c + 4 * PANELS * c_strides[1], c_strides[0], used, beside)
         if low and slim:
             _slim_low_tile(a, b, b_strides, s, s_strides, c, c_strides, used, wide, least)
         elif low:

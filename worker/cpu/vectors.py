@@ -29,7 +29,6 @@ def _width() -> int:
 
 WIDTH = _width()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
-_PREFETCH = "llvm.prefetch.p0i8"
 _ALIGNED = ir.IntType(32)(4)  # bytes: as floats are, no more
 
 
@@ -43,14 +42,6 @@ def load(build: ir.IRBuilder, address: Any) -> Any:
 def store(build: ir.IRBuilder, value: Any, address: Any) -> None:
     """Write a vector to `address`."""
     build.store(value, build.bitcast(address, VECTOR.as_pointer())).align = 4
-
-
-def prefetch(build: ir.IRBuilder, address: Any) -> None:
-    """Fetch the line of memory around `address` into the second-level cache, if there is memory."""
-    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-    made = build.module.globals.get(_PREFETCH) or ir.Function(build.module, kind, _PREFETCH)
-    build.call(made, [build.bitcast(address, byte), flag(0), flag(2), flag(1)])  # to read, not for long, data
 
 
 def load_part(build: ir.IRBuilder, address: Any, count: Any) -> Any:

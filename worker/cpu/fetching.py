@@ -1,0 +1,53 @@
+"""Lines of memory that are on their way to the cache before a kernel asks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ...common.jit import kernel
+from ..array import ALIGNMENT
+
+_types: Any = types  # neither has annotations
+_cgutils: Any = cgutils
+_BYTE, _FLAG = ir.IntType(8).as_pointer(), ir.IntType(32)
+_KIND = ir.FunctionType(ir.VoidType(), [_BYTE, _FLAG, _FLAG, _FLAG])
+
+
+def prefetch(build: ir.IRBuilder, address: Any, to_write: bool = False) -> None:
+    """Fetch the line of memory around `address`, if there is memory: to read it once, or to write it."""
+    made = _cgutils.get_or_insert_function(build.module, _KIND, "llvm.prefetch.p0i8")
+    how = (1, 3) if to_write else (0, 2)  # for how long, from 0 to 3
+    build.call(made, [build.bitcast(address, _BYTE), *map(_FLAG, how), _FLAG(1)])
+
+
+def _fetching(to_write: bool) -> Any:
+    def fetch(context: Any, address: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            prefetch(build, build.inttoptr(args[0], _BYTE), to_write)
+            return cg.get_dummy_value()
+
+        return _types.void(_types.int64), codegen
+
+    return intrinsic(fetch)
+
+
+_fetch, _fetch_to_write = _fetching(False), _fetching(True)
+
+
+@kernel
+def fetch_line(address: int, floats: int) -> None:
+    """Fetch so many numbers at an address, to read them."""
+    for byte in range(0, 4 * floats, ALIGNMENT):
+        _fetch(address + byte)
+
+
+@kernel
+def fetch_target(address: int, down: int, rows: int, columns: int) -> None:
+    """Fetch so many rows and columns of a matrix at an address, to write them; rows are `down` floats apart."""
+    for row in range(rows):
+        for byte in range(0, 4 * columns, ALIGNMENT):
+            _fetch_to_write(address + 4 * down * row + byte)
