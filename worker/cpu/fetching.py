@@ -39,15 +39,16 @@ _fetch, _fetch_to_write = _fetching(False), _fetching(True)
 
 
 @kernel
-def fetch_line(address: int, floats: int) -> None:
-    """Fetch so many numbers at an address, to read them."""
-    for byte in range(0, 4 * floats, ALIGNMENT):
-        _fetch(address + byte)
+def fetch_rows(address: int, down: int, rows: int, columns: int) -> None:
+    """Fetch so many rows and columns of a matrix at an address, to read them; rows are `down` floats apart."""
+    for row in range(rows):
+        for byte in range(0, 4 * columns, ALIGNMENT):
+            _fetch(address + 4 * down * row + byte)
 
 
 @kernel
 def fetch_target(address: int, down: int, rows: int, columns: int) -> None:
-    """Fetch so many rows and columns of a matrix at an address, to write them; rows are `down` floats apart."""
+    """The same, to write them."""
     for row in range(rows):
         for byte in range(0, 4 * columns, ALIGNMENT):
             _fetch_to_write(address + 4 * down * row + byte)

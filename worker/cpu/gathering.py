@@ -6,7 +6,7 @@ from ...common.call_table import Row
 from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
-from .fetching import fetch_line
+from .fetching import fetch_rows
 from .panels import copy_line
 
 _AHEAD = 2  # rows that are on their way from memory while one is copied
@@ -28,6 +28,6 @@ def _gather(at: int) -> int:
     count = integer(at, 3) if source else 0
     for i in range(count):
         if i + _AHEAD < count:
-            fetch_line(source + 4 * integer(numbers, first + i + _AHEAD) * width, width)
+            fetch_rows(source + 4 * integer(numbers, first + i + _AHEAD) * width, width, 1, width)
         copy_line(source + 4 * integer(numbers, first + i) * width, target + 4 * i * width, width)
     return 0

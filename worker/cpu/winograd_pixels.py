@@ -11,6 +11,7 @@ import numpy as np
 from ...common.jit import kernel
 from ..array import Array
 from .direct_weights import move_channel
+from .fetching import fetch_rows, fetch_target
 from .lane_rows import add_row, copy, read_row, write_row
 from .panels import address
 from .plane_lanes import LANES
@@ -22,6 +23,8 @@ from .winograd_transforms import (
     tile_to_pixels,
     tile_to_taps,
 )
+
+_AHEAD = 4  # channels whose tiles of weights are on their way from or to memory: a line of each of T^2 matrices
 
 
 @kernel
@@ -36,6 +39,7 @@ def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
         lanes = min(LANES, filters - panel * LANES)
         taken[:] = 0  # for lanes behind the last filter
         for c in range(channels):
+            fetch_target(made + 4 * (panel * rows + c + _AHEAD) * LANES, matrix, side * side, LANES)
             source = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps
             move_channel(source, channels * taps * taps, address(taken), LANES, lanes, taps * taps, True)
             # G along the columns, all at once, then along each of the rows.
@@ -55,6 +59,7 @@ def tiles_to_weight(form: tuple[int, ...], tiles: Array, weight: Array) -> None:
     made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
     for panel in range(panels):
         for c in range(channels):
+            fetch_rows(given + 4 * (panel * rows + c + _AHEAD) * LANES, matrix, side * side, LANES)
             # Along the rows first, as the adjoint takes the steps in reverse.
             for i in range(side):
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)

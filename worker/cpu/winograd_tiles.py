@@ -17,6 +17,7 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array, Shape
+from .fetching import fetch_rows
 from .panels import address, transpose, whole
 from .plane_lanes import LANES, padded
 from .strided_product import product
@@ -24,6 +25,7 @@ from .tile_product import LOWEST, list_rows, multiply
 
 # Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
 WIDE = 256
+_AHEAD = 4  # panels of a weight that are on their way from memory while one is transposed
 
 
 class Tiles(NamedTuple):
@@ -103,7 +105,7 @@ def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array
 @kernel
 def transpose_weight(weight: Array, transposed: Array) -> None:
     """Weight's tiles (T^2, F' / 16, C + 1, 16) -> (T^2, C' / 16, F + 1, 16), for the data's gradient."""
-    channels, filters = weight.shape[2] - 1, transposed.shape[2] - 1
+    channels, filters, panel = weight.shape[2] - 1, transposed.shape[2] - 1, weight.shape[2] * LANES
     for n in range(len(weight)):
         for first in range(0, channels, LANES):
             lanes = min(LANES, channels - first)
@@ -111,4 +113,6 @@ def transpose_weight(weight: Array, transposed: Array) -> None:
                 transposed[n, first // LANES] = 0
             for f in range(0, filters, LANES):
                 source, target = address(weight[n, f // LANES, first]), address(transposed[n, first // LANES, f])
+                # Blocks of a kilobyte each, far apart, which no processor expects.
+                fetch_rows(source + 4 * _AHEAD * panel, LANES, LANES, LANES)
                 transpose(source, LANES, target, LANES, lanes, min(LANES, filters - f))
