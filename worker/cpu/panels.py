@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from ...common.compiled_calls import integer, line, outlined
 from ...common.jit import kernel
 from ..array import Array
+from .fetching import fetch_rows, fetch_target
 from .plane_lanes import LANES
 from .values import FLOAT, INT
 from .vectors import lines
@@ -25,6 +26,7 @@ from .vectors import lines
 _FOUR = ir.VectorType(FLOAT, 4)
 ROWS_AT_ONCE = 8
 BLOCK = 32  # rows and columns; a line of the cache
+LARGE = 1 << 14  # numbers, which the first-level cache cannot hold
 
 
 def _same(number: Any) -> tuple[Any, ...]:
@@ -167,8 +169,14 @@ def _transpose(at: int) -> int:
     # Blocks of four by four numbers, the last of which overlap the ones before.
     whole, far = rows - rows % 4, columns - columns % 4
     # By larger blocks, so that each line of the cache is written as a whole before the next one takes its place.
+    is_large = rows * columns >= LARGE
     for top in range(0, whole, BLOCK):
         for left in range(0, far, BLOCK):
+            if is_large:  # the next block, whose lines lie too far apart for a processor to foresee them
+                down, right = (top, left + BLOCK) if left + BLOCK < columns else (top + BLOCK, 0)
+                height, width = min(BLOCK, rows - down), min(BLOCK, columns - right)
+                fetch_rows(source + 4 * (down * apart + right), apart, height, width)
+                fetch_target(target + 4 * (right * out + down), out, width, height)
             for row in range(top, min(top + BLOCK, whole), 4):
                 corner, place = source + 4 * (row * apart + left), target + 4 * (left * out + row)
                 transpose_lines(corner, apart, place, out, min(BLOCK, far - left))

@@ -14,7 +14,7 @@ from numba.core import types
 from ...common.compiled_calls import integer, outlined, real
 from ...common.jit import kernel
 from .fetching import fetch_target
-from .panels import write_address
+from .panels import LARGE, write_address
 from .plane_lanes import LANES
 from .register_tile import register_tile
 from .vectors import WIDTH
@@ -27,7 +27,6 @@ _tile, _low_tile = register_tile(ROWS, PANELS), register_tile(FEW_ROWS, PANELS)
 _slim_tile, _slim_low_tile = register_tile(ROWS, 1), register_tile(FEW_ROWS, 1)
 
 DEPTH = 256  # of parts of the inner axis: rows of one factor and panels of the other fit the first-level cache
-LARGE = 1 << 14  # numbers of C, which the first-level cache cannot hold
 LOWEST = np.float32(-np.inf)
 Left = tuple[int, int, int, int, int, int]  # a matrix as register_tile.py describes it
 
