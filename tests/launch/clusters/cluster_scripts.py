@@ -12,12 +12,16 @@ mx.random.seed(3)
 model = mx.mlp(X, y, hidden_node=16, out_node=3, num_epoch=3, batch_size=12, learning_rate=0.1, momentum=0.9, slices=4)
 np.savez(f"{sys.argv[1]}-{mx.rank()}.npz", **model.arg_params)
 """
-# The same training, by a job that something interrupts: in the first of its lives it comes to step 7 and no further.
+# The same training, by a job that something interrupts: in the first of its lives it comes to step 8 and no further. A
+# snapshot of one of the first six steps is there by then, or appears without another step.
 INTERRUPTED = """
-import os, signal
+import os, pathlib, signal, time
 def halt(param):
-    if param.epoch == 1 and param.nbatch == 3 and not os.path.exists("halted"):
-        open("halted", "w").close()
+    halted, snapshots = f"halted-{mx.rank()}", pathlib.Path(os.environ["PUSHGRAD_SNAPSHOT_DIR"])
+    if (param.epoch, param.nbatch) == (1, 4) and not os.path.exists(halted):
+        open(halted, "w").close()
+        while not any(snapshots.glob("0*")):
+            time.sleep(0.01)
         print("halted", flush=True)
         signal.pause()
 """ + TRAIN.replace("slices=4)", "slices=4, batch_end_callback=halt)")
