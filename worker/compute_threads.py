@@ -87,8 +87,8 @@ class Inbox:
     def _settled(self) -> BaseException | None:
         assert self._desk is not None
         self._desk.wait()
-        self._walks = None  # nothing is kept alive
-        return self._error
+        error, self._error, self._walks = self._error, None, None  # nothing is kept alive
+        return error
 
 
 class ComputeThreads:
