@@ -110,50 +110,58 @@ class ComputeThreads:
         self._idle: list[Inbox] = []
         self._numbers = count(1)
 
-    def run(self, tasks: Sequence[Task]) -> None:
+    def run(self, tasks: Sequence[Task], release: Task = lambda: None) -> None:
         """Run all tasks side by side, the first on this thread, until all have ended; raises the first error.
 
-        They may call BLAS, which is held to one thread for each.
+        They may call BLAS, which is held to one thread for each. `release` is called if the first fails, or this thread
+        is interrupted, so that others need not wait for what it would have done.
         """
         with self._blas.held():
-            self._together(tasks[0], [partial(_do, task) for task in tasks[1:]])
+            self._together(tasks[0], [partial(_do, task) for task in tasks[1:]], release)
 
-    def walk(self, tables: Sequence[Table], guard: Guard, blas: bool) -> None:
+    def walk(self, tables: Sequence[Table], guard: Guard, blas: bool, release: Task = lambda: None) -> None:
         """The same with tables of calls. Those who walk them stay awake for a moment, as the next run may follow soon.
 
         `guard` calls what Python does, `blas` is whether that may call BLAS.
         """
         with self._blas.held() if blas else nullcontext():
-            self._together(partial(guard, tables[0].run), [partial(_walk, table, guard) for table in tables[1:]])
+            self._together(
+                partial(guard, tables[0].run), [partial(_walk, table, guard) for table in tables[1:]], release
+            )
 
-    def _together(self, task: Task, others: Sequence[Callable[[Inbox], Outcome]]) -> None:
+    def _together(self, task: Task, others: Sequence[Callable[[Inbox], Outcome]], release: Task) -> None:
         """Do a task, while threads do what others tell them; raises the first error when all have ended."""
-        inboxes = self._take(len(others))
+        inboxes: list[Inbox] = []
         try:
-            while len(inboxes) < len(others):
-                inboxes.append(self._start())
+            self._take(len(others), inboxes)
             outcomes = [tell(inbox) for inbox, tell in zip(inboxes, others, strict=True)]
-            errors = [_attempt(task), *(outcome() for outcome in outcomes)]
+            errors = [_attempt(task)]
+            if errors[0] is not None:  # Ctrl-C, say, before the task could see to that itself
+                release()
+            errors += [outcome() for outcome in outcomes]
+            with self._lock:
+                # In front, so that the next run finds each task's memory in the same core's cache.
+                self._idle[:0], inboxes = inboxes, []
         except BaseException:  # Ctrl-C, say: these threads are still busy, so nobody else may wait behind them
+            release()
             for inbox in inboxes:
                 inbox.put(None)
             raise
-        with self._lock:
-            self._idle[:0] = inboxes  # in front, so that the next run finds each task's memory in the same core's cache
         for error in errors:
             if error is not None:
                 raise error
 
-    def _take(self, wanted: int) -> list[Inbox]:
+    def _take(self, wanted: int, inboxes: list[Inbox]) -> None:
+        """Fill up `inboxes`, in which none is lost, nor its thread left behind, if this is interrupted."""
         with self._lock:
-            inboxes, self._idle = self._idle[:wanted], self._idle[wanted:]
-        return inboxes
+            inboxes[:], self._idle[:wanted] = self._idle[:wanted], []
+        while len(inboxes) < wanted:
+            inboxes.append(Inbox())
+            self._start(inboxes[-1])
 
-    def _start(self) -> Inbox:
-        inbox = Inbox()
+    def _start(self, inbox: Inbox) -> None:
         name = f"pushgrad-compute-{next(self._numbers)}"
         threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True).start()
-        return inbox
 
     def _serve(self, inbox: Inbox) -> None:
         while (job := self._next(inbox)) is not None:

@@ -11,7 +11,7 @@ import pushgrad as mx
 from pushgrad.common import desk
 from pushgrad.common.call_table import Row, Table, in_python
 from pushgrad.worker.compute_threads import ComputeThreads, Inbox
-from pushgrad.worker.cpu.compiled_claims import finish
+from pushgrad.worker.cpu.compiled_claims import finish, wait
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -261,6 +261,39 @@ def test_an_interrupted_walk_leaves_its_threads_to_themselves():
     assert number[0] == 6 and not ended.is_set()
     pause.set()
     assert ended.wait(PATIENCE)
+
+
+def test_others_are_released_if_the_first_is_interrupted_before_its_work_begins():
+    """Python may raise KeyboardInterrupt wherever it enters a function, before a guard's own `try`."""
+    threads, numbers, released = ComputeThreads(), np.zeros(2, np.int64), threading.Event()
+    waits = Table([Row(wait, (numbers[:1], numbers[1:], 1))])
+
+    def guard(work):
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        work()
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.walk([Table([]), waits], guard, False, lambda: numbers.fill(1))
+    with pytest.raises(KeyboardInterrupt):
+        threads.run([interrupt, lambda: released.wait(PATIENCE)], released.set)
+    assert numbers[0] and released.is_set()
+
+
+def test_a_thread_ends_whose_start_is_interrupted(monkeypatch):
+    threads, started, start = ComputeThreads(), [], threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        started.append(thread)
+        interrupt()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            threads.run([lambda: None] * 2)
+    started[0].join(PATIENCE)
+    assert not started[0].is_alive()
 
 
 def interrupt():

@@ -16,7 +16,7 @@ def gather_row(told: Array, first: int, target: Array) -> Row:
     """A row of a table that writes target (n, ...), a run of memory of float32.
 
     `told` (2,), int64, has the addresses of an array of such rows and of their numbers, int64, of which `first` and
-    those behind it are taken. With addresses of 0 nothing is done.
+    those behind it are taken. If one of the addresses is 0, nothing is done.
     """
     return Row(_gather, (told, first, target, len(target), target.size // max(1, len(target))))
 
@@ -25,7 +25,7 @@ def gather_row(told: Array, first: int, target: Array) -> Row:
 def _gather(at: int) -> int:
     source, numbers = integer(integer(at, 0), 0), integer(integer(at, 0), 1)
     first, target, width = integer(at, 1), integer(at, 2), integer(at, 4)
-    count = integer(at, 3) if source else 0
+    count = integer(at, 3) if source and numbers else 0
     for i in range(count):
         if i + _AHEAD < count:
             fetch_rows(source + 4 * integer(numbers, first + i + _AHEAD) * width, width, 1, width)

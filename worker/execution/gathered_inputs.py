@@ -12,22 +12,25 @@ from ..cpu.gathering import gather_row
 
 
 class GatheredInputs:
-    """Which rows of which arrays the next step is to have. In all steps that copy rows it is the same arguments."""
+    """Which rows of which arrays the next step is to have: some arguments are to have rows in some steps, as the last
+    batch of an epoch does that is filled with its first rows, and in others what they hold.
+    """
 
     def __init__(self, arguments: Mapping[str, Array], shared: Set[str]) -> None:
         """`shared` are those of which each of several threads computes rows of its own; others are copied at once."""
-        self._arguments, self._shared = arguments, shared
+        self._arguments = arguments
         self._wanted: dict[str, tuple[Array, Array]] = {}  # an array and the numbers of its rows, by argument
-        self._told: dict[str, Array] = {}  # the same for rows of tables
+        # The same for rows of tables, of every argument that may ever have any: tables are made once.
+        shareable = [name for name, array in arguments.items() if name in shared and _is_run(array)]
+        self._told = {name: np.zeros(2, np.int64) for name in shareable}
 
     def want(self, name: str, source: Array, numbers: Array) -> None:
         """The argument `name` (n, ...) is to hold the rows of `source` (m, ...) with these numbers (n,), int64."""
-        arrays = source, numbers, self._arguments[name]
-        if not (name in self._shared and source.dtype == np.float32 and all(one.flags.c_contiguous for one in arrays)):
-            take(*arrays)
+        if name not in self._told or not (_is_run(source) and numbers.flags.c_contiguous):
+            take(source, numbers, self._arguments[name])
             return
         self._wanted[name] = source, numbers
-        self._told.setdefault(name, np.zeros(2, np.int64))[:] = source.ctypes.data, numbers.ctypes.data
+        self._told[name][:] = source.ctypes.data, numbers.ctypes.data
 
     def rows(self, part: Rows) -> list[Row]:
         """What copies rows [first, last) of those arguments, for whoever computes these."""
@@ -45,6 +48,11 @@ class GatheredInputs:
         self._wanted.clear()
         for told in self._told.values():
             told.fill(0)
+
+
+def _is_run(array: Array) -> bool:
+    """Whether compiled rows can copy it."""
+    return array.dtype == np.float32 and array.flags.c_contiguous
 
 
 def take(source: Array, numbers: Array, out: Array) -> None:

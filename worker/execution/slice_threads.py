@@ -109,8 +109,7 @@ class SliceThreads:
         barrier = self._barrier
         tasks = [partial(guarded, partial(work, barrier, thread), barrier.abort) for thread in range(self.count)]
         try:
-            shared_threads().run(tasks)
-        except BaseException:  # Ctrl-C, say, before this thread has begun: others may wait for it
-            barrier.abort()
+            shared_threads().run(tasks, barrier.abort)
+        except BaseException:
             self._barrier = AwakeBarrier(self.count)  # they may come to theirs only later, so the next run has another
             raise

@@ -18,23 +18,23 @@ class TableWalk:
     def __init__(self, rows: Sequence[list[Row]], needs_blas: bool, stages: Sequence[Stage] = ()) -> None:
         """`needs_blas`: whether there are calls in Python, which BLAS may compute."""
         self._rows, self._needs_blas, self._stages = rows, needs_blas, stages
-        self._lay_out()
+        self._laid_out: tuple[SharedStages, list[Table]] | None = self._lay_out()
 
-    def _lay_out(self) -> None:
-        self._claims = SharedStages(self._stages, len(self._rows), waits=any(self._rows))
-        rows = [[*own, *shared] for own, shared in zip(self._rows, self._claims.rows, strict=True)]
-        self._tables: list[Table] = tables(rows, thread_count)
+    def _lay_out(self) -> tuple[SharedStages, list[Table]]:
+        claims = SharedStages(self._stages, len(self._rows), waits=any(self._rows))
+        rows = [[*own, *shared] for own, shared in zip(self._rows, claims.rows, strict=True)]
+        return claims, tables(rows, thread_count)
 
     def run(self) -> None:
         """Make all calls; raises the first error of any thread when all have ended."""
-        fail = self._claims.fail
-        if len(self._tables) == 1 and not self._needs_blas:
-            guarded(self._tables[0].run, fail)
+        claims, walked = laid_out = self._laid_out or self._lay_out()
+        if len(walked) == 1 and not self._needs_blas:
+            guarded(walked[0].run, claims.fail)
             return
-        self._claims.begin()
-        try:
-            shared_threads().walk(self._tables, partial(guarded, release=fail), self._needs_blas)
-        except BaseException:  # Ctrl-C, say, before this thread has begun: others may wait for it
-            fail()
-            self._lay_out()  # they may see that only later, so the next run must not share their claims
-            raise
+        # After an error, or Ctrl-C, threads may see only later that the run has failed: the next one must not share
+        # their claims.
+        self._laid_out = None
+        claims.begin()
+        guard = partial(guarded, release=claims.fail)
+        shared_threads().walk(walked, guard, self._needs_blas, claims.fail)
+        self._laid_out = laid_out

@@ -94,6 +94,30 @@ def test_an_error_leaves_nothing_for_the_step_after_it(monkeypatch):
     assert not executor.arg_dict["data"].any()
 
 
+def test_rows_that_only_a_later_step_has(monkeypatch):
+    executor, other = bound(monkeypatch, 2), bound(monkeypatch, 1)
+    executor.arg_dict["data"][...] = other.arg_dict["data"][...] = SOURCE[numbers(0)]
+    for one in (executor, other):
+        one.forward_backward()
+    executor.gather("data", SOURCE, numbers(1))
+    other.arg_dict["data"][...] = SOURCE[numbers(1)]
+    for one in (executor, other):
+        one.forward_backward()
+    same(executor, other)
+
+
+def test_a_fit_whose_last_batch_begins_anew(monkeypatch):
+    """The batches before it are no rows by number, as nothing is shuffled."""
+    x, y, weights = SOURCE[:35].reshape(35, -1), np.arange(35) % 2, []
+    monkeypatch.setattr(module, "WORK_OF_ONE_COMPILED", 0)
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
+    for threads in (1, 2):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        model = mx.FeedForward(net, num_epoch=2, slices=2, batch_size=10, learning_rate=0.1, initializer=mx.init.One())
+        weights.append(model.fit(x, y, shuffle=False, verbose=False).arg_params["fc_weight"])
+    np.testing.assert_array_equal(*weights)
+
+
 @pytest.mark.parametrize(
     ("source", "rows", "shared"),
     [
@@ -109,7 +133,9 @@ def test_what_is_copied_at_once(source, rows, shared):
     inputs = GatheredInputs({"data": target}, shared)
     inputs.want("data", source, rows)
     np.testing.assert_array_equal(target, source[rows])
-    assert inputs.rows((0, 11)) == []
+    target.fill(0)
+    inputs.copy()
+    assert not target.any()  # nothing is left to do
 
 
 def test_rows_of_no_numbers():
