@@ -25,8 +25,8 @@ Guard = Callable[[Task], None]  # calls what Python does
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
-# Seconds that an interrupted run waits for each thread, which still writes where the next run would. Not for ever, as it
-# may be in an operator in Python that never ends.
+# Seconds that an interrupted run waits for each thread, as it still writes where the next run would. Not for ever:
+# it may be in an operator in Python that never ends.
 LINGER = 2.0
 
 # Seconds that a thread waits at least while a run has it: looking more often would only take time from others.

@@ -136,7 +136,7 @@ def test_who_shares_forward(monkeypatch):
     assert bound(symbol, (1, *shape), 2, monkeypatch, slices=2)._shared is not None  # the other slice is empty
     assert symbol.simple_bind(data=(1, *shape))._shared is None  # wants gradients
     assert bound(symbol, (1, *shape), 2, monkeypatch, type_dict={"data": np.float64})._shared is None
-    assert len(bound(symbol, (1, *shape), 100, monkeypatch)._shared._tables) == shared_forward.MOST_THREADS
+    assert len(bound(symbol, (1, *shape), 100, monkeypatch)._shared._laid_out[1]) == shared_forward.MOST_THREADS
     monkeypatch.setattr(shared_forward, "LEAST_WORK", 1e7)
     assert bound(symbol, (1, *shape), 2, monkeypatch)._shared is None
 
@@ -227,11 +227,11 @@ def test_a_thread_that_comes_late_holds_nobody_up(monkeypatch):
     """The first thread does the parts of the other one, which finds nothing left to do."""
     symbol, shape = PLANES["branches"]
     executor = bound(symbol, (1, *shape), 2, monkeypatch)
-    first, late = executor._shared._tables
+    claims, (first, late) = executor._shared._laid_out
     expected = outputs(executor)
     for output in executor.outputs:
         output[...] = -7
-    executor._shared._claims.begin()
+    claims.begin()
     first.run()
     found = [output.copy() for output in executor.outputs]
     executor.arg_dict["data"][...] = 0
