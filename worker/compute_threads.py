@@ -25,6 +25,10 @@ Guard = Callable[[Task], None]  # calls what Python does
 
 PATIENCE = 60.0  # seconds that a thread waits for the next run; training asks again after milliseconds
 
+# Seconds that an interrupted run waits for each thread, as it still writes where the next run would. Not for ever:
+# it may be in an operator in Python that never ends.
+LINGER = 2.0
+
 # Seconds that a thread waits at least while a run has it: looking more often would only take time from others.
 LENT = 0.05
 
@@ -47,6 +51,7 @@ class Inbox:
     """What a thread is to do. It calls `get`; only one other thread at a time calls `do` or `walk`, and the outcome."""
 
     def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # None ends the thread
         self._desk: Desk | None = None  # made for the first table
         self._walks: tuple[Table, Guard] | None = None  # what has been handed over at the desk
@@ -75,6 +80,11 @@ class Inbox:
     def get(self, patience: float) -> Job | None:
         """What to do next; Empty if there is nothing for so many seconds."""
         return self._jobs.get(timeout=patience)
+
+    def join(self) -> None:
+        """Wait for a moment until the thread has ended, if it has begun."""
+        if self.thread is not None and self.thread.is_alive():
+            self.thread.join(LINGER)
 
     def _attend(self) -> None:
         assert self._desk is not None
@@ -146,6 +156,8 @@ class ComputeThreads:
             release()
             for inbox in inboxes:
                 inbox.put(None)
+            for inbox in inboxes:
+                inbox.join()
             raise
         for error in errors:
             if error is not None:
@@ -161,7 +173,8 @@ class ComputeThreads:
 
     def _start(self, inbox: Inbox) -> None:
         name = f"pushgrad-compute-{next(self._numbers)}"
-        threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True).start()
+        inbox.thread = threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True)
+        inbox.thread.start()
 
     def _serve(self, inbox: Inbox) -> None:
         while (job := self._next(inbox)) is not None:

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import pushgrad as mx
 from pushgrad.common import desk
 from pushgrad.common.call_table import Row, Table, in_python
+from pushgrad.worker import compute_threads
 from pushgrad.worker.compute_threads import ComputeThreads, Inbox
 from pushgrad.worker.cpu.compiled_claims import finish, wait
 
@@ -253,6 +254,7 @@ def test_an_interrupted_walk_leaves_its_threads_to_themselves():
         ended.set()
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compute_threads, "LINGER", 0.01)
         patch.setattr(Inbox, "_settled", lambda inbox: (entered.wait(PATIENCE), interrupt())[1])
         with pytest.raises(KeyboardInterrupt):
             walk(threads, [Table([]), Table([in_python(slow)])])
@@ -261,6 +263,22 @@ def test_an_interrupted_walk_leaves_its_threads_to_themselves():
     assert number[0] == 6 and not ended.is_set()
     pause.set()
     assert ended.wait(PATIENCE)
+
+
+def test_an_interrupted_walk_waits_for_what_its_threads_write():
+    threads, began, released, ended = ComputeThreads(), threading.Event(), threading.Event(), threading.Event()
+
+    def slow():
+        began.set()
+        released.wait(PATIENCE)
+        ended.wait(0.1)  # longer than it takes to raise
+        ended.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inbox, "_settled", lambda inbox: (began.wait(PATIENCE), interrupt())[1])
+        with pytest.raises(KeyboardInterrupt):
+            threads.walk([Table([]), Table([in_python(slow)])], unguarded, False, released.set)
+    assert ended.is_set()
 
 
 def test_others_are_released_if_the_first_is_interrupted_before_its_work_begins():

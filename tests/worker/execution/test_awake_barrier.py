@@ -1,6 +1,7 @@
 """The barrier of compute threads: all come before anybody goes on, and nobody waits for one who will not come."""
 
 import threading
+from contextlib import suppress
 from threading import BrokenBarrierError
 
 import pytest
@@ -64,3 +65,27 @@ def test_one_party_never_waits():
     barrier = AwakeBarrier(1)
     for _ in range(3):
         barrier.wait()
+
+
+def test_ctrl_c_never_comes_between_taking_the_lock_and_knowing_so(monkeypatch):
+    """As it may in Condition's own `__enter__`, which is Python's."""
+
+    def interrupted(condition):
+        condition.acquire()
+        raise KeyboardInterrupt
+
+    barrier, ended = AwakeBarrier(2), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, "__enter__", interrupted)
+        with suppress(KeyboardInterrupt):
+            barrier.abort()
+
+    def wait():
+        with pytest.raises(BrokenBarrierError):
+            barrier.wait()
+        ended.append(True)
+
+    other = threading.Thread(target=wait, daemon=True)
+    other.start()
+    other.join(10)
+    assert ended
