@@ -14,12 +14,16 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
+from .fetching import prefetch
 from .values import FLOAT, INT, intrinsic_of, spread
 from .vectors import load, store, store_part
 
 _cgutils: Any = cgutils  # which has no annotations
 
 HEIGHTS = (7, 4)  # rows of a tile: what a plane's rows are most often a multiple of
+# Floats between numbers that are written and those whose places are fetched from memory meanwhile: as if to be read, as
+# the second-level cache is near enough, and the first level has no room for them.
+AHEAD = 4096
 
 
 def correlation(kernel: tuple[int, int] | None, down: int = 1) -> Any:
@@ -87,6 +91,9 @@ class _Pass:
             rows = [build.select(build.icmp_signed("<", INT(i), last), INT(i), last) for i in range(height)]
             targets = [build.gep(self.target, [build.mul(build.add(row, i), self.across)]) for i in rows]
             with _cgutils.for_range_slice(build, zero, self.wide, INT(vectors.WIDTH), INT) as (column, _):
+                if self.kernel:  # else the target may be a phase of rows, which stays in the cache
+                    for one in targets:
+                        prefetch(build, build.gep(one, [build.add(column, INT(AHEAD))]))
                 sums = self._sums(build.gep(frame, [column]), height)
                 self._write([build.gep(one, [column]) for one in targets], sums, build.sub(self.wide, column))
 
