@@ -10,7 +10,6 @@ from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.convolution_pointwise import PointwiseKernel
 from pushgrad.worker.cpu.convolution_pooled import PooledConvolutionKernel
 from pushgrad.worker.cpu.depthwise import DepthwiseKernel
-from pushgrad.worker.cpu.depthwise_data_gradient import part_rows
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.clip import Clip
@@ -79,13 +78,6 @@ def test_depthwise_on_planes_of_any_size(kernel, stride, extent):
     pad = (kernel[0] // 2,) * 2
     op = Convolution(kernel=kernel, stride=(stride, stride), pad=pad, num_filter=11, num_group=11)
     agree([op], (2, 11, *extent), DepthwiseKernel)
-
-
-@pytest.mark.parametrize(
-    ("band", "wide", "rows"), [(56, 112, 14), (28, 224, 14), (28, 56, 28), (10, 112, 10), (56, 1000, 14)]
-)
-def test_a_strided_data_gradient_finishes_all_phases_of_a_few_rows_before_the_next_ones(band, wide, rows):
-    assert part_rows(band, wide, right=2) == rows
 
 
 @pytest.mark.parametrize("act_type", ["relu", "tanh"])
