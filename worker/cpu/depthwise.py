@@ -17,7 +17,7 @@ from ..array import Array, Arrays, Gradients, Shape, aligned_empty
 from ..ops.operator import Step
 from .activation import activation_row, before_activation
 from .depthwise_correlation import CORRELATIONS, correlate_planes, correlation_for
-from .depthwise_data_gradient import strided_data_gradient, turn
+from .depthwise_data_gradient import part_rows, strided_data_gradient, turn
 from .depthwise_frame import floats
 from .depthwise_taps import turned_taps, window_frame, window_places
 from .depthwise_weight_gradient import PRODUCTS, SUMS_FLOATS, TOGETHER, weight_gradient
@@ -117,7 +117,8 @@ class DepthwiseKernel(RowKernel):
             given = (grad, self.turned_weight, None, target, *extents, 0, extents[1], wide, function, taps.places)
             room = rooms(floats(f), _ARGUMENTS)
             return Row(correlate_planes, (*given, len(taps.places), -math.inf, math.inf, *room, *f))
-        made = f.band * self.stride[1] * padded(-(-wide // self.stride[1]))
+        part = part_rows(f.band, wide, self.stride[1])
+        made = part * self.stride[1] * padded(-(-wide // self.stride[1]))
         given = (grad, self.turned_weight, target, *extents, len(taps.order), *target.shape[2:], *self.stride)
         room = rooms(floats(f), _ARGUMENTS, made)
-        return Row(strided_data_gradient, (*given, function, taps.places, taps.counts, *room, *f))
+        return Row(strided_data_gradient, (*given, function, taps.places, taps.counts, *room, part, *f))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.compiled_calls import call, integer, real
 from ...common.jit import kernel
-from .depthwise_frame import Frame, clear_frames, frame_at, read_bands
+from .depthwise_frame import Frame, clear_frames, frame_at, list_following, read_bands
 from .depthwise_tiles import correlation
 from .panels import read, whole, write, write_address
 
@@ -68,7 +68,7 @@ def correlate_planes(at: int) -> int:
 
     The arguments are source, weights (C, taps), bias (C,) or 0, target, the numbers n, C, first and last, the columns
     OW, one of CORRELATIONS, the places of taps in the frame, how many there are, the least and the most that results
-    may be, room for the frame, and for thirteen arguments; then the frame.
+    may be, room for the frame, and for fifteen arguments; then the frame.
     """
     source, weights, bias, target = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     channels, wide, function, taps = integer(at, 5), integer(at, 8), integer(at, 9), integer(at, 11)
@@ -89,6 +89,7 @@ def correlate_planes(at: int) -> int:
                 for c in range(first, first + count):
                     write_address(arguments, begin + 4 * (c - first) * f.rows * f.pitch)
                     write_address(arguments + 32, weights + 4 * c * taps)
+                    list_following(f, source + size * (i * channels + c), top, rows, arguments + 104)
                     write_address(arguments + 48, target + made * (i * channels + c) + 4 * top * wide)
                     write(arguments + 80, read(bias + 4 * c) if bias else np.float32(0))
                     call(function, arguments)

@@ -14,12 +14,26 @@ from ...common.jit import kernel
 from . import vectors
 from .depthwise_correlation import list_arguments
 from .depthwise_frame import clear_frames, frame_at, read_bands
+from .depthwise_tiles import AHEAD
+from .fetching import prefetch
 from .panels import read, read_address, whole, write, write_address
-from .plane_lanes import LANES
+from .plane_lanes import LANES, padded
 from .values import BITS, FLOAT, INT
 from .vectors import load, store, store_part
 
+PART_FLOATS = 2048  # of a row of phases: the first-level cache keeps them until they are interleaved
+PART_ROWS = 14  # parts have a multiple of these: whole tiles (depthwise_tiles.py)
+
 _cgutils: Any = cgutils  # which has no annotations
+
+
+def part_rows(band: int, wide: int, right: int) -> int:
+    """How many of a band's rows are worked off at a time, so that all rows of pixels are written soon after another.
+
+    There are `wide` columns of pixels in `right` phases.
+    """
+    across = right * padded(-(-wide // right))
+    return min(band, max(PART_ROWS, PART_FLOATS // across // PART_ROWS * PART_ROWS))
 
 
 @kernel
@@ -41,10 +55,11 @@ def strided_data_gradient(at: int) -> int:
 
     The arguments are grad, turned weights (C, used), target, the numbers n, C and used, the rows H and columns W, the
     strides down and right, a function of CORRELATIONS for any taps, places and numbers of taps as of `TurnedTaps`, room
-    for the frame, for thirteen arguments, and for a band of each phase of a row; then the frame, of grad.
+    for the frame, for thirteen arguments, and for a part of each phase of a row; the rows of a part; then the frame, of
+    grad.
     """
-    channels, height, wide = integer(at, 4), integer(at, 6), integer(at, 7)
-    f, room = frame_at(at, whole(16)), integer(at, 13)
+    channels, height, wide, part = integer(at, 4), integer(at, 6), integer(at, 7), integer(at, 16)
+    f, room = frame_at(at, whole(17)), integer(at, 13)
     begin, arguments = clear_frames(f, room), room + 4 * integer(at, 14)
     list_arguments(arguments, f, whole(0), whole(0), whole(0))
     write(arguments + 80, np.float32(0))
@@ -58,14 +73,16 @@ def strided_data_gradient(at: int) -> int:
                 rows = min(f.band, f.windows - top)
                 read_bands(f, integer(at, 0) + size * number, count, top, rows, begin)
                 for c in range(first, first + count):
-                    write_address(arguments, begin + 4 * (c - first) * f.rows * f.pitch)
-                    write_address(arguments + 32, integer(at, 1) + 4 * c * integer(at, 5))
-                    _write_band(at, arguments, top, rows, integer(at, 2) + made * (i * channels + c))
+                    for row in range(0, rows, part):
+                        write_address(arguments, begin + 4 * ((c - first) * f.rows + row) * f.pitch)
+                        write_address(arguments + 32, integer(at, 1) + 4 * c * integer(at, 5))
+                        plane = integer(at, 2) + made * (i * channels + c)
+                        _write_part(at, arguments, top + row, min(part, rows - row), plane)
     return 0
 
 
 @kernel
-def _write_band(at: int, arguments: int, top: int, rows: int, target: int) -> None:
+def _write_part(at: int, arguments: int, top: int, rows: int, target: int) -> None:
     """All phases of some rows: the arguments are those of `strided_data_gradient`, and of the function that it calls.
 
     The latter are complete but for what depends on the phase. `target` is the plane that is written.
@@ -127,6 +144,8 @@ def _mixing(context: Any, made: Any, apart: Any, across: Any, target: Any, pitch
                 pair, left = (load(build, even), load(build, build.gep(even, [apart]))), build.sub(columns, column)
                 halves = [build.shuffle_vector(*pair, order) for order in orders]
                 places = [build.gep(end, [build.add(column, INT(i))]) for i in (0, width)]
+                for place in places:
+                    prefetch(build, build.gep(place, [INT(AHEAD)]))
                 with build.if_else(build.icmp_signed(">=", left, INT(2 * width))) as (then, otherwise):
                     with then:
                         for half, place in zip(halves, places, strict=True):

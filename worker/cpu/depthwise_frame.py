@@ -20,7 +20,7 @@ from . import vectors
 from .depthwise_lanes import ROWS_AT_ONCE
 from .depthwise_tiles import HEIGHTS
 from .fetching import prefetch
-from .panels import read, write
+from .panels import read, write, write_address
 from .plane_lanes import LANES, padded
 from .values import BITS, FLOAT, INT
 from .vectors import load, load_part, store
@@ -130,6 +130,17 @@ def read_band(f: Frame, plane: int, first: int, band: int, begin: int) -> None:
             for x in range(columns):
                 place = (left + x) % f.right * f.phase + (left + x) // f.right
                 write(target + 4 * (y * f.pitch + place), read(source + 4 * (y * f.width + x)))
+
+
+@kernel
+def list_following(f: Frame, plane: int, first: int, band: int, arguments: int) -> None:
+    """Write to two arguments what is fetched while a band of a plane is worked on, an address and how many floats.
+
+    It is what bands will be read from next, about as much as this one has been.
+    """
+    ended = min(f.height, (first + band - 1) * f.down - f.top + f.tall) + (f.together - 1) * f.height
+    write_address(arguments, plane + 4 * ended * f.width)
+    write_address(arguments + 8, min(f.height, band * f.down) * f.width)
 
 
 def _copying(context: Any, source: Any, pitch: Any, target: Any, across: Any, rows: Any, columns: Any) -> Any:

@@ -13,7 +13,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
-from .fetching import prefetch
+from .fetching import Stream, prefetch
 from .plane_lanes import LANES
 from .values import FLOAT, INT, constant, intrinsic_of
 from .vectors import load, load_part, store
@@ -30,7 +30,8 @@ def lane_sums(kernel: tuple[int, int], down: int, rows: int) -> Any:
     The arguments, 8 bytes each, are the address of the first window in a frame (see depthwise_frame.py), the floats
     from row to row there, and from a row of windows to the next; the address of the taps' places in a row of the kernel
     (int64); the address of the windows' gradients, and how many rows and columns of them there are; and the address of
-    the taps' sums, sixteen floats each, to which is added.
+    the taps' sums, sixteen floats each, to which is added. The tenth and eleventh are the address of what is fetched
+    from memory meanwhile, and how many floats.
 
     `kernel` is (height, width), and its windows are `down` rows apart. So many `rows` are worked off at a time; the
     frame must have numbers or zeros for all of them.
@@ -62,6 +63,7 @@ class _Lanes:
         self.frame, self.grad, sums = (build.inttoptr(one, FLOAT.as_pointer()) for one in (frame, grad, sums))
         listed = build.inttoptr(places, INT.as_pointer())
         self.right = [build.load(build.gep(listed, [INT(i)])) for i in range(self.kernel[1])]
+        self.following = Stream(build, [build.load(build.gep(whole, [INT(i)])) for i in (9, 10)], self._steps())
         # Narrow vectors take their part of all windows first, as otherwise the sums would not fit the registers.
         for part in range(0, LANES, vectors.WIDTH):
             self._add_part(part, sums)
@@ -73,12 +75,18 @@ class _Lanes:
             build.store(constant(vectors.VECTOR, 0.0), one)
         # Along the rows first: that is how they come from memory.
         with _cgutils.for_range_slice(build, INT(0), self.height, INT(self.rows), INT) as (row, _):
+            self.following.fetch()  # outside the inner loop, whose sums fill the registers
             exist = [build.icmp_signed("<", build.add(row, INT(i)), self.height) for i in range(self.rows)]
             with _cgutils.for_range_slice(build, INT(part), self.wide, INT(LANES), INT) as (column, _):
                 self._add_rows(row, column, exist, kept)
         for i, one in enumerate(kept):
             place = build.gep(sums, [INT(LANES * i + part)])
             store(build, build.fadd(load(build, place), build.load(one)), place)
+
+    def _steps(self) -> Any:
+        """How often all parts together take some rows."""
+        build, parts = self.build, LANES // vectors.WIDTH
+        return build.mul(build.sdiv(build.add(self.height, INT(self.rows - 1)), INT(self.rows)), INT(parts))
 
     def _add_rows(self, row: Any, column: Any, exist: list[Any], kept: list[Any]) -> None:
         """Add the products of `rows` rows of windows, of which some exist, a vector wide."""

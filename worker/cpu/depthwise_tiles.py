@@ -14,12 +14,16 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
+from .fetching import Stream, prefetch
 from .values import FLOAT, INT, intrinsic_of, spread
 from .vectors import load, store, store_part
 
 _cgutils: Any = cgutils  # which has no annotations
 
 HEIGHTS = (7, 4)  # rows of a tile: what a plane's rows are most often a multiple of
+# Floats between numbers that are written and those whose places are fetched from memory meanwhile: as if to be read, as
+# the second-level cache is near enough, and the first level has no room for them.
+AHEAD = 4096
 
 
 def correlation(kernel: tuple[int, int] | None, down: int = 1) -> Any:
@@ -29,7 +33,8 @@ def correlation(kernel: tuple[int, int] | None, down: int = 1) -> Any:
     depthwise_frame.py). The arguments, 8 bytes each, are the address of the first window, `pitch`, the floats from a
     row of windows to the next, the address of the taps' places in the frame (int64), that of their weights, how many
     taps there are; the target's address and the floats from row to row; rows and columns of the target; the bias and
-    what results are at least and at most, in single precision. NaN stays NaN.
+    what results are at least and at most, in single precision. NaN stays NaN. Unrolled code takes two more: the address
+    of what is fetched from memory meanwhile, and how many floats.
 
     For `kernel` (height, width) the code is unrolled: its taps are in rows that follow each other, the same places in
     each, and windows are `down` rows apart. For None there may be any taps, at least one.
@@ -58,6 +63,7 @@ class _Pass:
         self.frame, self.weights, self.target = (build.inttoptr(numbers[i], FLOAT.as_pointer()) for i in (0, 4, 6))
         self.places = build.inttoptr(numbers[3], INT.as_pointer())
         limits = [build.load(build.gep(real, [INT(2 * i)])) for i in (10, 11, 12)]
+        self.following = [build.load(build.gep(whole, [INT(i)])) for i in (13, 14)] if kernel else []
         self.bias, self.least, self.most = (spread(build, one, vectors.WIDTH) for one in limits)
 
     def compute(self) -> None:
@@ -80,6 +86,7 @@ class _Pass:
 
     def _go_down(self, height: int) -> None:
         build, zero = self.build, INT(0)
+        following = Stream(build, self.following, self._tiles(height)) if self.kernel else None
         with _cgutils.for_range_slice(build, zero, self.rows, INT(height), INT) as (row, _):
             last = build.sub(build.sub(self.rows, row), INT(1))
             frame = build.gep(self.frame, [build.mul(row, self.step)])
@@ -87,8 +94,18 @@ class _Pass:
             rows = [build.select(build.icmp_signed("<", INT(i), last), INT(i), last) for i in range(height)]
             targets = [build.gep(self.target, [build.mul(build.add(row, i), self.across)]) for i in rows]
             with _cgutils.for_range_slice(build, zero, self.wide, INT(vectors.WIDTH), INT) as (column, _):
+                if following:  # else the target may be a phase of rows, which stays in the cache
+                    following.fetch()
+                    for one in targets:
+                        prefetch(build, build.gep(one, [build.add(column, INT(AHEAD))]))
                 sums = self._sums(build.gep(frame, [column]), height)
                 self._write([build.gep(one, [column]) for one in targets], sums, build.sub(self.wide, column))
+
+    def _tiles(self, height: int) -> Any:
+        """How many there are."""
+        build, width = self.build, vectors.WIDTH
+        across = build.sdiv(build.add(self.wide, INT(width - 1)), INT(width))
+        return build.mul(build.sdiv(self._covered(height), INT(height)), across)
 
     def _write(self, places: list[Any], sums: list[Any], left: Any) -> None:
         """Write the sums, within their limits, to the columns that are left."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.compiled_calls import call, integer, line
 from ...common.jit import kernel
-from .depthwise_frame import Frame, clear_frames, frame_at, read_bands
+from .depthwise_frame import Frame, clear_frames, frame_at, list_following, read_bands
 from .depthwise_lanes import ROWS_AT_ONCE, lane_sums
 from .panels import whole, write, write_address
 from .plane_lanes import LANES
@@ -55,6 +55,7 @@ def _add_any(at: int) -> int:
         write_address(at + 24, places + 8 * first)
         write_address(at + 56, sums + 4 * LANES * first)
         _some(at)
+        write_address(at + 80, 0)  # it has been fetched
     write_address(at + 24, places)
     write_address(at + 56, sums)
     return 0
@@ -75,7 +76,7 @@ def weight_gradient(at: int) -> int:
 
     The arguments are data, grad, target, the numbers n and C, the columns OW, one of PRODUCTS, the places of taps in
     the frame, a list that the last one fills up to a multiple of TOGETHER, how many there are, room for the frame, for
-    nine arguments, and for SUMS_FLOATS or sixteen sums of each tap in the list; then the frame.
+    eleven arguments, and for SUMS_FLOATS or sixteen sums of each tap in the list; then the frame.
     """
     data, grad, target, channels, wide, taps = (
         integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 4), integer(at, 5), integer(at, 8)
@@ -127,6 +128,7 @@ def _add_planes(
         for i in range(count):
             write_address(arguments, begin + 4 * i * f.rows * f.pitch)
             write_address(arguments + 32, grad + 4 * ((first + i) * f.windows + top) * wide)
+            list_following(f, data + 4 * (first + i) * f.height * f.width, top, rows, arguments + 72)
             write_address(arguments + 56, sums[0] + 4 * i * sums[1])
             call(function, arguments)
 

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from ...common.jit import kernel
 from ..array import ALIGNMENT
+from .values import INT
 
 _types: Any = types  # neither has annotations
 _cgutils: Any = cgutils
@@ -22,6 +23,25 @@ def prefetch(build: ir.IRBuilder, address: Any, to_write: bool = False) -> None:
     made = _cgutils.get_or_insert_function(build.module, _KIND, "llvm.prefetch.p0i8")
     how = (1, 3) if to_write else (0, 2)  # for how long, from 0 to 3
     build.call(made, [build.bitcast(address, _BYTE), *map(_FLAG, how), _FLAG(1)])
+
+
+class Stream:
+    """The instructions that fetch a run of memory piece by piece, at places of a loop that computes meanwhile."""
+
+    def __init__(self, build: ir.IRBuilder, run: list[Any], pieces: Any) -> None:
+        """`run` is the address and how many floats. So many pieces are at least the run, as each has whole lines."""
+        start, floats = run
+        self.build, share = build, build.sdiv(build.mul(floats, INT(4)), pieces)
+        self.step = build.and_(build.add(share, INT(ALIGNMENT - 1)), INT(-ALIGNMENT))
+        self.next = _cgutils.alloca_once(build, INT)
+        build.store(start, self.next)
+
+    def fetch(self) -> None:
+        """The next piece."""
+        build, start = self.build, self.build.load(self.next)
+        with _cgutils.for_range_slice(build, INT(0), self.step, INT(ALIGNMENT), INT) as (byte, _):
+            prefetch(build, build.inttoptr(build.add(start, byte), _BYTE))
+        build.store(build.add(start, self.step), self.next)
 
 
 def _fetching(to_write: bool) -> Any:
