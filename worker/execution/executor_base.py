@@ -18,7 +18,8 @@ from .bound_arrays import Binding, as_array
 from .gathered_inputs import take
 
 Announce = Callable[[str, Array], None]  # called with an argument's name and its final gradient, of its shape
-# With these and a part of the gradient, taken as flat: what is to be done with that.
+# With these and a part of the gradient, taken as flat: what is to be done with that. The last row does it; those before
+# may find that it must not be done.
 FinalRows = Callable[[str, Array, slice], list[Row]]
 
 

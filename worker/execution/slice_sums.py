@@ -111,11 +111,14 @@ class SliceSums:
 
     def shared_parts(self) -> dict[str, Stage]:
         """For each gradient that needs no Python when all groups have delivered it, what there is to do then: parts
-        that may run side by side.
+        that may run side by side. The last row of each changes the parameter; none may before all others have run, as
+        one of these may find that the gradient is bad.
         """
         if self.final is None:
             return {}
-        parts = {name: [self._last_rows(name, part) for part in _parts(total)] for name, total in self._totals.items()}
+        # From the last layer to the first, as backward has them: that is the order in which bad ones are found.
+        found = {name: self._totals[name] for name in reversed(self._totals)}
+        parts = {name: [self._last_rows(name, part) for part in _parts(total)] for name, total in found.items()}
         return {name: own for name, own in parts.items() if all(row.function for row in chain.from_iterable(own))}
 
     def _last_rows(self, name: str, part: slice = WHOLE) -> list[Row]:

@@ -57,7 +57,9 @@ class StepTables:
 
     @property
     def _end(self) -> list[Stage]:
-        return [list(chain.from_iterable(self.parts_at_end.values()))] if self.parts_at_end else []
+        """First all sums and what looks at them, then all updates: a bad gradient changes no parameter."""
+        parts = list(chain.from_iterable(self.parts_at_end.values()))
+        return [[rows[:-1] for rows in parts], [rows[-1:] for rows in parts]] if parts else []
 
     def _walk(self, made: Callable[[Program, Rows], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
         """What is made of each program, and then what all threads share out."""
