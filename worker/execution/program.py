@@ -96,6 +96,11 @@ class Program:
                     rows.extend(delivered(name))
         return rows
 
+    def finishing(self) -> list[str]:
+        """Arguments whose gradients backward writes, from the first that is final to the last."""
+        calls = [call for call in reversed(self.calls) if call is not None and call.in_grads]
+        return [*self._untouched, *(name for call in calls for name in call.finished)]
+
     def rows_of_forward(self) -> list[Row]:
         """Forward alone."""
         calls = [call for call in self.calls if call is not None]

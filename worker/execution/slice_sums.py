@@ -116,9 +116,7 @@ class SliceSums:
         """
         if self.final is None:
             return {}
-        # From the last layer to the first, as backward has them: that is the order in which bad ones are found.
-        found = {name: self._totals[name] for name in reversed(self._totals)}
-        parts = {name: [self._last_rows(name, part) for part in _parts(total)] for name, total in found.items()}
+        parts = {name: [self._last_rows(name, part) for part in _parts(total)] for name, total in self._totals.items()}
         return {name: own for name, own in parts.items() if all(row.function for row in chain.from_iterable(own))}
 
     def _last_rows(self, name: str, part: slice = WHOLE) -> list[Row]:

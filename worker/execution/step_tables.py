@@ -51,9 +51,13 @@ class StepTables:
     def parts_at_end(self) -> dict[str, Stage]:
         """What to do of final gradients, by name: several threads share it out at the end of a step.
 
-        A lone thread does it as soon as it can, and so does the last one to deliver where Python is needed.
+        A lone thread does it as soon as it can, and so does the last one to deliver where Python is needed. The order
+        is that of a lone thread: in it, bad gradients are found.
         """
-        return self._sums.shared_parts() if len(self._programs) > 1 else {}
+        if len(self._programs) < 2:
+            return {}
+        found = self._sums.shared_parts()
+        return {name: found[name] for name in [*self._programs[0][0].finishing(), *found] if name in found}
 
     @property
     def _end(self) -> list[Stage]:
