@@ -29,8 +29,11 @@ def programs(folder, **others):
     folder.mkdir(exist_ok=True)
     texts = {name: f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n' for name, words in PROGRAMS.items()}
     for name, text in {**texts, **others}.items():
-        (folder / name).write_text(text.replace("#!/usr/bin/env python3", f"#!{sys.executable}"))
-        (folder / name).chmod(0o755)
+        path, wanted = folder / name, text.replace("#!/usr/bin/env python3", f"#!{sys.executable}")
+        if path.exists() and path.read_text() == wanted:
+            continue  # another shell may be about to run it, and would find it half written
+        path.write_text(wanted)
+        path.chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
