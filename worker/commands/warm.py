@@ -24,6 +24,7 @@ from ..array import Shape
 from ..context import cpu
 from ..cpu.array_module import NUMPY
 from ..cpu.claims import SharedStages
+from ..cpu.gathering import gather_row
 from ..cpu.row_scaling import scale_rows
 from ..store import kv
 from ..symbols import sym
@@ -44,7 +45,7 @@ def warm() -> float:
         _train(_layers(), (4, 3), {**chosen, "slices": 2})
     for mode in ("rnn_relu", "rnn_tanh", "lstm", "gru"):
         _run(sym.RNN(sym.transpose(sym.Variable("data"), axes=(1, 0, 2)), state_size=4, num_layers=2, mode=mode, p=0.5))
-    _run(sym.Convolution(sym.Variable("data"), kernel=(1, 1), num_filter=16), (2, 16, 8, 8), slices=2)
+    _run(sym.Convolution(sym.Variable("data"), kernel=(1, 1), num_filter=16), (4, 16, 7, 7), slices=2)
     _call_functions()
     _exchange()
     _update()
@@ -128,7 +129,8 @@ def _call_functions() -> None:
         NUMPY.logaddexp(x, x)
         NUMPY.power(x, x)
     scale_rows(np.ones((2, 3), np.float32), np.ones(2), np.empty((2, 3), np.float32))
-    table = Table(SharedStages([[[]]], 1).rows[0])
+    gathers = gather_row(np.zeros(2, np.int64), 0, np.zeros((1, 1), np.float32))
+    table = Table([gathers, *SharedStages([[[]]], 1).rows[0]])
     Counter().watch(0)
     desk = Desk()
     desk.hand(table)
