@@ -85,8 +85,11 @@ for endpoint in [known["root"], *known["servers"]]:
             line = dealer(context, endpoint, identity.encode(), keys)
             line.immediate = False
             line.connect(endpoint)
-            for message in (hello, Gather(n=1, frames=(b"",)), fail, stats):
-                line.send_multipart(encode(message), zmq.NOBLOCK)
+            try:
+                for message in (hello, Gather(n=1, frames=(b"",)), fail, stats):
+                    line.send_multipart(encode(message), zmq.NOBLOCK)
+            except zmq.Again:
+                found[f"send {endpoint} {identity}"] = "PermissionError"  # hung up already: the handshake has failed
             sockets.append((endpoint, identity, line))
 for endpoint, identity, line in sockets:
     if line.poll(max(1, 1500 // len(sockets))):
