@@ -16,7 +16,7 @@ class DeconvolutionKernel:
     def __init__(self, convolution: Kernel) -> None:
         """`convolution` is the kernel of the convolution that leads from the output to the data."""
         self.convolution = convolution
-        # A kernel that transforms the weight does so in forward, for the backward that follows. A deconvolution starts
+        # A kernel that arranges the weight may do so in forward, for the backward that follows. A deconvolution starts
         # with that backward, so it has to give the weight first.
         self._arrange_weight: Callable[[Array], None] | None = getattr(convolution, "arrange_weight", None)
 

@@ -10,6 +10,7 @@ from ...common.call_table import Room, Row, Table
 from ...common.slices import share
 from ..array import Array, Arrays, Gradients
 from ..ops.operator import Step
+from .arranged import Arranged
 from .plane_lanes import LANES, padded
 from .slice_tree import SliceTree
 
@@ -27,6 +28,7 @@ class RowKernel(ABC):
 
     joins_slices = False  # whether it can compute several slices of the batch at once, with the bits of each alone
     tree: SliceTree | None = None  # of these slices, if there are several
+    arranged: Arranged | None = None  # what is made of parameters before each pass; None: whoever needs it makes it
 
     def join(self, tree: SliceTree) -> None:
         """Compute several slices at once from now on: gradients of what all rows share are sums over the tree."""

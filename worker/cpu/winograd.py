@@ -11,7 +11,6 @@ stages. Tiles of the data are made again in backward, as that is cheap beside th
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...common.call_table import Row
@@ -26,8 +25,8 @@ from .row_kernel import RowKernel, Stage, rooms
 from .slice_tree import SliceTree
 from .strided_product import ROOM
 from .winograd_passes import BACKWARD, FORWARD
-from .winograd_pixels import weight_to_tiles
 from .winograd_tiles import Tiles
+from .winograd_weights import planes_of, rows_to_tiles
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
 FEWEST_TILES = {3: 64, 5: 16}  # in a slice, by taps: fewer do not make up for the weight's transform
+LARGE_WEIGHT = BAND_BYTES  # of tiles
+PANELS_AT_ONCE = 4  # of a weight's tiles, as a thread makes them
 FEWEST_IN_BAND = 96  # where the weight's tiles are not in the cache, as every band reads them
 
 
@@ -69,8 +70,7 @@ def tiles_for(taps: int, out: Shape) -> Tiles:
 class WinogradKernel(RowKernel):
     """Forward and backward of convolution -> max-pooling of 2x2, if `pooled` -> activation, for one slice of the batch.
 
-    data (n, C, H, W), weight (F, C, R, R), bias (F,) -> (n, F, OH, OW), or (n, F, OH // 2, OW // 2). Backward uses the
-    weight's tiles of the last forward, or those of a call of `arrange_weight` since.
+    data (n, C, H, W), weight (F, C, R, R), bias (F,) -> (n, F, OH, OW), or (n, F, OH // 2, OW // 2).
     """
 
     joins_slices = True
@@ -82,7 +82,7 @@ class WinogradKernel(RowKernel):
         self.act_type = act_type
         self.tiles = tiles_for(op.kernel[0], out)
         key = self.tiles.out, self.tiles.taps
-        self._part = lambda data, out: WinogradKernel(op, data, out, act_type, pooled)
+        self._like = lambda data, out: WinogradKernel(op, data, out, act_type, pooled)
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
@@ -92,11 +92,6 @@ class WinogradKernel(RowKernel):
             down, across = -(-out[2] // self.tiles.out), -(-out[3] // self.tiles.out)
             windows = (self.tiles.out // 2) ** 2
             self.winner = aligned_empty((out[0], down * across, padded(out[1]) // LANES, windows, LANES))
-
-    @cached_property
-    def weight(self) -> Array:
-        """The weight's tiles, from forward to backward; zeros, as lanes without a plane are never written."""
-        return aligned_zeros(self.tiles.weight_shape(self.geometry.filters, self.geometry.channels))
 
     def _bands(self, channels: int, out: Shape) -> tuple[int, int]:
         """How many images are worked off together, and how many rows of their tiles."""
@@ -118,16 +113,13 @@ class WinogradKernel(RowKernel):
             even = -(-tree.longest // max(1, round(tree.longest / chunk)))
             self.geometry = self.geometry._replace(chunk=max(chunk, even))
 
-    def arrange_weight(self, weight: Array) -> None:
-        """Make the tiles of weight (F, C, R, R), for a backward without a forward before it."""
-        weight_to_tiles(self.tiles.form, weight, self.weight)
-
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
         g, bias, out = self.geometry, inputs[2] if len(inputs) > 2 else None, outputs[0]
+        weight, rows = self._weight_tiles(inputs[1])
         room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
-        made = Row(self._forward, (*inputs[:2], bias, out, self.winner, self.weight, *room, *g))
-        return [made, activation_row(self.act_type, out, out)] if self.act_type else [made]
+        rows.append(Row(self._forward, (inputs[0], weight, bias, out, self.winner, *room, *g)))
+        return [*rows, activation_row(self.act_type, out, out)] if self.act_type else rows
 
     def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
         """Parts are convolutions of some images or filters."""
@@ -142,18 +134,34 @@ class WinogradKernel(RowKernel):
             return []
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
         planes = g.chunk * g.filters * pooled_plane(g) if self.act_type else 0
-        turned = math.prod(self.tiles.weight_shape(g.channels, g.filters))
-        sizes = (
-            self._tile_floats(g.channels),
-            self._tile_floats(g.filters),
-            self.weight.size,
-            turned,
-            planes,
-            ROOM,
-            LANES,
-        )
-        given = (inputs[0], out_grads[0], *asked, *slope, self.winner, self.weight, *rooms(*sizes), *g)
-        return [Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
+        total = math.prod(self.tiles.weight_shape(g.filters, g.channels))
+        sizes = self._tile_floats(g.channels), self._tile_floats(g.filters), total, planes, ROOM, LANES
+        turned, rows = self._weight_tiles(inputs[1], turned=True) if asked[0] is not None else (None, [])
+        given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *rooms(*sizes), *g)
+        return [*rows, Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
+
+    def _part(self, data: Shape, out: Shape) -> WinogradKernel:
+        """The same for some of the images or filters."""
+        made = self._like(data, out)
+        made.arranged = self.arranged
+        return made
+
+    def _weight_tiles(self, weight: Array, turned: bool = False) -> tuple[Array, list[Row]]:
+        """The tiles of weight (F, C, R, R) for forward, or `turned` for the data's gradient, and what makes them here.
+
+        Large ones are made before the pass where somebody does that; small ones had better stay in the core's cache.
+        """
+        planes = planes_of(weight, turned)
+        shape = self.tiles.weight_shape(planes.lanes, planes.rows)
+
+        def make() -> tuple[Array, list[Row]]:
+            made = aligned_zeros(shape)  # lanes without a plane are never written
+            return made, rows_to_tiles(self.tiles, weight, turned, made, PANELS_AT_ONCE)
+
+        if self.arranged is None or 4 * math.prod(shape) < LARGE_WEIGHT:
+            return make()
+        forms = self.arranged.backward if turned else self.arranged.forward
+        return forms.find(self.tiles, weight, make), []
 
     def _tile_floats(self, planes: int) -> int:
         g = self.geometry

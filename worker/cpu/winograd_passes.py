@@ -23,13 +23,19 @@ from .winograd_pixels import (
     image_to_tiles,
     plane_to_tiles,
     tiles_to_plane,
-    tiles_to_weight,
-    weight_to_tiles,
 )
 from .winograd_pooled import pooled_to_tiles, tiles_to_pooled
-from .winograd_tiles import Tiles, matrix_rows, multiply_tiles, multiply_transposed, transpose_weight
-
-Form = tuple[int, ...]
+from .winograd_tiles import (
+    FORMS,
+    Form,
+    block,
+    matrix_rows,
+    multiply_tiles,
+    multiply_transposed,
+    panels_of,
+    weight_matrices,
+)
+from .winograd_weights import tiles_to_weight
 
 
 def _forward(form: Form) -> Any:
@@ -37,17 +43,13 @@ def _forward(form: Form) -> Any:
     def forward(at: int) -> int:
         """Write out (n, F, OH, OW), or as many pooled pixels.
 
-        The arguments are data, weight, bias, out, where winners are kept, and room for the weight's tiles, which is not
-        shared, for tiles of data and for products; then the geometry, whose bands are rows of tiles.
+        The arguments are data, the weight's tiles, bias, out, where winners are kept, and room for data's tiles and for
+        products; then the geometry, whose bands are rows of tiles.
         """
         data, bias, out, winner = integer(at, 0), integer(at, 2), integer(at, 3), integer(at, 4)
-        tiles, products, g = integer(at, 6), integer(at, 6) + 4 * integer(at, 7), geometry_at(at, whole(8))
-        weight, image, plane = (
-            _weight_tiles(form, g, integer(at, 5)),
-            4 * g.channels * g.height * g.width,
-            pooled_plane(g),
-        )
-        weight_to_tiles(form, _block(integer(at, 1), (g.filters, g.channels, form[1], form[1])), weight)
+        tiles, products, g = integer(at, 5), integer(at, 5) + 4 * integer(at, 6), geometry_at(at, whole(7))
+        weight = weight_matrices(form, g.filters, g.channels, integer(at, 1))
+        image, plane = 4 * g.channels * g.height * g.width, pooled_plane(g)
         for first in range(0, g.images, g.chunk):
             count = min(g.chunk, g.images - first)
             for top in range(0, _down(form, g), g.band):
@@ -75,31 +77,30 @@ def _backward(form: Form) -> Any:
         """Write the gradients of data, weight and bias, those whose address is not 0.
 
         The arguments are data, the output's gradient, those three, the slope's function and the output, where winners
-        are kept, the weight's tiles, and room for tiles of data, for those of the output, for the weight's gradient as
-        tiles, for the weight's tiles transposed, for images of gradients, for products, and for lists; then the
-        geometry and the slices.
+        are kept, the weight's tiles with channels side by side, and room for tiles of data, for those of the output,
+        for the weight's gradient as tiles, for images of gradients, for products, and for lists; then the geometry and
+        the slices.
         """
         data, grad, data_grad = integer(at, 0), integer(at, 1), integer(at, 2)
         weight_grad, bias_grad = integer(at, 3), integer(at, 4)
-        winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
+        winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(15))
         products, planes, product_room = (
             room + 4 * integer(at, 10),
+            room + 4 * integer(at, 12),
             room + 4 * integer(at, 13),
-            room + 4 * integer(at, 14),
         )
-        weight, total = _weight_tiles(form, g, integer(at, 8)), _weight_tiles(form, g, room + 4 * integer(at, 11))
-        turned = _block(room + 4 * integer(at, 12), (len(form) ** 2, _panels(g.channels), g.filters + 1, LANES))
+        turned = weight_matrices(form, g.channels, g.filters, integer(at, 8))
+        total = weight_matrices(form, g.filters, g.channels, room + 4 * integer(at, 11))
         image, sums = 4 * g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
         if data_grad:
             clear(data_grad, g.images * g.channels * g.height * g.width)  # tiles of the data overlap, and are added up
-            transpose_weight(weight, turned)
-        for number in range(integer(at, 37)):
-            begin, end, level, merges = leaf_at(integer(at, 36), number)
+        for number in range(integer(at, 36)):
+            begin, end, level, merges = leaf_at(integer(at, 35), number)
             chunk = even_chunk(end - begin, g.chunk)
             sums[:] = 0
             for first in range(begin, end, chunk):
                 count, place = min(chunk, end - first), 4 * first * g.filters * pooled_plane(g)
-                lists = room + 4 * integer(at, 15)
+                lists = room + 4 * integer(at, 14)
                 given = sloped(g, integer(at, 5), integer(at, 6) + place, grad + place, count, lists, planes)
                 if bias_grad:
                     add_sums(g, given, count, sums)
@@ -121,41 +122,21 @@ def _backward(form: Form) -> Any:
                         for i in range(count):
                             _add(form, g, back, i, rows, data_grad + (first + i) * image)
             if weight_grad:
-                place = level_place(weight_grad, integer(at, 38), weight_floats(g), level)
-                tiles_to_weight(form, total, _block(place, (g.filters, g.channels, form[1], form[1])))
-                merge(weight_grad, integer(at, 38), weight_floats(g), level, merges)
+                place = level_place(weight_grad, integer(at, 37), weight_floats(g), level)
+                tiles_to_weight(form, total, block(place, (g.filters, g.channels, form[1], form[1])))
+                merge(weight_grad, integer(at, 37), weight_floats(g), level, merges)
             if bias_grad:
-                write_sums(sums, level_place(bias_grad, integer(at, 39), g.filters, level))
-                merge(bias_grad, integer(at, 39), g.filters, level, merges)
+                write_sums(sums, level_place(bias_grad, integer(at, 38), g.filters, level))
+                merge(bias_grad, integer(at, 38), g.filters, level, merges)
         return 0
 
     return backward
 
 
 @kernel
-def _block(address: int, shape: tuple[int, ...]) -> Array:
-    """The array of that shape at an address."""
-    size = 1
-    for extent in shape:
-        size *= extent
-    made: Array = line(address, size).reshape(shape)
-    return made
-
-
-@kernel
-def _panels(planes: int) -> int:
-    return (planes + LANES - 1) // LANES
-
-
-@kernel
 def _tiles(form: Form, planes: int, count: int, address: int) -> Array:
     """The matrices of `count` tiles of so many planes, as winograd_tiles.py has them."""
-    return _block(address, (len(form) ** 2, matrix_rows(count), _panels(planes) * LANES))
-
-
-@kernel
-def _weight_tiles(form: Form, g: Geometry, address: int) -> Array:
-    return _block(address, (len(form) ** 2, _panels(g.filters), g.channels + 1, LANES))
+    return block(address, (len(form) ** 2, matrix_rows(count), panels_of(planes) * LANES))
 
 
 @kernel
@@ -176,7 +157,7 @@ def _read_data(form: Form, g: Geometry, data: int, count: int, rows: tuple[int, 
     each = (rows[1] - rows[0]) * _across(form, g)
     tiles, pad = _tiles(form, g.channels, count * each, room), (g.pad_top, g.pad_left)
     for i in range(count):
-        image = _block(data + 4 * i * g.channels * g.height * g.width, (g.channels, g.height, g.width))
+        image = block(data + 4 * i * g.channels * g.height * g.width, (g.channels, g.height, g.width))
         image_to_tiles(form, image, tiles, i * each, rows, pad)
     return tiles
 
@@ -185,7 +166,7 @@ def _read_data(form: Form, g: Geometry, data: int, count: int, rows: tuple[int, 
 def _add(form: Form, g: Geometry, tiles: Array, number: int, rows: tuple[int, int], data_grad: int) -> None:
     """The data's gradient from its tiles, those of image `number` among them."""
     start = number * (rows[1] - rows[0]) * _across(form, g)
-    image = _block(data_grad, (g.channels, g.height, g.width))
+    image = block(data_grad, (g.channels, g.height, g.width))
     add_tiles_to_image(form, tiles, image, start, rows, (g.pad_top, g.pad_left))
 
 
@@ -196,10 +177,10 @@ def _write(
     """Some rows of an image of the output from its tiles, pooled or not."""
     start, place = number * (rows[1] - rows[0]) * _across(form, g), out + 4 * image * g.filters * pooled_plane(g)
     if winner:
-        pooled = _block(place, (g.filters, g.out_height // 2, g.out_width // 2))
+        pooled = block(place, (g.filters, g.out_height // 2, g.out_width // 2))
         tiles_to_pooled(form, tiles, pooled, _winners(form, g, winner, image), start, rows, _across(form, g))
     else:
-        tiles_to_plane(form, tiles, _block(place, (g.filters, g.out_height, g.out_width)), start, rows)
+        tiles_to_plane(form, tiles, block(place, (g.filters, g.out_height, g.out_width)), start, rows)
 
 
 @kernel
@@ -209,21 +190,20 @@ def _read(
     """The tiles of the output's gradient; `grad` is where the chunk's images are."""
     start, place = number * (rows[1] - rows[0]) * _across(form, g), grad + 4 * number * g.filters * pooled_plane(g)
     if winner:
-        pooled = _block(place, (g.filters, g.out_height // 2, g.out_width // 2))
+        pooled = block(place, (g.filters, g.out_height // 2, g.out_width // 2))
         pooled_to_tiles(form, pooled, _winners(form, g, winner, image), tiles, start, rows, _across(form, g))
     else:
-        plane_to_tiles(form, _block(place, (g.filters, g.out_height, g.out_width)), tiles, start, rows)
+        plane_to_tiles(form, block(place, (g.filters, g.out_height, g.out_width)), tiles, start, rows)
 
 
 @kernel
 def _winners(form: Form, g: Geometry, winner: int, image: int) -> Array:
     """Where each maximum of an image was, as winograd_pooled.py has it."""
     windows = form[0] // 2 * (form[0] // 2)
-    shape = (_down(form, g) * _across(form, g), _panels(g.filters), windows, LANES)
-    return _block(winner + 4 * image * shape[0] * shape[1] * windows * LANES, shape)
+    shape = (_down(form, g) * _across(form, g), panels_of(g.filters), windows, LANES)
+    return block(winner + 4 * image * shape[0] * shape[1] * windows * LANES, shape)
 
 
 # By the pixels of a tile of the output, and the taps.
-_FORMS = {(tiles.out, tiles.taps): tiles.form for tiles in (Tiles(2, 3), Tiles(4, 3), Tiles(4, 5))}
-FORWARD = {key: _forward(form) for key, form in _FORMS.items()}
-BACKWARD = {key: _backward(form) for key, form in _FORMS.items()}
+FORWARD = {key: _forward(form) for key, form in FORMS.items()}
+BACKWARD = {key: _backward(form) for key, form in FORMS.items()}

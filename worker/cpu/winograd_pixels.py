@@ -10,63 +10,14 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
-from .direct_weights import move_channel
-from .fetching import fetch_rows, fetch_target
 from .lane_rows import add_row, copy, read_row, write_row
-from .panels import address
 from .plane_lanes import LANES
 from .winograd_transforms import (
     outputs_to_tile,
     pixels_to_tile,
-    taps_to_tile,
     tile_to_outputs,
     tile_to_pixels,
-    tile_to_taps,
 )
-
-_AHEAD = 4  # channels whose tiles of weights are on their way from or to memory: a line of each of T^2 matrices
-
-
-@kernel
-def weight_to_tiles(form: tuple[int, ...], weight: Array, tiles: Array) -> None:
-    """G w G^T: weight (F, C, R, R) -> tiles (T^2, F' / 16, C + 1, 16), sixteen filters at a time."""
-    filters, channels = weight.shape[:2]
-    taps, side, made = form[1], len(form), tiles.ctypes.data
-    _, panels, rows, _ = tiles.shape
-    matrix, line = panels * rows * LANES, taps * LANES
-    taken, half = np.zeros(taps * line, np.float32), np.empty(side * line, np.float32)
-    for panel in range(panels):
-        lanes = min(LANES, filters - panel * LANES)
-        taken[:] = 0  # for lanes behind the last filter
-        for c in range(channels):
-            fetch_target(made + 4 * (panel * rows + c + _AHEAD) * LANES, matrix, side * side, LANES)
-            source = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps
-            move_channel(source, channels * taps * taps, address(taken), LANES, lanes, taps * taps, True)
-            # G along the columns, all at once, then along each of the rows.
-            taps_to_tile(form, taken.ctypes.data, line, half.ctypes.data, line, line)
-            for i in range(side):
-                place = made + 4 * (side * i * matrix + (panel * rows + c) * LANES)
-                taps_to_tile(form, half.ctypes.data + 4 * line * i, LANES, place, matrix, LANES)
-
-
-@kernel
-def tiles_to_weight(form: tuple[int, ...], tiles: Array, weight: Array) -> None:
-    """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R)."""
-    filters, channels = weight.shape[:2]
-    taps, side, given = form[1], len(form), tiles.ctypes.data
-    _, panels, rows, _ = tiles.shape
-    matrix, line = panels * rows * LANES, taps * LANES
-    made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
-    for panel in range(panels):
-        for c in range(channels):
-            fetch_rows(given + 4 * (panel * rows + c + _AHEAD) * LANES, matrix, side * side, LANES)
-            # Along the rows first, as the adjoint takes the steps in reverse.
-            for i in range(side):
-                place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
-                tile_to_taps(form, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
-            tile_to_taps(form, half.ctypes.data, line, made.ctypes.data, line, line)
-            target, lanes = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps, filters - panel * LANES
-            move_channel(target, channels * taps * taps, address(made), LANES, min(LANES, lanes), taps * taps, False)
 
 
 @kernel

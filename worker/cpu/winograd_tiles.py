@@ -15,17 +15,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...common.compiled_calls import line
 from ...common.jit import kernel
 from ..array import Array, Shape
-from .fetching import fetch_rows
-from .panels import address, transpose, whole
+from .panels import address, whole
 from .plane_lanes import LANES, padded
 from .strided_product import product
 from .tile_product import LOWEST, list_rows, multiply
 
 # Channels from which on rows of tiles lie so far apart that columns of them do not stay in the first-level cache.
 WIDE = 256
-_AHEAD = 4  # panels of a weight that are on their way from memory while one is transposed
+
+Form = tuple[int, ...]
 
 
 class Tiles(NamedTuple):
@@ -40,7 +41,7 @@ class Tiles(NamedTuple):
         return self.out + self.taps - 1
 
     @property
-    def form(self) -> tuple[int, ...]:
+    def form(self) -> Form:
         """For kernels, which are compiled for each length: M, R, and zeros, T numbers together."""
         return (self.out, self.taps, *[0] * (self.side - 2))
 
@@ -55,6 +56,32 @@ class Tiles(NamedTuple):
         numbers of a tile, which are written together, would compete for the same few lines of the cache.
         """
         return self.side**2, padded(filters) // LANES, channels + 1, LANES
+
+
+# By the pixels of a tile of the output, and the taps.
+FORMS = {(tiles.out, tiles.taps): tiles.form for tiles in (Tiles(2, 3), Tiles(4, 3), Tiles(4, 5))}
+
+
+@kernel
+def block(at: int, shape: tuple[int, ...]) -> Array:
+    """The array of that shape at an address."""
+    size = 1
+    for extent in shape:
+        size *= extent
+    made: Array = line(at, size).reshape(shape)
+    return made
+
+
+@kernel
+def panels_of(planes: int) -> int:
+    """How many panels of sixteen so many planes take."""
+    return (planes + LANES - 1) // LANES
+
+
+@kernel
+def weight_matrices(form: Form, lanes: int, rows: int, address: int) -> Array:
+    """The tiles of a weight at an address: as `Tiles.weight_shape`, so many planes side by side, and rows of them."""
+    return block(address, (len(form) ** 2, panels_of(lanes), rows + 1, LANES))
 
 
 @kernel
@@ -100,19 +127,3 @@ def multiply_transposed(tiles: Array, out_tiles: Array, count: int, total: Array
         else:
             a = (left, table, zero, one, count, inner)
             multiply(a, right, (columns, lanes), s, s_strides, made, panels, (rows - 1, columns), LOWEST)
-
-
-@kernel
-def transpose_weight(weight: Array, transposed: Array) -> None:
-    """Weight's tiles (T^2, F' / 16, C + 1, 16) -> (T^2, C' / 16, F + 1, 16), for the data's gradient."""
-    channels, filters, panel = weight.shape[2] - 1, transposed.shape[2] - 1, weight.shape[2] * LANES
-    for n in range(len(weight)):
-        for first in range(0, channels, LANES):
-            lanes = min(LANES, channels - first)
-            if lanes < LANES:
-                transposed[n, first // LANES] = 0
-            for f in range(0, filters, LANES):
-                source, target = address(weight[n, f // LANES, first]), address(transposed[n, first // LANES, f])
-                # Blocks of a kilobyte each, far apart, which no processor expects.
-                fetch_rows(source + 4 * _AHEAD * panel, LANES, LANES, LANES)
-                transpose(source, LANES, target, LANES, lanes, min(LANES, filters - f))

@@ -7,7 +7,8 @@ any in the graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
 from ..ops.batch_position import BatchPosition
 from ..profiling.spans import recorder
+from .arranged_parameters import ArrangedParameters
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor, FinalRows
 from .gathered_inputs import GatheredInputs
@@ -72,6 +74,7 @@ class Executor(BaseExecutor):
         self._sums = self._sum_up(cut, groups)
         self._rows = [group.rows for group in groups if not group.is_empty]
         self._meeting = self._arrange_meeting(threads) if cut else None
+        self._parameters = ArrangedParameters(set(binding.inputs), threads)
         self._programs = [self._compile(i, group) for i, group in enumerate(groups) if not group.is_empty]
         shares = [program.compiled for program in self._programs]
         self._walks = self._meeting is None and any(shares)
@@ -140,12 +143,21 @@ class Executor(BaseExecutor):
         """Compute the outputs from what the arguments hold, all slices side by side; wait until they are there."""
         self._prepare(is_train, at)
         self._gathered.copy()
+        run = self._laid_out_forward()
+        self._parameters.make(self._parameters.arranged.forward)
+        run()
+
+    def _laid_out_forward(self) -> Callable[[], None]:
         if not recorder.on and self._shared is not None:  # a profile wants the time of whole calls
-            self._shared.run()
-        elif self._walks_tables():
-            self._tables.forward.run()
-        else:
-            self._slice_threads.forward()
+            return self._shared.run
+        if self._walks_tables():
+            return self._tables.forward.run
+        self._slice_threads.lay_out_calls()
+        return self._slice_threads.forward
+
+    def parameters_stay(self) -> AbstractContextManager[None]:
+        """What kernels make of parameters is made once within the block."""
+        return self._parameters.staying()
 
     @cached_property
     def _shared(self) -> TableWalk | None:
@@ -167,6 +179,8 @@ class Executor(BaseExecutor):
         number of arrays and ShapeError for another shape.
         """
         self._sums.begin(announce)
+        self._slice_threads.lay_out_calls()
+        self._parameters.make(self._parameters.arranged.backward)
         self._slice_threads.backward(self._cut_heads(self._head_grads(out_grads)), self._sums.deliver)
 
     def forward_backward(self, announce: Announce | None = None, at: BatchPosition | None = None) -> None:
@@ -177,13 +191,18 @@ class Executor(BaseExecutor):
         self._prepare(True, self._position(at))
         by_rows = not recorder.on
         self._sums.begin(announce, by_rows, later=self._tables.parts_at_end if by_rows else ())
+        arranged = self._parameters.arranged
         if self._walks_tables():
+            step = self._tables.step
+            self._parameters.make(arranged.forward, arranged.backward)
             try:
-                self._tables.step.run()
+                step.run()
             finally:
                 self._gathered.forget()
             return
         self._gathered.copy()
+        self._slice_threads.lay_out_calls()
+        self._parameters.make(arranged.forward, arranged.backward)
         self._slice_threads.forward_backward(self._cut_heads([None] * len(self.outputs)), self._sums.deliver)
         if by_rows and self._tables.end is not None:
             self._tables.end.run()
@@ -248,7 +267,16 @@ class Executor(BaseExecutor):
         outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
         # Outputs and variables of a slice are views, so that its results need not be copied together.
         common = self._meeting.common(rows, self._binding.cuts.follows_batch) if self._meeting else None
-        return Program(self._outline, shapes, variables, outputs, self._sums.parts[index], common, tree=group.tree)
+        return Program(
+            self._outline,
+            shapes,
+            variables,
+            outputs,
+            self._sums.parts[index],
+            common,
+            tree=group.tree,
+            arranged=self._parameters.arranged,
+        )
 
     def _parts(self) -> list[Program | Meeting]:
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,10 @@ class StepExecutor(ABC):
         They must do what `announce` does, for a `part` of the gradient, which is taken as flat: all of it at once, or
         part by part on several threads. Executors that walk no tables announce.
         """
+
+    def parameters_stay(self) -> AbstractContextManager[None]:
+        """A block in which nobody changes arguments other than those whose shapes were given, the inputs."""
+        return nullcontext()
 
     def show_overflow(self) -> None:  # noqa: B027
         """Announce gradients as they are that overflow in float16, instead of with zeros where they do."""

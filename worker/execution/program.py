@@ -10,9 +10,10 @@ from functools import partial
 
 from ...common.call_table import Row, WorkingMemory, in_python, tables
 from ..array import Array, Arrays, Gradients, Shape
+from ..cpu.arranged import Arranged
 from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
-from ..cpu.row_kernel import Stage
+from ..cpu.row_kernel import RowKernel, Stage
 from ..cpu.slice_tree import SliceTree
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -40,15 +41,17 @@ class Program:
         common: Common | None = None,
         step: Step | None = None,
         tree: SliceTree | None = None,
+        arranged: Arranged | None = None,
     ) -> None:
         """`shapes`: of every entry for the rows of this slice, which all arrays have: `variables` (arguments and states
         by name), `outputs` (where the heads go) and `gradients` (where those of the arguments go, by name). `step`:
         what kernels learn of the step. `tree`: of the slices, if these are the rows of several, as `can_join` allows.
+        `arranged`: what is made of parameters before each pass.
         """
         self.step = step or Step(NUMPY, learns=bool(outline.arguments))
         self.counts: dict[int, float] = {}  # by what losses divide, by node key
         self._outline, self._shapes, self._common, self._tree = outline, shapes, common or Common(), tree
-        self._memory = WorkingMemory()
+        self._memory, self._arranged = WorkingMemory(), arranged
         self._formats = outline.backend.formats(outline.groups, outline.heads, shapes, outline.dtype)
         self._values: dict[Entry, Array] = {(n, 0): variables[n.name] for n in outline.variables}
         # The rest of the layout finds these entries placed already, and leaves them where they are.
@@ -185,12 +188,19 @@ class Program:
         out_shapes = [array.shape for array in outputs]
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._kernel(chain, in_shapes, out_shapes, formats)
+        if isinstance(kernel, RowKernel) and self._are_parameters(first.inputs[1:]):
+            kernel.arranged = self._arranged
         operators = "+".join(op.op_name() for op in chain)
         # The chain's output may be pooled: the product has the size of the first node's own output.
         work = operations(first.op, in_shapes, [self._shapes[first, 0]])
         counted = computed_label(first, inputs)
         key, memory = node_key(first), self._memory
         return Call(last, kernel, inputs, outputs, key, operators, work, is_alias, counted, memory=memory)
+
+    def _are_parameters(self, entries: Sequence[Entry]) -> bool:
+        """Whether they are known before a pass, and do not differ from batch to batch."""
+        inputs = self._arranged.inputs if self._arranged else ()
+        return all(node.op is None and node.name not in inputs for node, _ in entries)
 
     def _kernel(
         self,

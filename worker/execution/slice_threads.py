@@ -42,7 +42,6 @@ class SliceThreads:
 
     def forward(self) -> None:
         """Compute every output of every program."""
-        self._lay_out_calls()
         self._run(self._forward)
 
     def backward(self, head_grads: HeadGrads, finished: Finished) -> None:
@@ -51,11 +50,10 @@ class SliceThreads:
 
     def forward_backward(self, head_grads: HeadGrads, finished: Finished) -> None:
         """Forward, then backward; each thread goes on to backward as soon as it can."""
-        self._lay_out_calls()
         self._run(partial(self._both, head_grads, finished))
 
-    def _lay_out_calls(self) -> None:
-        """Before the first pass: several cores compile what calls need, which else compile it one by one."""
+    def lay_out_calls(self) -> None:
+        """Before a pass; for the first one, several cores compile what calls need, which else compile it one by one."""
         if not self._has_calls:
             self._has_calls = True
             for program in chain.from_iterable(self._programs):

@@ -118,7 +118,8 @@ class Learned:
         )
         bound = self.spare.take(self.symbol, form) or self._bind(iterator, names, rows, labelled, threads)
         bound.take_values(self.arguments, self.states)
-        yield bound.executor
+        with bound.executor.parameters_stay():
+            yield bound.executor
         # Not reached after an error: what it was doing is unknown then, and the next use binds another.
         self.spare.put_back(self.symbol, form, bound)
 

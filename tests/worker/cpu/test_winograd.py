@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pushgrad.worker.cpu import winograd
+from pushgrad.common.call_table import Table
+from pushgrad.worker.cpu import winograd, winograd_weights
 from pushgrad.worker.cpu import winograd_pixels as pixels
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.cpu.winograd import WinogradKernel
@@ -46,6 +47,10 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+def to_tiles(form, weight, tiles, turned=False):
+    Table(winograd_weights.rows_to_tiles(form, weight, turned, tiles, 1)).run()
+
+
 def of_image(form, tiles, planes):
     """Tiles as (numbers, planes, tiles)."""
     return tiles.swapaxes(1, 2)[:, :planes]
@@ -67,11 +72,23 @@ def count_of(form, plane, pad=(0, 0)):
 @forms
 def test_weights_become_tiles(form):
     weight, tiles = normal(1, 3, 2, form.taps, form.taps), np.zeros(form.weight_shape(3, 2), np.float32)
-    pixels.weight_to_tiles(form.form, weight, tiles)
+    to_tiles(form, weight, tiles)
     matrix = MATRICES[form][1]
     expected = np.einsum("ia,fcab,jb->ijfc", matrix, weight, matrix).reshape(form.side**2, 3, 2)
     np.testing.assert_allclose(tiles[:, 0, :2, :3].swapaxes(1, 2), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.abs(tiles).sum(), np.abs(expected).sum(), rtol=1e-5)  # the rest is zero
+
+
+@forms
+def test_turned_tiles_have_channels_side_by_side(form):
+    weight = normal(1, 19, 37, form.taps, form.taps)
+    tiles, turned = (np.zeros(form.weight_shape(*planes), np.float32) for planes in ((19, 37), (37, 19)))
+    to_tiles(form, weight, tiles)
+    to_tiles(form, weight, turned, turned=True)
+    by_filters, by_channels = (
+        one[:, :, :-1].transpose(0, 1, 3, 2).reshape(len(one), -1, one.shape[2] - 1) for one in (tiles, turned)
+    )
+    assert np.array_equal(by_filters[:, :19], by_channels[:, :37].swapaxes(1, 2))
 
 
 @forms
@@ -116,11 +133,11 @@ def assert_adjoint(forward, backward, left, right):
 @pytest.mark.parametrize("plane", [(5, 6), (5, 7), (3, 3), (13, 11)])
 def test_backward_is_the_adjoint(form, plane):
     weight = np.zeros(form.weight_shape(3, 2), np.float32)
-    pixels.weight_to_tiles(form.form, np.ones((3, 2, form.taps, form.taps), np.float32), weight)
+    to_tiles(form, np.ones((3, 2, form.taps, form.taps), np.float32), weight)
     weight *= normal(5, *weight.shape)  # zero where there is no filter or channel
     assert_adjoint(
-        lambda x, y: pixels.weight_to_tiles(form.form, x, y),
-        lambda y, x: pixels.tiles_to_weight(form.form, y, x),
+        lambda x, y: to_tiles(form, x, y),
+        lambda y, x: winograd_weights.tiles_to_weight(form.form, y, x),
         normal(4, 3, 2, form.taps, form.taps),
         weight,
     )
