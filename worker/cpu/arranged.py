@@ -11,6 +11,8 @@ from collections.abc import Callable, Container, Hashable
 from ...common.call_table import Row
 from ..array import Array
 
+LARGE = 512 * 1024  # bytes of a form that are worth it; smaller ones had better stay in the cache of who reads them
+
 
 class Forms:
     """Arrays that are made of parameters, and the rows that make them, which may run side by side."""

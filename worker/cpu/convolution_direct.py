@@ -16,6 +16,7 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
+from .arranged import LARGE
 from .convolution_geometry import geometry, geometry_at, pooled_plane, span
 from .convolution_parts import parts_of_forward
 from .direct_data_gradient import data_gradient, frame
@@ -34,7 +35,8 @@ class DirectKernel(RowKernel):
     """Forward and backward of convolution -> max-pooling (or none) -> activation (or none), for a slice of the batch.
 
     data (n, C, H, W), weight (F, C / groups, kh, kw), bias (F,) -> (n, F, OH, OW), or the pooled (n, F, PH, PW).
-    Backward uses the weight's panels of the last forward, or those of a call of `arrange_weight` since.
+    Backward uses the weight's panels of the last forward, or those of a call of `arrange_weight` since. Large ones are
+    made before the pass where somebody does that.
     """
 
     joins_slices = True
@@ -52,26 +54,25 @@ class DirectKernel(RowKernel):
         """
         self.act_type = act_type
         self.geometry = geometry(op.windows(), data, out, op.num_group, pooling or (1, 1))
-        self._part = lambda data, out: DirectKernel(op, data, out, act_type, pooling)
+        self._like = lambda data, out: DirectKernel(op, data, out, act_type, pooling)
         # The position of each maximum in its window, from forward to backward.
         self.winner = aligned_empty((out[0], pooled_plane(self.geometry), out[1])) if pooling else None
 
     @cached_property
     def panels(self) -> Array:
         """The weight's, made in forward and read in backward."""
-        g = self.geometry
-        return aligned_zeros((g.groups, padded(g.filters // g.groups), self._depth()))
+        return self._empty_panels()
 
     def arrange_weight(self, weight: Array) -> None:
         """Make the panels of weight (F, C / groups, kh, kw), for a backward without a forward before it."""
-        Table([self._pack(weight)]).run()
+        Table([self._pack(weight, self.panels)]).run()
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
         is_relu, bias, out = self.act_type == "relu", inputs[2] if len(inputs) > 2 else None, outputs[0]
         room = rooms(self._image_floats(), self._out_floats(), self._pooled_floats(), self._list_floats())
-        given = (inputs[0], self.panels, bias, out, is_relu, self.winner, *room, *self.geometry)
-        rows = [self._pack(inputs[1]), Row(forward, given)]
+        panels, rows = self._weight_panels(inputs[1])
+        rows.append(Row(forward, (inputs[0], panels, bias, out, is_relu, self.winner, *room, *self.geometry)))
         return rows if is_relu or not self.act_type else [*rows, activation_row(self.act_type, out, out)]
 
     def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
@@ -87,18 +88,44 @@ class DirectKernel(RowKernel):
         planes, pooled = self._planes_floats() if self.act_type else 0, self._pooled_floats()
         out, lists = self._out_floats(), self._list_floats()
         if in_grads[1] is not None or bias_grad is not None:
-            room = rooms(self._image_floats(), out, pooled, self.panels.size, planes, lists)
+            room = rooms(self._image_floats(), out, pooled, self._panel_floats(), planes, lists)
             given = (inputs[0], grad, in_grads[1], bias_grad, *slope, self.winner, *room, *self.geometry)
             tree = self.tree_over(len(grad)).arguments(in_grads[1], bias_grad)
             rows.append(Row(parameter_gradients, (*given, *tree)))
         if in_grads[0] is not None:
             room = rooms(self._frame_floats(), self._data_floats(), out, pooled, self._turned_floats(), planes, lists)
-            given = (grad, self.panels, in_grads[0], *slope, self.winner, *room, *self.geometry)
+            panels, _ = self._weight_panels(inputs[1])
+            given = (grad, panels, in_grads[0], *slope, self.winner, *room, *self.geometry)
             rows.append(Row(data_gradient, given))
         return rows
 
-    def _pack(self, weight: Array) -> Row:
-        return Row(_pack, (weight, self.panels, *self.geometry))
+    def _part(self, data: Shape, out: Shape) -> DirectKernel:
+        """The same for some of the images or filters."""
+        made = self._like(data, out)
+        made.arranged = self.arranged
+        return made
+
+    def _weight_panels(self, weight: Array) -> tuple[Array, list[Row]]:
+        """The panels of a weight, and what makes them in forward."""
+        if self.arranged is None or 4 * self._panel_floats() < LARGE:
+            return self.panels, [self._pack(weight, self.panels)]
+
+        def make() -> tuple[Array, list[Row]]:
+            made = self._empty_panels()
+            return made, [self._pack(weight, made)]
+
+        return self.arranged.forward.find(("panels", self.geometry.groups), weight, make), []
+
+    def _pack(self, weight: Array, panels: Array) -> Row:
+        return Row(_pack, (weight, panels, *self.geometry))
+
+    def _empty_panels(self) -> Array:
+        g = self.geometry
+        return aligned_zeros((g.groups, padded(g.filters // g.groups), self._depth()))
+
+    def _panel_floats(self) -> int:
+        g = self.geometry
+        return g.groups * padded(g.filters // g.groups) * self._depth()
 
     def _depth(self) -> int:
         g = self.geometry

@@ -85,7 +85,7 @@ def _unary(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequenc
 def _add(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:
     from .adding import AddKernel
 
-    return AddKernel()
+    return AddKernel(has_relu=len(chain) > 1)
 
 
 def _clip(chain: Sequence[Any], in_shapes: Sequence[Shape], out_shapes: Sequence[Shape]) -> Kernel | None:

@@ -18,6 +18,7 @@ from ...common.compiled_calls import address_of
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
+from .arranged import LARGE
 from .convolution_geometry import geometry, pooled_plane
 from .convolution_parts import parts_of_forward
 from .plane_lanes import LANES, padded
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
 FEWEST_TILES = {3: 64, 5: 16}  # in a slice, by taps: fewer do not make up for the weight's transform
-LARGE_WEIGHT = BAND_BYTES  # of tiles
 PANELS_AT_ONCE = 4  # of a weight's tiles, as a thread makes them
 FEWEST_IN_BAND = 96  # where the weight's tiles are not in the cache, as every band reads them
 
@@ -149,7 +149,7 @@ class WinogradKernel(RowKernel):
     def _weight_tiles(self, weight: Array, turned: bool = False) -> tuple[Array, list[Row]]:
         """The tiles of weight (F, C, R, R) for forward, or `turned` for the data's gradient, and what makes them here.
 
-        Large ones are made before the pass where somebody does that; small ones had better stay in the core's cache.
+        Large ones are made before the pass where somebody does that.
         """
         planes = planes_of(weight, turned)
         shape = self.tiles.weight_shape(planes.lanes, planes.rows)
@@ -158,7 +158,7 @@ class WinogradKernel(RowKernel):
             made = aligned_zeros(shape)  # lanes without a plane are never written
             return made, rows_to_tiles(self.tiles, weight, turned, made, PANELS_AT_ONCE)
 
-        if self.arranged is None or 4 * math.prod(shape) < LARGE_WEIGHT:
+        if self.arranged is None or 4 * math.prod(shape) < LARGE:
             return make()
         forms = self.arranged.backward if turned else self.arranged.forward
         return forms.find(self.tiles, weight, make), []

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ..compute_threads import thread_count
 from ..cpu.arranged import Arranged, Forms
+from ..profiling.spans import recorder
 from .shared_forward import MOST_THREADS
 from .table_walk import TableWalk
 
@@ -41,6 +42,7 @@ class ArrangedParameters:
                 threads = min(self._threads or thread_count(), MOST_THREADS)
                 stage = [[row] for row in forms.rows]
                 self._walks[forms] = count, TableWalk([[] for _ in range(threads)], False, [stage])
-            self._walks[forms][1].run()
+            with recorder.span("arrange"):
+                self._walks[forms][1].run()
             if self._made is not None:
                 self._made[forms] = count

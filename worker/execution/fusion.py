@@ -1,6 +1,6 @@
 """Which neighbouring nodes run as one kernel: a convolution with the activation and the max-pooling behind it, a fully
-connected layer with the activation, a normalisation with relu, and in networks that only predict, a convolution with
-the clip behind it.
+connected layer with the activation, a normalisation or a sum with relu, and in networks that only predict, a
+convolution with the clip behind it.
 """
 
 from __future__ import annotations
@@ -53,14 +53,18 @@ def extends_anywhere(group: Sequence[Node], node: Node) -> bool:
     if kinds == ["fully connected"]:
         return _kind(node) == "activation"
     if kinds == ["normalisation"]:
-        return _kind(node) == "activation" and getattr(node.op, "act_type", None) == "relu"
+        return _is_relu(node)
     return kinds[0] == "convolution" and _kind(node) in ("activation", "pooling") and _kind(node) not in kinds
 
 
 def extends_on_host(group: Sequence[Node], node: Node) -> bool:
-    """As `extends_anywhere`, by the compiled kernels of the CPU: convolutions in groups take an activation as well."""
-    in_groups = len(group) == 1 and _kind(group[0]) == "in groups"
-    return (in_groups and _kind(node) == "activation") or extends_anywhere(group, node)
+    """As `extends_anywhere`, by the compiled kernels of the CPU: convolutions in groups take an activation as well, and
+    sums take relu.
+    """
+    kinds = [_kind(member) for member in group]
+    if kinds == ["in groups"]:
+        return _kind(node) == "activation"
+    return _is_relu(node) if kinds == ["sum"] else extends_anywhere(group, node)
 
 
 def extends_in_prediction(group: Sequence[Node], node: Node) -> bool:
@@ -75,6 +79,10 @@ def is_pooling(node: Node) -> bool:
     return _kind(node) == "pooling"
 
 
+def _is_relu(node: Node) -> bool:
+    return _kind(node) == "activation" and getattr(node.op, "act_type", None) == "relu"
+
+
 def _kind(node: Node) -> str:
     """What part of a chain the node can be, for the parameters that the kernels cover; "" if it can be none."""
     op = node.op
@@ -83,6 +91,8 @@ def _kind(node: Node) -> str:
         return "convolution"
     if name == "Convolution" and is_two_dimensional(op):
         return "in groups"
+    if name == "elemwise_add":
+        return "sum"
     if name == "clip":
         return name
     if name == "FullyConnected":

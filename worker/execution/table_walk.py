@@ -28,13 +28,13 @@ class TableWalk:
     def run(self) -> None:
         """Make all calls; raises the first error of any thread when all have ended."""
         claims, walked = laid_out = self._laid_out or self._lay_out()
+        claims.begin()
         if len(walked) == 1 and not self._needs_blas:
             guarded(walked[0].run, claims.fail)
             return
         # After an error, or Ctrl-C, threads may see only later that the run has failed: the next one must not share
         # their claims.
         self._laid_out = None
-        claims.begin()
         guard = partial(guarded, release=claims.fail)
         shared_threads().walk(walked, guard, self._needs_blas, claims.fail)
         self._laid_out = laid_out

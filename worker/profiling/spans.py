@@ -16,8 +16,8 @@ from dataclasses import dataclass
 class Span:
     """What one thread did from `start` for `seconds`, both in seconds of Recorder.now.
 
-    `phase` is forward or backward for a node of the graph, else what was done: update, push, pull or wait. A span of
-    phase "pull" begins when a weight was asked for and belongs to no thread. `work` is the number of floating-point
+    `phase` is forward or backward for a node of the graph, else what was done: arrange, update, push, pull or wait. One
+    of phase "pull" begins when a weight was asked for and belongs to no thread. `work` is the number of floating-point
     operations of a node's pass, 0 if they are not counted.
     """
 

@@ -5,6 +5,7 @@ import pytest
 
 from pushgrad.worker.cpu.registry import kernel_for
 from pushgrad.worker.cpu.row_kernel import RowKernel
+from pushgrad.worker.ops.activation import Activation
 from pushgrad.worker.ops.clip import Clip
 from pushgrad.worker.ops.elementwise import ElemwiseAdd
 from pushgrad.worker.ops.operator import Step
@@ -48,6 +49,27 @@ def test_as_the_plain_operator(op, shape):
             found.append([made, *grads])
     for expected, made in zip(*found, strict=True):
         np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("wanted", [(True, True), (False, True), (True, False), (False, False)])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (1, 2, 16, 17)])
+def test_a_sum_and_relu_as_one_have_the_bits_of_both(shape, wanted):
+    op, relu = OPERATORS["sum"], Activation(act_type="relu")
+    inputs, head, out = arrays(op, shape)
+    both, add, activate = (
+        kernel_for(c, [shape] * n, [shape], np.float32) for c, n in (((op, relu), 2), ((op,), 2), ((relu,), 1))
+    )
+    total, expected, slope = out.copy(), out.copy(), out.copy()
+    add.forward(Step(), inputs, [total])
+    activate.forward(Step(), [total], [expected])
+    activate.backward(Step(), [head], [total], [expected], [slope])
+    both.forward(Step(), inputs, [out])
+    np.testing.assert_array_equal(out, expected)
+    grads = [np.full(shape, 7, np.float32) if is_wanted else None for is_wanted in wanted]
+    both.backward(Step(), [head], inputs, [out], grads)
+    for grad in grads:
+        if grad is not None:
+            np.testing.assert_array_equal(grad, slope)
 
 
 def test_gradients_that_nobody_wants_are_left_alone():

@@ -1,4 +1,4 @@
-"""Which nodes the host computes as one, where a normalisation is concerned."""
+"""Which nodes the host computes as one, where a normalisation or a sum is concerned."""
 
 import pytest
 
@@ -43,3 +43,13 @@ def test_not_where_mean_and_variance_are_outputs():
 def test_a_normalisation_joins_no_convolution():
     convolved = mx.sym.Convolution(DATA, kernel=(3, 3), num_filter=4, name="conv")
     assert groups(relu(mx.sym.BatchNorm(convolved, name="bn"))) == [["conv"], ["bn", "act"]]
+
+
+def test_a_sum_takes_relu_and_nothing_else():
+    total = mx.sym.elemwise_add(DATA, mx.sym.Variable("other"), name="sum")
+    assert groups(relu(total)) == [["sum", "act"]]
+    assert groups(mx.sym.Activation(relu(total), act_type="relu", name="more")) == [["sum", "act"], ["more"]]
+    assert groups(relu(total, "tanh")) == [["sum"], ["act"]]
+    assert groups(mx.sym.clip(total, a_min=0, a_max=6, name="clip")) == [["sum"], ["clip"]]
+    assert groups(mx.sym.Group([relu(total), total])) == [["sum"], ["act"]]
+    assert groups(relu(mx.sym.broadcast_add(DATA, mx.sym.Variable("other"), name="sum"))) == [["sum"], ["act"]]

@@ -34,7 +34,7 @@ def residual(relu=relu):
     branch = relu(normalised(start, "bn1"))
     total = start + convolved(branch, 4, "conv1")
     branch = relu(normalised(total, "bn2"))
-    total = total + convolved(branch, 4, "conv2") * 0.5
+    total = relu(total + convolved(branch, 4, "conv2") * 0.5)
     flat = mx.sym.Flatten(normalised(total, "bn3"))
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(flat, num_hidden=3, name="fc"), name="softmax")
 
@@ -76,7 +76,7 @@ def test_slices_that_meet_compute_what_the_whole_batch_computes(slices):
 
 
 @pytest.mark.parametrize("slices", [1, 2, 3])
-def test_relu_in_the_kernel_of_a_normalisation_has_the_bits_of_a_node_of_its_own(slices, monkeypatch):
+def test_relu_in_the_kernel_of_what_is_before_it_has_the_bits_of_a_node_of_its_own(slices, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     # The operator `relu` is never fused.
     assert_equal(results(bound(slices, symbol=residual(mx.sym.relu))), results(bound(slices)))
