@@ -7,6 +7,7 @@ filters; the weight's gradient has the numbers of a window as rows; the data's g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,9 @@ class DirectKernel(RowKernel):
         """
         self.act_type = act_type
         self.geometry = geometry(op.windows(), data, out, op.num_group, pooling or (1, 1))
-        self._like = lambda data, out: DirectKernel(op, data, out, act_type, pooling)
+        self._like: Callable[[Shape, Shape], DirectKernel] = lambda data, out: DirectKernel(
+            op, data, out, act_type, pooling
+        )
         # The position of each maximum in its window, from forward to backward.
         self.winner = aligned_empty((out[0], pooled_plane(self.geometry), out[1])) if pooling else None
 

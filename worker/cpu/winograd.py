@@ -11,6 +11,7 @@ stages. Tiles of the data are made again in backward, as that is cheap beside th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...common.call_table import Row
@@ -82,7 +83,9 @@ class WinogradKernel(RowKernel):
         self.act_type = act_type
         self.tiles = tiles_for(op.kernel[0], out)
         key = self.tiles.out, self.tiles.taps
-        self._like = lambda data, out: WinogradKernel(op, data, out, act_type, pooled)
+        self._like: Callable[[Shape, Shape], WinogradKernel] = lambda data, out: WinogradKernel(
+            op, data, out, act_type, pooled
+        )
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)

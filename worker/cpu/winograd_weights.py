@@ -31,8 +31,10 @@ class Planes(NamedTuple):
 
 def planes_of(weight: Array, turned: bool) -> Planes:
     """Those of weight (F, C, R, R): filters lie side by side, or, for the data's gradient, channels (`turned`)."""
-    filters, channels = Planes(*weight.shape[:2], weight[0].size, weight[0, 0].size), weight.shape[1]
-    return Planes(channels, filters.lanes, filters.row_step, filters.lane_step) if turned else filters
+    (filters, channels), taps = weight.shape[:2], weight[0, 0].size
+    if turned:
+        return Planes(channels, filters, taps, channels * taps)
+    return Planes(filters, channels, channels * taps, taps)
 
 
 def rows_to_tiles(tiles: Tiles, weight: Array, turned: bool, made: Array, most: int) -> list[Row]:
