@@ -9,7 +9,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.worker.array import Array, Arrays
-from pushgrad.worker.execution import executor
+from pushgrad.worker.execution import slice_layout
 from pushgrad.worker.ops.custom_prop import PROPS
 from pushgrad.worker.ops.operator import Operator, Step
 
@@ -49,8 +49,8 @@ def register():
 @pytest.fixture(autouse=True)
 def threads_for_small_networks_too(monkeypatch):
     """The networks of these tests are small; what is tested about threads must not happen on a single one."""
-    monkeypatch.setattr(executor, "WORK_OF_ONE", 0.0)
-    monkeypatch.setattr(executor, "WORK_OF_ONE_COMPILED", 0.0)
+    monkeypatch.setattr(slice_layout, "WORK_OF_ONE", 0.0)
+    monkeypatch.setattr(slice_layout, "WORK_OF_ONE_COMPILED", 0.0)
 
 
 def run_forward(op: Operator, inputs: Arrays, step: Step | None = None) -> list[Array]:

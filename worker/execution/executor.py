@@ -1,8 +1,8 @@
 """A symbol graph bound to arrays of the host: forward, backward, and each gradient announced the moment it is final.
 
-An Executor has a Program for each slice of the batch, or for those of a thread. SliceThreads runs them on compute
-threads, SliceSums adds their gradients up, and a Meeting computes the nodes that need all slices at once, if there are
-any in the graph.
+An Executor has a Program for each slice of the batch, or for those of a thread: see slice_layout.py. SliceThreads runs
+them on compute threads, SliceSums adds their gradients up, and a Meeting computes the nodes that need all slices at
+once, if there are any in the graph.
 """
 
 from __future__ import annotations
@@ -14,31 +14,21 @@ from typing import Any
 
 from ...common.slices import share
 from ..array import Array, Rows, Shape, aligned_zeros
-from ..compute_threads import thread_count
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
 from ..ops.batch_position import BatchPosition
 from ..profiling.spans import recorder
-from .arranged_parameters import ArrangedParameters
 from .bound_arrays import Binding, Places
 from .executor_base import Announce, BaseExecutor, FinalRows
 from .gathered_inputs import GatheredInputs
-from .outline import Outline
 from .program import Program
 from .reshaped_arrays import reshaped
 from .shared_forward import shared_forward
-from .slice_groups import SliceGroup, can_join, deal_out, group_slices
-from .slice_sums import SliceSums
+from .slice_layout import SliceLayout
 from .slice_threads import SliceThreads
 from .step_tables import StepTables
 from .table_walk import TableWalk
 from .whole_batch_nodes import Meeting
-
-# Operations of forward below which one thread computes all slices. With less work between Python's own instructions,
-# threads wait for each other's hold of the interpreter lock so often that together they are slower than one alone.
-WORK_OF_ONE = 3e7
-# The same where threads never need Python: what it takes to wake another.
-WORK_OF_ONE_COMPILED = 3e6
 
 
 class Executor(BaseExecutor):
@@ -61,29 +51,16 @@ class Executor(BaseExecutor):
         """
         super().__init__(symbol, binding, [aligned_zeros(shape, binding.dtype) for shape in binding.output_shapes()])
         self._binding, self._wanted = binding, threads
-        if slices and len(slices) > 1:
-            self.slices = self._usable(list(slices))
-        self._outline = Outline(symbol, binding.gradients, binding.dtype)
-        # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
-        # gradients, where all others are empty.
-        self._live = sum(first < last for first, last in self.slices)  # a short batch may leave slices empty
-        cut = (len(self.slices) if binding.gradients else self._live) > 1
-        groups = self._group(cut, threads)
-        # The order from here on matters: the meeting writes some of the sums' arrays, and the programs take both their
-        # gradients from the sums and their rows of the whole-batch arrays from the meeting.
-        self._sums = self._sum_up(cut, groups)
-        self._rows = [group.rows for group in groups if not group.is_empty]
-        self._meeting = self._arrange_meeting(threads) if cut else None
-        self._parameters = ArrangedParameters(set(binding.inputs), threads)
-        self._programs = [self._compile(i, group) for i, group in enumerate(groups) if not group.is_empty]
-        shares = [program.compiled for program in self._programs]
-        self._walks = self._meeting is None and any(shares)
-        self.threads = self._fitting_threads(threads, self._walks and min(shares) == 1)
+        layout = SliceLayout(
+            symbol, binding, self.outputs, slices if slices and len(slices) > 1 else self.slices, threads
+        )
+        self.slices, self.threads, self._walks = layout.slices, layout.threads, layout.walks
+        self._programs, self._rows, self._meeting = layout.programs, layout.rows, layout.meeting
+        self._sums, self._parameters, self._outline = layout.sums, layout.parameters, layout.outline
         self._gathered = GatheredInputs(self.arg_dict, binding.cuts.batched() if self.threads > 1 else set())
-        programs = deal_out(groups, self._programs, self.threads)
+        programs = layout.dealt(self._programs)
         self._slice_threads = SliceThreads(programs, self._meeting)
-        rows = deal_out(groups, self._rows, self.threads)
-        self._tables = StepTables(programs, rows, self._gathered, self._sums)
+        self._tables = StepTables(programs, layout.dealt(self._rows), self._gathered, self._sums)
 
     @classmethod
     def simple_bind(
@@ -228,55 +205,6 @@ class Executor(BaseExecutor):
             count = float(op.counted(whole[label]) or 1.0)
             for part in self._parts():
                 part.counts[key] = count
-
-    def _fitting_threads(self, wanted: int | None, compiled: bool = False) -> int:
-        """How many threads the network is worth, at most one per slice; results depend on slices alone."""
-        work = graph_work(self.symbol.nodes(), self._binding.shapes)
-        least = WORK_OF_ONE_COMPILED if compiled else WORK_OF_ONE
-        return min(self._live, wanted or (1 if work < least else thread_count()))
-
-    def _usable(self, slices: list[Rows]) -> list[Rows]:
-        """`slices`, or the whole batch as one where rows cannot be computed apart."""
-        return slices if self._binding.cuts.separable(slices) else [(0, self.rows)]
-
-    def _group(self, cut: bool, threads: int | None) -> list[SliceGroup]:
-        """The slices, those of a thread together where kernels can compute several at once."""
-        joins = cut and can_join(self._outline, self._binding.cuts, self.slices)
-        return group_slices(self.slices, self._fitting_threads(threads, True) if joins else len(self.slices))
-
-    def _sum_up(self, cut: bool, groups: Sequence[SliceGroup]) -> SliceSums:
-        """The sums of what groups of slices write; unless the batch is `cut`, they are final as they are."""
-        binding = self._binding
-        adding = {name for name in binding.gradients if binding.adds(name)}
-        batched, whole = (binding.cuts.batched(), binding.cuts.learned_whole()) if cut else (set[str](), set[str]())
-        return SliceSums(binding.gradients, adding, batched, whole, groups)
-
-    def _arrange_meeting(self, threads: int | None) -> Meeting | None:
-        couplers = self._binding.cuts.couplers()
-        if not couplers:
-            return None
-        variables = self._binding.variables(None)
-        shapes, sums = self._binding.shapes, self._sums.whole
-        return Meeting(self._outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
-
-    def _compile(self, index: int, group: SliceGroup) -> Program:
-        rows = group.rows
-        whole = rows == (0, self.rows)  # a lone slice: then nothing is cut, in whichever axes its batch may lie
-        shapes = self._binding.shapes if whole else self._binding.cuts.slice_shapes(rows)
-        variables = self._binding.variables(None if whole else rows)
-        outputs = self.outputs if whole else [array[rows[0] : rows[1]] for array in self.outputs]
-        # Outputs and variables of a slice are views, so that its results need not be copied together.
-        common = self._meeting.common(rows, self._binding.cuts.follows_batch) if self._meeting else None
-        return Program(
-            self._outline,
-            shapes,
-            variables,
-            outputs,
-            self._sums.parts[index],
-            common,
-            tree=group.tree,
-            arranged=self._parameters.arranged,
-        )
 
     def _parts(self) -> list[Program | Meeting]:
         return [*self._programs, self._meeting] if self._meeting else [*self._programs]

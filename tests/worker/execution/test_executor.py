@@ -8,7 +8,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import GraphError, ParameterError, ShapeError
-from pushgrad.worker.execution import executor as executor_module
+from pushgrad.worker.execution import slice_layout
 from pushgrad.worker.ops.batch_position import BatchPosition
 
 
@@ -96,7 +96,7 @@ def test_threads_do_not_change_bits(monkeypatch):
 
 @pytest.mark.parametrize("rows, threads", [(4, 1), (400, 3)])
 def test_a_small_network_is_one_threads_work(monkeypatch, rows, threads):
-    monkeypatch.setattr(executor_module, "WORK_OF_ONE_COMPILED", 3e6)
+    monkeypatch.setattr(slice_layout, "WORK_OF_ONE_COMPILED", 3e6)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     symbol = mx.symbol.FullyConnected(mx.symbol.Variable("data"), num_hidden=100, name="fc")
     assert symbol.simple_bind(slices=4, data=(rows, 500)).threads == threads

@@ -5,7 +5,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError
-from pushgrad.worker.execution import executor as module
+from pushgrad.worker.execution import slice_layout as module
 from pushgrad.worker.execution.gathered_inputs import GatheredInputs
 from pushgrad.worker.profiling.spans import recorder
 

@@ -7,7 +7,7 @@ import pushgrad as mx
 from pushgrad.common.slices import share, tree_reduce
 from pushgrad.worker.cpu.convolution_direct import DirectKernel
 from pushgrad.worker.cpu.winograd import WinogradKernel
-from pushgrad.worker.execution import executor as module
+from pushgrad.worker.execution import slice_layout as module
 from pushgrad.worker.execution.slice_groups import group_slices, sums_of_groups
 from pushgrad.worker.ops.batch_position import BatchPosition
 

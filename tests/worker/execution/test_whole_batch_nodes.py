@@ -9,7 +9,7 @@ import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.array import aligned_zeros
 from pushgrad.worker.compute_threads import Inbox
-from pushgrad.worker.execution import executor as module
+from pushgrad.worker.execution import slice_layout as module
 from pushgrad.worker.execution.awake_barrier import AwakeBarrier
 from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor

@@ -6,7 +6,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.cpu.sum_rows import add_row
-from pushgrad.worker.execution import executor, slice_sums
+from pushgrad.worker.execution import slice_layout, slice_sums
 from pushgrad.worker.profiling.spans import recorder
 from pushgrad.worker.store.local_store import KVStoreLocal
 from pushgrad.worker.training import script_run
@@ -84,7 +84,7 @@ def test_updates_by_rows_where_slices_meet(name, options, monkeypatch, pushed):
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    monkeypatch.setattr(executor, "WORK_OF_ONE_COMPILED", 0)
+    monkeypatch.setattr(slice_layout, "WORK_OF_ONE_COMPILED", 0)
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
