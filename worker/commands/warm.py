@@ -73,7 +73,8 @@ def _many_channels() -> Symbol:
     """A network with enough channels for Winograd's algorithm, functions that numpy lacks, and an embedding."""
     layer = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=8)
     layer = sym.Convolution(layer, kernel=(3, 3), pad=(1, 1), num_filter=8)
-    layer = sym.Pad(sym.clip(layer, a_min=0, a_max=1), mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
+    layer = sym.Activation(sym.clip(layer, a_min=0, a_max=1) + layer, act_type="relu")
+    layer = sym.Pad(layer, mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
     layer = sym.gammaln(sym.gamma(sym.exp(sym.erf(layer))) + 1)
     layer = sym.broadcast_add(layer, sym.Pooling(layer, global_pool=True, kernel=(1, 1), pool_type="avg"))
     rows = sym.Embedding(sym.zeros_like(sym.mean(layer, axis=(2, 3))), input_dim=2, output_dim=4)
