@@ -188,7 +188,8 @@ class Program:
         out_shapes = [array.shape for array in outputs]
         formats = [self._formats.get(entry, C_ORDER) for entry in (first.inputs[0], entries[0])] if first.inputs else []
         kernel = self._kernel(chain, in_shapes, out_shapes, formats)
-        if isinstance(kernel, RowKernel) and self._are_parameters(first.inputs[1:]):
+        # One that is given copies, because arrays have gaps, asks for forms of these.
+        if isinstance(kernel, RowKernel) and kernel.takes(inputs) and self._are_parameters(first.inputs[1:]):
             kernel.arranged = self._arranged
         operators = "+".join(op.op_name() for op in chain)
         # The chain's output may be pooled: the product has the size of the first node's own output.

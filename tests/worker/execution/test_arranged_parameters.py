@@ -148,6 +148,30 @@ def test_weights_that_are_computed_or_fed_are_never_stale(large):
         assert not executor._parameters.arranged.forward.rows
 
 
+@pytest.mark.parametrize("gaps", ["data", "conv_weight"])
+def test_arrays_with_gaps(large, gaps):
+    data, conv = mx.sym.Variable("data"), {"kernel": (3, 3), "num_filter": 9, "no_bias": True, "name": "conv"}
+    shapes, rng = {"data": (8, 8, 20, 20), "conv_weight": (9, 8, 3, 3)}, np.random.default_rng(4)
+    arrays = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    with_gaps = arrays | {gaps: np.repeat(arrays[gaps], 2, axis=3)[..., ::2]}
+    assert not with_gaps[gaps].flags.c_contiguous
+
+    def results_of(args):
+        net = mx.sym.Convolution(data, **conv)
+        executor = Executor.bind(net, args, {name: np.zeros_like(array) for name, array in arrays.items()})
+        made = []
+        for _ in range(2):
+            executor.forward(is_train=True)
+            executor.backward()
+            made.append(results(executor))
+            args["conv_weight"] *= 2
+        return made
+
+    copies = {name: array.copy() for name, array in arrays.items()}
+    for one, other in zip(results_of(with_gaps), results_of(copies), strict=True):
+        assert_equal(one, other)
+
+
 def test_one_weight_in_two_layers(large):
     def both():
         data, weight = mx.sym.Variable("data"), mx.sym.Variable("weight")
