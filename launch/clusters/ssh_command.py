@@ -32,4 +32,7 @@ def rsync(job: Job, host: Host) -> tuple[str, ...]:
     """The argv that copies the script's folder there."""
     name = f"[{host.name}]" if ":" in host.name else host.name
     to = f"{name}:{job.workdir}/"
-    return ("rsync", "-a", "-z", "--protect-args", "--mkpath", "-e", shlex.join(ssh(host)), f"{job.sync}/", to)
+    # Not by --mkpath: where hosts share a file system, each would make the folder, and all but one would fail.
+    there = f"mkdir -p -- {shlex.quote(str(job.workdir))} && rsync"
+    through = ("-e", shlex.join(ssh(host)), "--rsync-path", there)
+    return ("rsync", "-a", "-z", "--protect-args", *through, f"{job.sync}/", to)

@@ -41,7 +41,8 @@ def test_sync_comes_first():
     site = engine("ssh").plan(replace(JOB, sync=Path("/home/me/src"))).sites[0]
     shell = f"{SSH} -p 2222"
     assert site.commands[0] == (
-        *("rsync", "-a", "-z", "--protect-args", "--mkpath", "-e", shell),
+        *("rsync", "-a", "-z", "--protect-args", "-e", shell),
+        *("--rsync-path", "mkdir -p -- '/home/me/a job' && rsync"),
         *("/home/me/src/", "me@node1:/home/me/a job/"),
     )
 
