@@ -62,6 +62,11 @@ class Launched:
             done = self._news.wait_for(lambda: (self.out + self.err).count(wanted) >= times, LIMIT)
         assert done, f"{text!r} did not come:\n{self.text}"
 
+    def pid(self, name, start=1):
+        """Of a process's so many-th start, in a --verbose job; its own output may be here before launch's."""
+        self.wait_for(f"{name} is pid ", start)
+        return int(re.findall(rf"\b{name} is pid (\d+)", self.text)[start - 1])
+
     @property
     def text(self):
         return (self.out + b"\n" + self.err).decode("utf-8", "replace")

@@ -136,7 +136,7 @@ def test_who_gave_up_because_of_a_peer_is_not_to_blame(launch, script):
     job = launch("--workers", 2, "--verbose", name)
     job.wait_for("w1 | ready")
     job.wait_for("w0 ended with 75")
-    os.kill(int(re.search(r"w1 is pid (\d+)", job.text)[1]), signal.SIGSEGV)
+    os.kill(job.pid("w1"), signal.SIGSEGV)
     assert job.finish() == 139, job.text
     assert "worker 1 was killed by SIGSEGV" in job.errors[-2]
 
@@ -172,7 +172,7 @@ def test_scheduler_or_server_killed(launch, script, left_behind, prefix, title):
     name = script("import fake_job, signal; fake_job.join(); print('ready', flush=True); signal.pause()")
     job = launch("--servers", 2, "--verbose", name)
     job.wait_for("w0 | ready")
-    os.kill(int(re.search(rf"{prefix} is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    os.kill(job.pid(prefix), signal.SIGKILL)
     assert job.finish() == 137, job.text
     assert f"{title} was killed by SIGKILL" in job.text
     assert left_behind(job.job_id) == []

@@ -1,7 +1,6 @@
 """Ctrl-C, SIGTERM, nohup, and the launcher's own death."""
 
 import os
-import re
 import select
 import signal
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_under_nohup_a_hangup_changes_nothing(launch, script):
     job = launch("--verbose", name, ignored=["HUP"])
     job.wait_for("w0 | ready True")
     job.send(signal.SIGHUP)
-    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGUSR1)
+    os.kill(job.pid("w0"), signal.SIGUSR1)
     assert job.finish() == 0, job.text
 
 
@@ -150,6 +149,6 @@ def test_a_job_goes_on_without_its_keeper(launch, script, left_behind):
     job = launch("--verbose", name)
     job.wait_for("| ready")
     os.kill(_keeper_of(job), signal.SIGKILL)
-    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGUSR1)
+    os.kill(job.pid("w0"), signal.SIGUSR1)
     assert job.finish() == 0, job.text
     assert left_behind(job.job_id) == []

@@ -11,10 +11,6 @@ from pathlib import Path
 import pytest
 
 
-def pid_of(job, name):
-    return int(re.search(rf"\b{name} is pid (\d+)", job.text)[1])
-
-
 def within(seconds, condition):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -161,7 +157,7 @@ def test_ctrl_z_stops_the_job_and_fg_continues_it(launch, script, left_behind):
     job.send(signal.SIGTSTP)
     _, status = os.waitpid(job.process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
-    pids = [pid_of(job, name) for name in ("w0", "ps0", "sched")]
+    pids = [job.pid(name) for name in ("w0", "ps0", "sched")]
     assert within(10.0, lambda: [state_of(pid) for pid in pids] == ["T"] * 3)
     job.send(signal.SIGCONT)
     job.wait_for("| enough")
@@ -274,7 +270,7 @@ def test_workers_are_told_when_a_death_ends_their_job(launch, script, dies, code
     job = launch("--verbose", "--workers", 2, "--max-restarts", 0, name)
     job.wait_for("| ready", 2)
     if dies:
-        os.kill(pid_of(job, "w1"), signal.SIGKILL)
+        os.kill(job.pid("w1"), signal.SIGKILL)
     else:
         job.send(signal.SIGTERM)
     assert job.finish() == code, job.text

@@ -122,9 +122,9 @@ def test_nothing_is_left_of_it(prompt, script, gone_within, left_behind, signum)
 def test_who_dies_before_it_is_there_has_it_prepared_then(launch, script):
     job = launch("--verbose", "--workers", 1, "--max-restarts", 1, script(WAITS), real=True)
     job.wait_for("w0 | generation 1")
-    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    os.kill(job.pid("w0"), signal.SIGKILL)
     job.wait_for("w0 | generation 2")
-    pids = [re.findall(rf"\b{name} is pid (\d+)", job.text)[-1] for name in ("sched", "ps0", "w0")]
+    pids = [job.pid(name, start=2) for name in ("sched", "ps0", "w0")]
     assert all(b"spare_process" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
     job.send(signal.SIGTERM)
     assert job.finish() == 143, job.text
@@ -134,7 +134,7 @@ def test_a_signal_ends_a_job_that_waits_for_it(launch, script, left_behind):
     program = str(Path(__file__).with_name("with_stopped_spare.py"))
     job = launch(argv=[sys.executable, program, "--verbose", "--workers", "1", "--max-restarts", "1", script(WAITS)])
     job.wait_for("w0 | generation 1")
-    os.kill(int(re.search(r"w0 is pid (\d+)", job.text)[1]), signal.SIGKILL)
+    os.kill(job.pid("w0"), signal.SIGKILL)
     job.wait_for("as generation 2")
     job.send(signal.SIGTERM)
     assert job.finish() == 143, job.text
