@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Hashable
 from ...common.call_table import Row
 from ..array import Array
 
-LARGE = 512 * 1024  # bytes of a form that are worth it; smaller ones had better stay in the cache of who reads them
+LEAST_BYTES = 512 * 1024  # of a form that is worth it; smaller ones had better stay in the cache of who reads them
 
 
 class Forms:

@@ -7,7 +7,6 @@ filters; the weight's gradient has the numbers of a window as rows; the data's g
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from ...common.jit import kernel
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
-from .arranged import LARGE
+from .arranged import LEAST_BYTES
 from .convolution_geometry import geometry, geometry_at, pooled_plane, span
 from .convolution_parts import parts_of_forward
 from .direct_data_gradient import data_gradient, frame
@@ -55,9 +54,7 @@ class DirectKernel(RowKernel):
         """
         self.act_type = act_type
         self.geometry = geometry(op.windows(), data, out, op.num_group, pooling or (1, 1))
-        self._like: Callable[[Shape, Shape], DirectKernel] = lambda data, out: DirectKernel(
-            op, data, out, act_type, pooling
-        )
+        self._part = lambda data, out: DirectKernel(op, data, out, act_type, pooling)
         # The position of each maximum in its window, from forward to backward.
         self.winner = aligned_empty((out[0], pooled_plane(self.geometry), out[1])) if pooling else None
 
@@ -80,7 +77,7 @@ class DirectKernel(RowKernel):
 
     def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
         """Parts are convolutions of some images or filters."""
-        return [parts_of_forward(self._part, self.geometry, step, inputs, outputs[0], threads)]
+        return [parts_of_forward(self._part, self.arranged, self.geometry, step, inputs, outputs[0], threads)]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
@@ -102,15 +99,9 @@ class DirectKernel(RowKernel):
             rows.append(Row(data_gradient, given))
         return rows
 
-    def _part(self, data: Shape, out: Shape) -> DirectKernel:
-        """The same for some of the images or filters."""
-        made = self._like(data, out)
-        made.arranged = self.arranged
-        return made
-
     def _weight_panels(self, weight: Array) -> tuple[Array, list[Row]]:
         """The panels of a weight, and what makes them in forward."""
-        if self.arranged is None or 4 * self._panel_floats() < LARGE:
+        if self.arranged is None or 4 * self._panel_floats() < LEAST_BYTES:
             return self.panels, [self._pack(weight, self.panels)]
 
         def make() -> tuple[Array, list[Row]]:

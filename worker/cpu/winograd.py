@@ -11,7 +11,6 @@ stages. Tiles of the data are made again in backward, as that is cheap beside th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...common.call_table import Row
@@ -19,7 +18,7 @@ from ...common.compiled_calls import address_of
 from ..array import Array, Arrays, Gradients, Shape, aligned_empty, aligned_zeros
 from ..ops.operator import Step
 from .activation import activation_row, slope_function
-from .arranged import LARGE
+from .arranged import LEAST_BYTES
 from .convolution_geometry import geometry, pooled_plane
 from .convolution_parts import parts_of_forward
 from .plane_lanes import LANES, padded
@@ -83,9 +82,7 @@ class WinogradKernel(RowKernel):
         self.act_type = act_type
         self.tiles = tiles_for(op.kernel[0], out)
         key = self.tiles.out, self.tiles.taps
-        self._like: Callable[[Shape, Shape], WinogradKernel] = lambda data, out: WinogradKernel(
-            op, data, out, act_type, pooled
-        )
+        self._part = lambda data, out: WinogradKernel(op, data, out, act_type, pooled)
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
@@ -126,7 +123,7 @@ class WinogradKernel(RowKernel):
 
     def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
         """Parts are convolutions of some images or filters."""
-        return [parts_of_forward(self._part, self.geometry, step, inputs, outputs[0], threads)]
+        return [parts_of_forward(self._part, self.arranged, self.geometry, step, inputs, outputs[0], threads)]
 
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
@@ -143,12 +140,6 @@ class WinogradKernel(RowKernel):
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *rooms(*sizes), *g)
         return [*rows, Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
 
-    def _part(self, data: Shape, out: Shape) -> WinogradKernel:
-        """The same for some of the images or filters."""
-        made = self._like(data, out)
-        made.arranged = self.arranged
-        return made
-
     def _weight_tiles(self, weight: Array, turned: bool = False) -> tuple[Array, list[Row]]:
         """The tiles of weight (F, C, R, R) for forward, or `turned` for the data's gradient, and what makes them here.
 
@@ -161,7 +152,7 @@ class WinogradKernel(RowKernel):
             made = aligned_zeros(shape)  # lanes without a plane are never written
             return made, rows_to_tiles(self.tiles, weight, turned, made, PANELS_AT_ONCE)
 
-        if self.arranged is None or 4 * math.prod(shape) < LARGE:
+        if self.arranged is None or 4 * math.prod(shape) < LEAST_BYTES:
             return make()
         forms = self.arranged.backward if turned else self.arranged.forward
         return forms.find(self.tiles, weight, make), []

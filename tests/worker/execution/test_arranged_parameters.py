@@ -60,7 +60,7 @@ def large(monkeypatch):
 
     def set_large(size):
         for module in (winograd, convolution_direct):
-            monkeypatch.setattr(module, "LARGE", size)
+            monkeypatch.setattr(module, "LEAST_BYTES", size)
 
     set_large(0)
     return set_large
