@@ -1,5 +1,15 @@
-"""`python -m pushgrad.launch` is `launch`."""
+"""The entry point of `launch`, which is also `python -m pushgrad.launch`."""
 
-from .cli import main
+from .signals import hold_announcements
 
-main()
+
+def main() -> None:
+    """Run the command and exit with its code. Batch systems may announce the end while the rest is being imported."""
+    hold_announcements()
+    from .cli import main as run_command
+
+    run_command()
+
+
+if __name__ == "__main__":
+    main()

@@ -36,9 +36,10 @@ class PassingOn:
         if signum == signal.SIGUSR1:
             self.ask()
         reached = self._children.pass_on(self._workers, signum)
-        self._held[signum] = {name for name in self._workers if self._is_new(name)} - reached
-        to = ", ".join(sorted(reached)) or "nobody: no worker has a handler for it"
-        self._narration.say(f"{name_of(signum)} is passed on to {to}")
+        self._held[signum] = held = {name for name in self._workers if self._is_new(name)} - reached
+        to = ", ".join(sorted(reached)) or ("nobody yet" if held else "nobody: no worker has a handler for it")
+        later = f"; to {', '.join(sorted(held))} once there is a handler" if held else ""
+        self._narration.say(f"{name_of(signum)} is passed on to {to}{later}")
         return True
 
     def again(self) -> None:

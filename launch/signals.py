@@ -21,7 +21,13 @@ NOTED = (
     signal.SIGTSTP,
 )
 PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})  # batch systems announce the end with these
+ANNOUNCEMENTS = frozenset({signal.SIGUSR1, signal.SIGUSR2})  # what batch systems can be asked for
 LAST_RESORT = 15.0  # seconds after a second Ctrl-C when launch ends, whatever it is waiting for
+
+
+def hold_announcements() -> None:
+    """Let those that come before a Mailbox is open wait for it, which would end this process otherwise."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ANNOUNCEMENTS)
 
 
 class Mailbox:
@@ -48,6 +54,7 @@ class Mailbox:
             # Ignoring SIGCHLD may be inherited from whoever started us. The kernel then discards exit codes.
             if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
                 self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ANNOUNCEMENTS)  # now what waited comes
         return self
 
     @property

@@ -110,6 +110,27 @@ def test_an_announcement_during_the_start_is_kept(launch, script):
     assert job.finish() == 0, job.text
 
 
+HASTY = """
+import os, signal, sys
+class Announcing:
+    def find_spec(name, path, target=None):
+        if name == "pushgrad.launch.cli":
+            os.kill(os.getpid(), signal.SIGUSR1)
+sys.meta_path.insert(0, Announcing)
+from pushgrad.launch.__main__ import main
+main()
+"""
+
+
+def test_an_announcement_while_launch_itself_is_starting_is_kept(launch, script):
+    """Slurm looks at its time limits twice a minute: it may send the signal as soon as the job has begun."""
+    heard = "import signal\nsignal.signal(signal.SIGUSR1, lambda *_: print('heard', flush=True))\nsignal.pause()"
+    job = launch(argv=[sys.executable, script(HASTY, "hasty.py"), script(heard)])
+    assert job.finish() == 0, job.text
+    assert job.lines == ["w0 | heard"]
+    assert "launch | SIGUSR1 is passed on to nobody yet; to w0 once there is a handler" in job.errors
+
+
 def test_a_hangup_that_one_worker_does_not_handle_ends_the_job(launch, script, left_behind):
     text = HANDLES.replace("for name in", "if os.environ['RANK'] == '1': sys.argv.pop()\nfor name in")
     job = launch("--workers", 2, script(text), "SIGHUP")

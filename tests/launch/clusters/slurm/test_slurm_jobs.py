@@ -124,8 +124,8 @@ def test_ctrl_c_asks_whether_to_cancel(start, slurm, answer, state):
 
 
 def test_workers_are_told_before_the_time_is_up(start):
-    """Slurm's shortest limit is a minute, and its signal may come a minute before its time."""
-    job = start(ENDLESS, options=["--submit", "-n", "2", "--slurm", "time=1", "--slurm", "signal=B:USR1@50"])
+    """Slurm's shortest limit is a minute, and its signal may come half a minute early."""
+    job = start(ENDLESS, options=["--submit", "-n", "2", "--slurm", "time=1", "--slurm", "signal=B:USR1@20"])
     assert job.finish() == 0, job.text
     assert job.text.count("| snapshot") == 2 and "SIGUSR1 is passed on to w0, w1" in job.text
 
