@@ -14,6 +14,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import vectors
+from .counted_loop import CountedLoop
 from .plane_lanes import LANES
 from .values import FLOAT, INT, intrinsic_of, spread
 from .vectors import load, load_part, store, store_part
@@ -51,25 +52,6 @@ def register_tile(rows: int, panels: int) -> Any:
     return tile
 
 
-def leaf_tile(rows: int, panels: int) -> Any:
-    """A tile of a product that stays in room of its own, `rows` lines of 16 `panels` floats, as a function for kernels.
-
-    What is made is called with (a, b, b_strides, room, adds), as above; the chains begin with zeros, and if `adds` is
-    not 0, what is in the room is added to them at their end.
-    """
-
-    @intrinsic
-    def tile(context: Any, a: Any, b: Any, b_strides: Any, room: Any, adds: Any) -> Any:
-        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-            _Tile(build, rows, panels).compute_leaf(*args)
-            return cg.get_dummy_value()
-
-        number, pair, six = types.int64, _types.UniTuple(types.int64, 2), _types.UniTuple(types.int64, 6)
-        return types.void(six, number, pair, number, number), codegen
-
-    return tile
-
-
 class _Tile:
     """The instructions of one tile, in the making."""
 
@@ -93,21 +75,6 @@ class _Tile:
         floor = spread(build, least, vectors.WIDTH)
         made = [[build.select(build.fcmp_ordered(">", floor, one), floor, one) for one in line] for line in made]
         self._end(made, self._places(c, c_strides, numbers), whole, wide)
-
-    def compute_leaf(self, a: Any, b: Any, b_strides: Any, room: Any, adds: Any) -> None:
-        build, zeros = self.build, ir.Constant(vectors.VECTOR, [0.0] * vectors.WIDTH)
-        b, room = (build.inttoptr(address, FLOAT.as_pointer()) for address in (b, room))
-        width = len(self.vectors)
-        made = self._chains(_cgutils.unpack_tuple(build, a), b, b_strides, [[zeros] * width] * self.rows)
-        places = [build.gep(room, [INT(vectors.WIDTH * i)]) for i in range(width * self.rows)]
-        flat = list(chain.from_iterable(made))
-        with build.if_else(build.icmp_signed("!=", adds, INT(0))) as (then, otherwise):
-            with then:
-                for place, value in zip(places, flat, strict=True):
-                    store(build, build.fadd(load(build, place), value), place)
-            with otherwise:
-                for place, value in zip(places, flat, strict=True):
-                    store(build, value, place)
 
     def _places(self, base: Any, strides: Any, numbers: list[Any]) -> list[list[Any]]:
         """Where the vectors of each row are."""
@@ -161,7 +128,7 @@ class _Tile:
             build.inttoptr(place, kind.as_pointer()) for place, kind in ((address, FLOAT), (rows, INT), (offsets, INT))
         )
         lines = [build.gep(base, [build.load(build.gep(table, [INT(i)]))]) for i in range(self.rows)]
-        outer, inner = _Loop(build, runs), _Loop(build, depth)
+        outer, inner = CountedLoop(build, runs), CountedLoop(build, depth)
         outer.begin([INT(0), *chain.from_iterable(first)])
         run_b, *sums = outer.carried
         inner.begin([build.load(build.gep(offsets, [outer.index])), run_b, *sums])
@@ -176,33 +143,3 @@ class _Tile:
         outer.end(inner.carried_out[1:])
         made = outer.carried_out[1:]
         return [made[width * i : width * (i + 1)] for i in range(self.rows)]
-
-
-class _Loop:
-    """A loop over 0, 1, ... below a count of at least 1, which carries values from pass to pass."""
-
-    def __init__(self, build: ir.IRBuilder, count: Any) -> None:
-        self.build, self.count = build, count
-
-    def begin(self, values: list[Any]) -> None:
-        """What follows is done in each pass, first with these values; afterwards `carried` has those of the pass."""
-        build, before = self.build, self.build.block
-        self.body = build.append_basic_block("loop")
-        build.branch(self.body)
-        build.position_at_end(self.body)
-        self.index = build.phi(INT)
-        self.index.add_incoming(INT(0), before)
-        self.carried = [build.phi(value.type) for value in values]
-        for phi, value in zip(self.carried, values, strict=True):
-            phi.add_incoming(value, before)
-
-    def end(self, values: list[Any]) -> None:
-        """The next pass has these values; behind the last one, they are in `carried_out`."""
-        build = self.build
-        following = build.add(self.index, INT(1))
-        for phi, value in zip([self.index, *self.carried], [following, *values], strict=True):
-            phi.add_incoming(value, build.block)
-        after = build.append_basic_block("done")
-        build.cbranch(build.icmp_signed("<", following, self.count), self.body, after)
-        build.position_at_end(after)
-        self.carried_out = values
