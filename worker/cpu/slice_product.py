@@ -6,9 +6,9 @@ from ...common.call_table import Room, Row
 from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
-from .matmul import product_row
 from .fetching import fetch_target
 from .leaf_tile import leaf_tile
+from .matmul import product_row
 from .panels import pack, whole
 from .plane_lanes import LANES
 from .slice_tree import SliceTree
@@ -63,6 +63,6 @@ def _part(at: int, left: int, right: int, tiles: int, shape: tuple[int, int], ou
             fetch_target(target + 4 * WIDE, columns, min(ROWS, used), min(WIDE, wide - WIDE))
             for number in range(count):
                 begin, end, level, merges = leaf_at(integer(at, 6), number)
-                written = wide if number == count - 1 else 0
                 place, skipped = (level, merges), 4 * LANES * begin
-                _tile(a + skipped, b + skipped, LANES * depth, end - begin, tiles, place, target, columns, (used, written))
+                written = (used, wide if number == count - 1 else 0)
+                _tile(a + skipped, b + skipped, LANES * depth, end - begin, tiles, place, target, columns, written)
