@@ -90,11 +90,13 @@ class Table:
 
     def go_on(self, place: int) -> None:
         """As `run`, from where the call at that place has stopped."""
-        while place < len(self._rows):
-            stopped = self._rows[place].stopped
-            if stopped is not None:
-                stopped()
-            place = self._walk(*self.calls, place + 1)
+        # Infinity and NaN are results like others, as in compiled code: numpy alone would warn of them.
+        with np.errstate(all="ignore"):
+            while place < len(self._rows):
+                stopped = self._rows[place].stopped
+                if stopped is not None:
+                    stopped()
+                place = self._walk(*self.calls, place + 1)
 
 
 def tables(rows: Sequence[Sequence[Row]], cores: Callable[[], int], memory: WorkingMemory | None = None) -> list[Table]:

@@ -151,9 +151,9 @@ class NDArrayIter(DataIter):
             # `first` is where this batch begins in the stream; its first `head` rows still belong to the last epoch.
             first = (self.epoch * total // size + batch) * size
             head = max(0, self.epoch * total - first)
-            parts = [self._order(self.epoch - 1)[total - head :]] if head else []
             start = first + head - self.epoch * total
-            return np.concatenate([*parts, self._order(self.epoch)[start : start + size - head]]), 0
+            rows = self._order(self.epoch)[start : start + size - head]
+            return np.concatenate([self._order(self.epoch - 1)[total - head :], rows]) if head else rows, 0
         first = batch * size
         pad = max(0, first + size - total)
         order = self._order(self.epoch)

@@ -64,13 +64,14 @@ class BatchCuts:
                 return False
         except (GraphError, ShapeError):
             return False  # the graph does not allow fewer rows: it names them, or their number
-        return not self.couplers() or self._can_meet()
+        return not self.couplers or self._can_meet()
 
+    @cached_property
     def couplers(self) -> set[Node]:
         """The nodes that need the whole batch."""
-        moving = self.moving()
-        return {node for node in self._computed if self._couples(node, node in moving)}
+        return {node for node in self._computed if self._couples(node, node in self.moving)}
 
+    @cached_property
     def moving(self) -> set[Node]:
         """The nodes that read or write something of which the batch is another axis than the first."""
         return {node for node in self._computed if any(self._axes.get(entry) for entry in _around(node))}
@@ -80,7 +81,7 @@ class BatchCuts:
 
         That gradient is computed once, on the whole batch, and is no sum over slices.
         """
-        couplers = self.couplers()
+        couplers = self.couplers
         read = {entry[0].name for node in couplers for entry in node.inputs if entry[0].op is None}
         apart = {entry[0].name for node in self._computed if node not in couplers for entry in node.inputs}
         return {name for name in read - apart if name in self._wanted}
@@ -140,7 +141,7 @@ class BatchCuts:
         gradient must be read by such nodes only, and not follow the batch.
         """
         # Were such a variable also read within slices, its gradient would be partly a sum over slices, partly not.
-        couplers, batched = self.couplers(), self.batched()
+        couplers, batched = self.couplers, self.batched()
         computed = {entry for node in couplers for entry in node.arguments() if entry[0].op is not None}
         computed |= {(node, index) for node in couplers if node.op for index in range(len(node.op.outputs()))}
         given = {entry[0].name for node in couplers for entry in node.inputs if entry[0].op is None}

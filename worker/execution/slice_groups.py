@@ -92,9 +92,9 @@ def sums_of_groups(groups: Sequence[SliceGroup]) -> list[tuple[int, int]]:
 def can_join(outline: Outline, cuts: BatchCuts, slices: Sequence[Rows]) -> bool:
     """Whether programs may compute several of these slices of a separable batch, with the bits of each alone."""
     lengths = {last - first for first, last in slices}
-    if 0 in lengths or cuts.moving():
+    if 0 in lengths or cuts.moving:
         return False
-    couplers = cuts.couplers()  # which see all slices in any case
+    couplers = cuts.couplers  # which see all slices in any case
     groups = [group for group in outline.groups if group[0] not in couplers]
     return _writes_once(outline, cuts) and all(_joins(outline, cuts, group, lengths) for group in groups)
 

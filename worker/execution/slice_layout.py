@@ -82,7 +82,7 @@ class SliceLayout:
         return SliceSums(binding.gradients, adding, batched, whole, groups)
 
     def _arrange_meeting(self, threads: int | None) -> Meeting | None:
-        couplers = self._binding.cuts.couplers()
+        couplers = self._binding.cuts.couplers
         if not couplers:
             return None
         variables = self._binding.variables(None)

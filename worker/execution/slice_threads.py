@@ -13,7 +13,7 @@ from itertools import accumulate, chain
 from ..array import Gradients
 from ..compute_threads import shared_threads, thread_count
 from .awake_barrier import AwakeBarrier
-from .guarded_work import guarded
+from .guarded_work import guarded, quiet
 from .program import Program
 from .whole_batch_nodes import Meeting
 
@@ -105,9 +105,9 @@ class SliceThreads:
 
     def _run(self, work: Callable[[AwakeBarrier, int], None]) -> None:
         barrier = self._barrier
-        tasks = [partial(guarded, partial(work, barrier, thread), barrier.abort) for thread in range(self.count)]
+        tasks = [partial(quiet, partial(work, barrier, thread)) for thread in range(self.count)]
         try:
-            shared_threads().run(tasks, barrier.abort)
+            shared_threads().run([partial(guarded, task, barrier.abort) for task in tasks], barrier.abort)
         except BaseException:
             self._barrier = AwakeBarrier(self.count)  # they may come to theirs only later, so the next run has another
             raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 
 from ...common.errors import GraphError, PushgradError, ShapeError
 from ...common.suggestion import suggestion
@@ -43,14 +44,13 @@ def infer_partial(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
     GraphError if a given name is no variable's, or two variables'.
     """
     shapes = _start(nodes, given)
-    operators = [node for node in nodes if node.op is not None]
-    changed = True
-    while changed:
+    left, changed = [node for node in nodes if node.op is not None], True
+    while left and changed:
         # Every visit tells inputs as well as outputs, so a sweep in which nothing changes means that nothing ever will.
-        # The lists are made in full before any() looks at them: it would stop the sweep at the first change.
-        forward = [_visit(node, shapes) for node in operators]
-        backward = [_visit(node, shapes) for node in reversed(operators)] if any(forward) else []
-        changed = any(backward)
+        found = [_visit(node, shapes) for node in left]
+        changed = Found.NEWS in found or Found.ALL in found
+        left = [node for node, one in zip(left, found, strict=True) if one is not Found.ALL]
+        left.reverse()
     return shapes
 
 
@@ -88,41 +88,48 @@ def _start(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Shapes:
             raise GraphError(f"no argument {name}{suggestion(name, names)}")
     shapes: Shapes = {}
     for node in nodes:
-        for index in range(len(node.output_names())):
-            shapes[node, index] = None
         if node.op is None:
             shapes[node, 0] = _variable_shape(node, given.get(node.name))
+        else:
+            shapes.update(((node, index), None) for index in range(len(node.op.outputs())))
     return shapes
 
 
 def _variable_shape(node: Node, given: object) -> PartialShape:
-    where = f"variable {node.name}: shape"
-    attached = parse_shape(node.attrs.get("__shape__"), where)
-    return merge(parse_shape(given, where), attached, where)
+    attached, where = node.attrs.get("__shape__"), f"variable {node.name}: shape"
+    return merge(parse_shape(given, where), parse_shape(attached, where), where)
 
 
-def _visit(node: Node, shapes: Shapes) -> bool:
-    """Let one operator add what it can tell about the shapes around it; True if anything was new."""
+class Found(Enum):
+    """What a visit to an operator has found."""
+
+    NOTHING, NEWS = auto(), auto()
+    ALL = auto()  # all shapes, none of which another visit would doubt: before, nothing was known of the outputs
+
+
+def _visit(node: Node, shapes: Shapes) -> Found:
+    """Let one operator add what it can tell about the shapes around it."""
     assert node.op is not None
     arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
     states = node.inputs[len(arguments) :]
-    inputs = [shapes[entry] for entry in arguments]
+    inputs, is_first = [shapes[entry] for entry in arguments], all(shapes[entry] is None for entry in outputs)
     try:
         new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
         new_states = node.op.auxiliary_shapes(new_inputs)
         found = zip((*arguments, *outputs, *states), (*new_inputs, *new_outputs, *new_states), strict=True)
         news = [(entry, shape) for entry, shape in found if shape is not None and shape != shapes[entry]]
         changes = [_update(entry, shape, node.op.op_name(), shapes) for entry, shape in news]  # all, then any()
-        return any(changes)
     except ShapeError as error:
         raise _located(error, node) from None
+    if is_first and all(known(shapes[entry]) for entry in (*node.inputs, *outputs)):
+        return Found.ALL
+    return Found.NEWS if any(changes) else Found.NOTHING
 
 
 def _update(entry: Entry, shape: PartialShape, operator: str, shapes: Shapes) -> bool:
-    merged = merge(shapes[entry], shape, f"{operator}: {entry[0].name}")
-    changed = merged != shapes[entry]
-    shapes[entry] = merged
-    return changed
+    before = shapes[entry]
+    shapes[entry] = shape if before is None else merge(before, shape, f"{operator}: {entry[0].name}")
+    return shapes[entry] != before
 
 
 def _located(error: ShapeError, node: Node) -> ShapeError:

@@ -114,10 +114,8 @@ def by_rows(data: Array, examples: int, layout: str, notes: list[str]) -> Array:
 def _by_fit(symbol: Graph, name: str, data: Array, layout: str, params: dict[str, Array]) -> Array:
     """The matrix (examples, features); "auto" prefers rows as examples where both ways, or neither, fit."""
     if layout == "auto":
-        fits = [
-            form for form, width in (("rowmajor", 1), ("colmajor", 0)) if _fits(symbol, name, data.shape[width], params)
-        ]
-        layout = fits[0] if fits else "rowmajor"
+        ways = (("rowmajor", 1), ("colmajor", 0))
+        layout = next((form for form, axis in ways if _fits(symbol, name, data.shape[axis], params)), "rowmajor")
     return np.ascontiguousarray(data.T) if layout == "colmajor" else data
 
 

@@ -224,7 +224,7 @@ def cut_arguments(probe: Binding, rows: int, parts: int) -> set[str]:
         return {name for name, shape in probe.inputs.items() if shape[:1] == (rows,)} | _labels(probe, rows)
     # A BatchNorm may normalise over each GPU's rows, and a loss gets its count from the labels of the whole batch; any
     # other node that couples rows would need them all on one device. What is copied to devices is cut along axis 0.
-    meeting = probe.cuts.couplers() | probe.cuts.moving()
+    meeting = probe.cuts.couplers | probe.cuts.moving
     coupling = [n.name for n in meeting if n.op is not None and not n.op.is_per_device]
     counting = {node.name for node in probe.symbol.nodes() if node.op is not None and node.op.is_loss}
     if set(coupling) - counting or not probe.cuts.separable([(0, rows)]):
