@@ -31,6 +31,7 @@ from .winograd_weights import planes_of, rows_to_tiles
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
+    from .convolution_geometry import Geometry
 
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
@@ -86,6 +87,7 @@ class WinogradKernel(RowKernel):
         whole = geometry(op.windows(), data, out, 1, (2, 2) if pooled else (1, 1))
         chunk, band = self._bands(data[1], out)
         self.geometry = whole._replace(chunk=chunk, band=band)
+        self._chunk = chunk  # of backward
         self._forward, self._backward = FORWARD[key], BACKWARD[key]
         self.winner: Array | None = None
         if pooled:
@@ -106,18 +108,16 @@ class WinogradKernel(RowKernel):
         return 1, -(-down // bands)
 
     def join(self, tree: SliceTree) -> None:
-        """Compute several slices at once, each in chunks of about the usual number of images."""
+        """Compute several slices at once; backward takes each in even chunks, rather a few that are larger."""
         super().join(tree)
-        chunk = self.geometry.chunk
-        if chunk > 1:
-            even = -(-tree.longest // max(1, round(tree.longest / chunk)))
-            self.geometry = self.geometry._replace(chunk=max(chunk, even))
+        if self._chunk > 1:
+            self._chunk = max(self._chunk, -(-tree.longest // max(1, tree.longest // self._chunk)))
 
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
         """Write the activated output."""
         g, bias, out = self.geometry, inputs[2] if len(inputs) > 2 else None, outputs[0]
         weight, rows = self._weight_tiles(inputs[1])
-        room = rooms(self._tile_floats(g.channels), self._tile_floats(g.filters))
+        room = rooms(self._tile_floats(g, g.channels), self._tile_floats(g, g.filters))
         rows.append(Row(self._forward, (inputs[0], weight, bias, out, self.winner, *room, *g)))
         return [*rows, activation_row(self.act_type, out, out)] if self.act_type else rows
 
@@ -129,13 +129,13 @@ class WinogradKernel(RowKernel):
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """Write the gradients of data, weight and bias, those that are asked for."""
-        g, asked = self.geometry, [*in_grads[:2], in_grads[2] if len(inputs) > 2 else None]
+        g, asked = self.geometry._replace(chunk=self._chunk), [*in_grads[:2], in_grads[2] if len(inputs) > 2 else None]
         if all(one is None for one in asked):
             return []
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
         planes = g.chunk * g.filters * pooled_plane(g) if self.act_type else 0
         total = math.prod(self.tiles.weight_shape(g.filters, g.channels))
-        sizes = self._tile_floats(g.channels), self._tile_floats(g.filters), total, planes, ROOM, LANES
+        sizes = self._tile_floats(g, g.channels), self._tile_floats(g, g.filters), total, planes, ROOM, LANES
         turned, rows = self._weight_tiles(inputs[1], turned=True) if asked[0] is not None else (None, [])
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *rooms(*sizes), *g)
         return [*rows, Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
@@ -157,6 +157,5 @@ class WinogradKernel(RowKernel):
         forms = self.arranged.backward if turned else self.arranged.forward
         return forms.find(self.tiles, weight, make), []
 
-    def _tile_floats(self, planes: int) -> int:
-        g = self.geometry
+    def _tile_floats(self, g: Geometry, planes: int) -> int:
         return math.prod(self.tiles.tiles_shape(planes, g.chunk * g.band * -(-g.out_width // self.tiles.out)))
