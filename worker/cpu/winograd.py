@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 BAND_BYTES = 512 * 1024  # of tiles on both sides of the products
 FEWEST_LARGE_TILES = 36  # in a plane, for 3x3: with fewer, making 36 numbers of each weight costs more than it saves
-FEWEST_TILES = {3: 64, 5: 16}  # in a slice, by taps: fewer do not make up for the weight's transform
+FEWEST_TILES = {3: 24, 5: 4}  # in a slice, by taps: fewer do not make up for the weight's transform
 PANELS_AT_ONCE = 4  # of a weight's tiles, as a thread makes them
 FEWEST_IN_BAND = 96  # where the weight's tiles are not in the cache, as every band reads them
 
