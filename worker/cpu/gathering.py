@@ -22,6 +22,12 @@ def gather_row(told: Array, first: int, target: Array) -> Row:
 
 
 @kernel
+def tell(told: Array, source: int, numbers: Array) -> None:
+    """Write where an array of such rows is, and where their numbers are."""
+    told[0], told[1] = source, numbers.ctypes.data
+
+
+@kernel
 def _gather(at: int) -> int:
     source, numbers = integer(integer(at, 0), 0), integer(integer(at, 0), 1)
     first, target, width = integer(at, 1), integer(at, 2), integer(at, 4)

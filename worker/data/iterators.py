@@ -146,17 +146,16 @@ class NDArrayIter(DataIter):
     def _rows(self, batch: int) -> tuple[Array, int]:
         """Places in the data set of that batch's rows (batch_size,), and how many of the last ones are fillers."""
         size, total = self.batch_size, self.num_data
+        order = self._order(self.epoch)
         if self.last_batch_handle == "roll_over":
             # The orders of all epochs, one after the other, form one stream that is cut into batches of equal size.
-            # `first` is where this batch begins in the stream; its first `head` rows still belong to the last epoch.
-            first = (self.epoch * total // size + batch) * size
-            head = max(0, self.epoch * total - first)
-            start = first + head - self.epoch * total
-            rows = self._order(self.epoch)[start : start + size - head]
-            return np.concatenate([self._order(self.epoch - 1)[total - head :], rows]) if head else rows, 0
+            # `first` is where this batch begins in this epoch's order; below 0 are rows of the last epoch's end.
+            first = (self.epoch * total // size + batch) * size - self.epoch * total
+            if first < 0:
+                return np.concatenate([self._order(self.epoch - 1)[first:], order[: first + size]]), 0
+            return order[first : first + size], 0
         first = batch * size
         pad = max(0, first + size - total)
-        order = self._order(self.epoch)
         return np.concatenate([order[first : first + size], order[:pad]]) if pad else order[first : first + size], pad
 
     def _order(self, epoch: int) -> Array:

@@ -217,7 +217,7 @@ class Executor(BaseExecutor):
             self._meeting.step.is_train = is_train
             self._meeting.step.move_to(at)
         # With a part of the global batch only, the caller has to call `count_over` with the labels of all of it.
-        if at.global_rows == self.rows:
+        if self._binding.counting and at.global_rows == self.rows:
             self.count_over(self.arg_dict)
 
     def _cut_heads(self, head_grads: list[Array | None]) -> list[list[Array | None]]:

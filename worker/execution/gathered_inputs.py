@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.call_table import Row
 from ..array import Array, Rows
-from ..cpu.gathering import gather_row
+from ..cpu.gathering import gather_row, tell
 
 
 class GatheredInputs:
@@ -23,14 +23,19 @@ class GatheredInputs:
         # The same for rows of tables, of every argument that may ever have any: tables are made once.
         shareable = [name for name, array in arguments.items() if name in shared and _is_run(array)]
         self._told = {name: np.zeros(2, np.int64) for name in shareable}
+        self._sources: dict[str, tuple[Array, int]] = {}  # the last ones, and where they are
 
     def want(self, name: str, source: Array, numbers: Array) -> None:
         """The argument `name` (n, ...) is to hold the rows of `source` (m, ...) with these numbers (n,), int64."""
         if name not in self._told or not (_is_run(source) and numbers.flags.c_contiguous):
             take(source, numbers, self._arguments[name])
             return
+        before, address = self._sources.get(name, (None, 0))
+        if source is not before:  # numpy takes longer to say where an array is than a small network for a layer
+            address = source.ctypes.data
+            self._sources[name] = source, address
         self._wanted[name] = source, numbers
-        self._told[name][:] = source.ctypes.data, numbers.ctypes.data
+        tell(self._told[name], address, numbers)
 
     def rows(self, part: Rows) -> list[Row]:
         """What copies rows [first, last) of those arguments, for whoever computes these."""

@@ -37,6 +37,7 @@ class SliceLayout:
     ) -> None:
         """`outputs` are those of the whole batch; `slices` and `threads` as of Executor."""
         self._symbol, self._binding, self._outputs = symbol, binding, outputs
+        self._work = graph_work(symbol.nodes(), binding.shapes)
         self.slices = self._usable(list(slices)) if len(slices) > 1 else list(slices)
         self.outline = Outline(symbol, binding.gradients, binding.dtype)
         # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
@@ -61,13 +62,16 @@ class SliceLayout:
 
     def _fitting_threads(self, wanted: int | None, compiled: bool = False) -> int:
         """How many threads the network is worth, at most one per slice; results depend on slices alone."""
-        work = graph_work(self._symbol.nodes(), self._binding.shapes)
         least = WORK_OF_ONE_COMPILED if compiled else WORK_OF_ONE
-        return min(self._live, wanted or (1 if work < least else thread_count()))
+        return min(self._live, wanted or (1 if self._work < least else thread_count()))
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
-        """`slices`, or the whole batch as one where rows cannot be computed apart."""
-        return slices if self._binding.cuts.separable(slices) else [(0, self._binding.rows())]
+        """`slices`, or the whole batch as one where rows cannot be computed apart.
+
+        Or where nobody would gain by it: slices are for gradients, or for threads.
+        """
+        serves = bool(self._binding.gradients) or self._work >= WORK_OF_ONE_COMPILED
+        return slices if serves and self._binding.cuts.separable(slices) else [(0, self._binding.rows())]
 
     def _group(self, cut: bool, threads: int | None) -> list[SliceGroup]:
         """The slices, those of a thread together where kernels can compute several at once."""

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class History:
 
     def add(self, end: EpochEnd) -> None:
         """Append the results of an epoch."""
-        self._cut(sum(epoch < end.epoch for epoch in self.epoch))
+        self._cut(bisect_left(self.epoch, end.epoch))
         before = len(self)
         self.epoch.append(end.epoch)
         self.seconds.append(end.seconds)
@@ -52,8 +53,9 @@ class History:
         self.loss.append(end.loss)
         self.validation_loss.append(end.validation_loss)
         for lists, values in ((self.train, end.train), (self.validation, end.validation)):
-            for name in [*lists, *(name for name in values if name not in lists)]:
-                lists.setdefault(name, [math.nan] * before).append(values.get(name, math.nan))
+            lists.update((name, [math.nan] * before) for name in values if name not in lists)
+            for name, column in lists.items():
+                column.append(values.get(name, math.nan))
 
     def columns(self) -> dict[str, list[Any]]:
         """All lists by name, such as train_accuracy: what pandas.DataFrame takes."""
@@ -78,8 +80,9 @@ class History:
         return history
 
     def _cut(self, length: int) -> None:
-        for values in (*self.columns().values(), self.validation_loss):
-            del values[length:]
+        if length < len(self):
+            for values in (*self.columns().values(), self.validation_loss):
+                del values[length:]
 
 
 class CSVLogger(ShowsOptions):
