@@ -27,7 +27,7 @@ from .slice_tree import SliceTree
 from .strided_product import ROOM
 from .winograd_passes import BACKWARD, FORWARD
 from .winograd_tiles import Tiles
-from .winograd_weights import planes_of, rows_to_tiles
+from .winograd_weights import lane_floats, planes_of, rows_to_tiles
 
 if TYPE_CHECKING:
     from ..ops.convolution import Convolution
@@ -135,10 +135,13 @@ class WinogradKernel(RowKernel):
         slope = (address_of(slope_function(self.act_type)), outputs[0]) if self.act_type else (0, None)
         planes = g.chunk * g.filters * pooled_plane(g) if self.act_type else 0
         total = math.prod(self.tiles.weight_shape(g.filters, g.channels))
-        sizes = self._tile_floats(g, g.channels), self._tile_floats(g, g.filters), total, planes, ROOM, LANES
+        tree = self.tree_over(g.images)
+        tiles = self._tile_floats(g, g.channels), self._tile_floats(g, g.filters)
+        levels = tree.levels if len(tree.leaves) > 1 else 0
+        room = rooms(*tiles, total, planes, ROOM, LANES, levels * lane_floats(self.tiles, g.filters, g.channels))
         turned, rows = self._weight_tiles(inputs[1], turned=True) if asked[0] is not None else (None, [])
-        given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *rooms(*sizes), *g)
-        return [*rows, Row(self._backward, (*given, *self.tree_over(g.images).arguments(*asked[1:])))]
+        given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *room, *g)
+        return [*rows, Row(self._backward, (*given, *tree.arguments(asked[2])))]
 
     def _weight_tiles(self, weight: Array, turned: bool = False) -> tuple[Array, list[Row]]:
         """The tiles of weight (F, C, R, R) for forward, or `turned` for the data's gradient, and what makes them here.

@@ -12,7 +12,7 @@ import numpy as np
 from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
-from .convolution_geometry import Geometry, even_chunk, geometry_at, pooled_plane, weight_floats
+from .convolution_geometry import Geometry, even_chunk, geometry_at, pooled_plane
 from .direct_forward import clear
 from .output_gradient import add_sums, sloped, write_sums
 from .panels import whole
@@ -78,12 +78,12 @@ def _backward(form: Form) -> Any:
 
         The arguments are data, the output's gradient, those three, the slope's function and the output, where winners
         are kept, the weight's tiles with channels side by side, and room for tiles of data, for those of the output,
-        for the weight's gradient as tiles, for images of gradients, for products, and for lists; then the geometry and
-        the slices.
+        for the weight's gradient as tiles, for images of gradients, for products, for lists, and for sums of slices;
+        then the geometry and the slices.
         """
         data, grad, data_grad = integer(at, 0), integer(at, 1), integer(at, 2)
         weight_grad, bias_grad = integer(at, 3), integer(at, 4)
-        winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(15))
+        winner, room, g = integer(at, 7), integer(at, 9), geometry_at(at, whole(16))
         products, planes, product_room = (
             room + 4 * integer(at, 10),
             room + 4 * integer(at, 12),
@@ -94,8 +94,8 @@ def _backward(form: Form) -> Any:
         image, sums = 4 * g.channels * g.height * g.width, np.zeros(g.filters, np.float64)
         if data_grad:
             clear(data_grad, g.images * g.channels * g.height * g.width)  # tiles of the data overlap, and are added up
-        for number in range(integer(at, 36)):
-            begin, end, level, merges = leaf_at(integer(at, 35), number)
+        for number in range(integer(at, 37)):
+            begin, end, level, merges = leaf_at(integer(at, 36), number)
             chunk = even_chunk(end - begin, g.chunk)
             sums[:] = 0
             for first in range(begin, end, chunk):
@@ -122,9 +122,9 @@ def _backward(form: Form) -> Any:
                         for i in range(count):
                             _add(form, g, back, i, rows, data_grad + (first + i) * image)
             if weight_grad:
-                place = level_place(weight_grad, integer(at, 37), weight_floats(g), level)
-                tiles_to_weight(form, total, block(place, (g.filters, g.channels, form[1], form[1])))
-                merge(weight_grad, integer(at, 37), weight_floats(g), level, merges)
+                weight = block(weight_grad, (g.filters, g.channels, form[1], form[1]))
+                is_last = number == integer(at, 37) - 1
+                tiles_to_weight(form, total, weight, (room + 4 * integer(at, 15), level, merges, is_last))
             if bias_grad:
                 write_sums(sums, level_place(bias_grad, integer(at, 38), g.filters, level))
                 merge(bias_grad, integer(at, 38), g.filters, level, merges)

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...common.call_table import Row
-from ...common.compiled_calls import integer
+from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
 from .direct_weights import move_channel
 from .fetching import fetch_rows, fetch_target
 from .panels import address
-from .plane_lanes import LANES
+from .plane_lanes import LANES, padded
 from .winograd_tiles import FORMS, Form, Tiles, weight_matrices
 from .winograd_transforms import taps_to_tile, tile_to_taps
 
@@ -48,9 +48,9 @@ def rows_to_tiles(tiles: Tiles, weight: Array, turned: bool, made: Array, most: 
 def weight_to_tiles(form: Form, weight: int, planes: Planes, tiles: Array, panels: tuple[int, int]) -> None:
     """G w G^T: the taps at address `weight` -> panels [first, last) of tiles (T^2, lanes' / 16, rows + 1, 16)."""
     taps, side, made = form[1], len(form), tiles.ctypes.data
-    rows, step, line = tiles.shape[2], 4 * planes.lane_step, form[1] * LANES
+    rows, step, wide = tiles.shape[2], 4 * planes.lane_step, form[1] * LANES
     matrix = tiles.shape[1] * rows * LANES
-    taken, half = np.zeros(taps * line, np.float32), np.empty(side * line, np.float32)
+    taken, half = np.zeros(taps * wide, np.float32), np.empty(side * wide, np.float32)
     for panel in range(*panels):
         lanes = min(LANES, planes.lanes - panel * LANES)
         taken[:] = 0  # for lanes behind the last
@@ -59,10 +59,10 @@ def weight_to_tiles(form: Form, weight: int, planes: Planes, tiles: Array, panel
             source = weight + panel * LANES * step + 4 * row * planes.row_step
             move_channel(source, planes.lane_step, address(taken), LANES, lanes, taps * taps, True)
             # G along the columns, all at once, then along each of the rows.
-            taps_to_tile(form, taken.ctypes.data, line, half.ctypes.data, line, line)
+            taps_to_tile(form, taken.ctypes.data, wide, half.ctypes.data, wide, wide)
             for i in range(side):
                 place = made + 4 * (side * i * matrix + (panel * rows + row) * LANES)
-                taps_to_tile(form, half.ctypes.data + 4 * line * i, LANES, place, matrix, LANES)
+                taps_to_tile(form, half.ctypes.data + 4 * wide * i, LANES, place, matrix, LANES)
 
 
 def _to_tiles(form: Form) -> Any:
@@ -77,24 +77,47 @@ def _to_tiles(form: Form) -> Any:
     return to_tiles
 
 
+def lane_floats(tiles: Tiles, filters: int, channels: int) -> int:
+    """What a level of `tiles_to_weight` takes."""
+    return padded(filters) * channels * tiles.taps**2
+
+
 @kernel
-def tiles_to_weight(form: Form, tiles: Array, weight: Array) -> None:
-    """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R)."""
+def tiles_to_weight(form: Form, tiles: Array, weight: Array, term: tuple[int, int, int, bool]) -> None:
+    """The adjoint of `weight_to_tiles`, G^T t G: tiles (T^2, F' / 16, C + 1, 16) -> weight (F, C, R, R).
+
+    It is a term in a sum over slices, (room, level, merges, is_last), as slice_tree.py has them. All but the last are
+    left in the room, sixteen filters side by side, at the level to which they are added.
+    """
     filters, channels = weight.shape[:2]
     taps, side, given = form[1], len(form), tiles.ctypes.data
+    room, level, merges, is_last = term
     _, panels, rows, _ = tiles.shape
-    matrix, line = panels * rows * LANES, taps * LANES
-    made, half = np.empty(taps * line, np.float32), np.empty(side * line, np.float32)
+    matrix, wide, size = panels * rows * LANES, taps * LANES, taps * taps * LANES
+    made, half = np.empty(size, np.float32), np.empty(side * wide, np.float32)
     for panel in range(panels):
         for c in range(channels):
             fetch_rows(given + 4 * (panel * rows + c + _AHEAD) * LANES, matrix, side * side, LANES)
             # Along the rows first, as the adjoint takes the steps in reverse.
             for i in range(side):
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
-                tile_to_taps(form, place, matrix, half.ctypes.data + 4 * line * i, LANES, LANES)
-            tile_to_taps(form, half.ctypes.data, line, made.ctypes.data, line, line)
-            target, lanes = address(weight) + 4 * (panel * LANES * channels + c) * taps * taps, filters - panel * LANES
-            move_channel(target, channels * taps * taps, address(made), LANES, min(LANES, lanes), taps * taps, False)
+                tile_to_taps(form, place, matrix, half.ctypes.data + 4 * wide * i, LANES, LANES)
+            tile_to_taps(form, half.ctypes.data, wide, made.ctypes.data, wide, wide)
+            kept, apart = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
+            for k in range(level - 1, level - merges - 1, -1):
+                left = line(kept + k * apart, size)
+                for i in range(size):
+                    made[i] += left[i]
+            if is_last:
+                target, lanes = (
+                    address(weight) + 4 * (panel * LANES * channels + c) * taps * taps,
+                    filters - panel * LANES,
+                )
+                move_channel(
+                    target, channels * taps * taps, address(made), LANES, min(LANES, lanes), taps * taps, False
+                )
+            else:
+                line(kept + (level - merges) * apart, size)[:] = made
 
 
 # By the pixels of a tile of the output, and the taps.

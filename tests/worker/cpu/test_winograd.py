@@ -137,7 +137,7 @@ def test_backward_is_the_adjoint(form, plane):
     weight *= normal(5, *weight.shape)  # zero where there is no filter or channel
     assert_adjoint(
         lambda x, y: to_tiles(form, x, y),
-        lambda y, x: winograd_weights.tiles_to_weight(form.form, y, x),
+        lambda y, x: winograd_weights.tiles_to_weight(form.form, y, x, (0, 0, 0, True)),
         normal(4, 3, 2, form.taps, form.taps),
         weight,
     )
