@@ -17,6 +17,7 @@ from numba.core import cgutils, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
+from .fused_values import FusedValue
 from .values import BITS, FLOAT, INT, Value, spread
 
 
@@ -96,12 +97,13 @@ def lines_by_length(functions: Mapping[int, Callable[..., tuple[Any, ...]]]) -> 
     """As `lines`, with one more argument before the others: a tuple of integers, whose length says which function.
 
     The length belongs to the type, so that a kernel which is given such a tuple is compiled for one function alone.
+    Sums in these functions take in products (fused_values.py).
     """
 
     @intrinsic
     def transform(context: Any, chosen: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-            _along_lines(build, functions[chosen.count], args[1:])
+            _along_lines(build, functions[chosen.count], args[1:], FusedValue)
             return cg.get_dummy_value()
 
         return types.void(chosen, *[types.int64] * 5), codegen
@@ -109,12 +111,14 @@ def lines_by_length(functions: Mapping[int, Callable[..., tuple[Any, ...]]]) -> 
     return transform
 
 
-def _along_lines(build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], args: Sequence[Any]) -> None:
+def _along_lines(
+    build: ir.IRBuilder, function: Callable[..., tuple[Any, ...]], args: Sequence[Any], kind: type[Value] = Value
+) -> None:
     """The loop of `lines`."""
     source, apart, target, out, count = args
     takes = len(signature(function).parameters)
     with cgutils.for_range_slice(build, INT(0), count, INT(WIDTH), INT) as (index, _):
         start, end = (build.gep(build.inttoptr(base, FLOAT.as_pointer()), [index]) for base in (source, target))
-        read = [Value(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
+        read = [kind(build, load(build, build.gep(start, [build.mul(apart, INT(i))]))) for i in range(takes)]
         for i, made in enumerate(function(*read)):
             store(build, made.value, build.gep(end, [build.mul(out, INT(i))]))

@@ -27,12 +27,12 @@ def pixels_to_tile(d0: Any, d1: Any, d2: Any, d3: Any, d4: Any, d5: Any) -> tupl
     even_p, odd_p = d4 - Q2 * d2, P * d3 - PQ2 * d1
     even_q, odd_q = d4 - P2 * d2, Q * d3 - P2Q * d1
     return (
-        P2Q2 * d0 - SUM2 * d2 + d4,
+        d4 + P2Q2 * d0 - SUM2 * d2,
         even_p + odd_p,
         even_p - odd_p,
         even_q + odd_q,
         even_q - odd_q,
-        P2Q2 * d1 - SUM2 * d3 + d5,
+        d5 + P2Q2 * d1 - SUM2 * d3,
     )
 
 
