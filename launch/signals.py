@@ -24,10 +24,17 @@ PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})  # batch 
 ANNOUNCEMENTS = frozenset({signal.SIGUSR1, signal.SIGUSR2})  # what batch systems can be asked for
 LAST_RESORT = 15.0  # seconds after a second Ctrl-C when launch ends, whatever it is waiting for
 
+_early: list[int] = []  # what came before a Mailbox was open
+
 
 def hold_announcements() -> None:
-    """Let those that come before a Mailbox is open wait for it, which would end this process otherwise."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ANNOUNCEMENTS)
+    """Keep those that come before a Mailbox is open for it; they would end this process otherwise.
+
+    By handlers, since children would inherit a mask.
+    """
+    for signum in ANNOUNCEMENTS:
+        if signal.getsignal(signum) is signal.SIG_DFL:
+            signal.signal(signum, lambda signum, frame: _early.append(signum))
 
 
 class Mailbox:
@@ -54,7 +61,8 @@ class Mailbox:
             # Ignoring SIGCHLD may be inherited from whoever started us. The kernel then discards exit codes.
             if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
                 self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ANNOUNCEMENTS)  # now what waited comes
+            while _early:
+                self._note(_early.pop(0), None)
         return self
 
     @property

@@ -24,7 +24,7 @@ from ..array import Shape
 from ..context import cpu
 from ..cpu.array_module import NUMPY
 from ..cpu.claims import SharedStages
-from ..cpu.gathering import gather_row
+from ..cpu.gathering import gather_row, tell
 from ..cpu.row_scaling import scale_rows
 from ..store import kv
 from ..symbols import sym
@@ -130,7 +130,9 @@ def _call_functions() -> None:
         NUMPY.logaddexp(x, x)
         NUMPY.power(x, x)
     scale_rows(np.ones((2, 3), np.float32), np.ones(2), np.empty((2, 3), np.float32))
-    gathers = gather_row(np.zeros(2, np.int64), 0, np.zeros((1, 1), np.float32))
+    told = np.zeros(2, np.int64)
+    tell(told, 0, np.zeros(1, np.int64))
+    gathers = gather_row(told, 0, np.zeros((1, 1), np.float32))
     table = Table([gathers, *SharedStages([[[]]], 1).rows[0]])
     Counter().watch(0)
     desk = Desk()

@@ -19,6 +19,9 @@ class FusedValue(Value):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> FusedValue:
+        return self._fused(super().__neg__())
+
     def __add__(self, other: Any) -> FusedValue:
         if isinstance(other, Product):
             return other.added_to(self)
@@ -39,9 +42,9 @@ class FusedValue(Value):
 
 
 class Product(FusedValue):
-    """A value times a number, of which there is an instruction only if something else than a sum asks for it."""
+    """A value times a factor, of which there is an instruction only if something else than a sum asks for it."""
 
-    def __init__(self, given: FusedValue, factor: float) -> None:
+    def __init__(self, given: FusedValue, factor: Any) -> None:
         self.build, self._given, self._factor = given.build, given, factor  # `value` is made below
 
     @property

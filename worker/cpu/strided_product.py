@@ -22,7 +22,7 @@ SAME_SET, WAYS = 1024, 8
 TURNED = 1024  # columns of a part of the transposed product
 # Floats of working memory for `product`: the parts, what may be written behind one, a line of zeros, where rows are,
 # and a part of the transposed product.
-ROOM = PART_A + PART_B + 2 * LANES + 2 * (MOST_ROWS + LANES) + TURNED * FEW
+ROOM = PART_A + PART_B + 2 * LANES + 2 * MOST_ROWS + TURNED * FEW
 
 Matrix = tuple[int, int, int]  # an address, and the strides in floats
 
@@ -144,8 +144,8 @@ def even_part(size: int, most: int) -> int:
 
 @kernel
 def list_lanes(depth: int, lanes: int, table: int) -> None:
-    """As `list_rows`, where rows are lanes of packed panels; there are sixteen more, for tiles of any height."""
-    for number in range((lanes + LANES - 1) // LANES * LANES + LANES):
+    """As `list_rows`, where rows are lanes of packed panels."""
+    for number in range((lanes + LANES - 1) // LANES * LANES):
         lane = min(number, lanes - 1)
         write_address(table + 8 * number, lane // LANES * LANES * depth + lane % LANES)
 

@@ -4,7 +4,7 @@ A `Value` stands for one number or for a vector of them, of either precision, an
 instruction of LLVM's. So the same lines make vectors of any width, and what is left over at the end of an array.
 
 Nothing is reassociated or contracted: a sum and a product round where they stand, and a fused multiply-add is one only
-where it says `fma`. With that the bits of a function are the same on every processor.
+where it says `fma` (but see fused_values.py). With that the bits of a function are the same on every processor.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class WinogradKernel(RowKernel):
         total = math.prod(self.tiles.weight_shape(g.filters, g.channels))
         tree = self.tree_over(g.images)
         tiles = self._tile_floats(g, g.channels), self._tile_floats(g, g.filters)
-        levels = tree.levels if len(tree.leaves) > 1 else 0
+        levels = tree.levels if len(tree.leaves) > 1 and asked[1] is not None else 0
         room = rooms(*tiles, total, planes, ROOM, LANES, levels * lane_floats(self.tiles, g.filters, g.channels))
         turned, rows = self._weight_tiles(inputs[1], turned=True) if asked[0] is not None else (None, [])
         given = (inputs[0], out_grads[0], *asked, *slope, self.winner, turned, *room, *g)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Set
 
 import numpy as np
@@ -23,7 +24,8 @@ class GatheredInputs:
         # The same for rows of tables, of every argument that may ever have any: tables are made once.
         shareable = [name for name, array in arguments.items() if name in shared and _is_run(array)]
         self._told = {name: np.zeros(2, np.int64) for name in shareable}
-        self._sources: dict[str, tuple[Array, int]] = {}  # the last ones, and where they are
+        # The last ones, which are not kept alive, and where they are.
+        self._sources: dict[str, tuple[weakref.ref[Array], int]] = {}
 
     def want(self, name: str, source: Array, numbers: Array) -> None:
         """The argument `name` (n, ...) is to hold the rows of `source` (m, ...) with these numbers (n,), int64."""
@@ -31,9 +33,10 @@ class GatheredInputs:
             take(source, numbers, self._arguments[name])
             return
         before, address = self._sources.get(name, (None, 0))
-        if source is not before:  # numpy takes longer to say where an array is than a small network for a layer
+        # numpy takes longer to say where an array is than a small network for a layer.
+        if before is None or before() is not source:
             address = source.ctypes.data
-            self._sources[name] = source, address
+            self._sources[name] = weakref.ref(source), address
         self._wanted[name] = source, numbers
         tell(self._told[name], address, numbers)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from ..array import Arrays, Rows
+from ..array import Arrays, Rows, Shape
 from ..compute_threads import thread_count
 from ..graphs.graph import Graph
 from ..graphs.operation_counts import graph_work
@@ -26,6 +26,11 @@ WORK_OF_ONE = 3e7
 WORK_OF_ONE_COMPILED = 3e6
 
 
+def gains_by_threads(symbol: Graph, shapes: Mapping[str, Shape]) -> bool:
+    """Whether several threads compute the outputs, for inputs of these shapes, sooner than one."""
+    return graph_work(symbol.nodes(), symbol.infer_all(**shapes)) >= WORK_OF_ONE_COMPILED
+
+
 class SliceLayout:
     """The programs of an executor, in the order of their slices, and what connects them.
 
@@ -37,7 +42,6 @@ class SliceLayout:
     ) -> None:
         """`outputs` are those of the whole batch; `slices` and `threads` as of Executor."""
         self._symbol, self._binding, self._outputs = symbol, binding, outputs
-        self._work = graph_work(symbol.nodes(), binding.shapes)
         self.slices = self._usable(list(slices)) if len(slices) > 1 else list(slices)
         self.outline = Outline(symbol, binding.gradients, binding.dtype)
         # A lone slice writes every gradient to its place, so nothing is cut or computed apart; nor is it without
@@ -62,16 +66,13 @@ class SliceLayout:
 
     def _fitting_threads(self, wanted: int | None, compiled: bool = False) -> int:
         """How many threads the network is worth, at most one per slice; results depend on slices alone."""
+        work = graph_work(self._symbol.nodes(), self._binding.shapes)
         least = WORK_OF_ONE_COMPILED if compiled else WORK_OF_ONE
-        return min(self._live, wanted or (1 if self._work < least else thread_count()))
+        return min(self._live, wanted or (1 if work < least else thread_count()))
 
     def _usable(self, slices: list[Rows]) -> list[Rows]:
-        """`slices`, or the whole batch as one where rows cannot be computed apart.
-
-        Or where nobody would gain by it: slices are for gradients, or for threads.
-        """
-        serves = bool(self._binding.gradients) or self._work >= WORK_OF_ONE_COMPILED
-        return slices if serves and self._binding.cuts.separable(slices) else [(0, self._binding.rows())]
+        """`slices`, or the whole batch as one where rows cannot be computed apart."""
+        return slices if self._binding.cuts.separable(slices) else [(0, self._binding.rows())]
 
     def _group(self, cut: bool, threads: int | None) -> list[SliceGroup]:
         """The slices, those of a thread together where kernels can compute several at once."""

@@ -104,7 +104,8 @@ class Found(Enum):
     """What a visit to an operator has found."""
 
     NOTHING, NEWS = auto(), auto()
-    ALL = auto()  # all shapes, none of which another visit would doubt: before, nothing was known of the outputs
+    # All shapes, none of which another visit would doubt: before, each input's was known or not, and no output's.
+    ALL = auto()
 
 
 def _visit(node: Node, shapes: Shapes) -> Found:
@@ -112,7 +113,8 @@ def _visit(node: Node, shapes: Shapes) -> Found:
     assert node.op is not None
     arguments, outputs = node.arguments(), [(node, index) for index in range(len(node.op.outputs()))]
     states = node.inputs[len(arguments) :]
-    inputs, is_first = [shapes[entry] for entry in arguments], all(shapes[entry] is None for entry in outputs)
+    inputs = [shapes[entry] for entry in arguments]
+    is_first = not any(shapes[entry] for entry in outputs) and all(shape is None or known(shape) for shape in inputs)
     try:
         new_inputs, new_outputs = node.op.infer_shape(inputs, [shapes[entry] for entry in outputs])
         new_states = node.op.auxiliary_shapes(new_inputs)

@@ -20,6 +20,7 @@ from ..data.data_iter import DataBatch, DataIter
 from ..devices.placement import Placement
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
+from ..execution.slice_layout import gains_by_threads
 from ..graphs.batch_norm_folding import FoldedLayer, fold_batch_norms
 from ..graphs.graph import Graph
 from ..graphs.old_models import pooling_note
@@ -129,7 +130,9 @@ class Learned:
         shapes = input_shapes(whole, iterator, names, rows)
         symbol, folded = fold_batch_norms(whole, {*self.arguments, *self.states})
         self._check_fit(shapes)
-        parts = [share(rows, i, threads) for i in range(threads)]
+        # Without gradients, slices are for threads alone.
+        count = threads if self.placement.gpus or gains_by_threads(symbol, shapes) else 1
+        parts = [share(rows, i, count) for i in range(count)]
         executor = bind_share(symbol, self.placement, "null", parts, shapes, precision=self.precision)
         return Bound(executor, folded)
 

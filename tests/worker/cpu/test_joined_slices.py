@@ -26,6 +26,7 @@ def convolution(kernel, filters=10, **options):
 
 CHAINS = {
     "winograd of 5x5": ([convolution((5, 5)), TANH, POOLING], (9, 12, 12)),
+    "winograd of 3x3, large planes and several panels": ([convolution((3, 3), 20, pad=(1, 1)), TANH], (18, 24, 25)),
     "winograd of 3x3": ([convolution((3, 3), pad=(1, 1))], (9, 9, 11)),
     "direct": ([convolution((4, 3), stride=(2, 1)), TANH], (3, 11, 12)),
     "direct with pooling": ([convolution((5, 5)), POOLING], (1, 12, 12)),
@@ -105,7 +106,7 @@ def test_the_tree(count):
 
 @pytest.mark.parametrize("size", [*range(1, 50), 4000, 4095, 4097])
 def test_matrices_of_any_size(size):
-    rng, tree = np.random.default_rng(size), SliceTree([2, 3, 2])
+    rng, tree = np.random.default_rng(size), SliceTree([7] if size % 3 == 0 else [2, 3, 2])
     left, right = (rng.normal(size=(7, columns)).astype(np.float32) for columns in (size, 3 + size % 40))
     for one, other in ((left, right), (right, left)):
         made = np.full((one.shape[1], other.shape[1]), np.nan, np.float32)
@@ -113,6 +114,20 @@ def test_matrices_of_any_size(size):
         parts = [(leaf.begin, leaf.end, np.empty_like(made)) for leaf in tree.leaves]
         Table([product_row(one[begin:end].T, other[begin:end], part) for begin, end, part in parts]).run()
         np.testing.assert_array_equal(made, tree_reduce([part for _, _, part in parts], np.add))
+
+
+@pytest.mark.parametrize(
+    "lengths", [[256], [100, 156], [2] * 128, [257], [128, 129]], ids=lambda lengths: str(len(lengths))
+)
+@pytest.mark.parametrize("size", [(130, 300), (300, 130), (9, 70)], ids=str)
+def test_as_many_rows_as_there_is_room_for(size, lengths):
+    rng, tree = np.random.default_rng(8), SliceTree(lengths)
+    left, right = (rng.normal(size=(tree.rows, columns)).astype(np.float32) for columns in size)
+    made = np.full(size, np.nan, np.float32)
+    Table(slice_product_rows(left, right, made, tree)).run()
+    parts = [(leaf.begin, leaf.end, np.empty_like(made)) for leaf in tree.leaves]
+    Table([product_row(left[begin:end].T, right[begin:end], part) for begin, end, part in parts]).run()
+    np.testing.assert_array_equal(made, tree_reduce([part for _, _, part in parts], np.add))
 
 
 def test_more_slices_than_there_is_room_for():

@@ -84,6 +84,14 @@ def test_a_mismatch_names_node_operator_and_argument():
     assert str(caught.value) == "FullyConnected fc1: weight: expected shape (500, 800), got (500, 784)"
 
 
+def test_an_operator_is_asked_again_about_what_it_completed():
+    """18 numbers make three rows of 6, but three rows are not split into 2 x 3."""
+    net = mx.sym.Reshape(mx.sym.Variable("data"), shape=(-4, 2, 3, 3))
+    with pytest.raises(ShapeError):
+        net.infer_shape_partial(data=(0, 6))
+    assert net.infer_shape(data=(6, 3))[1] == [(2, 3, 3)]
+
+
 def test_a_contradiction_between_two_uses_of_one_variable():
     weight = mx.sym.Variable("w")
     first = mx.sym.FullyConnected(mx.sym.Variable("x"), weight, num_hidden=2, no_bias=True, name="first")
