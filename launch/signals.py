@@ -20,8 +20,8 @@ NOTED = (
     signal.SIGUSR2,
     signal.SIGTSTP,
 )
-PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})  # batch systems announce the end with these
-ANNOUNCEMENTS = frozenset({signal.SIGUSR1, signal.SIGUSR2})  # what batch systems can be asked for
+ANNOUNCEMENTS = frozenset({signal.SIGUSR1, signal.SIGUSR2})  # with which batch systems announce the end
+PASSED_ON = ANNOUNCEMENTS | {signal.SIGHUP}
 LAST_RESORT = 15.0  # seconds after a second Ctrl-C when launch ends, whatever it is waiting for
 
 _early: list[int] = []  # what came before a Mailbox was open
@@ -34,7 +34,7 @@ def hold_announcements() -> None:
     """
     for signum in ANNOUNCEMENTS:
         if signal.getsignal(signum) is signal.SIG_DFL:
-            signal.signal(signum, lambda signum, frame: _early.append(signum))
+            signal.signal(signum, lambda number, frame: _early.append(number))
 
 
 class Mailbox:

@@ -103,21 +103,17 @@ def tiles_to_weight(form: Form, tiles: Array, weight: Array, term: tuple[int, in
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 tile_to_taps(form, place, matrix, half.ctypes.data + 4 * wide * i, LANES, LANES)
             tile_to_taps(form, half.ctypes.data, wide, made.ctypes.data, wide, wide)
-            kept, apart = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
+            kept, whole_level = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
             for k in range(level - 1, level - merges - 1, -1):
-                left = line(kept + k * apart, size)
+                left = line(kept + k * whole_level, size)
                 for i in range(size):
                     made[i] += left[i]
             if is_last:
-                target, lanes = (
-                    address(weight) + 4 * (panel * LANES * channels + c) * taps * taps,
-                    filters - panel * LANES,
-                )
-                move_channel(
-                    target, channels * taps * taps, address(made), LANES, min(LANES, lanes), taps * taps, False
-                )
+                lanes, apart = min(LANES, filters - panel * LANES), channels * taps * taps
+                target = address(weight) + 4 * (panel * LANES * apart + c * taps * taps)
+                move_channel(target, apart, address(made), LANES, lanes, taps * taps, False)
             else:
-                line(kept + (level - merges) * apart, size)[:] = made
+                line(kept + (level - merges) * whole_level, size)[:] = made
 
 
 # By the pixels of a tile of the output, and the taps.
