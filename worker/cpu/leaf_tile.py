@@ -21,12 +21,13 @@ _cgutils: Any = cgutils
 def leaf_tile(rows: int, panels: int) -> Any:
     """A tile of `rows` x 16 `panels` numbers of A B, as a function for kernels; `rows` divide sixteen.
 
-    What is made is called with (a, b, apart, depth, room, (level, merges), c, down, shape). All are addresses, and
-    numbers of floats. A is a part of a panel, whose lanes are the tile's rows; panels of B are `apart` floats apart;
-    both have `depth` rows, at least one. Each number is a chain of fused multiply-adds in the order of the inner axis,
-    which begins with zero, to which `merges` numbers are added, those of as many levels below `level`, the highest
-    first. `room` has a tile for each level, line after line. There the sum goes, too, unless `shape`, as (rows,
-    columns), is positive: then so much of it is written to C, whose rows are `down` apart.
+    What is made is called with (a, b, apart, (depth, second), room, (level, merges), c, down, shape). All are
+    addresses, and numbers of floats. A is a part of a panel, whose lanes are the tile's rows; panels of B are `apart`
+    floats apart. Each number is a chain of fused multiply-adds along `depth` rows of both, at least one, which begins
+    with zero. If `second` is not zero, one along as many rows behind those is added. To the sum, `merges` numbers are
+    added, those of as many levels below `level`, the highest first. `room` has a tile for each level, line after line.
+    There the sum goes, too, unless `shape`, as (rows, columns), is positive: then so much of it is written to C, whose
+    rows are `down` apart.
     """
 
     @intrinsic
@@ -36,13 +37,13 @@ def leaf_tile(rows: int, panels: int) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             a, b, apart, depth, room, place, c, down, shape = args
             made = _LeafTile(build, rows, panels)
-            made.multiply(a, b, apart, depth)
+            made.multiply(a, b, apart, *_cgutils.unpack_tuple(build, depth))
             made.merge(room, *_cgutils.unpack_tuple(build, place))
             made.write(c, down, *_cgutils.unpack_tuple(build, shape))
             return cg.get_dummy_value()
 
         number, pair = types.int64, _types.UniTuple(types.int64, 2)
-        return types.void(number, number, number, number, number, pair, number, number, pair), codegen
+        return types.void(number, number, number, pair, number, pair, number, number, pair), codegen
 
     return tile
 
@@ -55,14 +56,24 @@ class _LeafTile:
         # Panel and place in it, of each vector of a row.
         self.vectors = [(panel, lane) for panel in range(panels) for lane in range(0, LANES, vectors.WIDTH)]
         self.fma = intrinsic_of(build, "fma", vectors.VECTOR, 3)
-        self.sums: list[Any] = [ir.Constant(vectors.VECTOR, [0.0] * vectors.WIDTH)] * (rows * len(self.vectors))
+        self.zeros: list[Any] = [ir.Constant(vectors.VECTOR, [0.0] * vectors.WIDTH)] * (rows * len(self.vectors))
 
-    def multiply(self, a: Any, b: Any, apart: Any, depth: Any) -> None:
+    def multiply(self, a: Any, b: Any, apart: Any, depth: Any, second: Any) -> None:
         build = self.build
         a, b = self._pointer(a), self._pointer(b)
         starts = [build.gep(b, [build.add(build.mul(apart, INT(panel)), INT(lane))]) for panel, lane in self.vectors]
+        self.sums, before = self._chains(a, starts, depth), build.block
+        with build.if_then(build.icmp_signed(">", second, INT(0))):
+            behind = [build.mul(depth, INT(LANES))]
+            others = self._chains(build.gep(a, behind), [build.gep(start, behind) for start in starts], second)
+            both, within = [build.fadd(*pair) for pair in zip(self.sums, others, strict=True)], build.block
+        self._meet(before, both, within)
+
+    def _chains(self, a: Any, starts: list[Any], depth: Any) -> list[Any]:
+        """The product of so many rows."""
+        build = self.build
         loop = CountedLoop(build, depth)
-        loop.begin(self.sums)
+        loop.begin(self.zeros)
         step = build.mul(loop.index, INT(LANES))
         factors = [load(build, build.gep(start, [step])) for start in starts]
         lane = build.gep(a, [step])
@@ -72,12 +83,20 @@ class _LeafTile:
             sums = loop.carried[len(factors) * i : len(factors) * (i + 1)]
             made += [build.call(self.fma, [number, *pair]) for pair in zip(factors, sums, strict=True)]
         loop.end(made)
-        self.sums = loop.carried_out
+        return loop.carried_out
+
+    def _meet(self, before: Any, others: list[Any], within: Any) -> None:
+        """Behind a branch, the sums are those from the block `before`, or others from the block `within`."""
+        met = [self.build.phi(vectors.VECTOR) for _ in self.sums]
+        for phi, one, other in zip(met, self.sums, others, strict=True):
+            phi.add_incoming(one, before)
+            phi.add_incoming(other, within)
+        self.sums = met
 
     def merge(self, room: Any, level: Any, merges: Any) -> None:
         """Add what lies below, and remember where the sum would lie."""
         build, before = self.build, self.build.block
-        tile = vectors.WIDTH * len(self.sums)
+        tile = vectors.WIDTH * len(self.zeros)
         self.place = build.gep(self._pointer(room), [build.mul(build.sub(level, merges), INT(tile))])
         with build.if_then(build.icmp_signed(">", merges, INT(0))):
             loop = CountedLoop(build, merges)
@@ -87,11 +106,7 @@ class _LeafTile:
             others = [load(build, place) for place in places]
             loop.end([build.fadd(*pair) for pair in zip(others, loop.carried, strict=True)])
             within = build.block
-        merged = [build.phi(vectors.VECTOR) for _ in self.sums]
-        for phi, one, other in zip(merged, self.sums, loop.carried_out, strict=True):
-            phi.add_incoming(one, before)
-            phi.add_incoming(other, within)
-        self.sums = merged
+        self._meet(before, loop.carried_out, within)
 
     def write(self, c: Any, down: Any, used: Any, wide: Any) -> None:
         build, width = self.build, len(self.vectors)

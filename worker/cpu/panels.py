@@ -122,6 +122,14 @@ def copy_line(source: int, target: int, count: int) -> None:
 
 
 @kernel
+def add_line(source: int, target: int, count: int) -> None:
+    """Add so many numbers to those at another address."""
+    given, total = line(source, count), line(target, count)
+    for i in range(count):
+        total[i] += given[i]
+
+
+@kernel
 def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
     """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
 

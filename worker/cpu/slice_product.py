@@ -1,6 +1,11 @@
-"""The gradient of a matrix from slices of the batch: the product of each, added up while its tile is in the cache."""
+"""The gradient of a matrix from slices of the batch: the product of each, added up while its tile is in the cache.
+
+Two slices that are added to each other need no cache: the tiles of both are in registers.
+"""
 
 from __future__ import annotations
+
+import numpy as np
 
 from ...common.call_table import Room, Row
 from ...common.compiled_calls import integer
@@ -11,10 +16,10 @@ from .leaf_tile import leaf_tile
 from .matmul import product_row
 from .panels import pack, whole
 from .plane_lanes import LANES
-from .slice_tree import SliceTree
+from .slice_tree import Pair, SliceTree
 from .strided_product import MOST_ROWS, PART_A, PART_B, even_part
 from .tile_product import DEPTH
-from .tree_sums import leaf_at, rows_over
+from .tree_sums import rows_over
 from .vectors import WIDTH
 
 # As many sums as keep the processor busy while few of them are to be added up. Rows divide a panel's.
@@ -30,7 +35,8 @@ def slice_product_rows(left: Array, right: Array, out: Array, tree: SliceTree) -
     """Rows that write out (M, K), the sum over slices of left (n, M) transposed @ right (n, K)."""
     if tree.rows > DEPTH or tree.levels > LEVELS:
         return rows_over(tree, out, lambda begin, end, made: [product_row(left[begin:end].T, right[begin:end], made)])
-    return [Row(_slice_product, (left, right, out, *out.shape, tree.rows, *tree.arguments(), Room(ROOM)))]
+    pairs = np.array(tree.pairs(), np.int64)
+    return [Row(_slice_product, (left, right, out, *out.shape, tree.rows, pairs, len(pairs), Room(ROOM)))]
 
 
 @kernel
@@ -62,7 +68,14 @@ def _part(at: int, left: int, right: int, tiles: int, shape: tuple[int, int], ou
             target = out + 4 * (row * columns + column)
             fetch_target(target + 4 * WIDE, columns, min(ROWS, used), min(WIDE, wide - WIDE))
             for number in range(count):
-                begin, end, level, merges = leaf_at(integer(at, 6), number)
-                place, skipped = (level, merges), 4 * LANES * begin
+                begin, middle, end, level, merges = _pair_at(integer(at, 6), number)
+                depths, place, skipped = (middle - begin, end - middle), (level, merges), 4 * LANES * begin
                 written = (used, wide if number == count - 1 else 0)
-                _tile(a + skipped, b + skipped, LANES * depth, end - begin, tiles, place, target, columns, written)
+                _tile(a + skipped, b + skipped, LANES * depth, depths, tiles, place, target, columns, written)
+
+
+@kernel
+def _pair_at(pairs: int, number: int) -> Pair:
+    """One of the pairs at an address."""
+    at = pairs + 40 * number
+    return Pair(integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3), integer(at, 4))

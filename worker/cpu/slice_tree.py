@@ -24,6 +24,19 @@ class Leaf(NamedTuple):
     merges: int
 
 
+class Pair(NamedTuple):
+    """Two slices whose sum is the first to be made of either, rows [begin, middle) and [middle, end); or one alone.
+
+    Of one alone, `middle` is its end. What they come to goes to `level`, which is then added downwards so many times.
+    """
+
+    begin: int
+    middle: int
+    end: int
+    level: int
+    merges: int
+
+
 class SliceTree:
     """The leaves in order; bits are those of `common.slices.tree_reduce`."""
 
@@ -37,6 +50,17 @@ class SliceTree:
     def times(self, rows: int) -> SliceTree:
         """The tree where each row of the batch is so many rows of a matrix."""
         return SliceTree([rows * length for length in self.lengths])
+
+    def pairs(self) -> list[Pair]:
+        """The leaves in order, those together that can be added up at once."""
+        pairs: list[Pair] = []
+        for leaf in self.leaves:
+            before = pairs[-1] if pairs else None
+            if leaf.merges and before and before.merges == 0 and before.middle == before.end:
+                pairs[-1] = Pair(before.begin, before.end, leaf.end, before.level, leaf.merges - 1)
+            else:
+                pairs.append(Pair(leaf.begin, leaf.end, leaf.end, leaf.level, leaf.merges))
+        return pairs
 
     def arguments(self, *totals: Array | None) -> tuple[Array | int | None, ...]:
         """For rows of tables: the leaves and their count, then room for the levels above 0 of each total."""

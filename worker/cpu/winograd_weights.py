@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...common.call_table import Row
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
 from .direct_weights import move_channel
 from .fetching import fetch_rows, fetch_target
-from .panels import address
+from .panels import add_line, address
 from .plane_lanes import LANES, padded
 from .winograd_tiles import FORMS, Form, Tiles, weight_matrices
 from .winograd_transforms import taps_to_tile, tile_to_taps
@@ -102,18 +102,20 @@ def tiles_to_weight(form: Form, tiles: Array, weight: Array, term: tuple[int, in
             for i in range(side):
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 tile_to_taps(form, place, matrix, half.ctypes.data + 4 * wide * i, LANES, LANES)
-            tile_to_taps(form, half.ctypes.data, wide, made.ctypes.data, wide, wide)
-            kept, whole_level = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
-            for k in range(level - 1, level - merges - 1, -1):
-                left = line(kept + k * whole_level, size)
-                for i in range(size):
-                    made[i] += left[i]
+            kept, apart = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
+            stays = merges == 0 and not is_last
+            target = kept + level * apart if stays else address(made)
+            tile_to_taps(form, half.ctypes.data, wide, target, wide, wide)
+            if stays:
+                continue
+            for k in range(level - 1, level - merges - is_last, -1):
+                add_line(kept + k * apart, target, size)
             if is_last:
-                lanes, apart = min(LANES, filters - panel * LANES), channels * taps * taps
-                target = address(weight) + 4 * (panel * LANES * apart + c * taps * taps)
-                move_channel(target, apart, address(made), LANES, lanes, taps * taps, False)
+                lanes, plane = min(LANES, filters - panel * LANES), taps * taps
+                place = address(weight) + 4 * plane * (panel * LANES * channels + c)
+                move_channel(place, channels * plane, target, LANES, lanes, plane, False)
             else:
-                line(kept + (level - merges) * whole_level, size)[:] = made
+                add_line(target, kept + (level - merges) * apart, size)
 
 
 # By the pixels of a tile of the output, and the taps.

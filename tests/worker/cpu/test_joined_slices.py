@@ -104,6 +104,19 @@ def test_the_tree(count):
     assert tree.levels == 1 + max(leaf.level for leaf in tree.leaves)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 11, 300])
+def test_pairs_of_the_tree(count):
+    tree, levels, begun = SliceTree([2] * count), {}, 0
+    for pair in tree.pairs():
+        assert pair.begin == begun
+        terms, begun = [str(row // 2) for row in (pair.begin, pair.middle) if row < pair.end], pair.end
+        levels[pair.level] = terms[0] if len(terms) == 1 else f"({terms[0]}+{terms[1]})"
+        for level in range(pair.level, pair.level - pair.merges, -1):
+            levels[level - 1] = f"({levels[level - 1]}+{levels.pop(level)})"
+    assert levels == {0: tree_reduce([*map(str, range(count))], lambda left, right: f"({left}+{right})")}
+    assert len(tree.pairs()) <= -(-3 * count // 4)
+
+
 @pytest.mark.parametrize("size", [*range(1, 50), 4000, 4095, 4097])
 def test_matrices_of_any_size(size):
     rng, tree = np.random.default_rng(size), SliceTree([7] if size % 3 == 0 else [2, 3, 2])
