@@ -11,7 +11,7 @@ from ...common.errors import DataError, ParameterError
 from .. import random
 from ..array import Array, Shape
 from .data_iter import DataBatch, DataIter
-from .taken_batch import TakenBatch, gathered
+from .taken_batch import TakenBatch
 from .user_arrays import Source, check_batch_size, check_seed, common_length, named_arrays
 
 LAST_BATCH = ("pad", "discard", "roll_over")
@@ -128,7 +128,7 @@ class NDArrayIter(DataIter):
         take = self._slice(rows) if not self.shuffle else None
         if take is not None:
             return DataBatch([array[take] for array in data], [array[take] for array in label], pad, rows)
-        return TakenBatch(data, gathered(label, rows), pad, rows)
+        return TakenBatch(data, label, pad, rows)
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
         """The whole data set: data and label arrays (examples, ...) in a batch's order, to gather batches from."""

@@ -10,21 +10,26 @@ from .data_iter import DataBatch
 
 
 class TakenBatch(DataBatch):
-    """The rows `index` (batch_size,) of `sources`, one for each data array.
+    """The rows `index` (batch_size,) of arrays, `data_sources` and `label_sources`.
 
-    They may be gathered straight to where they are needed. `data` are copies, made when first asked for: until then the
-    sources must not change.
+    They may be gathered straight to where they are needed. `data` and `label` are copies, made when first asked for:
+    until then the sources must not change.
     """
 
     index: Array
 
-    def __init__(self, sources: Sequence[Array], label: list[Array], pad: int, index: Array) -> None:
-        self.sources, self.label, self.pad, self.index = sources, label, pad, index
+    def __init__(self, data_sources: Sequence[Array], label_sources: Sequence[Array], pad: int, index: Array) -> None:
+        self.data_sources, self.label_sources, self.pad, self.index = data_sources, label_sources, pad, index
 
     @cached_property
     def data(self) -> list[Array]:  # type: ignore[override]
         """The data arrays (batch_size, ...), in memory of their own."""
-        return gathered(self.sources, self.index)
+        return gathered(self.data_sources, self.index)
+
+    @cached_property
+    def label(self) -> list[Array]:  # type: ignore[override]
+        """The label arrays (batch_size, ...), likewise."""
+        return gathered(self.label_sources, self.index)
 
 
 def gathered(arrays: Sequence[Array], rows: Array) -> list[Array]:

@@ -57,7 +57,7 @@ class Executor(BaseExecutor):
         self.slices, self.threads, self._walks = layout.slices, layout.threads, layout.walks
         self._programs, self._rows, self._meeting = layout.programs, layout.rows, layout.meeting
         self._sums, self._parameters, self._outline = layout.sums, layout.parameters, layout.outline
-        self._gathered = GatheredInputs(self.arg_dict, binding.cuts.batched() if self.threads > 1 else set())
+        self._gathered = GatheredInputs(self.arg_dict, self._gathered_by_rows())
         programs = layout.dealt(self._programs)
         self._slice_threads = SliceThreads(programs, self._meeting)
         self._tables = StepTables(programs, layout.dealt(self._rows), self._gathered, self._sums)
@@ -172,6 +172,7 @@ class Executor(BaseExecutor):
         if self._walks_tables():
             step = self._tables.step
             self._parameters.make(arranged.forward, arranged.backward)
+            self._gathered.begin()
             try:
                 step.run()
             finally:
@@ -185,8 +186,14 @@ class Executor(BaseExecutor):
             self._tables.end.run()
 
     def gather(self, name: str, source: Array, numbers: Array) -> None:
-        """In a step, each of several threads copies the rows of its slices."""
+        """In a step, each thread copies the rows of its slices."""
         self._gathered.want(name, source, numbers)
+
+    def _gathered_by_rows(self) -> set[str]:
+        """The inputs that steps gather, if they are wanted: where the batch is cut, those that are cut with it."""
+        if not self._walks or len(self.slices) == 1:
+            return set()
+        return self._binding.cuts.batched() - {label for _, _, label in self._binding.counting}  # which are read before
 
     def finish_by(self, rows: FinalRows) -> None:
         """Let tables of calls run these when a gradient is final; before the first step."""

@@ -38,6 +38,7 @@ class StepExecutor(ABC):
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
+        self.counts = bool(binding.counting)  # whether `count_over` tells it anything
         self._example_axes: list[ExampleAxis | None] | None = None
 
     def __repr__(self) -> str:

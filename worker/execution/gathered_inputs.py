@@ -18,32 +18,42 @@ class GatheredInputs:
     """
 
     def __init__(self, arguments: Mapping[str, Array], shared: Set[str]) -> None:
-        """`shared` are those of which each of several threads computes rows of its own; others are copied at once."""
+        """`shared` are those of which each thread computes rows of its own; others are copied at once."""
         self._arguments = arguments
         self._wanted: dict[str, tuple[Array, Array]] = {}  # an array and the numbers of its rows, by argument
         # The same for rows of tables, of every argument that may ever have any: tables are made once.
         shareable = [name for name, array in arguments.items() if name in shared and _is_run(array)]
         self._told = {name: np.zeros(2, np.int64) for name in shareable}
+        self._telling: set[str] = set()  # of which arguments they have been told something
         # The last ones, which are not kept alive, and where they are.
         self._sources: dict[str, tuple[weakref.ref[Array], int]] = {}
 
     def want(self, name: str, source: Array, numbers: Array) -> None:
         """The argument `name` (n, ...) is to hold the rows of `source` (m, ...) with these numbers (n,), int64."""
-        if name not in self._told or not (_is_run(source) and numbers.flags.c_contiguous):
+        before, address = self._sources.get(name, (None, 0))
+        is_known = before is not None and before() is source
+        if not numbers.flags.c_contiguous or not (is_known or (name in self._told and _is_run(source))):
             take(source, numbers, self._arguments[name])
             return
-        before, address = self._sources.get(name, (None, 0))
-        # numpy takes longer to say where an array is than a small network for a layer.
-        if before is None or before() is not source:
+        if not is_known:
+            # numpy takes longer to say where an array is than a small network for a layer.
             address = source.ctypes.data
             self._sources[name] = weakref.ref(source), address
         self._wanted[name] = source, numbers
         tell(self._told[name], address, numbers)
+        self._telling.add(name)
 
     def rows(self, part: Rows) -> list[Row]:
         """What copies rows [first, last) of those arguments, for whoever computes these."""
         first, last = part
         return [gather_row(told, first, self._arguments[name][first:last]) for name, told in self._told.items()]
+
+    def begin(self) -> None:
+        """Rows of tables run next."""
+        if self._telling != self._wanted.keys():
+            for name in self._telling - self._wanted.keys():
+                self._told[name].fill(0)
+            self._telling &= self._wanted.keys()
 
     def copy(self) -> None:
         """Copy all rows now."""
@@ -54,8 +64,6 @@ class GatheredInputs:
     def forget(self) -> None:
         """All rows have been copied, or nobody wants them any more."""
         self._wanted.clear()
-        for told in self._told.values():
-            told.fill(0)
 
 
 def _is_run(array: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,13 +99,12 @@ def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tupl
     # without.
     (first, last), targets = rows, executor.arg_dict
     if isinstance(batch, TakenBatch):
-        for name, source in zip(names.data, batch.sources, strict=False):
+        numbers = batch.index[first:last]
+        for name, source in _named(names, batch.data_sources, batch.label_sources):
             if name in targets:
-                _gather(executor, name, source, batch.index[first:last])
-        given = whole_labels(names, batch)
-    else:
-        given = by_name(names, batch)
-    for name, array in given.items():
+                _gather(executor, name, source, numbers)
+        return
+    for name, array in _named(names, batch.data, batch.label):
         if name in targets:
             _copy(name, array[first:last], targets[name])
 
@@ -145,14 +144,17 @@ def channels_hint(shapes: Mapping[str, Shape]) -> str | None:
 
 def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
     """The batch's data and labels (batch, ...) by argument name."""
+    return dict(_named(names, batch.data, batch.label))
+
+
+def _named(names: InputNames, data: Sequence[Array], label: Sequence[Array]) -> Iterable[tuple[str, Array]]:
     # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
-    return dict(zip((*names.data, *names.label), (*batch.data, *batch.label), strict=False))
+    return zip((*names.data, *names.label), (*data, *label), strict=False)
 
 
 def chosen(names: InputNames, batch: DataBatch, wanted: Set[str]) -> dict[str, Array]:
     """At least those of them that are wanted. Data are gathered for that only if they are."""
-    labels = whole_labels(names, batch)
-    return labels if wanted <= labels.keys() else by_name(names, batch)
+    return whole_labels(names, batch) if wanted <= {*names.label} else by_name(names, batch)
 
 
 def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
