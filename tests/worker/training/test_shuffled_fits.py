@@ -28,9 +28,7 @@ HEADS = {
 
 def fit(head, x, y, label, metric, shuffle, slices, seen=None):
     iterator = mx.io.NDArrayIter(x, y, 10, shuffle=shuffle, seed=4, label_name=label)
-    model = mx.FeedForward(
-        head, num_epoch=1, slices=slices, learning_rate=0.1, momentum=0.9, initializer=mx.init.One()
-    )
+    model = mx.FeedForward(head, num_epoch=1, slices=slices, learning_rate=0.1, momentum=0.9, initializer=mx.init.One())
     model.fit(iterator, eval_metric=metric, verbose=False)
     return model
 
