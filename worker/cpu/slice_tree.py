@@ -55,11 +55,12 @@ class SliceTree:
         """The leaves in order, those together that can be added up at once."""
         pairs: list[Pair] = []
         for leaf in self.leaves:
-            before = pairs[-1] if pairs else None
-            if leaf.merges and before and before.merges == 0 and before.middle == before.end:
-                pairs[-1] = Pair(before.begin, before.end, leaf.end, before.level, leaf.merges - 1)
+            if leaf.merges:
+                # The left part of a tree is never the longer one: what it is added to first is the leaf before alone.
+                left = pairs.pop()
+                pairs.append(Pair(left.begin, left.end, leaf.end, left.level, leaf.merges - 1))
             else:
-                pairs.append(Pair(leaf.begin, leaf.end, leaf.end, leaf.level, leaf.merges))
+                pairs.append(Pair(leaf.begin, leaf.end, leaf.end, leaf.level, 0))
         return pairs
 
     def arguments(self, *totals: Array | None) -> tuple[Array | int | None, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...common.call_table import Row
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from ..array import Array
+from .panels import add_line
 from .slice_tree import Leaf, SliceTree
 
 
@@ -39,11 +40,8 @@ def level_place(total: int, room: int, size: int, level: int) -> int:
 @kernel
 def merge(total: int, room: int, size: int, level: int, merges: int) -> None:
     """Add what is at `level` to the level below, that to the one below it, and so on, so many times."""
-    for k in range(merges):
-        left = line(level_place(total, room, size, level - k - 1), size)
-        right = line(level_place(total, room, size, level - k), size)
-        for i in range(size):
-            left[i] += right[i]
+    for k in range(level, level - merges, -1):
+        add_line(level_place(total, room, size, k), level_place(total, room, size, k - 1), size)
 
 
 @kernel

@@ -89,7 +89,7 @@ def tiles_to_weight(form: Form, tiles: Array, weight: Array, term: tuple[int, in
     It is a term in a sum over slices, (room, level, merges, is_last), as slice_tree.py has them. All but the last are
     left in the room, sixteen filters side by side, at the level to which they are added.
     """
-    filters, channels = weight.shape[:2]
+    channels = weight.shape[1]
     taps, side, given = form[1], len(form), tiles.ctypes.data
     room, level, merges, is_last = term
     _, panels, rows, _ = tiles.shape
@@ -103,19 +103,26 @@ def tiles_to_weight(form: Form, tiles: Array, weight: Array, term: tuple[int, in
                 place = given + 4 * (side * i * matrix + (panel * rows + c) * LANES)
                 tile_to_taps(form, place, matrix, half.ctypes.data + 4 * wide * i, LANES, LANES)
             kept, apart = room + 4 * size * (panel * channels + c), 4 * size * panels * channels
-            stays = merges == 0 and not is_last
+            stays, into = merges == 0 and not is_last, level - merges
             target = kept + level * apart if stays else address(made)
             tile_to_taps(form, half.ctypes.data, wide, target, wide, wide)
-            if stays:
-                continue
-            for k in range(level - 1, level - merges - is_last, -1):
+            for k in range(level - 1, into, -1):
                 add_line(kept + k * apart, target, size)
             if is_last:
-                lanes, plane = min(LANES, filters - panel * LANES), taps * taps
-                place = address(weight) + 4 * plane * (panel * LANES * channels + c)
-                move_channel(place, channels * plane, target, LANES, lanes, plane, False)
-            else:
-                add_line(target, kept + (level - merges) * apart, size)
+                if merges:
+                    add_line(kept, target, size)
+                _write(weight, panel, c, target)
+            elif merges:
+                add_line(target, kept + into * apart, size)
+
+
+@kernel
+def _write(weight: Array, panel: int, channel: int, taps: int) -> None:
+    """Move the taps of one channel, sixteen filters side by side at an address, to weight (F, C, R, R)."""
+    filters, channels, down, across = weight.shape
+    lanes, plane = min(LANES, filters - panel * LANES), down * across
+    target = address(weight) + 4 * plane * (panel * LANES * channels + channel)
+    move_channel(target, channels * plane, taps, LANES, lanes, plane, False)
 
 
 # By the pixels of a tile of the output, and the taps.

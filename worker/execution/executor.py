@@ -175,6 +175,9 @@ class Executor(BaseExecutor):
             self._gathered.begin()
             try:
                 step.run()
+            except BaseException:
+                self._gathered.give_up()
+                raise
             finally:
                 self._gathered.forget()
             return

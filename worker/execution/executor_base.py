@@ -29,6 +29,7 @@ class StepExecutor(ABC):
 
     `arg_dict`, `grad_dict` and `aux_dict` hold the arrays by name, each of its argument's or state's shape, and
     `outputs` those of the heads; `rows` is the number of examples, `slices` the parts in which it computes them.
+    `counts_labels` is whether `count_over` tells it anything.
     """
 
     def __init__(self, symbol: Graph, binding: Binding, outputs: list[Array]) -> None:
@@ -38,7 +39,7 @@ class StepExecutor(ABC):
         self.grad_dict: dict[str, Array | None] = {name: binding.gradients.get(name) for name in self.arg_dict}
         self.rows = binding.rows()
         self.slices: list[Rows] = [(0, self.rows)]
-        self.counts = bool(binding.counting)  # whether `count_over` tells it anything
+        self.counts_labels = bool(binding.counting)
         self._example_axes: list[ExampleAxis | None] | None = None
 
     def __repr__(self) -> str:

@@ -33,6 +33,7 @@ class GatheredInputs:
         before, address = self._sources.get(name, (None, 0))
         is_known = before is not None and before() is source
         if not numbers.flags.c_contiguous or not (is_known or (name in self._told and _is_run(source))):
+            self._wanted.pop(name, None)
             take(source, numbers, self._arguments[name])
             return
         if not is_known:
@@ -51,9 +52,7 @@ class GatheredInputs:
     def begin(self) -> None:
         """Rows of tables run next."""
         if self._telling != self._wanted.keys():
-            for name in self._telling - self._wanted.keys():
-                self._told[name].fill(0)
-            self._telling &= self._wanted.keys()
+            self._silence(self._telling - self._wanted.keys())
 
     def copy(self) -> None:
         """Copy all rows now."""
@@ -64,6 +63,15 @@ class GatheredInputs:
     def forget(self) -> None:
         """All rows have been copied, or nobody wants them any more."""
         self._wanted.clear()
+
+    def give_up(self) -> None:
+        """The step has failed. Threads that still walk its tables copy no more, as the arrays may be gone."""
+        self._silence({*self._telling})
+
+    def _silence(self, names: Set[str]) -> None:
+        for name in names:
+            self._told[name].fill(0)
+        self._telling -= names
 
 
 def _is_run(array: Array) -> bool:

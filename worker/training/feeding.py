@@ -78,22 +78,32 @@ def input_shapes(symbol: Graph, iterator: DataIter, names: InputNames, rows: int
     Those of all other labels do: the iterator may have them as (rows, 1) where the network takes (rows,). Raises
     ShapeError if the network does not take such data.
     """
-    data = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.data, iterator.provide_data, strict=True)}
-    labels = {name: (rows, *shape[1:]) for name, (_, shape) in zip(names.label, iterator.provide_label, strict=True)}
+    data = _of_rows(names.data, iterator.provide_data, rows)
     try:
         inferred, _, _ = symbol.infer_shape_partial(**data)
     except ShapeError as error:
         error.remedy = channels_hint(data) or error.remedy
         raise
     found = dict(zip(symbol.list_arguments(), inferred or (), strict=True))
+    labels = _of_rows(names.label, iterator.provide_label, rows)
     return data | {name: shape for name, shape in labels.items() if name in found and not known(found[name])}
 
 
-def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
-    """Copy the worker's rows [first, last) of a global batch into its executor's arguments.
+def shapes_for(iterator: DataIter, names: InputNames, rows: int) -> dict[str, Shape]:
+    """The shapes of an iterator's data and labels for `rows` examples, by argument."""
+    found = _of_rows(names.data, iterator.provide_data, rows)
+    return found | _of_rows(names.label, iterator.provide_label, rows)
 
-    Each array becomes of its argument's shape: labels as (n, 1) fit arguments of (n,) and the other way round. Raises
-    ShapeError if the sizes differ.
+
+def _of_rows(names: Sequence[str], described: Sequence[tuple[str, Shape]], rows: int) -> dict[str, Shape]:
+    return {name: (rows, *shape[1:]) for name, (_, shape) in zip(names, described, strict=True)}
+
+
+def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
+    """Have the worker's rows [first, last) of a global batch in its executor's arguments in the next pass.
+
+    Those of a TakenBatch need not be there before. Each array becomes of its argument's shape: labels as (n, 1) fit
+    arguments of (n,) and the other way round. Raises ShapeError if the sizes differ.
     """
     # Not in it are ids of an Embedding whose rows are looked up (sparse_embeddings.py), or labels that predictions do
     # without.

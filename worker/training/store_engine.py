@@ -14,14 +14,14 @@ import numpy as np
 from ..array import Array, Rows
 from ..data.contract import batches
 from ..data.data_iter import DataBatch
-from ..data.taken_batch import TakenBatch
 from ..execution.bound_arrays import Places
 from ..execution.choose_executor import bind_share
 from ..execution.executor_base import StepExecutor
 from ..store import kv
 from .capture import Capture, Copies
+from .compared import Compared
 from .engine import Engine, FitSetup
-from .feeding import chosen, feed, input_shapes, whole_labels
+from .feeding import feed, input_shapes, whole_labels
 from .gradient_exchange import Exchange
 from .held_exchange import HeldExchange
 from .metrics.batch_metric import BatchMetric
@@ -65,8 +65,8 @@ class HostEngine(Engine):
         self._copies = Copies(self.store, self._weights, self._states, self._learned)
         self._exchange = self._make_exchange(slices, self._copies.before)
         self._step_number = 0  # pushes in this fit; the model's own count goes on from earlier fits
-        self._reads_arguments = self._finds_in_arguments()
         self._batch_metric = BatchMetric(setup.measured, setup.pairing, self._shares, self._sums)
+        self._compared = Compared(setup, self.executor, is_kept=not self._batch_metric.is_compiled)
         self._shared_states = SharedStates(self._states, self._shares, self._sums)
 
     def _make_exchange(self, slices: Sequence[Rows], before: Callable[[str], None]) -> Exchange:
@@ -219,30 +219,9 @@ class HostEngine(Engine):
         """
         # Before the first wait, so that they travel while the servers are still updating.
         self._shared_states.average()
-        self._batch_metric.begin(self._compared(batch), self.executor.outputs if self.executor else [])
+        self._batch_metric.begin(self._compared.of(batch), self.executor.outputs if self.executor else [])
         self.store.wait()
         self._batch_metric.end()
-
-    def _compared(self, batch: DataBatch) -> Mapping[str, Array]:
-        """This worker's rows of what outputs are compared with, as the iterator has them."""
-        if self._reads_arguments and self.executor is not None and isinstance(batch, TakenBatch):
-            return self.executor.arg_dict
-        low, high = self._shares.rows
-        given = chosen(self._setup.names, batch, self._setup.pairing.compared)
-        return {name: array[low:high] for name, array in given.items()}
-
-    def _finds_in_arguments(self) -> bool:
-        """Whether arguments hold what outputs are compared with in the iterator's shapes, and nobody keeps that."""
-        iterator, names, rows = self._setup.iterator, self._setup.names, self._shares.local_rows
-        if self.executor is None or not all(leaf.sums for leaf in self._setup.measured.leaves()):
-            return False
-        provided = zip((*names.data, *names.label), (*iterator.provide_data, *iterator.provide_label), strict=False)
-        shapes = {name: (rows, *shape[1:]) for name, (_, shape) in provided}
-        found = self.executor.arg_dict
-        return all(
-            name in found and found[name].shape == shapes[name] and found[name].dtype == np.float32
-            for name in self._setup.pairing.compared
-        )
 
     def _announce_zeros(self) -> None:
         """Announce gradients of zero: the servers wait for every worker, with rows or without."""
@@ -256,7 +235,7 @@ class HostEngine(Engine):
         names = self._setup.names
         self._look_up(executor, batch)
         feed(executor, names, batch, self._shares.rows)
-        if executor.counts:
+        if executor.counts_labels:
             # Losses that divide by the number of labels need the whole batch's, of which the executor has a share.
             executor.count_over(whole_labels(names, batch))
         executor.forward_backward(self._exchange.announce, self._shares.position(self._model.num_update))

@@ -26,8 +26,8 @@ def bound(**shapes):
     return SimpleNamespace(arg_dict=arrays, gather=lambda name, source, rows: take(source, rows, arrays[name]))
 
 
-def is_gathered(batch):
-    return "data" in vars(batch)
+def is_gathered(batch, kind="data"):
+    return kind in vars(batch)
 
 
 def test_those_of_a_fit_are_the_users_batches():
@@ -88,7 +88,7 @@ def test_a_subclass_is_held_to_what_it_says():
 def test_rows_go_straight_to_the_argument():
     executor, batch = bound(data=(2, 3, 2), softmax_label=(2,)), next(batches(shuffled()))
     feed(executor, NAMES, batch, (1, 3))
-    assert not is_gathered(batch)
+    assert not is_gathered(batch) and not is_gathered(batch, "label")
     np.testing.assert_array_equal(executor.arg_dict["data"], X[batch.index[1:3]])
     np.testing.assert_array_equal(executor.arg_dict["softmax_label"], Y[batch.index[1:3]])
 

@@ -1,4 +1,4 @@
-"""Inputs that are rows of a data set: steps copy them themselves where several threads compute, with the same bits."""
+"""Inputs that are rows of a data set: steps copy them themselves where the batch is cut, with the same bits."""
 
 import numpy as np
 import pytest
@@ -94,6 +94,29 @@ def test_an_error_leaves_nothing_for_the_step_after_it(monkeypatch):
     assert not executor.arg_dict["data"].any()
 
 
+def test_after_a_failed_step_no_thread_copies_any_more(monkeypatch):
+    """Ctrl-C does not wait for ever for threads that still walk the step's tables."""
+    executor, source = bound(monkeypatch, 2), SOURCE.copy()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(executor._tables.step, "run", interrupted)
+    executor.gather("data", source, numbers(0))
+    with pytest.raises(KeyboardInterrupt):
+        executor.forward_backward()
+    assert not any(told.any() for told in executor._gathered._told.values())
+
+
+def test_the_last_wish_counts():
+    target = np.zeros((11, 3, 7), np.float32)
+    inputs = GatheredInputs({"data": target}, {"data"})
+    inputs.want("data", SOURCE, numbers(0))
+    inputs.want("data", SOURCE, numbers(1)[::-1])
+    inputs.copy()
+    np.testing.assert_array_equal(target, SOURCE[numbers(1)[::-1]])
+
+
 def test_rows_that_only_a_later_step_has(monkeypatch):
     executor, other = bound(monkeypatch, 2), bound(monkeypatch, 1)
     executor.arg_dict["data"][...] = other.arg_dict["data"][...] = SOURCE[numbers(0)]
@@ -113,9 +136,13 @@ def test_a_fit_whose_last_batch_begins_anew(monkeypatch):
     net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
     for threads in (1, 2):
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
-        model = mx.FeedForward(net, num_epoch=2, slices=2, batch_size=10, learning_rate=0.1, initializer=mx.init.One())
-        weights.append(model.fit(x, y, shuffle=False, verbose=False).arg_params["fc_weight"])
-    np.testing.assert_array_equal(*weights)
+        for rows in (np.arange(35), np.r_[0:35, 0:5]):  # the second data set needs no filling up
+            model = mx.FeedForward(
+                net, num_epoch=2, slices=2, batch_size=10, learning_rate=0.1, initializer=mx.init.One()
+            )
+            weights.append(model.fit(x[rows], y[rows], shuffle=False, verbose=False).arg_params["fc_weight"])
+    for other in weights[1:]:
+        np.testing.assert_array_equal(weights[0], other)
 
 
 @pytest.mark.parametrize(

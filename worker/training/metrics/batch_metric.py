@@ -35,6 +35,11 @@ class BatchMetric:
         self._sums: dict[str, tuple[Array, Array]] = {}  # what this worker adds, and the sum over workers
         self._step = 0
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled functions count batches, so that nobody keeps what `begin` is given."""
+        return bool(self._compiled)
+
     def begin(self, inputs: Mapping[str, Array], outputs: Arrays) -> None:
         """Begin to count a global batch, given this worker's rows of the outputs and of the inputs, by name, at least
         those that outputs are compared with.
