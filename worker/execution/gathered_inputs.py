@@ -65,8 +65,8 @@ class GatheredInputs:
         self._wanted.clear()
 
     def give_up(self) -> None:
-        """The step has failed. Threads that still walk its tables copy no more, as the arrays may be gone."""
-        self._silence({*self._telling})
+        """The step has failed. Threads that come to it later copy nothing, as the arrays may be gone by then."""
+        self._silence(self._telling.copy())
 
     def _silence(self, names: Set[str]) -> None:
         for name in names:

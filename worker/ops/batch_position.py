@@ -21,5 +21,5 @@ class BatchPosition(NamedTuple):
 
     def behind(self, rows: int) -> BatchPosition:
         """The same batch without its first `rows` rows: where the next slice or device begins."""
-        # Not by `_replace`, which takes as long as a small network's layer.
+        # All fields, as `_replace` takes as long as a small network's layer.
         return BatchPosition(self.seed, self.fit, self.number, self.first_row + rows, self.global_rows)

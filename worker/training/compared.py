@@ -15,7 +15,7 @@ from .feeding import chosen, shapes_for
 
 
 class Compared:
-    """This worker's rows of it, in the shapes that the iterator yields."""
+    """This worker's rows of those labels or data, in the shapes that the iterator yields."""
 
     def __init__(self, setup: FitSetup, executor: StepExecutor | None, is_kept: bool) -> None:
         """`is_kept`: whether anybody may still want a batch's arrays after the step."""

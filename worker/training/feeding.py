@@ -100,7 +100,7 @@ def _of_rows(names: Sequence[str], described: Sequence[tuple[str, Shape]], rows:
 
 
 def feed(executor: StepExecutor, names: InputNames, batch: DataBatch, rows: tuple[int, int]) -> None:
-    """Have the worker's rows [first, last) of a global batch in its executor's arguments in the next pass.
+    """Let the executor's arguments hold the worker's rows [first, last) of a global batch in the next pass.
 
     Those of a TakenBatch need not be there before. Each array becomes of its argument's shape: labels as (n, 1) fit
     arguments of (n,) and the other way round. Raises ShapeError if the sizes differ.
