@@ -67,7 +67,7 @@ class _LeafTile:
             behind = [build.mul(depth, INT(LANES))]
             others = self._chains(build.gep(a, behind), [build.gep(start, behind) for start in starts], second)
             both, within = [build.fadd(*pair) for pair in zip(self.sums, others, strict=True)], build.block
-        self._meet(before, both, within)
+        self._join(before, both, within)
 
     def _chains(self, a: Any, starts: list[Any], depth: Any) -> list[Any]:
         """The product of so many rows."""
@@ -85,8 +85,8 @@ class _LeafTile:
         loop.end(made)
         return loop.carried_out
 
-    def _meet(self, before: Any, others: list[Any], within: Any) -> None:
-        """Behind a branch, the sums are those from the block `before`, or others from the block `within`."""
+    def _join(self, before: Any, others: list[Any], within: Any) -> None:
+        """Where a branch ends, the sums are those from the block `before`, or others from the block `within`."""
         met = [self.build.phi(vectors.VECTOR) for _ in self.sums]
         for phi, one, other in zip(met, self.sums, others, strict=True):
             phi.add_incoming(one, before)
@@ -106,7 +106,7 @@ class _LeafTile:
             others = [load(build, place) for place in places]
             loop.end([build.fadd(*pair) for pair in zip(others, loop.carried, strict=True)])
             within = build.block
-        self._meet(before, loop.carried_out, within)
+        self._join(before, loop.carried_out, within)
 
     def write(self, c: Any, down: Any, used: Any, wide: Any) -> None:
         build, width = self.build, len(self.vectors)

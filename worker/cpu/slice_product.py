@@ -1,6 +1,6 @@
 """The gradient of a matrix from slices of the batch: the product of each, added up while its tile is in the cache.
 
-Two slices that are added to each other are so in registers, not through the room for levels.
+Two slices that are added to each other meet in registers, not in the room for levels.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class GatheredInputs:
 
     def give_up(self) -> None:
         """The step has failed. Threads that come to it later copy nothing, as the arrays may be gone by then."""
-        self._silence(self._telling.copy())
+        self._silence(self._telling)
 
     def _silence(self, names: Set[str]) -> None:
         for name in names:

@@ -152,19 +152,18 @@ def channels_hint(shapes: Mapping[str, Shape]) -> str | None:
     return None
 
 
-def by_name(names: InputNames, batch: DataBatch) -> dict[str, Array]:
-    """The batch's data and labels (batch, ...) by argument name."""
-    return dict(_named(names, batch.data, batch.label))
-
-
 def _named(names: InputNames, data: Sequence[Array], label: Sequence[Array]) -> Iterable[tuple[str, Array]]:
+    """Data and labels with the names of their arguments."""
     # Predictions come without labels, and there may be fewer names than arrays: hence strict=False.
     return zip((*names.data, *names.label), (*data, *label), strict=False)
 
 
 def chosen(names: InputNames, batch: DataBatch, wanted: Set[str]) -> dict[str, Array]:
-    """At least those of them that are wanted. Data are gathered for that only if they are."""
-    return whole_labels(names, batch) if wanted <= {*names.label} else by_name(names, batch)
+    """The batch's data and labels (batch, ...) by argument name, at least those that are wanted.
+
+    Data are gathered for that only if they are.
+    """
+    return whole_labels(names, batch) if wanted <= {*names.label} else dict(_named(names, batch.data, batch.label))
 
 
 def whole_labels(names: InputNames, batch: DataBatch) -> dict[str, Array]:
