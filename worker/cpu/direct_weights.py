@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ...common.jit import kernel
 from .convolution_geometry import Geometry, taps
-from .panels import read, transpose, transpose_lines, write
+from .line_transposes import transpose_lines
+from .panels import read, transpose, write
 from .plane_lanes import LANES
 
 

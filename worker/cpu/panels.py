@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from ...common.compiled_calls import integer, line, outlined
 from ...common.jit import kernel
 from ..array import Array
 from .fetching import fetch_rows, fetch_target
+from .line_moves import copy_lines
+from .line_transposes import transpose_lines, transpose_wide
 from .plane_lanes import LANES
 from .values import FLOAT, INT
-from .vectors import lines
+from .vectors import WIDTH, lines
 
-_FOUR = ir.VectorType(FLOAT, 4)
 ROWS_AT_ONCE = 8
 BLOCK = 32  # rows and columns; a line of the cache
 LARGE = 1 << 14  # numbers, which the first-level cache cannot hold
@@ -58,47 +59,10 @@ def _writing(kind: Any, given: Any) -> Any:
     return intrinsic(write)
 
 
-def _transpose_lines(context: Any, source: Any, apart: Any, target: Any, out: Any, count: Any) -> Any:
-    """Four lines of `count` floats, a multiple of 4, `apart` floats from line to line -> `count` lines of four floats.
-
-    Those lie `out` floats apart, at `target`.
-    """
-
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        source, apart, target, out, count = args
-        with cgutils.for_range_slice(build, INT(0), count, INT(4), INT) as (index, _):
-            start = build.gep(build.inttoptr(source, FLOAT.as_pointer()), [index])
-            end = build.gep(build.inttoptr(target, FLOAT.as_pointer()), [build.mul(index, out)])
-            rows = []
-            for i in range(4):
-                place = build.gep(start, [build.mul(apart, INT(i))])
-                rows.append(build.load(build.bitcast(place, _FOUR.as_pointer()), align=4))
-            for i, column in enumerate(_transposed(build, rows)):
-                place = build.gep(end, [build.mul(out, INT(i))])
-                build.store(column, build.bitcast(place, _FOUR.as_pointer()), align=4)
-        return cg.get_dummy_value()
-
-    return types.void(*[types.int64] * 5), codegen
-
-
-def _transposed(build: ir.IRBuilder, rows: list[Any]) -> list[Any]:
-    """Four vectors of four numbers, transposed: numbers of two rows alternate first, then pairs of such numbers."""
-
-    def mixed(left: Any, right: Any, order: list[int]) -> Any:
-        return build.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), 4), order))
-
-    columns = []
-    for alternate in ([0, 4, 1, 5], [2, 6, 3, 7]):
-        upper, lower = mixed(rows[0], rows[1], alternate), mixed(rows[2], rows[3], alternate)
-        columns += [mixed(upper, lower, [0, 1, 4, 5]), mixed(upper, lower, [2, 3, 6, 7])]
-    return columns
-
-
 _copy = lines(_same)
 # What intrinsics are called with, in kernels, is not what their functions take.
 read, read_address = _reading(FLOAT, types.float32), _reading(INT, types.int64)
 write, write_address = _writing(FLOAT, types.float32), _writing(INT, types.int64)
-transpose_lines: Any = intrinsic(_transpose_lines)
 
 
 @kernel
@@ -130,6 +94,12 @@ def add_line(source: int, target: int, count: int) -> None:
 
 
 @kernel
+def clear_line(target: int, count: int) -> None:
+    """Write so many zeros to an address."""
+    line(target, count)[:] = 0
+
+
+@kernel
 def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: int) -> None:
     """Write a matrix as panels; `strides` are those from place to place of the inner axis and from lane to lane.
 
@@ -142,15 +112,25 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
         _pack_lines(source, along, depth, packed, target)
     for first in range(packed, lanes, LANES):
         taken, panel, used = source + 4 * first * across, target + 4 * first * depth, min(LANES, lanes - first)
-        whole, far = 0, 0  # lanes, and their places, that are moved as vectors
-        if along == 1:
-            whole, far = used - used % 4, depth - depth % 4
-            for lane in range(0, whole, 4):
-                transpose_lines(taken + 4 * lane * across, across, panel + 4 * lane, LANES, far)
-        for k in range(depth):
-            for lane in range(whole if k < far else 0, LANES):
-                number = read(taken + 4 * (k * along + lane * across)) if lane < used else 0.0
-                write(panel + 4 * (LANES * k + lane), number)
+        if used < LANES:
+            clear_line(panel, LANES * depth)
+        if across == 1:
+            copy_lines(taken, along, panel, LANES, depth, used)
+        else:
+            _pack_lanes(taken, strides, depth, used, panel)
+
+
+@kernel
+def _pack_lanes(source: int, strides: tuple[int, int], depth: int, lanes: int, panel: int) -> None:
+    """As `pack`, the lanes of one panel that exist."""
+    along, across = strides
+    even, far = 0, 0  # lanes, and their places, that are moved as vectors
+    if along == 1:
+        even, far = lanes - lanes % 4, depth - depth % 4
+        _transpose_lines(source, across, panel, LANES, (even, far))
+    for lane in range(lanes):
+        for k in range(far if lane < even else 0, depth):
+            write(panel + 4 * (LANES * k + lane), read(source + 4 * (k * along + lane * across)))
 
 
 @kernel
@@ -167,6 +147,16 @@ def _pack_lines(source: int, along: int, depth: int, lanes: int, target: int) ->
 
 
 @kernel
+def _transpose_lines(source: int, apart: int, target: int, out: int, shape: tuple[int, int]) -> None:
+    """Transpose lines, as many of them together as a vector holds; `shape` are multiples of four."""
+    wide = shape[0] - shape[0] % WIDTH
+    for row in range(0, wide, WIDTH):
+        transpose_wide(source + 4 * row * apart, apart, target + 4 * row, out, shape[1])
+    for row in range(wide, shape[0], 4):
+        transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, shape[1])
+
+
+@kernel
 def _transpose(at: int) -> int:
     """Write the transpose (columns, rows) of a matrix (rows, columns).
 
@@ -175,34 +165,32 @@ def _transpose(at: int) -> int:
     source, apart, target, out = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     rows, columns = integer(at, 4), integer(at, 5)
     # Blocks of four by four numbers, the last of which overlap the ones before.
-    whole, far = rows - rows % 4, columns - columns % 4
+    even, far = rows - rows % 4, columns - columns % 4
     # By larger blocks, so that each line of the cache is written as a whole before the next one takes its place.
     is_large = rows * columns >= LARGE
-    for top in range(0, whole, BLOCK):
+    for top in range(0, even, BLOCK):
         for left in range(0, far, BLOCK):
             if is_large:  # the next block, whose lines lie too far apart for a processor to foresee them
                 down, right = (top, left + BLOCK) if left + BLOCK < columns else (top + BLOCK, 0)
                 height, width = min(BLOCK, rows - down), min(BLOCK, columns - right)
                 fetch_rows(source + 4 * (down * apart + right), apart, height, width)
                 fetch_target(target + 4 * (right * out + down), out, width, height)
-            for row in range(top, min(top + BLOCK, whole), 4):
-                corner, place = source + 4 * (row * apart + left), target + 4 * (left * out + row)
-                transpose_lines(corner, apart, place, out, min(BLOCK, far - left))
+            corner, place = source + 4 * (top * apart + left), target + 4 * (left * out + top)
+            _transpose_lines(corner, apart, place, out, (min(BLOCK, even - top), min(BLOCK, far - left)))
     if rows < 4 or columns < 4:
         for row in range(rows):
             for column in range(columns):
                 write(target + 4 * (column * out + row), read(source + 4 * (row * apart + column)))
         return 0
+    lowest, rightmost = rows - 4, columns - 4
     if far < columns:
-        for row in range(0, whole, 4):
-            corner, place = source + 4 * (row * apart + columns - 4), target + 4 * ((columns - 4) * out + row)
-            transpose_lines(corner, apart, place, out, 4)
-    if whole < rows:
-        row = rows - 4
-        transpose_lines(source + 4 * row * apart, apart, target + 4 * row, out, far)
+        _transpose_lines(source + 4 * rightmost, apart, target + 4 * rightmost * out, out, (even, 4))
+    if even < rows:
+        transpose_lines(source + 4 * lowest * apart, apart, target + 4 * lowest, out, far)
         if far < columns:
-            corner, place = source + 4 * (row * apart + columns - 4), target + 4 * ((columns - 4) * out + row)
-            transpose_lines(corner, apart, place, out, 4)
+            transpose_lines(
+                source + 4 * (lowest * apart + rightmost), apart, target + 4 * (rightmost * out + lowest), out, 4
+            )
     return 0
 
 

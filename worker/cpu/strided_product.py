@@ -16,6 +16,7 @@ from .tile_product import DEPTH, LOWEST, Left, list_rows, multiply
 
 PART_A, PART_B = 128 * DEPTH, 256 * DEPTH  # floats; together they fit the second-level cache
 MOST_ROWS = 4096  # of a part of A, where the inner axis is short
+IN_PLACE = 4 * LANES  # rows, for which B is not worth packing where its rows are runs of memory
 FEW = 2 * LANES  # rows, for which B is not worth packing, and columns, for which rows of A are not worth copying
 # Numbers so many floats apart share a set of the first-level cache, which holds so many lines of them at the least.
 SAME_SET, WAYS = 1024, 8
@@ -44,9 +45,9 @@ def _product(at: int) -> int:
     rows, columns, least = integer(at, 12), integer(at, 13), np.float32(real(at, 15))
     shape = (rows, columns, integer(at, 14))
     # With few rows, packing B would take as long as multiplying. Where the columns of B are runs of memory, its
-    # transpose needs no packing: C^T = B^T A^T.
+    # transpose needs no packing: C^T = B^T A^T. But there rows are lanes, of which few should be missing.
     is_run = b[1] == 1 and columns >= 4 * FEW
-    if is_run and (4 < rows <= LANES or FEW - LANES // 2 < rows <= FEW):
+    if is_run and rows <= FEW and -rows % LANES < LANES // 4:
         _turned(a, b, s, c, shape, least, room)
     else:
         _parts(a, b, s, c, shape, least, room)
@@ -99,7 +100,7 @@ def _parts(
             inner = min(deep, depth - k)
             part = b[0] + 4 * (k * b[1] + column * b[2])
             right, strides = panels, (whole(LANES), LANES * inner)
-            if rows <= LANES and b[2] == 1 and columns % LANES == 0:
+            if rows <= IN_PLACE and b[2] == 1 and columns % LANES == 0 and b[1] % SAME_SET != 0:
                 right, strides = part, (b[1], whole(LANES))
             else:
                 pack(part, (b[1], b[2]), inner, across, panels)

@@ -57,11 +57,12 @@ def test_products_of_any_number_of_rows(rows):
     np.testing.assert_allclose(np.concatenate(out, axis=1), 2 * expected, rtol=1e-5, atol=1e-5)
 
 
-# The last two are cut into parts: by the inner axis and by columns, by the inner axis and by rows. Those of 7, 16 and
-# 30 rows are computed by way of their transposes.
+# The last two are cut into parts: by the inner axis and by columns, by the inner axis and by rows. With `right` turned,
+# those of 13, 16 and 30 rows are computed by way of their transposes; without, B of 64 columns is read where it lies,
+# and one of 1024 columns is not.
 SHAPES = [
-    (1, 1, 1), (7, 150, 300), (16, 1100, 20), (30, 2100, 40), (3, 5, 7), (6, 16, 4), (17, 33, 19), (20, 10, 300),
-    (5, 700, 257), (700, 18, 530),
+    (1, 1, 1), (7, 150, 300), (13, 150, 300), (16, 1100, 20), (30, 2100, 40), (40, 64, 300), (20, 1024, 9), (3, 5, 7),
+    (6, 16, 4), (17, 33, 19), (20, 10, 300), (5, 700, 257), (700, 18, 530),
 ]  # fmt: skip
 
 
