@@ -23,6 +23,8 @@ class BatchNormKernel:
     was another one, or there was none, backward computes them from its own inputs, as the plain operator always does.
     """
 
+    writes_over_head = True  # data's gradient may take the place of the output's, see `mapped_runs`
+
     def __init__(self, op: BatchNorm, channels: int, has_relu: bool = False, part: int = 0, parts: int = 1) -> None:
         self.op, self.channels, self.has_relu = op, channels, has_relu
         self.first, self.last = share(channels, part, parts)

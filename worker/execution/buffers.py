@@ -97,6 +97,13 @@ class GradientBuffers:
         form = self._formats.get(entry, C_ORDER)
         return form.view(self.backend.empty((form.size(shape),), self._dtype), shape), array
 
+    def hand_over(self, read: Entry, written: Entry) -> None:
+        """`written` gets the memory of a gradient of equal size that is read for the last time when it is written; not
+        if either has a fixed place, or `written` has been placed.
+        """
+        if read in self._live and written not in self._fixed and written not in self._live:
+            self._live[written] = self._live.pop(read)
+
     def release(self, entry: Entry) -> None:
         """The node that computes the entry has read its gradient, and nobody reads it any more: its memory is free."""
         memory = self._live.pop(entry, None)

@@ -82,6 +82,11 @@ class Call:
         """Whether rows of the passes are compiled functions, which take addresses of arrays."""
         return isinstance(self.kernel, RowKernel) and self.kernel.takes(self.inputs)
 
+    @property
+    def writes_over_head(self) -> bool:
+        """Whether backward may write the gradient of its first input where that of its first output is."""
+        return bool(getattr(self.kernel, "writes_over_head", False))
+
     def rows_of_forward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
         """What `run_forward` does, unless the output is an alias, as rows of a table of calls."""
         if self.is_alias:
@@ -159,6 +164,8 @@ class Call:
             buffers.zeros((self.node, index), array.shape) if entry is None else buffers.array(entry, array.shape)
             for index, (entry, array) in enumerate(zip(planned.reads, self.outputs, strict=True))
         ]
+        if self.writes_over_head and planned.reads[0] is not None and planned.writes[0] is not None:
+            buffers.hand_over(planned.reads[0], planned.writes[0][0])
         for write, array in zip(planned.writes, self.inputs, strict=True):
             target, total = buffers.target(write, array.shape)
             self.in_grads.append(target)

@@ -44,8 +44,8 @@ class Meeting:
         self._outline, self._shapes, self._couplers = outline, shapes, couplers
         self.numbers = [i for i, group in enumerate(outline.groups) if group[0] in couplers]
         self.values = self._lay_out_values(variables)
-        self.gradients = self._lay_out_gradients()
         self._calls = {i: self._call(outline.groups[i]) for i in self.numbers}
+        self.gradients = self._lay_out_gradients()
         self._lay_out_backward(gradients)
         self._parts = {i: parts_of(call.kernel, threads) for i, call in self._calls.items()}
 
@@ -120,7 +120,12 @@ class Meeting:
         # not have belonged to another gradient of the same backward.
         for entry in self._outline.heads:
             place(entry)
-        for group in reversed(self._outline.groups):
+        for number, group in reversed(list(enumerate(self._outline.groups))):
+            if number in self._calls and self._calls[number].writes_over_head:
+                head, first = _outputs(group)[0], group[0].inputs[0]
+                place(head)
+                if first[0].op is not None and first not in found:
+                    buffers.hand_over(head, first)
             for entry in group[0].inputs:
                 place(entry)
             for entry in _outputs(group):

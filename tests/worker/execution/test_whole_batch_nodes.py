@@ -209,9 +209,9 @@ def stacked():
     return mx.sym.FullyConnected(net, num_hidden=2, name="fc4"), *found
 
 
-def gradients_for_random_heads(symbol, slices):
+def gradients_for_random_heads(symbol, slices, dtype=np.float64):
     requests = {name: "null" if name == "data" else "write" for name in symbol.list_arguments()}
-    types = dict.fromkeys(symbol.list_arguments(), np.float64)
+    types = dict.fromkeys(symbol.list_arguments(), dtype)
     executor = symbol.simple_bind(data=(6, 5), slices=slices, grad_req=requests, type_dict=types)
     assert len(executor.slices) == slices
     rng = np.random.default_rng(3)
@@ -230,6 +230,27 @@ def test_heads_that_are_also_read_inside_the_graph(order):
     for slices in (2, 3):
         for name, array in gradients_for_random_heads(symbol, slices).items():
             np.testing.assert_allclose(array, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    for slices in (1, 2, 3):
+        for name, array in gradients_for_random_heads(symbol, slices, np.float32).items():
+            np.testing.assert_allclose(array, expected[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def shared_gradients(symbol, slices):
+    """The BatchNorms whose data's gradient takes the place of the output's."""
+    executor = bound(slices, symbol=symbol)
+    meeting, programs = executor._meeting, executor._programs
+    calls = meeting._calls.values() if meeting else programs[0].calls
+    batch_norms = [call for call in calls if call is not None and call.operators.startswith("BatchNorm")]
+    return [call.node.name for call in batch_norms if np.shares_memory(call.in_grads[0], call.out_grads[0])]
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_a_gradient_takes_the_place_of_the_one_that_it_is_made_of(slices):
+    flat = mx.sym.Flatten(normalised(convolved(mx.sym.Variable("data"), 4, "conv"), "bn"))
+    symbol = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(flat, num_hidden=3, name="fc"), name="softmax")
+    assert shared_gradients(symbol, slices) == ["bn"]
+    # Not where it is added to one that is there already: `bn1` and `bn2` read what the next sum has read.
+    assert shared_gradients(residual(mx.sym.relu), slices) == ["bn3"]
 
 
 def blocked():
