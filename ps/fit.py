@@ -121,7 +121,7 @@ class Range(Entry):
     def _apply(self, optimizer: Optimizer, step: Step) -> None:
         def update(low: int, high: int) -> None:
             states = {name: state[low:high] for name, state in self.states.items()}
-            here = replace(step, lo=step.lo + low)
+            here = replace(step, lo=step.lo + low) if low else step
             optimizer.apply(self.slots, self.weight[low:high], states, here, self.column + low)
 
         if optimizer.whole:

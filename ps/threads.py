@@ -23,6 +23,9 @@ def in_slices(size: int, work: Callable[[int, int], None]) -> None:
     caller may then do with the arrays what it likes.
     """
     count = max(1, min(available(), size // WORTH_A_THREAD))
+    if count == 1:
+        work(0, size)
+        return
     others = [_pool().submit(work, *share(size, index, count)) for index in range(1, count)]
     try:
         work(*share(size, 0, count))

@@ -91,6 +91,7 @@ class KeyTable:
     def __init__(self) -> None:
         self._infos: dict[str, KeyInfo] = {}
         self._type: type | None = None
+        self._asked: dict[Key, KeyInfo] = {}  # by the keys that have been looked up
 
     def __len__(self) -> int:
         return len(self._infos)
@@ -114,10 +115,12 @@ class KeyTable:
         return info
 
     def __getitem__(self, key: Key) -> KeyInfo:
+        if type(key) is self._type and key in self._asked:  # True is 1 as well
+            return self._asked[key]
         name = self._name(key)
         if name not in self._infos:
             raise ParameterError(f"key {key!r} has not been initialised", remedy="Call init with its first value")
-        return self._infos[name]
+        return self._asked.setdefault(key, self._infos[name])
 
     def __iter__(self) -> Iterator[KeyInfo]:
         """In the order in which they were initialised."""

@@ -91,14 +91,15 @@ class KVStore(Keepable, StoreKind):
         if out is None:
             out = [self._new(one) for one in key] if isinstance(key, list | tuple) else self._new(key)
         fetched, leg = [], self._leg()
-        for name, item in pairs(key, out):
-            info, targets = self.keys[name], several(item)
-            found = self.value(name)
-            if found is None:
-                found = landing_place(info, targets[0])  # the first target itself, if it can be: no copy then
-            self._pull(info, found, "weight", priority, leg)  # where the value lies already, it only waits for the push
-            fetched.append((info, found, targets))
-        self._wait_for(leg)  # once for all keys, so that they travel together
+        with self.together():
+            for name, item in pairs(key, out):
+                info, targets = self.keys[name], several(item)
+                found = self.value(name)
+                if found is None:
+                    found = landing_place(info, targets[0])  # the first target itself, if it can be: no copy then
+                self._pull(info, found, "weight", priority, leg)  # where the value lies, it only waits for the push
+                fetched.append((info, found, targets))
+        self._wait_for(leg)
         for info, found, targets in fetched:
             for target in targets:
                 deliver(info, found, target)
@@ -116,9 +117,10 @@ class KVStore(Keepable, StoreKind):
         pushed rows: the others see no weight decay and keep their momentum. Raises ParameterError if the key is not
         row-sparse or an id is not a row of it, DataError if a value is NaN or infinite.
         """
-        for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
-            info = self.keys[name]
-            self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, self._rate(info), priority)
+        with self.together():
+            for (name, rows), (_, ids) in zip(pairs(key, value), pairs(key, row_ids), strict=True):
+                info = self.keys[name]
+                self._push_rows(info, row_gradient(info, ids, rows), info.n + 1, self._rate(info), priority)
 
     def row_sparse_pull(self, key: Any, out: Any, row_ids: Any, priority: int = 0) -> None:
         """out[i] = row row_ids[i] of the key's value; of a row-sparse key only these rows travel, each once.
@@ -126,13 +128,14 @@ class KVStore(Keepable, StoreKind):
         Raises ParameterError if an id is not a row of the key.
         """
         fetched, leg = [], self._leg()
-        for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
-            info = self.keys[name]
-            # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
-            ids, places = np.unique(rows_of(info, given), return_inverse=True)
-            rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
-            self._pull_rows(info, ids, rows, priority, leg)
-            fetched.append((some_rows(info, places.size), rows, places, target))
+        with self.together():
+            for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
+                info = self.keys[name]
+                # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
+                ids, places = np.unique(rows_of(info, given), return_inverse=True)
+                rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
+                self._pull_rows(info, ids, rows, priority, leg)
+                fetched.append((some_rows(info, places.size), rows, places, target))
         self._wait_for(leg)
         for picked, rows, places, target in fetched:
             deliver(picked, rows[places.reshape(-1)], target)
@@ -274,8 +277,9 @@ class KVStore(Keepable, StoreKind):
     def states(self, keys: Sequence[Any]) -> list[dict[str, Array]]:
         """The optimizer's states of keys after this worker's last push, by name: new arrays of each key's shape."""
         found = [{name: self._new(key) for name in self._state_names()} for key in keys]
-        # All are asked for before the first is waited for, so that they travel together.
-        for wait in [self.begin_parts(key, arrays) for key, arrays in zip(keys, found, strict=True)]:
+        with self.together():
+            waits = [self.begin_parts(key, arrays) for key, arrays in zip(keys, found, strict=True)]
+        for wait in waits:
             wait()
         return found
 

@@ -308,6 +308,11 @@ LISTS = """
     print(kv.keys["b"].n, kv.keys["c"].n, float(out[1][0]))
     kv.push("c", ones[2])
     kv.pull(keys, out=out)
+    handed, submit = [], kv._transport.submit
+    kv._transport.submit = lambda requests: (handed.append(len(requests)), submit(requests))
+    kv.push(["a", "c"], [ones[0], ones[2]])
+    kv.pull(["a", "c"], out=[out[0], out[2]])
+    print(handed)
     kv.close()
 """
 
@@ -317,7 +322,7 @@ def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(ne
     job = new_job(2, 2, ipc=ipc).start(LISTS)
     job.succeed()
     for rank in range(2):
-        assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n"
+        assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n[2, 2]\n"
 
 
 @pytest.mark.long
