@@ -19,9 +19,9 @@ _KIND = ir.FunctionType(ir.VoidType(), [_BYTE, _FLAG, _FLAG, _FLAG])
 
 
 def prefetch(build: ir.IRBuilder, address: Any, to_write: bool = False) -> None:
-    """Fetch the line of memory around `address`, if there is memory: to read it once, or to write it."""
+    """Fetch the line of memory around `address` to the nearest cache, if there is memory: to read or to write it."""
     made = _cgutils.get_or_insert_function(build.module, _KIND, "llvm.prefetch.p0i8")
-    how = (1, 3) if to_write else (0, 3)  # for how long, from 0 to 3
+    how = (int(to_write), 3)  # for how long, from 0 to 3
     build.call(made, [build.bitcast(address, _BYTE), *map(_FLAG, how), _FLAG(1)])
 
 

@@ -164,7 +164,7 @@ def _transpose(at: int) -> int:
     """
     source, apart, target, out = integer(at, 0), integer(at, 1), integer(at, 2), integer(at, 3)
     rows, columns = integer(at, 4), integer(at, 5)
-    # Blocks of four by four numbers, the last of which overlap the ones before.
+    # Four numbers of some lines at a time; the last four lines and numbers overlap the ones before.
     even, far = rows - rows % 4, columns - columns % 4
     # By larger blocks, so that each line of the cache is written as a whole before the next one takes its place.
     is_large = rows * columns >= LARGE

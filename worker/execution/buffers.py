@@ -49,7 +49,7 @@ class ValueBuffers:
 
 
 class GradientBuffers:
-    """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run.
+    """Arrays for gradients, given out in the order of backward: used again as soon as their reader has run, or by it.
 
     Memory is used again for gradients of equal size only. Meeting relies on this (see whole_batch_nodes.py).
     """

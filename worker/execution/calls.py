@@ -172,7 +172,7 @@ class Call:
             if target is not None and total is not None:
                 self.sums.append((total, target))
         self.finished = planned.finished
-        # Only after the gradients of the inputs have their places: else one could get the memory that is being read.
+        # Only after the gradients of the inputs have their places: another one could get the memory that is being read.
         for entry in planned.reads:
             if entry is not None:
                 buffers.release(entry)

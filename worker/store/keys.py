@@ -115,12 +115,15 @@ class KeyTable:
         return info
 
     def __getitem__(self, key: Key) -> KeyInfo:
-        if type(key) is self._type and key in self._asked:  # True is 1 as well
+        exactly = type(key) is self._type  # not True, which equals 1, or a member of an Enum
+        if exactly and key in self._asked:
             return self._asked[key]
         name = self._name(key)
         if name not in self._infos:
             raise ParameterError(f"key {key!r} has not been initialised", remedy="Call init with its first value")
-        return self._asked.setdefault(key, self._infos[name])
+        if exactly:
+            self._asked[key] = self._infos[name]
+        return self._infos[name]
 
     def __iter__(self) -> Iterator[KeyInfo]:
         """In the order in which they were initialised."""

@@ -97,7 +97,7 @@ class KVStore(Keepable, StoreKind):
                 found = self.value(name)
                 if found is None:
                     found = landing_place(info, targets[0])  # the first target itself, if it can be: no copy then
-                self._pull(info, found, "weight", priority, leg)  # where the value lies, it only waits for the push
+                self._pull(info, found, "weight", priority, leg)  # a value in reach only waits for its push
                 fetched.append((info, found, targets))
         self._wait_for(leg)
         for info, found, targets in fetched:
@@ -128,14 +128,14 @@ class KVStore(Keepable, StoreKind):
         Raises ParameterError if an id is not a row of the key.
         """
         fetched, leg = [], self._leg()
-        with self.together():
-            for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
-                info = self.keys[name]
-                # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
-                ids, places = np.unique(rows_of(info, given), return_inverse=True)
-                rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
-                self._pull_rows(info, ids, rows, priority, leg)
-                fetched.append((some_rows(info, places.size), rows, places, target))
+        for (name, target), (_, given) in zip(pairs(key, out), pairs(key, row_ids), strict=True):
+            info = self.keys[name]
+            # Each row is fetched once, in the order in which ranges hold them, and dealt out afterwards.
+            ids, places = np.unique(rows_of(info, given), return_inverse=True)
+            rows = np.empty((ids.size, *info.shape[1:]), info.dtype)
+            # Not together with others: of a key that is not row-sparse, this waits for the value.
+            self._pull_rows(info, ids, rows, priority, leg)
+            fetched.append((some_rows(info, places.size), rows, places, target))
         self._wait_for(leg)
         for picked, rows, places, target in fetched:
             deliver(picked, rows[places.reshape(-1)], target)

@@ -313,6 +313,10 @@ LISTS = """
     kv.push(["a", "c"], [ones[0], ones[2]])
     kv.pull(["a", "c"], out=[out[0], out[2]])
     print(handed)
+    wait = kv._wait_for
+    kv._wait_for = lambda leg: (print(kv._held), wait(leg))  # what others push must not be held meanwhile
+    kv.row_sparse_pull("a", out[0][:2], [0, 2])  # a key that is not row-sparse: its whole value
+    print(float(out[0][1]))
     kv.close()
 """
 
@@ -322,7 +326,7 @@ def test_lists_travel_together_and_an_error_in_one_leaves_what_came_before_it(ne
     job = new_job(2, 2, ipc=ipc).start(LISTS)
     job.succeed()
     for rank in range(2):
-        assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n[2, 2]\n"
+        assert job.out(f"worker{rank}") == "2.0\n[2.0, 2.0, 2.0]\nTrue\n2 1 2.0\n[2, 2]\nNone\nNone\n2.0\n"
 
 
 @pytest.mark.long

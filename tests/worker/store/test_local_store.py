@@ -5,6 +5,7 @@ import pytest
 
 import pushgrad as mx
 from pushgrad.common.errors import DataError, JobError, ParameterError, ShapeError
+from pushgrad.worker.store.keys import KeyTable
 
 
 @pytest.fixture
@@ -226,3 +227,22 @@ def test_a_local_store_knows_where_it_is(kv):
 )
 def test_mxnet_s_other_names_for_local_stores(name, kind):
     assert mx.kv.create(name).type == kind
+
+
+def test_keys_that_equal_a_known_one_are_others():
+    class Name(str):
+        __slots__ = ()
+
+        def __str__(self):  # as of a member of an Enum
+            return f"Name.{self:s}"
+
+    keys, zeros, name = KeyTable(), np.zeros(2, np.float32), Name("w")
+    first, second = keys.new("w", zeros), keys.new(name, zeros)
+    for _ in range(2):  # the second time, they have been looked up
+        assert keys[name] is second
+        assert keys["w"] is first
+    numbers = KeyTable()
+    one = numbers.new(1, zeros)
+    assert numbers[1] is one
+    with pytest.raises(ParameterError, match="an int or a str"):
+        numbers[True]
