@@ -9,10 +9,10 @@ from __future__ import annotations
 from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from .convolution_geometry import Geometry, fill_up, geometry_at, part_length, pooled_plane
-from .direct_forward import clear, multiply_runs
+from .direct_forward import multiply_runs
 from .direct_weights import turn_panels
 from .output_gradient import read_gradient, sloped
-from .panels import copy_line, read_address, transpose, whole, write_address
+from .panels import clear, copy_line, read_address, transpose, whole, write_address
 from .plane_lanes import LANES
 from .tile_product import LOWEST
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.compiled_calls import integer, line
+from ...common.compiled_calls import integer
 from ...common.jit import kernel
 from .convolution_geometry import Geometry, across, geometry_at, list_runs, list_windows, pooled_plane, run_length, span
 from .direct_weights import group_floats, panel_floats
-from .panels import transpose, whole
+from .panels import clear, transpose, whole
 from .pixel_pooling import pool_pixels
 from .plane_lanes import LANES
 from .tile_product import DEPTH, LOWEST, multiply
@@ -29,12 +29,6 @@ def read_images(g: Geometry, data: int, count: int, top: int, rows: int, images:
             continue
         for y in range(last - first):
             transpose(source + 4 * y * g.width, size, target + 4 * y * line_, g.channels, g.channels, g.width)
-
-
-@kernel
-def clear(address: int, floats: int) -> None:
-    """Fill memory with zeros."""
-    line(address, floats)[:] = 0
 
 
 @kernel

@@ -16,10 +16,10 @@ from .convolution_geometry import (
     span,
     weight_floats,
 )
-from .direct_forward import clear, read_images
+from .direct_forward import read_images
 from .direct_weights import group_floats, panel_floats, unpack_weight
 from .output_gradient import add_sums, read_gradient, sloped, write_sums
-from .panels import whole, write_address
+from .panels import clear, whole, write_address
 from .plane_lanes import LANES
 from .tile_product import DEPTH, LOWEST, multiply
 from .tree_sums import leaf_at, level_place, merge

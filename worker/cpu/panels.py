@@ -94,7 +94,7 @@ def add_line(source: int, target: int, count: int) -> None:
 
 
 @kernel
-def clear_line(target: int, count: int) -> None:
+def clear(target: int, count: int) -> None:
     """Write so many zeros to an address."""
     line(target, count)[:] = 0
 
@@ -113,7 +113,7 @@ def pack(source: int, strides: tuple[int, int], depth: int, lanes: int, target: 
     for first in range(packed, lanes, LANES):
         taken, panel, used = source + 4 * first * across, target + 4 * first * depth, min(LANES, lanes - first)
         if used < LANES:
-            clear_line(panel, LANES * depth)
+            clear(panel, LANES * depth)
         if across == 1:
             copy_lines(taken, along, panel, LANES, depth, used)
         else:
@@ -127,7 +127,7 @@ def _pack_lanes(source: int, strides: tuple[int, int], depth: int, lanes: int, p
     even, far = 0, 0  # lanes, and their places, that are moved as vectors
     if along == 1:
         even, far = lanes - lanes % 4, depth - depth % 4
-        _transpose_lines(source, across, panel, LANES, (even, far))
+        _transpose_many(source, across, panel, LANES, (even, far))
     for lane in range(lanes):
         for k in range(far if lane < even else 0, depth):
             write(panel + 4 * (LANES * k + lane), read(source + 4 * (k * along + lane * across)))
@@ -147,7 +147,7 @@ def _pack_lines(source: int, along: int, depth: int, lanes: int, target: int) ->
 
 
 @kernel
-def _transpose_lines(source: int, apart: int, target: int, out: int, shape: tuple[int, int]) -> None:
+def _transpose_many(source: int, apart: int, target: int, out: int, shape: tuple[int, int]) -> None:
     """Transpose lines, as many of them together as a vector holds; `shape` are multiples of four."""
     wide = shape[0] - shape[0] % WIDTH
     for row in range(0, wide, WIDTH):
@@ -176,7 +176,7 @@ def _transpose(at: int) -> int:
                 fetch_rows(source + 4 * (down * apart + right), apart, height, width)
                 fetch_target(target + 4 * (right * out + down), out, width, height)
             corner, place = source + 4 * (top * apart + left), target + 4 * (left * out + top)
-            _transpose_lines(corner, apart, place, out, (min(BLOCK, even - top), min(BLOCK, far - left)))
+            _transpose_many(corner, apart, place, out, (min(BLOCK, even - top), min(BLOCK, far - left)))
     if rows < 4 or columns < 4:
         for row in range(rows):
             for column in range(columns):
@@ -184,7 +184,7 @@ def _transpose(at: int) -> int:
         return 0
     lowest, rightmost = rows - 4, columns - 4
     if far < columns:
-        _transpose_lines(source + 4 * rightmost, apart, target + 4 * rightmost * out, out, (even, 4))
+        _transpose_many(source + 4 * rightmost, apart, target + 4 * rightmost * out, out, (even, 4))
     if even < rows:
         transpose_lines(source + 4 * lowest * apart, apart, target + 4 * lowest, out, far)
         if far < columns:

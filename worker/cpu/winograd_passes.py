@@ -13,9 +13,8 @@ from ...common.compiled_calls import integer, line
 from ...common.jit import kernel
 from ..array import Array
 from .convolution_geometry import Geometry, even_chunk, geometry_at, pooled_plane
-from .direct_forward import clear
 from .output_gradient import add_sums, sloped, write_sums
-from .panels import whole
+from .panels import clear, whole
 from .plane_lanes import LANES
 from .tree_sums import leaf_at, level_place, merge
 from .winograd_pixels import (
