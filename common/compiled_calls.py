@@ -51,26 +51,37 @@ def _loading(kind: Any, found: Any) -> Any:
 integer, real = _loading(_INT, types.int64), _loading(_DOUBLE, types.float64)  # (address, index) -> an argument
 
 
-def _to_pointer(context: Any, address: Any) -> Any:
-    def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
-        return build.inttoptr(args[0], cg.get_value_type(types_of_args.return_type))
+def _pointing_to(kind: Any) -> Any:
+    """What makes a pointer to numbers of a type of an address."""
 
-    return _types.CPointer(types.float32)(types.int64), codegen
+    def to_pointer(context: Any, address: Any) -> Any:
+        def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
+            return build.inttoptr(args[0], cg.get_value_type(types_of_args.return_type))
+
+        return _types.CPointer(kind)(types.int64), codegen
+
+    return intrinsic(to_pointer)
 
 
-_pointer: Any = intrinsic(_to_pointer)
+_floats, _doubles = _pointing_to(types.float32), _pointing_to(types.float64)
 
 
 @kernel
 def line(address: int, size: int) -> Any:
     """The float32 array (size,) at an address, for kernels."""
-    return carray(_pointer(address), (size,))
+    return carray(_floats(address), (size,))
+
+
+@kernel
+def doubles(address: int, size: int) -> Any:
+    """The same in float64."""
+    return carray(_doubles(address), (size,))
 
 
 @kernel
 def matrix(address: int, rows: int, columns: int) -> Any:
     """The float32 array (rows, columns) at an address, for kernels."""
-    return carray(_pointer(address), (rows, columns))
+    return carray(_floats(address), (rows, columns))
 
 
 def _to_call(context: Any, function: Any, argument: Any) -> Any:

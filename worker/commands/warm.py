@@ -23,7 +23,7 @@ from ...ps.update import SMALL
 from ..array import Shape
 from ..context import cpu
 from ..cpu.array_module import NUMPY
-from ..cpu.claims import SharedStages
+from ..cpu.claims import SharedStages, Stretch
 from ..cpu.gathering import gather_row, tell
 from ..cpu.row_scaling import scale_rows
 from ..store import kv
@@ -133,7 +133,7 @@ def _call_functions() -> None:
     told = np.zeros(2, np.int64)
     tell(told, 0, np.zeros(1, np.int64))
     gathers = gather_row(told, 0, np.zeros((1, 1), np.float32))
-    table = Table([gathers, *SharedStages([[[]]], 1).rows[0]])
+    table = Table([gathers, *SharedStages([Stretch([[]], [[[]]])]).rows[0]])
     Counter().watch(0)
     desk = Desk()
     desk.hand(table)

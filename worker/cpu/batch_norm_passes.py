@@ -1,17 +1,19 @@
 """BatchNorm's compiled passes over float32, a few channels at a time: their second loop finds them in the cache.
 
-Arrays are (rows, channels * behind) in C order: a channel has `behind` neighbouring places of each row. A group is as
+Arrays are (rows, channels, behind) in C order: a channel has `behind` neighbouring places of each row. A group is as
 many channels as LANES places hold, at least one. Its run of places is gone through LANES at a time, and each lane has
 sums of its own, which only then are added up: so which channels share a group or a thread does not change a bit.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
-from .panels import address
+from .panels import address, read
 from .plane_lanes import LANES
 from .run_loops import fill_lanes, mapped_runs, sum_of_lanes, summed_runs
 from .values import Value
@@ -73,63 +75,73 @@ _write_gradient = mapped_runs(_gradient)
 _write_relu_gradient = mapped_runs(_relu_gradient)
 
 
+class Channels(NamedTuple):
+    """The shape of arrays (rows, channels, behind), and which of their channels are meant: [first, last)."""
+
+    rows: int
+    channels: int
+    behind: int
+    first: int
+    last: int
+
+
 @kernel
 def forward(
-    data: Array,
-    out: Array,
-    behind: int,
-    first: int,
+    data: int,
+    out: int,
+    channels: Channels,
     is_own: bool,
-    state: tuple[Array, Array, Array],
-    gamma: Array,
-    beta: Array,
+    statistics: tuple[Array, Array, Array],
+    factors: tuple[Array, Array],
     eps: float,
     least: float,
 ) -> None:
-    """Write the output of all channels from `first` on, no number below `least`, and their statistics if `is_own`.
+    """Write the output of these channels, no number below `least`, and their statistics if `is_own`.
 
-    The output is (x - centre) * scale + shift in single precision. `centre` is the float32 nearest to the mean, and
-    what rounding took from the mean goes into `shift`: so a mean that is large beside the deviation costs no digits.
+    `statistics` are their mean, variance and inverse deviation, `factors` gamma and beta. The output is (x - centre) *
+    scale + shift in single precision. `centre` is the float32 nearest to the mean, and what rounding took from the mean
+    goes into `shift`: so a mean that is large beside the deviation costs no digits.
     """
-    mean, var, inverse = state
-    if data.size == 0:
+    (mean, var, inverse), (gamma, beta), behind = statistics, factors, channels.behind
+    if channels.rows * behind == 0:
         inverse[:] = 1 / np.sqrt(var + eps)
         return
     table = np.zeros((LINES, LANES), np.float32)
     table[LEAST] = least
     # All statistics of a block before its output: else the processor would wait for those of each channel in turn.
     group = _group(behind)
-    block = group * max(1, BLOCK // (len(data) * behind * group))
+    block = group * max(1, BLOCK // (channels.rows * behind * group))
     for start in range(0, mean.size, block):
         end = min(start + block, mean.size)
         if is_own:
-            moments(data, behind, first, start, end, mean, var)
+            moments(data, channels, start, end, mean, var)
         for c in range(start, end):
             inverse[c] = 1 / np.sqrt(var[c] + eps)
         for begin in range(start, end, group):
             stop = min(begin + group, end)
             for c in range(begin, stop):
                 _lay_out(table, (c - begin) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
-            place, places = 4 * (first + begin) * behind, (stop - begin) * behind
-            source, target = address(data) + place, address(out) + place
-            _write_normalised((source,), address(table), target, len(data), data.shape[1], places)
+            place, (rows, width, places) = _run(channels, begin, stop)
+            _write_normalised((data + place,), address(table), out + place, rows, width, places)
 
 
 @kernel
-def moments(data: Array, behind: int, first: int, start: int, end: int, mean: Array, var: Array) -> None:
-    """Mean and (biased) variance of the channels [start, end), counted from `first` on.
+def moments(data: int, channels: Channels, start: int, end: int, mean: Array, var: Array) -> None:
+    """Mean and (biased) variance of some of these channels, [start, end) counted from the first of them.
 
     One loop over the data adds up d and d^2 in double precision, d being the distance from the channel's first element.
     Around 0 instead, E[x^2] - E[x]^2 would cancel where the mean is large; a constant channel gets exactly 0.
     """
     pivots, sums = np.zeros((1, LANES), np.float32), np.empty((2, LANES))
-    group, count = _group(behind), len(data) * behind
+    behind = channels.behind
+    group, count = _group(behind), channels.rows * behind
     for begin in range(start, end, group):
         stop = min(begin + group, end)
+        place, (rows, width, places) = _run(channels, begin, stop)
         for c in range(begin, stop):
-            _fill(pivots, 0, (c - begin) * behind, behind, data[0, (first + c) * behind])
-        source, places = address(data) + 4 * (first + begin) * behind, (stop - begin) * behind
-        _moment_sums((source,), address(pivots), address(sums), len(data), data.shape[1], places)
+            lane = (c - begin) * behind
+            _fill(pivots, 0, lane, behind, read(data + place + 4 * lane))
+        _moment_sums((data + place,), address(pivots), address(sums), rows, width, places)
         for c in range(begin, stop):
             lane = (c - begin) * behind
             distance = _joined(sums, 0, lane, behind) / count
@@ -140,35 +152,35 @@ def moments(data: Array, behind: int, first: int, start: int, end: int, mean: Ar
 
 @kernel
 def backward(
-    data: Array,
-    head: Array,
-    grad: Array | None,
-    behind: int,
-    first: int,
+    given: tuple[int, int],
+    grad: int,
+    channels: Channels,
     is_own: bool,
     factors: tuple[Array, Array, Array, Array],
     has_relu: bool,
     totals: Array,
 ) -> None:
-    """For all channels from `first` on write `totals` (2, channels), the sums of d and of d h, and data's gradient.
+    """For these channels write `totals` (2, channels), the sums of d and of d h, and data's gradient unless it is 0.
 
-    `factors` are their mean, inverse, gamma and beta. d is the head gradient, times the slope of relu if there is one,
-    and h = (x - mean) * inverse the normalised data. With n elements in a channel, data's gradient
-    gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale - (x - centre) * slope - rest.
+    `given` are data and the head gradient, `factors` the channels' mean, inverse, gamma and beta. d is the head
+    gradient, times the slope of relu if there is one, and h = (x - mean) * inverse the normalised data. With n elements
+    in a channel, data's gradient gamma * inverse * (d - sum(d) / n - h * sum(d h) / n) is computed as d * scale -
+    (x - centre) * slope - rest.
     """
-    if data.size == 0:
+    behind = channels.behind
+    if channels.rows * behind == 0:
         return
     mean, inverse, gamma, beta = factors
     table, sums = np.zeros((LINES, LANES), np.float32), np.empty((2, LANES))
     # Moving averages do not depend on the data, so no gradient passes through them.
-    portion = 1 / (len(data) * behind) if is_own else 0.0
+    portion = 1 / (channels.rows * behind) if is_own else 0.0
     group = _group(behind)
     for start in range(0, mean.size, group):
         end = min(start + group, mean.size)
         for c in range(start, end):
             _lay_out(table, (c - start) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
-        place, extents = 4 * (first + start) * behind, (len(data), data.shape[1], (end - start) * behind)
-        sources = address(data) + place, address(head) + place
+        place, extents = _run(channels, start, end)
+        sources = given[0] + place, given[1] + place
         _sum_up(sources, table, sums, extents, has_relu)
         for c in range(start, end):
             lane = (c - start) * behind
@@ -179,8 +191,18 @@ def backward(
             slope = scale * inverse[c] * totals[1, c] * portion
             _fill(table, SLOPE, lane, behind, slope)
             _fill(table, REST, lane, behind, scale * totals[0, c] * portion - missed * slope)
-        if grad is not None:
-            _write(sources, table, address(grad) + place, extents, has_relu)
+        if grad:
+            _write(sources, table, grad + place, extents, has_relu)
+
+
+@kernel
+def _run(channels: Channels, begin: int, end: int) -> tuple[int, tuple[int, int, int]]:
+    """Bytes before the run of some of these channels; the rows, the floats from row to row, and the places of the run.
+
+    [begin, end) are counted from the first of these channels.
+    """
+    behind = channels.behind
+    return 4 * (channels.first + begin) * behind, (channels.rows, channels.channels * behind, (end - begin) * behind)
 
 
 @kernel

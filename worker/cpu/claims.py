@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,23 +17,45 @@ from ..array import Array, aligned_zeros
 from .row_kernel import Stage
 
 
+class Stretch(NamedTuple):
+    """What each thread does apart, and then stages whose parts they share out, once all have come to the first."""
+
+    apart: Sequence[list[Row]]
+    stages: Sequence[Stage] = ()
+
+
 class SharedStages:
-    """Stages as tables for `threads` threads: a part is done by one of them, a stage begins when the last one is done.
+    """Stretches as tables for threads: a part is done by one of them, a stage begins when the last one is done.
 
     Where a stage has one part, and Python is needed for it, the first thread does it.
     """
 
-    def __init__(self, stages: Sequence[Stage], threads: int, waits: bool = False) -> None:
-        """`waits`: whether the first stage begins only when all threads have come to it, each with work of its own."""
-        self._numbers = aligned_zeros((2 + sum(len(stage) + 1 for stage in stages),), np.int64)
-        self._failed, place = self._numbers[:1], 2
-        meeting = self._meeting(self._numbers[1:2], threads) if waits and stages else []
-        self.rows: list[list[Row]] = [[*meeting] for _ in range(threads)]
-        for stage in stages:
-            numbers = self._numbers[place : place + len(stage) + 1]
+    def __init__(self, stretches: Sequence[Stretch]) -> None:
+        counts = [1 + sum(len(stage) + 1 for stage in stretch.stages) for stretch in stretches]
+        self._numbers = aligned_zeros((1 + sum(counts),), np.int64)
+        self._failed, self._next = self._numbers[:1], 1
+        self._are_apart = False  # whether threads have had rows of their own since the last stage
+        self.rows: list[list[Row]] = [[] for _ in stretches[0].apart]
+        for stretch in stretches:
+            self._lay_out(stretch)
+
+    def _lay_out(self, stretch: Stretch) -> None:
+        for own, apart in zip(self.rows, stretch.apart, strict=True):
+            own.extend(apart)
+        self._are_apart = self._are_apart or any(stretch.apart)
+        if stretch.stages and self._are_apart:
+            come, self._are_apart = self._take(1), False
+            for own in self.rows:
+                own.extend(self._meeting(come))
+        for stage in stretch.stages:
+            numbers = self._take(len(stage) + 1)
             for thread, own in enumerate(self.rows):
                 own.extend(self._rows(stage, numbers, thread))
-            place += len(numbers)
+
+    def _take(self, count: int) -> Array:
+        """So many numbers that nobody has yet."""
+        self._next += count
+        return self._numbers[self._next - count : self._next]
 
     def begin(self) -> None:
         """Have nothing done; while nobody walks the tables."""
@@ -42,10 +65,10 @@ class SharedStages:
         """Let nobody wait any more: rows raise BrokenBarrierError where one would."""
         self._failed[0] = 1
 
-    def _meeting(self, come: Array, threads: int) -> list[Row]:
+    def _meeting(self, come: Array) -> list[Row]:
         from .compiled_claims import finish, wait
 
-        return [Row(finish, (come,)), Row(wait, (come, self._failed, threads), _broken)]
+        return [Row(finish, (come,)), Row(wait, (come, self._failed, len(self.rows)), _broken)]
 
     def _rows(self, stage: Stage, numbers: Array, thread: int) -> list[Row]:
         """Those of one thread for a stage; `numbers` are the claims of its parts, and behind them how many are done."""

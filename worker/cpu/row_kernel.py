@@ -22,7 +22,8 @@ SMALLEST_RUN = 1024  # numbers of elementwise work that are worth a thread of th
 class RowKernel(ABC):
     """A kernel that lays its passes out as rows, once for the arrays that it is bound to.
 
-    Compiled rows depend on nothing else, except `step.learns`: what changes from step to step is read from arrays.
+    Compiled rows depend on nothing else, except `step.learns`: what changes from step to step is read from arrays, such
+    as `step.training`.
     Only `stopped` may look at more of `step`, which then tells of this node.
     """
 
@@ -49,15 +50,25 @@ class RowKernel(ABC):
     def forward_stages(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> list[Stage]:
         """As `forward_rows`, for at most so many threads; one stage begins when all threads have done the last one.
 
-        Each number is made in the same way whatever their count. Backward may follow a forward by `forward_rows` alone.
+        Each number is made in the same way whatever their count. Backward may not follow: see `forward_parts`.
         """
-        return [[self.forward_rows(step, inputs, outputs)]]
+        return [self.forward_parts(step, inputs, outputs, threads)]
+
+    def forward_parts(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> Stage:
+        """As `forward_rows`, as parts for at most so many threads; backward may follow, in parts or not."""
+        return [self.forward_rows(step, inputs, outputs)]
 
     @abstractmethod
     def backward_rows(
         self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients
     ) -> list[Row]:
         """What writes the gradients that are not None; contiguous arrays as of `Kernel.backward`."""
+
+    def backward_parts(
+        self, step: Step, out_grads: Arrays, inputs: Arrays, outputs: Arrays, in_grads: Gradients, threads: int
+    ) -> Stage:
+        """As `backward_rows`, as parts for at most so many threads."""
+        return [self.backward_rows(step, out_grads, inputs, outputs, in_grads)]
 
     def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
         """Compute `outputs`."""

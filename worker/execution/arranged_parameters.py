@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ..compute_threads import thread_count
 from ..cpu.arranged import Arranged, Forms
+from ..cpu.claims import Stretch
 from ..profiling.spans import recorder
 from .shared_forward import MOST_THREADS
 from .table_walk import TableWalk
@@ -40,8 +41,8 @@ class ArrangedParameters:
                 continue
             if self._walks.get(forms, (0,))[0] != count:
                 threads = min(self._threads or thread_count(), MOST_THREADS)
-                stage = [[row] for row in forms.rows]
-                self._walks[forms] = count, TableWalk([[] for _ in range(threads)], False, [stage])
+                stretch = Stretch([[] for _ in range(threads)], [[[row] for row in forms.rows]])
+                self._walks[forms] = count, TableWalk([stretch], False)
             with recorder.span("arrange"):
                 self._walks[forms][1].run()
             if self._made is not None:

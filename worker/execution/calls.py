@@ -50,28 +50,28 @@ class Call:
         """Say whose kernels will have to be compiled."""
         expect(self.kernel)
 
-    def run_forward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
-        """Compute the outputs. `counts`: by what losses divide, by node key; `kernel`: a part of this call's kernel
-        that is to run instead of all of it.
+    def run_forward(self, step: Step, counts: Mapping[int, float], part: Table | None = None) -> None:
+        """Compute the outputs. `counts`: by what losses divide, by node key; `part`: one of `parts_of_forward`, which
+        is to run instead of all.
         """
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
-        if kernel is None and self.is_compiled:
-            self._table("forward", step, self._forward_rows).run()
+        if self.is_compiled:
+            (part or self._table("forward", step, self._forward_rows)).run()
         else:
-            (kernel or self.kernel).forward(step, self.inputs, self.outputs)
+            self.kernel.forward(step, self.inputs, self.outputs)
         if start is not None:
             step.synchronize()  # a GPU has only queued the work so far
             recorder.note(self.node.name, self.operators, "forward", start, self.work)
 
-    def run_backward(self, step: Step, counts: Mapping[int, float], kernel: Kernel | None = None) -> None:
+    def run_backward(self, step: Step, counts: Mapping[int, float], part: Table | None = None) -> None:
         """Compute this call's own gradients, which `add_up` then adds to others; arguments as of `run_forward`."""
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
-        if kernel is None and self.is_compiled:
-            self._table("backward", step, self._backward_rows).run()
+        if self.is_compiled:
+            (part or self._table("backward", step, self._backward_rows)).run()
         else:
-            (kernel or self.kernel).backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
+            self.kernel.backward(step, self.out_grads, self.inputs, self.outputs, self.in_grads)
         if start is not None:
             step.synchronize()
             gradients = sum(grad is not None for grad in self.in_grads[:2])  # of data and weight; a bias costs little
@@ -100,11 +100,25 @@ class Call:
         if self.is_alias:
             return []
         if not self.is_compiled:
-            kernels = parts_of(self.kernel, threads)
-            return [[[in_python(partial(self.run_forward, step, counts, kernel))] for kernel in kernels]]
+            return [[self.rows_of_forward(step, counts)]]
         assert isinstance(self.kernel, RowKernel)
         stages = self.kernel.forward_stages(step, self.inputs, self.outputs, threads)
-        return [[[self._entering(step, counts, row) for row in part] for part in stage] for stage in stages]
+        return [self._entering_all(step, counts, stage) for stage in stages]
+
+    def parts_of_forward(self, step: Step, counts: Mapping[int, float], threads: int) -> Stage:
+        """What `run_forward` does, as parts for at most so many threads (see RowKernel.forward_parts)."""
+        if not self.is_compiled:
+            return [self.rows_of_forward(step, counts)]
+        assert isinstance(self.kernel, RowKernel)
+        return self._entering_all(step, counts, self.kernel.forward_parts(step, self.inputs, self.outputs, threads))
+
+    def parts_of_backward(self, step: Step, counts: Mapping[int, float], threads: int) -> Stage:
+        """What `run_backward` does, as parts for at most so many threads."""
+        if not self.is_compiled:
+            return [[in_python(partial(self.run_backward, step, counts))]]
+        assert isinstance(self.kernel, RowKernel)
+        arrays = self.out_grads, self.inputs, self.outputs, self.in_grads
+        return self._entering_all(step, counts, self.kernel.backward_parts(step, *arrays, threads))
 
     def rows_of_backward(self, step: Step, counts: Mapping[int, float]) -> list[Row]:
         """What `run_backward` and `add_up` do, but for what is said of final gradients."""
@@ -112,7 +126,14 @@ class Call:
             rows = [in_python(partial(self.run_backward, step, counts))]
         else:
             rows = [self._entering(step, counts, row) for row in self._backward_rows(step)]
-        return rows + [add_row(total, addend) for total, addend in self.sums]
+        return rows + self.rows_of_sums()
+
+    def rows_of_sums(self) -> list[Row]:
+        """What adds to gradients that others have written before."""
+        return [add_row(total, addend) for total, addend in self.sums]
+
+    def _entering_all(self, step: Step, counts: Mapping[int, float], stage: Stage) -> Stage:
+        return [[self._entering(step, counts, row) for row in part] for part in stage]
 
     def _entering(self, step: Step, counts: Mapping[int, float], row: Row) -> Row:
         """`row`, but Python's part of it begins with `enter`."""
@@ -185,9 +206,3 @@ class Call:
             self.backend.add(total, addend)
         for name in self.finished:
             finished(name)
-
-
-def parts_of(kernel: Kernel, threads: int) -> Sequence[Kernel]:
-    """The kernel's parts for `threads` threads, or the kernel alone if it cannot be split."""
-    split: Callable[[int], Sequence[Kernel]] | None = getattr(kernel, "split", None)
-    return split(threads) if split is not None and threads > 1 else [kernel]

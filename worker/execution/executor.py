@@ -60,7 +60,7 @@ class Executor(BaseExecutor):
         self._gathered = GatheredInputs(self.arg_dict, self._gathered_by_rows())
         programs = layout.dealt(self._programs)
         self._slice_threads = SliceThreads(programs, self._meeting)
-        self._tables = StepTables(programs, layout.dealt(self._rows), self._gathered, self._sums)
+        self._tables = StepTables(programs, layout.dealt(self._rows), self._meeting, self._gathered, self._sums)
 
     @classmethod
     def simple_bind(
@@ -221,11 +221,9 @@ class Executor(BaseExecutor):
 
     def _prepare(self, is_train: bool, at: BatchPosition) -> None:
         for (first, _), program in zip(self._rows, self._programs, strict=True):
-            program.step.is_train = is_train
-            program.step.move_to(at.behind(first))
+            program.step.move_to(at.behind(first), is_train)
         if self._meeting is not None:  # begins at the worker's first row
-            self._meeting.step.is_train = is_train
-            self._meeting.step.move_to(at)
+            self._meeting.step.move_to(at, is_train)
         # With a part of the global batch only, the caller has to call `count_over` with the labels of all of it.
         if self._binding.counting and at.global_rows == self.rows:
             self.count_over(self.arg_dict)

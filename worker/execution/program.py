@@ -87,28 +87,37 @@ class Program:
 
         `delivered(name)` gives the rows that follow as soon as this slice's gradient of an argument is final.
         """
-        rows = self.rows_of_forward()
-        if self._read_heads:  # ones, which losses ignore
-            rows.append(in_python(partial(self._begin_with, [None] * len(self._head_buffers))))
-        for name in self._untouched:
-            rows.extend(delivered(name))
-        for call in reversed(self.calls):
-            if call is not None and call.in_grads:
-                rows.extend(call.rows_of_backward(self.step, self.counts))
-                for name in call.finished:
-                    rows.extend(delivered(name))
-        return rows
+        return [*self.rows_of_forward(), *self.rows_before_backward(delivered), *self.rows_of_backward(delivered)]
 
     def finishing(self) -> list[str]:
         """Arguments whose gradients backward writes, from the first that is final to the last."""
         calls = [call for call in reversed(self.calls) if call is not None and call.in_grads]
         return [*self._untouched, *(name for call in calls for name in call.finished)]
 
-    def rows_of_forward(self) -> list[Row]:
-        """Forward alone."""
-        calls = [call for call in self.calls if call is not None]
+    def rows_of_forward(self, first: int = 0, last: int | None = None) -> list[Row]:
+        """What `forward` does."""
+        calls = [call for call in self.calls[first:last] if call is not None]
         rows = [row for call in calls for row in call.rows_of_forward(self.step, self.counts)]
-        return [*rows, in_python(self._copy_heads)] if self._copied_heads else rows
+        return [*rows, in_python(self._copy_heads)] if self._copied_heads and last is None else rows
+
+    def rows_before_backward(self, delivered: Callable[[str], list[Row]]) -> list[Row]:
+        """What `begin_backward` does with ones."""
+        rows = []
+        if self._read_heads:  # ones, which losses ignore
+            rows.append(in_python(partial(self._begin_with, [None] * len(self._head_buffers))))
+        return [*rows, *(row for name in self._untouched for row in delivered(name))]
+
+    def rows_of_backward(
+        self, delivered: Callable[[str], list[Row]], first: int = 0, last: int | None = None
+    ) -> list[Row]:
+        """What `backward` does."""
+        rows = []
+        for call in reversed(self.calls[first:last]):
+            if call is not None and call.in_grads:
+                rows.extend(call.rows_of_backward(self.step, self.counts))
+                for name in call.finished:
+                    rows.extend(delivered(name))
+        return rows
 
     def stages_of_forward(self, threads: int) -> list[Stage]:
         """Forward for at most so many threads."""

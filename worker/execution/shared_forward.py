@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..compute_threads import thread_count
-from ..cpu.claims import joined
+from ..cpu.claims import Stretch, joined
 from .program import Program
 from .table_walk import TableWalk
 
@@ -26,4 +26,4 @@ def shared_forward(program: Program, work: float, threads: int | None) -> TableW
     stages = joined(program.stages_of_forward(count))
     if all(len(stage) == 1 for stage in stages):
         return None
-    return TableWalk([[] for _ in range(count)], program.compiled < 1, stages)
+    return TableWalk([Stretch([[] for _ in range(count)], stages)], program.compiled < 1)

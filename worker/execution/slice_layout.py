@@ -53,12 +53,13 @@ class SliceLayout:
         # gradients from the sums and their rows of the whole-batch arrays from the meeting.
         self.sums = self._sum_up(cut, self._groups)
         self.rows = [group.rows for group in self._groups if not group.is_empty]
-        self.meeting = self._arrange_meeting(threads) if cut else None
+        self.meeting = self._arrange_meeting() if cut else None
         self.parameters = ArrangedParameters(set(binding.inputs), threads)
         self.programs = [self._compile(i, group) for i, group in enumerate(self._groups) if not group.is_empty]
         shares = [program.compiled for program in self.programs]
-        self.walks = self.meeting is None and any(shares)
-        self.threads = self._fitting_threads(threads, self.walks and min(shares) == 1)
+        self.walks = any(shares)
+        compiled = self.walks and min(shares) == 1 and (self.meeting is None or self.meeting.is_compiled)
+        self.threads = self._fitting_threads(threads, compiled)
 
     def dealt(self, items: Sequence[T]) -> list[list[T]]:
         """Of `items`, one for each program, those of each thread."""
@@ -86,13 +87,12 @@ class SliceLayout:
         batched, whole = (binding.cuts.batched(), binding.cuts.learned_whole()) if cut else (set[str](), set[str]())
         return SliceSums(binding.gradients, adding, batched, whole, groups)
 
-    def _arrange_meeting(self, threads: int | None) -> Meeting | None:
+    def _arrange_meeting(self) -> Meeting | None:
         couplers = self._binding.cuts.couplers
         if not couplers:
             return None
         variables = self._binding.variables(None)
-        shapes, sums = self._binding.shapes, self.sums.whole
-        return Meeting(self.outline, couplers, shapes, variables, sums, self._fitting_threads(threads))
+        return Meeting(self.outline, couplers, self._binding.shapes, variables, self.sums.whole)
 
     def _compile(self, index: int, group: SliceGroup) -> Program:
         rows = group.rows

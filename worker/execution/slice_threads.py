@@ -15,6 +15,7 @@ from ..compute_threads import shared_threads, thread_count
 from .awake_barrier import AwakeBarrier
 from .guarded_work import guarded, quiet
 from .program import Program
+from .stretches import stretches_between
 from .whole_batch_nodes import Meeting
 
 Finished = Callable[[str], None]  # told the name of an argument whose gradient one slice, or the meeting, has written
@@ -33,9 +34,7 @@ class SliceThreads:
         self._programs = programs
         self._first = [0, *accumulate(map(len, programs))]  # the number of each thread's first program
         self._meeting = meeting
-        # For each stretch the number of its first call and that of the coupling node behind it, None for the last.
-        numbers = meeting.numbers if meeting else []
-        self._stretches = list(zip([0, *(n + 1 for n in numbers)], [*numbers, None], strict=True))
+        self._stretches = stretches_between(meeting.numbers if meeting else [])
         # All parties have to run at once, or the barrier would wait for ever: ComputeThreads gives each task a thread.
         self._barrier = AwakeBarrier(self.count)
         self._has_calls = False
@@ -58,6 +57,8 @@ class SliceThreads:
             self._has_calls = True
             for program in chain.from_iterable(self._programs):
                 program.lay_out_calls(thread_count)
+            if self._meeting is not None:
+                self._meeting.lay_out_calls(self.count, thread_count)
 
     def _both(self, head_grads: HeadGrads, finished: Finished, barrier: AwakeBarrier, thread: int) -> None:
         if self._meeting is not None:

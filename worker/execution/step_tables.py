@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 
 from ...common.call_table import Row
 from ..array import Rows
+from ..cpu.claims import Stretch
 from ..cpu.row_kernel import Stage
 from .gathered_inputs import GatheredInputs
 from .program import Program
 from .slice_sums import SliceSums
+from .stretches import Passes
 from .table_walk import TableWalk
+from .whole_batch_nodes import Meeting
 
 
 class StepTables:
-    """Tables for threads with these programs, which compute these `rows` each."""
+    """Tables for threads with these programs, which compute these `rows` each and meet where nodes couple rows."""
 
     def __init__(
         self,
         programs: Sequence[Sequence[Program]],
         rows: Sequence[Sequence[Rows]],
+        meeting: Meeting | None,
         inputs: GatheredInputs,
         sums: SliceSums,
     ) -> None:
         """`inputs` say what rows a step has, `sums` take the gradients."""
-        self._programs, self._rows, self._inputs, self._sums = programs, rows, inputs, sums
+        self._programs, self._rows, self._meeting = programs, rows, meeting
+        self._inputs, self._sums, self._passes = inputs, sums, Passes(programs, meeting)
 
     @cached_property
     def forward(self) -> TableWalk:
         """Forward alone, of inputs that are there."""
-        return self._walk(lambda program, rows: program.rows_of_forward())
+        return TableWalk(self._passes.forward(), self._needs_python)
 
     @cached_property
     def step(self) -> TableWalk:
@@ -40,12 +45,13 @@ class StepTables:
         def delivered(name: str) -> list[Row]:
             return [] if name in self.parts_at_end else self._sums.rows(name)
 
-        return self._walk(lambda program, rows: [*self._inputs.rows(rows), *program.rows(delivered)], self._end)
+        gathering = [[row for rows in own for row in self._inputs.rows(rows)] for own in self._rows]
+        return TableWalk(self._passes.step(gathering, delivered, self._end), self._needs_python)
 
     @cached_property
     def end(self) -> TableWalk | None:
         """What threads share out at the end of a step; None if there is nothing."""
-        return TableWalk([[] for _ in self._programs], False, self._end) if self._end else None
+        return TableWalk([Stretch([[] for _ in self._programs], self._end)], False) if self._end else None
 
     @cached_property
     def parts_at_end(self) -> dict[str, Stage]:
@@ -65,9 +71,9 @@ class StepTables:
         parts = list(chain.from_iterable(self.parts_at_end.values()))
         return [[rows[:-1] for rows in parts], [rows[-1:] for rows in parts]] if parts else []
 
-    def _walk(self, made: Callable[[Program, Rows], list[Row]], stages: Sequence[Stage] = ()) -> TableWalk:
-        """What is made of each program, and then what all threads share out."""
-        pairs = zip(self._programs, self._rows, strict=True)
-        own = [list(chain.from_iterable(map(made, programs, rows))) for programs, rows in pairs]
-        needs_blas = any(program.compiled < 1 for program in chain.from_iterable(self._programs))
-        return TableWalk(own, needs_blas, stages)
+    @property
+    def _needs_python(self) -> bool:
+        """Whether there are calls that BLAS may compute."""
+        if self._meeting is not None and not self._meeting.is_compiled:
+            return True
+        return any(program.compiled < 1 for program in chain.from_iterable(self._programs))

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ...common.call_table import Table, tables
 from ..array import Array, Rows, Shape, aligned_empty
 from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
+from ..cpu.row_kernel import Stage
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
 from .buffers import GradientBuffers
-from .calls import Call, parts_of
+from .calls import Call
 from .outline import Common, Outline
 
 
 class Meeting:
     """The calls of all coupling nodes of a graph. `numbers` are their positions among the outline's groups.
 
-    Arrays have the shapes of the whole batch. `forward` and `backward` are called by all threads at the same time, each
-    with its own number; the caller keeps other work on these arrays away from them.
+    Arrays have the shapes of the whole batch. Threads share the work out: as stages of tables of calls, or by calling
+    `forward` and `backward` at the same time, each with its own number. The caller keeps other work on these arrays
+    away from them.
     """
 
     def __init__(
@@ -34,10 +37,9 @@ class Meeting:
         shapes: Mapping[Entry, Shape],
         variables: Mapping[str, Array],
         gradients: Mapping[str, Array],
-        threads: int,
     ) -> None:
         """`shapes` and `variables` are those of the whole batch; `gradients`: where those of the arguments go that only
-        these nodes read; `threads`: over how many threads a kernel is spread if it can be split.
+        these nodes read.
         """
         self.step = Step(NUMPY)
         self.counts: dict[int, float] = {}
@@ -47,7 +49,8 @@ class Meeting:
         self._calls = {i: self._call(outline.groups[i]) for i in self.numbers}
         self.gradients = self._lay_out_gradients()
         self._lay_out_backward(gradients)
-        self._parts = {i: parts_of(call.kernel, threads) for i, call in self._calls.items()}
+        self._forward_parts: dict[int, list[Table | None]] = {}
+        self._backward_parts: dict[int, list[Table | None]] = {}
 
     def common(self, rows: Rows, cut: Callable[[Entry], bool]) -> Common:
         """Views of these arrays for the program of `rows`: its rows of entries that follow the batch (those for which
@@ -59,26 +62,53 @@ class Meeting:
         gradients = {entry: array[low:high] for entry, array in self.gradients.items()}
         return Common(frozenset(self._couplers), values, gradients)
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether no call needs Python."""
+        return all(call.is_compiled for call in self._calls.values())
+
+    def stages_of_forward(self, number: int, threads: int) -> list[Stage]:
+        """What computes the outputs of the node at position `number`."""
+        return [self._calls[number].parts_of_forward(self.step, self.counts, threads)]
+
+    def stages_of_backward(self, number: int, threads: int) -> list[Stage]:
+        """What computes the gradients of the node's inputs, and adds them to those written before."""
+        call = self._calls[number]
+        if not call.in_grads:
+            return []
+        parts, sums = call.parts_of_backward(self.step, self.counts, threads), call.rows_of_sums()
+        return [parts, [sums]] if sums else [parts]
+
+    def finished(self, number: int) -> list[str]:
+        """The arguments whose gradients are final once the node's are."""
+        return self._calls[number].finished
+
+    def lay_out_calls(self, threads: int, cores: Callable[[], int]) -> None:
+        """Make the tables of `forward` and `backward` for so many threads; they are compiled on so many cores."""
+        for number, call in self._calls.items():
+            forward = call.parts_of_forward(self.step, self.counts, threads)
+            backward = call.parts_of_backward(self.step, self.counts, threads) if call.in_grads else []
+            for parts, stage in ((self._forward_parts, forward), (self._backward_parts, backward)):
+                # A call that cannot be split is one part: the first thread computes it, and the others only wait.
+                parts[number] = [*tables(stage, cores)] if len(stage) > 1 else [None for _ in stage]
+
     def forward(self, number: int, thread: int) -> None:
         """Compute this thread's part of the outputs of the node at position `number`."""
-        call, parts = self._calls[number], self._parts[number]
-        # A kernel that cannot be split is one part: the first thread computes it, and the others only wait. The parts
-        # of a split one share `self.step`, to which all write the same figures (see Call.enter).
+        parts = self._forward_parts[number]
+        # All parts share `self.step`, to which they write the same figures (see Call.enter).
         if thread < len(parts):
-            call.run_forward(self.step, self.counts, parts[thread])
+            self._calls[number].run_forward(self.step, self.counts, parts[thread])
 
     def begin_backward(self, finished: Callable[[str], None]) -> None:
-        """Call `finished(name)` for arguments that only these nodes read and whose gradient none of them writes: it is
-        zero. One thread calls this, once in a backward.
-        """
-        for name in self._untouched:
+        """Call `finished(name)` for the `untouched`. One thread calls this, once in a backward."""
+        for name in self.untouched:
             finished(name)
 
     def backward(self, number: int, thread: int) -> None:
         """Compute this thread's part of the gradients of the node's inputs."""
-        call, parts = self._calls[number], self._parts[number]
-        if thread < len(parts) and call.in_grads:
-            call.run_backward(self.step, self.counts, parts[thread])
+        parts = self._backward_parts[number]
+        if thread < len(parts):
+            self._calls[number].run_backward(self.step, self.counts, parts[thread])
 
     def add_up(self, number: int, finished: Callable[[str], None]) -> None:
         """Once all threads have done their part: add to gradients written before, and call `finished(name)` for each
@@ -152,9 +182,10 @@ class Meeting:
             planned = self._outline.plan.calls[i]
             if planned is not None:
                 self._calls[i].lay_out_backward(planned, buffers)
-        # The slices' programs do the same for arguments of theirs.
-        self._untouched = [name for name in self._outline.plan.untouched if name in gradients]
-        for name in self._untouched:
+        # Arguments that only these nodes read and whose gradient none of them writes: it is zero. The slices' programs
+        # do the same for arguments of theirs.
+        self.untouched = [name for name in self._outline.plan.untouched if name in gradients]
+        for name in self.untouched:
             gradients[name].fill(0)  # once is enough, as nobody writes it later
 
 

@@ -30,7 +30,7 @@ class Step:
     `global_rows` the number of rows of that batch, so that results do not depend on which thread or worker computes.
     The executor sets `node` (a key that is the same in all processes), the node's `name`, and `count` (the number of
     rows, or of valid labels, by which a loss at this node divides) before each call. `learns`, whether gradients may be
-    asked for at all, never changes.
+    asked for at all, never changes. Compiled rows find `is_train` in the array `training`.
     """
 
     xp: Any = np
@@ -45,8 +45,12 @@ class Step:
     count: float = 1.0
     learns: bool = True
 
-    def move_to(self, at: BatchPosition) -> None:
+    def __post_init__(self) -> None:
+        self.training = np.array([self.is_train], np.int64)
+
+    def move_to(self, at: BatchPosition, is_train: bool) -> None:
         """Take the figures of that batch for those of the computation that follows."""
+        self.training[0] = self.is_train = is_train
         self.seed, self.fit, self.number = at.seed, at.fit, at.number
         self.first_row, self.global_rows = at.first_row, at.global_rows
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pushgrad.common.call_table import Table
 from pushgrad.worker.cpu.activation import ActivationKernel
 from pushgrad.worker.cpu.batch_norm import BatchNormKernel
 from pushgrad.worker.cpu.registry import kernel_for
@@ -32,16 +33,32 @@ def arrays(shape, axis):
     return [array.astype(np.float32) for array in (data, *states)], rng.standard_normal(shape, np.float32)
 
 
-def run(workers, op, step, inputs, head, wanted=(0, 1, 2)):
-    """Outputs, gradients and states that `workers` compute together, in the dtype of `inputs`."""
+class InParts:
+    """A kernel whose parts for so many threads run one after the other."""
+
+    def __init__(self, kernel, count):
+        self.kernel, self.count = kernel, count
+
+    def forward(self, *arrays):
+        self._run(self.kernel.forward_parts(*arrays, self.count))
+
+    def backward(self, *arrays):
+        self._run(self.kernel.backward_parts(*arrays, self.count))
+
+    def _run(self, parts):
+        assert 1 <= len(parts) <= self.count
+        for rows in reversed(parts):
+            Table(rows).run()
+
+
+def run(worker, op, step, inputs, head, wanted=(0, 1, 2)):
+    """Outputs, gradients and states that `worker` computes, in the dtype of `inputs`."""
     inputs = [array.copy() for array in inputs]
     _, shapes = op.infer_shape([array.shape for array in inputs[:3]], [None] * len(op.outputs()))
     outputs = [np.full(shape, np.nan, inputs[0].dtype) for shape in shapes]
-    for worker in workers:
-        worker.forward(step, inputs, outputs)
+    worker.forward(step, inputs, outputs)
     grads = [np.full_like(array, np.nan) if i in wanted else None for i, array in enumerate(inputs)]
-    for worker in workers:
-        worker.backward(step, [head], inputs, outputs, grads)
+    worker.backward(step, [head], inputs, outputs, grads)
     return [*outputs, *(grad for grad in grads if grad is not None), *inputs[3:]]
 
 
@@ -54,8 +71,8 @@ def test_same_as_the_plain_version(shape, axis, fix_gamma, global_stats, step):
     inputs, head = arrays(shape, axis)
     fast = kernel_for([op], [a.shape for a in inputs], [shape], np.float32)
     assert isinstance(fast, BatchNormKernel)
-    found = run([fast], op, step, inputs, head)
-    expected = run([op], op, step, [array.astype(np.float64) for array in inputs], head.astype(np.float64))
+    found = run(fast, op, step, inputs, head)
+    expected = run(op, op, step, [array.astype(np.float64) for array in inputs], head.astype(np.float64))
     for got, want in zip(found, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-5 * max(1, np.abs(want).max()))
 
@@ -66,9 +83,8 @@ def test_parts_give_the_same_bits(shape, axis, count):
     op = BatchNorm(axis=axis, fix_gamma=False, output_mean_var=True)
     inputs, head = arrays(shape, axis)
     whole = BatchNormKernel(op, shape[axis])
-    parts = BatchNormKernel(op, shape[axis]).split(count)
-    assert len(parts) == count
-    together, apart = run([whole], op, TRAINING, inputs, head), run(parts, op, TRAINING, inputs, head)
+    parts = InParts(BatchNormKernel(op, shape[axis]), count)
+    together, apart = run(whole, op, TRAINING, inputs, head), run(parts, op, TRAINING, inputs, head)
     assert all((a == b).all() for a, b in zip(together, apart, strict=True))
 
 
@@ -76,9 +92,9 @@ def test_only_the_gradients_that_are_wanted():
     op = CuDNNBatchNorm()
     inputs, head = arrays((4, 3, 2), 1)
     fast = kernel_for([op], [a.shape for a in inputs], [(4, 3, 2)], np.float32)
-    everything = run([fast], op, TRAINING, inputs, head)
+    everything = run(fast, op, TRAINING, inputs, head)
     for which in range(3):
-        alone = run([fast], op, TRAINING, inputs, head, wanted=(which,))
+        alone = run(fast, op, TRAINING, inputs, head, wanted=(which,))
         assert (alone[1] == everything[1 + which]).all()
 
 
@@ -94,6 +110,15 @@ def test_arguments_with_gaps():
     assert all((a == b).all() for a, b in zip(*results, strict=True))
 
 
+def test_averages_with_gaps_move_where_they_are():
+    op, (inputs, _) = BatchNorm(fix_gamma=False), arrays((6, 4, 3, 5), 1)
+    averages = [np.repeat(array, 2)[::2] for array in inputs[3:]]
+    for given in (inputs[3:], averages):
+        BatchNormKernel(op, 4).forward(TRAINING, [*inputs[:3], *given], [np.empty_like(inputs[0])])
+    for moved, expected in zip(averages, inputs[3:], strict=True):
+        np.testing.assert_array_equal(moved, expected)
+
+
 @pytest.mark.parametrize("before", [[], [Step()], [TRAINING], [TRAINING, Step()], [Step(), TRAINING]])
 @pytest.mark.parametrize("step", [TRAINING, Step()])
 @pytest.mark.parametrize("count", [1, 2])
@@ -102,14 +127,12 @@ def test_backward_after_any_forwards(before, step, count):
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((5, 130, 3), 1)
     results = []
-    for workers in (BatchNormKernel(op, 130).split(count), [op]):
+    for worker in (InParts(BatchNormKernel(op, 130), count), op):
         given, out = [array.copy() for array in inputs], np.empty_like(head)
         for each in before:
-            for worker in workers:
-                worker.forward(each, given, [out])
+            worker.forward(each, given, [out])
         grads = [np.full_like(array, np.nan) for array in given[:3]] + [None, None]
-        for worker in workers:
-            worker.backward(step, [head], given, [out], grads)
+        worker.backward(step, [head], given, [out], grads)
         results.append([*grads[:3], *given[3:]])
     for got, want in zip(*results, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=1e-4)
@@ -120,7 +143,7 @@ def test_a_large_mean_and_a_constant_channel():
     data[:, 1] = 12345.678
     inputs = [data, *(np.full(2, value, np.float32) for value in (1, 0.5, 0, 1))]
     op = BatchNorm(eps=1e-5)
-    out = run([BatchNormKernel(op, 2)], op, TRAINING, inputs, data)[0]
+    out = run(BatchNormKernel(op, 2), op, TRAINING, inputs, data)[0]
     np.testing.assert_allclose(out[:, 0].std(), 1, rtol=1e-3)
     np.testing.assert_allclose(out[:, 0].mean(), 0.5, atol=1e-5)
     assert (out[:, 1] == 0.5).all()
@@ -128,7 +151,7 @@ def test_a_large_mean_and_a_constant_channel():
 
 def test_the_deviation_of_an_empty_batch_is_that_of_the_averages():
     op, (inputs, head) = BatchNorm(output_mean_var=True), arrays((0, 3, 2), 1)
-    found, expected = (run([worker], op, TRAINING, inputs, head) for worker in (BatchNormKernel(op, 3), op))
+    found, expected = (run(worker, op, TRAINING, inputs, head) for worker in (BatchNormKernel(op, 3), op))
     for got, want in zip(found, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-6)
 
@@ -136,11 +159,11 @@ def test_the_deviation_of_an_empty_batch_is_that_of_the_averages():
 def test_an_empty_batch_and_nan():
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((0, 3, 2), 1)
-    found = run([BatchNormKernel(op, 3)], op, TRAINING, inputs, head)
+    found = run(BatchNormKernel(op, 3), op, TRAINING, inputs, head)
     assert (found[2] == 0).all() and (found[3] == 0).all() and (found[4] == inputs[3]).all()
     inputs, head = arrays((4, 3, 2), 1)
     inputs[0][0, 1, 0] = np.nan
-    out = run([BatchNormKernel(op, 3)], op, TRAINING, inputs, head)[0]
+    out = run(BatchNormKernel(op, 3), op, TRAINING, inputs, head)[0]
     assert np.isnan(out[:, 1]).all() and np.isfinite(out[:, [0, 2]]).all()
 
 
@@ -170,7 +193,7 @@ def test_relu_behind_it_has_the_bits_of_both_apart(shape, axis, fix_gamma, globa
     inputs, head = arrays(shape, axis)
     inputs[0] -= 30  # so that moving averages, too, lead to numbers of both signs
     chain = [op, Activation(act_type="relu")]
-    together = run([kernel_for(chain, [a.shape for a in inputs], [shape], np.float32)], op, step, inputs, head)
+    together = run(kernel_for(chain, [a.shape for a in inputs], [shape], np.float32), op, step, inputs, head)
     assert (together[0] == 0).any() and (together[0] > 0).any()
     assert bits(together[:4]) == bits(run_apart(op, step, inputs, head)[:4])
     doubles = [array.astype(np.float64) for array in (*inputs, head)]
@@ -184,7 +207,8 @@ def test_parts_give_the_same_bits_with_relu(count):
     op = BatchNorm(fix_gamma=False)
     inputs, head = arrays((5, 130, 3), 1)
     whole = BatchNormKernel(op, 130, has_relu=True)
-    assert bits(run([whole], op, TRAINING, inputs, head)) == bits(run(whole.split(count), op, TRAINING, inputs, head))
+    apart = run(InParts(whole, count), op, TRAINING, inputs, head)
+    assert bits(run(whole, op, TRAINING, inputs, head)) == bits(apart)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -197,7 +221,7 @@ def test_bad_numbers_go_through_relu_as_they_do_apart(shape, where, bad):
     # Channel 1's output is negative throughout, so that relu's slope is zero at the bad number.
     inputs[2][1] = -100
     {"data": inputs[0][0, 1:3], "moving mean": inputs[3][1:3], "head": head[0, 1:3]}[where].flat[0] = bad
-    together = run([BatchNormKernel(op, 5, has_relu=True)], op, TRAINING, inputs, head)[:4]
+    together = run(BatchNormKernel(op, 5, has_relu=True), op, TRAINING, inputs, head)[:4]
     apart = run_apart(op, TRAINING, inputs, head)[:4]
     for got, want in zip(together, apart, strict=True):
         np.testing.assert_array_equal(got, want)

@@ -30,6 +30,19 @@ def branches():
     return mx.sym.Group([mx.sym.Activation(together, act_type="softsign"), layer(second, 2, "e"), second])
 
 
+def coupled(loss=None):
+    """Nodes that need the whole batch, of which one is computed in Python; some of their gradients are added to others.
+
+    `loss` follows on the last layer.
+    """
+    first = mx.sym.BatchNorm(layer(mx.sym.Variable("data"), 5, "a"), fix_gamma=False, name="bn1")
+    rectified = mx.sym.Activation(first, act_type="relu")
+    turned = mx.sym.SequenceReverse(rectified)
+    together = mx.sym.BatchNorm(layer(turned, 5, "b") + rectified + turned, name="bn2")
+    last = layer(together, 3, "c")
+    return mx.sym.Group([last, rectified]) if loss is None else loss(last)
+
+
 def bound(symbol, slices, rows=11, threads=2, monkeypatch=None, **options):
     if monkeypatch is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
@@ -57,7 +70,9 @@ def step(executor, monkeypatch, one_by_one):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("slices", [None, 2, 3, 5])
 @pytest.mark.parametrize(
-    "symbol", [*map(perceptron, ("relu", "tanh", "softrelu")), branches()], ids=["relu", "tanh", "softrelu", "branches"]
+    "symbol",
+    [*map(perceptron, ("relu", "tanh", "softrelu")), branches(), coupled()],
+    ids=["relu", "tanh", "softrelu", "branches", "coupled"],
 )
 def test_the_same_bits(symbol, slices, threads, monkeypatch):
     executor = bound(symbol, slices, threads=threads, monkeypatch=monkeypatch)
@@ -90,8 +105,9 @@ def test_a_loss_divides_by_another_number_in_each_step(normalization, monkeypatc
             np.testing.assert_array_equal(walked[name], gradient, err_msg=name)
 
 
-def test_a_wrong_label_is_named_and_the_next_step_is_right(monkeypatch):
-    executor = bound(perceptron(), 2, rows=8)
+@pytest.mark.parametrize("symbol", [perceptron(), coupled(lambda last: mx.sym.SoftmaxOutput(last, name="softmax"))])
+def test_a_wrong_label_is_named_and_the_next_step_is_right(symbol, monkeypatch):
+    executor = bound(symbol, 2, rows=8, monkeypatch=monkeypatch)
     expected = step(executor, monkeypatch, False)[1]
     label = executor.arg_dict["softmax_label"].copy()
     executor.arg_dict["softmax_label"][6] = 3

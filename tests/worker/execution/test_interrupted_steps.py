@@ -63,8 +63,9 @@ def test_before_the_first_thread_has_begun(steps_before, couples_rows, monkeypat
     assert gradients(executor, 6) == gradients(bound(couples_rows), 6)
 
 
-def test_while_tables_are_laid_out_again_after_an_error(monkeypatch):
-    executor, tables = bound(), table_walk.tables
+@pytest.mark.parametrize("couples_rows", [False, True])
+def test_while_tables_are_laid_out_again_after_an_error(couples_rows, monkeypatch):
+    executor, tables = bound(couples_rows), table_walk.tables
     gradients(executor, 0)
     executor.arg_dict["softmax_label"][...] = 7
 
@@ -78,4 +79,4 @@ def test_while_tables_are_laid_out_again_after_an_error(monkeypatch):
             executor.forward_backward()
         with suppress(KeyboardInterrupt):
             gradients(executor, 1)
-    assert gradients(executor, 6) == gradients(bound(), 6)
+    assert gradients(executor, 6) == gradients(bound(couples_rows), 6)

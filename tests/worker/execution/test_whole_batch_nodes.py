@@ -14,6 +14,7 @@ from pushgrad.worker.execution.awake_barrier import AwakeBarrier
 from pushgrad.worker.execution.bound_arrays import Places
 from pushgrad.worker.execution.executor import Executor
 from pushgrad.worker.ops.operator import Step
+from pushgrad.worker.profiling.spans import recorder
 
 
 def normalised(data, name):
@@ -180,6 +181,7 @@ def test_a_thread_that_an_interrupted_step_has_left_waiting_takes_no_part_in_the
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
+        patch.setattr(recorder, "on", True)  # threads that walk tables meet elsewhere: see test_interrupted_steps.py
         patch.setattr(AwakeBarrier, "wait", lambda barrier: (waiting.set(), wait(barrier))[1])
         patch.setattr(Inbox, "put", interrupted)
         with pytest.raises(KeyboardInterrupt):

@@ -173,8 +173,7 @@ class Replica:
         """
         mine = at.behind(self.rows[0])._replace(number=0)  # with equal numbers, only other figures make a difference
         moved, self._at = mine != self._at, mine
-        self.step.is_train = is_train
-        self.step.move_to(mine._replace(number=self.step.number))  # set_now brings the new number
+        self.step.move_to(mine._replace(number=self.step.number), is_train)  # set_now brings the new number
         return moved
 
     def _add(self, names: Sequence[str]) -> None:

@@ -1,0 +1,66 @@
+"""Passes of programs on threads, stretch by stretch: what each does apart, and where a node couples rows, together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ...common.call_table import Row
+from ..cpu.claims import Stretch
+from ..cpu.row_kernel import Stage
+from .program import Program
+from .whole_batch_nodes import Meeting
+
+Delivered = Callable[[str], list[Row]]  # what follows as soon as a gradient of an argument is final
+
+
+def stretches_between(couplers: Sequence[int]) -> list[tuple[int, int | None]]:
+    """For each stretch of forward, the number of its first call, and of the coupling node behind it, None for the last.
+
+    `couplers` are the numbers of all of these nodes, in order.
+    """
+    return list(zip([0, *(number + 1 for number in couplers)], [*couplers, None], strict=True))
+
+
+class Passes:
+    """What programs do, those of each thread, as stretches of tables of calls; a `meeting` computes coupling nodes."""
+
+    def __init__(self, programs: Sequence[Sequence[Program]], meeting: Meeting | None) -> None:
+        self._programs, self._meeting = programs, meeting
+
+    def forward(self) -> list[Stretch]:
+        """Forward alone."""
+        return list(self._forward())
+
+    def step(self, first: Sequence[list[Row]], delivered: Delivered, end: Sequence[Stage]) -> list[Stretch]:
+        """Forward and backward; `first` are rows with which each thread begins, `end` is what all share out at the end.
+
+        Without coupling nodes, a thread does both for one slice after the other: backward finds in the cache what
+        forward wrote.
+        """
+        if self._meeting is None:
+            return [Stretch(first), Stretch(self._apart(Program.rows, delivered), end)]
+        return [Stretch(first), *self._forward(), *self._backward(self._meeting, delivered, end)]
+
+    def _forward(self) -> Iterator[Stretch]:
+        for first, meets in stretches_between(self._meeting.numbers if self._meeting else []):
+            apart = self._apart(Program.rows_of_forward, first, meets)
+            if self._meeting is None or meets is None:
+                yield Stretch(apart)
+            else:
+                yield Stretch(apart, self._meeting.stages_of_forward(meets, len(self._programs)))
+
+    def _backward(self, meeting: Meeting, delivered: Delivered, end: Sequence[Stage]) -> Iterator[Stretch]:
+        apart, announced = self._apart(Program.rows_before_backward, delivered), meeting.untouched
+        for first, meets in reversed(stretches_between(meeting.numbers)):
+            if meets is not None:
+                yield Stretch(apart, meeting.stages_of_backward(meets, len(self._programs)))
+                apart, announced = [[] for _ in self._programs], meeting.finished(meets)
+            apart[0] += [row for name in announced for row in delivered(name)]
+            for rows, own in zip(apart, self._apart(Program.rows_of_backward, delivered, first, meets), strict=True):
+                rows += own
+        yield Stretch(apart, end)
+
+    def _apart(self, made: Callable[..., list[Row]], *given: Any) -> list[list[Row]]:
+        """The rows that `made(program, *given)` gives for each thread's programs."""
+        return [[row for program in own for row in made(program, *given)] for own in self._programs]
