@@ -6,14 +6,13 @@ Everything that costs time or memory happens when a Program is made; a step then
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
-from ...common.call_table import Row, WorkingMemory, in_python, tables
+from ...common.call_table import WorkingMemory, tables
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.arranged import Arranged
 from ..cpu.array_module import NUMPY
 from ..cpu.registry import kernel_for
-from ..cpu.row_kernel import RowKernel, Stage
+from ..cpu.row_kernel import RowKernel
 from ..cpu.slice_tree import SliceTree
 from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
@@ -74,7 +73,7 @@ class Program:
             if call is not None and not call.is_alias:
                 call.run_forward(self.step, self.counts)
         if last is None:
-            self._copy_heads()
+            self.copy_heads()
 
     @property
     def compiled(self) -> float:
@@ -82,48 +81,24 @@ class Program:
         calls = [call for call in self.calls if call is not None and not call.is_alias]
         return sum(call.is_compiled for call in calls) / max(1, len(calls))
 
-    def rows(self, delivered: Callable[[str], list[Row]]) -> list[Row]:
-        """Forward and backward, with ones for the gradients of outputs, as rows of a table of calls.
-
-        `delivered(name)` gives the rows that follow as soon as this slice's gradient of an argument is final.
-        """
-        return [*self.rows_of_forward(), *self.rows_before_backward(delivered), *self.rows_of_backward(delivered)]
-
     def finishing(self) -> list[str]:
         """Arguments whose gradients backward writes, from the first that is final to the last."""
         calls = [call for call in reversed(self.calls) if call is not None and call.in_grads]
-        return [*self._untouched, *(name for call in calls for name in call.finished)]
+        return [*self.untouched, *(name for call in calls for name in call.finished)]
 
-    def rows_of_forward(self, first: int = 0, last: int | None = None) -> list[Row]:
-        """What `forward` does."""
-        calls = [call for call in self.calls[first:last] if call is not None]
-        rows = [row for call in calls for row in call.rows_of_forward(self.step, self.counts)]
-        return [*rows, in_python(self._copy_heads)] if self._copied_heads and last is None else rows
+    def copy_heads(self) -> None:
+        """Write those outputs to their place that no kernel writes there; to be called once all have their values."""
+        for index, target in self._copied_heads:
+            target[...] = self._values[self._outline.heads[index]]
 
-    def rows_before_backward(self, delivered: Callable[[str], list[Row]]) -> list[Row]:
-        """What `begin_backward` does with ones."""
-        rows = []
-        if self._read_heads:  # ones, which losses ignore
-            rows.append(in_python(partial(self._begin_with, [None] * len(self._head_buffers))))
-        return [*rows, *(row for name in self._untouched for row in delivered(name))]
+    @property
+    def copies_heads(self) -> bool:
+        """Whether `copy_heads` has anything to do."""
+        return bool(self._copied_heads)
 
-    def rows_of_backward(
-        self, delivered: Callable[[str], list[Row]], first: int = 0, last: int | None = None
-    ) -> list[Row]:
-        """What `backward` does."""
-        rows = []
-        for call in reversed(self.calls[first:last]):
-            if call is not None and call.in_grads:
-                rows.extend(call.rows_of_backward(self.step, self.counts))
-                for name in call.finished:
-                    rows.extend(delivered(name))
-        return rows
-
-    def stages_of_forward(self, threads: int) -> list[Stage]:
-        """Forward for at most so many threads."""
-        calls = [call for call in self.calls if call is not None]
-        stages = [stage for call in calls for stage in call.stages_of_forward(self.step, self.counts, threads)]
-        return [*stages, [[in_python(self._copy_heads)]]] if self._copied_heads else stages
+    def begin_with_ones(self) -> None:
+        """As `begin_backward`, with ones for all gradients; a loss ignores them."""
+        self._begin_with([None] * len(self._head_buffers))
 
     def begin_backward(self, head_grads: Gradients, finished: Callable[[str], None]) -> None:
         """Take the gradients of the outputs, each of its output's shape: None for ones, which a loss ignores.
@@ -131,7 +106,7 @@ class Program:
         Also calls `finished(name)` for arguments whose gradient no call writes.
         """
         self._begin_with(head_grads)
-        for name in self._untouched:
+        for name in self.untouched:
             finished(name)
 
     def backward(self, finished: Callable[[str], None], first: int = 0, last: int | None = None) -> None:
@@ -143,10 +118,6 @@ class Program:
             if call is not None and call.in_grads:
                 call.run_backward(self.step, self.counts)
                 call.add_up(finished)
-
-    def _copy_heads(self) -> None:
-        for index, target in self._copied_heads:
-            target[...] = self._values[self._outline.heads[index]]
 
     def _begin_with(self, head_grads: Gradients) -> None:
         # In the order in which the plan has planned them: the first of two heads that show one entry overwrites.
@@ -245,13 +216,13 @@ class Program:
             buffers.target(write, self._shapes[entry])
             for write, entry in zip(plan.heads, self._outline.heads, strict=True)
         ]
-        self._read_heads = any(
+        self.reads_heads = any(
             buffer is not None and not (entry[0].op is not None and entry[0].op.is_loss)
             for (buffer, _), entry in zip(self._head_buffers, self._outline.heads, strict=True)
         )
         for planned, call in zip(reversed(plan.calls), reversed(self.calls), strict=True):
             if planned is not None and call is not None:
                 call.lay_out_backward(planned, buffers)
-        self._untouched = [name for name in plan.untouched if name in gradients]
-        for name in self._untouched:
+        self.untouched = [name for name in plan.untouched if name in gradients]
+        for name in self.untouched:
             gradients[name].fill(0)  # once is enough, as nobody writes it later unless a head is the argument itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..compute_threads import thread_count
 from ..cpu.claims import Stretch, joined
 from .program import Program
+from .program_rows import stages_of_forward
 from .table_walk import TableWalk
 
 # Operations below which one thread is faster: as many as a step has, of forward and backward, that is worth another.
@@ -23,7 +24,7 @@ def shared_forward(program: Program, work: float, threads: int | None) -> TableW
     count = min(threads or thread_count(), MOST_THREADS)
     if count < 2:
         return None
-    stages = joined(program.stages_of_forward(count))
+    stages = joined(stages_of_forward(program, count))
     if all(len(stage) == 1 for stage in stages):
         return None
     return TableWalk([Stretch([[] for _ in range(count)], stages)], program.compiled < 1)

@@ -1,4 +1,4 @@
-"""Programs of slices on compute threads: apart where they can, together where a node couples the rows of the batch.
+"""Programs of slices on compute threads, call by call: in a profile, and where passes have no tables (stretches.py).
 
 A coupling node divides each pass into stretches. At the end of a stretch all threads wait for each other at a barrier,
 compute the node together, wait again until it is done, and run apart for the next stretch.

@@ -9,9 +9,8 @@ from ...common.call_table import Row
 from ..cpu.claims import Stretch
 from ..cpu.row_kernel import Stage
 from .program import Program
+from .program_rows import Delivered, ProgramRows
 from .whole_batch_nodes import Meeting
-
-Delivered = Callable[[str], list[Row]]  # what follows as soon as a gradient of an argument is final
 
 
 def stretches_between(couplers: Sequence[int]) -> list[tuple[int, int | None]]:
@@ -26,7 +25,7 @@ class Passes:
     """What programs do, those of each thread, as stretches of tables of calls; a `meeting` computes coupling nodes."""
 
     def __init__(self, programs: Sequence[Sequence[Program]], meeting: Meeting | None) -> None:
-        self._programs, self._meeting = programs, meeting
+        self._programs, self._meeting = [[ProgramRows(program) for program in own] for own in programs], meeting
 
     def forward(self) -> list[Stretch]:
         """Forward alone."""
@@ -39,25 +38,25 @@ class Passes:
         forward wrote.
         """
         if self._meeting is None:
-            return [Stretch(first), Stretch(self._apart(Program.rows, delivered), end)]
+            return [Stretch(first), Stretch(self._apart(ProgramRows.both, delivered), end)]
         return [Stretch(first), *self._forward(), *self._backward(self._meeting, delivered, end)]
 
     def _forward(self) -> Iterator[Stretch]:
         for first, meets in stretches_between(self._meeting.numbers if self._meeting else []):
-            apart = self._apart(Program.rows_of_forward, first, meets)
+            apart = self._apart(ProgramRows.forward, first, meets)
             if self._meeting is None or meets is None:
                 yield Stretch(apart)
             else:
                 yield Stretch(apart, self._meeting.stages_of_forward(meets, len(self._programs)))
 
     def _backward(self, meeting: Meeting, delivered: Delivered, end: Sequence[Stage]) -> Iterator[Stretch]:
-        apart, announced = self._apart(Program.rows_before_backward, delivered), meeting.untouched
+        apart, announced = self._apart(ProgramRows.before_backward, delivered), meeting.untouched
         for first, meets in reversed(stretches_between(meeting.numbers)):
             if meets is not None:
                 yield Stretch(apart, meeting.stages_of_backward(meets, len(self._programs)))
                 apart, announced = [[] for _ in self._programs], meeting.finished(meets)
             apart[0] += [row for name in announced for row in delivered(name)]
-            for rows, own in zip(apart, self._apart(Program.rows_of_backward, delivered, first, meets), strict=True):
+            for rows, own in zip(apart, self._apart(ProgramRows.backward, delivered, first, meets), strict=True):
                 rows += own
         yield Stretch(apart, end)
 

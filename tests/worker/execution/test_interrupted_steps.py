@@ -9,7 +9,7 @@ import pytest
 import pushgrad as mx
 from pushgrad.common.errors import DataError
 from pushgrad.worker.cpu.sum_rows import add_row
-from pushgrad.worker.execution import guarded_work, slice_threads, table_walk
+from pushgrad.worker.execution import guarded_work, program_rows, slice_threads, table_walk
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -61,6 +61,36 @@ def test_before_the_first_thread_has_begun(steps_before, couples_rows, monkeypat
         with pytest.raises(KeyboardInterrupt):
             gradients(executor, 5)
     assert gradients(executor, 6) == gradients(bound(couples_rows), 6)
+
+
+@pytest.mark.parametrize("couples_rows", [False, True])
+@pytest.mark.parametrize("before", [0, 2, 4])
+def test_between_the_calls_of_a_long_step(before, couples_rows, monkeypatch):
+    """As soon as a thread comes to Python; here it does so after each call."""
+    monkeypatch.setattr(program_rows, "UNBROKEN", 0)
+    came, looks = threading.Event(), []
+
+    def interrupted():
+        if threading.current_thread() is not threading.main_thread() or came.is_set():
+            return
+        looks.append(1)
+        if len(looks) > before:
+            came.set()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(program_rows, "see_to_signals", interrupted)
+        executor = bound(couples_rows)
+        with pytest.raises(KeyboardInterrupt):
+            gradients(executor, 5)
+        assert gradients(executor, 6) == gradients(bound(couples_rows), 6)
+
+
+def test_a_short_step_does_not_look_for_signals():
+    executor = bound()
+    gradients(executor, 0)
+    _, tables = executor._tables.step._laid_out
+    assert program_rows.see_to_signals not in [row.stopped for table in tables for row in table._rows]
 
 
 @pytest.mark.parametrize("couples_rows", [False, True])
