@@ -13,66 +13,27 @@ import numpy as np
 
 from ...common.jit import kernel
 from ..array import Array
+from .batch_norm_loops import (
+    CENTRE,
+    LEAST,
+    LINES,
+    REST,
+    SCALE,
+    SHIFT,
+    SLOPE,
+    head_sums,
+    moment_sums,
+    relu_head_sums,
+    write_gradient,
+    write_normalised,
+    write_relu_gradient,
+)
 from .panels import address, read
 from .plane_lanes import LANES
-from .run_loops import fill_lanes, mapped_runs, sum_of_lanes, summed_runs
-from .values import Value
-
-# The lines of a table. A gradient needs all of them; in a forward the fourth is the least number of the output.
-CENTRE, SCALE, SHIFT, SLOPE, REST, LINES = range(6)
-LEAST = SLOPE
+from .run_loops import fill_lanes, rows_ahead, sum_of_lanes
 
 BLOCK = 1 << 14  # numbers of data in small channels that are worked off together; the cache holds them
-
-
-def _normalised(x: Value, centre: Value, scale: Value, shift: Value) -> Value:
-    # The difference first: x * scale + (shift - centre * scale) would cancel where the mean is large.
-    return (x - centre) * scale + shift
-
-
-def _at_least(x: Value, centre: Value, scale: Value, shift: Value, least: Value) -> Value:
-    return _normalised(x, centre, scale, shift).at_least(least)
-
-
-def _behind_relu(x: Value, head: Value, centre: Value, scale: Value, shift: Value) -> Value:
-    """The gradient of what `_normalised` gives, from the head gradient of its relu; the bits of the plain relu's."""
-    out = _normalised(x, centre, scale, shift).at_least(0.0)
-    return (out > 0.0).choose(head, (head * out).magnitude())
-
-
-def _add_moments(sums: list[Value], x: Value, pivot: Value) -> tuple[Value, Value]:
-    distance = x.double() - pivot.double()
-    return sums[0] + distance, distance.fma(distance, sums[1])
-
-
-def _add_products(sums: list[Value], x: Value, head: Value, centre: Value) -> tuple[Value, Value]:
-    value = head.double()
-    return sums[0] + value, value.fma((x - centre).double(), sums[1])
-
-
-def _add_relu_products(
-    sums: list[Value], x: Value, head: Value, centre: Value, scale: Value, shift: Value
-) -> tuple[Value, Value]:
-    return _add_products(sums, x, _behind_relu(x, head, centre, scale, shift), centre)
-
-
-def _gradient(x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value) -> Value:
-    return head * scale - (x - centre) * slope - rest
-
-
-def _relu_gradient(
-    x: Value, head: Value, centre: Value, scale: Value, shift: Value, slope: Value, rest: Value
-) -> Value:
-    behind = _behind_relu(x, head, centre, scale, shift)
-    return _gradient(x, behind, centre, scale, shift, slope, rest)
-
-
-_moment_sums = summed_runs(_add_moments, 2)
-_head_sums = summed_runs(_add_products, 2)
-_relu_head_sums = summed_runs(_add_relu_products, 2)
-_write_normalised = mapped_runs(_at_least)
-_write_gradient = mapped_runs(_gradient)
-_write_relu_gradient = mapped_runs(_relu_gradient)
+Extents = tuple[int, int, int, int]  # of a run: its rows, the floats from row to row, its places, `rows_ahead`
 
 
 class Channels(NamedTuple):
@@ -121,8 +82,8 @@ def forward(
             stop = min(begin + group, end)
             for c in range(begin, stop):
                 _lay_out(table, (c - begin) * behind, behind, (mean[c], inverse[c], gamma[c], beta[c]))
-            place, (rows, width, places) = _run(channels, begin, stop)
-            _write_normalised((data + place,), address(table), out + place, rows, width, places)
+            place, (rows, width, places, far) = _run(channels, begin, stop)
+            write_normalised((data + place,), address(table), out + place, rows, width, places, far)
 
 
 @kernel
@@ -137,11 +98,11 @@ def moments(data: int, channels: Channels, start: int, end: int, mean: Array, va
     group, count = _group(behind), channels.rows * behind
     for begin in range(start, end, group):
         stop = min(begin + group, end)
-        place, (rows, width, places) = _run(channels, begin, stop)
+        place, (rows, width, places, far) = _run(channels, begin, stop)
         for c in range(begin, stop):
             lane = (c - begin) * behind
             _fill(pivots, 0, lane, behind, read(data + place + 4 * lane))
-        _moment_sums((data + place,), address(pivots), address(sums), rows, width, places)
+        moment_sums((data + place,), address(pivots), address(sums), rows, width, places, far)
         for c in range(begin, stop):
             lane = (c - begin) * behind
             distance = _joined(sums, 0, lane, behind) / count
@@ -196,31 +157,30 @@ def backward(
 
 
 @kernel
-def _run(channels: Channels, begin: int, end: int) -> tuple[int, tuple[int, int, int]]:
-    """Bytes before the run of some of these channels; the rows, the floats from row to row, and the places of the run.
-
-    [begin, end) are counted from the first of these channels.
-    """
+def _run(channels: Channels, begin: int, end: int) -> tuple[int, Extents]:
+    """Bytes before the run of some of these channels, [begin, end) counted from the first of them, and its extents."""
     behind = channels.behind
-    return 4 * (channels.first + begin) * behind, (channels.rows, channels.channels * behind, (end - begin) * behind)
+    rows, places = channels.rows, (end - begin) * behind
+    extents = (rows, channels.channels * behind, places, rows_ahead(rows, places))
+    return 4 * (channels.first + begin) * behind, extents
 
 
 @kernel
-def _sum_up(sources: tuple[int, int], table: Array, sums: Array, extents: tuple[int, int, int], relu: bool) -> None:
+def _sum_up(sources: tuple[int, int], table: Array, sums: Array, extents: Extents, relu: bool) -> None:
     """Each lane's sums of d and of d * (x - centre)."""
     if relu:
-        _relu_head_sums(sources, address(table), address(sums), *extents)
+        relu_head_sums(sources, address(table), address(sums), *extents)
     else:
-        _head_sums(sources, address(table), address(sums), *extents)
+        head_sums(sources, address(table), address(sums), *extents)
 
 
 @kernel
-def _write(sources: tuple[int, int], table: Array, target: int, extents: tuple[int, int, int], relu: bool) -> None:
+def _write(sources: tuple[int, int], table: Array, target: int, extents: Extents, relu: bool) -> None:
     """Data's gradient of a group."""
     if relu:
-        _write_relu_gradient(sources, address(table), target, *extents)
+        write_relu_gradient(sources, address(table), target, *extents)
     else:
-        _write_gradient(sources, address(table), target, *extents)
+        write_gradient(sources, address(table), target, *extents)
 
 
 @kernel

@@ -17,6 +17,8 @@ from numba.core import cgutils as numba_cgutils
 from numba.core import types
 from numba.extending import intrinsic
 
+from ...common.jit import kernel
+from .fetching import prefetch
 from .plane_lanes import LANES
 from .values import DOUBLE, FLOAT, INT, Mask, Value, constant, spread
 from .vector_loops import array_at, joined
@@ -24,8 +26,17 @@ from .vectors import WIDTH, first_places, load, load_part, store, store_part
 
 cgutils: Any = numba_cgutils  # which has no types
 
+# Numbers that lie between what is computed and what is fetched: of short runs, and of runs so long that both are in
+# one. Else processors fetch ahead by themselves, but too little, and begin anew with each run.
+SHORT, LONG, WITHIN = 512, 4096, 1024
 _SUMS = ir.VectorType(DOUBLE, WIDTH)
 _PARTS = range(0, LANES, WIDTH)  # the lanes with which the vectors begin that LANES numbers take
+
+
+@kernel
+def rows_ahead(rows: int, places: int) -> int:
+    """So many rows before it is computed a run of so many places should be fetched; 0: while its own row is."""
+    return 0 if places > LONG else max(1, min(rows, SHORT // places))
 
 
 def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
@@ -33,16 +44,21 @@ def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
 
     `function` is given a list of the sums so far, then a number of each source, then one of each line of the table, and
     returns the sums with this place. What is made is called with a tuple of addresses, that of the table, that of the
-    sums (a line of LANES float64 for each, overwritten), the rows, the floats from row to row, and the places of a run.
+    sums (a line of LANES float64 for each, overwritten), the rows, the floats from row to row, the places of a run, and
+    how far ahead memory is fetched: see `rows_ahead`.
     """
 
     @intrinsic
-    def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any) -> Any:
+    def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any, far: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, table, target, *extents = args
             arrays = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
             lanes = _lines(build, table, len(signature(function).parameters) - 1 - len(arrays))
             totals = [[cgutils.alloca_once_value(build, constant(_SUMS, 0.0)) for _ in range(count)] for _ in _PARTS]
+
+            def fetch(place: Any) -> None:
+                for array in arrays:
+                    prefetch(build, build.gep(array, [place]))
 
             def add(part: int, place: Any, exist: Any) -> None:
                 sums = [Value(build, build.load(total)) for total in totals[part]]
@@ -51,7 +67,7 @@ def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
                     chosen = new if exist is None else Mask(build, first_places(build, exist)).choose(new, old)
                     build.store(chosen.value, total)
 
-            _walk(build, extents, add, backwards=False)
+            _walk(build, extents, add, fetch, backwards=False)
             out = array_at(build, target, DOUBLE)
             for part, lane in enumerate(_PARTS):
                 for i, total in enumerate(totals[part]):
@@ -59,7 +75,7 @@ def summed_runs(function: Callable[..., Sequence[Value]], count: int) -> Any:
                     build.store(build.load(total), place).align = 8
             return cg.get_dummy_value()
 
-        return types.void(sources, *[types.int64] * 5), codegen
+        return types.void(sources, *[types.int64] * 6), codegen
 
     return loop
 
@@ -72,12 +88,15 @@ def mapped_runs(function: Callable[..., Value]) -> Any:
     """
 
     @intrinsic
-    def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any) -> Any:
+    def loop(context: Any, sources: Any, table: Any, target: Any, rows: Any, stride: Any, places: Any, far: Any) -> Any:
         def codegen(cg: Any, build: ir.IRBuilder, types_of_args: Any, args: Any) -> Any:
             sources, table, target, *extents = args
             arrays = [array_at(build, address, FLOAT) for address in cgutils.unpack_tuple(build, sources)]
             lanes = _lines(build, table, len(signature(function).parameters) - len(arrays))
             out = array_at(build, target, FLOAT)
+
+            def fetch(place: Any) -> None:  # sources are in the cache already
+                prefetch(build, build.gep(out, [place]), to_write=True)
 
             def write(part: int, place: Any, exist: Any) -> None:
                 made = function(*_numbers(build, arrays, place, exist), *lanes[part]).value
@@ -87,10 +106,10 @@ def mapped_runs(function: Callable[..., Value]) -> Any:
                 else:
                     store_part(build, made, address, exist)
 
-            _walk(build, extents, write, backwards=True)
+            _walk(build, extents, write, fetch, backwards=True)
             return cg.get_dummy_value()
 
-        return types.void(sources, *[types.int64] * 5), codegen
+        return types.void(sources, *[types.int64] * 6), codegen
 
     return loop
 
@@ -122,19 +141,34 @@ sum_of_lanes: Any = intrinsic(_sum_of_lanes)
 fill_lanes: Any = intrinsic(_fill_lanes)
 
 
-def _walk(build: ir.IRBuilder, extents: Sequence[Any], body: Callable[[int, Any, Any], None], backwards: bool) -> None:
+def _walk(
+    build: ir.IRBuilder,
+    extents: Sequence[Any],
+    body: Callable[[int, Any, Any], None],
+    fetch: Callable[[Any], None],
+    backwards: bool,
+) -> None:
     """The instructions of `body` for each vector of each row: it is told which part of LANES the vector is, its place
-    in the arrays, and how many of its numbers exist (perhaps less than 0), or None if all do.
+    in the arrays, and how many of its numbers exist (perhaps less than 0), or None if all do. `fetch` is told a place
+    whose memory will soon be wanted.
     """
-    rows, stride, places = extents
+    rows, stride, places, far = extents
+    behind_last = build.sub(rows, far)
+    # Behind the last row comes the first one of the next run, or, backwards, behind the first row the last one.
+    along, round_ = build.mul(far, stride), build.mul(behind_last, stride)
+    along, round_ = (build.neg(along), build.add(places, round_)) if backwards else (along, build.sub(places, round_))
+    along = build.select(build.icmp_signed("==", far, INT(0)), INT(WITHIN), along)
     whole = build.and_(places, INT(-LANES))
     rest = build.sub(places, whole)
     with cgutils.for_range_slice(build, INT(0), rows, INT(1), INT) as (number, _):
         row = build.sub(build.sub(rows, INT(1)), number) if backwards else number
         start = build.mul(row, stride)
+        ahead = build.select(build.icmp_signed("<", number, behind_last), along, round_)
         with cgutils.for_range_slice(build, INT(0), whole, INT(LANES), INT) as (index, _):
             for part, lane in enumerate(_PARTS):
-                body(part, build.add(start, build.add(index, INT(lane))), None)
+                place = build.add(start, build.add(index, INT(lane)))
+                fetch(build.add(place, ahead))
+                body(part, place, None)
         with build.if_then(build.icmp_signed(">", rest, INT(0))):
             for part, lane in enumerate(_PARTS):
                 body(part, build.add(start, build.add(whole, INT(lane))), build.sub(rest, INT(lane)))

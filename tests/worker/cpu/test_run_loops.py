@@ -21,15 +21,15 @@ _difference = mapped_runs(lambda x, y, factor, other: x * factor - y * other)
 
 
 @kernel
-def add_products(x, y, table, sums, places):
+def add_products(x, y, table, sums, places, ahead):
     at = 4 * START
-    _products((address(x) + at, address(y) + at), address(table), address(sums), ROWS, STRIDE, places)
+    _products((address(x) + at, address(y) + at), address(table), address(sums), ROWS, STRIDE, places, ahead)
 
 
 @kernel
-def write_difference(x, y, table, out, places):
+def write_difference(x, y, table, out, places, ahead):
     at = 4 * START
-    _difference((address(x) + at, address(y) + at), address(table), address(out) + at, ROWS, STRIDE, places)
+    _difference((address(x) + at, address(y) + at), address(table), address(out) + at, ROWS, STRIDE, places, ahead)
 
 
 @kernel
@@ -47,11 +47,12 @@ def given(places):
     return x, y, rng.integers(1, 5, (2, LANES)).astype(np.float32)
 
 
+@pytest.mark.parametrize("ahead", [0, 1, ROWS])
 @pytest.mark.parametrize("places", PLACES)
-def test_each_lane_has_its_places_of_all_rows(places):
+def test_each_lane_has_its_places_of_all_rows(places, ahead):
     x, y, table = given(places)
     sums = np.full((2, LANES), np.nan)
-    add_products(x, y, table, sums, places)
+    add_products(x, y, table, sums, places, ahead)
     expected = np.zeros((2, LANES))
     for k in range(places):
         column = slice(None), START + k
@@ -59,11 +60,12 @@ def test_each_lane_has_its_places_of_all_rows(places):
     np.testing.assert_array_equal(sums, expected)  # small whole numbers: exact in any order
 
 
+@pytest.mark.parametrize("ahead", [0, 1, ROWS])
 @pytest.mark.parametrize("places", PLACES)
-def test_nothing_is_written_behind_the_places_of_a_run(places):
+def test_nothing_is_written_behind_the_places_of_a_run(places, ahead):
     x, y, table = given(places)
     out = np.full((ROWS, STRIDE), -1, np.float32)
-    write_difference(x, y, table, out, places)
+    write_difference(x, y, table, out, places, ahead)
     run, lanes = slice(START, START + places), np.arange(places) % LANES
     np.testing.assert_array_equal(out[:, run], x[:, run] * table[0, lanes] - y[:, run] * table[1, lanes])
     out[:, run] = -1
