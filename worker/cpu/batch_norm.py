@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.call_table import Row, Table
+from ...common.call_table import Row
 from ..array import Array, Arrays, Gradients
 from ..ops.batch_norm import BatchNorm
 from ..ops.operator import Step
@@ -35,16 +35,8 @@ class BatchNormKernel(RowKernel):
         self._kept = np.zeros(1, np.int64)  # whether they are those of the batch of the last forward
         self._ones = np.ones(channels, np.float32)
 
-    def forward(self, step: Step, inputs: Arrays, outputs: Arrays) -> None:
-        """Write the normalised, scaled data; while training, move the averages (the last two inputs) in place."""
-        given = [np.ascontiguousarray(array) for array in inputs]
-        Table(self.forward_rows(step, given, outputs)).run()
-        for average, moved in zip(inputs[3:], given[3:], strict=True):
-            if moved is not average:
-                average[...] = moved
-
     def forward_rows(self, step: Step, inputs: Arrays, outputs: Arrays) -> list[Row]:
-        """What `forward` does, of contiguous arrays."""
+        """Write the normalised, scaled data; while training, move the averages (the last two inputs) in place."""
         return [self._forward(step, inputs, outputs, self._all)]
 
     def forward_parts(self, step: Step, inputs: Arrays, outputs: Arrays, threads: int) -> Stage:

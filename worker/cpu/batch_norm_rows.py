@@ -56,6 +56,7 @@ def backward(at: int) -> int:
             passes.moments(integer(at, 9), channels, 0, mean.size, mean, var)
         else:
             mean[:], var[:] = _own(at, 12), _own(at, 13)
+            write_address(integer(at, 6), whole(0))
         inverse[:] = 1 / np.sqrt(var + real(at, 8))
     factors, has_relu = (mean, inverse, _own(at, 10), _own(at, 11)), integer(at, 18) != 0
     passes.backward((integer(at, 9), integer(at, 14)), integer(at, 15), channels, is_own, factors, has_relu, sums)

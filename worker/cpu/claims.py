@@ -24,6 +24,11 @@ class Stretch(NamedTuple):
     stages: Sequence[Stage] = ()
 
 
+# Each part is offered to so many threads at most, as every offer takes rows of a table: with all for each of many
+# threads, tables would be large.
+OFFERS = 4
+
+
 class SharedStages:
     """Stretches as tables for threads: a part is done by one of them, a stage begins when the last one is done.
 
@@ -76,9 +81,10 @@ class SharedStages:
 
         rows, finished = [], Row(finish, (numbers[-1:],))
         if len(stage) > 1 or thread == 0 or all(row.function for row in stage[0]):
-            for k in range(len(stage)):
+            threads = len(self.rows)
+            for k in range(min(len(stage), -(-OFFERS * len(stage) // threads))):
                 # Mostly each its own neighbours, so that their memory stays in the core's cache.
-                number = (thread * len(stage) // len(self.rows) + k) % len(stage)
+                number = (thread * len(stage) // threads + k) % len(stage)
                 part = [*stage[number], finished]
                 rows += [Row(claim, (numbers[number : number + 1], len(part))), *part]
         return [*rows, Row(wait, (numbers[-1:], self._failed, len(stage)), _broken)]

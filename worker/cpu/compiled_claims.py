@@ -14,7 +14,8 @@ def claim(at: int) -> int:
 
     The arguments are the address of a number that is 0 as long as nobody has, and how many rows.
     """
-    return 0 if exchange(integer(at, 0), 1) == 0 else -integer(at, 1)
+    is_free = look(integer(at, 0)) == 0 and exchange(integer(at, 0), 1) == 0  # to look costs others less
+    return 0 if is_free else -integer(at, 1)
 
 
 @kernel

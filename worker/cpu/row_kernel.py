@@ -23,8 +23,7 @@ class RowKernel(ABC):
     """A kernel that lays its passes out as rows, once for the arrays that it is bound to.
 
     Compiled rows depend on nothing else, except `step.learns`: what changes from step to step is read from arrays, such
-    as `step.training`.
-    Only `stopped` may look at more of `step`, which then tells of this node.
+    as `step.training`. Only `stopped` may look at more of `step`, which then tells of this node.
     """
 
     joins_slices = False  # whether it can compute several slices of the batch at once, with the bits of each alone

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ...common.call_table import Row, Table, WorkingMemory, in_python
+from ...common.call_table import Row, Table, WorkingMemory, in_python, tables
 from ...common.compiling import expect
 from ..array import Array
 from ..cpu.row_kernel import RowKernel, Stage
@@ -51,8 +51,8 @@ class Call:
         expect(self.kernel)
 
     def run_forward(self, step: Step, counts: Mapping[int, float], part: Table | None = None) -> None:
-        """Compute the outputs. `counts`: by what losses divide, by node key; `part`: one of `parts_of_forward`, which
-        is to run instead of all.
+        """Compute the outputs. `counts`: by what losses divide, by node key; `part`: a table of one of
+        `parts_of_forward`, which is to run instead of all.
         """
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
@@ -65,7 +65,9 @@ class Call:
             recorder.note(self.node.name, self.operators, "forward", start, self.work)
 
     def run_backward(self, step: Step, counts: Mapping[int, float], part: Table | None = None) -> None:
-        """Compute this call's own gradients, which `add_up` then adds to others; arguments as of `run_forward`."""
+        """Compute this call's own gradients, which `add_up` then adds to others; arguments as of `run_forward`, but for
+        `part`, a table of one of `parts_of_backward`.
+        """
         self.enter(step, counts)
         start = recorder.now() if recorder.on else None
         if self.is_compiled:
@@ -206,3 +208,13 @@ class Call:
             self.backend.add(total, addend)
         for name in self.finished:
             finished(name)
+
+
+def make_tables(
+    calls: Sequence[Call], step: Step, cores: Callable[[], int], memory: WorkingMemory | None = None
+) -> None:
+    """Make the tables of calls that run apart, all at once: what they compile is compiled on so many cores."""
+    missing = [(call, *one) for call in calls for one in call.missing_tables(step).items()]
+    made = tables([rows for _, _, rows in missing], cores, memory)
+    for (call, name, _), table in zip(missing, made, strict=True):
+        call.tables[name] = table

@@ -1,8 +1,8 @@
 """A symbol graph bound to arrays of the host: forward, backward, and each gradient announced the moment it is final.
 
-An Executor has a Program for each slice of the batch, or for those of a thread: see slice_layout.py. SliceThreads runs
-them on compute threads, SliceSums adds their gradients up, and a Meeting computes the nodes that need all slices at
-once, if there are any in the graph.
+An Executor has a Program for each slice of the batch, or for those of a thread: see slice_layout.py. StepTables run
+them on compute threads, and SliceThreads does where they have no tables, as in a profile. SliceSums adds their
+gradients up, and a Meeting computes the nodes that need all slices at once, if there are any in the graph.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ...common.call_table import WorkingMemory, tables
+from ...common.call_table import WorkingMemory
 from ..array import Array, Arrays, Gradients, Shape
 from ..cpu.arranged import Arranged
 from ..cpu.array_module import NUMPY
@@ -19,7 +19,7 @@ from ..graphs.operation_counts import operations
 from ..ops.kernel import Kernel
 from ..ops.operator import Operator, Step
 from .buffers import GradientBuffers, ValueBuffers
-from .calls import Call
+from .calls import Call, make_tables
 from .memory_format import C_ORDER, Format
 from .outline import Common, Outline
 
@@ -61,11 +61,7 @@ class Program:
 
     def lay_out_calls(self, cores: Callable[[], int]) -> None:
         """Make the tables of calls that run one by one, all at once: what they compile is compiled on so many cores."""
-        calls = [call for call in self.calls if call is not None]
-        missing = [(call, *one) for call in calls for one in call.missing_tables(self.step).items()]
-        made = tables([rows for _, _, rows in missing], cores, self._memory)
-        for (call, name, _), table in zip(missing, made, strict=True):
-            call.tables[name] = table
+        make_tables([call for call in self.calls if call is not None], self.step, cores, self._memory)
 
     def forward(self, first: int = 0, last: int | None = None) -> None:
         """Run calls `first` to `last` (excluded), by default all; once the last call has run, the outputs are there."""

@@ -1,4 +1,4 @@
-"""What a program does, as rows of tables of calls."""
+"""What programs do, as rows of tables of calls."""
 
 from __future__ import annotations
 
@@ -10,14 +10,30 @@ from .program import Program
 
 Delivered = Callable[[str], list[Row]]  # what follows as soon as a gradient of an argument is final
 
-UNBROKEN = 2e10  # operations without Python, a tenth of a second or so
+UNBROKEN = 2e10  # operations without a look for signals, a tenth of a second or so
+
+
+class Pauses:
+    """Rows of a pass at which Python sees to signals: Ctrl-C would else wait for its end, perhaps for many seconds."""
+
+    def __init__(self) -> None:
+        self._work = 0.0  # operations since the last one
+
+    def after(self, work: float) -> list[Row]:
+        """Such a row, if with so many operations more there have been enough."""
+        self._work += work
+        if self._work < UNBROKEN:
+            return []
+        self._work = 0.0
+        return [in_python(see_to_signals)]
 
 
 class ProgramRows:
-    """Makes the rows of a program for one table, in order."""
+    """Makes the rows of a program for a pass, in order."""
 
-    def __init__(self, program: Program) -> None:
-        self._program, self._work = program, 0.0  # operations since the last row in Python
+    def __init__(self, program: Program, pauses: Pauses | None = None) -> None:
+        """`pauses`: those of the thread, if it is the script's own, which alone sees to signals."""
+        self._program, self._pauses = program, pauses
 
     def both(self, delivered: Delivered) -> list[Row]:
         """Forward and backward, with ones for the gradients of outputs.
@@ -45,26 +61,24 @@ class ProgramRows:
         for call in reversed(program.calls[first:last]):
             if call is not None and call.in_grads:
                 rows += call.rows_of_backward(program.step, program.counts)
-                rows += [row for name in call.finished for row in delivered(name)]
-                rows += self._pause(2 * call.work)
+                follows = [row for name in call.finished for row in delivered(name)]
+                if follows:  # parameters may have changed: the step is to be done as a whole from here on
+                    self._pauses = None
+                rows += [*follows, *self._pause(2 * call.work)]
         return rows
 
     def _pause(self, work: float) -> list[Row]:
-        """A row at which Python sees to signals, if there have been enough operations since the last, with these.
-
-        Ctrl-C would otherwise wait for the end of a step, which may take many seconds.
-        """
-        self._work += work
-        if self._work < UNBROKEN:
-            return []
-        self._work = 0.0
-        return [in_python(see_to_signals)]
+        return self._pauses.after(work) if self._pauses else []
 
 
 def stages_of_forward(program: Program, threads: int) -> list[Stage]:
     """Forward for at most so many threads."""
-    calls = [call for call in program.calls if call is not None]
-    stages = [stage for call in calls for stage in call.stages_of_forward(program.step, program.counts, threads)]
+    stages, pauses = [], Pauses()
+    for call in program.calls:
+        if call is not None:
+            stages += call.stages_of_forward(program.step, program.counts, threads)
+            pause = pauses.after(call.work)
+            stages += [[pause]] if pause else []
     return [*stages, [[in_python(program.copy_heads)]]] if program.copies_heads else stages
 
 

@@ -13,7 +13,7 @@ from ..cpu.row_kernel import Stage
 from .gathered_inputs import GatheredInputs
 from .program import Program
 from .slice_sums import SliceSums
-from .stretches import Passes
+from .stretches import Pass
 from .table_walk import TableWalk
 from .whole_batch_nodes import Meeting
 
@@ -31,12 +31,12 @@ class StepTables:
     ) -> None:
         """`inputs` say what rows a step has, `sums` take the gradients."""
         self._programs, self._rows, self._meeting = programs, rows, meeting
-        self._inputs, self._sums, self._passes = inputs, sums, Passes(programs, meeting)
+        self._inputs, self._sums = inputs, sums
 
     @cached_property
     def forward(self) -> TableWalk:
         """Forward alone, of inputs that are there."""
-        return TableWalk(self._passes.forward(), self._needs_python)
+        return TableWalk(Pass(self._programs, self._meeting).forward(), self._needs_blas)
 
     @cached_property
     def step(self) -> TableWalk:
@@ -46,7 +46,8 @@ class StepTables:
             return [] if name in self.parts_at_end else self._sums.rows(name)
 
         gathering = [[row for rows in own for row in self._inputs.rows(rows)] for own in self._rows]
-        return TableWalk(self._passes.step(gathering, delivered, self._end), self._needs_python)
+        stretches = Pass(self._programs, self._meeting).step(gathering, delivered, self._end)
+        return TableWalk(stretches, self._needs_blas)
 
     @cached_property
     def end(self) -> TableWalk | None:
@@ -72,7 +73,7 @@ class StepTables:
         return [[rows[:-1] for rows in parts], [rows[-1:] for rows in parts]] if parts else []
 
     @property
-    def _needs_python(self) -> bool:
+    def _needs_blas(self) -> bool:
         """Whether there are calls that BLAS may compute."""
         if self._meeting is not None and not self._meeting.is_compiled:
             return True

@@ -9,7 +9,7 @@ from ...common.call_table import Row
 from ..cpu.claims import Stretch
 from ..cpu.row_kernel import Stage
 from .program import Program
-from .program_rows import Delivered, ProgramRows
+from .program_rows import Delivered, Pauses, ProgramRows
 from .whole_batch_nodes import Meeting
 
 
@@ -21,11 +21,15 @@ def stretches_between(couplers: Sequence[int]) -> list[tuple[int, int | None]]:
     return list(zip([0, *(number + 1 for number in couplers)], [*couplers, None], strict=True))
 
 
-class Passes:
-    """What programs do, those of each thread, as stretches of tables of calls; a `meeting` computes coupling nodes."""
+class Pass:
+    """One pass of programs, those of each thread, as stretches for tables; a `meeting` computes coupling nodes."""
 
     def __init__(self, programs: Sequence[Sequence[Program]], meeting: Meeting | None) -> None:
-        self._programs, self._meeting = [[ProgramRows(program) for program in own] for own in programs], meeting
+        pauses = [Pauses(), *[None] * (len(programs) - 1)]
+        self._meeting = meeting
+        self._programs = [
+            [ProgramRows(program, mine) for program in own] for own, mine in zip(programs, pauses, strict=True)
+        ]
 
     def forward(self) -> list[Stretch]:
         """Forward alone."""

@@ -2,7 +2,8 @@
 with what is fused with them.
 
 The arrays that such a node reads and writes hold all rows of the worker's batch; the slices' programs work on views of
-their own rows, so nothing is copied. Between two meetings the slices run apart (see slice_threads.py).
+their own rows, so nothing is copied. Between two meetings the slices run apart (see stretches.py and, for passes that
+have no tables, slice_threads.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..graphs.node import Entry, Node, computed_label, node_key
 from ..graphs.operation_counts import operations
 from ..ops.operator import Step
 from .buffers import GradientBuffers
-from .calls import Call
+from .calls import Call, make_tables
 from .outline import Common, Outline
 
 
@@ -64,7 +65,7 @@ class Meeting:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether no call needs Python."""
+        """Whether all kernels are compiled."""
         return all(call.is_compiled for call in self._calls.values())
 
     def stages_of_forward(self, number: int, threads: int) -> list[Stage]:
@@ -91,6 +92,8 @@ class Meeting:
             for parts, stage in ((self._forward_parts, forward), (self._backward_parts, backward)):
                 # A call that cannot be split is one part: the first thread computes it, and the others only wait.
                 parts[number] = [*tables(stage, cores)] if len(stage) > 1 else [None for _ in stage]
+        lone = [n for n in self._calls if None in (*self._forward_parts[n], *self._backward_parts[n])]
+        make_tables([self._calls[number] for number in lone], self.step, cores)
 
     def forward(self, number: int, thread: int) -> None:
         """Compute this thread's part of the outputs of the node at position `number`."""

@@ -30,7 +30,8 @@ class Step:
     `global_rows` the number of rows of that batch, so that results do not depend on which thread or worker computes.
     The executor sets `node` (a key that is the same in all processes), the node's `name`, and `count` (the number of
     rows, or of valid labels, by which a loss at this node divides) before each call. `learns`, whether gradients may be
-    asked for at all, never changes. Compiled rows find `is_train` in the array `training`.
+    asked for at all, never changes. `is_train` is changed by `move_to` alone, which tells compiled rows as well: these
+    read the array `training`.
     """
 
     xp: Any = np

@@ -86,6 +86,28 @@ def test_between_the_calls_of_a_long_step(before, couples_rows, monkeypatch):
         assert gradients(executor, 6) == gradients(bound(couples_rows), 6)
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_no_parameter_or_all_have_changed_when_a_lone_thread_is_interrupted(before, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(program_rows, "UNBROKEN", 0)
+    looks, changed = [], {}
+
+    def interrupted():
+        looks.append(1)
+        if len(looks) > before:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(program_rows, "see_to_signals", interrupted)
+    executor = network(couples_rows=False).simple_bind(mx.cpu(), data=(8, 6))
+    for name, array in executor.grad_dict.items():
+        changed[name] = np.zeros(array.size, np.float32)
+    executor.finish_by(lambda name, gradient, part: [add_row(changed[name][part], np.ones_like(changed[name])[part])])
+    for _ in range(2):
+        with suppress(KeyboardInterrupt):
+            executor.forward_backward()
+        assert len({float(array[0]) for array in changed.values()}) == 1
+
+
 def test_a_short_step_does_not_look_for_signals():
     executor = bound()
     gradients(executor, 0)
