@@ -190,6 +190,8 @@ class Executor(BaseExecutor):
 
     def gather(self, name: str, source: Array, numbers: Array) -> None:
         """In a step, each thread copies the rows of its slices."""
+        if self._walks_tables():
+            self._tables.lay_out()
         self._gathered.want(name, source, numbers)
 
     def _gathered_by_rows(self) -> set[str]:

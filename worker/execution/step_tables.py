@@ -49,6 +49,10 @@ class StepTables:
         stretches = Pass(self._programs, self._meeting).step(gathering, delivered, self._end)
         return TableWalk(stretches, self._needs_blas)
 
+    def lay_out(self) -> None:
+        """Make those of a step now: before anything is compiled for it, so that all is counted that will be."""
+        _ = self.step
+
     @cached_property
     def end(self) -> TableWalk | None:
         """What threads share out at the end of a step; None if there is nothing."""
