@@ -33,7 +33,13 @@ class Pass:
 
     def forward(self) -> list[Stretch]:
         """Forward alone."""
-        return list(self._forward())
+        found = []
+        for first, meets in stretches_between(self._meeting.numbers if self._meeting else []):
+            apart, stages = self._apart(ProgramRows.forward, first, meets), list[Stage]()
+            if self._meeting is not None and meets is not None:
+                stages = self._meeting.stages_of_forward(meets, len(self._programs))
+            found.append(Stretch(apart, stages))
+        return found
 
     def step(self, first: Sequence[list[Row]], delivered: Delivered, end: Sequence[Stage]) -> list[Stretch]:
         """Forward and backward; `first` are rows with which each thread begins, `end` is what all share out at the end.
@@ -43,15 +49,7 @@ class Pass:
         """
         if self._meeting is None:
             return [Stretch(first), Stretch(self._apart(ProgramRows.both, delivered), end)]
-        return [Stretch(first), *self._forward(), *self._backward(self._meeting, delivered, end)]
-
-    def _forward(self) -> Iterator[Stretch]:
-        for first, meets in stretches_between(self._meeting.numbers if self._meeting else []):
-            apart = self._apart(ProgramRows.forward, first, meets)
-            if self._meeting is None or meets is None:
-                yield Stretch(apart)
-            else:
-                yield Stretch(apart, self._meeting.stages_of_forward(meets, len(self._programs)))
+        return [Stretch(first), *self.forward(), *self._backward(self._meeting, delivered, end)]
 
     def _backward(self, meeting: Meeting, delivered: Delivered, end: Sequence[Stage]) -> Iterator[Stretch]:
         apart, announced = self._apart(ProgramRows.before_backward, delivered), meeting.untouched
